@@ -1,0 +1,46 @@
+// An endpoint is an address and a port, the unit everything in NAT traversal is told in.
+
+import { BlockList, isIP, isIPv4 } from 'node:net'
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+/** `203.0.113.7:4242`, or `[2001:db8::1]:4242`. */
+export function formatEndpoint({ address, port }: Endpoint): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** The inverse of formatEndpoint; undefined for anything else. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text)
+  const address = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (!address || isIP(address) === 0 || port < 1 || port > 65535) return undefined
+  return { address, port }
+}
+
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && a.address === b.address
+}
+
+const local = new BlockList()
+local.addSubnet('10.0.0.0', 8)
+local.addSubnet('172.16.0.0', 12)
+local.addSubnet('192.168.0.0', 16)
+local.addSubnet('169.254.0.0', 16)
+local.addSubnet('100.64.0.0', 10)
+local.addSubnet('127.0.0.0', 8)
+local.addSubnet('::1', 128, 'ipv6')
+local.addSubnet('fc00::', 7, 'ipv6')
+local.addSubnet('fe80::', 10, 'ipv6')
+
+/** Loopback, link-local, RFC 1918, RFC 6598 (carrier) and RFC 4193 addresses: not routed on the Internet. */
+export function isPrivate(address: string): boolean {
+  return isIP(address) !== 0 && local.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+export function isLoopback(address: string): boolean {
+  return address === '::1' || (isIPv4(address) && address.startsWith('127.'))
+}

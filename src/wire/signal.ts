@@ -1,0 +1,150 @@
+// Every message between a peer and the gateway, as a type, and the one parser both sides use. JSON over WebSocket.
+//
+//   peer                                   gateway
+//    | <-- challenge (nonce) ---------------- |   a peer proves its certificate's key by signing the nonce
+//    | --- hello ----------------------------> |
+//    | <-- welcome (id, key, endpoints) ------ |   or refused
+//    | --- warm (socket n, port) ------------> |   beside it STUN over UDP: the gateway learns the socket's mappings
+//    | --- connect (to) ---------------------> |
+//    | <-- session, order -------------------- | --> session, order      to both peers at the same moment
+//    | --- progress, opened | failed --------> |
+//    | <-- strategy, result ------------------ |
+//
+// `v` stands in the first message of each side; a later version adds message types and optional fields, so an unknown
+// type is an error only within one version.
+
+import { z } from 'zod'
+import { PosternError } from '../errors.ts'
+
+/** Version of these messages. A gateway refuses another one with a sentence that says which it speaks. */
+export const PROTOCOL = 1
+
+/** Longest message either side accepts, in bytes: a hello with a certificate takes 2 kB. */
+export const MESSAGE_BYTES = 16384
+
+const short = z.string().max(256)
+const address = z.union([z.ipv4(), z.ipv6()])
+const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
+const session = z.string().regex(/^[0-9a-f]{16}$/)
+const plan = z.int().nonnegative()
+const secret = z.base64().max(64)
+const ms = z.number().min(0).max(86_400_000)
+
+const ice = z.strictObject({ ufrag: z.string().min(4).max(64), pwd: z.string().min(22).max(128) })
+
+/** What node-datachannel needs to know before the first packet, so that descriptions cost no round trip. */
+const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint: short })
+
+/**
+ * What a peer is told to do with its socket. `ice`: the passive side binds at once and its first ICE check is the punch.
+ * `punch`: both sides send probes, and the passive side binds when one of its own was answered. `splice`: latch at the
+ * gateway's relay first, then as `punch` with the gateway's endpoint as the only target.
+ */
+const order = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8) }),
+  z.strictObject({ kind: z.literal('punch'), targets: z.array(endpoint).max(8) }),
+  z.strictObject({ kind: z.literal('splice'), target: endpoint })
+])
+
+/** Milliseconds since the order arrived, by name of the step; datagram counts by name. */
+const report = z.strictObject({
+  steps: z.array(z.tuple([short, ms])).max(32),
+  sent: z.int().nonnegative(),
+  received: z.int().nonnegative()
+})
+
+const outcome = z.enum(['path', 'passed', 'failed'])
+
+const fromPeer = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('hello'),
+    v: z.int(),
+    name: short.optional(),
+    token: short,
+    certificate: z.string().max(8192),
+    signature: z.base64().max(256),
+    accepts: z.boolean()
+  }),
+  z.strictObject({
+    type: z.literal('warm'),
+    socket: z.int().nonnegative(),
+    port: z.int().min(1).max(65535),
+    addresses: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128) })).max(16),
+    rttMs: ms.optional()
+  }),
+  z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: short }),
+  z.strictObject({ type: z.literal('filtering'), port: z.boolean(), address: z.boolean().optional() }),
+  z.strictObject({
+    type: z.literal('connect'),
+    request: z.int().nonnegative(),
+    to: short,
+    fingerprint: short.optional(),
+    traceparent: short.optional()
+  }),
+  z.strictObject({ type: z.literal('progress'), session, plan, step: short }),
+  z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
+  z.strictObject({ type: z.literal('failed'), session, plan, code: short, reason: z.string().max(512), report }),
+  z.strictObject({ type: z.literal('leave'), session, reason: short }),
+  z.strictObject({ type: z.literal('ping'), at: z.number() })
+])
+
+const fromGateway = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('challenge'), v: z.int(), nonce: secret }),
+  z.strictObject({
+    type: z.literal('welcome'),
+    peer: z.string(),
+    name: z.string(),
+    key: secret,
+    endpoints: z.array(endpoint).min(1).max(4),
+    refreshMs: ms
+  }),
+  z.strictObject({ type: z.literal('refused'), code: short, reason: z.string().max(1024), request: z.int().optional() }),
+  z.strictObject({
+    type: z.literal('session'),
+    session,
+    request: z.int().optional(),
+    role: z.enum(['caller', 'callee']),
+    peer: z.strictObject({ name: z.string(), fingerprint: short, named: z.boolean() }),
+    key: secret,
+    probeKey: secret,
+    trace: z.string()
+  }),
+  z.strictObject({ type: z.literal('order'), session, plan, by: short, socket: z.int(), order, handover, waitMs: ms, handoverMs: ms }),
+  z.strictObject({ type: z.literal('cancel'), session, plan }),
+  z.strictObject({ type: z.literal('strategy'), session, name: short, outcome, reason: z.string(), ms }),
+  z.strictObject({ type: z.literal('path'), session, by: short, kind: z.enum(['direct', 'relay']), bitsPerSecond: z.number().optional() }),
+  z.strictObject({ type: z.literal('over'), session, code: short, reason: z.string(), trace: z.string() }),
+  z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
+])
+
+export type FromPeer = z.infer<typeof fromPeer>
+export type FromGateway = z.infer<typeof fromGateway>
+export type Order = z.infer<typeof order>
+export type Handover = z.infer<typeof handover>
+export type Report = z.infer<typeof report>
+export type Outcome = z.infer<typeof outcome>
+export type Address = { address: string; prefix: number }
+/** The member of a union of messages with this `type`. */
+export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
+
+/** A peer's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
+export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
+
+/** A gateway's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
+export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
+
+/** What a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
+export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)
+
+function parse<T>(schema: z.ZodType<T>, text: string): T {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'a message is not JSON', { cause })
+  }
+  const result = schema.safeParse(json)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  throw new PosternError('bad-message', `a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
+}
