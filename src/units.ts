@@ -1,0 +1,47 @@
+// Quantities as people write them (`10s`, `4 Mbit/s`) and as the code holds them (milliseconds, bits per second).
+// A number without its unit is refused: the unit is what gets mixed up.
+
+const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+const bitsPerSecondIn = { 'bit/s': 1, 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 } as const
+
+type DurationUnit = keyof typeof millisecondsIn
+type RateUnit = keyof typeof bitsPerSecondIn
+
+export type DurationText = `${number}${DurationUnit}`
+export type RateText = `${number} ${RateUnit}`
+
+export const aDuration = 'a duration such as 10s, 500ms or 2m'
+export const aRate = 'a rate such as 4 Mbit/s or 500 kbit/s'
+
+/** Milliseconds; undefined where the text is no duration. */
+export function parseDuration(text: string): number | undefined {
+  return parseQuantity(text, millisecondsIn)
+}
+
+/** Bits per second; undefined where the text is no rate. Bytes (`MB/s`) are not accepted: they hide a factor of eight. */
+export function parseRate(text: string): number | undefined {
+  return parseQuantity(text, bitsPerSecondIn)
+}
+
+/** The inverse of parseDuration, in the largest unit that leaves a whole number. */
+export function formatDuration(milliseconds: number): string {
+  return formatQuantity(milliseconds, millisecondsIn, '')
+}
+
+/** The inverse of parseRate, in the largest unit that leaves a whole number. */
+export function formatRate(bitsPerSecond: number): string {
+  return formatQuantity(bitsPerSecond, bitsPerSecondIn, ' ')
+}
+
+function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z/]+)$/.exec(text.trim())
+  const factor = match?.[2] !== undefined && Object.hasOwn(units, match[2]) ? units[match[2]] : undefined
+  return factor === undefined ? undefined : Math.round(Number(match?.[1]) * factor)
+}
+
+function formatQuantity(value: number, units: Readonly<Record<string, number>>, gap: string): string {
+  const smallestFirst = Object.entries(units)
+  const [unit, factor] = smallestFirst.findLast(([, factor]) => value % factor === 0 && value >= factor) ??
+    smallestFirst[0] ?? ['', 1]
+  return `${value / factor}${gap}${unit}`
+}

@@ -1,0 +1,210 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders belong to the YAML.
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../src/config.ts'
+import { PosternError } from '../src/errors.ts'
+
+const shipped = new URL('../config/', import.meta.url).pathname
+
+// Where a strategy stood differs between two texts that mean the same.
+function meaning({ strategies, ...rest }: Config): unknown {
+  return { ...rest, strategies: strategies.map(({ use, options }) => ({ use, options })) }
+}
+
+function problems(t: ExecutionContext, text: string, env = {}): string[] {
+  const error = t.throws(() => parseConfig(text, 'x.yaml', env), { instanceOf: PosternError }, text)
+  t.is(error?.code, 'bad-config')
+  return error?.message.split('\n') ?? []
+}
+
+test('the shipped file holds every option, each with its default', t => {
+  for (const env of [{}, { POSTERN_TOKEN: 'a', POSTERN_ADMIN_TOKEN: 'b', POSTERN_STATE: '/var/lib/postern' }]) {
+    const full = loadConfig(join(shipped, 'postern.yaml'), env)
+    const empty = parseConfig('', join(shipped, 'postern.yaml'), env)
+    t.deepEqual({ ...full, strategies: [] }, { ...empty, strategies: [] })
+    t.deepEqual(
+      full.strategies.map(s => s.use),
+      empty.strategies.map(s => s.use)
+    )
+  }
+})
+
+test('every option in the schema is named in the shipped file', t => {
+  const text = readFileSync(join(shipped, 'postern.yaml'), 'utf8')
+  const names = JSON.stringify(configSchema()).matchAll(/"(\w+)":\{"(?:type":"object","properties|description)"/g)
+  const missing = [...names].map(match => match[1]).filter(name => !new RegExp(`^ *${name}:`, 'm').test(text))
+  t.deepEqual(missing, [])
+})
+
+test('the JSON schema for editors is up to date (else: node bin/postern config schema > config/postern.schema.json)', t => {
+  t.deepEqual(JSON.parse(readFileSync(join(shipped, 'postern.schema.json'), 'utf8')), configSchema())
+})
+
+test('every example is a valid configuration', t => {
+  const examples = readdirSync(join(shipped, 'examples'))
+  t.true(examples.length >= 3)
+  for (const file of examples)
+    t.notThrows(() => loadConfig(join(shipped, 'examples', file), { POSTERN_TOKEN: 'x' }), file)
+})
+
+test('values arrive in the types and units their names say', t => {
+  const config = parseConfig(
+    'listen: { http: "[::1]:0" }\ndeadline: 1.5s\nlimits: { peers: 7 }\njoin: { token: 0123 }',
+    '/etc/p.yaml',
+    {}
+  )
+  t.deepEqual(config.listen.http, { address: '::1', port: 0 })
+  t.is(config.deadlineMs, 1500)
+  t.is(config.limits.peers, 7)
+  t.is(config.join.token, '0123')
+  t.is(config.state, '/etc/state')
+})
+
+test('an option left empty keeps its default', t => {
+  const config = parseConfig('limits:\n  # peers: 5\ndeadline:\nstrategies:\n', 'x.yaml', {})
+  t.deepEqual(meaning(config), meaning(parseConfig('', 'x.yaml', {})))
+})
+
+test('a variable is put in, its default where it is unset or empty', t => {
+  const text = 'listen: { http: "${HOST}:${PORT:-80}" }\nlimits:\n  peers: ${PEERS:-9}\n'
+  const config = parseConfig(text, 'x.yaml', { HOST: '127.0.0.1', PORT: '', PEERS: '12' })
+  t.deepEqual(config.listen.http, { address: '127.0.0.1', port: 80 })
+  t.is(config.limits.peers, 12)
+})
+
+test('a missing variable is told once, whatever it was for', t => {
+  t.deepEqual(problems(t, 'strategies:\n  - ${NOPE}\n  - stun'), [
+    'x.yaml:2:5: strategies[0]: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}'
+  ])
+})
+
+test('a variable cannot smuggle YAML in', t => {
+  t.is(parseConfig('state: ${X}', '/x.yaml', { X: '/a # b' }).state, '/a # b')
+})
+
+test('every mistake is told, in the order of the file, each with its line and column', t => {
+  const text = `listen:
+  http: 8080
+  udq: {}
+  udp: { ports: 3 }
+join: { token: { a: b } }
+admin: { token: '\${NOPE}' }
+deadline: 10 parsecs
+limits: { peers: -1, messageBytes: 64 KiB }
+log: { level: loud }
+traces: 5
+strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
+`
+  t.deepEqual(problems(t, text), [
+    'x.yaml:2:9: listen.http: got "8080"; expected an IP address and a port such as 0.0.0.0:8080 or [::]:8080',
+    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, udp',
+    'x.yaml:4:17: listen.udp.ports: got "3"; expected one or two ports',
+    'x.yaml:5:16: join.token: got a value that cannot be one; expected a token of letters, digits and signs without spaces',
+    'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
+    'x.yaml:7:11: deadline: got "10 parsecs"; expected a duration such as 10s, 500ms or 2m, from 100ms to 10m',
+    'x.yaml:8:18: limits.peers: got "-1"; expected a whole number from 1 to 1000000',
+    'x.yaml:8:36: limits.messageBytes: got "64 KiB"; expected a whole number from 1024 to 16777216',
+    'x.yaml:9:15: log.level: got "loud"; expected one of silent, fatal, error, warn, info, debug, trace',
+    'x.yaml:10:9: traces: got "5"; expected a map of options',
+    'x.yaml:11:22: strategies[1]: direct is there twice; expected each strategy once',
+    'x.yaml:11:30: strategies[2]: got a map; expected a name, a path, or one of them with its options',
+    'x.yaml:11:61: strategies[3]: got "5"; expected a map of options for stun'
+  ])
+})
+
+test('a syntax error is told once, where it is', t => {
+  t.deepEqual(problems(t, 'deadline: 1s\nstrategies: [direct\n').length, 1)
+  t.regex(problems(t, 'deadline: 1s\n  log: x')[0] ?? '', /^x\.yaml:1:11: not valid YAML: /)
+  t.regex(problems(t, 'join: { token: ${X} }')[0] ?? '', /^x\.yaml:1:\d+: .*expected quotes around a variable/)
+})
+
+test('a key written twice, an alias, a tag and a file that is no map are refused', t => {
+  t.regex(problems(t, 'deadline: 1s\ndeadline: 2s')[0] ?? '', /^x\.yaml:2:1: .*unique/)
+  t.regex(problems(t, 'deadline: &a 1s\nstate: *a')[0] ?? '', /^x\.yaml:2:8: state: got an alias/)
+  t.regex(problems(t, 'deadline: !!js 1s')[0] ?? '', /^x\.yaml:1:11: .*tag/)
+  t.regex(problems(t, '- direct')[0] ?? '', /^x\.yaml:1:1: got a list; expected a map/)
+})
+
+test('a missing file is told by its name', t => {
+  t.throws(() => loadConfig('/nowhere/x.yaml', {}), {
+    message: /^\/nowhere\/x\.yaml:1:1: there is no such file; expected/
+  })
+})
+
+test('addresses are one or two of a family, and an unspecified one stands alone', t => {
+  const udp = (text: string) => `listen: { udp: { ${text} } }`
+  const valid = [
+    'addresses: [10.0.0.1, 10.0.0.2]',
+    'addresses: ["::"]',
+    'public: [203.0.113.1]',
+    'ports: [0, 0]',
+    'ports: [3478]'
+  ]
+  for (const text of valid) t.notThrows(() => parseConfig(udp(text), 'x.yaml', {}), text)
+  const invalid: Record<string, RegExp> = {
+    'addresses: [0.0.0.0, 10.0.0.1]': /1:29: listen\.udp\.addresses: .*unspecified/,
+    'addresses: [10.0.0.1, 10.0.0.1]': /twice/,
+    'addresses: [10.0.0.1, "::1"]': /families/,
+    'addresses: []': /expected one or two IP addresses/,
+    'addresses: [10.0.0.1, 10.0.0.2, 10.0.0.3]': /expected one or two IP addresses/,
+    'addresses: [example.org]': /listen\.udp\.addresses\[0\]: got "example.org"; expected an IP address/,
+    'ports: [1, 1]': /twice/,
+    'ports: [65536]': /from 0 to 65535/,
+    'public: [203.0.113.1, 203.0.113.2]': /got 2 for 1 in listen.udp.addresses/,
+    'public: [0.0.0.0]': /cannot be reached/
+  }
+  for (const [text, message] of Object.entries(invalid)) t.regex(problems(t, udp(text)).join('\n'), message, text)
+})
+
+test('a strategy is a name or a path, with or without options, and knows where each stood', t => {
+  const text = 'strategies:\n  - direct\n  - ./mine.ts:\n      waitMs: 200ms\n  - ../b.js\n  - /c.ts:\n  - relay:\n'
+  const { strategies } = parseConfig(text, '/etc/postern/p.yaml', {})
+  t.deepEqual(
+    strategies.map(s => s.use),
+    [
+      { kind: 'built-in', name: 'direct' },
+      { kind: 'file', file: '/etc/postern/mine.ts' },
+      { kind: 'file', file: '/etc/b.js' },
+      { kind: 'file', file: '/c.ts' },
+      { kind: 'built-in', name: 'relay' }
+    ]
+  )
+  t.deepEqual(strategies[1]?.options, { waitMs: '200ms' })
+  t.deepEqual(strategies[1]?.at, { file: '/etc/postern/p.yaml', line: 3, column: 5 })
+  t.deepEqual(strategies[1]?.optionAt, { waitMs: { file: '/etc/postern/p.yaml', line: 4, column: 7 } })
+})
+
+test('no strategy at all, one twice under two paths, and a relay that is not last are refused', t => {
+  t.deepEqual(problems(t, 'strategies: []'), [
+    'x.yaml:1:13: strategies: got an empty list; expected at least one strategy'
+  ])
+  t.regex(problems(t, 'strategies: [./a.ts, ./b/../a.ts]')[0] ?? '', /1:22: strategies\[1\]: .* twice/)
+  t.deepEqual(problems(t, 'strategies: [direct, relay, stun]'), [
+    'x.yaml:1:22: strategies[1]: relay must be the last; expected no strategy after it'
+  ])
+})
+
+test('the effective configuration loads again as the same one', t => {
+  const text =
+    'deadline: 90s\nstrategies: [direct, ./mine.ts: { waitMs: 5 }]\nlisten: { http: "[::1]:80" }\nlog: { level: debug }'
+  const config = parseConfig(text, '/etc/p.yaml', {})
+  t.deepEqual(meaning(parseConfig(showConfig(config), '/elsewhere/p.yaml', {})), meaning(config))
+})
+
+test('a token is shown in no message and in no listing', t => {
+  const secret = 'open-sesame'
+  const text = `join: { token: ${secret} }\nadmin: { token: '\${T}' }\nstrategies: [./a.ts: { apiToken: ${secret} }]`
+  const shown = showConfig(parseConfig(text, 'x.yaml', { T: secret }))
+  t.false(shown.includes(secret))
+  t.is(shown.match(/\*{8}/g)?.length, 3)
+  t.false(problems(t, `join: { token: "${secret} with spaces" }`).join().includes(secret))
+  t.false(problems(t, 'log:\n  level: ${T}', { T: secret }).join().includes(secret))
+})
+
+test('a file on disk is read', t => {
+  const file = join(mkdtempSync(join(tmpdir(), 'postern-config-')), 'p.yaml')
+  writeFileSync(file, 'deadline: 3s\n')
+  t.is(loadConfig(file, {}).deadlineMs, 3000)
+})

@@ -1,0 +1,39 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { closest } from '../src/closest.ts'
+import { formatDuration, formatRate, parseDuration, parseRate } from '../src/units.ts'
+
+test('a duration is told in milliseconds', t => {
+  t.deepEqual(
+    ['500ms', '10s', '2m', '1h', '1.5s', '3 s'].map(parseDuration),
+    [500, 10_000, 120_000, 3_600_000, 1500, 3000]
+  )
+})
+
+test('a rate is told in bits per second', t => {
+  t.deepEqual(['800 bit/s', '500 kbit/s', '4 Mbit/s', '1Gbit/s'].map(parseRate), [800, 5e5, 4e6, 1e9])
+})
+
+test('a quantity without its unit, or with another one, is refused', t => {
+  for (const text of ['10', '10 parsecs', '-1s', 's', '', '1e3s', '10 constructor'])
+    t.is(parseDuration(text), undefined, text)
+  for (const text of ['4', '4 MB/s', '4 mbit/s', '4 Mbps', '4 s']) t.is(parseRate(text), undefined, text)
+})
+
+test('what is formatted reads back as the same quantity', t => {
+  const quantity = fc.integer({ min: 0, max: 1e12 })
+  fc.assert(fc.property(quantity, value => parseDuration(formatDuration(value)) === value))
+  fc.assert(fc.property(quantity, value => parseRate(formatRate(value)) === value))
+  t.deepEqual(
+    [formatDuration(90_000), formatDuration(1500), formatRate(4e6), formatRate(0)],
+    ['90s', '1500ms', '4 Mbit/s', '0 bit/s']
+  )
+})
+
+test('a slip of the keys finds the word that was meant, another word finds none', t => {
+  const known = ['direct', 'stun', 'relay']
+  t.deepEqual(
+    ['realy', 'Stun', 'drect', 'spray', 'telepathy'].map(word => closest(word, known)),
+    ['relay', 'stun', 'direct', undefined, undefined]
+  )
+})
