@@ -1,0 +1,192 @@
+// From the strategies of the YAML list to plugins with their options: built-ins by their name, a user's own by its path.
+//
+//   strategy -> plugin (looked up, or imported) -> contract checked -> options held against its defaults -> loaded
+//
+// This is the one place every plugin passes through, so it is checked here, loudly, and nowhere else. All mistakes of
+// the list are told at once, each at its place in the YAML.
+
+import { existsSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import { closest, didYouMean } from '../closest.ts'
+import type { Strategy } from '../config.ts'
+import { type Position, type Problem, throwProblems } from '../located-yaml.ts'
+import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
+import type { Plugin } from './plugin.ts'
+
+export interface LoadedPlugin {
+  readonly plugin: Plugin
+  /** Every option of the plugin, the user's or the default, durations in milliseconds and rates in bits per second. */
+  readonly options: object
+}
+
+/** @throws PosternError bad-config, a line `file:line:column: …` for each mistake in the list. */
+export async function loadPlugins(
+  strategies: readonly Strategy[],
+  builtIns: Readonly<Record<string, Plugin>>
+): Promise<LoadedPlugin[]> {
+  const loaded: LoadedPlugin[] = []
+  const problems: Problem[] = []
+  for (const strategy of strategies) {
+    const found = await findPlugin(strategy, builtIns)
+    const wrong = typeof found === 'string' ? found : nameTaken(found, loaded)
+    if (typeof found === 'string' || wrong) {
+      problems.push({ at: strategy.at, text: `strategies: ${wrong}` })
+      continue
+    }
+    const checked = checkOptions(found, strategy)
+    problems.push(...checked.problems)
+    loaded.push({ plugin: found, options: checked.options })
+  }
+  throwProblems(problems)
+  return loaded
+}
+
+// A string says what is wrong.
+async function findPlugin({ use }: Strategy, builtIns: Readonly<Record<string, Plugin>>): Promise<Plugin | string> {
+  switch (use.kind) {
+    case 'built-in':
+      return Object.hasOwn(builtIns, use.name)
+        ? (builtIns[use.name] ?? '')
+        : unknownName(use.name, Object.keys(builtIns))
+    case 'file':
+      return importPlugin(use.file)
+  }
+}
+
+async function importPlugin(file: string): Promise<Plugin | string> {
+  if (!existsSync(file)) return `there is no file ${file}; expected a plugin`
+  try {
+    const module: { default?: unknown } = await import(pathToFileURL(file).href)
+    const missing = missingIn(module.default)
+    return missing ? `${file} is no plugin: ${missing}` : (module.default as Plugin)
+  } catch (thrown) {
+    return `${file} cannot be imported: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+  }
+}
+
+function missingIn(made: unknown): string | undefined {
+  if (!isRecord(made)) return 'expected an object as its default export'
+  if (typeof made.name !== 'string' || !/^[a-z][a-z0-9-]*$/.test(made.name)) {
+    return 'expected a name of lower-case letters, digits and hyphens'
+  }
+  if (!isRecord(made.defaults)) return 'expected defaults, an object with each option and its default ({} for none)'
+  const odd = Object.entries(made.defaults).find(([, value]) => !isOptionValue(value))
+  if (odd) return `expected the default of ${odd[0]} to be a string, a number, a boolean or a list of them`
+  if (typeof made.start !== 'function') return 'expected a function start(options, toolbox)'
+}
+
+function nameTaken(plugin: Plugin, loaded: readonly LoadedPlugin[]): string | undefined {
+  const taken = loaded.some(other => other.plugin.name === plugin.name)
+  return taken ? `another strategy is called "${plugin.name}" already; expected each name once` : undefined
+}
+
+function unknownName(name: string, known: readonly string[]): string {
+  const path = closest(name, known) ? '' : ', or a path such as ./plugins/mine.ts'
+  return `there is no "${name}"${didYouMean(name, known)}; expected one of ${known.join(', ')}${path}`
+}
+
+interface Checked {
+  readonly options: Readonly<Record<string, unknown>>
+  readonly problems: readonly Problem[]
+}
+
+function checkOptions(plugin: Plugin, strategy: Strategy): Checked {
+  const defaults: Readonly<Record<string, unknown>> = { ...plugin.defaults }
+  const problems: Problem[] = []
+  const options = Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, own(value)]))
+  for (const [name, given] of Object.entries(strategy.options)) {
+    const complain = (text: string) =>
+      problems.push(problemAt(strategy.optionAt[name] ?? strategy.at, plugin, name, text))
+    if (!Object.hasOwn(defaults, name)) {
+      complain(unknownOption(name, Object.keys(defaults)))
+      continue
+    }
+    // Left empty: the default.
+    if (given === undefined) continue
+    const { expected, parse } = ruleOf(name, defaults[name])
+    const value = parse(given)
+    if (value === undefined) complain(`got ${shown(given)}; expected ${expected}`)
+    else options[name] = value
+  }
+  return { options, problems }
+}
+
+interface Rule {
+  readonly expected: string
+  /** The value as the plugin is handed it; undefined where it is not what was expected. */
+  parse(given: unknown): unknown
+}
+
+// What the default of an option says about its type: see Defaults in plugin.ts.
+function ruleOf(name: string, byDefault: unknown): Rule {
+  if (Array.isArray(byDefault)) return listRule(name, byDefault[0] ?? '')
+  if (typeof byDefault === 'boolean') return { expected: 'true or false', parse: parseBoolean }
+  if (typeof byDefault === 'number') return numberRule(name)
+  if (parseDuration(String(byDefault)) !== undefined) return { expected: aDuration, parse: textual(parseDuration) }
+  if (parseRate(String(byDefault)) !== undefined) return { expected: aRate, parse: textual(parseRate) }
+  return { expected: 'a text', parse: textual(text => text) }
+}
+
+function numberRule(name: string): Rule {
+  if (name.endsWith('Ms')) return either(aDuration, parseDuration)
+  if (/bitsPerSecond$/i.test(name)) return either(aRate, parseRate)
+  return { expected: 'a number', parse: parseNumber }
+}
+
+function either(expected: string, parse: (text: string) => number | undefined): Rule {
+  return { expected: `a number, or ${expected}`, parse: given => parseNumber(given) ?? textual(parse)(given) }
+}
+
+function listRule(name: string, first: unknown): Rule {
+  const item = ruleOf(name, first)
+  const parse = (given: unknown) => {
+    const items = Array.isArray(given) ? given.map(item.parse) : undefined
+    return items?.includes(undefined) ? undefined : items
+  }
+  return { expected: `a list, each item ${item.expected}`, parse }
+}
+
+// The default as the plugin is handed it: only a quantity differs from what is written.
+function own(byDefault: unknown): unknown {
+  if (Array.isArray(byDefault)) return byDefault.map(own)
+  return typeof byDefault === 'string' ? (parseDuration(byDefault) ?? parseRate(byDefault) ?? byDefault) : byDefault
+}
+
+// YAML scalars arrive as strings; options given by a program may have their types already.
+function parseNumber(given: unknown): number | undefined {
+  const text = typeof given === 'string' && given.trim() !== '' ? given : undefined
+  const value = typeof given === 'number' ? given : Number(text ?? Number.NaN)
+  return Number.isFinite(value) ? value : undefined
+}
+
+function parseBoolean(given: unknown): boolean | undefined {
+  if (typeof given === 'boolean') return given
+  return given === 'true' ? true : given === 'false' ? false : undefined
+}
+
+function textual<T>(parse: (text: string) => T | undefined): (given: unknown) => T | undefined {
+  return given => (typeof given === 'string' ? parse(given) : undefined)
+}
+
+function unknownOption(name: string, known: readonly string[]): string {
+  const expected = known.length > 0 ? known.join(', ') : 'none, it has no options'
+  return `there is no such option${didYouMean(name, known)}; expected ${expected}`
+}
+
+function problemAt(at: Position, plugin: Plugin, name: string, text: string): Problem {
+  return { at, text: `strategies.${plugin.name}.${name}: ${text}` }
+}
+
+function shown(given: unknown): string {
+  if (Array.isArray(given)) return 'a list'
+  return isRecord(given) ? 'a map' : JSON.stringify(given)
+}
+
+function isOptionValue(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(item => typeof item === 'string' || typeof item === 'number')
+  return ['string', 'number', 'boolean'].includes(typeof value)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,175 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { parseConfig } from '../../src/config.ts'
+import { PosternError } from '../../src/errors.ts'
+import { type LoadedPlugin, loadPlugins } from '../../src/plugins/load.ts'
+import type { Plugin } from '../../src/plugins/plugin.ts'
+
+const planner = { plan: () => [] }
+const direct: Plugin = { name: 'direct', defaults: {}, start: () => planner }
+const relay: Plugin<{ perSession: number; total: number }> = {
+  name: 'relay',
+  defaults: { perSession: '4 Mbit/s', total: '100 Mbit/s' },
+  start: () => planner
+}
+const every: Plugin<{
+  waitMs: number
+  hold: number
+  topBitsPerSecond: number
+  sockets: number
+  eager: boolean
+  mode: string
+  ports: number[]
+  hosts: string[]
+}> = {
+  name: 'every',
+  defaults: {
+    waitMs: 200,
+    hold: '2s',
+    topBitsPerSecond: 1000,
+    sockets: 256,
+    eager: false,
+    mode: 'calm',
+    ports: [1, 2],
+    hosts: []
+  },
+  start: () => planner
+}
+const builtIns = { direct, relay, every }
+
+const folder = mkdtempSync(join(tmpdir(), 'postern-load-'))
+
+function load(strategies: string): Promise<LoadedPlugin[]> {
+  return loadPlugins(parseConfig(`strategies:\n${strategies}`, join(folder, 'x.yaml'), {}).strategies, builtIns)
+}
+
+async function problems(t: ExecutionContext, strategies: string): Promise<string[]> {
+  const error = await t.throwsAsync(load(strategies), { instanceOf: PosternError, code: 'bad-config' }, strategies)
+  return error?.message.replaceAll(`${folder}/`, '').split('\n') ?? []
+}
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text)
+  return `  - ./${name}`
+}
+
+test('built-ins come in the order of the list, with their defaults in plain units', async t => {
+  const loaded = await load('  - direct\n  - every\n  - relay')
+  t.deepEqual(
+    loaded.map(({ plugin }) => plugin),
+    [direct, every, relay]
+  )
+  t.deepEqual(
+    loaded.map(({ options }) => options),
+    [{}, { ...every.defaults, hold: 2000 }, { perSession: 4e6, total: 1e8 }]
+  )
+})
+
+test('options stand over the defaults, each with the type its default says', async t => {
+  const [first] = await load(`  - every:
+      waitMs: 1s
+      hold: 500ms
+      topBitsPerSecond: 2 kbit/s
+      sockets: 8
+      eager: true
+      mode: 12
+      ports: [80, 443]
+      hosts: [a, b]`)
+  t.deepEqual(first?.options, {
+    waitMs: 1000,
+    hold: 500,
+    topBitsPerSecond: 2000,
+    sockets: 8,
+    eager: true,
+    mode: '12',
+    ports: [80, 443],
+    hosts: ['a', 'b']
+  })
+})
+
+test('a number may stand where its name says the unit, and an empty option keeps its default', async t => {
+  const [first] = await load('  - every: { waitMs: 50, topBitsPerSecond: 9, sockets: }')
+  t.like(first?.options, { waitMs: 50, topBitsPerSecond: 9, sockets: 256 })
+})
+
+test('options given by a program keep their types', async t => {
+  const [strategy] = parseConfig('strategies: [every]', 'x.yaml', {}).strategies
+  t.truthy(strategy)
+  if (!strategy) return
+  const [first] = await loadPlugins([{ ...strategy, options: { sockets: 3, eager: true, ports: [9] } }], builtIns)
+  t.like(first?.options, { sockets: 3, eager: true, ports: [9] })
+})
+
+test('every wrong option is told at its place, with what was expected', async t => {
+  const text = `  - direct: { fast: true }
+  - every:
+      waitms: 5
+      hold: 5
+      topBitsPerSecond: 2 MB/s
+      sockets: many
+      eager: yes
+      mode: [a]
+      ports: [80, http]
+  - relay: { total: 10s }`
+  t.deepEqual(await problems(t, text), [
+    'x.yaml:2:15: strategies.direct.fast: there is no such option; expected none, it has no options',
+    'x.yaml:4:7: strategies.every.waitms: there is no such option (did you mean "waitMs"?); expected waitMs, hold, topBitsPerSecond, sockets, eager, mode, ports, hosts',
+    'x.yaml:5:7: strategies.every.hold: got "5"; expected a duration such as 10s, 500ms or 2m',
+    'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a number, or a rate such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:7:7: strategies.every.sockets: got "many"; expected a number',
+    'x.yaml:8:7: strategies.every.eager: got "yes"; expected true or false',
+    'x.yaml:9:7: strategies.every.mode: got a list; expected a text',
+    'x.yaml:10:7: strategies.every.ports: got a list; expected a list, each item a number',
+    'x.yaml:11:14: strategies.relay.total: got "10s"; expected a rate such as 4 Mbit/s or 500 kbit/s'
+  ])
+})
+
+test('an unknown name is told with the known ones', async t => {
+  t.deepEqual(await problems(t, '  - drect\n  - telepathy\n  - constructor'), [
+    'x.yaml:2:5: strategies: there is no "drect" (did you mean "direct"?); expected one of direct, relay, every',
+    'x.yaml:3:5: strategies: there is no "telepathy"; expected one of direct, relay, every, or a path such as ./plugins/mine.ts',
+    'x.yaml:4:5: strategies: there is no "constructor"; expected one of direct, relay, every, or a path such as ./plugins/mine.ts'
+  ])
+})
+
+test("a user's own plugin is loaded by its path, in TypeScript or JavaScript, its options checked alike", async t => {
+  const typescript = file(
+    'mine.ts',
+    "const name: string = 'mine'\nexport default { name, defaults: { waitMs: 7 }, start() { return { plan: () => [] } } }\n"
+  )
+  const [mine, other] = await load(
+    `${typescript}: { waitMs: 2s }\n${file('other.mjs', "export default { name: 'other', defaults: {}, start() {} }")}`
+  )
+  t.is(mine?.plugin.name, 'mine')
+  t.deepEqual(mine?.options, { waitMs: 2000 })
+  t.is(other?.plugin.name, 'other')
+  t.regex(
+    (await problems(t, '  - ./mine.ts: { wait: 2s }'))[0] ?? '',
+    /^x\.yaml:2:18: strategies\.mine\.wait: there is no/
+  )
+})
+
+test('a file that is no plugin is told with what it lacks', async t => {
+  const lacking: [string, RegExp][] = [
+    [file('a.ts', 'export const name = 1'), /default export/],
+    [file('b.ts', "export default { name: 'No Name', defaults: {}, start() {} }"), /expected a name/],
+    [file('c.ts', "export default { name: 'c', start() {} }"), /expected defaults/],
+    [file('d.ts', "export default { name: 'd', defaults: { x: {} }, start() {} }"), /default of x/],
+    [file('e.ts', "export default { name: 'e', defaults: {} }"), /function start/],
+    [file('f.ts', 'export default {'), /f\.ts cannot be imported: /],
+    [file('g.ts', "throw new Error('boom')"), /g\.ts cannot be imported: boom/],
+    ['  - ./missing.ts', /there is no file missing\.ts/]
+  ]
+  for (const [strategy, message] of lacking) {
+    const told = (await problems(t, strategy))[0] ?? ''
+    t.regex(told, message)
+    t.true(told.startsWith('x.yaml:2:5: strategies: '), told)
+  }
+})
+
+test('two plugins of one name are refused', async t => {
+  const twin = file('twin.ts', "export default { name: 'direct', defaults: {}, start() {} }")
+  t.regex((await problems(t, `  - direct\n${twin}`))[0] ?? '', /^x\.yaml:3:5: .*called "direct" already/)
+})
