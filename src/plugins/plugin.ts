@@ -30,6 +30,8 @@ export interface Plugin<Options extends object = object> {
   readonly name: string
   /** Schema, type and documentation of the options at once; `{}` where there are none. */
   readonly defaults: Defaults<Options>
+  /** True where it gets its turn even after the deadline of the strategies, and is cut short by nothing but the end. */
+  readonly lastResort?: boolean
   /** Called once, with the user's options over the defaults. May throw: the gateway then does not start. */
   start(options: Options, toolbox: Toolbox): Planner | Promise<Planner>
 }

@@ -1,0 +1,144 @@
+// Who a peer is: one key and its certificate, made at the first use and kept for good. The fingerprint of the
+// certificate is the identity: the gateway binds names to it, other peers remember or pin it, DTLS proves it.
+//
+//   FOLDER/identity.pem    the private key and the certificate, in one file so that they can never disagree by half
+//
+// The file is written whole beside its place and then linked into it, which fails where one is there already: of two
+// processes that start at once, one makes the identity and both use it. Nothing ever overwrites it.
+
+import { createHash, createPrivateKey, type KeyObject, randomUUID, sign, verify, X509Certificate } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { PosternError } from '../errors.ts'
+import { createCertificate } from './certificate.ts'
+
+export interface Identity {
+  /** The file with key and certificate. */
+  readonly path: string
+  readonly certificatePem: string
+  readonly keyPem: string
+  /** SHA-256 of the certificate's DER, `AA:BB:…`, as in SDP (RFC 8122 §5). */
+  readonly fingerprint: string
+  /** ECDSA over SHA-256 of `bytes`, in DER. */
+  sign(bytes: Uint8Array): Buffer
+}
+
+/** `POSTERN_HOME`, or `postern` in `XDG_CONFIG_HOME`, or `~/.config/postern`. */
+export function defaultFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  if (env.POSTERN_HOME) return resolve(env.POSTERN_HOME)
+  return join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'postern')
+}
+
+/**
+ * The identity kept in a folder, made (folder 0700, file 0600) where there is none.
+ * @throws PosternError bad-config where the file is broken or key and certificate do not belong together, `io` where it
+ * cannot be read or written. The file is left as it is.
+ */
+export async function loadIdentity(folder = defaultFolder()): Promise<Identity> {
+  const path = join(folder, 'identity.pem')
+  try {
+    const text = (await readIfThere(path)) ?? (await create(folder, path))
+    return parseIdentity(text, path)
+  } catch (cause) {
+    if (cause instanceof PosternError) throw cause
+    throw new PosternError('io', `the identity ${path} cannot be read or made: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/**
+ * SHA-256 of the certificate's DER: `AA:BB:…`.
+ * @throws PosternError bad-message where the text is no certificate in PEM.
+ */
+export function fingerprintOf(certificatePem: string): string {
+  const der = parseCertificate(certificatePem).raw
+  return normaliseFingerprint(createHash('sha256').update(der).digest('hex')) ?? ''
+}
+
+/** Whether the P-256 key of a certificate made this signature. False for anything malformed: strangers send it. */
+export function verifySignature(certificatePem: string, bytes: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    const { publicKey } = parseCertificate(certificatePem)
+    // Other keys are not made by peers, and a huge RSA key would be work for the asking.
+    return isP256(publicKey) && verify('sha256', bytes, publicKey, signature)
+  } catch {
+    return false
+  }
+}
+
+/** `AA:BB:…` from 64 hexadecimal digits in any case, with or without colons; undefined for anything else. */
+export function normaliseFingerprint(text: string): string | undefined {
+  const digits = /^[0-9a-f]{2}(?::[0-9a-f]{2}){31}$/i.test(text) ? text.replaceAll(':', '') : text
+  if (!/^[0-9a-f]{64}$/i.test(digits)) return undefined
+  return digits.toUpperCase().match(/../g)?.join(':')
+}
+
+async function create(folder: string, path: string): Promise<string> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { keyPem, certificatePem } = createCertificate()
+  const own = `${path}.${randomUUID()}`
+  try {
+    await writeDurably(own, keyPem + certificatePem)
+    await linkUnlessThere(own, path)
+  } finally {
+    await rm(own, { force: true })
+  }
+  return readFile(path, 'utf8')
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await using file = await open(path, 'wx', 0o600)
+  await file.writeFile(text)
+  await file.sync()
+}
+
+async function linkUnlessThere(from: string, to: string): Promise<void> {
+  await link(from, to).catch(error => {
+    if (error.code !== 'EEXIST') throw error
+  })
+}
+
+function parseIdentity(text: string, path: string): Identity {
+  const broken = (why: string, cause?: unknown) =>
+    new PosternError('bad-config', `${path}: ${why}; restore it, or move it away for a new identity`, { cause })
+  const keyPem = block(text, 'PRIVATE KEY')
+  const certificatePem = block(text, 'CERTIFICATE')
+  if (!keyPem || !certificatePem) throw broken('expected a private key and a certificate in PEM')
+  try {
+    const key = createPrivateKey(keyPem)
+    if (!isP256(key)) throw broken('expected an ECDSA key on P-256')
+    if (!parseCertificate(certificatePem).checkPrivateKey(key)) throw broken('the certificate is of another key')
+    const fingerprint = fingerprintOf(certificatePem)
+    return { path, keyPem, certificatePem, fingerprint, sign: bytes => sign('sha256', bytes, key) }
+  } catch (cause) {
+    if (cause instanceof PosternError && cause.code === 'bad-config') throw cause
+    throw broken('the private key or the certificate is damaged', cause)
+  }
+}
+
+function block(text: string, label: string): string | undefined {
+  return new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----\n?`).exec(text)?.[0]
+}
+
+function parseCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'expected a certificate in PEM', { cause })
+  }
+}
+
+function isP256(key: KeyObject): boolean {
+  return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1'
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(error => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

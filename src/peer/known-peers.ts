@@ -1,0 +1,153 @@
+// Who a name was the last time: trust at first use, so that a gateway cannot put itself in the middle later on. And the
+// one place that says what a peer's name may be.
+//
+//   FOLDER/known-peers    a text file for people too, one line for each: GATEWAY NAME FINGERPRINT
+//
+// A line is only ever appended, in one write, and the first line about a name counts: so processes that meet the same
+// peer at once agree on one fingerprint without a lock. Forgetting a peer is deleting its line.
+
+import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PosternError } from '../errors.ts'
+import { normaliseFingerprint } from './identity.ts'
+
+/** How a fingerprint was judged: it is the one pinned, the one remembered, or was never seen and is remembered now. */
+export type Trust = 'pinned' | 'known' | 'new'
+
+export interface PeerName {
+  readonly name: string
+  /** `AA:BB:…` */
+  readonly pin?: string
+}
+
+interface KnownPeer {
+  readonly gateway: string
+  readonly name: string
+  readonly fingerprint: string
+  readonly line: number
+}
+
+// Read as a whole for each connection; and a gateway that invents names must not fill the disk. More peers than anybody has.
+const maxPeers = 10_000
+
+/**
+ * A name of 1 to 63 letters, digits, dots, underscores and hyphens that starts with a letter or a digit.
+ * @throws PosternError bad-config
+ */
+export function checkName(name: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name
+  const shown = JSON.stringify(name.length > 63 ? `${name.slice(0, 63)}…` : name)
+  const expected = '1 to 63 letters, digits, ".", "_" and "-", a letter or a digit first'
+  throw new PosternError('bad-config', `${shown} is no name for a peer; expected ${expected}`)
+}
+
+/**
+ * `NAME` or `NAME@FINGERPRINT`, the fingerprint in any case, with or without colons.
+ * @throws PosternError bad-config
+ */
+export function parsePeer(text: string): PeerName {
+  const at = text.indexOf('@')
+  if (at < 0) return { name: checkName(text) }
+  const pin = normaliseFingerprint(text.slice(at + 1))
+  if (pin) return { name: checkName(text.slice(0, at)), pin }
+  const expected = 'expected 64 hexadecimal digits after the @, with or without colons'
+  throw new PosternError('bad-config', `the pinned fingerprint of ${checkName(text.slice(0, at))} is none; ${expected}`)
+}
+
+export class KnownPeers {
+  readonly file: string
+  readonly #folder: string
+
+  /** @param folder where the identity is kept as well. */
+  constructor(folder: string) {
+    this.#folder = folder
+    this.file = join(folder, 'known-peers')
+  }
+
+  /**
+   * Judges the fingerprint a peer has shown. A pin is all that counts where there is one; else the remembered
+   * fingerprint; else this one is remembered.
+   * @param gateway its URL; only host and port count.
+   * @throws PosternError fingerprint-mismatch, bad-config where the file is damaged, `io`.
+   */
+  async check(gateway: string, name: string, fingerprint: string, pin?: string): Promise<Trust> {
+    const shown = normaliseFingerprint(fingerprint)
+    if (!shown) throw new PosternError('bad-message', `${name} has shown a fingerprint that is none`)
+    if (pin !== undefined) return this.#checkPin(name, shown, pin)
+    const host = hostOf(gateway)
+    const known = await this.#find(host, checkName(name))
+    if (known) return this.#checkKnown(known, shown)
+    await this.#remember(host, name, shown)
+    // Another process may have been quicker, with another fingerprint.
+    const first = await this.#find(host, name)
+    if (first) this.#checkKnown(first, shown)
+    return 'new'
+  }
+
+  #checkPin(name: string, shown: string, pin: string): Trust {
+    if (normaliseFingerprint(pin) === shown) return 'pinned'
+    const advice = 'pin the new one only if its owner tells you that it changed'
+    throw new PosternError(
+      'fingerprint-mismatch',
+      `${name} has the fingerprint ${shown} but ${pin} is pinned; ${advice}`
+    )
+  }
+
+  #checkKnown({ gateway, name, fingerprint, line }: KnownPeer, shown: string): Trust {
+    if (fingerprint === shown) return 'known'
+    const seen = `${name} at ${gateway} has the fingerprint ${shown} but had ${fingerprint} before`
+    const advice = `somebody may stand in between; if its owner tells you that it changed, delete line ${line} of ${this.file}`
+    throw new PosternError('fingerprint-mismatch', `${seen}; ${advice}`)
+  }
+
+  async #find(gateway: string, name: string): Promise<KnownPeer | undefined> {
+    return (await this.#read()).find(peer => peer.gateway === gateway && peer.name === name)
+  }
+
+  async #read(): Promise<KnownPeer[]> {
+    const text = await readFile(this.file, 'utf8').catch(error => {
+      if (error.code === 'ENOENT') return ''
+      throw this.#unusable(error)
+    })
+    return text.split('\n').flatMap((line, index) => this.#parse(line, index + 1))
+  }
+
+  // A damaged line is refused, not skipped: skipping it would forget whom it was about, and trust the next to come.
+  #parse(text: string, line: number): KnownPeer[] {
+    if (/^\s*(#|$)/.test(text)) return []
+    const [gateway, name, digits = '', ...more] = text.trim().split(/\s+/)
+    const fingerprint = normaliseFingerprint(digits)
+    if (gateway && name && fingerprint && more.length === 0) return [{ gateway, name, fingerprint, line }]
+    throw new PosternError(
+      'bad-config',
+      `${this.file}:${line}:1: expected "gateway name fingerprint"; mend or delete the line`
+    )
+  }
+
+  async #remember(gateway: string, name: string, fingerprint: string): Promise<void> {
+    if ((await this.#read()).length >= maxPeers) {
+      throw new PosternError(
+        'io',
+        `${this.file} remembers ${maxPeers} peers and takes no more; delete lines you do not need`
+      )
+    }
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      // The line break goes first: an editor may have left the last line without one.
+      await appendFile(this.file, `\n${gateway} ${name} ${fingerprint}\n`, { mode: 0o600 })
+    } catch (cause) {
+      throw this.#unusable(cause)
+    }
+  }
+
+  #unusable(cause: unknown): PosternError {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    return new PosternError('io', `the known peers in ${this.file} cannot be read or written: ${reason}`, { cause })
+  }
+}
+
+// The same gateway may be written as ws, wss, http or https, with or without a path.
+function hostOf(gateway: string): string {
+  const host = URL.canParse(gateway) ? new URL(gateway).host : ''
+  return host || gateway.trim().replaceAll(/\s+/g, '')
+}
