@@ -1,0 +1,337 @@
+// Before a world is trusted, each site proves with plain datagrams that it does what its type says (natureOf in nat.ts).
+// One prober.js runs in the gateway and one in each site's first host; this file tells them what to send and judges what
+// arrived. All sites prove themselves at once, in four steps:
+//
+//   mapping     four fresh sockets each send to up to 2 addresses × 2 ports of the gateway, in one burst
+//   admission   a fresh socket contacts one endpoint; the others of the gateway send to its mapping uninvited
+//   punching    the same socket then contacts an endpoint that has sent uninvited: does its port stay?
+//   TCP         a connection gets through, from the public address
+//
+// That nothing came is known without waiting: an invited datagram sent after the uninvited ones has arrived.
+
+import type { ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { type Endpoint, formatEndpoint } from '../../src/wire/endpoint.ts'
+import { type Allocation, type Mapping, type NatType, type Nature, natureOf } from './nat.ts'
+import type { Host, Site, World } from './world.ts'
+
+/** Throws, naming the site and how it deviates. `types`: what each site is expected to be, its own type when left out. */
+export async function verifyWorld(world: World, types: readonly NatType[] = []): Promise<void> {
+  using gateway = new Prober(world.gateway)
+  const stations = await openStations(gateway, world.gateway.addresses)
+  const verdicts = await Promise.allSettled(
+    world.sites.map(site => verifySite(gateway, stations, site, types[site.index] ?? site.spec.nat))
+  )
+  const faults = verdicts.flatMap(verdict => (verdict.status === 'rejected' ? [(verdict.reason as Error).message] : []))
+  if (faults.length > 0) throw new Error(faults.join('; '))
+}
+
+/** Sockets of the gateway: two on each address, and a TCP listener. */
+interface Stations {
+  /** By address: [A1, A2, B1, B2] or, with one address, [A1, A2]. */
+  udp: { name: string; at: Endpoint }[]
+  tcp: Endpoint
+}
+
+async function openStations(gateway: Prober, addresses: readonly string[]): Promise<Stations> {
+  const [first = ''] = addresses
+  const udp = addresses.flatMap(address => [1, 2].map(nth => ({ name: `${address}#${nth}`, address })))
+  const [tcp, ...ports] = await Promise.all([
+    gateway.open('listen', 'tcp', first),
+    ...udp.map(({ name, address }) => gateway.open('bind', name, address))
+  ])
+  return {
+    udp: udp.map(({ name, address }, at) => ({ name, at: { address, port: ports[at] as number } })),
+    tcp: { address: first, port: tcp }
+  }
+}
+
+/** One site under examination. */
+interface Trial {
+  gateway: Prober
+  host: Prober
+  stations: Stations
+  site: Site
+  expected: Nature
+  /** How long until a datagram that has not arrived counts as lost. */
+  resendMs: number
+}
+
+async function verifySite(gateway: Prober, stations: Stations, site: Site, type: NatType): Promise<void> {
+  const { udpBlocked, line: { delayMs = 0, jitterMs = 0 } = {} } = site.spec
+  const nature = natureOf(type)
+  const expected = { ...nature, udp: nature.udp && !udpBlocked }
+  using host = new Prober(site.hosts[0] as Host)
+  const trial = { gateway, host, stations, site, expected, resendMs: 500 + 2 * (delayMs + jitterMs) }
+  try {
+    if (expected.udp) await Promise.all([proveMapping(trial), proveAdmission(trial), proveTcp(trial)])
+    else await proveBlocked(trial)
+    if (expected.unsolicited === 'rejected') await proveRefusal(trial)
+  } catch (error) {
+    throw new Error(`site ${site.index} is no ${type}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+// Mapping and allocation.
+
+const sockets = 4
+
+async function proveMapping(trial: Trial): Promise<void> {
+  const { host, stations, site } = trial
+  const names = Array.from({ length: sockets }, (_, nth) => `mapping${nth}`)
+  const ports = await Promise.all(names.map(name => host.open('bind', name, '0.0.0.0')))
+  const letters = names.flatMap(name => stations.udp.map(({ at, name: station }) => ({ name, to: at, station })))
+  const seen = await deliver(trial, letters)
+  for (const { address } of seen) {
+    if (!site.publicAddresses.includes(address)) throw new Error(`it was seen at ${address}`)
+  }
+  const rows = ports.map((own, nth) => ({
+    own,
+    mapped: seen.slice(nth * stations.udp.length, (nth + 1) * stations.udp.length).map(({ port }) => port)
+  }))
+  judgeMapping(trial.expected.mapping, rows)
+  judgeAllocation(trial.expected, rows)
+}
+
+/** A socket's own port, and its mapped ones towards A1, A2, B1, B2. */
+interface Row {
+  own: number
+  mapped: number[]
+}
+
+function judgeMapping(expected: Mapping, rows: Row[]): void {
+  const found = mappingOf(rows)
+  // With one address of the gateway an address-dependent mapping looks endpoint-independent.
+  const blind = rows[0]?.mapped.length === 2 && expected === 'address-dependent' && found === 'endpoint-independent'
+  if (found !== expected && !blind) throw new Error(`its mapping is ${found}, not ${expected}: ${describe(rows)}`)
+}
+
+function mappingOf(rows: Row[]): Mapping {
+  if (rows.every(({ mapped }) => new Set(mapped).size === 1)) return 'endpoint-independent'
+  const byAddress = rows.every(({ mapped: [a1, a2, b1, b2] }) => a1 === a2 && b1 === b2)
+  return byAddress ? 'address-dependent' : 'address-and-port-dependent'
+}
+
+function judgeAllocation({ allocation, mapping }: Nature, rows: Row[]): void {
+  // Address-dependent boxes may keep a port by chance towards one address.
+  const suits = mapping === 'address-dependent' ? !fits({ kind: 'kept' }, rows) : fits(allocation, rows)
+  if (!suits) throw new Error(`its ports are not ${name(allocation)}: ${describe(rows)}`)
+}
+
+const name = (allocation: Allocation) =>
+  allocation.kind === 'step'
+    ? `stepping by ${allocation.step}`
+    : allocation.kind === 'block'
+      ? 'in a block'
+      : allocation.kind
+
+// 16 ports drawn from all of them lie within 4096 in one case of 10^16; with one address of the gateway 8, of 10^7.
+const randomSpread = 4096
+
+function fits(allocation: Allocation, rows: Row[]): boolean {
+  const ports = rows.flatMap(({ mapped }) => mapped)
+  const steps = ports.slice(1).map((port, at) => port - (ports[at] as number))
+  const spread = Math.max(...ports) - Math.min(...ports)
+  const regular = new Set(steps).size === 1
+  switch (allocation.kind) {
+    case 'kept':
+      return rows.every(({ own, mapped }) => mapped.every(port => port === own))
+    case 'moved':
+      return rows.every(({ own, mapped }) => mapped.every(port => port !== own))
+    case 'step':
+      return steps.every(step => step === allocation.step)
+    case 'block':
+      return !regular && spread < allocation.size
+    case 'random':
+      return !regular && spread > randomSpread
+  }
+}
+
+const describe = (rows: Row[]) => rows.map(({ own, mapped }) => `${own} → ${mapped.join(' ')}`).join(', ')
+
+// Admission, and what uninvited datagrams do to a mapping.
+
+async function proveAdmission(trial: Trial): Promise<void> {
+  const { host, stations, expected } = trial
+  const [contacted, ...others] = stations.udp
+  if (!contacted) return
+  await host.open('bind', 'admission', '0.0.0.0')
+  const [mapping] = await deliver(trial, [{ name: 'admission', to: contacted.at, station: contacted.name }])
+  if (!mapping) return
+  const strangers = await uninvited(trial, mapping, contacted.name, others)
+  judgeAdmission(expected, contacted.at, strangers)
+  const near = others[0] as Stations['udp'][number]
+  const [punched] = await deliver(trial, [{ name: 'admission', to: near.at, station: near.name }])
+  if (punched && expected.mapping !== 'address-and-port-dependent') judgePunched(expected, mapping, punched)
+}
+
+/** Who of `others` reaches the mapping, told once an invited datagram sent after theirs has arrived. */
+async function uninvited(
+  { gateway, host, resendMs }: Trial,
+  mapping: Endpoint,
+  invited: string,
+  others: Stations['udp']
+) {
+  const send = () => {
+    for (const { name } of others) gateway.tell({ do: 'send', name, to: mapping, text: name })
+    gateway.tell({ do: 'send', name: invited, to: mapping, text: invited })
+  }
+  await insist(send, [host.arrival('admission', invited)], resendMs)
+  return others.map(({ name, at }) => ({ at, heard: host.heard('admission', name) !== undefined }))
+}
+
+function judgeAdmission({ admits }: Nature, contacted: Endpoint, strangers: { at: Endpoint; heard: boolean }[]): void {
+  for (const { at, heard } of strangers) {
+    const welcome = admits === 'anybody' || (admits === 'address' && at.address === contacted.address)
+    if (heard === welcome) continue
+    throw new Error(
+      `${formatEndpoint(at)} ${heard ? 'got in' : 'was kept out'} though only ${formatEndpoint(contacted)} had been contacted`
+    )
+  }
+}
+
+function judgePunched({ unsolicited }: Nature, mapping: Endpoint, punched: Endpoint): void {
+  const moved = punched.port !== mapping.port
+  if (moved === (unsolicited === 'accepted')) return
+  throw new Error(
+    `uninvited input ${moved ? 'moved' : 'did not move'} the mapping: ${mapping.port}, then ${punched.port}`
+  )
+}
+
+async function proveRefusal({ gateway, site, resendMs }: Trial): Promise<void> {
+  const to = { address: site.publicAddresses[0] as string, port: 9 }
+  const name = `refusal${site.index}`
+  gateway.tell({ do: 'refusal', name, to })
+  await insist(() => {}, [gateway.event(`${name} refused`)], resendMs)
+}
+
+// TCP and UDP that is blocked.
+
+async function proveTcp({ host, stations, site, resendMs }: Trial): Promise<void> {
+  host.tell({ do: 'call', name: 'tcp', to: stations.tcp })
+  const [answer] = await insist(() => {}, [host.event('tcp answer')], resendMs)
+  if (!site.publicAddresses.includes(String(answer?.answer))) throw new Error(`TCP came from ${answer?.answer}`)
+}
+
+async function proveBlocked(trial: Trial): Promise<void> {
+  const { gateway, host, stations, site } = trial
+  await host.open('bind', 'blocked', '0.0.0.0')
+  for (const { at } of stations.udp) host.tell({ do: 'send', name: 'blocked', to: at, text: `blocked ${site.index}` })
+  await proveTcp(trial) // by the time this came back, the datagrams would have come as well
+  if (stations.udp.some(({ name }) => gateway.heard(name, `blocked ${site.index}`))) throw new Error('UDP got through')
+}
+
+// Getting datagrams through.
+
+interface Letter {
+  /** The host's socket. */
+  name: string
+  to: Endpoint
+  station: string
+}
+
+/** Sends all letters in order, again those that do not arrive, and returns where the gateway saw each come from. */
+async function deliver({ gateway, host, site, resendMs }: Trial, letters: Letter[]): Promise<Endpoint[]> {
+  const text = ({ name }: Letter) => `${site.index} ${name}`
+  const send = () => {
+    const missing = letters.filter(letter => !gateway.heard(letter.station, text(letter)))
+    for (const letter of missing) host.tell({ do: 'send', name: letter.name, to: letter.to, text: text(letter) })
+  }
+  const arrivals = letters.map(letter => gateway.arrival(letter.station, text(letter)))
+  const events = await insist(send, arrivals, resendMs)
+  return events.map(({ from }) => from as Endpoint)
+}
+
+const attempts = 10
+
+/** Does `send` until everything awaited has happened. */
+async function insist(send: () => void, awaited: Promise<Event>[], resendMs: number): Promise<Event[]> {
+  const all = Promise.all(awaited)
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    send()
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, resendMs)
+    const events = await Promise.race([all, late])
+    clearTimeout(timer)
+    if (events) return events
+  }
+  throw new Error(`nothing was heard of it for ${attempts * resendMs} ms`)
+}
+
+/** What prober.js tells. */
+interface Event {
+  name: string
+  port?: number
+  text?: string
+  from?: Endpoint
+  refused?: true
+  answer?: string
+  error?: string
+}
+
+/** A prober.js in the namespace of a host. */
+class Prober implements Disposable {
+  readonly #child: ChildProcess
+  readonly #events = new Map<string, Event>()
+  readonly #waiting = new Map<string, PromiseWithResolvers<Event>>()
+
+  constructor(host: Host) {
+    const program = fileURLToPath(new URL('prober.js', import.meta.url))
+    this.#child = host.spawn([process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child.stdin?.on('error', () => {}) // it was killed with its world
+    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })
+    lines.on('line', line => this.#note(JSON.parse(line) as Event))
+    this.#child.once('exit', code => this.#fail(new Error(`the prober of ${host.name} ended with ${code}`)))
+  }
+
+  tell(order: { do: string; name: string; to?: Endpoint; text?: string; address?: string }): void {
+    this.#child.stdin?.write(`${JSON.stringify(order)}\n`)
+  }
+
+  /** Opens a socket of that name and returns its port. */
+  async open(what: 'bind' | 'listen', name: string, address: string): Promise<number> {
+    this.tell({ do: what, name, address })
+    const { port } = await this.event(`${name} port`)
+    return port as number
+  }
+
+  heard(name: string, text: string): Event | undefined {
+    return this.#events.get(`${name} heard ${text}`)
+  }
+
+  arrival(name: string, text: string): Promise<Event> {
+    return this.event(`${name} heard ${text}`)
+  }
+
+  event(key: string): Promise<Event> {
+    const event = this.#events.get(key)
+    if (event) return Promise.resolve(event)
+    const waiting = this.#waiting.get(key) ?? Promise.withResolvers<Event>()
+    waiting.promise.catch(() => {}) // the one who waits may have given up
+    this.#waiting.set(key, waiting)
+    return waiting.promise
+  }
+
+  #note(event: Event): void {
+    const key = `${event.name} ${subject(event)}`
+    this.#events.set(key, event)
+    this.#waiting.get(key)?.resolve(event)
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.stdin?.end()
+  }
+}
+
+function subject({ port, text, refused, answer, error }: Event): string {
+  if (text !== undefined) return `heard ${text}`
+  if (port !== undefined) return 'port'
+  if (refused) return 'refused'
+  if (answer !== undefined) return 'answer'
+  throw new Error(`a prober failed: ${error}`)
+}
