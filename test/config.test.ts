@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../src/config.ts'
 import { PosternError } from '../src/errors.ts'
+import { builtIns } from '../src/gateway/gateway.ts'
+import { loadPlugins } from '../src/plugins/load.ts'
 
 const shipped = new URL('../config/', import.meta.url).pathname
 
@@ -31,15 +33,27 @@ test('the shipped file holds every option, each with its default', t => {
   }
 })
 
+test('so are the options of the strategies', async t => {
+  const full = loadConfig(join(shipped, 'postern.yaml'), {}).strategies
+  t.deepEqual(
+    full.map(s => Object.keys(s.options)),
+    Object.values(builtIns).map(plugin => Object.keys(plugin.defaults))
+  )
+  const bare = parseConfig('', 'x.yaml', {}).strategies
+  t.deepEqual(await loadPlugins(full, builtIns), await loadPlugins(bare, builtIns))
+})
+
 test('every option in the schema is named in the shipped file', t => {
   const text = readFileSync(join(shipped, 'postern.yaml'), 'utf8')
-  const names = JSON.stringify(configSchema()).matchAll(/"(\w+)":\{"(?:type":"object","properties|description)"/g)
+  const names = JSON.stringify(configSchema(builtIns)).matchAll(
+    /"(\w+)":\{"(?:type":"object","properties|description)"/g
+  )
   const missing = [...names].map(match => match[1]).filter(name => !new RegExp(`^ *${name}:`, 'm').test(text))
   t.deepEqual(missing, [])
 })
 
 test('the JSON schema for editors is up to date (else: node bin/postern config schema > config/postern.schema.json)', t => {
-  t.deepEqual(JSON.parse(readFileSync(join(shipped, 'postern.schema.json'), 'utf8')), configSchema())
+  t.deepEqual(JSON.parse(readFileSync(join(shipped, 'postern.schema.json'), 'utf8')), configSchema(builtIns))
 })
 
 test('every example is a valid configuration', t => {

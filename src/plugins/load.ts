@@ -121,16 +121,12 @@ interface Rule {
 function ruleOf(name: string, byDefault: unknown): Rule {
   if (Array.isArray(byDefault)) return listRule(name, byDefault[0] ?? '')
   if (typeof byDefault === 'boolean') return { expected: 'true or false', parse: parseBoolean }
-  if (typeof byDefault === 'number') return numberRule(name)
+  if (name.endsWith('Ms')) return either(aDuration, parseDuration)
+  if (/bitsPerSecond$/i.test(name)) return either(aRate, parseRate)
+  if (typeof byDefault === 'number') return { expected: 'a number', parse: parseNumber }
   if (parseDuration(String(byDefault)) !== undefined) return { expected: aDuration, parse: textual(parseDuration) }
   if (parseRate(String(byDefault)) !== undefined) return { expected: aRate, parse: textual(parseRate) }
   return { expected: 'a text', parse: textual(text => text) }
-}
-
-function numberRule(name: string): Rule {
-  if (name.endsWith('Ms')) return either(aDuration, parseDuration)
-  if (/bitsPerSecond$/i.test(name)) return either(aRate, parseRate)
-  return { expected: 'a number', parse: parseNumber }
 }
 
 function either(expected: string, parse: (text: string) => number | undefined): Rule {

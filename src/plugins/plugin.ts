@@ -12,14 +12,13 @@
 import type { Pass, Plan, Scene, Toolbox } from '../gateway/scene.ts'
 import type { DurationText, RateText } from '../units.ts'
 
-/** What may stand as an option: one value, or a list of them. */
-export type OptionValue = string | number | boolean | readonly (string | number)[]
-
 /**
  * The options as documented to the user: each with its default. A default says which type is expected:
  * - `'200ms'` or `'4 Mbit/s'`: a duration or a rate with its unit; `start` is handed milliseconds or bits per second;
- * - a number: a number, and where its name ends in `Ms` or `bitsPerSecond`, also a duration or a rate with its unit;
- * - any other string, a boolean, a list: the same. The items of a list have the type of its first item, or are strings.
+ * - a number, any other string, a boolean: the same;
+ * - a list of these: a list whose items have the type of the first item, or are strings.
+ *
+ * Where the name ends in `Ms` or `bitsPerSecond` it says the unit, so that a plain number and a quantity are both taken.
  */
 export type Defaults<Options> = {
   readonly [Name in keyof Options]: Options[Name] | (Options[Name] extends number ? DurationText | RateText : never)

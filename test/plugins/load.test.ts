@@ -16,6 +16,7 @@ const relay: Plugin<{ perSession: number; total: number }> = {
 }
 const every: Plugin<{
   waitMs: number
+  gapMs: number
   hold: number
   topBitsPerSecond: number
   sockets: number
@@ -27,6 +28,7 @@ const every: Plugin<{
   name: 'every',
   defaults: {
     waitMs: 200,
+    gapMs: '20ms',
     hold: '2s',
     topBitsPerSecond: 1000,
     sockets: 256,
@@ -63,7 +65,7 @@ test('built-ins come in the order of the list, with their defaults in plain unit
   )
   t.deepEqual(
     loaded.map(({ options }) => options),
-    [{}, { ...every.defaults, hold: 2000 }, { perSession: 4e6, total: 1e8 }]
+    [{}, { ...every.defaults, gapMs: 20, hold: 2000 }, { perSession: 4e6, total: 1e8 }]
   )
 })
 
@@ -79,6 +81,7 @@ test('options stand over the defaults, each with the type its default says', asy
       hosts: [a, b]`)
   t.deepEqual(first?.options, {
     waitMs: 1000,
+    gapMs: 20,
     hold: 500,
     topBitsPerSecond: 2000,
     sockets: 8,
@@ -90,8 +93,8 @@ test('options stand over the defaults, each with the type its default says', asy
 })
 
 test('a number may stand where its name says the unit, and an empty option keeps its default', async t => {
-  const [first] = await load('  - every: { waitMs: 50, topBitsPerSecond: 9, sockets: }')
-  t.like(first?.options, { waitMs: 50, topBitsPerSecond: 9, sockets: 256 })
+  const [first] = await load('  - every: { waitMs: 50, gapMs: 5, topBitsPerSecond: 9, sockets: }')
+  t.like(first?.options, { waitMs: 50, gapMs: 5, topBitsPerSecond: 9, sockets: 256 })
 })
 
 test('options given by a program keep their types', async t => {
@@ -115,7 +118,7 @@ test('every wrong option is told at its place, with what was expected', async t 
   - relay: { total: 10s }`
   t.deepEqual(await problems(t, text), [
     'x.yaml:2:15: strategies.direct.fast: there is no such option; expected none, it has no options',
-    'x.yaml:4:7: strategies.every.waitms: there is no such option (did you mean "waitMs"?); expected waitMs, hold, topBitsPerSecond, sockets, eager, mode, ports, hosts',
+    'x.yaml:4:7: strategies.every.waitms: there is no such option (did you mean "waitMs"?); expected waitMs, gapMs, hold, topBitsPerSecond, sockets, eager, mode, ports, hosts',
     'x.yaml:5:7: strategies.every.hold: got "5"; expected a duration such as 10s, 500ms or 2m',
     'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a number, or a rate such as 4 Mbit/s or 500 kbit/s',
     'x.yaml:7:7: strategies.every.sockets: got "many"; expected a number',
