@@ -1,6 +1,7 @@
 // Before a world is trusted, each site proves with plain datagrams that it does what its type says (natureOf in nat.ts).
-// One prober.js runs in the gateway and one in each site's first host; this file tells them what to send and judges what
-// arrived. All sites prove themselves at once, in four steps:
+// One prober.js runs in the gateway and one in each host; this file tells them what to send and judges what
+// arrived. All sites prove themselves at once, the hosts of a
+// site one after the other (a stepping NAT would mix them), in four steps:
 //
 //   mapping     four fresh sockets each send to up to 2 addresses × 2 ports of the gateway, in one burst
 //   admission   a fresh socket contacts one endpoint; the others of the gateway send to its mapping uninvited
@@ -62,15 +63,22 @@ async function verifySite(gateway: Prober, stations: Stations, site: Site, type:
   const { udpBlocked, line: { delayMs = 0, jitterMs = 0 } = {} } = site.spec
   const nature = natureOf(type)
   const expected = { ...nature, udp: nature.udp && !udpBlocked }
-  using host = new Prober(site.hosts[0] as Host)
-  const trial = { gateway, host, stations, site, expected, resendMs: 500 + 2 * (delayMs + jitterMs) }
+  const resendMs = 500 + 2 * (delayMs + jitterMs)
+  // Their probers start together: starting is what takes time.
+  const trials = site.hosts.map(host => ({ gateway, host: new Prober(host), stations, site, expected, resendMs }))
   try {
-    if (expected.udp) await Promise.all([proveMapping(trial), proveAdmission(trial), proveTcp(trial)])
-    else await proveBlocked(trial)
-    if (expected.unsolicited === 'rejected') await proveRefusal(trial)
+    for (const trial of trials) await verifyHost(trial)
   } catch (error) {
     throw new Error(`site ${site.index} is no ${type}: ${(error as Error).message}`, { cause: error })
+  } finally {
+    for (const { host } of trials) host[Symbol.dispose]()
   }
+}
+
+async function verifyHost(trial: Trial): Promise<void> {
+  if (trial.expected.udp) await Promise.all([proveMapping(trial), proveAdmission(trial), proveTcp(trial)])
+  else await proveBlocked(trial)
+  if (trial.expected.unsolicited === 'rejected') await proveRefusal(trial)
 }
 
 // Mapping and allocation.
@@ -199,9 +207,9 @@ function judgePunched({ unsolicited }: Nature, mapping: Endpoint, punched: Endpo
   )
 }
 
-async function proveRefusal({ gateway, site, resendMs }: Trial): Promise<void> {
+async function proveRefusal({ gateway, host, site, resendMs }: Trial): Promise<void> {
   const to = { address: site.publicAddresses[0] as string, port: 9 }
-  const name = `refusal${site.index}`
+  const name = `refusal ${host.name}`
   gateway.tell({ do: 'refusal', name, to })
   await insist(() => {}, [gateway.event(`${name} refused`)], resendMs)
 }
@@ -215,11 +223,11 @@ async function proveTcp({ host, stations, site, resendMs }: Trial): Promise<void
 }
 
 async function proveBlocked(trial: Trial): Promise<void> {
-  const { gateway, host, stations, site } = trial
+  const { gateway, host, stations } = trial
   await host.open('bind', 'blocked', '0.0.0.0')
-  for (const { at } of stations.udp) host.tell({ do: 'send', name: 'blocked', to: at, text: `blocked ${site.index}` })
+  for (const { at } of stations.udp) host.tell({ do: 'send', name: 'blocked', to: at, text: `blocked ${host.name}` })
   await proveTcp(trial) // by the time this came back, the datagrams would have come as well
-  if (stations.udp.some(({ name }) => gateway.heard(name, `blocked ${site.index}`))) throw new Error('UDP got through')
+  if (stations.udp.some(({ name }) => gateway.heard(name, `blocked ${host.name}`))) throw new Error('UDP got through')
 }
 
 // Getting datagrams through.
@@ -232,8 +240,8 @@ interface Letter {
 }
 
 /** Sends all letters in order, again those that do not arrive, and returns where the gateway saw each come from. */
-async function deliver({ gateway, host, site, resendMs }: Trial, letters: Letter[]): Promise<Endpoint[]> {
-  const text = ({ name }: Letter) => `${site.index} ${name}`
+async function deliver({ gateway, host, resendMs }: Trial, letters: Letter[]): Promise<Endpoint[]> {
+  const text = ({ name }: Letter) => `${host.name} ${name}`
   const send = () => {
     const missing = letters.filter(letter => !gateway.heard(letter.station, text(letter)))
     for (const letter of missing) host.tell({ do: 'send', name: letter.name, to: letter.to, text: text(letter) })
@@ -272,11 +280,13 @@ interface Event {
 
 /** A prober.js in the namespace of a host. */
 class Prober implements Disposable {
+  readonly name: string
   readonly #child: ChildProcess
   readonly #events = new Map<string, Event>()
   readonly #waiting = new Map<string, PromiseWithResolvers<Event>>()
 
   constructor(host: Host) {
+    this.name = host.name
     const program = fileURLToPath(new URL('prober.js', import.meta.url))
     this.#child = host.spawn([process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#child.stdin?.on('error', () => {}) // it was killed with its world

@@ -70,7 +70,7 @@ export interface Site {
   readonly publicAddresses: readonly string[]
   /** From the hosts outwards: the site's own box, then the carrier's, if any. */
   readonly boxes: readonly Host[]
-  /** UDP that left the outermost box since it was made, by destination address. */
+  /** UDP that left the outermost box since the last reset, by destination address. */
   sent(): Promise<Map<string, Sent>>
 }
 
@@ -87,6 +87,7 @@ export interface World extends AsyncDisposable {
   readonly seed: number
   /** All UDP at the gateway, of any port, from (in) and to (out) a site's public addresses. Bytes with IP headers. */
   gatewayCounters(site: Site): Promise<Counters>
+  /** Counters of the gateway and of the boxes; an opened world has them at zero. */
   resetCounters(): Promise<void>
 }
 
@@ -108,7 +109,10 @@ export async function openWorld(spec: WorldSpec): Promise<World> {
     await sandbox.script(worldScript(plan))
     await startWires(sandbox, plan)
     const world = makeWorld(sandbox, plan, () => spec.signal?.removeEventListener('abort', close))
-    if (spec.verify !== false) await verifyWorld(world)
+    if (spec.verify !== false) {
+      await verifyWorld(world)
+      await world.resetCounters()
+    }
     return world
   } catch (error) {
     await sandbox[Symbol.asyncDispose]()
@@ -191,8 +195,6 @@ function privateLan(index: number, hosts: number): SitePlan['lan'] {
 
 function worldScript({ gatewayAddresses, sites }: Plan): string {
   const batch = (name: string, lines: string[]) => `ip -n ${name} -batch - <<'END'\n${lines.join('\n')}\nEND`
-  const within = (name: string, script: string[]) =>
-    `nsenter --net=/run/netns/${name} sh -e <<'SCRIPT'\n${script.join('\n')}\nSCRIPT`
   const rules = (text: string) => `nft -f - <<'END'\n${text}END`
   const names = ['core', 'wires', 'gw', ...sites.flatMap(site => [...boxNames(site), ...hostNames(site)])]
   const links = [pair('core', 'gw', 'gw', 'eth0'), ...sites.flatMap(siteLinks)]
@@ -213,6 +215,9 @@ function worldScript({ gatewayAddresses, sites }: Plan): string {
     ])
   ].join('\n')
 }
+
+const within = (name: string, script: string[]) =>
+  `nsenter --net=/run/netns/${name} sh -e <<'SCRIPT'\n${script.join('\n')}\nSCRIPT`
 
 const forwarding = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 // Where br_netfilter is loaded, frames between two hosts of a LAN would pass the box's rules.
@@ -372,7 +377,8 @@ function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
       }
     },
     async resetCounters() {
-      await succeed(gateway.run([tool('nft'), 'reset', 'counters', 'table', 'ip', 'watch']))
+      const emptied = plan.sites.map(site => within(outerBox(site), ['nft flush set ip box sent']))
+      await sandbox.script([within('gw', ['nft reset counters table ip watch']), ...emptied].join('\n'))
     },
     async [Symbol.asyncDispose]() {
       over()
