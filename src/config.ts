@@ -63,7 +63,6 @@ export interface Limits {
   readonly bindingsPerSource: number
   /** Signalling messages per second from one peer. */
   readonly messagesPerSecond: number
-  readonly messageBytes: number
 }
 
 /** One entry of the list. The options are as written (YAML scalars are strings); plugins/load.ts gives them their types. */
@@ -166,13 +165,10 @@ function schema(env: Environment) {
       sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
       sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
       bindingsPerSource: integer(1, 1e6).prefault(200).describe('STUN requests per second from one source address'),
-      messagesPerSecond: integer(1, 1e6).prefault(50).describe('Signalling messages per second from one peer'),
-      messageBytes: integer(1024, 2 ** 24)
-        .prefault(65536)
-        .describe('Bytes of one signalling message')
+      messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
     }),
     traces: section({
-      keep: integer(0, 1e6).prefault(1000).describe('Traces kept in memory; the oldest goes first')
+      keep: integer(1, 1e6).prefault(1000).describe('Traces kept in memory; the oldest goes first')
     }),
     log: section({
       level: leaf(parseLevel, `one of ${logLevels.join(', ')}`, { enum: [...logLevels] })

@@ -106,7 +106,7 @@ test('every mistake is told, in the order of the file, each with its line and co
 join: { token: { a: b } }
 admin: { token: '\${NOPE}' }
 deadline: 10 parsecs
-limits: { peers: -1, messageBytes: 64 KiB }
+limits: { peers: -1, sessions: 64 KiB }
 log: { level: loud }
 traces: 5
 strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
@@ -119,7 +119,7 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
     'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
     'x.yaml:7:11: deadline: got "10 parsecs"; expected a duration such as 10s, 500ms or 2m, from 100ms to 10m',
     'x.yaml:8:18: limits.peers: got "-1"; expected a whole number from 1 to 1000000',
-    'x.yaml:8:36: limits.messageBytes: got "64 KiB"; expected a whole number from 1024 to 16777216',
+    'x.yaml:8:32: limits.sessions: got "64 KiB"; expected a whole number from 1 to 1000000',
     'x.yaml:9:15: log.level: got "loud"; expected one of silent, fatal, error, warn, info, debug, trace',
     'x.yaml:10:9: traces: got "5"; expected a map of options',
     'x.yaml:11:22: strategies[1]: direct is there twice; expected each strategy once',

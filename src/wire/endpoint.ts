@@ -14,10 +14,10 @@ export function formatEndpoint({ address, port }: Endpoint): string {
 
 /** The inverse of formatEndpoint; undefined for anything else. */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([1-9]\d{0,4})$/.exec(text)
   const address = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
-  if (!address || isIP(address) === 0 || port < 1 || port > 65535) return undefined
+  if (!address || isIP(address) !== (match?.[1] ? 6 : 4) || port > 65535) return undefined
   return { address, port }
 }
 
@@ -32,11 +32,12 @@ local.addSubnet('192.168.0.0', 16)
 local.addSubnet('169.254.0.0', 16)
 local.addSubnet('100.64.0.0', 10)
 local.addSubnet('127.0.0.0', 8)
+local.addSubnet('0.0.0.0', 8)
 local.addSubnet('::1', 128, 'ipv6')
 local.addSubnet('fc00::', 7, 'ipv6')
 local.addSubnet('fe80::', 10, 'ipv6')
 
-/** Loopback, link-local, RFC 1918, RFC 6598 (carrier) and RFC 4193 addresses: not routed on the Internet. */
+/** Unspecified, loopback, link-local, RFC 1918, RFC 6598 (carrier) and RFC 4193 addresses: not routed on the Internet. */
 export function isPrivate(address: string): boolean {
   return isIP(address) !== 0 && local.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }

@@ -22,6 +22,9 @@ export const PROTOCOL = 1
 /** Longest message either side accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
 
+/** The path of the gateway's HTTP side that peers join at. */
+export const JOIN_PATH = '/join'
+
 const short = z.string().max(256)
 const address = z.union([z.ipv4(), z.ipv6()])
 const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
@@ -70,7 +73,7 @@ const fromPeer = z.discriminatedUnion('type', [
     socket: z.int().nonnegative(),
     port: z.int().min(1).max(65535),
     addresses: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128) })).max(16),
-    rttMs: ms.optional()
+    rttMs: ms
   }),
   z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: short }),
   z.strictObject({ type: z.literal('filtering'), port: z.boolean(), address: z.boolean().optional() }),
@@ -84,7 +87,7 @@ const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('progress'), session, plan, step: short }),
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
   z.strictObject({ type: z.literal('failed'), session, plan, code: short, reason: z.string().max(512), report }),
-  z.strictObject({ type: z.literal('leave'), session, reason: short }),
+  z.strictObject({ type: z.literal('leave'), session, code: short, reason: z.string().max(512) }),
   z.strictObject({ type: z.literal('ping'), at: z.number() })
 ])
 
@@ -98,7 +101,12 @@ const fromGateway = z.discriminatedUnion('type', [
     endpoints: z.array(endpoint).min(1).max(4),
     refreshMs: ms
   }),
-  z.strictObject({ type: z.literal('refused'), code: short, reason: z.string().max(1024), request: z.int().optional() }),
+  z.strictObject({
+    type: z.literal('refused'),
+    code: short,
+    reason: z.string().max(1024),
+    request: z.int().optional()
+  }),
   z.strictObject({
     type: z.literal('session'),
     session,
@@ -109,10 +117,26 @@ const fromGateway = z.discriminatedUnion('type', [
     probeKey: secret,
     trace: z.string()
   }),
-  z.strictObject({ type: z.literal('order'), session, plan, by: short, socket: z.int(), order, handover, waitMs: ms, handoverMs: ms }),
+  z.strictObject({
+    type: z.literal('order'),
+    session,
+    plan,
+    by: short,
+    socket: z.int(),
+    order,
+    handover,
+    waitMs: ms,
+    handoverMs: ms
+  }),
   z.strictObject({ type: z.literal('cancel'), session, plan }),
   z.strictObject({ type: z.literal('strategy'), session, name: short, outcome, reason: z.string(), ms }),
-  z.strictObject({ type: z.literal('path'), session, by: short, kind: z.enum(['direct', 'relay']), bitsPerSecond: z.number().optional() }),
+  z.strictObject({
+    type: z.literal('path'),
+    session,
+    by: short,
+    kind: z.enum(['direct', 'relay']),
+    bitsPerSecond: z.number().optional()
+  }),
   z.strictObject({ type: z.literal('over'), session, code: short, reason: z.string(), trace: z.string() }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
@@ -146,5 +170,8 @@ function parse<T>(schema: z.ZodType<T>, text: string): T {
   const result = schema.safeParse(json)
   if (result.success) return result.data
   const issue = result.error.issues[0]
-  throw new PosternError('bad-message', `a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
+  throw new PosternError(
+    'bad-message',
+    `a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`
+  )
 }

@@ -1,0 +1,161 @@
+// The gateway, put together: UDP ports that watch and relay, a chain of plugins, sessions, and the HTTP side that peers
+// join through. Everything is opened here and closed here, in the opposite order.
+
+import { TracerProvider } from '@opentelemetry/sdk-trace'
+import { type Logger, pino } from 'pino'
+import type { Config } from '../config.ts'
+import { direct } from '../plugins/direct.ts'
+import { loadPlugins } from '../plugins/load.ts'
+import type { Plugin } from '../plugins/plugin.ts'
+import { relay } from '../plugins/relay.ts'
+import { stun } from '../plugins/stun.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Link } from './chain.ts'
+import { Directory } from './directory.ts'
+import { serveHttp } from './http.ts'
+import { Names } from './names.ts'
+import { profile } from './profile.ts'
+import { Sessions } from './sessions.ts'
+import { receive, type SignallingCounters } from './signalling.ts'
+import { token } from './tokens.ts'
+import { TraceStore } from './trace/store.ts'
+import { Binding, type Claim } from './udp/binding.ts'
+import { type Listening, listen } from './udp/listen.ts'
+import { UdpObserver } from './udp/observe.ts'
+import { SpliceTable } from './udp/splice.ts'
+
+export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, relay }
+
+export interface Gateway {
+  readonly http: Endpoint
+  readonly joinToken: string
+  readonly adminToken: string
+  readonly endpoints: readonly Endpoint[]
+  readonly traces: TraceStore
+  /** Counters of everything that is limited or dropped. */
+  status(): GatewayStatus
+  close(): Promise<void>
+}
+
+export type GatewayStatus = ReturnType<typeof statusOf>
+
+/** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`, and leaves nothing open then. */
+export async function openGateway(config: Config, options: { log?: Logger } = {}): Promise<Gateway> {
+  const log = options.log ?? pino({ level: 'silent' })
+  await using opened = new AsyncDisposableStack()
+  const over = new AbortController()
+  opened.defer(() => over.abort())
+
+  const links = await startPlugins(config, opened, { log, signal: over.signal })
+  const traces = new TraceStore(config.traces.keep)
+  const provider = new TracerProvider({ spanProcessors: [traces] })
+  opened.defer(() => provider.shutdown())
+
+  const names = new Names(config.state, config.limits.names)
+  const directory = new Directory(names)
+  const splices = new SpliceTable({ maxSessions: config.limits.sessions, onIdle: session => sessions.drop(session) })
+  opened.defer(() => splices.close())
+
+  let udp: Listening = { ports: [], close: async () => {} }
+  const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
+  const sessions: Sessions = new Sessions(
+    {
+      observer,
+      profiler: { profile },
+      commander: directory,
+      relay: {
+        arm: ({ id, caller, callee }, limits) => void splices.arm(id, { caller: caller.id, callee: callee.id }, limits),
+        disarm: session => void splices.disarm(session)
+      },
+      links,
+      tracer: provider.getTracer('postern'),
+      deadlineMs: config.deadlineMs
+    },
+    config.limits
+  )
+  const binding = new Binding(
+    {
+      ports: () => udp.ports,
+      claim: username => claimOf(username, observer, sessions),
+      sample: (claim, port, mapped) => observer.record(claim, port, mapped),
+      latch: ({ session, role }, port, source) => splices.latch(session, role, port, source),
+      forward: (port, source, datagram) => splices.forward(port, source, datagram)
+    },
+    config.limits.bindingsPerSource
+  )
+  udp = await listen(config.listen.udp, (port, source, datagram) => binding.receive(port, source, datagram))
+  opened.defer(() => udp.close())
+
+  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, flooded: 0 }
+  const joinToken = token(config.join.token, config.state, 'join')
+  const adminToken = token(config.admin.token, config.state, 'admin')
+  const status = () => statusOf({ directory, sessions, splices, binding, signalling })
+  const http = await serveHttp(config.listen.http, {
+    adminToken,
+    traces,
+    status,
+    join: (ws, request) =>
+      receive(ws, request, {
+        directory,
+        names,
+        observer,
+        sessions,
+        joinToken,
+        limits: config.limits,
+        log,
+        counters: signalling
+      })
+  })
+  opened.defer(() => http.close())
+
+  const closing = opened.move()
+  return {
+    http: http.local,
+    joinToken,
+    adminToken,
+    endpoints: udp.ports.map(({ local }) => local),
+    traces,
+    status,
+    close: () => closing.disposeAsync()
+  }
+}
+
+async function startPlugins(
+  config: Config,
+  opened: AsyncDisposableStack,
+  { log, signal }: { log: Logger; signal: AbortSignal }
+): Promise<Link[]> {
+  const links: Link[] = []
+  for (const { plugin, options } of await loadPlugins(config.strategies, builtIns)) {
+    const own = log.child({ plugin: plugin.name })
+    const toolbox = { log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) }, signal }
+    const planner = await plugin.start(options as never, toolbox)
+    opened.defer(async () => planner.close?.())
+    links.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
+  }
+  return links
+}
+
+/** Who a USERNAME is: a peer's socket, a peer's filtering test, or a side of a session. */
+function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Claim | undefined {
+  const [kind = '', id = '', rest = ''] = username.split(':')
+  if (kind !== 's') return observer.claim(kind, id, rest)
+  const session = sessions.get(id)
+  if (!session || (rest !== 'caller' && rest !== 'callee')) return undefined
+  return { kind: 'latch', key: session.keys[rest], session: id, role: rest }
+}
+
+function statusOf(parts: {
+  directory: Directory
+  sessions: Sessions
+  splices: SpliceTable
+  binding: Binding
+  signalling: SignallingCounters
+}) {
+  return {
+    peers: parts.directory.size,
+    sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: parts.splices.size },
+    udp: { ...parts.binding.counters },
+    signalling: { ...parts.signalling }
+  }
+}

@@ -1,0 +1,115 @@
+// The HTTP side: health, the API that reads traces, and the WebSocket that peers join by. Handlers throw, one place
+// answers.
+
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import Router from '@koa/router'
+import Koa from 'koa'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { asPosternError, PosternError } from '../errors.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import { JOIN_PATH, MESSAGE_BYTES } from '../wire/signal.ts'
+import { sameToken } from './tokens.ts'
+import type { TraceStore } from './trace/store.ts'
+
+export interface HttpSide {
+  readonly adminToken: string
+  readonly traces: TraceStore
+  /** What `/api/status` shows: counters, without names of peers. */
+  status(): object
+  /** Serves one WebSocket of a peer. */
+  join(ws: WebSocket, request: IncomingMessage): void
+}
+
+export interface HttpListening {
+  readonly local: Endpoint
+  close(): Promise<void>
+}
+
+/** Traces in one answer of the list. */
+const LIST = 200
+
+/** Listens. Throws `port-in-use` or `io`. */
+export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListening> {
+  const server = createServer(application(side).callback())
+  const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
+  sockets.on('connection', (ws, request) => side.join(ws, request))
+  sockets.on('error', () => {})
+  await bind(server, at)
+  const { address, port } = server.address() as { address: string; port: number }
+  return {
+    local: { address, port },
+    close: async () => {
+      for (const ws of sockets.clients) ws.close(1001)
+      sockets.close()
+      server.close()
+      server.closeIdleConnections()
+      // A peer that does not answer the close must not keep the gateway from stopping.
+      const patience = setTimeout(() => {
+        for (const ws of sockets.clients) ws.terminate()
+        server.closeAllConnections()
+      }, 500)
+      if (server.listening || sockets.clients.size > 0) await once(server, 'close')
+      clearTimeout(patience)
+    }
+  }
+}
+
+function application({ adminToken, traces, status }: HttpSide): Koa {
+  const api = new Router({ prefix: '/api' })
+  api.use(async (ctx, next) => {
+    const given = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1] ?? ''
+    if (!sameToken(given, adminToken)) throw new PosternError('bad-token', 'the admin token is missing or wrong')
+    await next()
+  })
+  api.get('/status', ctx => {
+    ctx.body = status()
+  })
+  api.get('/traces', ctx => {
+    ctx.body = traces
+      .list({ failed: ctx.query['failed'] !== undefined, limit: LIST })
+      .map(({ spans: _, ...summary }) => summary)
+  })
+  api.get('/traces/:id', ctx => {
+    const trace = traces.get(String(ctx['params'].id))
+    if (!trace) ctx.throw(404, 'no trace of this id is kept')
+    ctx.body = trace
+  })
+  const open = new Router()
+  open.get('/', ctx => {
+    ctx.body =
+      'This is a postern gateway: it brings two peers behind NATs together. Peers join it with the postern command.\n'
+  })
+  open.get('/healthz', ctx => {
+    ctx.body = { ok: true }
+  })
+  const koa = new Koa()
+  for (const middleware of [answerErrors, open.routes(), api.routes()]) koa.use(middleware as Koa.Middleware)
+  return koa
+}
+
+const answerErrors: Koa.Middleware = async (ctx, next) => {
+  try {
+    await next()
+  } catch (thrown) {
+    const status = (thrown as { status?: number }).status
+    const { code, message } = asPosternError(thrown)
+    ctx.status = status ?? (code === 'bad-token' ? 401 : 500)
+    if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
+    ctx.body = {
+      code: status === 404 ? 'not-found' : code,
+      reason: ctx.status === 500 ? 'a fault in the gateway' : message
+    }
+  }
+}
+
+async function bind(server: Server, at: Endpoint): Promise<void> {
+  try {
+    server.listen(at.port, at.address)
+    await once(server, 'listening')
+  } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const why = taken ? 'is already in use' : `cannot be bound: ${(cause as Error).message}`
+    throw new PosternError(taken ? 'port-in-use' : 'io', `TCP ${formatEndpoint(at)} ${why}`, { cause })
+  }
+}

@@ -1,0 +1,110 @@
+// A peer that has joined: who it is, the sockets it keeps warm, and what its NAT does to them. Lives as long as its
+// WebSocket; `gone` aborts with the reason when that closes.
+
+import { PosternError } from '../errors.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Address, FromGateway } from '../wire/signal.ts'
+import type { FilteringTest } from './profile.ts'
+
+/** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
+export interface WarmSocket {
+  readonly number: number
+  readonly port: number
+  readonly addresses: readonly Address[]
+  readonly rttMs: number
+}
+
+export interface Identified {
+  readonly id: string
+  readonly name: string
+  /** False for a caller that gave no name: its name is made up and forgotten with it. */
+  readonly named: boolean
+  readonly fingerprint: string
+  /** Whether others may connect to it. */
+  readonly accepts: boolean
+  readonly key: Buffer
+  /** The primary endpoint this peer was told. */
+  readonly gateway: Endpoint
+}
+
+/** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
+const WARM_SOCKETS = 8
+
+export class Joined implements Identified {
+  readonly id: string
+  readonly name: string
+  readonly named: boolean
+  readonly fingerprint: string
+  readonly accepts: boolean
+  readonly key: Buffer
+  readonly gateway: Endpoint
+  readonly gone: AbortSignal
+  readonly send: (message: FromGateway) => void
+  readonly #warm: WarmSocket[] = []
+  readonly #changed = new EventTarget()
+  #cold: string | undefined
+  #filtering: FilteringTest | undefined
+
+  constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
+    this.id = who.id
+    this.name = who.name
+    this.named = who.named
+    this.fingerprint = who.fingerprint
+    this.accepts = who.accepts
+    this.key = who.key
+    this.gateway = who.gateway
+    this.send = link.send
+    this.gone = link.gone
+  }
+
+  get filtering(): FilteringTest | undefined {
+    return this.#filtering
+  }
+
+  warmed(socket: WarmSocket): void {
+    this.#cold = undefined
+    if (this.#warm.length < WARM_SOCKETS) this.#warm.push(socket)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  /** The peer heard nothing back from the gateway over UDP. */
+  cooled(reason: string): void {
+    this.#cold = reason
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  filters(test: FilteringTest): void {
+    this.#filtering = test
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  /** The oldest warm socket, once there is one. Throws `udp-blocked`, or what `signal` aborts with. */
+  async takeSocket(signal: AbortSignal): Promise<WarmSocket> {
+    await this.#until(() => this.#warm.length > 0 || this.#cold !== undefined, signal)
+    const socket = this.#warm.shift()
+    if (!socket)
+      throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold}`)
+    return socket
+  }
+
+  /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
+  async filteringKnown(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#filtering !== undefined, signal).catch(() => {})
+  }
+
+  async #until(reached: () => boolean, signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, this.gone])
+    while (!reached()) {
+      over.throwIfAborted()
+      await new Promise<void>(resolve => {
+        const done = () => {
+          over.removeEventListener('abort', done)
+          this.#changed.removeEventListener('change', done)
+          resolve()
+        }
+        over.addEventListener('abort', done)
+        this.#changed.addEventListener('change', done)
+      })
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// From what the gateway's sockets saw of one socket behind a NAT to a verdict in the terms of RFC 4787: mapping and
+// filtering. Pure: samples in, profile out, every verdict with its evidence. What cannot be told is `unknown`.
+
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Address } from '../wire/signal.ts'
+
+/** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */
+export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown'
+
+/** One mapping of a socket, as it arrived at one of the gateway's endpoints. */
+export interface Sample {
+  /** The endpoint of the gateway that was asked. */
+  readonly via: Endpoint
+  /** It is the endpoint peers are told first. */
+  readonly primary: boolean
+  /** Where the request came from: the mapping. */
+  readonly mapped: Endpoint
+  /** When it arrived, in milliseconds since the epoch. */
+  readonly atMs: number
+}
+
+/**
+ * What a throwaway socket heard after it had contacted one endpoint of the gateway only (RFC 5780 section 4.4).
+ * `address` is undefined where the gateway has one address only.
+ */
+export interface FilteringTest {
+  readonly port: boolean
+  readonly address?: boolean | undefined
+}
+
+export interface Profile {
+  readonly mapping: Behaviour
+  readonly filtering: Behaviour
+  /** The socket's own address and port are the ones the gateway saw: no NAT in between. */
+  readonly translated: boolean
+  /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */
+  readonly addresses: readonly string[]
+  readonly samples: readonly Sample[]
+}
+
+/** Samples of one socket, in order of arrival, with what the peer said of its own links. */
+export function profile(
+  samples: readonly Sample[],
+  own: { port: number; addresses: readonly Address[] },
+  test: FilteringTest | undefined
+): Profile {
+  const latest = [...new Map(samples.map(sample => [`${sample.via.address} ${sample.via.port}`, sample])).values()]
+  const translated = !latest.every(
+    ({ mapped }) => mapped.port === own.port && own.addresses.some(({ address }) => address === mapped.address)
+  )
+  return {
+    mapping: mappingOf(latest),
+    filtering: filteringOf(test),
+    translated,
+    addresses: [...new Set(latest.map(({ mapped }) => mapped.address))],
+    samples: latest
+  }
+}
+
+/** RFC 4787 section 4.1. Two ports of one address cannot tell address-dependent from endpoint-independent. */
+function mappingOf(samples: readonly Sample[]): Behaviour {
+  const images = (picked: readonly Sample[]) =>
+    new Set(picked.map(({ mapped }) => `${mapped.address} ${mapped.port}`)).size
+  const perAddress = [...Map.groupBy(samples, ({ via }) => via.address).values()]
+  if (perAddress.some(group => images(group) > 1)) return 'address-and-port-dependent'
+  if (perAddress.length < 2) return 'unknown'
+  return images(samples) === 1 ? 'endpoint-independent' : 'address-dependent'
+}
+
+/** RFC 4787 section 5. Without a second address, an answer from another port proves address-dependent at the strictest. */
+function filteringOf(test: FilteringTest | undefined): Behaviour {
+  if (!test) return 'unknown'
+  if (test.address) return 'endpoint-independent'
+  if (test.port) return 'address-dependent'
+  return 'address-and-port-dependent'
+}
+
+/**
+ * Whether a socket behind `from` can open a path to one behind `to` when each sends to where the gateway saw the other:
+ * true, false, or undefined where a verdict is missing. The packet of `from` must pass the filter of `to` (RFC 4787
+ * section 5), and the answer goes back to where that packet came from, through a mapping of `to` that `from` has
+ * already sent to.
+ */
+export function reaches(from: Profile, to: Profile): boolean | undefined {
+  if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
+  const passes = to.filtering !== 'address-and-port-dependent' || from.mapping === 'endpoint-independent'
+  return passes && to.mapping === 'endpoint-independent'
+}

@@ -1,0 +1,31 @@
+// The three roles of the registration server, one interface each, so that they can run on several hosts later: who
+// watches mappings, who judges them, who commands the peers. Sessions know these interfaces only.
+
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Address, FromGateway } from '../wire/signal.ts'
+import type { FilteringTest, Profile, Sample } from './profile.ts'
+
+/** Watches the mappings of peers' sockets on UDP endpoints of its own. */
+export interface Observer {
+  /** The endpoints a peer is told to ask, the primary first. `reachedAt` stands in for a listening address of 0.0.0.0. */
+  endpoints(reachedAt: string): Endpoint[]
+  /** Learns the key of a peer whose requests it may believe from now on. */
+  admit(peer: string, key: Buffer): void
+  dismiss(peer: string): void
+  /** Proved mappings of a peer's socket, oldest first; empty for one it never heard of. */
+  samples(peer: string, socket: number): readonly Sample[]
+}
+
+/** Judges a NAT by the mappings of one socket. */
+export interface Profiler {
+  profile(
+    samples: readonly Sample[],
+    own: { port: number; addresses: readonly Address[] },
+    test: FilteringTest | undefined
+  ): Profile
+}
+
+/** Tells peers what to do. Orders handed over in one call leave together. */
+export interface Commander {
+  command(messages: readonly { peer: string; message: FromGateway }[]): void
+}

@@ -1,0 +1,73 @@
+// What a plugin sees and what it says. The gateway builds a Scene from what its own sockets observed, a planner answers
+// with plans (data, no I/O), the session turns a plan into two orders that leave together.
+
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Address, Order, Outcome } from '../wire/signal.ts'
+import type { Profile } from './profile.ts'
+
+export type Role = 'caller' | 'callee'
+
+/** One side of a connect request, as the gateway sees it now. */
+export interface Side {
+  readonly name: string
+  /** Where the primary endpoint of the gateway saw this side's socket: an address proved by a nonce that came back. */
+  readonly mapped: Endpoint
+  /** The endpoint of the gateway that this side was told first: where it latches when it is relayed. */
+  readonly gateway: Endpoint
+  /** The socket's own port and the addresses of the host's links, as the peer told them. */
+  readonly port: number
+  readonly addresses: readonly Address[]
+  readonly profile: Profile
+  /** Round trip between this side and the gateway over UDP, in milliseconds. */
+  readonly rttMs: number
+}
+
+export interface Attempt {
+  readonly by: string
+  readonly outcome: Outcome
+  readonly reason: string
+}
+
+/** Everything a planner may base its plans on. It is read again after each plan: samples may be fresher then. */
+export interface Scene {
+  readonly caller: Side
+  readonly callee: Side
+  /** What was tried before, oldest first. */
+  readonly attempts: readonly Attempt[]
+}
+
+/** An order for each side, and how long the two sides have to find a path by it. */
+export interface Plan {
+  readonly kind: 'plan'
+  readonly caller: Order
+  readonly callee: Order
+  /** Milliseconds from the orders leaving the gateway until both sides must have found the path. */
+  readonly waitMs: number
+  /** One line for the trace: what is tried and why it should work. */
+  readonly why: string
+  /** Rates in bits per second, for a plan whose orders are `splice`. */
+  readonly limits?: RelayLimits
+}
+
+export interface RelayLimits {
+  readonly perSession: number
+  readonly perPeer: number
+  readonly total: number
+}
+
+/** The plugin cannot do anything for this pair, and says why in one line. */
+export interface Pass {
+  readonly kind: 'pass'
+  readonly reason: string
+}
+
+export const pass = (reason: string): Pass => ({ kind: 'pass', reason })
+
+/** What a plugin is given at its start. */
+export interface Toolbox {
+  readonly log: { info(message: string): void; warn(message: string): void }
+  /** Aborted when the gateway stops. */
+  readonly signal: AbortSignal
+}
+
+export const otherRole = (role: Role): Role => (role === 'caller' ? 'callee' : 'caller')

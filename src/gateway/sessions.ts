@@ -1,0 +1,82 @@
+// The connect requests under way and the relayed connections, bounded in all and per peer.
+
+import { PosternError } from '../errors.ts'
+import type { FromPeer, Message } from '../wire/signal.ts'
+import type { Joined } from './joined.ts'
+import { type Connect, type Ended, type House, Session } from './session.ts'
+
+export interface SessionCounters {
+  started: number
+  failed: number
+  /** By the plugin that won. */
+  readonly won: Record<string, number>
+}
+
+export class Sessions {
+  readonly counters: SessionCounters = { started: 0, failed: 0, won: {} }
+  readonly #all = new Map<string, Session>()
+  readonly #house: House
+  readonly #limits: { sessions: number; sessionsPerPeer: number }
+
+  constructor(house: House, limits: { sessions: number; sessionsPerPeer: number }) {
+    this.#house = house
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  get(id: string): Session | undefined {
+    return this.#all.get(id)
+  }
+
+  /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table or one peer's share of it is full. */
+  connect(request: Connect): void {
+    const { caller, callee } = request
+    if (caller === callee || caller.fingerprint === callee.fingerprint)
+      throw new PosternError('self-connect', `${callee.name} is this peer itself`)
+    this.#checkRoom(caller, callee)
+    const session = new Session(this.#house, request)
+    this.#all.set(session.id, session)
+    this.counters.started++
+    void session.run().then(ended => this.#ended(session, ended))
+  }
+
+  /** A peer's word on a session it takes part in; any other is ignored. */
+  receive(peer: Joined, message: Message<FromPeer, 'progress' | 'opened' | 'failed' | 'leave'>): void {
+    const session = this.#all.get(message.session)
+    const role = session?.roleOf(peer)
+    if (!session || !role) return
+    if (message.type !== 'leave') return session.receive(role, message)
+    session.leave(role, message.code, message.reason)
+    this.drop(session.id)
+  }
+
+  /** Forgets a session and its relay. */
+  drop(id: string): void {
+    this.#house.relay.disarm(id)
+    this.#all.delete(id)
+  }
+
+  /** A direct path needs the gateway no more; a relayed one stays until a side leaves or nothing comes through. */
+  #ended(session: Session, ended: Ended): void {
+    if (ended.kind === 'failed') this.counters.failed++
+    else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
+    if (ended.kind !== 'relay') this.drop(session.id)
+  }
+
+  #checkRoom(caller: Joined, callee: Joined): void {
+    const { sessions, sessionsPerPeer } = this.#limits
+    if (this.#all.size >= sessions)
+      throw new PosternError('relay-full', `the gateway is busy with ${sessions} sessions`)
+    const busy = [caller, callee].find(peer => this.#count(peer) >= sessionsPerPeer)
+    if (busy) throw new PosternError('relay-full', `${busy.name} takes part in ${sessionsPerPeer} sessions already`)
+  }
+
+  #count(peer: Joined): number {
+    let count = 0
+    for (const session of this.#all.values()) if (session.roleOf(peer)) count++
+    return count
+  }
+}

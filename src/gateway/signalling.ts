@@ -1,0 +1,251 @@
+// One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. What a peer sends is parsed, rate
+// limited and handed on; what is wrong is answered with one sentence and a code.
+
+import { randomBytes, X509Certificate } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { WebSocket } from 'ws'
+import { asPosternError, PosternError } from '../errors.ts'
+import { fingerprintOf, verifySignature } from '../peer/identity.ts'
+import { checkName } from '../peer/known-peers.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { type FromGateway, type FromPeer, helloProof, type Message, PROTOCOL, parseFromPeer } from '../wire/signal.ts'
+import type { Directory } from './directory.ts'
+import { Joined } from './joined.ts'
+import type { Names } from './names.ts'
+import type { Observer } from './roles.ts'
+import type { Sessions } from './sessions.ts'
+import { sameToken } from './tokens.ts'
+
+export interface Reception {
+  readonly directory: Directory
+  readonly names: Names
+  readonly observer: Observer
+  readonly sessions: Sessions
+  readonly joinToken: string
+  readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
+  readonly log: { info(fields: object, message: string): void }
+  readonly counters: SignallingCounters
+}
+
+export interface SignallingCounters {
+  joined: number
+  refused: number
+  malformed: number
+  flooded: number
+}
+
+/** A stranger that opens a WebSocket and says nothing is shown out. */
+const HELLO_MS = 10_000
+
+/** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
+const PING_MS = 20_000
+
+/** How often a peer refreshes its mapping: Linux forgets a one-way mapping after 30 s, the shortest seen in homes as well. */
+const REFRESH_MS = 15_000
+
+/** Backlog of a peer that reads too slowly, in bytes. */
+const BACKLOG_BYTES = 256 * 1024
+
+/** Serves one WebSocket until it closes. Never throws. */
+export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
+  const link = new Link(ws)
+  const nonce = randomBytes(32).toString('base64')
+  const budget = new Budget(reception.limits.messagesPerSecond)
+  let peer: Joined | undefined
+  const handle = (text: string) => {
+    const message = parseFromPeer(text)
+    if (peer) return serve(peer, message, reception)
+    if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
+    peer = join(message, nonce, link, { reachedAt: request.socket.localAddress ?? '', reception })
+    clearTimeout(silent)
+  }
+  const silent = setTimeout(() => link.refuse(new PosternError('timeout', 'no hello came')), HELLO_MS)
+  ws.on('close', () => clearTimeout(silent))
+  ws.on('message', (data, binary) => {
+    try {
+      if (!budget.take()) throw flooded(reception)
+      if (binary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
+      handle(String(data))
+    } catch (thrown) {
+      const error = asPosternError(thrown)
+      if (error.code === 'bad-message') reception.counters.malformed++
+      reception.counters.refused++
+      reception.log.info(
+        { code: error.code, from: request.socket.remoteAddress, peer: peer?.name },
+        `refused: ${error.message}`
+      )
+      link.refuse(error)
+    }
+  })
+  link.send({ type: 'challenge', v: PROTOCOL, nonce })
+}
+
+/** Proves who it is and admits it. Throws what it is refused with. */
+function join(
+  hello: Message<FromPeer, 'hello'>,
+  nonce: string,
+  link: Link,
+  { reachedAt, reception }: { reachedAt: string; reception: Reception }
+): Joined {
+  const { directory, names, observer, joinToken, limits } = reception
+  if (hello.v !== PROTOCOL)
+    throw new PosternError(
+      'bad-message',
+      `this gateway speaks version ${PROTOCOL} of the protocol, the peer version ${hello.v}`
+    )
+  if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
+  const fingerprint = prove(hello, nonce)
+  if (directory.size >= limits.peers)
+    throw new PosternError('relay-full', `the gateway is full: ${limits.peers} peers are joined`)
+  if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
+  const id = randomBytes(6).toString('hex')
+  const endpoints = observer.endpoints(reachedAt)
+  const peer = new Joined(
+    {
+      id,
+      name: hello.name ?? `guest-${id}`,
+      named: hello.name !== undefined,
+      accepts: hello.accepts && hello.name !== undefined,
+      fingerprint,
+      key: randomBytes(20),
+      gateway: endpoints[0] as Endpoint
+    },
+    { send: message => link.send(message), gone: link.gone }
+  )
+  observer.admit(id, peer.key)
+  peer.gone.addEventListener('abort', () => observer.dismiss(id))
+  directory.add(peer)
+  reception.counters.joined++
+  reception.log.info({ peer: peer.name, id }, 'joined')
+  peer.send({
+    type: 'welcome',
+    peer: id,
+    name: peer.name,
+    key: peer.key.toString('base64'),
+    endpoints,
+    refreshMs: REFRESH_MS
+  })
+  return peer
+}
+
+/** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */
+function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: string): string {
+  try {
+    new X509Certificate(certificate)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
+  }
+  if (!verifySignature(certificate, helloProof(nonce), Buffer.from(signature, 'base64')))
+    throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key of the certificate')
+  return fingerprintOf(certificate)
+}
+
+function serve(peer: Joined, message: FromPeer, { sessions, directory }: Reception): void {
+  switch (message.type) {
+    case 'hello':
+      throw new PosternError('bad-message', 'a second hello')
+    case 'warm':
+      return peer.warmed({
+        number: message.socket,
+        port: message.port,
+        addresses: message.addresses,
+        rttMs: message.rttMs
+      })
+    case 'cold':
+      return peer.cooled(message.reason)
+    case 'filtering':
+      return peer.filters(message)
+    case 'connect':
+      return connect(peer, message, { sessions, directory })
+    case 'progress':
+    case 'opened':
+    case 'failed':
+    case 'leave':
+      return sessions.receive(peer, message)
+    case 'ping':
+      return peer.send({ type: 'pong', at: message.at, timeMs: Date.now() })
+  }
+}
+
+/** A request that cannot even begin is refused by itself; the peer stays joined. */
+function connect(
+  caller: Joined,
+  { request, to, fingerprint, traceparent }: Message<FromPeer, 'connect'>,
+  { sessions, directory }: Pick<Reception, 'sessions' | 'directory'>
+): void {
+  try {
+    const callee = directory.find(to)
+    if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
+      throw new PosternError(
+        'fingerprint-mismatch',
+        `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
+      )
+    sessions.connect({ caller, callee, request, traceparent })
+  } catch (thrown) {
+    const { code, message } = asPosternError(thrown)
+    caller.send({ type: 'refused', code, reason: message, request })
+  }
+}
+
+/** The WebSocket as messages go out on it; `gone` aborts when it closes. */
+class Link {
+  readonly gone: AbortSignal
+  readonly #ws: WebSocket
+
+  constructor(ws: WebSocket) {
+    const gone = new AbortController()
+    this.gone = gone.signal
+    this.#ws = ws
+    let alive = true
+    const ping = setInterval(() => {
+      if (!alive) return ws.terminate()
+      alive = false
+      ws.ping()
+    }, PING_MS)
+    ws.on('pong', () => {
+      alive = true
+    })
+    // A frame too large or malformed ends in an error and then a close, which is where it is dealt with.
+    ws.on('error', () => {})
+    ws.on('close', () => {
+      clearInterval(ping)
+      gone.abort(new PosternError('peer-offline', 'a peer lost its connection to the gateway'))
+    })
+  }
+
+  send(message: FromGateway): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return
+    if (this.#ws.bufferedAmount > BACKLOG_BYTES) return this.#ws.terminate()
+    this.#ws.send(JSON.stringify(message))
+  }
+
+  /** Says why and closes: RFC 6455 section 7.4.1, 1008 for a policy violation. */
+  refuse({ code, message }: PosternError): void {
+    this.send({ type: 'refused', code, reason: message.slice(0, 1000) })
+    this.#ws.close(1008)
+  }
+}
+
+/** Messages per second, with one second's worth of them saved up at most. */
+class Budget {
+  readonly #perSecond: number
+  #tokens: number
+  #atMs = performance.now()
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond
+    this.#tokens = perSecond
+  }
+
+  take(): boolean {
+    const now = performance.now()
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#atMs) / 1000) * this.#perSecond)
+    this.#atMs = now
+    return this.#tokens >= 1 && this.#tokens-- > 0
+  }
+}
+
+function flooded({ counters, limits }: Reception): PosternError {
+  counters.flooded++
+  return new PosternError('bad-message', `more than ${limits.messagesPerSecond} messages a second`)
+}

@@ -1,0 +1,85 @@
+// Spans around the steps of a connect request. Names and attributes are listed in ARCHITECTURE.md; contexts are handed on
+// by hand, since a session knows its own parent.
+
+import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import type { Profile } from '../profile.ts'
+import type { Role } from '../scene.ts'
+import type { SideResult } from '../trial.ts'
+
+export interface Step {
+  readonly span: Span
+  readonly context: Context
+}
+
+/** Runs `work` within a span; an error is recorded and thrown on. */
+export async function within<T>(
+  tracer: Tracer,
+  parent: Context,
+  name: string,
+  attributes: Attributes,
+  work: (step: Step) => Promise<T>
+): Promise<T> {
+  const span = tracer.startSpan(name, { attributes }, parent)
+  try {
+    return await work({ span, context: trace.setSpan(parent, span) })
+  } catch (error) {
+    span.setAttributes({
+      'postern.outcome': 'failed',
+      'postern.reason': error instanceof Error ? error.message : String(error)
+    })
+    throw error
+  } finally {
+    span.end()
+  }
+}
+
+/** The caller's own trace goes on where it sent a W3C `traceparent`. */
+export function parentOf(traceparent: string | undefined): Context {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '')
+  if (!match?.[1] || !match[2] || /^0+$/.test(match[1]) || /^0+$/.test(match[2])) return context.active()
+  const remote = {
+    traceId: match[1],
+    spanId: match[2],
+    traceFlags: Number.parseInt(match[3] ?? '0', 16) | 1,
+    isRemote: true
+  }
+  return trace.setSpanContext(context.active(), remote)
+}
+
+export function recordProfile(tracer: Tracer, parent: Context, side: Role, profile: Profile): void {
+  const span = tracer.startSpan('postern.profile', { attributes: profileAttributes(side, profile) }, parent)
+  for (const { via, mapped, atMs } of profile.samples)
+    span.addEvent(
+      'sample',
+      { 'postern.via': `${via.address}:${via.port}`, 'postern.mapped': `${mapped.address}:${mapped.port}` },
+      atMs
+    )
+  span.end()
+}
+
+const profileAttributes = (side: Role, { mapping, filtering, translated }: Profile): Attributes => ({
+  'postern.side': side,
+  'postern.mapping': mapping,
+  'postern.filtering': filtering,
+  'postern.translated': translated
+})
+
+/** A peer's own steps, from what it reported: milliseconds since the order reached it, which its last word dates. */
+export function recordHandover(tracer: Tracer, parent: Context, side: Role, result: SideResult, rttMs: number): void {
+  if (!result.report) return
+  const { steps, sent, received } = result.report
+  const endMs = result.atMs - rttMs / 2
+  const orderMs = endMs - (steps.at(-1)?.[1] ?? 0)
+  const attributes = {
+    'postern.side': side,
+    'postern.sent': sent,
+    'postern.received': received,
+    'postern.outcome': result.remote ? 'path' : 'failed',
+    ...(result.reason ? { 'postern.reason': result.reason } : {}),
+    ...(result.local ? { 'network.local.address': result.local.address, 'network.local.port': result.local.port } : {}),
+    ...(result.remote ? { 'network.peer.address': result.remote.address, 'network.peer.port': result.remote.port } : {})
+  }
+  const span = tracer.startSpan('postern.handover', { attributes, startTime: orderMs }, parent)
+  for (const [name, ms] of steps) span.addEvent(name, {}, orderMs + ms)
+  span.end(endMs)
+}

@@ -1,0 +1,106 @@
+// The last traces, kept in memory. It is a span processor: finished spans come in, a trace is complete when its root ends.
+
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
+import { LRUCache } from 'lru-cache'
+
+export interface SpanRecord {
+  readonly id: string
+  readonly parent?: string
+  readonly name: string
+  readonly startMs: number
+  readonly endMs: number
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly events: readonly {
+    readonly name: string
+    readonly atMs: number
+    readonly attributes: Readonly<Record<string, unknown>>
+  }[]
+}
+
+export interface TraceRecord {
+  readonly id: string
+  readonly startMs: number
+  readonly ms: number
+  readonly caller: string
+  readonly callee: string
+  readonly outcome: string
+  /** The plugin that won, or the code of the failure. */
+  readonly by: string
+  readonly reason: string
+  /** In order of their start. */
+  readonly spans: readonly SpanRecord[]
+}
+
+/** A trace that never ends (its gateway stopped midway) must not keep its spans for good. */
+const UNFINISHED = 10_000
+
+export class TraceStore implements SpanProcessor {
+  readonly #finished: LRUCache<string, TraceRecord>
+  readonly #open = new LRUCache<string, SpanRecord[]>({ max: UNFINISHED })
+
+  /** @param keep traces kept; the oldest go first. */
+  constructor(keep: number) {
+    this.#finished = new LRUCache({ max: keep })
+  }
+
+  get(id: string): TraceRecord | undefined {
+    return this.#finished.peek(id)
+  }
+
+  /** Newest first. */
+  list(filter: { failed?: boolean; limit: number }): TraceRecord[] {
+    return [...this.#finished.values()]
+      .filter(trace => !filter.failed || trace.outcome === 'failed')
+      .slice(0, filter.limit)
+  }
+
+  onStart(): void {}
+
+  onEnd(span: ReadableSpan): void {
+    const trace = span.spanContext().traceId
+    const spans = this.#open.get(trace) ?? []
+    spans.push(recordOf(span))
+    this.#open.set(trace, spans)
+    if (span.name === 'postern.connect') this.#complete(trace, spans)
+  }
+
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
+
+  #complete(id: string, spans: SpanRecord[]): void {
+    this.#open.delete(id)
+    const root = spans.at(-1)
+    if (!root) return
+    const said = (name: string) => String(root.attributes[`postern.${name}`] ?? '')
+    this.#finished.set(id, {
+      id,
+      startMs: root.startMs,
+      ms: root.endMs - root.startMs,
+      caller: said('caller'),
+      callee: said('callee'),
+      outcome: said('outcome'),
+      by: said('plugin') || said('code'),
+      reason: said('reason'),
+      spans: spans.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
+    })
+  }
+}
+
+function recordOf(span: ReadableSpan): SpanRecord {
+  const parent = span.parentSpanContext?.spanId
+  return {
+    id: span.spanContext().spanId,
+    ...(parent ? { parent } : {}),
+    name: span.name,
+    startMs: milliseconds(span.startTime),
+    endMs: milliseconds(span.endTime),
+    attributes: { ...span.attributes },
+    events: span.events.map(event => ({
+      name: event.name,
+      atMs: milliseconds(event.time),
+      attributes: { ...event.attributes }
+    }))
+  }
+}
+
+const milliseconds = ([seconds, nanos]: readonly [number, number]) => seconds * 1000 + nanos / 1e6

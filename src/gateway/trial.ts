@@ -1,0 +1,84 @@
+// One plan, tried: both orders leave together, then the peers say how far they got. It ends when the channel is open on
+// both sides, when a side gave up, or when its time is over; whatever was started is then called off.
+
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { FromPeer, Message, Report } from '../wire/signal.ts'
+import type { Role } from './scene.ts'
+
+export interface SideResult {
+  readonly local?: Endpoint
+  readonly remote?: Endpoint
+  readonly code?: string
+  readonly reason?: string
+  readonly report?: Report
+  /** When its last word came, in milliseconds since the epoch. */
+  readonly atMs: number
+}
+
+export interface TrialResult {
+  readonly open: boolean
+  readonly reason: string
+  readonly caller?: SideResult
+  readonly callee?: SideResult
+  /** The sides whose socket node-datachannel has taken: it cannot be used for another plan. */
+  readonly used: ReadonlySet<Role>
+}
+
+export type FromTrial = Message<FromPeer, 'progress' | 'opened' | 'failed'>
+
+export class Trial {
+  readonly result: Promise<TrialResult>
+  readonly #sides: Partial<Record<Role, SideResult>> = {}
+  readonly #used = new Set<Role>()
+  readonly #handoverMs: number
+  #timer: NodeJS.Timeout
+  #end: (result: TrialResult) => void = () => {}
+
+  /** @param waitMs until a side has found the path; `handoverMs` counts from then to the open channel on both sides. */
+  constructor({ waitMs, handoverMs, signal }: { waitMs: number; handoverMs: number; signal: AbortSignal }) {
+    this.#handoverMs = handoverMs
+    this.result = new Promise(resolve => {
+      const abort = () => this.#finish(false, String(signal.reason?.message ?? signal.reason))
+      this.#end = result => {
+        clearTimeout(this.#timer)
+        signal.removeEventListener('abort', abort)
+        resolve(result)
+      }
+      signal.addEventListener('abort', abort)
+      if (signal.aborted) queueMicrotask(abort)
+    })
+    this.#timer = setTimeout(
+      () => this.#finish(false, `no answer to any probe within ${Math.round(waitMs)} ms`),
+      waitMs
+    )
+  }
+
+  receive(role: Role, message: FromTrial): void {
+    switch (message.type) {
+      case 'progress':
+        return this.#found(role)
+      case 'opened':
+        this.#used.add(role)
+        this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: Date.now() }
+        if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish(true, 'open on both sides')
+        return
+      case 'failed':
+        this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: Date.now() }
+        return this.#finish(false, `${role}: ${message.reason}`)
+    }
+  }
+
+  /** A side has the path and gives its socket to node-datachannel: from here on the handover's time counts. */
+  #found(role: Role): void {
+    if (this.#used.size === 0) {
+      clearTimeout(this.#timer)
+      const late = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
+      this.#timer = setTimeout(() => this.#finish(false, late), this.#handoverMs)
+    }
+    this.#used.add(role)
+  }
+
+  #finish(open: boolean, reason: string): void {
+    this.#end({ open, reason, ...this.#sides, used: this.#used })
+  }
+}

@@ -1,0 +1,135 @@
+// What arrives on the gateway's UDP ports, one datagram at a time: who is it from, and what does it want?
+//
+//   USERNAME p:PEER:SOCKET   a peer's idle socket shows its mapping           -> a sample
+//   USERNAME f:PEER:0        a peer's throwaway socket tests its NAT's filter -> answered from the port it asks for
+//   USERNAME s:SESSION:ROLE  a side of a relayed session latches its source   -> the splice
+//   from a latched source    anything else                                    -> through the splice
+//   any other Binding        any STUN client (RFC 8489)                       -> its mapping
+//
+// A request counts only with a valid MESSAGE-INTEGRITY and the nonce that was sent to its source: the MAC proves who
+// sends, the nonce proves where from. An answer that carries a nonce says: not yet, echo this first. Every answer is at most
+// as long as its question, except the plain one.
+
+import type { RemoteInfo } from 'node:dgram'
+import { LRUCache } from 'lru-cache'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../wire/stun.ts'
+import type { Role } from '../scene.ts'
+import type { Port } from './listen.ts'
+import { Nonces } from './nonce.ts'
+
+/** Who a USERNAME names, and the key its MAC is made with. */
+export type Claim =
+  | { kind: 'sample'; key: Buffer; peer: string; socket: number }
+  | { kind: 'filter'; key: Buffer }
+  | { kind: 'latch'; key: Buffer; session: string; role: Role }
+
+export interface Desk {
+  /** The ports of the gateway, to answer from another one. */
+  readonly ports: () => readonly Port[]
+  claim(username: string): Claim | undefined
+  sample(claim: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint): void
+  latch(claim: Extract<Claim, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
+  /** False: the source is not latched to this port. */
+  forward(port: Port, source: Endpoint, datagram: Buffer): boolean
+}
+
+export interface Counters {
+  plain: number
+  authenticated: number
+  unproved: number
+  refused: number
+  limited: number
+  foreign: number
+}
+
+/** Sources whose rate is remembered. A flood from more addresses only makes the limit forgetful, never the memory large. */
+const SOURCES = 10_000
+
+export class Binding {
+  readonly counters: Counters = { plain: 0, authenticated: 0, unproved: 0, refused: 0, limited: 0, foreign: 0 }
+  readonly #desk: Desk
+  readonly #nonces = new Nonces()
+  readonly #seen: LRUCache<string, { count: number }>
+  readonly #perSecond: number
+
+  /** @param perSecond STUN requests answered for one source address, over all ports of the gateway. */
+  constructor(desk: Desk, perSecond: number) {
+    this.#desk = desk
+    this.#perSecond = perSecond
+    this.#seen = new LRUCache({ max: SOURCES, ttl: 1000 })
+  }
+
+  /** Takes one datagram; never throws, whatever it holds. */
+  receive(port: Port, source: RemoteInfo, datagram: Buffer): void {
+    const claimed = claimedUsername(datagram)
+    if (claimed === undefined && this.#desk.forward(port, source, datagram)) return
+    const message = decode(datagram)
+    if (message?.class !== 'request' || message.method !== BINDING) return void this.counters.foreign++
+    if (!this.#admits(source.address)) return void this.counters.limited++
+    if (claimed === undefined) this.#answerPlain(port, source, message)
+    else this.#answerClaim(port, source, message, claimed)
+  }
+
+  #admits(address: string): boolean {
+    const seen = this.#seen.get(address)
+    if (!seen) this.#seen.set(address, { count: 1 })
+    return seen === undefined || ++seen.count <= this.#perSecond
+  }
+
+  /** RFC 8489 section 6.3.1; an attribute that must be understood and is not: section 6.3.1.1. */
+  #answerPlain(port: Port, source: RemoteInfo, { transaction, unknown }: DecodedStun): void {
+    this.counters.plain++
+    const answer = { method: BINDING, transaction }
+    if (unknown && unknown.length > 0)
+      port.send(
+        encode({ ...answer, class: 'error', error: { code: 420, reason: '' }, unknown: unknown.slice(0, 1) }),
+        source
+      )
+    else port.send(encode({ ...answer, class: 'success', mapped: endpointOf(source) }), source)
+  }
+
+  #answerClaim(port: Port, source: RemoteInfo, message: DecodedStun, username: string): void {
+    const claim = this.#desk.claim(username)
+    if (!claim || !message.verify(claim.key)) return void this.counters.refused++
+    this.counters.authenticated++
+    const from = endpointOf(source)
+    const proved = this.#nonces.proves(from, message.nonce)
+    if (!proved) this.counters.unproved++
+    else if (!this.#accept(claim, port, from)) return
+    const answer = { class: 'success', method: BINDING, transaction: message.transaction, mapped: from } as const
+    const nonce = proved ? {} : { nonce: this.#nonces.issue(from) }
+    this.#answerFrom(proved && claim.kind === 'filter' ? message.change : undefined, port)?.send(
+      encode({ ...answer, ...nonce }, { key: claim.key }),
+      source
+    )
+  }
+
+  /** A latch that is refused stays without an answer; its session's deadline says what happened. */
+  #accept(claim: Claim, port: Port, from: Endpoint): boolean {
+    if (claim.kind === 'latch') return this.#desk.latch(claim, port, from)
+    if (claim.kind === 'sample') this.#desk.sample(claim, port, from)
+    return true
+  }
+
+  /** RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; none where there is none. */
+  #answerFrom(change: DecodedStun['change'], port: Port): Port | undefined {
+    const row = change?.address ? 1 - port.row : port.row
+    const column = change?.port ? 1 - port.column : port.column
+    return this.#desk.ports().find(candidate => candidate.row === row && candidate.column === column)
+  }
+}
+
+/** The USERNAME of a STUN request meant for the gateway itself, without decoding the rest. */
+function claimedUsername(datagram: Buffer): string | undefined {
+  if (!looksLikeStun(datagram) || datagram.length < 28) return undefined
+  // Peers put USERNAME first: type 6, then its length. Anything else is plain STUN or passes through the splice.
+  if (datagram.readUInt16BE(0) !== 0x0001 || datagram.readUInt16BE(20) !== 0x0006) return undefined
+  const length = datagram.readUInt16BE(22)
+  if (datagram[25] !== 0x3a || length > 64 || 24 + length > datagram.length) return undefined
+  const kind = datagram[24]
+  // p: f: s: and nothing else; an ICE username fragment has at least four characters before its colon (RFC 8445 5.3).
+  return kind === 0x70 || kind === 0x66 || kind === 0x73 ? datagram.toString('latin1', 24, 24 + length) : undefined
+}
+
+const endpointOf = ({ address, port }: RemoteInfo): Endpoint => ({ address, port })

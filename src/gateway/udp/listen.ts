@@ -1,0 +1,82 @@
+// The gateway's UDP sockets: up to two addresses with two ports each (the layout of RFC 5780), so that two mappings of
+// one socket can be compared. Datagrams go to one receiver; a Port answers from the very socket they came in on.
+
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { PosternError } from '../../errors.ts'
+import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
+
+/** One UDP socket of the gateway. `row` and `column` are its place among the addresses and ports. */
+export interface Port {
+  readonly local: Endpoint
+  readonly row: number
+  readonly column: number
+  send(datagram: Uint8Array, to: Endpoint): void
+}
+
+export type Receive = (port: Port, source: RemoteInfo, datagram: Buffer) => void
+
+export interface Listening {
+  readonly ports: readonly Port[]
+  close(): Promise<void>
+}
+
+/**
+ * Kernel buffer of each socket. Larger ones add delay under overload, not throughput (measured: 4 MiB add 0.9 s).
+ */
+const BUFFER_BYTES = 512 * 1024
+
+/** Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. */
+export async function listen(
+  at: { addresses: readonly string[]; ports: readonly number[] },
+  receive: Receive
+): Promise<Listening> {
+  const sockets: Socket[] = []
+  const close = async () =>
+    void (await Promise.all(sockets.map(socket => new Promise<void>(done => socket.close(done)))))
+  try {
+    const ports: Port[] = []
+    for (const [row, address] of at.addresses.entries())
+      for (const [column, port] of at.ports.entries()) {
+        const socket = await bind({ address, port })
+        sockets.push(socket)
+        ports.push(attach(socket, row, column, receive))
+      }
+    return { ports, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function bind(at: Endpoint): Promise<Socket> {
+  const socket = createSocket({
+    type: at.address.includes(':') ? 'udp6' : 'udp4',
+    recvBufferSize: BUFFER_BYTES,
+    sendBufferSize: BUFFER_BYTES
+  })
+  try {
+    socket.bind(at.port, at.address)
+    await once(socket, 'listening')
+    return socket
+  } catch (cause) {
+    socket.close()
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const why = taken ? 'is already in use' : `cannot be bound: ${(cause as Error).message}`
+    throw new PosternError(taken ? 'port-in-use' : 'io', `UDP ${formatEndpoint(at)} ${why}`, { cause })
+  }
+}
+
+function attach(socket: Socket, row: number, column: number, receive: Receive): Port {
+  const { address, port } = socket.address()
+  const self: Port = {
+    local: { address, port },
+    row,
+    column,
+    // A datagram may be lost anyway: an error of one destination (unreachable, no route) is not one of the socket.
+    send: (datagram, to) => socket.send(datagram, to.port, to.address, () => {})
+  }
+  socket.on('message', (datagram, source) => receive(self, source, datagram))
+  socket.on('error', () => {})
+  return self
+}

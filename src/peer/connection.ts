@@ -1,0 +1,271 @@
+// A connection is one open path to one peer: a PeerConnection, its control channel, and the streams that share it. The
+// control channel carries versioned JSON, each message in one text:
+//
+//   ping { id } · pong { id }   a round trip, measured on request
+//   alive                       said after 5 s of having said nothing, on any channel
+//   bye                         this side leaves; answered with bye
+//
+// Unknown types are ignored, broken and oversized messages are counted and dropped. Libdatachannel needs 30 s and more
+// to notice that the far side died; here it is lost after 15 s of hearing nothing. Each side speaks of its own accord,
+// so a queue that delays one direction never hides that the other one is alive.
+//
+// `closed` says "over" for everything built on the connection, with the reason; the streams die with it.
+
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DataChannel, PeerConnection } from 'node-datachannel'
+import { asPosternError, PosternError } from '../errors.ts'
+import { parseVersioned, Stream, safely } from './stream.ts'
+
+export interface PathReport {
+  /** The plugin that found it. */
+  by: string
+  kind: 'direct' | 'relay'
+  local: string
+  remote: string
+  /** From the connect request to the open channel. */
+  ms: number
+  trace: string
+}
+
+export interface ConnectionParts {
+  pc: PeerConnection
+  /** Negotiated, id 0, open on both sides. */
+  control: DataChannel
+  peer: { name: string; fingerprint: string }
+  path: PathReport
+}
+
+/** Serves a stream the far side opened. What it throws ends the stream, and a PosternError's message is told there. */
+export type Serve = (stream: Stream) => void | Promise<void>
+
+/** Silence is counted in ticks of a timer, not by the clock: a computer that slept has not heard a silence. */
+const tickMs = 1_000
+const speakAfterTicks = 5
+const lostAfterTicks = 15
+/** How long to wait for the answer to bye. */
+const byeMs = 2_000
+/** How long close waits for the far side to hear the end of streams that are done here. */
+const settleMs = 15_000
+/** Bounds the memory of windows (4 MiB each) a peer can fill. */
+const maxStreams = 128
+/** A far side that sends pings without taking the answers gets no more of them. */
+const maxControlBufferedBytes = 65_536
+
+type ControlMessage = { type: 'ping' | 'pong'; id: string } | { type: 'alive' } | { type: 'bye' }
+
+export class Connection {
+  readonly peer: { name: string; fingerprint: string }
+  readonly path: PathReport
+  /** Aborted with a PosternError (`io`) when the connection is over, whoever ended it. */
+  readonly closed: AbortSignal
+  /** Control messages that were broken or oversized. */
+  droppedMessages = 0
+
+  readonly #pc: PeerConnection
+  readonly #control: DataChannel
+  readonly #over = new AbortController()
+  readonly #streams = new Set<Stream>()
+  readonly #services = new Map<string, Serve>()
+  readonly #pings = new Map<string, () => void>()
+  readonly #shut = Promise.withResolvers<void>()
+  readonly #byeHeard = Promise.withResolvers<void>()
+  readonly #timer: NodeJS.Timeout
+  #leaving: Promise<void> | undefined
+
+  /** Takes the events of `pc` and `control` over. Call `serve` in the same turn: streams may be waiting already. */
+  constructor({ pc, control, peer, path }: ConnectionParts) {
+    this.peer = peer
+    this.path = path
+    this.closed = this.#over.signal
+    this.#pc = pc
+    this.#control = control
+    pc.onStateChange(safely(state => this.#stateChanged(state)))
+    pc.onDataChannel(safely(channel => this.#offered(channel)))
+    control.onClosed(safely(() => this.#lost()))
+    control.onError(safely(() => this.#lost()))
+    control.onMessage(safely(message => this.#receive(message)))
+    this.#timer = setInterval(this.#listen(), tickMs)
+    this.#stateChanged(pc.state())
+  }
+
+  /** A label nobody serves is refused, and the far side is told so. */
+  serve(label: string, serve: Serve): void {
+    this.#services.set(label, serve)
+  }
+
+  /** Opens a stream to the service `label` of the peer; throws `io` when it is refused or the connection is over. */
+  async open(label: string): Promise<Stream> {
+    this.closed.throwIfAborted()
+    const channel = this.#pc.createDataChannel(label)
+    const stream = this.#keep(channel, label)
+    channel.onOpen(safely(() => stream.grant()))
+    stream.on('error', () => {})
+    await stream.accepted
+    return stream
+  }
+
+  /** The round trip over the control channel, in ms; throws `io` when the connection is over before the answer. */
+  async ping(): Promise<number> {
+    this.closed.throwIfAborted()
+    const id = randomUUID()
+    const answered = Promise.withResolvers<number>()
+    const startMs = performance.now()
+    const fail = () => answered.reject(this.closed.reason)
+    this.closed.addEventListener('abort', fail, { once: true })
+    this.#pings.set(id, () => answered.resolve(performance.now() - startMs))
+    this.#say({ type: 'ping', id })
+    return answered.promise.finally(() => {
+      this.#pings.delete(id)
+      this.closed.removeEventListener('abort', fail)
+    })
+  }
+
+  /** Ends the connection in order and resolves when the PeerConnection is closed; may be called at any time, twice too. */
+  close(): Promise<void> {
+    this.#leaving ??= this.#leave()
+    return this.#leaving
+  }
+
+  async #leave(): Promise<void> {
+    if (!this.closed.aborted) {
+      await this.#within(settleMs, this.#finishing())
+      this.#say({ type: 'bye' })
+      await this.#within(byeMs, this.#byeHeard.promise)
+      this.#end(`the connection to peer ${this.peer.name} was closed`)
+    }
+    await this.#shut.promise
+  }
+
+  async #finishing(): Promise<void> {
+    const finishing = [...this.#streams].filter(stream => stream.writableFinished || stream.destroyed)
+    await Promise.all(finishing.map(stream => stream.settled))
+  }
+
+  /** Waits for `work`, for `waitMs`, or for the end of the connection, whichever comes first. */
+  async #within(waitMs: number, work: Promise<void>): Promise<void> {
+    const over = AbortSignal.any([this.closed])
+    const timer = new AbortController()
+    const late = sleep(waitMs, undefined, { signal: AbortSignal.any([over, timer.signal]) }).catch(() => {})
+    await Promise.race([work, late])
+    timer.abort()
+  }
+
+  #end(message: string, shutAfterMs = 0): void {
+    if (this.closed.aborted) return
+    const reason = new PosternError('io', message)
+    clearInterval(this.#timer)
+    this.#over.abort(reason)
+    for (const stream of this.#streams) stream.destroy(reason)
+    const timer = setTimeout(() => this.#pc.close(), shutAfterMs)
+    this.#shut.promise.then(() => clearTimeout(timer))
+  }
+
+  #lost(): void {
+    this.#end(`the connection to peer ${this.peer.name} was lost`)
+  }
+
+  #stateChanged(state: string): void {
+    if (state === 'failed' || state === 'disconnected' || state === 'closed') this.#lost()
+    if (state === 'closed') setImmediate(() => this.#release())
+  }
+
+  /** A PeerConnection that the far side closed still holds its native half, for which the library's cleanup waits. */
+  #release(): void {
+    this.#pc.close()
+    this.#shut.resolve()
+  }
+
+  #offered(channel: DataChannel): void {
+    const stream = this.#keep(channel, channel.getLabel())
+    stream.on('error', () => {})
+    const serve = this.#services.get(stream.label)
+    if (!serve) stream.destroy(new PosternError('io', `it does not serve "${stream.label.slice(0, 60)}"`))
+    else if (this.#streams.size > maxStreams) stream.destroy(new PosternError('io', 'it has too many streams open'))
+    else this.#begin(serve, stream)
+  }
+
+  async #begin(serve: Serve, stream: Stream): Promise<void> {
+    try {
+      stream.grant()
+      await serve(stream)
+    } catch (error) {
+      stream.destroy(asPosternError(error))
+    }
+  }
+
+  #keep(channel: DataChannel, label: string): Stream {
+    const stream = new Stream(channel, label, this.peer.name)
+    this.#streams.add(stream)
+    stream.settled.then(() => this.#streams.delete(stream))
+    return stream
+  }
+
+  #receive(text: string | Buffer | ArrayBuffer): void {
+    const message = typeof text === 'string' ? parseControl(text) : undefined
+    switch (message?.type) {
+      case 'ping':
+        if (this.#control.bufferedAmount() < maxControlBufferedBytes) this.#say({ type: 'pong', id: message.id })
+        break
+      case 'pong':
+        this.#pings.get(message.id)?.()
+        break
+      case 'bye':
+        this.#farewell()
+        break
+      case 'alive':
+      case 'unknown':
+        break
+      case undefined:
+        this.droppedMessages += 1
+    }
+  }
+
+  #farewell(): void {
+    this.#byeHeard.resolve()
+    if (this.#leaving) return
+    this.#say({ type: 'bye' })
+    this.#end(`peer ${this.peer.name} closed the connection`, byeMs)
+  }
+
+  #say(message: ControlMessage): void {
+    try {
+      this.#control.sendMessage(JSON.stringify({ v: 1, ...message }))
+    } catch {
+      this.#lost()
+    }
+  }
+
+  /** Counts ticks in which not a byte was said or heard on any channel. */
+  #listen(): () => void {
+    const said = { bytes: 0, quietTicks: 0 }
+    const heard = { bytes: 0, quietTicks: 0 }
+    return () => {
+      count(said, this.#pc.bytesSent())
+      count(heard, this.#pc.bytesReceived())
+      if (heard.quietTicks >= lostAfterTicks) this.#lost()
+      else if (said.quietTicks >= speakAfterTicks) this.#say({ type: 'alive' })
+    }
+  }
+}
+
+function count(silence: { bytes: number; quietTicks: number }, bytes: number): void {
+  silence.quietTicks = bytes === silence.bytes ? silence.quietTicks + 1 : 0
+  silence.bytes = bytes
+}
+
+function parseControl(text: string): ControlMessage | { type: 'unknown' } | undefined {
+  const message = parseVersioned(text)
+  switch (message?.type) {
+    case 'ping':
+    case 'pong':
+      return typeof message.id === 'string' && message.id.length <= 64
+        ? { type: message.type, id: message.id }
+        : undefined
+    case 'alive':
+    case 'bye':
+      return { type: message.type }
+    default:
+      return typeof message?.type === 'string' ? { type: 'unknown' } : undefined
+  }
+}

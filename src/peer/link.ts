@@ -1,0 +1,222 @@
+// The WebSocket to the gateway: joined by proving the certificate's key, and joined again by itself, with backoff, when
+// it is lost. What the peer says while it is down is dropped: every message is about a state the gateway has forgotten.
+
+import { lookup } from 'node:dns/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { type Code, codes, PosternError } from '../errors.ts'
+import { isPrivate } from '../wire/endpoint.ts'
+import {
+  type FromGateway,
+  type FromPeer,
+  helloProof,
+  JOIN_PATH,
+  MESSAGE_BYTES,
+  type Message,
+  PROTOCOL,
+  parseFromGateway
+} from '../wire/signal.ts'
+import type { Identity } from './identity.ts'
+
+export interface LinkOptions {
+  /** `http:`, `https:`, `ws:` or `wss:` of the gateway. */
+  readonly gateway: string
+  readonly token: string
+  readonly name?: string | undefined
+  readonly accepts: boolean
+  readonly identity: Identity
+  /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
+  readonly insecure: boolean
+}
+
+export type Welcome = Message<FromGateway, 'welcome'>
+
+/** First wait before joining again, and the longest. Each is doubled and shortened at random, so that peers do not come all at once. */
+const BACKOFF_MS = { first: 250, longest: 15_000 }
+
+/** The gateway pings every 20 s; without a sign of life for longer than two of them the link is dead. */
+const SILENCE_MS = 45_000
+
+const CONNECT_MS = 10_000
+
+export class Link {
+  /** Which gateway it is: known peers are kept per gateway. */
+  readonly url: string
+  onMessage: (message: FromGateway) => void = () => {}
+  onWelcome: (welcome: Welcome) => void = () => {}
+  /** Called when the link is lost, and again joined later unless `error` is final. */
+  onLost: (error: PosternError, final: boolean) => void = () => {}
+  readonly #options: LinkOptions
+  readonly #over = new AbortController()
+  #ws: WebSocket | undefined
+
+  private constructor(url: string, options: LinkOptions) {
+    this.url = url
+    this.#options = options
+  }
+
+  /** Joins once. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
+  static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: Link; welcome: Welcome }> {
+    const link = new Link(await checkedUrl(options), options)
+    const welcome = await link.#connect(signal)
+    link.#welcomed(welcome)
+    return { link, welcome }
+  }
+
+  /** False when the link is down and the message is lost. */
+  send(message: FromPeer): boolean {
+    if (this.#ws?.readyState !== WebSocket.OPEN) return false
+    this.#ws.send(JSON.stringify(message))
+    return true
+  }
+
+  async close(): Promise<void> {
+    this.#over.abort(new PosternError('io', 'the peer left'))
+    const ws = this.#ws
+    if (!ws || ws.readyState === WebSocket.CLOSED) return
+    const closed = new Promise(resolve => ws.once('close', resolve))
+    ws.close(1000)
+    const impatient = setTimeout(() => ws.terminate(), 500)
+    await closed
+    clearTimeout(impatient)
+  }
+
+  #connect(signal?: AbortSignal): Promise<Welcome> {
+    const ws = new WebSocket(this.url, {
+      maxPayload: MESSAGE_BYTES,
+      perMessageDeflate: false,
+      handshakeTimeout: CONNECT_MS
+    })
+    this.#ws = ws
+    return new Promise((resolve, reject) => {
+      const abort = () => ws.terminate()
+      signal?.addEventListener('abort', abort, { once: true })
+      let failure: Error | undefined
+      ws.on('error', error => {
+        failure = error
+      })
+      ws.on('close', () => {
+        signal?.removeEventListener('abort', abort)
+        reject(signal?.aborted ? signal.reason : unreachable(this.url, failure))
+      })
+      ws.on('message', data => {
+        const message = understood(String(data))
+        if (message?.type === 'challenge') this.#hello(ws, message, reject)
+        else if (message?.type === 'welcome') resolve(message)
+        else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
+      })
+    })
+  }
+
+  #hello(ws: WebSocket, { v, nonce }: Message<FromGateway, 'challenge'>, reject: (error: Error) => void): void {
+    const { token, name, accepts, identity } = this.#options
+    if (v !== PROTOCOL)
+      return reject(
+        new PosternError(
+          'bad-message',
+          `the gateway speaks version ${v} of the protocol, this peer version ${PROTOCOL}`
+        )
+      )
+    const hello: FromPeer = {
+      type: 'hello',
+      v: PROTOCOL,
+      ...(name === undefined ? {} : { name }),
+      token,
+      certificate: identity.certificatePem,
+      signature: identity.sign(helloProof(nonce)).toString('base64'),
+      accepts
+    }
+    ws.send(JSON.stringify(hello))
+  }
+
+  /** From here on the link mends itself. */
+  #welcomed(welcome: Welcome): void {
+    const ws = this.#ws
+    if (!ws) return
+    let silent = setTimeout(() => ws.terminate(), SILENCE_MS)
+    const alive = () => {
+      clearTimeout(silent)
+      silent = setTimeout(() => ws.terminate(), SILENCE_MS)
+    }
+    ws.removeAllListeners('message')
+    ws.on('ping', alive)
+    let refused: PosternError | undefined
+    ws.on('message', data => {
+      alive()
+      const message = understood(String(data))
+      if (message?.type === 'refused' && message.request === undefined) refused = refusal(message)
+      else if (message) this.onMessage(message)
+    })
+    ws.on('close', () => {
+      clearTimeout(silent)
+      if (this.#over.signal.aborted) return
+      this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
+      void this.#rejoin()
+    })
+    this.onWelcome(welcome)
+  }
+
+  async #rejoin(): Promise<void> {
+    for (let waitMs = BACKOFF_MS.first; !this.#over.signal.aborted; waitMs = Math.min(2 * waitMs, BACKOFF_MS.longest)) {
+      try {
+        await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: this.#over.signal })
+        return this.#welcomed(await this.#connect(this.#over.signal))
+      } catch (error) {
+        if (this.#over.signal.aborted) return
+        if (isFinal(error)) return this.onLost(error, true)
+      }
+    }
+  }
+}
+
+/** Waiting does not help against these. */
+const isFinal = (error: unknown): error is PosternError =>
+  error instanceof PosternError &&
+  ['bad-token', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(error.code)
+
+function understood(text: string): FromGateway | undefined {
+  try {
+    return parseFromGateway(text)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal({ code, reason }: Message<FromGateway, 'refused'>): PosternError {
+  return new PosternError(code in codes ? (code as Code) : 'bad-message', reason)
+}
+
+function unreachable(url: string, cause: Error | undefined): PosternError {
+  const why = cause ? `: ${(cause as NodeJS.ErrnoException).code ?? cause.message}` : ': it closed the connection'
+  return new PosternError('gateway-unreachable', `the gateway at ${url} cannot be reached${why}`, { cause })
+}
+
+/** The WebSocket's address. In clear only to private addresses, unless the user insists: the token could be read on the way. */
+async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
+  if (!URL.canParse(gateway))
+    throw new PosternError(
+      'bad-config',
+      `"${gateway}" is no address of a gateway; expected one such as https://postern.example.org`
+    )
+  const url = new URL(gateway)
+  const scheme = { 'http:': 'ws:', 'ws:': 'ws:', 'https:': 'wss:', 'wss:': 'wss:' }[url.protocol]
+  if (!scheme)
+    throw new PosternError('bad-config', `${gateway} is no address of a gateway; expected http, https, ws or wss`)
+  url.protocol = scheme
+  url.pathname = JOIN_PATH
+  if (scheme === 'ws:' && !insecure && !(await staysPrivate(url.hostname)))
+    throw new PosternError(
+      'bad-config',
+      `${gateway} would send the token in clear over a public network; use https, or --insecure if you accept that`
+    )
+  return url.href
+}
+
+async function staysPrivate(hostname: string): Promise<boolean> {
+  try {
+    const addresses = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true })
+    return addresses.every(({ address }) => isPrivate(address))
+  } catch (cause) {
+    throw new PosternError('gateway-unreachable', `the gateway's name ${hostname} cannot be resolved`, { cause })
+  }
+}

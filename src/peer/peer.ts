@@ -1,0 +1,263 @@
+// A peer: joined to a gateway, with a warm socket behind its NAT, obeying the orders of its sessions. `connect` asks for a
+// path to another peer by name; `onConnection` gets the paths others asked for.
+//
+//   join -> warm socket -> connect -> session -> order … -> open channel -> Connection
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { asPosternError, PosternError } from '../errors.ts'
+import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
+import type { Connection } from './connection.ts'
+import type { Identity } from './identity.ts'
+import type { KnownPeers, PeerName } from './known-peers.ts'
+import { Link, type LinkOptions, type Welcome } from './link.ts'
+import { failure, PeerSession } from './session.ts'
+import { type Membership, ownAddresses, testFiltering, WarmSocket } from './warm.ts'
+
+export interface PeerOptions extends LinkOptions {
+  /** Remembers the fingerprints of peers met before. */
+  readonly known: KnownPeers
+  /** A connection another peer asked for. Serve its streams in the same turn. */
+  readonly onConnection?: (connection: Connection) => void
+  /** Joined (again), or the link was lost: for the terminal. */
+  readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
+}
+
+export interface StrategyReport {
+  readonly name: string
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly ms: number
+}
+
+/** How long a socket that could not be mapped is given up before the next try. */
+const COLD_MS = 3000
+
+export class Peer {
+  readonly identity: Identity
+  readonly #options: PeerOptions
+  readonly #link: Link
+  readonly #sessions = new Map<string, PeerSession>()
+  readonly #connects = new Map<number, Connecting>()
+  readonly #connections = new Set<Connection>()
+  readonly #warm = new Map<number, WarmSocket>()
+  #membership: Membership | undefined
+  #joined = new AbortController()
+  #requests = 0
+  #sockets = 0
+  #name = ''
+
+  private constructor(link: Link, options: PeerOptions) {
+    this.identity = options.identity
+    this.#options = options
+    this.#link = link
+    link.onMessage = message => this.#receive(message)
+    link.onWelcome = welcome => this.#welcomed(welcome)
+    link.onLost = (error, final) => this.#lost(error, final)
+  }
+
+  /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`. */
+  static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
+    const { link, welcome } = await Link.join(options, signal)
+    const peer = new Peer(link, options)
+    peer.#welcomed(welcome)
+    return peer
+  }
+
+  /** The name others reach it by, or the one the gateway made up. */
+  get name(): string {
+    return this.#name
+  }
+
+  /** Opens a connection to a peer. Throws the code the request failed with; its message says what was tried. */
+  async connect(
+    to: PeerName,
+    options: { onStrategy?: (report: StrategyReport) => void; traceparent?: string; signal?: AbortSignal } = {}
+  ): Promise<Connection> {
+    options.signal?.throwIfAborted()
+    const request = this.#requests++
+    const connecting = new Connecting(to, options.onStrategy)
+    const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
+    options.signal?.addEventListener('abort', abort, { once: true })
+    this.#connects.set(request, connecting)
+    try {
+      const sent = this.#link.send({
+        type: 'connect',
+        request,
+        to: to.name,
+        ...(to.pin ? { fingerprint: to.pin } : {}),
+        ...(options.traceparent ? { traceparent: options.traceparent } : {})
+      })
+      if (!sent)
+        throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
+      return await connecting.connection
+    } finally {
+      options.signal?.removeEventListener('abort', abort)
+      this.#connects.delete(request)
+    }
+  }
+
+  /** Closes every connection and leaves. */
+  async close(): Promise<void> {
+    this.#joined.abort(new PosternError('io', 'the peer left'))
+    await Promise.all([...this.#connections].map(connection => connection.close()))
+    await Promise.all([...this.#sessions.values()].map(session => session.end(new PosternError('io', 'the peer left'))))
+    await Promise.all([...this.#warm.values()].map(warm => warm.raw.close()))
+    this.#warm.clear()
+    await this.#link.close()
+  }
+
+  #welcomed(welcome: Welcome): void {
+    this.#joined = new AbortController()
+    this.#name = welcome.name
+    this.#membership = {
+      peer: welcome.peer,
+      key: Buffer.from(welcome.key, 'base64'),
+      endpoints: welcome.endpoints,
+      refreshMs: welcome.refreshMs
+    }
+    const { signal } = this.#joined
+    void this.#keepWarm(this.#membership, signal)
+    void this.#testFiltering(this.#membership, signal)
+    this.#options.onState?.({ joined: true })
+  }
+
+  /** Open connections do not need the gateway: only what it was still asked for fails. */
+  #lost(error: PosternError, final: boolean): void {
+    this.#joined.abort(error)
+    for (const connecting of this.#connects.values()) connecting.fail(error)
+    for (const session of [...this.#sessions.values()]) if (!session.isOpen) void session.end(error)
+    for (const warm of this.#warm.values()) void warm.raw.close()
+    this.#warm.clear()
+    this.#options.onState?.({ joined: false, error, final })
+  }
+
+  /** Warms a socket and keeps it so; tries again where the gateway is not heard over UDP. */
+  async #keepWarm(membership: Membership, signal: AbortSignal): Promise<void> {
+    const number = this.#sockets++
+    try {
+      const warm = await WarmSocket.open(number, membership, signal)
+      this.#warm.set(number, warm)
+      const addresses = ownAddresses(membership.endpoints[0])
+      this.#link.send({ type: 'warm', socket: number, port: warm.port, addresses, rttMs: warm.rttMs })
+      await warm.keep(AbortSignal.any([signal, warm.taken]))
+    } catch (thrown) {
+      if (signal.aborted || this.#warm.get(number)?.taken.aborted) return
+      this.#link.send({ type: 'cold', socket: number, reason: asPosternError(thrown).message })
+      await this.#warm.get(number)?.raw.close()
+      this.#warm.delete(number)
+      await sleep(COLD_MS, undefined, { signal }).catch(() => {})
+      if (!signal.aborted) void this.#keepWarm(membership, signal)
+    }
+  }
+
+  async #testFiltering(membership: Membership, signal: AbortSignal): Promise<void> {
+    const test = await testFiltering(membership, signal).catch(() => undefined)
+    if (test) this.#link.send({ type: 'filtering', ...test })
+  }
+
+  #receive(message: FromGateway): void {
+    switch (message.type) {
+      case 'session':
+        return this.#begin(message)
+      case 'order':
+        return this.#order(message)
+      case 'cancel':
+        return this.#sessions.get(message.session)?.cancel(message.plan)
+      case 'strategy':
+        return this.#connectingOf(message.session)?.onStrategy?.(message)
+      case 'over':
+        return void this.#sessions.get(message.session)?.end(failure(message))
+      case 'refused':
+        return this.#connects.get(message.request ?? -1)?.fail(failure(message))
+      case 'path':
+      case 'pong':
+      case 'welcome':
+      case 'challenge':
+        return
+    }
+  }
+
+  /** Where a fingerprint is pinned, the other side must have it, whatever the gateway believes. */
+  #begin(message: Message<FromGateway, 'session'>): void {
+    const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    const session = new PeerSession(message, {
+      link: this.#link,
+      identity: this.identity,
+      startMs: connecting?.startMs ?? performance.now(),
+      trust: peer => this.#trust(peer, connecting?.to.pin),
+      opened: connection => this.#opened(connection, connecting),
+      ended: error => {
+        this.#sessions.delete(message.session)
+        connecting?.fail(error)
+      }
+    })
+    this.#sessions.set(message.session, session)
+    if (connecting) connecting.session = message.session
+    const { name, fingerprint } = message.peer
+    if (connecting?.to.pin && connecting.to.pin !== fingerprint)
+      void session.leave(
+        new PosternError(
+          'fingerprint-mismatch',
+          `${name} has the fingerprint ${fingerprint}, but ${connecting.to.pin} is pinned`
+        )
+      )
+  }
+
+  /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */
+  async #trust(
+    { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
+    pin: string | undefined
+  ): Promise<void> {
+    if (named) await this.#options.known.check(this.#link.url, name, fingerprint, pin)
+  }
+
+  /** The socket the order was made for is taken out of reserve, and a new one is warmed behind it. */
+  #order(message: Message<FromGateway, 'order'>): void {
+    const session = this.#sessions.get(message.session)
+    const warm = this.#warm.get(message.socket)
+    if (warm && session) {
+      this.#warm.delete(message.socket)
+      warm.take()
+      if (this.#membership) void this.#keepWarm(this.#membership, this.#joined.signal)
+    }
+    void session?.order(message, warm)
+  }
+
+  #abandon(connecting: Connecting, error: PosternError): void {
+    void this.#sessions.get(connecting.session)?.leave(error)
+    connecting.fail(error)
+  }
+
+  #connectingOf(session: string): Connecting | undefined {
+    return [...this.#connects.values()].find(connecting => connecting.session === session)
+  }
+
+  #opened(connection: Connection, connecting: Connecting | undefined): void {
+    this.#connections.add(connection)
+    connection.closed.addEventListener('abort', () => this.#connections.delete(connection))
+    if (connecting) connecting.done(connection)
+    else if (this.#options.onConnection) this.#options.onConnection(connection)
+    else void connection.close()
+  }
+}
+
+/** A connect request on its way. */
+class Connecting {
+  readonly connection: Promise<Connection>
+  readonly to: PeerName
+  readonly onStrategy: ((report: StrategyReport) => void) | undefined
+  readonly done: (connection: Connection) => void
+  readonly fail: (error: PosternError) => void
+  readonly startMs = performance.now()
+  /** The gateway's id for it, once it has begun. */
+  session = ''
+
+  constructor(to: PeerName, onStrategy: ((report: StrategyReport) => void) | undefined) {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
+    this.connection = promise
+    this.done = resolve
+    this.fail = reject
+    this.to = to
+    this.onStrategy = onStrategy
+  }
+}

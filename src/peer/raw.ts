@@ -1,0 +1,119 @@
+// A UDP socket of the peer's own, before node-datachannel takes its port over: it asks the gateway's STUN ports, and
+// later sends and hears probes.
+
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { PosternError } from '../errors.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { type DecodedStun, decode, encode, type StunMessage, transactionId } from '../wire/stun.ts'
+import { candidatePort } from './ports.ts'
+
+/** Ports tried before giving up: with thousands to choose from, a few are enough unless nearly all are taken. */
+const BINDS = 50
+
+/**
+ * Milliseconds after which a request is sent again, and at last given up. RFC 8489 section 6.2.1 starts with 500 ms and
+ * waits 39.5 s in all; a person waits for the first answer here, and a lost datagram should not cost half a second.
+ */
+const RETRANSMIT_MS = [100, 200, 400, 800, 1000] as const
+
+export interface Answer {
+  readonly message: DecodedStun
+  readonly source: Endpoint
+  readonly rttMs: number
+}
+
+export class RawSocket {
+  readonly port: number
+  /** Gets every datagram that no request was waiting for. */
+  onDatagram: (datagram: Buffer, source: RemoteInfo) => void = () => {}
+  readonly #socket: Socket
+  readonly #waiting = new Map<string, { key: Buffer; done: (message: DecodedStun, source: Endpoint) => void }>()
+  readonly #closed: Promise<unknown>
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    this.port = socket.address().port
+    this.#closed = once(socket, 'close')
+    socket.on('message', (datagram, source) => this.#receive(datagram, source))
+    socket.on('error', () => {})
+  }
+
+  /** Binds a port that node-datachannel may take over. Throws `io` when none is free. */
+  static async bind(): Promise<RawSocket> {
+    for (let tries = 0; tries < BINDS; tries++) {
+      const socket = createSocket('udp4')
+      try {
+        socket.bind(candidatePort(), '0.0.0.0')
+        await once(socket, 'listening')
+        return new RawSocket(socket)
+      } catch {
+        socket.close()
+      }
+    }
+    throw new PosternError('io', 'no free UDP port was found')
+  }
+
+  /** A datagram may get lost anyway: an error in sending one is treated as a loss. */
+  send(datagram: Uint8Array, to: Endpoint): void {
+    this.#socket.send(datagram, to.port, to.address, () => {})
+  }
+
+  /**
+   * Sends a Binding request until its answer comes. Throws `timeout` when none does, or what `signal` aborts with.
+   * @param key of both messages' MESSAGE-INTEGRITY
+   */
+  async request(
+    to: Endpoint,
+    message: Omit<StunMessage, 'class' | 'method' | 'transaction'>,
+    key: Buffer,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const transaction = transactionId()
+    const id = transaction.toString('latin1')
+    const datagram = encode({ class: 'request', method: 1, transaction, ...message }, { key })
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const abort = () => reject(signal.reason)
+    let timer: NodeJS.Timeout | undefined
+    const transmit = (count: number) => {
+      if (count === RETRANSMIT_MS.length)
+        return reject(new PosternError('timeout', `${to.address}:${to.port} does not answer`))
+      const sentMs = performance.now()
+      this.#waiting.set(id, {
+        key,
+        done: (answer, source) => resolve({ message: answer, source, rttMs: performance.now() - sentMs })
+      })
+      this.send(datagram, to)
+      timer = setTimeout(transmit, RETRANSMIT_MS[count], count + 1)
+    }
+    try {
+      signal.throwIfAborted()
+      signal.addEventListener('abort', abort)
+      transmit(0)
+      return await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      this.#waiting.delete(id)
+    }
+  }
+
+  /** Resolves when the port is free again. */
+  async close(): Promise<void> {
+    this.onDatagram = () => {}
+    try {
+      this.#socket.close()
+    } catch {
+      // Closed before: only the event is waited for.
+    }
+    await this.#closed
+  }
+
+  #receive(datagram: Buffer, source: RemoteInfo): void {
+    const waiting = this.#waiting.size > 0 && this.#waiting.get(datagram.toString('latin1', 8, 20))
+    if (!waiting) return this.onDatagram(datagram, source)
+    const message = decode(datagram)
+    if (message?.class === 'success' && message.verify(waiting.key))
+      waiting.done(message, { address: source.address, port: source.port })
+  }
+}

@@ -1,0 +1,71 @@
+// What the services say inside a stream: JSON lines, each versioned and short, with counted bytes between them. A reader
+// takes both from the stream in order; nothing is read ahead of what the stream itself has buffered.
+
+import type { Readable, Writable } from 'node:stream'
+import { PosternError } from '../../errors.ts'
+import { parseVersioned } from '../stream.ts'
+
+/** A name of 255 bytes, escaped, with room for the rest. */
+const maxLineBytes = 4_096
+const newline = 0x0a
+
+export class Reader {
+  readonly #chunks: AsyncIterator<Buffer>
+  #rest: Buffer = Buffer.alloc(0)
+
+  constructor(stream: Readable) {
+    this.#chunks = stream.iterator({ destroyOnReturn: false })
+  }
+
+  /** The next line; undefined when the stream has ended. Throws `bad-message` for what is not a versioned JSON line. */
+  async line(): Promise<Record<string, unknown> | undefined> {
+    while (!this.#rest.includes(newline)) {
+      if (this.#rest.length > maxLineBytes) throw new PosternError('bad-message', 'a line is too long')
+      const more = await this.#next()
+      if (!more && this.#rest.length === 0) return undefined
+      if (!more) throw new PosternError('bad-message', 'the stream ended within a line')
+      this.#rest = Buffer.concat([this.#rest, more])
+    }
+    const end = this.#rest.indexOf(newline)
+    const line = parseVersioned(this.#rest.toString('utf8', 0, end), maxLineBytes)
+    this.#rest = this.#rest.subarray(end + 1)
+    if (!line) throw new PosternError('bad-message', 'a line is not a message of this version')
+    return line
+  }
+
+  /** Exactly `total` bytes, as they come. Throws `io` when the stream ends before. */
+  async *bytes(total: number): AsyncGenerator<Buffer> {
+    for (let left = total; left > 0; ) {
+      const chunk = this.#rest.length > 0 ? this.#rest : await this.#next()
+      if (!chunk) throw new PosternError('io', `the stream ended ${left} bytes too early`)
+      const part = chunk.subarray(0, left)
+      this.#rest = chunk.subarray(part.length)
+      left -= part.length
+      yield part
+    }
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    const { value, done } = await this.#chunks.next()
+    return done ? undefined : value
+  }
+}
+
+/** Resolves when the stream has taken the chunk over, so that its buffer may be used again. */
+export function write(stream: Writable, chunk: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => stream.write(chunk, error => (error ? reject(error) : resolve())))
+}
+
+export function writeLine(stream: Writable, message: Record<string, unknown>): Promise<void> {
+  return write(stream, Buffer.from(`${JSON.stringify({ v: 1, ...message })}\n`))
+}
+
+/** Calls `report` at most ten times a second, and always for the last byte. */
+export function atMostTenTimesASecond(total: number, report: (bytes: number) => void): (bytes: number) => void {
+  let lastMs = Number.NEGATIVE_INFINITY
+  return bytes => {
+    if (bytes < total && performance.now() - lastMs < 100) return
+    lastMs = performance.now()
+    report(bytes)
+  }
+}

@@ -1,0 +1,158 @@
+// One session as a peer lives it: orders come one after the other until a channel is open. Session, path and stream are
+// three things: the session ends with the path it found, the Connection carries the streams.
+
+import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
+import { formatEndpoint } from '../wire/endpoint.ts'
+import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { Connection, type PathReport } from './connection.ts'
+import type { Opened } from './handover.ts'
+import type { Identity } from './identity.ts'
+import type { Link } from './link.ts'
+import { Diary, obey } from './obey.ts'
+import type { WarmSocket } from './warm.ts'
+
+export interface SessionHooks {
+  readonly link: Link
+  readonly identity: Identity
+  /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
+  readonly startMs: number
+  /** Throws `fingerprint-mismatch` where the other side, proved by now, is not who it was before. */
+  readonly trust: (peer: Message<FromGateway, 'session'>['peer']) => Promise<void>
+  readonly opened: (connection: Connection) => void
+  readonly ended: (error: PosternError) => void
+}
+
+type Order = Message<FromGateway, 'order'>
+
+export class PeerSession {
+  readonly #introduction: Message<FromGateway, 'session'>
+  readonly #hooks: SessionHooks
+  #warm: WarmSocket | undefined
+  #attempt: { plan: number; controller: AbortController } | undefined
+  #connection: Connection | undefined
+
+  constructor(introduction: Message<FromGateway, 'session'>, hooks: SessionHooks) {
+    this.#introduction = introduction
+    this.#hooks = hooks
+  }
+
+  get isOpen(): boolean {
+    return this.#connection !== undefined
+  }
+
+  /** @param warm the socket the order was made for, unless it was made for the one of the order before. */
+  async order(order: Order, warm: WarmSocket | undefined): Promise<void> {
+    this.#attempt?.controller.abort(calledOff)
+    if (warm) await this.#keep(warm)
+    const controller = new AbortController()
+    this.#attempt = { plan: order.plan, controller }
+    const diary = new Diary()
+    try {
+      const opened = await this.#obey(order, diary, controller.signal)
+      if (!(await this.#trusts(opened))) return
+      const { local, remote } = opened
+      this.#say({ type: 'opened', plan: order.plan, local, remote, report: diary.report() })
+      this.#carry(order, opened)
+    } catch (thrown) {
+      if (controller.signal.aborted) return
+      const { code, message } = asPosternError(thrown)
+      this.#say({ type: 'failed', plan: order.plan, code, reason: message.slice(0, 500), report: diary.report() })
+    }
+  }
+
+  /** The gateway calls a plan off: it takes too long, or the other side could not open it. */
+  cancel(plan: number): void {
+    if (this.#attempt?.plan !== plan) return
+    this.#attempt.controller.abort(calledOff)
+    void this.#connection?.close()
+  }
+
+  /** Nothing more will come of this session: what is not open yet fails with `error`. */
+  async end(error: PosternError): Promise<void> {
+    this.#attempt?.controller.abort(error)
+    await this.#warm?.raw.close()
+    this.#warm = undefined
+    if (!this.#connection) this.#hooks.ended(error)
+  }
+
+  /** This side wants nothing more of it, and says so. */
+  async leave(error: PosternError): Promise<void> {
+    this.#say({ type: 'leave', code: error.code, reason: error.message.slice(0, 500) })
+    await this.end(error)
+  }
+
+  async #obey(order: Order, diary: Diary, signal: AbortSignal): Promise<Opened> {
+    const warm = this.#warm
+    if (warm?.number !== order.socket) throw new PosternError('io', 'the socket this order was made for is gone')
+    const { role, key, probeKey } = this.#introduction
+    return await obey(
+      order,
+      {
+        warm,
+        role,
+        identity: this.#hooks.identity,
+        key: Buffer.from(key, 'base64'),
+        probeKey: Buffer.from(probeKey, 'base64'),
+        signal,
+        found: () => {
+          this.#warm = undefined
+          this.#say({ type: 'progress', plan: order.plan, step: 'found' })
+        }
+      },
+      diary
+    )
+  }
+
+  async #trusts({ pc }: Opened): Promise<boolean> {
+    try {
+      await this.#hooks.trust(this.#introduction.peer)
+      return true
+    } catch (thrown) {
+      pc.close()
+      await this.leave(asPosternError(thrown))
+      return false
+    }
+  }
+
+  #carry(order: Order, { pc, control, local, remote }: Opened): void {
+    const { peer, trace } = this.#introduction
+    const path: PathReport = {
+      by: order.by,
+      kind: order.order.kind === 'splice' ? 'relay' : 'direct',
+      local: formatEndpoint(local),
+      remote: formatEndpoint(remote),
+      ms: Math.round((performance.now() - this.#hooks.startMs) * 10) / 10,
+      trace
+    }
+    const connection = new Connection({ pc, control, peer, path })
+    this.#connection = connection
+    connection.closed.addEventListener('abort', () => {
+      this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' })
+      this.#hooks.ended(asPosternError(connection.closed.reason))
+    })
+    this.#hooks.opened(connection)
+  }
+
+  async #keep(warm: WarmSocket): Promise<void> {
+    const before = this.#warm
+    this.#warm = warm
+    await before?.raw.close()
+  }
+
+  #say(message: SessionMessage): void {
+    this.#hooks.link.send({ ...message, session: this.#introduction.session })
+  }
+}
+
+type SessionMessage =
+  | Omit<Message<FromPeer, 'progress'>, 'session'>
+  | Omit<Message<FromPeer, 'opened'>, 'session'>
+  | Omit<Message<FromPeer, 'failed'>, 'session'>
+  | Omit<Message<FromPeer, 'leave'>, 'session'>
+
+const calledOff = new PosternError('timeout', 'the order was called off')
+
+/** What the gateway ended a session or refused a request with. */
+export function failure({ code, reason }: { code: string; reason: string }): PosternError {
+  return new PosternError(code in codes ? (code as Code) : 'io', reason)
+}

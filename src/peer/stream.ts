@@ -1,0 +1,281 @@
+// A stream is a Node Duplex over one reliable, ordered data channel. Binary messages are its bytes; text messages speak
+// about the stream itself, as versioned JSON:
+//
+//   credit { bytes }    the far side may send that many more; the first one also says "accepted"
+//   end                 no more bytes will follow (data channels cannot be half-closed)
+//   ended               the end was heard, and everything before it
+//   abort { reason }    the stream is over, and why
+//
+// Sending waits for two things: credit, because nothing in libdatachannel makes the far side stop when our reader is
+// slow, and the library's own buffer. Nobody closes the channel before the far side has said that it heard the end: the
+// library drops messages that are still on their way into JavaScript when the channel closes.
+//
+// A stream knows its channel and the name of its peer, nothing of the path below.
+
+import { Duplex } from 'node:stream'
+import type { DataChannel } from 'node-datachannel'
+import { PosternError } from '../errors.ts'
+
+/** 64 KiB is the size every WebRTC stack takes; larger messages were not faster here. */
+const messageBytes = 65_536
+/** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
+const bufferedHighBytes = 1_048_576
+const bufferedLowBytes = bufferedHighBytes / 2
+/** What the far side may have on its way to a reader that does not read: 40 MB/s at a round trip of 100 ms. */
+const windowBytes = 4_194_304
+/** Credit is returned in sixteenths of the window: 400 short messages a second at 100 MB/s. */
+const grantBytes = windowBytes / 16
+/** What a message costs beside its bytes, on both sides of the account, so that tiny ones are bounded too. */
+const messageCostBytes = 256
+/** A text message longer than this is none of ours. */
+const maxTextBytes = 2_048
+/** How long an abort or an end may take to be heard before the channel is closed all the same. */
+const lingerMs = 5_000
+
+type StreamMessage =
+  | { type: 'credit'; bytes: number }
+  | { type: 'end' }
+  | { type: 'ended' }
+  | { type: 'abort'; reason: string }
+
+export class Stream extends Duplex {
+  readonly label: string
+  /** Resolves once the far side serves the stream; rejects with its reason when it refuses. */
+  readonly accepted: Promise<void>
+  /** Resolves once the channel below is closed and nothing of this stream is left to do. */
+  readonly settled: Promise<void>
+
+  readonly #channel: DataChannel
+  readonly #peer: string
+  readonly #acceptance = Promise.withResolvers<void>()
+  readonly #settlement = Promise.withResolvers<void>()
+  readonly #arrived: Buffer[] = []
+  #reading = false
+  #allowedBytes = 0
+  #owedBytes = 0
+  #creditBytes = 0
+  #unsent: { rest: Buffer; done: (error?: Error) => void } | undefined
+  #endSaid = false
+  #endHeard = false
+  #endConfirmed = false
+
+  /** Takes the channel's events over; give it a channel on which no event has been handled yet. */
+  constructor(channel: DataChannel, label: string, peer: string) {
+    super({ readableHighWaterMark: 4 * messageBytes, writableHighWaterMark: 4 * messageBytes })
+    this.label = label
+    this.accepted = this.#acceptance.promise
+    this.settled = this.#settlement.promise
+    this.accepted.catch(() => {})
+    this.#channel = channel
+    this.#peer = peer
+    channel.onError(safely(reason => this.destroy(this.#cutOff(reason))))
+    channel.onClosed(safely(() => this.#channelClosed()))
+    channel.setBufferedAmountLowThreshold(bufferedLowBytes)
+    channel.onBufferedAmountLow(safely(() => this.#pump()))
+    channel.onMessage(safely(message => this.#receive(message)))
+  }
+
+  /** Lets the far side send: said by the opener when the channel opens, by the other side when it accepts. */
+  grant(): void {
+    this.#returnCredit(windowBytes)
+  }
+
+  override _read(): void {
+    this.#reading = true
+    this.#deliver()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#unsent = { rest: chunk, done }
+    this.#pump()
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#say({ type: 'end' })) this.#endSaid = true
+    done()
+    this.#closeWhenHeard()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#acceptance.reject(error ?? this.#cutOff('it was closed here'))
+    this.#arrived.length = 0
+    const unsent = this.#unsent
+    this.#unsent = undefined
+    unsent?.done(error ?? this.#cutOff('it was closed here'))
+    if (!this.#ended()) this.#say({ type: 'abort', reason: reasonOf(error) })
+    this.#linger()
+    done(error)
+  }
+
+  #pump(): void {
+    const unsent = this.#unsent
+    if (!unsent) return
+    while (unsent.rest.length > 0) {
+      if (this.#creditBytes <= messageCostBytes || this.#channel.bufferedAmount() >= bufferedHighBytes) return
+      const message = unsent.rest.subarray(0, Math.min(messageBytes, this.#creditBytes - messageCostBytes))
+      if (!this.#tell(() => this.#channel.sendMessageBinary(message))) return
+      this.#creditBytes -= message.length + messageCostBytes
+      unsent.rest = unsent.rest.subarray(message.length)
+    }
+    this.#unsent = undefined
+    unsent.done()
+  }
+
+  #receive(message: string | Buffer | ArrayBuffer): void {
+    if (typeof message === 'string') this.#obey(parseText(message))
+    else if (!this.destroyed) this.#take(Buffer.isBuffer(message) ? message : Buffer.from(message))
+  }
+
+  #take(bytes: Buffer): void {
+    this.#allowedBytes -= bytes.length + messageCostBytes
+    if (this.#allowedBytes < 0 || this.#endHeard) {
+      this.destroy(new PosternError('bad-message', `peer ${this.#peer} sent more than it was allowed to`))
+      return
+    }
+    this.#arrived.push(bytes)
+    this.#deliver()
+  }
+
+  #obey(message: StreamMessage | undefined): void {
+    switch (message?.type) {
+      case 'credit':
+        this.#creditBytes += message.bytes
+        this.#acceptance.resolve()
+        this.#pump()
+        break
+      case 'end':
+        this.#endHeard = true
+        this.#say({ type: 'ended' })
+        this.#deliver()
+        this.#closeWhenHeard()
+        break
+      case 'ended':
+        this.#endConfirmed = true
+        this.#closeWhenHeard()
+        break
+      case 'abort':
+        this.destroy(new PosternError('io', `peer ${this.#peer}: ${message.reason}`))
+        this.#close()
+    }
+  }
+
+  #deliver(): void {
+    while (this.#reading) {
+      const bytes = this.#arrived.shift()
+      if (!bytes) break
+      this.#reading = this.push(bytes)
+      this.#owe(bytes.length + messageCostBytes)
+    }
+    if (this.#endHeard && this.#arrived.length === 0 && !this.destroyed) this.push(null)
+  }
+
+  #owe(bytes: number): void {
+    this.#owedBytes += bytes
+    if (this.#owedBytes < grantBytes || this.#endHeard) return
+    this.#returnCredit(this.#owedBytes)
+    this.#owedBytes = 0
+  }
+
+  #returnCredit(bytes: number): void {
+    this.#allowedBytes += bytes
+    this.#say({ type: 'credit', bytes })
+  }
+
+  #say(message: StreamMessage): boolean {
+    return this.#tell(() => this.#channel.sendMessage(JSON.stringify({ v: 1, ...message })))
+  }
+
+  /** False when the channel is gone; the stream is then over as well. */
+  #tell(send: () => void): boolean {
+    try {
+      send()
+      return true
+    } catch (cause) {
+      this.destroy(this.#cutOff('the channel is closed', cause))
+      return false
+    }
+  }
+
+  #ended(): boolean {
+    return this.#endSaid && this.#endHeard
+  }
+
+  #closeWhenHeard(): void {
+    if (this.#ended() && this.#endConfirmed) this.#close()
+  }
+
+  #linger(): void {
+    const timer = setTimeout(() => this.#close(), lingerMs)
+    this.settled.then(() => clearTimeout(timer))
+    this.#closeWhenHeard()
+  }
+
+  #close(): void {
+    this.#channel.close()
+  }
+
+  #channelClosed(): void {
+    if (!this.#ended()) this.destroy(this.#cutOff('the channel was closed'))
+    this.#settlement.resolve()
+  }
+
+  #cutOff(why: string, cause?: unknown): PosternError {
+    return new PosternError('io', `the stream "${this.label}" with peer ${this.#peer} was cut off: ${why}`, { cause })
+  }
+}
+
+/** A throw inside a native callback ends the process; thrown a moment later it is an ordinary uncaught exception. */
+export function safely<Arguments extends unknown[]>(
+  handle: (...args: Arguments) => void
+): (...args: Arguments) => void {
+  return (...args) => {
+    try {
+      handle(...args)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** A versioned JSON message of at most `maxBytes`; undefined for anything else. */
+export function parseVersioned(text: string, maxBytes = maxTextBytes): Record<string, unknown> | undefined {
+  if (Buffer.byteLength(text) > maxBytes) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    const versioned = typeof value === 'object' && value !== null && 'v' in value && value.v === 1
+    return versioned ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Words from the far side, as one short line that is safe to print. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 300)
+}
+
+function parseText(text: string): StreamMessage | undefined {
+  const message = parseVersioned(text)
+  switch (message?.type) {
+    case 'credit':
+      return isCredit(message.bytes) ? { type: 'credit', bytes: message.bytes } : undefined
+    case 'end':
+    case 'ended':
+      return { type: message.type }
+    case 'abort':
+      return { type: 'abort', reason: typeof message.reason === 'string' ? printable(message.reason) : 'it gave up' }
+    default:
+      return undefined
+  }
+}
+
+function isCredit(bytes: unknown): bytes is number {
+  return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes > 0 && bytes <= 2 ** 31
+}
+
+function reasonOf(error: Error | null): string {
+  if (error instanceof PosternError) return error.message.slice(0, 300)
+  return error ? 'it failed' : 'it stopped'
+}

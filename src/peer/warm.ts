@@ -1,0 +1,197 @@
+// The socket a peer keeps warm while idle: mapped by its NAT, proved to the gateway, refreshed before the NAT forgets. A
+// connect request then goes straight to plans. Beside it the test of the NAT's filter, on a throwaway socket.
+
+import { networkInterfaces } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PosternError } from '../errors.ts'
+import { type Endpoint, isLoopback } from '../wire/endpoint.ts'
+import type { Address } from '../wire/signal.ts'
+import { RawSocket } from './raw.ts'
+
+/** What `welcome` told: whom to ask, and how to sign. */
+export interface Membership {
+  readonly peer: string
+  readonly key: Buffer
+  /** The gateway's endpoints, the primary first. */
+  readonly endpoints: readonly Endpoint[]
+  readonly refreshMs: number
+}
+
+/** Stands where a nonce will: the question must be no shorter than its answer, which brings one. */
+export const NO_NONCE = Buffer.alloc(8)
+
+/** How much longer than for the primary endpoint the others are waited for: one of them may be unreachable. */
+const OTHERS_MS = 500
+
+export class WarmSocket {
+  readonly number: number
+  readonly raw: RawSocket
+  readonly #membership: Membership
+  readonly #nonces = new Map<Endpoint, Buffer>()
+  readonly #taken = new AbortController()
+  #rttMs = 0
+
+  private constructor(number: number, raw: RawSocket, membership: Membership) {
+    this.number = number
+    this.raw = raw
+    this.#membership = membership
+  }
+
+  /** Binds a socket and shows its mappings to the gateway. Throws `udp-blocked`, or what `signal` aborts with. */
+  static async open(number: number, membership: Membership, signal: AbortSignal): Promise<WarmSocket> {
+    const warm = new WarmSocket(number, await RawSocket.bind(), membership)
+    try {
+      await warm.#map(signal)
+      return warm
+    } catch (error) {
+      await warm.raw.close()
+      throw error
+    }
+  }
+
+  /** Aborted when a session has taken the socket: nobody refreshes it any more. */
+  get taken(): AbortSignal {
+    return this.#taken.signal
+  }
+
+  take(): void {
+    this.#taken.abort()
+  }
+
+  get port(): number {
+    return this.raw.port
+  }
+
+  /** Round trip to the primary endpoint, in milliseconds. */
+  get rttMs(): number {
+    return this.#rttMs
+  }
+
+  /** The last nonce the primary endpoint sent to this socket. */
+  get nonce(): Buffer | undefined {
+    const primary = this.#membership.endpoints[0]
+    return primary && this.#nonces.get(primary)
+  }
+
+  /** Refreshes the mappings until `signal` aborts. Throws `udp-blocked` when the gateway is not heard any more. */
+  async keep(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(this.#membership.refreshMs, undefined, { signal })
+      await this.#map(signal)
+    }
+  }
+
+  async #map(signal: AbortSignal): Promise<void> {
+    const [primary, ...others] = this.#membership.endpoints
+    if (!primary) throw new PosternError('internal', 'the gateway named no endpoint')
+    const patience = new AbortController()
+    const rest = Promise.allSettled(
+      others.map(endpoint => this.#show(endpoint, AbortSignal.any([signal, patience.signal])))
+    )
+    try {
+      this.#rttMs = await this.#show(primary, signal)
+    } catch (cause) {
+      patience.abort(cause)
+      if (signal.aborted) throw cause
+      throw new PosternError(
+        'udp-blocked',
+        `the gateway does not answer at ${primary.address}:${primary.port} over UDP`,
+        { cause }
+      )
+    }
+    const timer = setTimeout(
+      () => patience.abort(new PosternError('timeout', 'an endpoint does not answer')),
+      OTHERS_MS
+    )
+    await rest
+    clearTimeout(timer)
+  }
+
+  /** Shows the mapping at one endpoint, and proves it by echoing the nonce that came to it. */
+  async #show(endpoint: Endpoint, signal: AbortSignal): Promise<number> {
+    const { rttMs, nonce } = await prove(this.raw, endpoint, `p:${this.#membership.peer}:${this.number}`, {
+      key: this.#membership.key,
+      nonce: this.#nonces.get(endpoint),
+      signal
+    })
+    this.#nonces.set(endpoint, nonce)
+    return rttMs
+  }
+}
+
+/**
+ * One authenticated request whose source is proved: at most twice, since an answer that carries a nonce says "echo this
+ * first". Resolves with the nonce that was accepted.
+ */
+export async function prove(
+  raw: RawSocket,
+  endpoint: Endpoint,
+  username: string,
+  { key, nonce = NO_NONCE, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
+): Promise<{ rttMs: number; nonce: Buffer }> {
+  let echo = nonce
+  for (let round = 0; round < 3; round++) {
+    const { message, rttMs } = await raw.request(endpoint, { username, nonce: echo }, key, signal)
+    if (!message.nonce) return { rttMs, nonce: echo }
+    echo = message.nonce
+  }
+  throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)
+}
+
+/** How long the filtering test waits beyond the round trips: for three transmissions, so that a loss does not look like a filter. */
+const FILTER_MS = 400
+
+/**
+ * What the NAT lets in (RFC 5780 section 4.4), on a socket that has contacted the primary endpoint only: an answer from
+ * another port, and from another address, of the gateway. Undefined where the gateway has one endpoint.
+ */
+export async function testFiltering(
+  membership: Membership,
+  signal: AbortSignal
+): Promise<{ port: boolean; address?: boolean } | undefined> {
+  const [primary, ...others] = membership.endpoints
+  if (!primary || others.length === 0) return undefined
+  const hasPort = others.some(({ address }) => address === primary.address)
+  const hasAddress = others.some(({ address }) => address !== primary.address)
+  const raw = await RawSocket.bind()
+  try {
+    const username = `f:${membership.peer}:0`
+    const { rttMs, nonce } = await prove(raw, primary, username, { key: membership.key, signal })
+    const heard = (change: { address: boolean; port: boolean }) =>
+      hears(raw, primary, { username, nonce, change }, { key: membership.key, waitMs: FILTER_MS + 3 * rttMs, signal })
+    const [port, address] = await Promise.all([
+      hasPort ? heard({ address: false, port: true }) : false,
+      hasAddress ? heard({ address: true, port: hasPort }) : undefined
+    ])
+    return { port: port || address === true, ...(address === undefined ? {} : { address }) }
+  } finally {
+    await raw.close()
+  }
+}
+
+/** True as soon as an answer comes from wherever the question asked for; false when none did. */
+async function hears(
+  raw: RawSocket,
+  to: Endpoint,
+  question: { username: string; nonce: Buffer; change: { address: boolean; port: boolean } },
+  { key, waitMs, signal }: { key: Buffer; waitMs: number; signal: AbortSignal }
+): Promise<boolean> {
+  try {
+    await raw.request(to, question, key, AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs))]))
+    return true
+  } catch {
+    signal.throwIfAborted()
+    return false
+  }
+}
+
+/** The addresses of this host's links. Loopback counts where the gateway itself is on loopback. */
+export function ownAddresses(primary: Endpoint | undefined): Address[] {
+  const withLoopback = primary !== undefined && isLoopback(primary.address)
+  return Object.values(networkInterfaces())
+    .flat()
+    .filter(link => link !== undefined)
+    .filter(({ internal, family }) => family === 'IPv4' && internal === withLoopback)
+    .map(({ address, cidr }) => ({ address, prefix: Number(cidr?.split('/')[1] ?? 32) }))
+    .slice(0, 16)
+}

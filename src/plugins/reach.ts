@@ -1,0 +1,31 @@
+// What `direct` and `stun` share: how two sides that know each other's endpoint start, and how long that may take.
+
+import type { Plan, Side } from '../gateway/scene.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+
+/**
+ * Peers whose round trips to the gateway add up to less than this may be as close to each other as to the gateway. Orders
+ * then arrive further apart than a packet between the peers takes, so that a first ICE check could be lost at the other
+ * side's filter and cost 500 ms (libjuice's first retransmission). Probes settle it in one round trip, which is short
+ * for such peers. Further apart, that round trip is worth saving.
+ */
+const NEAR_MS = 20
+
+/** A plan that makes each side aim at the other's endpoints: by ICE alone where one round trip is worth saving. */
+export function aim(
+  { caller, callee }: { caller: Side; callee: Side },
+  targets: { caller: readonly Endpoint[]; callee: readonly Endpoint[] },
+  options: { waitMs: number; why: string; sure: boolean }
+): Plan {
+  const rttMs = caller.rttMs + callee.rttMs
+  const kind =
+    options.sure && rttMs > NEAR_MS && targets.caller.length === 1 && targets.callee.length === 1 ? 'ice' : 'punch'
+  return {
+    kind: 'plan',
+    caller: { kind, targets: [...targets.caller] },
+    callee: { kind, targets: [...targets.callee] },
+    // The orders' way out, then two round trips between the peers, each at most the two ways to the gateway added up.
+    waitMs: Math.round(options.waitMs + 3 * rttMs),
+    why: options.why
+  }
+}
