@@ -1,0 +1,104 @@
+// Two connected node-datachannel peers on loopback, for tests that start where a path has already been found. A peer is
+// opened by `openPeer`, which talks to its other half through any two-way line of JSON: `connectedPair` uses a line
+// within the process, `lineToParent` and `lineToChild` use the IPC channel of a forked one. The library calls back about descriptions and candidates in no particular order.
+
+import type { ChildProcess } from 'node:child_process'
+import { EventEmitter } from 'node:events'
+import { type DataChannel, PeerConnection } from 'node-datachannel'
+import type { ConnectionParts } from '../../src/peer/connection.ts'
+import { Connection } from '../../src/peer/connection.ts'
+
+/** What one half tells the other: its description, then its candidates, then that its channel is open. */
+export type Signal = { sdp: string; type: string } | { candidate: string; mid: string } | { open: true }
+
+export interface Line {
+  send(signal: Signal): void
+  onSignal(handler: (signal: Signal) => void): void
+}
+
+/** A peer whose control channel is open on both sides. */
+export async function openPeer(name: string, role: 'offer' | 'answer', line: Line): Promise<ConnectionParts> {
+  const pc = new PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1' })
+  const farOpen = Promise.withResolvers<void>()
+  pc.onLocalDescription((sdp, type) => line.send({ sdp, type }))
+  pc.onLocalCandidate((candidate, mid) => line.send({ candidate, mid }))
+  const early: (() => void)[] = []
+  line.onSignal(signal => {
+    if ('open' in signal) farOpen.resolve()
+    else if ('sdp' in signal) {
+      pc.setRemoteDescription(signal.sdp, signal.type === 'offer' ? 'offer' : 'answer')
+      for (const add of early.splice(0)) add()
+    } else {
+      const add = () => pc.addRemoteCandidate(signal.candidate, signal.mid)
+      if (pc.remoteDescription()) add()
+      else early.push(add)
+    }
+  })
+  const control = role === 'offer' ? negotiated(pc) : await negotiatedAfterOffer(pc)
+  await opened(control)
+  line.send({ open: true })
+  await farOpen.promise
+  return {
+    pc,
+    control,
+    peer: { name: name === 'alice' ? 'bob' : 'alice', fingerprint: pc.remoteFingerprint().value },
+    path: { by: 'direct', kind: 'direct', ...addresses(pc), ms: 1, trace: '0'.repeat(32) }
+  }
+}
+
+/** Two connections within this process. */
+export async function connectedPair(): Promise<{ alice: Connection; bob: Connection }> {
+  const [forAlice, forBob] = lines()
+  const [alice, bob] = await Promise.all([openPeer('alice', 'offer', forAlice), openPeer('bob', 'answer', forBob)])
+  return { alice: new Connection(alice), bob: new Connection(bob) }
+}
+
+/** The line of a forked process to the one that forked it. */
+export function lineToParent(): Line {
+  return {
+    send: signal => process.send?.(signal),
+    onSignal: handler => process.on('message', (signal: Signal) => handler(signal))
+  }
+}
+
+export function lineToChild(child: ChildProcess): Line {
+  return {
+    send: signal => child.send(signal),
+    onSignal: handler => child.on('message', (signal: Signal) => handler(signal))
+  }
+}
+
+function lines(): [Line, Line] {
+  const ends = [new EventEmitter(), new EventEmitter()] as const
+  const line = (here: EventEmitter, there: EventEmitter): Line => ({
+    send: signal => queueMicrotask(() => there.emit('signal', signal)),
+    onSignal: handler => here.on('signal', handler)
+  })
+  return [line(ends[0], ends[1]), line(ends[1], ends[0])]
+}
+
+function negotiated(pc: PeerConnection): DataChannel {
+  return pc.createDataChannel('postern', { negotiated: true, id: 0 })
+}
+
+/** The answering side makes its half only when the offer is there, or it would make an offer of its own. */
+async function negotiatedAfterOffer(pc: PeerConnection): Promise<DataChannel> {
+  await new Promise<void>(resolve => pc.onSignalingStateChange(() => resolve()))
+  return negotiated(pc)
+}
+
+function opened(channel: DataChannel): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  channel.onOpen(resolve)
+  if (channel.isOpen()) resolve()
+  return promise
+}
+
+function addresses(pc: PeerConnection): { local: string; remote: string } {
+  const pair = pc.getSelectedCandidatePair()
+  if (!pair) throw new Error('connected without a pair of candidates')
+  return {
+    local: `${pair.local.address}:${pair.local.port}`,
+    remote: `${pair.remote.address}:${pair.remote.port}`
+  }
+}
