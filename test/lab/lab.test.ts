@@ -72,6 +72,12 @@ labTest('a line loses what it should', async t => {
   t.true(arrived > 1400 && arrived < 1800, `${arrived} of 2000 arrived`)
 })
 
+labTest('types prove themselves through lines that lose datagrams', async t => {
+  const sites = natTypes.map(nat => ({ nat, line: { delayMs: 2, lossPercent: 10 } }))
+  await using world = await openWorld({ sites })
+  t.is(world.sites.length, natTypes.length)
+})
+
 labTest('a line with jitter carries 20,000 datagrams a second in order', async t => {
   const line = { delayMs: 5, jitterMs: 5 }
   await using world = await openWorld({ sites: [{ nat: 'port-restricted', line }] })

@@ -1,0 +1,95 @@
+// `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
+// prints the table of all pairs; `npm run lab` lists the types.
+
+import { parseArgs } from 'node:util'
+import { asPosternError } from '../../src/errors.ts'
+import { type Cell, gridOf, openGrid } from './grid.ts'
+import { coreTypes, type NatType, natTypes } from './nat.ts'
+import { openRig } from './rig.ts'
+import { labProblem } from './world.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    matrix: { type: 'boolean', default: false },
+    same: { type: 'boolean', default: false },
+    strategies: { type: 'string', default: 'direct, stun, relay' },
+    'delay-a': { type: 'string', default: '0' },
+    'delay-b': { type: 'string', default: '0' },
+    seed: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false }
+  }
+})
+
+const usage = `npm run lab -- TYPE_A TYPE_B [options]   a connection from behind one NAT to behind another
+npm run lab -- TYPE --same               two hosts behind the same NAT
+npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
+
+  --strategies "direct, stun, relay"     as in the YAML file
+  --delay-a MS, --delay-b MS             one way, between a site and the public network
+  --seed N                               repeats a run: base ports, blocks and hashes follow from it
+
+Types: ${natTypes.join(', ')}`
+
+try {
+  const problem = labProblem()
+  if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
+  if (values.matrix) await printMatrix()
+  else if (positionals.length === (values.same ? 1 : 2)) await printPath(positionals.map(known))
+  else console.log(usage)
+} catch (thrown) {
+  console.error(asPosternError(thrown).message)
+  process.exitCode = 1
+}
+
+async function printPath([a, b]: NatType[]): Promise<void> {
+  const line = (delay: string) => ({ line: { delayMs: Number(delay) } })
+  const sites = b
+    ? [
+        { nat: a as NatType, ...line(values['delay-a']) },
+        { nat: b, ...line(values['delay-b']) }
+      ]
+    : [{ nat: a as NatType, hosts: 2, ...line(values['delay-a']) }]
+  await using rig = await openRig({ sites, strategies: `[${values.strategies}]`, ...seed() })
+  const [caller, callee] = rig.peers
+  if (!caller || !callee) throw new Error('a connection takes two hosts')
+  console.log(`${a} -> ${b ?? 'the same NAT'}   (seed ${rig.world.seed})`)
+  const tried = await caller.connect(callee, 1 << 20)
+  for (const { name, outcome, reason, ms } of tried.strategies)
+    console.log(`  ${name.padEnd(8)} ${outcome.padEnd(7)} ${ms.toFixed(1).padStart(8)} ms  ${reason}`)
+  if (tried.failed) throw new Error(`${tried.failed.code}: ${tried.failed.reason}`)
+  console.log(
+    `${tried.path?.kind} by ${tried.path?.by} in ${tried.path?.ms} ms, ${tried.path?.local} to ${tried.path?.remote}`
+  )
+  console.log(`1 MiB ${tried.intact ? 'intact' : 'DAMAGED'} in ${tried.transferMs.toFixed(0)} ms`)
+}
+
+async function printMatrix(): Promise<void> {
+  await using grid = await openGrid({ strategies: `[${values.strategies}]`, ...seed() })
+  console.log(`rows call columns (seed ${grid.seed})\n`)
+  const cells: Cell[] = []
+  for await (const cell of gridOf(grid)) cells.push(cell)
+  const width = Math.max(...coreTypes.map(type => type.length))
+  for (const row of coreTypes) {
+    const line = coreTypes.map(column => cells.find(cell => cell.caller === row && cell.callee === column)?.tried)
+    console.log(row.padEnd(width), line.map(tried => (tried ? mark(tried) : '·').padEnd(7)).join(' '))
+  }
+  const direct = cells.filter(({ tried }) => tried.path?.kind === 'direct').length
+  const relayed = cells.filter(({ tried }) => tried.path?.kind === 'relay').length
+  console.log(`\ncolumns: ${coreTypes.join(', ')}`)
+  console.log(`${direct} direct, ${relayed} relay, ${cells.length - direct - relayed} failed, of ${cells.length}`)
+}
+
+function mark({ path, intact }: Cell['tried']): string {
+  if (!path) return 'failed'
+  return intact ? path.kind : 'damaged'
+}
+
+function seed(): { seed?: number } {
+  return values.seed ? { seed: Number(values.seed) } : {}
+}
+
+function known(type: string): NatType {
+  if (natTypes.includes(type as NatType) || /^symmetric[+-]\d+$/.test(type)) return type as NatType
+  throw new Error(`there is no NAT type "${type}"; there are ${natTypes.join(', ')}`)
+}
