@@ -67,11 +67,11 @@ function application({ adminToken, traces, status }: HttpSide): Koa {
   })
   api.get('/traces', ctx => {
     ctx.body = traces
-      .list({ failed: ctx.query['failed'] !== undefined, limit: LIST })
+      .list({ failed: ctx.query.failed !== undefined, limit: LIST })
       .map(({ spans: _, ...summary }) => summary)
   })
   api.get('/traces/:id', ctx => {
-    const trace = traces.get(String(ctx['params'].id))
+    const trace = traces.get(String(ctx.params.id))
     if (!trace) ctx.throw(404, 'no trace of this id is kept')
     ctx.body = trace
   })

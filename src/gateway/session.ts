@@ -2,7 +2,7 @@
 // what became of it. Everything it starts ends with it.
 
 import { randomBytes } from 'node:crypto'
-import { type Context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import type { Context, Span, Tracer } from '@opentelemetry/api'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import type { FromGateway, Handover, Message } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'

@@ -1,6 +1,7 @@
 // One plan, tried: both orders leave together, then the peers say how far they got. It ends when the channel is open on
 // both sides, when a side gave up, or when its time is over; whatever was started is then called off.
 
+import { nowMs } from '../clock.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
 import type { Role } from './scene.ts'
@@ -59,11 +60,11 @@ export class Trial {
         return this.#found(role)
       case 'opened':
         this.#used.add(role)
-        this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: Date.now() }
+        this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: nowMs() }
         if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish(true, 'open on both sides')
         return
       case 'failed':
-        this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: Date.now() }
+        this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
         return this.#finish(false, `${role}: ${message.reason}`)
     }
   }

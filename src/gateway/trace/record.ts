@@ -2,6 +2,7 @@
 // by hand, since a session knows its own parent.
 
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import { nowMs } from '../../clock.ts'
 import type { Profile } from '../profile.ts'
 import type { Role } from '../scene.ts'
 import type { SideResult } from '../trial.ts'
@@ -19,7 +20,7 @@ export async function within<T>(
   attributes: Attributes,
   work: (step: Step) => Promise<T>
 ): Promise<T> {
-  const span = tracer.startSpan(name, { attributes }, parent)
+  const span = tracer.startSpan(name, { attributes, startTime: nowMs() }, parent)
   try {
     return await work({ span, context: trace.setSpan(parent, span) })
   } catch (error) {
@@ -29,7 +30,7 @@ export async function within<T>(
     })
     throw error
   } finally {
-    span.end()
+    span.end(nowMs())
   }
 }
 
@@ -47,14 +48,15 @@ export function parentOf(traceparent: string | undefined): Context {
 }
 
 export function recordProfile(tracer: Tracer, parent: Context, side: Role, profile: Profile): void {
-  const span = tracer.startSpan('postern.profile', { attributes: profileAttributes(side, profile) }, parent)
+  const startTime = nowMs()
+  const span = tracer.startSpan('postern.profile', { attributes: profileAttributes(side, profile), startTime }, parent)
   for (const { via, mapped, atMs } of profile.samples)
     span.addEvent(
       'sample',
       { 'postern.via': `${via.address}:${via.port}`, 'postern.mapped': `${mapped.address}:${mapped.port}` },
       atMs
     )
-  span.end()
+  span.end(nowMs())
 }
 
 const profileAttributes = (side: Role, { mapping, filtering, translated }: Profile): Attributes => ({

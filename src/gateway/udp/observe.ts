@@ -1,6 +1,7 @@
 // The observer role: it knows the keys of the peers that joined, and keeps the mappings their sockets showed at the
 // gateway's endpoints. Bounded per peer, and gone with the peer.
 
+import { nowMs } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Sample } from '../profile.ts'
 import type { Observer } from '../roles.ts'
@@ -59,7 +60,7 @@ export class UdpObserver implements Observer {
     const sockets = this.#peers.get(peer)?.sockets
     if (!sockets) return
     const samples = sockets.get(socket) ?? []
-    samples.push({ via: this.#publicOf(port), primary: port === this.#ports()[0], mapped, atMs: Date.now() })
+    samples.push({ via: this.#publicOf(port), primary: port === this.#ports()[0], mapped, atMs: nowMs() })
     if (samples.length > SAMPLES) samples.shift()
     sockets.delete(socket)
     sockets.set(socket, samples)

@@ -1,0 +1,125 @@
+// Every core NAT type against every other, with the real gateway and real peers. What may be joined directly follows
+// from RFC 4787's two behaviours; what was relayed is counted by the kernel at the gateway, not by our own word.
+
+import test, { type ExecutionContext } from 'ava'
+import { type Cell, GRID_BYTES, gridOf, openGrid } from './lab/grid.ts'
+import { labTest } from './lab/lab-test.ts'
+import { type NatType, natureOf } from './lab/nat.ts'
+import { openRig } from './lab/rig.ts'
+
+/** The relay's limit is tested elsewhere; here it would only take time. */
+const strategies = '[direct, stun, relay: { perSession: 60 Mbit/s, perPeer: 1 Gbit/s, total: 1 Gbit/s }]'
+
+labTest(
+  'all pairs that endpoint-independent mapping can join are direct, all others are relayed, each MiB intact',
+  async t => {
+    await using grid = await openGrid({ strategies })
+    t.log(`seed ${grid.seed}`)
+    const cells: Cell[] = []
+    for await (const cell of gridOf(grid)) {
+      cells.push(cell)
+      judge(t, cell)
+    }
+    const direct = cells.filter(({ tried }) => tried.path?.kind === 'direct').length
+    t.is(cells.length, 78)
+    t.is(direct, 39)
+    const { sessions } = await grid.rig.status()
+    t.is(sessions.won.relay, 78 - direct, 'the relay was used only where nothing else was')
+  }
+)
+
+labTest('two hosts behind one NAT are joined directly over their LAN', async t => {
+  await using rig = await openRig({ sites: [{ nat: 'symmetric-random', hosts: 2 }], strategies })
+  const [caller, callee] = rig.peers
+  if (!caller || !callee) return t.fail()
+  const tried = await caller.connect(callee, GRID_BYTES)
+  t.is(tried.path?.by, 'direct')
+  t.true(tried.intact)
+  t.regex(tried.path?.remote ?? '', new RegExp(`^${callee.site.hosts[1]?.addresses[0]?.replaceAll('.', '\\.')}:`))
+})
+
+labTest('a side without UDP fails with udp-blocked, whichever side it is', async t => {
+  await using rig = await openRig({ sites: [{ nat: 'udp-blocked' }, { nat: 'port-restricted' }], strategies })
+  const [blocked, other] = rig.peers
+  if (!blocked || !other) return t.fail()
+  for (const [from, to] of [
+    [blocked, other],
+    [other, blocked]
+  ] as const) {
+    const { failed } = await from.connect(to, GRID_BYTES)
+    t.is(failed?.code, 'udp-blocked')
+    t.regex(failed?.reason ?? '', new RegExp(`from ${blocked.name} `), 'the side at fault is named')
+  }
+})
+
+labTest(
+  'a pair only the relay can join is relayed within a second, and the trace says why the others passed',
+  async t => {
+    await using rig = await openRig({ sites: [{ nat: 'symmetric-random' }, { nat: 'port-restricted' }], strategies })
+    const [caller, callee] = rig.peers
+    if (!caller || !callee) return t.fail()
+    await caller.connect(callee, 0)
+    const tried = await caller.connect(callee, 0)
+    t.is(tried.path?.kind, 'relay')
+    t.true((tried.path?.ms ?? Infinity) < 1000, `${tried.path?.ms} ms`)
+    const trace = await rig.trace(tried.path?.trace ?? '')
+    const turns = trace?.spans.filter(({ name }) => name === 'postern.plugin') ?? []
+    t.deepEqual(
+      turns.map(({ attributes }) => [attributes['postern.plugin'], attributes['postern.outcome']]),
+      [
+        ['direct', 'passed'],
+        ['stun', 'passed'],
+        ['relay', 'path']
+      ]
+    )
+    t.regex(String(turns[1]?.attributes['postern.reason']), /mapping address-and-port-dependent/)
+  }
+)
+
+labTest('NATs that reject what is unsolicited, and firewalls without NAT, are joined directly', async t => {
+  await using rig = await openRig({
+    sites: [{ nat: 'rejecting' }, { nat: 'rejecting' }, { nat: 'firewalled' }],
+    strategies
+  })
+  for (const from of rig.peers)
+    for (const to of rig.peers) {
+      if (from === to) continue
+      const tried = await from.connect(to, GRID_BYTES)
+      t.is(tried.path?.kind, 'direct', `${from.site.spec.nat} to ${to.site.spec.nat}: ${tried.failed?.reason ?? ''}`)
+      t.true(tried.intact)
+    }
+})
+
+labTest('a NAT that remaps a flow because of unsolicited input is joined, by the relay if need be', async t => {
+  await using rig = await openRig({ sites: [{ nat: 'accepting' }, { nat: 'port-restricted' }], strategies })
+  const [caller, callee] = rig.peers
+  if (!caller || !callee) return t.fail()
+  const tried = await caller.connect(callee, GRID_BYTES)
+  t.true(tried.intact, tried.failed?.reason ?? '')
+})
+
+/** 39 of the 78: one mapping must be endpoint-independent, and what meets a foreign port must not filter by port. */
+function canBeDirect(a: NatType, b: NatType): boolean {
+  const [x, y] = [natureOf(a), natureOf(b)]
+  const reaches = (from: typeof x, to: typeof x) =>
+    to.mapping === 'endpoint-independent' && (from.mapping === 'endpoint-independent' || to.admits !== 'endpoint')
+  return reaches(x, y) || reaches(y, x)
+}
+
+function judge(t: ExecutionContext, { caller, callee, tried, counted }: Cell): void {
+  const pair = `${caller} to ${callee}`
+  const bytes = counted.bytesIn + counted.bytesOut
+  t.true(tried.intact, `${pair} intact: ${tried.failed?.reason ?? ''}`)
+  if (canBeDirect(caller, callee)) {
+    t.is(tried.path?.kind, 'direct', pair)
+    t.true(bytes < 100_000, `${pair}: ${bytes} bytes passed the gateway`)
+  } else {
+    t.is(tried.path?.kind, 'relay', pair)
+    t.true(bytes > GRID_BYTES, `${pair}: ${bytes} bytes passed the gateway`)
+  }
+}
+
+test('the laboratory has a verdict for each pair', t => {
+  t.true(canBeDirect('restricted', 'symmetric-random'))
+  t.false(canBeDirect('port-restricted', 'symmetric-random'))
+})
