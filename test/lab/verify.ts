@@ -191,7 +191,7 @@ async function uninvited(trial: Trial, mapping: Endpoint, invited: Station, othe
       for (const { name } of others) gateway.tell({ do: 'send', name, to: mapping, text: name })
       gateway.tell({ do: 'send', name: invited.name, to: mapping, text: fence })
     }
-    await insist(send, [host.arrival('admission', fence)], resendMs)
+    await insist('an invited datagram', send, [host.arrival('admission', fence)], resendMs)
     strangers = others.map(({ name, at }) => ({ at, heard: host.heard('admission', name) !== undefined }))
     if (strangers.every(({ at, heard }) => heard || !welcomes(expected, at, invited.at))) break
   }
@@ -227,7 +227,7 @@ async function proveRefusal({ gateway, host, site, resendMs }: Trial): Promise<v
   const to = { address: site.publicAddresses[0] as string, port: 9 }
   const name = `refusal ${host.name}`
   gateway.tell({ do: 'refusal', name, to })
-  await insist(() => {}, [gateway.event(`${name} refused`)], resendMs)
+  await insist('an ICMP refusal', () => {}, [gateway.event(`${name} refused`)], resendMs)
 }
 
 // TCP and UDP that is blocked.
@@ -235,7 +235,7 @@ async function proveRefusal({ gateway, host, site, resendMs }: Trial): Promise<v
 async function proveTcp({ host, stations, site, resendMs }: Trial): Promise<void> {
   // Each attempt calls anew: TCP's own retries are far apart.
   const call = () => host.tell({ do: 'call', name: 'tcp', to: stations.tcp })
-  const [answer] = await insist(call, [host.event('tcp answer')], resendMs)
+  const [answer] = await insist('TCP', call, [host.event('tcp answer')], resendMs)
   if (!site.publicAddresses.includes(String(answer?.answer))) throw new Error(`TCP came from ${answer?.answer}`)
 }
 
@@ -264,15 +264,15 @@ async function deliver({ gateway, host, resendMs }: Trial, letters: Letter[]): P
     for (const letter of missing) host.tell({ do: 'send', name: letter.name, to: letter.to, text: text(letter) })
   }
   const arrivals = letters.map(letter => gateway.arrival(letter.station, text(letter)))
-  const events = await insist(send, arrivals, resendMs)
+  const events = await insist('a datagram to the gateway', send, arrivals, resendMs)
   return events.map(({ from }) => from as Endpoint)
 }
 
 // At a loss of 20 % each way a TCP attempt fails in three cases of five.
 const attempts = 20
 
-/** Does `send` until everything awaited has happened. */
-async function insist(send: () => void, awaited: Promise<Event>[], resendMs: number): Promise<Event[]> {
+/** Does `send` until everything awaited has happened; throws that `what` did not come. */
+async function insist(what: string, send: () => void, awaited: Promise<Event>[], resendMs: number): Promise<Event[]> {
   const all = Promise.all(awaited)
   for (let attempt = 0; attempt < attempts; attempt++) {
     send()
@@ -282,7 +282,7 @@ async function insist(send: () => void, awaited: Promise<Event>[], resendMs: num
     clearTimeout(timer)
     if (events) return events
   }
-  throw new Error(`nothing was heard of it for ${attempts * resendMs} ms`)
+  throw new Error(`${what} did not come within ${attempts * resendMs} ms`)
 }
 
 /** What prober.js tells. */
@@ -344,9 +344,9 @@ class Prober implements Disposable {
   }
 
   #note(event: Event): void {
-    if (event.error) return this.#fail(new Error(`the prober of ${this.name}: ${event.name}: ${event.error}`))
     const key = `${event.name} ${subject(event)}`
-    this.#events.set(key, event)
+    if (event.error) this.#fail(new Error(`the prober of ${this.name}: ${event.name}: ${event.error}`))
+    else this.#events.set(key, event)
     this.#waiting.get(key)?.resolve(event)
   }
 
