@@ -25,12 +25,15 @@ export type Code = keyof typeof codes
 
 export class PosternError extends Error {
   readonly code: Code
+  /** The id of the trace in which the gateway recorded the failed connection, where there is one. */
+  readonly trace: string | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
-  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+  constructor(code: Code, message: string, options: { cause?: unknown; trace?: string } = {}) {
     super(message, options)
     this.name = 'PosternError'
     this.code = code
+    this.trace = options.trace
   }
 }
 

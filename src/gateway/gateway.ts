@@ -86,13 +86,14 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   udp = await listen(config.listen.udp, (port, source, datagram) => binding.receive(port, source, datagram))
   opened.defer(() => udp.close())
 
-  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, flooded: 0 }
+  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
   const status = () => statusOf({ directory, sessions, splices, binding, signalling })
   const http = await serveHttp(config.listen.http, {
     adminToken,
     traces,
+    names,
     status,
     join: (ws, request) =>
       receive(ws, request, {

@@ -1,4 +1,4 @@
-// The HTTP side: health, the API that reads traces, and the WebSocket that peers join by. Handlers throw, one place
+// The HTTP side: health, the API that reads traces and keeps names, and the WebSocket that peers join by. Handlers throw, one place
 // answers.
 
 import { once } from 'node:events'
@@ -6,15 +6,17 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { asPosternError, PosternError } from '../errors.ts'
+import { asPosternError, type Code, PosternError } from '../errors.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../wire/signal.ts'
+import type { Names } from './names.ts'
 import { sameToken } from './tokens.ts'
 import type { TraceStore } from './trace/store.ts'
 
 export interface HttpSide {
   readonly adminToken: string
   readonly traces: TraceStore
+  readonly names: Names
   /** What `/api/status` shows: counters, without names of peers. */
   status(): object
   /** Serves one WebSocket of a peer. */
@@ -55,7 +57,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   }
 }
 
-function application({ adminToken, traces, status }: HttpSide): Koa {
+function application({ adminToken, traces, names, status }: HttpSide): Koa {
   const api = new Router({ prefix: '/api' })
   api.use(async (ctx, next) => {
     const given = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1] ?? ''
@@ -75,6 +77,14 @@ function application({ adminToken, traces, status }: HttpSide): Koa {
     if (!trace) ctx.throw(404, 'no trace of this id is kept')
     ctx.body = trace
   })
+  api.get('/names', ctx => {
+    ctx.body = names.list().map(([name, fingerprint]) => ({ name, fingerprint }))
+  })
+  api.delete('/names/:name', ctx => {
+    const name = String(ctx.params.name)
+    if (!names.forget(name)) throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
+    ctx.status = 204
+  })
   const open = new Router()
   open.get('/', ctx => {
     ctx.body =
@@ -88,13 +98,15 @@ function application({ adminToken, traces, status }: HttpSide): Koa {
   return koa
 }
 
+const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404 }
+
 const answerErrors: Koa.Middleware = async (ctx, next) => {
   try {
     await next()
   } catch (thrown) {
     const status = (thrown as { status?: number }).status
     const { code, message } = asPosternError(thrown)
-    ctx.status = status ?? (code === 'bad-token' ? 401 : 500)
+    ctx.status = status ?? statusFor[code] ?? 500
     if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
     ctx.body = {
       code: status === 404 ? 'not-found' : code,

@@ -204,12 +204,17 @@ async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
     throw new PosternError('bad-config', `${gateway} is no address of a gateway; expected http, https, ws or wss`)
   url.protocol = scheme
   url.pathname = JOIN_PATH
-  if (scheme === 'ws:' && !insecure && !(await staysPrivate(url.hostname)))
-    throw new PosternError(
-      'bad-config',
-      `${gateway} would send the token in clear over a public network; use https, or --insecure if you accept that`
-    )
+  if (scheme === 'ws:' && !insecure) await refusePublic(url)
   return url.href
+}
+
+/** Throws `bad-config` where a token sent to `url` in clear would leave the private networks. */
+export async function refusePublic(url: URL): Promise<void> {
+  if (await staysPrivate(url.hostname)) return
+  throw new PosternError(
+    'bad-config',
+    `${url.host} would be sent the token in clear over a public network; use https, or --insecure if you accept that`
+  )
 }
 
 async function staysPrivate(hostname: string): Promise<boolean> {

@@ -29,6 +29,22 @@ export interface StrategyReport {
   readonly ms: number
 }
 
+/** What the gateway says of a path once both sides have opened it. */
+export interface PathNotice {
+  /** The relay's limit for this connection, each direction apart; undefined on a direct path. */
+  readonly bitsPerSecond?: number | undefined
+}
+
+export interface ConnectOptions {
+  /** What became of each strategy. The one that won is told a round trip after the connection is there. */
+  readonly onStrategy?: (report: StrategyReport) => void
+  /** Called after the last strategy was told; never when the gateway is lost before. */
+  readonly onPath?: (notice: PathNotice) => void
+  /** A W3C traceparent that the gateway's trace goes on from. */
+  readonly traceparent?: string
+  readonly signal?: AbortSignal
+}
+
 /** How long a socket that could not be mapped is given up before the next try. */
 const COLD_MS = 3000
 
@@ -69,13 +85,10 @@ export class Peer {
   }
 
   /** Opens a connection to a peer. Throws the code the request failed with; its message says what was tried. */
-  async connect(
-    to: PeerName,
-    options: { onStrategy?: (report: StrategyReport) => void; traceparent?: string; signal?: AbortSignal } = {}
-  ): Promise<Connection> {
+  async connect(to: PeerName, options: ConnectOptions = {}): Promise<Connection> {
     options.signal?.throwIfAborted()
     const request = this.#requests++
-    const connecting = new Connecting(to, options.onStrategy)
+    const connecting = new Connecting(to, options)
     const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
     options.signal?.addEventListener('abort', abort, { once: true })
     this.#connects.set(request, connecting)
@@ -89,10 +102,15 @@ export class Peer {
       })
       if (!sent)
         throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
-      return await connecting.connection
+      const connection = await connecting.connection
+      // The gateway still has its last words on it to say.
+      connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
+      return connection
+    } catch (error) {
+      this.#connects.delete(request)
+      throw error
     } finally {
       options.signal?.removeEventListener('abort', abort)
-      this.#connects.delete(request)
     }
   }
 
@@ -125,6 +143,7 @@ export class Peer {
   #lost(error: PosternError, final: boolean): void {
     this.#joined.abort(error)
     for (const connecting of this.#connects.values()) connecting.fail(error)
+    this.#connects.clear()
     for (const session of [...this.#sessions.values()]) if (!session.isOpen) void session.end(error)
     for (const warm of this.#warm.values()) void warm.raw.close()
     this.#warm.clear()
@@ -134,17 +153,18 @@ export class Peer {
   /** Warms a socket and keeps it so; tries again where the gateway is not heard over UDP. */
   async #keepWarm(membership: Membership, signal: AbortSignal): Promise<void> {
     const number = this.#sockets++
+    let warm: WarmSocket | undefined
     try {
-      const warm = await WarmSocket.open(number, membership, signal)
+      warm = await WarmSocket.open(number, membership, signal)
       this.#warm.set(number, warm)
       const addresses = ownAddresses(membership.endpoints[0])
       this.#link.send({ type: 'warm', socket: number, port: warm.port, addresses, rttMs: warm.rttMs })
       await warm.keep(AbortSignal.any([signal, warm.taken]))
     } catch (thrown) {
-      if (signal.aborted || this.#warm.get(number)?.taken.aborted) return
+      if (signal.aborted || warm?.taken.aborted) return
       this.#link.send({ type: 'cold', socket: number, reason: asPosternError(thrown).message })
-      await this.#warm.get(number)?.raw.close()
       this.#warm.delete(number)
+      await warm?.raw.close()
       await sleep(COLD_MS, undefined, { signal }).catch(() => {})
       if (!signal.aborted) void this.#keepWarm(membership, signal)
     }
@@ -164,12 +184,13 @@ export class Peer {
       case 'cancel':
         return this.#sessions.get(message.session)?.cancel(message.plan)
       case 'strategy':
-        return this.#connectingOf(message.session)?.onStrategy?.(message)
+        return this.#connectingOf(message.session)?.options.onStrategy?.(message)
       case 'over':
         return void this.#sessions.get(message.session)?.end(failure(message))
       case 'refused':
         return this.#connects.get(message.request ?? -1)?.fail(failure(message))
       case 'path':
+        return this.#agreed(message)
       case 'pong':
       case 'welcome':
       case 'challenge':
@@ -192,7 +213,7 @@ export class Peer {
       }
     })
     this.#sessions.set(message.session, session)
-    if (connecting) connecting.session = message.session
+    if (connecting) connecting.begins(message)
     const { name, fingerprint } = message.peer
     if (connecting?.to.pin && connecting.to.pin !== fingerprint)
       void session.leave(
@@ -228,13 +249,26 @@ export class Peer {
     connecting.fail(error)
   }
 
+  /** Both sides have opened the path: the request is done with. */
+  #agreed({ session, bitsPerSecond }: Message<FromGateway, 'path'>): void {
+    for (const [request, connecting] of this.#connects) {
+      if (connecting.session !== session) continue
+      this.#connects.delete(request)
+      connecting.options.onPath?.({ bitsPerSecond })
+    }
+  }
+
   #connectingOf(session: string): Connecting | undefined {
     return [...this.#connects.values()].find(connecting => connecting.session === session)
   }
 
   #opened(connection: Connection, connecting: Connecting | undefined): void {
     this.#connections.add(connection)
-    connection.closed.addEventListener('abort', () => this.#connections.delete(connection))
+    // Kept until the native half is closed as well, so that `close` waits for it.
+    connection.closed.addEventListener(
+      'abort',
+      () => void connection.close().then(() => this.#connections.delete(connection))
+    )
     if (connecting) connecting.done(connection)
     else if (this.#options.onConnection) this.#options.onConnection(connection)
     else void connection.close()
@@ -245,19 +279,31 @@ export class Peer {
 class Connecting {
   readonly connection: Promise<Connection>
   readonly to: PeerName
-  readonly onStrategy: ((report: StrategyReport) => void) | undefined
+  readonly options: ConnectOptions
   readonly done: (connection: Connection) => void
-  readonly fail: (error: PosternError) => void
   readonly startMs = performance.now()
   /** The gateway's id for it, once it has begun. */
   session = ''
+  readonly #reject: (error: PosternError) => void
+  #trace: string | undefined
 
-  constructor(to: PeerName, onStrategy: ((report: StrategyReport) => void) | undefined) {
+  constructor(to: PeerName, options: ConnectOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
     this.connection = promise
     this.done = resolve
-    this.fail = reject
+    this.#reject = reject
     this.to = to
-    this.onStrategy = onStrategy
+    this.options = options
+  }
+
+  begins({ session, trace }: Message<FromGateway, 'session'>): void {
+    this.session = session
+    this.#trace = trace
+  }
+
+  /** Whatever ended it, the trace says what was tried before. */
+  fail(error: PosternError): void {
+    const trace = this.#trace
+    this.#reject(trace ? new PosternError(error.code, error.message, { cause: error, trace }) : error)
   }
 }

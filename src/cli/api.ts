@@ -1,0 +1,60 @@
+// The gateway's HTTP API, as `traces` and `names` use it.
+
+import { type Code, codes, PosternError } from '../errors.ts'
+import { refusePublic } from '../peer/link.ts'
+import type { AdminOptions } from './options.ts'
+
+/** Longer than any list takes; a gateway that hangs must not hang the command. */
+const ANSWER_MS = 10_000
+
+/**
+ * What the gateway answers, undefined where it answers with nothing.
+ * @throws PosternError `gateway-unreachable`, `bad-token`, `bad-config`, or the code the gateway answered with.
+ */
+export async function ask(
+  options: AdminOptions,
+  path: string,
+  { method = 'GET', signal }: { method?: 'GET' | 'DELETE'; signal: AbortSignal }
+): Promise<unknown> {
+  const url = await apiUrl(options, path)
+  const response = await fetch(url, {
+    method,
+    headers: { authorization: `Bearer ${adminToken(options)}` },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
+  }).catch(cause => {
+    throw unreachable(url, cause, signal)
+  })
+  if (response.status === 204) return undefined
+  const body: unknown = await response.json().catch(() => undefined)
+  if (response.ok && body !== undefined) return body
+  throw refusal(body, url)
+}
+
+async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promise<URL> {
+  const text = gateway.replace(/^ws/, 'http')
+  if (!URL.canParse(text) || !/^https?:/.test(text))
+    throw new PosternError('bad-config', `"${gateway}" is no address of a gateway; expected http or https`)
+  const url = new URL(path, text)
+  if (url.protocol === 'http:' && !insecure) await refusePublic(url)
+  return url
+}
+
+function adminToken({ adminToken }: AdminOptions): string {
+  if (adminToken) return adminToken
+  const where = 'the gateway says at its start where it is kept'
+  throw new PosternError('bad-config', `the admin token is needed: --admin-token, or POSTERN_ADMIN_TOKEN; ${where}`)
+}
+
+function unreachable(url: URL, cause: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason
+  const { code, message } = ((cause as Error).cause ?? cause) as NodeJS.ErrnoException
+  const why = typeof code === 'string' ? code : message
+  return new PosternError('gateway-unreachable', `the gateway at ${url.origin} cannot be reached: ${why}`, { cause })
+}
+
+function refusal(body: unknown, url: URL): PosternError {
+  const { code, reason } = (body ?? {}) as { code?: unknown; reason?: unknown }
+  if (typeof code !== 'string' || typeof reason !== 'string')
+    return new PosternError('bad-message', `${url.origin} does not answer as a postern gateway does`)
+  return new PosternError(code in codes ? (code as Code) : 'bad-config', reason)
+}

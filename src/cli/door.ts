@@ -1,0 +1,66 @@
+// The one door every command leaves by. A failure is one sentence on standard error and exit code 1; a signal lets a
+// service (gateway, peer) end in order with 0, and a task (send, ping …) with 128 and the signal's number.
+
+import { constants } from 'node:os'
+import { asPosternError, PosternError } from '../errors.ts'
+import { Output } from './output.ts'
+
+export interface Run {
+  readonly output: Output
+  /** Aborts when the command shall end. */
+  readonly signal: AbortSignal
+}
+
+export interface Manner {
+  readonly json?: boolean | undefined
+  /** Runs until it is told to end. */
+  readonly service?: boolean
+  /** Standard output carries data: what the command says goes to standard error. */
+  readonly dataOnStdout?: boolean
+}
+
+/** Runs a command to its end, and the process with it. */
+export async function perform(manner: Manner, work: (run: Run) => Promise<void>): Promise<never> {
+  const stream = manner.dataOnStdout ? process.stderr : process.stdout
+  const output = new Output({ json: manner.json === true, stream })
+  const stop = new AbortController()
+  let interruption: NodeJS.Signals | undefined
+  const interrupt = (name: NodeJS.Signals) => {
+    // Whoever asks twice does not want to wait.
+    if (interruption) process.exit(128 + constants.signals[name])
+    interruption = name
+    stop.abort(new PosternError('io', 'interrupted'))
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  // The reader of a pipe has gone: nobody is left to work for.
+  process.stdout.on('error', () => stop.abort(new PosternError('io', 'nobody reads the output')))
+  let code = 0
+  try {
+    await work({ output, signal: stop.signal })
+  } catch (thrown) {
+    if (!interruption) code = 1
+    if (!stop.signal.aborted) report(thrown, output)
+  }
+  output.end()
+  if (interruption && !manner.service) code = 128 + constants.signals[interruption]
+  process.exit(code)
+}
+
+/** What went wrong, for programs and for people. */
+export function report(thrown: unknown, output?: Output): void {
+  const { code, message, trace } = asPosternError(thrown)
+  output?.end()
+  output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}) })
+  process.stderr.write(`postern: ${code}: ${message}\n`)
+  const hint = trace ? `what was tried: postern trace ${trace}` : hints[code]
+  if (hint) process.stderr.write(`  ${hint}\n`)
+}
+
+const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
+  'gateway-unreachable': 'is it running, and is --gateway (or POSTERN_GATEWAY) its URL?',
+  'bad-token': 'the gateway printed its token at the start; pass it with --token or POSTERN_TOKEN',
+  'peer-offline': 'it joins with: postern peer NAME',
+  'unknown-peer': 'it joins with: postern peer NAME',
+  'self-connect': 'two peers on one computer need a folder each: POSTERN_HOME=./another postern …'
+}

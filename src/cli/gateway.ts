@@ -1,0 +1,132 @@
+// `postern gateway`: runs a gateway until it is told to stop, and says how to join it. The log goes to standard error.
+
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { pino } from 'pino'
+import { type Config, loadConfig, parseConfig } from '../config.ts'
+import { type Gateway, openGateway } from '../gateway/gateway.ts'
+import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
+import { perform, type Run } from './door.ts'
+import type { Output } from './output.ts'
+import { wrap } from './output.ts'
+
+interface Options {
+  readonly config?: string
+  readonly json?: boolean
+}
+
+export function gatewayCommand(): Command {
+  return new Command('gateway')
+    .summary('run a gateway')
+    .description('Runs a gateway, and prints how to join it. Without --config every option has its default.')
+    .option('--config <file>', 'configuration in YAML (see: postern config --help)')
+    .option('--json', 'one JSON object a line, for programs')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern gateway                         listens on 8080/tcp and 3478-3479/udp
+  postern gateway --config postern.yaml
+
+The tokens are made up at the first start unless the configuration, POSTERN_TOKEN
+or POSTERN_ADMIN_TOKEN has them. The log goes to standard error as JSON.`
+    )
+    .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
+}
+
+async function gateway(options: Options, { output, signal }: Run): Promise<void> {
+  const config = configOf(options.config)
+  const log = pino({ level: config.log.level, base: null }, pino.destination({ dest: 2, sync: true }))
+  const gateway = await openGateway(config, { log })
+  const told = announcement(gateway, config)
+  log.info({ http: told.http, udp: told.udp }, 'listening')
+  for (const warning of told.warnings) log.warn(warning)
+  tell(told, output)
+  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+  log.info('stopping')
+  await gateway.close()
+}
+
+/** The file's configuration; or, without a file, every default, with the state in the current folder. */
+export function configOf(file: string | undefined): Config {
+  return file === undefined ? parseConfig('', 'postern.yaml') : loadConfig(file)
+}
+
+interface Announcement {
+  readonly url: string
+  readonly http: string
+  readonly udp: readonly string[]
+  readonly warnings: readonly string[]
+  /** Files of the tokens that were made up. */
+  readonly tokens: { readonly join?: string; readonly admin?: string }
+  /** What a peer's `--token` takes: the made-up token itself, or where the configured one is expected to be. */
+  readonly token: string
+  readonly insecure: boolean
+}
+
+function announcement({ http, endpoints, joinToken }: Gateway, config: Config): Announcement {
+  const address = reachable(http.address, config)
+  return {
+    url: `http://${formatEndpoint({ address, port: http.port })}`,
+    http: formatEndpoint(http),
+    udp: endpoints.map(formatEndpoint),
+    warnings: warnings(config, address),
+    tokens: {
+      ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
+      ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
+    },
+    // One that the operator chose is known to the operator, and need not stand in the log of a container.
+    token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
+    insecure: !isPrivate(address)
+  }
+}
+
+/** Where others reach what listens on every address: as the configuration tells peers, or this computer's first address. */
+function reachable(address: string, { listen }: Config): string {
+  if (!/^[0:.]+$/.test(address)) return address
+  const own = Object.values(networkInterfaces())
+    .flatMap(list => list ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)
+  return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
+}
+
+function warnings({ listen, strategies }: Config, address: string): string[] {
+  const { addresses, public: told } = listen.udp
+  const relay = strategies.some(({ use }) => use.kind === 'built-in' && use.name === 'relay')
+  return [
+    ...(addresses.length < 2 && !isLoopback(address)
+      ? [
+          'only one UDP address is configured: how a NAT maps addresses can be told only partly; ' +
+            'with a second one in listen.udp.addresses it is told in full'
+        ]
+      : []),
+    ...(told.length === 0 && addresses.every(isLoopback)
+      ? ['UDP listens on loopback alone: only peers of this computer can use it']
+      : []),
+    ...(relay ? [] : ['no relay is among the strategies: where no direct path opens, a connection fails'])
+  ]
+}
+
+function tell(told: Announcement, output: Output): void {
+  const { url, http, udp, warnings, tokens } = told
+  output.tell({ event: 'listening', url, http, udp, tokens, warnings })
+  const bold = (text: string) => output.paint('bold', text)
+  output.line(`${bold('postern gateway')} is listening`)
+  output.line(`  API and peers   ${http}/tcp`)
+  output.line(`  STUN and relay  ${udp.map(endpoint => `${endpoint}/udp`).join(', ')}`)
+  for (const warning of warnings) output.line(wrap(`${output.paint('yellow', 'note:')} ${warning}`, output.width, 2))
+  output.line('\nJoin it from another computer, each under a name of its own:')
+  output.line(bold(`  ${joinCommand(told, 'peer bob --receive .')}`))
+  output.line('and from a third, send bob a file:')
+  output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
+  if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)
+  else output.line('\nThe join token is the one you configured.')
+  const admin = tokens.admin ? `"$(cat ${tokens.admin})"` : '"$POSTERN_ADMIN_TOKEN"'
+  output.line('Look at the traces of connections with')
+  output.line(bold(`  postern traces --gateway ${url} \\\n    --admin-token ${admin}`))
+}
+
+function joinCommand({ url, token, insecure }: Announcement, command: string): string {
+  return `postern ${command} --gateway ${url} \\\n    --token ${token}${insecure ? ' --insecure' : ''}`
+}

@@ -1,0 +1,100 @@
+// What every command between two peers begins and ends with: join, connect, say how that went; leave in order.
+//
+//   joined … -> strategy passed, failed, path … -> path -> (the command's own work) -> everything closed
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import nodeDataChannel from 'node-datachannel'
+import type { Connection } from '../peer/connection.ts'
+import { defaultFolder, loadIdentity } from '../peer/identity.ts'
+import { checkName, KnownPeers, parsePeer } from '../peer/known-peers.ts'
+import { type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
+import { formatRate } from '../units.ts'
+import type { Run } from './door.ts'
+import { type JoinOptions, joinToken } from './options.ts'
+import { type Event, formatMs, type Output, wrap } from './output.ts'
+
+/** How long the gateway's last words on a path are waited for: they come a round trip after it, or never. */
+const NOTICE_MS = 1000
+
+export interface Met {
+  readonly connection: Connection
+  /** The relay's limit, each direction apart; undefined on a direct path. */
+  readonly bitsPerSecond: number | undefined
+}
+
+/** Joins, and leaves when `work` is done, however it ends. */
+export async function withPeer(
+  options: JoinOptions,
+  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState'>,
+  { output, signal }: Run,
+  work: (peer: Peer) => Promise<void>
+): Promise<void> {
+  const { gateway, name, insecure = false } = options
+  const token = joinToken(options)
+  if (name !== undefined) checkName(name)
+  const folder = defaultFolder()
+  const identity = await loadIdentity(folder)
+  const known = new KnownPeers(folder)
+  try {
+    const peer = await Peer.join({ ...hooks, gateway, token, name, insecure, identity, known }, signal)
+    try {
+      tellJoined(peer, options, output)
+      await work(peer)
+    } finally {
+      await peer.close()
+    }
+  } finally {
+    // The library's threads would keep the process, and must not outlive a connection.
+    nodeDataChannel.cleanup()
+  }
+}
+
+/** Joins as one that nobody connects to, connects to `to`, and closes both when `work` is done. */
+export async function withConnection(
+  to: string,
+  options: JoinOptions,
+  run: Run,
+  work: (met: Met) => Promise<void>
+): Promise<void> {
+  const callee = parsePeer(to)
+  await withPeer(options, { accepts: false }, run, async peer => {
+    const { promise: notice, resolve } = Promise.withResolvers<PathNotice>()
+    const connection = await peer.connect(callee, {
+      onStrategy: report => tellStrategy(report, run.output),
+      onPath: resolve,
+      signal: run.signal
+    })
+    const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
+    await work({ connection, bitsPerSecond: told.bitsPerSecond })
+  })
+}
+
+/** @param rttMs a round trip over the path. */
+export function pathEvent({ path }: Connection, rttMs: number): Event {
+  const { by, kind, local, remote, ms, trace } = path
+  return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace }
+}
+
+export function describePath({ connection, bitsPerSecond }: Met, output: Output): string {
+  const { by, kind, local, remote, ms } = connection.path
+  const limit = bitsPerSecond === undefined ? '' : `, limited to ${formatRate(bitsPerSecond)}`
+  const how =
+    kind === 'direct'
+      ? `${output.paint('green', 'direct')}, found by ${by}`
+      : `${output.paint('yellow', 'relayed')} through the gateway${limit}`
+  return wrap(`path to ${connection.peer.name}: ${how}, in ${formatMs(ms)} (${local} to ${remote})`, output.width, 2)
+}
+
+function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void {
+  const { fingerprint } = peer.identity
+  output.tell({ event: 'joined', name: peer.name, fingerprint, gateway }, `joined ${gateway} as ${peer.name}`)
+}
+
+function tellStrategy({ name, outcome, reason, ms }: StrategyReport, output: Output): void {
+  const styles = { path: 'green', passed: 'dim', failed: 'yellow' } as const
+  const word = output.paint(styles[outcome], outcome.padEnd(6))
+  const line = `  ${name.padEnd(8)} ${word} ${formatMs(ms).padStart(8)}  ${reason}`
+  output.tell({ event: 'strategy', name, outcome, reason, ms }, wrap(line, output.width, 28))
+}
+
+export const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -1,0 +1,49 @@
+// `postern names`: which certificate each name belongs to, and the way to free one.
+
+import { Command } from 'commander'
+import { checkName } from '../peer/known-peers.ts'
+import { ask } from './api.ts'
+import { perform, type Run } from './door.ts'
+import { type AdminOptions, withAdminOptions } from './options.ts'
+
+export function namesCommand(): Command {
+  const command = new Command('names')
+    .summary('list or free the names of peers')
+    .description(
+      'A name belongs to the first certificate that joined under it, for good.\nForgetting it lets another computer take it.'
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern names list
+  postern names forget bob                 bob has a new computer`
+    )
+  command.addCommand(
+    withAdminOptions(new Command('list'))
+      .description('Lists the names and the fingerprints they belong to.')
+      .action((options: AdminOptions) => perform(options, run => list(options, run)))
+  )
+  command.addCommand(
+    withAdminOptions(new Command('forget'))
+      .description('Frees a name. A peer that is joined under it stays joined.')
+      .argument('<name>', 'the name to free')
+      .action((name: string, options: AdminOptions) => perform(options, run => forget(name, options, run)))
+  )
+  return command
+}
+
+async function list(options: AdminOptions, { output, signal }: Run): Promise<void> {
+  const names = (await ask(options, '/api/names', { signal })) as { name: string; fingerprint: string }[]
+  if (names.length === 0) output.line('nobody has joined under a name yet')
+  for (const { name, fingerprint } of names)
+    output.tell(
+      { event: 'name', name, fingerprint },
+      `${name.padEnd(14)} ${fingerprint.replaceAll(':', '').toLowerCase()}`
+    )
+}
+
+async function forget(name: string, options: AdminOptions, { output, signal }: Run): Promise<void> {
+  await ask(options, `/api/names/${checkName(name)}`, { method: 'DELETE', signal })
+  output.tell({ event: 'forgotten', name }, `${name} is free: whoever joins under it next owns it`)
+}

@@ -1,0 +1,63 @@
+// Options that several commands share, with their environment variables.
+
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { PosternError } from '../errors.ts'
+
+export interface GatewayOptions {
+  readonly gateway: string
+  readonly insecure?: boolean
+  readonly json?: boolean
+}
+
+export interface JoinOptions extends GatewayOptions {
+  readonly token?: string
+  readonly name?: string
+}
+
+export interface AdminOptions extends GatewayOptions {
+  readonly adminToken?: string
+}
+
+/** For commands that join a gateway as a guest, or under a name. */
+export function withJoinOptions(command: Command): Command {
+  return withGatewayOptions(command)
+    .addOption(new Option('--token <token>', 'join token of the gateway').env('POSTERN_TOKEN'))
+    .option('--name <name>', 'join under this name (default: as a guest without one)')
+}
+
+/** For `peer`, whose name is an argument. */
+export function withTokenOption(command: Command): Command {
+  return withGatewayOptions(command).addOption(
+    new Option('--token <token>', 'join token of the gateway').env('POSTERN_TOKEN')
+  )
+}
+
+/** For commands that read what the gateway keeps. */
+export function withAdminOptions(command: Command): Command {
+  return withGatewayOptions(command).addOption(
+    new Option('--admin-token <token>', 'admin token of the gateway').env('POSTERN_ADMIN_TOKEN')
+  )
+}
+
+/** Throws `bad-config` where there is none. */
+export function joinToken({ token }: JoinOptions): string {
+  if (token) return token
+  throw new PosternError('bad-config', 'a join token is needed: --token, or POSTERN_TOKEN; the gateway prints it')
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
+  }
+}
+
+function withGatewayOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--gateway <url>', 'the gateway to use').env('POSTERN_GATEWAY').default('http://127.0.0.1:8080')
+    )
+    .option('--json', 'one JSON object a line, for programs')
+    .option('--insecure', 'allow http to a public address, where others can read the token on the way')
+}

@@ -1,0 +1,123 @@
+// What a command says: one JSON object a line with --json, else lines for a person, in colour and with a progress bar
+// where a terminal is listening. Where standard output carries data (`pipe`), all of it goes to standard error.
+
+import { stripVTControlCharacters, styleText } from 'node:util'
+
+export type Event = Readonly<{ event: string }> & Readonly<Record<string, unknown>>
+
+type Style = Parameters<typeof styleText>[0]
+
+/** A bar is redrawn as the eye can follow, not as fast as bytes arrive. */
+const BAR_MS = 100
+
+export class Output {
+  readonly #stream: NodeJS.WriteStream
+  readonly #json: boolean
+  #barShown = false
+  #barAtMs = 0
+
+  constructor({ json, stream }: { json: boolean; stream: NodeJS.WriteStream }) {
+    this.#json = json
+    this.#stream = stream
+  }
+
+  /** Columns to fill; where no terminal says how many, 80. */
+  get width(): number {
+    return this.#stream.columns || 80
+  }
+
+  /** Whether a progress bar makes sense: else progress is told by its end alone. */
+  get live(): boolean {
+    return this.#stream.isTTY === true && !this.#json
+  }
+
+  /** An event for programs, and what a person reads instead; nothing where `human` is left out. */
+  tell(event: Event, human?: string): void {
+    if (this.#json) this.#stream.write(`${JSON.stringify(event)}\n`)
+    else if (human !== undefined) this.line(human)
+  }
+
+  /** Text for people alone. */
+  line(text: string): void {
+    if (this.#json) return
+    this.#clearBar()
+    this.#stream.write(`${text}\n`)
+  }
+
+  /** Text on the terminal's last line, drawn over by the next one. */
+  bar(text: string): void {
+    if (!this.live || performance.now() - this.#barAtMs < BAR_MS) return
+    this.#barAtMs = performance.now()
+    this.#clearBar()
+    this.#stream.write(text.slice(0, this.width - 1))
+    this.#barShown = true
+  }
+
+  /** Colour, on a terminal and without NO_COLOR. */
+  paint(style: Style, text: string): string {
+    return styleText(style, text, { stream: this.#stream })
+  }
+
+  /** Leaves nothing half drawn. */
+  end(): void {
+    this.#clearBar()
+  }
+
+  #clearBar(): void {
+    if (this.#barShown) this.#stream.write('\r\x1b[K')
+    this.#barShown = false
+  }
+}
+
+/**
+ * Breaks text at spaces so that no line is longer than `width`, longer words excepted; all lines but the first are
+ * indented. Spaces the text begins with are kept.
+ */
+export function wrap(text: string, width: number, indent = 0): string {
+  const lines: string[] = []
+  let line = /^ */.exec(text)?.[0] ?? ''
+  let fresh = true
+  for (const word of text.trimStart().split(' ')) {
+    const room = width - (lines.length > 0 ? indent : 0)
+    if (!fresh && visibleLength(line) + 1 + visibleLength(word) > room) {
+      lines.push(line.trimEnd())
+      line = word
+    } else line += fresh ? word : ` ${word}`
+    fresh = false
+  }
+  return [...lines, line].join(`\n${' '.repeat(indent)}`)
+}
+
+/** Shortened to `width` with an ellipsis, or filled up to it. */
+export function fit(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text.padEnd(width)
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
+export function formatMs(ms: number): string {
+  if (ms < 100) return `${ms.toFixed(1)} ms`
+  return ms < 10_000 ? `${Math.round(ms)} ms` : formatSeconds(ms / 1000)
+}
+
+/** For waits a person plans with. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** Bytes a second, from bytes and the time they took. */
+export function formatThroughput(bytes: number, ms: number): string {
+  return `${formatBytes(Math.round(bytes / (Math.max(ms, 1) / 1000)))}/s`
+}
+
+function visibleLength(text: string): number {
+  return stripVTControlCharacters(text).length
+}

@@ -1,0 +1,35 @@
+// `postern pipe`: standard input and output, joined to those of a peer that runs with --pipe.
+
+import { Command } from 'commander'
+import { pipe } from '../peer/services/pipe.ts'
+import { perform, type Run } from './door.ts'
+import { describePath, pathEvent, withConnection } from './meet.ts'
+import { type JoinOptions, withJoinOptions } from './options.ts'
+
+export function pipeCommand(): Command {
+  return withJoinOptions(new Command('pipe'))
+    .summary('join standard input and output to a peer')
+    .description('Joins standard input and output to those of a peer that runs with --pipe.')
+    .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  tar c photos | postern pipe bob          bob: postern peer bob --pipe | tar x
+  postern pipe bob < /dev/null > copy      bob: postern peer bob --pipe < original
+
+It ends when both directions have ended. What it says goes to standard error.`
+    )
+    .action((peer: string, options: JoinOptions) =>
+      perform({ json: options.json, dataOnStdout: true }, run => joinStreams(peer, options, run))
+    )
+}
+
+async function joinStreams(peer: string, options: JoinOptions, run: Run): Promise<void> {
+  await withConnection(peer, options, run, async met => {
+    const { connection } = met
+    run.output.tell(pathEvent(connection, await connection.ping()), describePath(met, run.output))
+    const stream = await met.connection.open('pipe')
+    await pipe(stream, process.stdin, process.stdout, run.signal)
+  })
+}

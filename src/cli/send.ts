@@ -1,0 +1,51 @@
+// `postern send`: files to a peer that runs with --receive, verified by their SHA-256.
+
+import { Command } from 'commander'
+import { type Sent, send } from '../peer/services/send.ts'
+import { perform, type Run } from './door.ts'
+import { describePath, pathEvent, withConnection } from './meet.ts'
+import { type JoinOptions, withJoinOptions } from './options.ts'
+import { formatBytes, formatSeconds, formatThroughput, type Output } from './output.ts'
+import { progressBar } from './progress.ts'
+
+export function sendCommand(): Command {
+  return withJoinOptions(new Command('send'))
+    .summary('send files to a peer')
+    .description('Sends files to a peer that runs with --receive. Each is verified at its end.')
+    .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')
+    .argument('<file...>', 'files to send')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern send bob holiday.mp4
+  postern send bob *.pdf --gateway https://postern.example.org
+
+A transfer that was cut goes on where it stopped when the command is run again.`
+    )
+    .action((peer: string, files: string[], options: JoinOptions) =>
+      perform(options, run => sendFiles(peer, files, options, run))
+    )
+}
+
+async function sendFiles(peer: string, files: string[], options: JoinOptions, run: Run): Promise<void> {
+  const { output, signal } = run
+  await withConnection(peer, options, run, async met => {
+    output.tell(pathEvent(met.connection, await met.connection.ping()), describePath(met, output))
+    const onSent = (sent: Sent) => tellSent(sent, peer.split('@')[0] ?? peer, output)
+    await send(met.connection, files, { onProgress: progressBar(output), onSent, signal })
+  })
+}
+
+function tellSent({ file, bytes, sha256, ms, outcome }: Sent, to: string, output: Output): void {
+  const seconds = formatSeconds(ms / 1000)
+  const how = {
+    sent: `in ${seconds} (${formatThroughput(bytes, ms)})`,
+    resumed: `in ${seconds}, going on from before`,
+    'already-there': 'was there already, the same'
+  }[outcome]
+  output.tell(
+    { event: 'done', file, bytes, sha256, ms: Math.round(ms), outcome },
+    `${output.paint('green', 'sent')} ${file} to ${to}: ${formatBytes(bytes)} ${how}, verified\n  sha256 ${sha256}`
+  )
+}

@@ -1,0 +1,75 @@
+// The command line. Each command is a file in cli/; this one puts them together, and ends what they do not catch.
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { configCommand } from './cli/config.ts'
+import { report } from './cli/door.ts'
+import { gatewayCommand } from './cli/gateway.ts'
+import { namesCommand } from './cli/names.ts'
+import { peerCommand } from './cli/peer.ts'
+import { pingCommand } from './cli/ping.ts'
+import { pipeCommand } from './cli/pipe.ts'
+import { sendCommand } from './cli/send.ts'
+import { traceCommand, tracesCommand } from './cli/traces.ts'
+import { PosternError } from './errors.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const program = new Command('postern')
+  .description(
+    'Lets two computers behind NATs talk directly, and carries their traffic itself,\nwithin a limit, only where nothing else worked.'
+  )
+  .version(version)
+  .addHelpText(
+    'after',
+    `
+Begin with a gateway on a host that both computers reach:
+  postern gateway                                  prints the URL and the token
+
+then, with POSTERN_GATEWAY and POSTERN_TOKEN set to these on the two computers:
+  postern peer bob --receive .                     on one
+  postern send bob FILE                            on the other
+
+Exit codes: 0 done; 1 failed, with a code and a sentence on standard error;
+130 and 143 interrupted.`
+  )
+
+for (const command of [
+  gatewayCommand(),
+  configCommand(),
+  peerCommand(),
+  sendCommand(),
+  pipeCommand(),
+  pingCommand(),
+  tracesCommand(),
+  traceCommand(),
+  namesCommand()
+])
+  program.addCommand(command)
+takeErrors(program)
+
+process.on('uncaughtException', error => {
+  report(error)
+  process.exit(1)
+})
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  process.exitCode = wrongUsage(thrown)
+}
+
+/** Commander's own messages leave by the same door as all others. */
+function takeErrors(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} })
+  for (const sub of command.commands) takeErrors(sub)
+}
+
+function wrongUsage(thrown: unknown): number {
+  // Help and version were printed, and nothing is wrong; help for want of a command is exit code 1.
+  if (thrown instanceof CommanderError && !thrown.message.startsWith('error: ')) return thrown.exitCode
+  const message =
+    thrown instanceof Error ? thrown.message.replace(/^error: /, '').replaceAll('\n', ' ') : String(thrown)
+  report(thrown instanceof CommanderError ? new PosternError('bad-config', `${message}; see --help`) : thrown)
+  return 1
+}
