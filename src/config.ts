@@ -164,7 +164,7 @@ function schema(env: Environment) {
       names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
       sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
       sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
-      bindingsPerSource: integer(1, 1e6).prefault(200).describe('STUN requests per second from one source address'),
+      bindingsPerSource: integer(1, 1e6).prefault(1000).describe('STUN requests per second from one source address'),
       messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
     }),
     traces: section({

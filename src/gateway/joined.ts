@@ -1,6 +1,7 @@
 // A peer that has joined: who it is, the sockets it keeps warm, and what its NAT does to them. Lives as long as its
 // WebSocket; `gone` aborts with the reason when that closes.
 
+import { setMaxListeners } from 'node:events'
 import { PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, FromGateway } from '../wire/signal.ts'
@@ -46,6 +47,8 @@ export class Joined implements Identified {
   #filtering: FilteringTest | undefined
 
   constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
+    // One waiter for each session that begins, and their number has a limit of its own.
+    setMaxListeners(0, this.#changed)
     this.id = who.id
     this.name = who.name
     this.named = who.named
@@ -81,10 +84,17 @@ export class Joined implements Identified {
   /** The oldest warm socket, once there is one. Throws `udp-blocked`, or what `signal` aborts with. */
   async takeSocket(signal: AbortSignal): Promise<WarmSocket> {
     await this.#until(() => this.#warm.length > 0 || this.#cold !== undefined, signal)
+    signal.throwIfAborted()
     const socket = this.#warm.shift()
     if (!socket)
       throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold}`)
     return socket
+  }
+
+  /** A socket that was taken but never ordered to do anything is as warm as before. */
+  giveBack(socket: WarmSocket): void {
+    this.#warm.unshift(socket)
+    this.#changed.dispatchEvent(new Event('change'))
   }
 
   /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */

@@ -93,6 +93,8 @@ export class Session {
         root.span.setAttributes({ 'postern.outcome': 'failed', 'postern.code': code, 'postern.reason': message })
         this.#tellBoth({ type: 'over', session: this.id, code, reason: message, trace: id })
         return { kind: 'failed', code }
+      } finally {
+        if (this.#plans === 0) for (const role of roles) this.#giveBack(role)
       }
     })
   }
@@ -154,7 +156,8 @@ export class Session {
     const missing = roles.filter(role => !this.#sockets[role])
     if (missing.length > 0)
       await within(this.#house.tracer, parent, 'postern.observe', { 'postern.sides': missing.join(' ') }, async () => {
-        await Promise.all(missing.map(role => this.#observe(role)))
+        const failed = new AbortController()
+        await Promise.all(missing.map(role => this.#observe(role, failed)))
       })
     await this.#filteringWhereItMatters()
     const [caller, callee] = roles.map(role => this.#side(role)) as [Side, Side]
@@ -163,11 +166,12 @@ export class Session {
     return { caller, callee, attempts }
   }
 
-  async #observe(role: Role): Promise<void> {
+  async #observe(role: Role, failed: AbortController): Promise<void> {
     const late = AbortSignal.timeout(OBSERVE_MS)
     try {
-      this.#sockets[role] = await this[role].takeSocket(AbortSignal.any([this.#gone, late]))
+      this.#sockets[role] = await this[role].takeSocket(AbortSignal.any([this.#gone, failed.signal, late]))
     } catch (cause) {
+      failed.abort(cause)
       if (!late.aborted || this.#gone.aborted) throw cause
       throw new PosternError(
         'udp-blocked',
@@ -175,6 +179,11 @@ export class Session {
         { cause }
       )
     }
+  }
+
+  #giveBack(role: Role): void {
+    const socket = this.#sockets[role]
+    if (socket) this[role].giveBack(socket)
   }
 
   /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on them. */

@@ -31,7 +31,8 @@ export interface SignallingCounters {
   joined: number
   refused: number
   malformed: number
-  flooded: number
+  /** Times a peer that said too much was not read from for a while. */
+  slowed: number
 }
 
 /** A stranger that opens a WebSocket and says nothing is shown out. */
@@ -63,7 +64,8 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
   ws.on('close', () => clearTimeout(silent))
   ws.on('message', (data, binary) => {
     try {
-      if (!budget.take()) throw flooded(reception)
+      const restMs = budget.take()
+      if (restMs > 0) slowDown(ws, restMs, reception.counters)
       if (binary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
       handle(String(data))
     } catch (thrown) {
@@ -187,6 +189,14 @@ function connect(
   }
 }
 
+/** A peer that says too much is read from later: TCP holds it back, and nothing it said is lost. */
+function slowDown(ws: WebSocket, restMs: number, counters: SignallingCounters): void {
+  if (ws.isPaused) return
+  counters.slowed++
+  ws.pause()
+  setTimeout(() => ws.resume(), restMs)
+}
+
 /** The WebSocket as messages go out on it; `gone` aborts when it closes. */
 class Link {
   readonly gone: AbortSignal
@@ -237,15 +247,12 @@ class Budget {
     this.#tokens = perSecond
   }
 
-  take(): boolean {
+  /** Takes one message's worth. Milliseconds until the next may come; 0 while the budget lasts. */
+  take(): number {
     const now = performance.now()
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#atMs) / 1000) * this.#perSecond)
     this.#atMs = now
-    return this.#tokens >= 1 && this.#tokens-- > 0
+    this.#tokens--
+    return this.#tokens >= 0 ? 0 : (-this.#tokens / this.#perSecond) * 1000
   }
-}
-
-function flooded({ counters, limits }: Reception): PosternError {
-  counters.flooded++
-  return new PosternError('bad-message', `more than ${limits.messagesPerSecond} messages a second`)
 }

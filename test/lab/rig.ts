@@ -34,7 +34,7 @@ export async function openRig({ strategies, ...spec }: RigSpec): Promise<Rig> {
   const gateway = opened.use(new Driven(world.gateway))
   const config = `
 listen: { http: '0.0.0.0:8080', udp: { addresses: [${world.gateway.addresses.join(', ')}], ports: [3478, 3479] } }
-limits: { sessionsPerPeer: 1000 }
+limits: { sessionsPerPeer: 1000, bindingsPerSource: 100000, messagesPerSecond: 100000 }
 strategies: ${strategies}
 `
   const { joinToken } = await gateway.do('gateway', { config })
