@@ -1,6 +1,7 @@
 // Two connected node-datachannel peers on loopback, for tests that start where a path has already been found. A peer is
 // opened by `openPeer`, which talks to its other half through any two-way line of JSON: `connectedPair` uses a line
-// within the process, `lineToParent` and `lineToChild` use the IPC channel of a forked one. The library calls back about descriptions and candidates in no particular order.
+// within the process, `lineToParent` and `lineToChild` use the IPC channel of a forked one. Descriptions go out when all candidates are in them: told one by one, the library calls back about
+// them in no particular order.
 
 import type { ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
@@ -8,8 +9,8 @@ import { type DataChannel, PeerConnection } from 'node-datachannel'
 import type { ConnectionParts } from '../../src/peer/connection.ts'
 import { Connection } from '../../src/peer/connection.ts'
 
-/** What one half tells the other: its description, then its candidates, then that its channel is open. */
-export type Signal = { sdp: string; type: string } | { candidate: string; mid: string } | { open: true }
+/** What one half tells the other: its description with all candidates, then that its channel is open. */
+export type Signal = { sdp: string } | { open: true }
 
 export interface Line {
   send(signal: Signal): void
@@ -18,23 +19,18 @@ export interface Line {
 
 /** A peer whose control channel is open on both sides. */
 export async function openPeer(name: string, role: 'offer' | 'answer', line: Line): Promise<ConnectionParts> {
-  const pc = new PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1' })
+  const pc = new PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1', disableAutoNegotiation: true })
+  const gathered = Promise.withResolvers<void>()
+  const farDescription = Promise.withResolvers<string>()
   const farOpen = Promise.withResolvers<void>()
-  pc.onLocalDescription((sdp, type) => line.send({ sdp, type }))
-  pc.onLocalCandidate((candidate, mid) => line.send({ candidate, mid }))
-  const early: (() => void)[] = []
-  line.onSignal(signal => {
-    if ('open' in signal) farOpen.resolve()
-    else if ('sdp' in signal) {
-      pc.setRemoteDescription(signal.sdp, signal.type === 'offer' ? 'offer' : 'answer')
-      for (const add of early.splice(0)) add()
-    } else {
-      const add = () => pc.addRemoteCandidate(signal.candidate, signal.mid)
-      if (pc.remoteDescription()) add()
-      else early.push(add)
-    }
-  })
-  const control = role === 'offer' ? negotiated(pc) : await negotiatedAfterOffer(pc)
+  pc.onGatheringStateChange(state => state === 'complete' && gathered.resolve())
+  line.onSignal(signal => ('open' in signal ? farOpen.resolve() : farDescription.resolve(signal.sdp)))
+  if (role === 'answer') pc.setRemoteDescription(await farDescription.promise, 'offer')
+  const control = pc.createDataChannel('postern', { negotiated: true, id: 0 })
+  pc.setLocalDescription(role)
+  await gathered.promise
+  line.send({ sdp: pc.localDescription()?.sdp ?? '' })
+  if (role === 'offer') pc.setRemoteDescription(await farDescription.promise, 'answer')
   await opened(control)
   line.send({ open: true })
   await farOpen.promise
@@ -75,16 +71,6 @@ function lines(): [Line, Line] {
     onSignal: handler => here.on('signal', handler)
   })
   return [line(ends[0], ends[1]), line(ends[1], ends[0])]
-}
-
-function negotiated(pc: PeerConnection): DataChannel {
-  return pc.createDataChannel('postern', { negotiated: true, id: 0 })
-}
-
-/** The answering side makes its half only when the offer is there, or it would make an offer of its own. */
-async function negotiatedAfterOffer(pc: PeerConnection): Promise<DataChannel> {
-  await new Promise<void>(resolve => pc.onSignalingStateChange(() => resolve()))
-  return negotiated(pc)
 }
 
 function opened(channel: DataChannel): Promise<void> {

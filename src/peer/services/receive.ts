@@ -50,6 +50,8 @@ interface Target {
 const maxNameBytes = 255
 /** So many bytes are gathered for one write. */
 const writeBytes = 1_048_576
+/** So many bytes are sent on to the disk while more arrive, or the sync at the end would take as long as a tenth of all. */
+const syncBytes = 33_554_432
 const partName = /^\..*\.[0-9a-f]{16}\.part$/su
 
 /** The transfers under way, by their part file: a sender that comes back takes over from its own lost connection. */
@@ -179,13 +181,19 @@ async function fill(reader: Reader, target: Target, size: number, report: (bytes
   let batchBytes = 0
   let position = target.bytes
   let writing = Promise.resolve()
+  let syncing = Promise.resolve()
   const flush = async () => {
     await writing
     writing = writeAll(target.handle, batch, position)
     writing.catch(() => {})
+    const step = Math.floor(position / syncBytes)
     position += batchBytes
     batch = []
     batchBytes = 0
+    if (Math.floor(position / syncBytes) === step) return
+    await syncing
+    syncing = target.handle.datasync()
+    syncing.catch(() => {})
   }
   report(target.bytes)
   try {
@@ -200,14 +208,15 @@ async function fill(reader: Reader, target: Target, size: number, report: (bytes
   } finally {
     await flush()
     await writing
+    await syncing
   }
 }
 
 async function writeAll(handle: FileHandle, chunks: Buffer[], position: number): Promise<void> {
   if (chunks.length === 0) return
   const { bytesWritten } = await handle.writev(chunks, position)
-  const rest = Buffer.concat(chunks).subarray(bytesWritten)
-  if (rest.length > 0) await writeAll(handle, [rest], position + bytesWritten)
+  if (bytesWritten === chunks.reduce((sum, chunk) => sum + chunk.length, 0)) return
+  await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)], position + bytesWritten)
 }
 
 async function verify(reader: Reader, target: Target, { name }: Header): Promise<string> {
