@@ -75,7 +75,9 @@ function titleOf(span: SpanRecord, paint: Paint): string {
 
 /** Why it ended as it did; for a plan also why it was worth trying, for a profile its verdict. */
 function reasonOf(span: SpanRecord): string {
-  if (span.name === 'postern.connect') return ''
+  // The header has it, or the plan that won.
+  const told = span.name === 'postern.plugin' && said(span, 'outcome') === 'path'
+  if (span.name === 'postern.connect' || told) return ''
   const verdict = ['mapping', 'filtering', 'allocation']
     .filter(key => said(span, key) !== '')
     .map(key => `${key} ${said(span, key)}`)
