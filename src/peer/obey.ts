@@ -1,7 +1,7 @@
 // One order of the gateway, obeyed: find the path with the raw socket, hand the socket over, report. The kinds of order
 // differ only in what comes before the handover.
 //
-//   ice      passive: hand over at once, the first ICE check is the punch        active: as punch
+//   ice      passive: hand over at once, the first ICE check is the punch        active: as punch, for a moment
 //   punch    passive: probe until one is answered                                 active: probe until the check comes
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
@@ -41,6 +41,14 @@ export class Diary {
   }
 }
 
+/**
+ * How long the active side of an `ice` order listens for the passive side's check before it starts its own, in milliseconds.
+ * Where the check has not come by then, the peers are so far apart that it will be answered before a ClientHello that
+ * leaves one round trip later arrives: the passive side's check precedes our answer to it, and both go the same way. The
+ * orders arrive no further apart than a packet between the peers takes (triangle inequality), so this is for their jitter.
+ */
+const ICE_PATIENCE_MS = 10
+
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
   const { warm, identity, signal } = obeying
@@ -57,11 +65,15 @@ async function path(
   diary: Diary
 ): Promise<Endpoint> {
   const { warm, probeKey, role, key, signal } = obeying
-  const punch = (targets: readonly Endpoint[]) =>
-    findPath(warm.raw, { targets, probeKey, handover, signal, step: name => diary.step(name) }, diary.counts)
+  const step = (name: string) => diary.step(name)
+  const punch = (targets: readonly Endpoint[], patience?: { patienceMs: number }) =>
+    findPath(warm.raw, { targets, probeKey, handover, signal, step, ...patience }, diary.counts)
   switch (order.kind) {
     case 'ice':
-      return (handover.role === 'passive' && order.targets[0]) || (await punch(order.targets))
+      return (
+        (handover.role === 'passive' && order.targets[0]) ||
+        (await punch(order.targets, { patienceMs: ICE_PATIENCE_MS }))
+      )
     case 'punch':
       return await punch(order.targets)
     case 'splice':

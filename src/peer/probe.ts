@@ -35,6 +35,8 @@ export interface Punch {
   readonly handover: Handover
   /** Called with the name of each step as it happens. */
   readonly step: (name: string) => void
+  /** After this long without a check the active side starts with its first target; left out: it waits. */
+  readonly patienceMs?: number
   readonly signal: AbortSignal
 }
 
@@ -71,6 +73,7 @@ class Loop {
   readonly #transaction = transactionId()
   readonly #startMs = performance.now()
   #timer: NodeJS.Timeout | undefined
+  #patience: NodeJS.Timeout | undefined
   #heard = false
 
   constructor(raw: RawSocket, punch: Punch, counts: Counts, found: (path: Endpoint) => void) {
@@ -89,13 +92,18 @@ class Loop {
     this.#probe = encode(message, { key: punch.probeKey })
   }
 
+  /** Probes until the path is found, or patience is over. */
   start(): void {
     this.#raw.onDatagram = (datagram, source) => this.#receive(datagram, { address: source.address, port: source.port })
     this.#round(0)
+    const [first] = this.#targets
+    if (first && this.#punch.patienceMs !== undefined)
+      this.#patience = setTimeout(() => this.#found(first), this.#punch.patienceMs)
   }
 
   stop(): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#patience)
     this.#raw.onDatagram = () => {}
   }
 

@@ -15,6 +15,7 @@ import type { Connection } from '../../src/peer/connection.ts'
 import { loadIdentity } from '../../src/peer/identity.ts'
 import { KnownPeers } from '../../src/peer/known-peers.ts'
 import { Peer } from '../../src/peer/peer.ts'
+import { serveDeeds } from './driven.ts'
 
 export interface Tried {
   readonly path?: { by: string; kind: 'direct' | 'relay'; local: string; remote: string; ms: number; trace: string }
@@ -73,7 +74,7 @@ export const deeds = {
     }
   },
 
-  async close() {
+  async close(_given: object) {
     await peer?.close()
     await gateway?.close()
     await rm(folder, { recursive: true, force: true })
@@ -81,7 +82,7 @@ export const deeds = {
   }
 }
 
-export type Deeds = typeof deeds
+export type Drives = typeof deeds
 
 function answerDigests(connection: Connection): void {
   connection.serve('digest', async stream => {
@@ -100,13 +101,4 @@ async function sendBytes(connection: Connection, bytes: number): Promise<boolean
   return Buffer.concat(answer).equals(createHash('sha256').update(data).digest())
 }
 
-process.on('message', async ({ id, deed, given }: { id: number; deed: keyof Deeds; given: never }) => {
-  try {
-    process.send?.({ id, result: await deeds[deed](given) })
-  } catch (error) {
-    process.send?.({ id, error: String((error as Error)?.stack ?? error) })
-  }
-  if (deed !== 'close') return
-  nodeDataChannel.cleanup()
-  process.disconnect()
-})
+serveDeeds(deeds, () => nodeDataChannel.cleanup())
