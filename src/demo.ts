@@ -53,7 +53,7 @@ async function demo(): Promise<void> {
   const stop = new AbortController()
   const fail = (why: string) => () => stop.abort(new PosternError('timeout', why))
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, fail('the demo was interrupted'))
-  process.stdout.once('error', fail('nobody reads what the demo says'))
+  process.stdout.on('error', fail('nobody reads what the demo says'))
   const timer = setTimeout(fail(`the demo was not over after ${deadlineMs / 1000} s`), deadlineMs)
   opened.defer(() => clearTimeout(timer))
   const over = new Promise<never>((_, reject) =>

@@ -1,4 +1,5 @@
 // The command line in a child process, for the demo and for tests: what it says is waited for line by line.
+// It does not outlive the process that started it.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,6 +14,11 @@ export const postern: readonly string[] = [process.execPath, fileURLToPath(new U
 /** Longer than a command takes to end in order; then it is killed. */
 const PATIENCE_MS = 8000
 
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
 export class Child implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #heard: string[] = []
@@ -24,12 +30,15 @@ export class Child implements AsyncDisposable {
   /** @param child started with its standard output and error piped. */
   constructor(child: ChildProcess) {
     this.#child = child
+    living.add(child)
     child.stderr?.on('data', chunk => {
       this.#stderr += chunk
+      this.#change()
     })
     if (child.stdout) createInterface(child.stdout).on('line', line => this.#hear(line))
     this.#ended = once(child, 'close').then(([code]) => {
       this.#over = true
+      living.delete(child)
       this.#change()
       return code ?? 128
     })
@@ -53,6 +62,14 @@ export class Child implements AsyncDisposable {
   /** The events among them. */
   get events(): Event[] {
     return this.#heard.flatMap(eventOf)
+  }
+
+  /** Waits until it has written something to standard error that matches. Throws as `line` does. */
+  async said(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#stderr)) {
+      if (this.#over) throw new PosternError('io', this.#stderr.trim() || 'a command ended without a word')
+      await this.#changed.promise
+    }
   }
 
   signal(name: NodeJS.Signals): void {

@@ -1,10 +1,7 @@
 // `postern config`: checks, shows and describes the configuration of a gateway.
 
 import { Command } from 'commander'
-import { configSchema, loadConfig, showConfig } from '../config.ts'
-import { builtIns } from '../gateway/gateway.ts'
-import { loadPlugins } from '../plugins/load.ts'
-import { perform } from './door.ts'
+import { perform, type Run } from './door.ts'
 import { configOf } from './gateway.ts'
 
 export function configCommand(): Command {
@@ -23,21 +20,35 @@ Examples:
     .command('validate')
     .description('Checks a file and the strategies in it.')
     .argument('<file>', 'configuration in YAML')
-    .action((file: string) => perform({}, ({ output }) => validate(file, text => output.line(text))))
+    .action((file: string) => perform({}, run => validate(file, run)))
   command
     .command('show')
     .description('Prints the configuration in effect as YAML, with secrets masked.')
     .argument('[file]', 'configuration in YAML; without it every option has its default')
-    .action((file?: string) => perform({}, async ({ output }) => output.line(showConfig(configOf(file)).trimEnd())))
+    .action((file?: string) => perform({}, run => show(file, run)))
   command
     .command('schema')
     .description('Prints the JSON schema of the file.')
-    .action(() => perform({}, async ({ output }) => output.line(JSON.stringify(configSchema(builtIns), undefined, 2))))
+    .action(() => perform({}, schema))
   return command
 }
 
-async function validate(file: string, say: (text: string) => void): Promise<void> {
-  const config = loadConfig(file)
-  const plugins = await loadPlugins(config.strategies, builtIns)
-  say(`${file} is right; its strategies: ${plugins.map(({ plugin }) => plugin.name).join(', ')}`)
+async function validate(file: string, { output }: Run): Promise<void> {
+  const [{ builtIns }, { loadPlugins }] = await Promise.all([
+    import('../gateway/gateway.ts'),
+    import('../plugins/load.ts')
+  ])
+  const { strategies } = await configOf(file)
+  const plugins = await loadPlugins(strategies, builtIns)
+  output.line(`${file} is right; its strategies: ${plugins.map(({ plugin }) => plugin.name).join(', ')}`)
+}
+
+async function show(file: string | undefined, { output }: Run): Promise<void> {
+  const { showConfig } = await import('../config.ts')
+  output.line(showConfig(await configOf(file)).trimEnd())
+}
+
+async function schema({ output }: Run): Promise<void> {
+  const [{ builtIns }, { configSchema }] = await Promise.all([import('../gateway/gateway.ts'), import('../config.ts')])
+  output.line(JSON.stringify(configSchema(builtIns), undefined, 2))
 }

@@ -1,11 +1,12 @@
 // `postern gateway`: runs a gateway until it is told to stop, and says how to join it. The log goes to standard error.
+//
+// What only a gateway needs is imported when one is run: it takes longer to load than a ping takes.
 
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { pino } from 'pino'
-import { type Config, loadConfig, parseConfig } from '../config.ts'
-import { type Gateway, openGateway } from '../gateway/gateway.ts'
+import type { Config } from '../config.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './output.ts'
@@ -29,14 +30,16 @@ Examples:
   postern gateway                         listens on 8080/tcp and 3478-3479/udp
   postern gateway --config postern.yaml
 
-The tokens are made up at the first start unless the configuration, POSTERN_TOKEN
-or POSTERN_ADMIN_TOKEN has them. The log goes to standard error as JSON.`
+The tokens are made up at the first start, unless the configuration or
+POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
+as JSON.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
 
 async function gateway(options: Options, { output, signal }: Run): Promise<void> {
-  const config = configOf(options.config)
+  const [{ openGateway }, { pino }] = await Promise.all([import('../gateway/gateway.ts'), import('pino')])
+  const config = await configOf(options.config)
   const log = pino({ level: config.log.level, base: null }, pino.destination({ dest: 2, sync: true }))
   const gateway = await openGateway(config, { log })
   const told = announcement(gateway, config)
@@ -49,7 +52,8 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
 }
 
 /** The file's configuration; or, without a file, every default, with the state in the current folder. */
-export function configOf(file: string | undefined): Config {
+export async function configOf(file: string | undefined): Promise<Config> {
+  const { loadConfig, parseConfig } = await import('../config.ts')
   return file === undefined ? parseConfig('', 'postern.yaml') : loadConfig(file)
 }
 

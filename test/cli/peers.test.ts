@@ -1,0 +1,139 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { World } from './world.ts'
+
+const seconds = (since: number) => (performance.now() - since) / 1000
+
+test('files sent arrive intact, and both sides say so event by event', async t => {
+  await using world = await World.withGateway()
+  const bob = await world.peer('bob', ['--receive', 'inbox'])
+  const big = randomBytes(3_000_000)
+  await world.write('big.bin', big)
+  await world.write('empty', '')
+  const { code, events, stderr } = await world.run(['send', 'bob', 'big.bin', 'empty', '--json'])
+  t.is(code, 0, stderr)
+  t.deepEqual(await readFile(join(world.folder, 'inbox', 'big.bin')), big)
+  t.deepEqual(await readFile(join(world.folder, 'inbox', 'empty')), Buffer.alloc(0))
+  const sha256 = createHash('sha256').update(big).digest('hex')
+  const names = events.map(({ event }) => event).filter(name => name !== 'progress')
+  t.deepEqual(names, ['joined', 'strategy', 'path', 'done', 'done'])
+  t.like(events[1], { name: 'direct', outcome: 'path' })
+  t.like(
+    events.find(({ event }) => event === 'done'),
+    { file: 'big.bin', bytes: big.length, sha256 }
+  )
+  t.like(
+    events.findLast(({ event, file }) => event === 'progress' && file === 'big.bin'),
+    { bytes: big.length, total: big.length }
+  )
+  t.like(await bob.event('connection'), { kind: 'direct', by: 'direct' })
+  t.like(await bob.event('done'), { file: 'big.bin', bytes: big.length, sha256, outcome: 'sent' })
+})
+
+test('what a person reads has no escape codes and fits 80 columns where no terminal listens', async t => {
+  await using world = await World.withGateway()
+  await world.peer('bob', ['--receive', '.'])
+  await world.makeFolder('from')
+  await world.write('from/note.txt', 'hello')
+  for (const argv of [['send', 'bob', 'from/note.txt'], ['ping', 'bob'], ['traces'], ['names', 'list']]) {
+    const { code, lines } = await world.run(argv)
+    t.is(code, 0)
+    t.false(lines.some(line => line.includes('\x1b')))
+    // The table of traces is shortened on a terminal only.
+    if (argv[0] !== 'traces')
+      t.deepEqual(
+        lines.filter(line => line.length > 80),
+        []
+      )
+  }
+})
+
+test('a relayed path is said to be one, with its limit', async t => {
+  await using world = await World.withGateway('strategies: [{ relay: { perSession: 3 Mbit/s } }]')
+  await world.peer('bob')
+  const { code, lines } = await world.run(['ping', 'bob', '--count', '1'])
+  t.is(code, 0)
+  t.regex(lines.join(' '), /path to bob: relayed through the gateway, limited to 3 Mbit\/s/)
+})
+
+test('pipe joins both directions of the standard streams, and both ends end', async t => {
+  await using world = await World.withGateway()
+  const bob = world.start(['peer', 'bob', '--pipe', '--json'], { who: 'bob', stdin: 'from bob\n' })
+  await bob.said(/"event":"joined"/)
+  const alice = await world.run(['pipe', 'bob', '--json'], { stdin: 'from alice\n' })
+  t.is(alice.code, 0, alice.stderr)
+  t.deepEqual(alice.lines, ['from bob'])
+  t.is(await bob.ended, 0)
+  t.deepEqual(bob.lines, ['from alice'])
+  t.regex(alice.stderr, /"event":"path"/)
+})
+
+test('ping --json ends with the path, its round trip and its trace', async t => {
+  await using world = await World.withGateway()
+  await world.peer('bob')
+  const { code, events, lines } = await world.run(['ping', 'bob', '--count', '2', '--json'])
+  t.is(code, 0)
+  t.is(events.length, lines.length)
+  t.deepEqual(
+    events.map(({ event }) => event),
+    ['joined', 'strategy', 'ping', 'ping', 'path']
+  )
+  const path = events.at(-1)
+  t.deepEqual(Object.keys(path ?? {}), ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace'])
+  t.like(path, { by: 'direct', kind: 'direct' })
+  t.regex(String(path?.trace), /^[0-9a-f]{32}$/)
+  t.true(Number(path?.ms) > 0 && Number(path?.rttMs) > 0)
+  const shown = await world.run(['trace', String(path?.trace)])
+  t.regex(shown.lines.join('\n'), /-> bob {2}path by direct/)
+})
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${name} ends a gateway, and a peer with an open connection, with 0 and at once`, async t => {
+    await using world = await World.open()
+    const gateway = await world.gateway()
+    const bob = await world.peer('bob')
+    const ping = world.start(['ping', 'bob', '--count', '10000', '--json'])
+    await ping.event('ping')
+    const since = performance.now()
+    bob.signal(name)
+    t.is(await bob.ended, 0)
+    gateway.signal(name)
+    t.is(await gateway.ended, 0)
+    t.true(seconds(since) < 4)
+    t.is(bob.stderr, '')
+    t.is(await ping.ended, 1)
+    t.like(ping.events.at(-1), { event: 'failed', code: 'io' })
+  })
+}
+
+test('an interrupted task ends with 130 or 143', async t => {
+  await using world = await World.withGateway()
+  const bob = world.start(['peer', 'bob', '--pipe', '--json'], { who: 'bob', stdin: 'open' })
+  await bob.said(/"event":"joined"/)
+  const ping = world.start(['ping', 'bob', '--count', '10000', '--json'])
+  const pipe = world.start(['pipe', 'bob', '--json'], { stdin: 'open' })
+  await Promise.all([ping.event('ping'), pipe.said(/"event":"path"/)])
+  ping.signal('SIGINT')
+  pipe.signal('SIGTERM')
+  t.is(await ping.ended, 130)
+  t.is(await pipe.ended, 143)
+})
+
+test('a peer finds a restarted gateway by itself, and an open connection outlives it', async t => {
+  await using world = await World.open()
+  const first = await world.gateway()
+  const { port } = new URL(world.url)
+  const bob = await world.peer('bob')
+  const ping = world.start(['ping', 'bob', '--count', '10000', '--json'])
+  await ping.event('ping')
+  first.signal('SIGKILL')
+  await bob.event('lost')
+  const heard = ping.lines.length
+  await world.gateway('', Number(port))
+  await bob.event('rejoined')
+  await ping.event('ping', heard + 2)
+  const again = await world.run(['ping', 'bob', '--count', '1'], { who: 'carol' })
+  t.is(again.code, 0, again.stderr)
+})
