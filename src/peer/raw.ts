@@ -56,7 +56,11 @@ export class RawSocket {
 
   /** A datagram may get lost anyway: an error in sending one is treated as a loss. */
   send(datagram: Uint8Array, to: Endpoint): void {
-    this.#socket.send(datagram, to.port, to.address, () => {})
+    try {
+      this.#socket.send(datagram, to.port, to.address, () => {})
+    } catch {
+      // Thrown at once: for port 0, which a far side may claim as its source, and after the socket was closed.
+    }
   }
 
   /**

@@ -74,7 +74,13 @@ function attach(socket: Socket, row: number, column: number, receive: Receive): 
     row,
     column,
     // A datagram may be lost anyway: an error of one destination (unreachable, no route) is not one of the socket.
-    send: (datagram, to) => socket.send(datagram, to.port, to.address, () => {})
+    send(datagram, to) {
+      try {
+        socket.send(datagram, to.port, to.address, () => {})
+      } catch {
+        // Thrown at once: for port 0, which any stranger may put as its source, and after the socket was closed.
+      }
+    }
   }
   socket.on('message', (datagram, source) => receive(self, source, datagram))
   socket.on('error', () => {})
