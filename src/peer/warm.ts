@@ -17,9 +17,6 @@ export interface Membership {
   readonly refreshMs: number
 }
 
-/** Stands where a nonce will: the question must be no shorter than its answer, which brings one. */
-export const NO_NONCE = Buffer.alloc(8)
-
 /** How much longer than for the primary endpoint the others are waited for: one of them may be unreachable. */
 const OTHERS_MS = 500
 
@@ -127,12 +124,12 @@ export async function prove(
   raw: RawSocket,
   endpoint: Endpoint,
   username: string,
-  { key, nonce = NO_NONCE, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
+  { key, nonce, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
 ): Promise<{ rttMs: number; nonce: Buffer }> {
   let echo = nonce
   for (let round = 0; round < 3; round++) {
-    const { message, rttMs } = await raw.request(endpoint, { username, nonce: echo }, key, signal)
-    if (!message.nonce) return { rttMs, nonce: echo }
+    const { message, rttMs } = await raw.request(endpoint, { username, ...(echo ? { nonce: echo } : {}) }, key, signal)
+    if (echo && !message.nonce) return { rttMs, nonce: echo }
     echo = message.nonce
   }
   throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)

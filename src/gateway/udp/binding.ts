@@ -7,8 +7,8 @@
 //   any other Binding        any STUN client (RFC 8489)                       -> its mapping
 //
 // A request counts only with a valid MESSAGE-INTEGRITY and the nonce that was sent to its source: the MAC proves who
-// sends, the nonce proves where from. An answer that carries a nonce says: not yet, echo this first. Every answer is at most
-// as long as its question, except the plain one.
+// sends, the nonce proves where from. An answer that carries a nonce instead of the mapping says: not yet, echo this first.
+// Every answer is at most as long as its question, except the plain one.
 
 import type { RemoteInfo } from 'node:dgram'
 import { LRUCache } from 'lru-cache'
@@ -97,10 +97,10 @@ export class Binding {
     const proved = this.#nonces.proves(from, message.nonce)
     if (!proved) this.counters.unproved++
     else if (!this.#accept(claim, port, from)) return
-    const answer = { class: 'success', method: BINDING, transaction: message.transaction, mapped: from } as const
-    const nonce = proved ? {} : { nonce: this.#nonces.issue(from) }
+    const answer = { class: 'success', method: BINDING, transaction: message.transaction } as const
+    const said = proved ? { mapped: from } : { nonce: this.#nonces.issue(from) }
     this.#answerFrom(proved && claim.kind === 'filter' ? message.change : undefined, port)?.send(
-      encode({ ...answer, ...nonce }, { key: claim.key }),
+      encode({ ...answer, ...said }, { key: claim.key }),
       source
     )
   }

@@ -1,0 +1,339 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import fc from 'fast-check'
+import { Binding, type Claim } from '../../../src/gateway/udp/binding.ts'
+import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
+import { SpliceTable } from '../../../src/gateway/udp/splice.ts'
+import type { Endpoint } from '../../../src/wire/endpoint.ts'
+import { decode, encode } from '../../../src/wire/stun.ts'
+import { fakePorts, question, type Sent, sourceOf } from './fake-ports.ts'
+
+const ann: Endpoint = { address: '203.0.113.10', port: 40000 }
+const bob: Endpoint = { address: '198.51.100.20', port: 50000 }
+const eve: Endpoint = { address: '192.0.2.66', port: 40000 }
+const limits = { perSession: 4_000_000, perPeer: 8_000_000, total: 100_000_000 }
+const session = '00112233445566aa'
+
+/** What the gateway knows: peer `0a` with a key, and one armed session with a key for each side. */
+function desk({ perSecond = 1000 } = {}) {
+  const sent: Sent[] = []
+  const ports = fakePorts(sent)
+  const keys = { peer: randomBytes(20), caller: randomBytes(20), callee: randomBytes(20) }
+  const observer = new UdpObserver({ ports: () => ports, public: [] })
+  const splices = new SpliceTable({ maxSessions: 10 })
+  observer.admit('0a', keys.peer)
+  splices.arm(session, { caller: 'a', callee: 'b' }, limits)
+  let forwarded = 0
+  const claim = (username: string): Claim | undefined => {
+    const [kind = '', id = '', rest = ''] = username.split(':')
+    if (kind !== 's') return observer.claim(kind, id, rest)
+    if (id !== session || (rest !== 'caller' && rest !== 'callee')) return undefined
+    return { kind: 'latch', key: keys[rest], session: id, role: rest }
+  }
+  const binding = new Binding(
+    {
+      ports: () => ports,
+      claim,
+      sample: (claimed, port, mapped) => observer.record(claimed, port, mapped),
+      latch: (claimed, port, source) => splices.latch(claimed.session, claimed.role, port, source),
+      forward: (port, source, datagram) => splices.forward(port, source, datagram) && ++forwarded > 0
+    },
+    perSecond
+  )
+  /** Puts a question and gives the answers to it. */
+  const ask = (datagram: Buffer, from: Endpoint, port = ports[0]): Sent[] => {
+    const before = sent.length
+    binding.receive(port, sourceOf(from), datagram)
+    return sent.slice(before)
+  }
+  /** The nonce that an address is given. */
+  const nonceOf = (username: string, key: Buffer, from: Endpoint) =>
+    decode(ask(question({ username }, { key }), from)[0]?.datagram as Buffer)?.nonce as Buffer
+  return { binding, observer, splices, ports, keys, sent, ask, nonceOf, forwarded: () => forwarded }
+}
+
+test('any STUN client is told its mapping, from the port it asked, even with 20 bytes of question', t => {
+  const { ask, ports, binding } = desk()
+  const bare = question()
+  t.is(bare.length, 20)
+  for (const port of ports) {
+    const [answer, ...more] = ask(bare, ann, port)
+    t.deepEqual(more, [])
+    t.is(answer?.from, port)
+    t.deepEqual(answer?.to, ann)
+    const message = decode(answer?.datagram as Buffer)
+    t.is(message?.class, 'success')
+    t.deepEqual(message?.mapped, ann)
+    t.deepEqual(message?.transaction, decode(bare)?.transaction)
+  }
+  t.is(binding.counters.plain, 4)
+})
+
+test('an IPv6 client is told its mapping too', t => {
+  const { ask } = desk()
+  const six = { address: '2001:db8::7', port: 4242 }
+  t.deepEqual(decode(ask(question(), six)[0]?.datagram as Buffer)?.mapped, six)
+})
+
+test('an ICE check of a stranger is answered as a plain question, without any key', t => {
+  const { ask } = desk()
+  const check = question({ username: 'ab12cd34ef56:cd34ab12ef56', priority: 1, controlling: 1n }, { key: 'pwd' })
+  const answer = decode(ask(check, ann)[0]?.datagram as Buffer)
+  t.deepEqual(answer?.mapped, ann)
+  t.false(answer?.hasIntegrity)
+})
+
+test('an attribute that must be understood and is not gets 420 with its type (RFC 8489, 6.3.1.1)', t => {
+  const { ask } = desk()
+  const odd = Buffer.concat([question(), Buffer.from([0x7f, 0x01, 0, 0])])
+  odd.writeUInt16BE(4, 2)
+  const answer = decode(ask(odd, ann)[0]?.datagram as Buffer)
+  t.is(answer?.class, 'error')
+  t.is(answer?.error?.code, 420)
+  t.deepEqual(answer?.unknown, [0x7f01])
+})
+
+test('a plain question cannot make the gateway answer from another port', t => {
+  const { ask, ports } = desk()
+  const [answer] = ask(question({ change: { address: true, port: true } }), ann)
+  t.is(answer?.from, ports[0])
+})
+
+test("a peer's request without the nonce is given one and leaves no sample; with it, it does", t => {
+  const { ask, observer, keys, ports, binding } = desk()
+  const username = 'p:0a:3'
+  const first = decode(ask(question({ username }, { key: keys.peer }), ann)[0]?.datagram as Buffer)
+  t.true(first?.verify(keys.peer))
+  t.is(first?.mapped, undefined, 'nothing is said of a mapping that is not proved')
+  t.deepEqual(observer.samples('0a', 3), [])
+  t.is(binding.counters.unproved, 1)
+
+  const nonce = first?.nonce as Buffer
+  const second = decode(ask(question({ username, nonce }, { key: keys.peer }), ann, ports[1])[0]?.datagram as Buffer)
+  t.is(second?.nonce, undefined)
+  t.deepEqual(second?.mapped, ann)
+  const [sample, ...more] = observer.samples('0a', 3)
+  t.deepEqual(more, [])
+  t.deepEqual([sample?.mapped, sample?.via, sample?.primary], [ann, ports[1].local, false])
+})
+
+test('a nonce proves the address and port it was sent to and no other', t => {
+  const { ask, observer, keys, nonceOf } = desk()
+  const username = 'p:0a:3'
+  const nonce = nonceOf(username, keys.peer, ann)
+  for (const thief of [eve, { ...ann, port: ann.port + 1 }]) {
+    const answer = decode(ask(question({ username, nonce }, { key: keys.peer }), thief)[0]?.datagram as Buffer)
+    t.truthy(answer?.nonce)
+    t.notDeepEqual(answer?.nonce, nonce)
+  }
+  t.deepEqual(observer.samples('0a', 3), [])
+})
+
+test('a wrong key, no key, an unknown peer or a wrong name is not answered at all, and counted', t => {
+  const { ask, keys, binding } = desk()
+  const nonce = randomBytes(8)
+  const wrong = [
+    question({ username: 'p:0a:3', nonce }, { key: randomBytes(20) }),
+    question({ username: 'p:0a:3', nonce }),
+    question({ username: 'p:0b:3', nonce }, { key: keys.peer }),
+    question({ username: 'p:0a:x', nonce }, { key: keys.peer }),
+    question({ username: 'p:0a', nonce }, { key: keys.peer }),
+    question({ username: 's:none:caller', nonce }, { key: keys.caller }),
+    question({ username: `s:${session}:callee`, nonce }, { key: keys.caller }),
+    question({ username: `s:${session}:constructor`, nonce }, { key: keys.caller })
+  ]
+  for (const datagram of wrong) t.deepEqual(ask(datagram, ann), [])
+  t.is(binding.counters.refused, wrong.length)
+  t.is(binding.counters.authenticated, 0)
+})
+
+test('a filtering test is answered from the asked port, but only to a proved address', t => {
+  const { ask, keys, ports, nonceOf } = desk()
+  const username = 'f:0a:0'
+  const changes = [
+    [{ address: false, port: false }, ports[0]],
+    [{ address: false, port: true }, ports[1]],
+    [{ address: true, port: false }, ports[2]],
+    [{ address: true, port: true }, ports[3]]
+  ] as const
+  const nonce = nonceOf(username, keys.peer, ann)
+  for (const [change, expected] of changes) {
+    t.is(ask(question({ username, change }, { key: keys.peer }), ann)[0]?.from, ports[0], 'not proved yet')
+    t.is(ask(question({ username, change, nonce }, { key: keys.peer }), ann)[0]?.from, expected)
+  }
+})
+
+test("a peer's mapping requests are answered from the port they came to, whatever they ask for", t => {
+  const { ask, keys, ports, nonceOf } = desk()
+  const nonce = nonceOf('p:0a:1', keys.peer, ann)
+  const change = { address: true, port: true }
+  t.is(ask(question({ username: 'p:0a:1', nonce, change }, { key: keys.peer }), ann)[0]?.from, ports[0])
+})
+
+test('an answer is never longer than its question, except to a plain one', t => {
+  const { ask, keys, nonceOf, sent } = desk({ perSecond: 1e9 })
+  const claims = [
+    { username: 'p:0a:0', key: keys.peer },
+    { username: 'f:0a:0', key: keys.peer },
+    { username: `s:${session}:caller`, key: keys.caller },
+    { username: `s:${session}:callee`, key: keys.callee }
+  ]
+  const endpoint = fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 1, max: 65535 }) })
+  const asked = fc.record({
+    claim: fc.constantFrom(...claims),
+    from: fc.oneof(fc.constantFrom(ann, bob), endpoint),
+    nonce: fc.constantFrom('none', 'right', 'wrong'),
+    change: fc.option(fc.record({ address: fc.boolean(), port: fc.boolean() })),
+    software: fc.option(fc.string({ maxLength: 20 }))
+  })
+  fc.assert(
+    fc.property(asked, ({ claim: { username, key }, from, nonce, change, software }) => {
+      const given = { none: undefined, right: nonceOf(username, key, from), wrong: randomBytes(8) }[nonce]
+      const datagram = question(
+        {
+          username,
+          ...(given ? { nonce: given } : {}),
+          ...(change ? { change } : {}),
+          ...(software === null ? {} : { software })
+        },
+        { key }
+      )
+      const answers = ask(datagram, from)
+      return answers.length <= 1 && answers.every(answer => answer.datagram.length <= datagram.length)
+    })
+  )
+  t.true(sent.length > 100)
+})
+
+test('the limit of a source counts over all ports, and leaves other sources alone', t => {
+  const { ask, ports, binding } = desk({ perSecond: 4 })
+  const answers = ports.flatMap(port => [...ask(question(), ann, port), ...ask(question(), { ...ann, port: 1 }, port)])
+  t.is(answers.length, 4, 'eight were asked, from two ports of one address')
+  t.is(binding.counters.limited, 4)
+  t.is(ask(question(), bob).length, 1)
+})
+
+test('a side latches with its key and the nonce of its source, and with neither alone', t => {
+  const { ask, keys, splices, nonceOf, ports } = desk()
+  const armed = () => splices.forward(ports[0], ann, Buffer.from('x'))
+  const username = `s:${session}:caller`
+  ask(question({ username, nonce: randomBytes(8) }, { key: keys.caller }), ann)
+  t.false(armed(), 'the key alone')
+  const nonce = nonceOf(username, keys.caller, ann)
+  ask(question({ username, nonce }, { key: keys.callee }), ann)
+  ask(question({ username, nonce }), ann)
+  t.false(armed(), 'the nonce alone')
+  t.is(ask(question({ username, nonce }, { key: keys.caller }), ann).length, 1)
+  t.true(armed())
+})
+
+test("what a latched source sends goes to the other side, a stranger's datagrams go nowhere", t => {
+  const world = desk()
+  latchBoth(world)
+  const { ask, ports, binding } = world
+  t.deepEqual(ask(Buffer.from('dtls'), ann), [{ from: ports[0], to: bob, datagram: Buffer.from('dtls') }])
+  const check = question({ username: 'ab12cd34ef56:cd34ab12ef56' }, { key: 'pwd' })
+  t.deepEqual(ask(check, bob), [{ from: ports[0], to: ann, datagram: check }], 'ICE checks pass as well')
+  t.deepEqual(ask(Buffer.from('dtls'), eve), [])
+  t.deepEqual(ask(Buffer.from('dtls'), ann, ports[1]), [], 'at a port where it is not latched')
+  t.is(binding.counters.foreign, 2)
+})
+
+test('a latch that is refused stays without an answer', t => {
+  const { ask, keys, splices, nonceOf } = desk()
+  const username = `s:${session}:caller`
+  const nonce = nonceOf(username, keys.caller, ann)
+  splices.disarm(session)
+  t.deepEqual(ask(question({ username, nonce }, { key: keys.caller }), ann), [])
+})
+
+test('whatever arrives, from whomever: nothing throws, nothing is answered twice, each datagram is counted', t => {
+  const world = desk({ perSecond: 1e9 })
+  latchBoth(world)
+  const { ask, keys, ports, binding, forwarded } = world
+  const valid = [
+    question(),
+    question({ username: 'p:0a:1', nonce: randomBytes(8) }, { key: keys.peer }),
+    question({ username: 'f:0a:0', change: { address: true, port: true } }, { key: keys.peer }),
+    question({ username: `s:${session}:callee` }, { key: keys.callee, fingerprint: true }),
+    question({ username: 'ab12cd34:cd34ab12', priority: 7, useCandidate: true, controlled: 3n }, { fingerprint: true })
+  ]
+  const mutated = fc
+    .tuple(
+      fc.constantFrom(...valid),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 6 }),
+      fc.integer({ min: 0, max: 90 })
+    )
+    .map(([datagram, edits, length]) => {
+      const copy = Buffer.from(datagram).subarray(0, length > 80 ? undefined : Math.max(length, 20))
+      for (const [at, byte] of edits) copy[at % copy.length] = byte
+      // Mostly with a length that fits, or else the header alone would turn it away.
+      if (edits.length % 2 === 0) copy.writeUInt16BE(copy.length - 20, 2)
+      return copy
+    })
+  const arbitrary = fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes))
+  const source = fc.oneof(fc.constantFrom(ann, bob, eve), fc.record({ address: fc.ipV4(), port: fc.nat(65535) }))
+  const total = () => {
+    const { plain, authenticated, refused, limited, foreign } = binding.counters
+    return plain + authenticated + refused + limited + foreign + forwarded()
+  }
+  fc.assert(
+    fc.property(fc.oneof(mutated, arbitrary), source, fc.nat(3), (datagram, from, index) => {
+      const before = total()
+      const answers = ask(datagram, from, ports[index] as (typeof ports)[0])
+      return total() === before + 1 && answers.length <= 1
+    }),
+    { numRuns: 3000 }
+  )
+  t.true(forwarded() > 100)
+})
+
+test('a peer that shows ever more sockets and mappings keeps a bounded number of samples', t => {
+  const { ask, keys, observer, nonceOf } = desk({ perSecond: 1e9 })
+  const nonce = nonceOf('p:0a:0', keys.peer, ann)
+  for (let socket = 0; socket < 300; socket++)
+    ask(question({ username: `p:0a:${socket}`, nonce }, { key: keys.peer }), ann)
+  for (let count = 0; count < 100; count++) ask(question({ username: 'p:0a:299', nonce }, { key: keys.peer }), ann)
+  const kept = Array.from({ length: 300 }, (_, socket) => observer.samples('0a', socket).length)
+  t.is(kept.filter(count => count > 0).length, 64)
+  t.is(kept[299], 16)
+  observer.dismiss('0a')
+  t.deepEqual(observer.samples('0a', 299), [])
+})
+
+test('a flood from many addresses makes the limit forgetful, not the memory large', t => {
+  const { ask, binding } = desk({ perSecond: 1 })
+  t.is(ask(question(), ann).length, 1)
+  t.is(ask(question(), ann).length, 0)
+  const datagram = question()
+  for (let count = 0; count < 10_000; count++) ask(datagram, { address: `10.9.${count >> 8}.${count & 255}`, port: 9 })
+  t.is(ask(question(), ann).length, 1, 'the oldest source gave way')
+  t.is(binding.counters.limited, 1)
+})
+
+test('a request whose source is not proved leaves the same answer whenever it comes: no state is kept for it', t => {
+  const { ask, keys } = desk()
+  const datagram = question({ username: 'p:0a:3' }, { key: keys.peer })
+  const answers = [1, 2, 3].map(() => ask(datagram, ann)[0]?.datagram)
+  t.deepEqual(answers[1], answers[0])
+  t.deepEqual(answers[2], answers[0])
+})
+
+test('an indication, an answer or another method of STUN is of nobody’s interest', t => {
+  const { ask, binding } = desk()
+  for (const kind of ['indication', 'success', 'error'] as const)
+    t.deepEqual(ask(encode({ class: kind, method: 1, transaction: randomBytes(12) }), ann), [])
+  t.deepEqual(ask(encode({ class: 'request', method: 3, transaction: randomBytes(12) }), ann), [], 'TURN Allocate')
+  t.is(binding.counters.foreign, 4)
+})
+
+function latchBoth({ ask, keys, nonceOf }: ReturnType<typeof desk>): void {
+  for (const [role, from] of [
+    ['caller', ann],
+    ['callee', bob]
+  ] as const) {
+    const username = `s:${session}:${role}`
+    const nonce = nonceOf(username, keys[role], from)
+    ask(question({ username, nonce }, { key: keys[role] }), from)
+  }
+}
