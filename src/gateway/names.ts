@@ -18,7 +18,7 @@ export class Names {
     this.#names = new Map(Object.entries(readTable(this.#file)))
   }
 
-  /** Binds a name to a fingerprint at its first use. Throws `name-taken`. */
+  /** Binds a name to a fingerprint at its first use. Throws `name-taken`, or what keeps the table from being written. */
   claim(name: string, fingerprint: string): void {
     const owner = this.#names.get(name)
     if (owner === fingerprint) return
@@ -29,8 +29,8 @@ export class Names {
       )
     if (this.#names.size >= this.#max)
       throw new PosternError('name-taken', `the gateway's table of ${this.#max} names is full and takes no new one`)
+    this.#write(new Map(this.#names).set(name, fingerprint))
     this.#names.set(name, fingerprint)
-    this.#write()
   }
 
   has(name: string): boolean {
@@ -43,14 +43,14 @@ export class Names {
 
   /** False when there was no such name. */
   forget(name: string): boolean {
-    const known = this.#names.delete(name)
-    if (known) this.#write()
-    return known
+    if (!this.#names.has(name)) return false
+    this.#write(new Map([...this.#names].filter(([known]) => known !== name)))
+    return this.#names.delete(name)
   }
 
-  #write(): void {
+  #write(names: ReadonlyMap<string, string>): void {
     const next = `${this.#file}.new`
-    writeFileSync(next, `${JSON.stringify(Object.fromEntries(this.#names), undefined, 1)}\n`, { mode: 0o600 })
+    writeFileSync(next, `${JSON.stringify(Object.fromEntries(names), undefined, 1)}\n`, { mode: 0o600 })
     renameSync(next, this.#file)
   }
 }
