@@ -106,7 +106,7 @@ export class Session {
 
   /** A side wants nothing more of this session. */
   leave(role: Role, code: string, reason: string): void {
-    const known = code in codes ? (code as Code) : 'io'
+    const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
   }
 

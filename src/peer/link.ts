@@ -183,7 +183,7 @@ function understood(text: string): FromGateway | undefined {
 }
 
 function refusal({ code, reason }: Message<FromGateway, 'refused'>): PosternError {
-  return new PosternError(code in codes ? (code as Code) : 'bad-message', reason)
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-message', reason)
 }
 
 function unreachable(url: string, cause: Error | undefined): PosternError {

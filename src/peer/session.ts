@@ -154,5 +154,5 @@ const calledOff = new PosternError('timeout', 'the order was called off')
 
 /** What the gateway ended a session or refused a request with. */
 export function failure({ code, reason }: { code: string; reason: string }): PosternError {
-  return new PosternError(code in codes ? (code as Code) : 'io', reason)
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason)
 }
