@@ -3,6 +3,7 @@
 
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
+import type { WebSocket } from 'ws'
 import type { Config } from '../config.ts'
 import { direct } from '../plugins/direct.ts'
 import { loadPlugins } from '../plugins/load.ts'
@@ -89,6 +90,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
+  const strangers = new Set<WebSocket>()
   const status = () => statusOf({ directory, sessions, splices, binding, signalling })
   const http = await serveHttp(config.listen.http, {
     adminToken,
@@ -104,7 +106,8 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
         joinToken,
         limits: config.limits,
         log,
-        counters: signalling
+        counters: signalling,
+        strangers
       })
   })
   opened.defer(() => http.close())

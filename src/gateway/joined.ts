@@ -70,9 +70,11 @@ export class Joined implements Identified {
     this.#changed.dispatchEvent(new Event('change'))
   }
 
-  /** The peer heard nothing back from the gateway over UDP. */
-  cooled(reason: string): void {
+  /** The peer heard nothing back from the gateway over UDP, and has closed that socket. */
+  cooled(number: number, reason: string): void {
     this.#cold = reason
+    const index = this.#warm.findIndex(socket => socket.number === number)
+    if (index >= 0) this.#warm.splice(index, 1)
     this.#changed.dispatchEvent(new Event('change'))
   }
 

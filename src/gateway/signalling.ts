@@ -25,6 +25,10 @@ export interface Reception {
   readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
   readonly log: { info(fields: object, message: string): void }
   readonly counters: SignallingCounters
+  /** Those that have not said hello yet: no more of them than of peers. */
+  readonly strangers: Set<WebSocket>
+  /** How long a hello is waited for, in milliseconds: 10 s unless told. */
+  readonly helloMs?: number
 }
 
 export interface SignallingCounters {
@@ -58,27 +62,41 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
     if (peer) return serve(peer, message, reception)
     if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
     peer = join(message, nonce, link, { reachedAt: request.socket.localAddress ?? '', reception })
-    clearTimeout(silent)
+    met()
   }
-  const silent = setTimeout(() => link.refuse(new PosternError('timeout', 'no hello came')), HELLO_MS)
-  ws.on('close', () => clearTimeout(silent))
+  const refuse = (error: PosternError) => {
+    clearTimeout(silent)
+    if (error.code === 'bad-message') reception.counters.malformed++
+    reception.counters.refused++
+    reception.log.info(
+      { code: error.code, from: request.socket.remoteAddress, peer: peer?.name },
+      `refused: ${error.message}`
+    )
+    link.refuse(error)
+  }
+  const { helloMs = HELLO_MS, strangers, limits } = reception
+  const silent = setTimeout(() => refuse(new PosternError('timeout', 'no hello came')), helloMs)
+  const met = () => {
+    clearTimeout(silent)
+    strangers.delete(ws)
+  }
+  ws.on('close', met)
   ws.on('message', (data, binary) => {
+    // What still comes after a refusal is not heard: nobody gets a second try on the same link.
+    if (ws.readyState !== ws.OPEN) return
     try {
       const restMs = budget.take()
       if (restMs > 0) slowDown(ws, restMs, reception.counters)
       if (binary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
       handle(String(data))
     } catch (thrown) {
-      const error = asPosternError(thrown)
-      if (error.code === 'bad-message') reception.counters.malformed++
-      reception.counters.refused++
-      reception.log.info(
-        { code: error.code, from: request.socket.remoteAddress, peer: peer?.name },
-        `refused: ${error.message}`
-      )
-      link.refuse(error)
+      refuse(asPosternError(thrown))
     }
   })
+  // A frame too large or malformed: a close follows, which is where it is dealt with.
+  ws.on('error', () => reception.counters.malformed++)
+  if (strangers.size >= limits.peers) return refuse(new PosternError('relay-full', 'too many others are just joining'))
+  strangers.add(ws)
   link.send({ type: 'challenge', v: PROTOCOL, nonce })
 }
 
@@ -154,7 +172,7 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory }: Recepti
         rttMs: message.rttMs
       })
     case 'cold':
-      return peer.cooled(message.reason)
+      return peer.cooled(message.socket, message.reason)
     case 'filtering':
       return peer.filters(message)
     case 'connect':
@@ -215,8 +233,6 @@ class Link {
     ws.on('pong', () => {
       alive = true
     })
-    // A frame too large or malformed ends in an error and then a close, which is where it is dealt with.
-    ws.on('error', () => {})
     ws.on('close', () => {
       clearInterval(ping)
       gone.abort(new PosternError('peer-offline', 'a peer lost its connection to the gateway'))

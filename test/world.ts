@@ -1,0 +1,111 @@
+// A gateway of the real code on loopback, every port chosen by the system, its state in a folder of its own, and real
+// peers that join it: for tests where no NAT is needed. What is opened goes with the world, connections first.
+//
+// A test file that connects peers cleans node-datachannel up after itself:
+//   test.after.always(() => nodeDataChannel.cleanup())
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseConfig } from '../src/config.ts'
+import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
+import type { TraceRecord } from '../src/gateway/trace/store.ts'
+import { type Identity, loadIdentity } from '../src/peer/identity.ts'
+import { KnownPeers } from '../src/peer/known-peers.ts'
+import { Peer, type PeerOptions } from '../src/peer/peer.ts'
+
+export interface WorldSpec {
+  /** The list of strategies as the YAML file has it. */
+  readonly strategies?: string
+  /** More lines of the YAML file. */
+  readonly more?: string
+  readonly addresses?: readonly string[]
+  readonly ports?: readonly number[]
+}
+
+export class World implements AsyncDisposable {
+  readonly folder: string
+  readonly #spec: WorldSpec
+  readonly #peers = new Set<Peer>()
+  gateway!: Gateway
+
+  private constructor(folder: string, spec: WorldSpec) {
+    this.folder = folder
+    this.#spec = spec
+  }
+
+  static async open(spec: WorldSpec = {}): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'postern-world-')), spec)
+    await world.start()
+    return world
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.gateway.http.port}`
+  }
+
+  /** The identity of a name: the same whenever it is asked for. */
+  identity(name: string): Promise<Identity> {
+    return loadIdentity(join(this.folder, name))
+  }
+
+  /** Joins a peer that accepts connections under its name. */
+  async join(name: string, options: Partial<PeerOptions> = {}): Promise<Peer> {
+    const peer = await Peer.join({
+      gateway: this.url,
+      token: this.gateway.joinToken,
+      name,
+      accepts: true,
+      insecure: false,
+      identity: await this.identity(name),
+      known: new KnownPeers(join(this.folder, name)),
+      // Kept open until the other side closes it.
+      onConnection: () => {},
+      ...options
+    })
+    this.#peers.add(peer)
+    return peer
+  }
+
+  /** Opens the gateway: the first time, or again with the same state and at the same ports. */
+  async start(): Promise<void> {
+    const { strategies = '[direct, stun, relay]', more = '', addresses = ['127.0.0.1', '127.0.0.2'] } = this.#spec
+    const before = this.gateway as Gateway | undefined
+    const ports = this.#spec.ports ?? [0, 0]
+    const config = `
+listen: { http: '127.0.0.1:${before?.http.port ?? 0}', udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
+state: ./state
+strategies: ${strategies}
+${more}
+`
+    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}))
+  }
+
+  api(path: string, init: RequestInit & { token?: string } = {}): Promise<Response> {
+    const { token = this.gateway.adminToken, ...rest } = init
+    return fetch(`${this.url}${path}`, { ...rest, headers: { authorization: `Bearer ${token}` } })
+  }
+
+  /** The last trace, once its connect request is over at the gateway too. */
+  async trace(id: string): Promise<TraceRecord> {
+    const found = await until(() => this.gateway.traces.get(id))
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#peers].map(peer => peer.close()))
+    await this.gateway.close()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** What `look` gives, as soon as it gives something. For what another party does in its own time and tells nobody of. */
+export async function until<T>(look: () => T | undefined | false, waitMs = 5000): Promise<T> {
+  const endMs = performance.now() + waitMs
+  for (;;) {
+    const found = look()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > endMs) throw new Error(`not within ${waitMs} ms: ${look}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
