@@ -54,6 +54,9 @@ const HANDOVER_ROUND_TRIPS = 8
 
 const roles = ['caller', 'callee'] as const
 
+/** The side that is the DTLS server. The caller waits for the open channel, and the client's side opens first. */
+const passive: Role = 'callee'
+
 export class Session {
   readonly id = randomBytes(8).toString('hex')
   readonly caller: Joined
@@ -273,6 +276,7 @@ export class Session {
           socket: this.#sockets[role]?.number ?? 0,
           order: plan[role],
           handover: handovers[role],
+          afterMs: role === passive ? this.#headStartMs() : 0,
           waitMs: plan.waitMs,
           handoverMs
         }
@@ -281,11 +285,17 @@ export class Session {
     return await this.#trial.result
   }
 
+  /** How much later than the passive side's its order reaches the active side, by half the round trips. */
+  #headStartMs(): number {
+    const { caller, callee } = this.#sockets
+    return caller && callee ? Math.max(0, (caller.rttMs - callee.rttMs) / 2) : 0
+  }
+
   /** The caller is the DTLS client and controls ICE: it hears the callee's first check before it binds. */
   #handovers(): Record<Role, Handover> {
     const ice = { caller: credentials(), callee: credentials() }
     const handover = (role: Role): Handover => ({
-      role: role === 'caller' ? 'active' : 'passive',
+      role: role === passive ? 'passive' : 'active',
       local: ice[role],
       remote: ice[otherRole(role)],
       fingerprint: this[otherRole(role)].fingerprint

@@ -5,6 +5,7 @@
 //   punch    passive: probe until one is answered                                 active: probe until the check comes
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromGateway, Message, Report } from '../wire/signal.ts'
 import { handOver, type Opened } from './handover.ts'
@@ -45,7 +46,8 @@ export class Diary {
  * How long the active side of an `ice` order listens for the passive side's check before it starts its own, in milliseconds.
  * Where the check has not come by then, the peers are so far apart that it will be answered before a ClientHello that
  * leaves one round trip later arrives: the passive side's check precedes our answer to it, and both go the same way. The
- * orders arrive no further apart than a packet between the peers takes (triangle inequality), so this is for their jitter.
+ * orders arrive no further apart than a packet between the peers takes (triangle inequality; a passive side that is nearer
+ * to the gateway waits for `afterMs`), so this is for their jitter.
  */
 const ICE_PATIENCE_MS = 10
 
@@ -60,7 +62,7 @@ export async function obey(message: Message<FromGateway, 'order'>, obeying: Obey
 }
 
 async function path(
-  { order, handover, session }: Message<FromGateway, 'order'>,
+  { order, handover, session, afterMs }: Message<FromGateway, 'order'>,
   obeying: Obeying,
   diary: Diary
 ): Promise<Endpoint> {
@@ -70,10 +72,9 @@ async function path(
     findPath(warm.raw, { targets, probeKey, handover, signal, step, ...patience }, diary.counts)
   switch (order.kind) {
     case 'ice':
-      return (
-        (handover.role === 'passive' && order.targets[0]) ||
-        (await punch(order.targets, { patienceMs: ICE_PATIENCE_MS }))
-      )
+      if (handover.role === 'active') return await punch(order.targets, { patienceMs: ICE_PATIENCE_MS })
+      if (afterMs > 0) await sleep(afterMs, undefined, { signal })
+      return order.targets[0] ?? (await punch([]))
     case 'punch':
       return await punch(order.targets)
     case 'splice':

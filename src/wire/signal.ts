@@ -125,6 +125,8 @@ const fromGateway = z.discriminatedUnion('type', [
     socket: z.int(),
     order,
     handover,
+    // How long the passive side of an `ice` order waits, so that the other side has opened its NAT before the check comes.
+    afterMs: ms,
     waitMs: ms,
     handoverMs: ms
   }),
