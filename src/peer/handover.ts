@@ -2,6 +2,8 @@
 // SCTP run over the mapping that outlived the swap. No description is exchanged: each side writes the other's from what
 // the gateway told both (fingerprint, ufrag, pwd, role).
 
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
 import { PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -48,10 +50,14 @@ export async function handOver(
     disableAutoNegotiation: true
   })
   try {
-    const control = await opened(pc, handover, remote, { step, signal })
-    const pair = pc.getSelectedCandidatePair()
-    const local = { address: pair?.local.address ?? '0.0.0.0', port: raw.port }
-    return { pc, control, local, remote: pair ? { address: pair.remote.address, port: pair.remote.port } : remote }
+    const [control, address] = await Promise.all([opened(pc, handover, remote, { step, signal }), localAddress(remote)])
+    const chosen = pc.getSelectedCandidatePair()?.remote ?? remote
+    return {
+      pc,
+      control,
+      local: { address, port: raw.port },
+      remote: { address: chosen.address, port: chosen.port }
+    }
   } catch (error) {
     pc.close()
     throw error
@@ -130,3 +136,17 @@ function description({ ufrag, pwd }: Handover['remote'], fingerprint: string, se
 
 /** RFC 8839 section 5.1. The type is of no consequence: there is one candidate, and it is known to work. */
 const candidate = ({ address, port }: Endpoint) => `candidate:1 1 UDP 2122317823 ${address} ${port} typ host`
+
+/** The address this host sends from towards an endpoint, by its routes; nothing is sent. */
+async function localAddress({ address, port }: Endpoint): Promise<string> {
+  const socket = createSocket('udp4')
+  try {
+    socket.connect(port, address)
+    await once(socket, 'connect')
+    return socket.address().address
+  } catch {
+    return '0.0.0.0'
+  } finally {
+    socket.close()
+  }
+}
