@@ -1,0 +1,17 @@
+# The gateway. Publish 8080/tcp and 3478-3479/udp; keep /state, which has the names and the tokens that were made up.
+FROM docker.io/library/node:24-bookworm-slim
+ENV NODE_ENV=production POSTERN_STATE=/state
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY tools ./tools
+RUN npm ci --omit=dev
+COPY bin ./bin
+COPY src ./src
+COPY config ./config
+RUN mkdir /state && chown node:node /state
+USER node
+VOLUME /state
+EXPOSE 8080/tcp 3478/udp 3479/udp
+HEALTHCHECK --interval=30s --timeout=3s CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+STOPSIGNAL SIGTERM
+CMD ["node", "src/main.ts", "gateway", "--config", "config/postern.yaml"]
