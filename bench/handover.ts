@@ -41,13 +41,11 @@ async function run(from: RigPeer, to: RigPeer): Promise<number[]> {
 async function explain(trace: string | undefined, reason: string | undefined): Promise<void> {
   console.log(`  ${reason ?? 'slow'}`)
   const record = trace ? await rig.trace(trace) : undefined
-  for (const { name, startMs, endMs, attributes, events } of record?.spans ?? []) {
-    const steps = events
-      .filter(event => event.name !== 'sample')
-      .map(event => `${event.name}@${(event.atMs - record!.startMs).toFixed(1)}`)
+  if (!record) return
+  for (const { name, startMs, endMs, attributes, events } of record.spans) {
+    const at = (ms: number) => (ms - record.startMs).toFixed(1)
+    const steps = events.filter(event => event.name !== 'sample').map(event => `${event.name}@${at(event.atMs)}`)
     const side = attributes['postern.side'] ?? ''
-    console.log(
-      `    ${(startMs - record!.startMs).toFixed(1)} +${(endMs - startMs).toFixed(1)} ${name} ${side} ${steps.join(' ')}`
-    )
+    console.log(`    ${at(startMs)} to ${at(endMs)} ${name} ${side} ${steps.join(' ')}`)
   }
 }
