@@ -1,7 +1,9 @@
-// The strategies in the order of the YAML file: the first path that opens wins. A plugin that throws passes its turn.
+// The strategies in the order of the YAML file: the first path that opens wins. A plugin that throws, or yields what no
+// peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
 import type { Planner } from '../plugins/plugin.ts'
-import type { Attempt, Pass, Plan, Scene } from './scene.ts'
+import { checkOrder } from '../wire/signal.ts'
+import { type Attempt, type Pass, type Plan, pass, type Scene } from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
 export interface Link {
@@ -20,10 +22,10 @@ export interface Steps {
   /** The scene as it is now: it is asked for again before each plan. */
   scene(attempts: readonly Attempt[]): Promise<Scene>
   /** True when the channel is open on both sides; otherwise why not. */
-  attempt(plan: Plan, link: Link): Promise<true | string>
+  attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | string>
   turn(link: Link, run: () => Promise<Turn>): Promise<Turn>
-  /** True when the strategies' time is over: only the last resort still gets its turn. */
-  late(): boolean
+  /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
+  over(link: Link): AbortSignal
 }
 
 /** Walks the chain. The last attempt is the path, or every one has passed or failed. */
@@ -39,12 +41,14 @@ export async function walk(links: readonly Link[], steps: Steps): Promise<Attemp
 
 async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]): Promise<Turn> {
   let last: Turn = { outcome: 'passed', reason: 'had no plan' }
+  const over = steps.over(link)
   const scene = new Refreshed(await steps.scene(attempts))
-  for await (const step of plansOf(link, scene)) {
-    if (step.kind === 'pass') return last.outcome === 'failed' ? last : { outcome: 'passed', reason: step.reason }
-    if (!link.lastResort && steps.late())
-      return { outcome: 'failed', reason: 'the deadline passed before it had its turn' }
-    const result = await steps.attempt(step, link)
+  for await (const step of plansOf(link, scene, over)) {
+    if (step.kind === 'pass')
+      return last.outcome === 'failed'
+        ? { outcome: 'failed', reason: `${last.reason}; then ${step.reason}` }
+        : { outcome: 'passed', reason: step.reason }
+    const result = await steps.attempt(step, link, over)
     if (result === true) return { outcome: 'path', reason: step.why }
     last = { outcome: 'failed', reason: result }
     scene.now = await steps.scene(attempts)
@@ -52,12 +56,53 @@ async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]):
   return last
 }
 
-async function* plansOf(link: Link, scene: Refreshed): AsyncIterable<Plan | Pass> {
+async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncIterable<Plan | Pass> {
   try {
-    yield* link.planner.plan(scene)
+    using plans = new Plans(link.planner.plan(scene))
+    for (;;) {
+      const next = over.aborted ? 'late' : await plans.next(over)
+      if (next === 'late') return yield pass('the deadline passed before it had a plan')
+      if (next.done) return
+      yield checked(next.value)
+    }
   } catch (error) {
-    yield { kind: 'pass', reason: `the plugin threw: ${error instanceof Error ? error.message : error}` }
+    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`)
   }
+}
+
+/** A planner's answer, sync or async, asked one by one. */
+class Plans implements Disposable {
+  readonly #iterator: Iterator<Plan | Pass> | AsyncIterator<Plan | Pass>
+
+  constructor(plans: Iterable<Plan | Pass> | AsyncIterable<Plan | Pass>) {
+    this.#iterator = Symbol.asyncIterator in plans ? plans[Symbol.asyncIterator]() : plans[Symbol.iterator]()
+  }
+
+  async next(over: AbortSignal): Promise<IteratorResult<Plan | Pass> | 'late'> {
+    const { promise: late, resolve } = Promise.withResolvers<'late'>()
+    const abort = () => resolve('late')
+    over.addEventListener('abort', abort)
+    try {
+      return await Promise.race([this.#iterator.next(), late])
+    } finally {
+      over.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Lets a generator clean up. One that hangs would do so here as well: it is not waited for. */
+  [Symbol.dispose](): void {
+    void (async () => this.#iterator.return?.())().catch(() => {})
+  }
+}
+
+/** Throws unless it is a plan that peers can obey: they would not answer to any other, until its time is over. */
+function checked(step: Plan | Pass): Plan | Pass {
+  if (step?.kind === 'pass' && typeof step.reason === 'string') return step
+  if (step?.kind !== 'plan' || typeof step.why !== 'string') throw new Error('it yielded neither a plan nor a pass')
+  if (!(step.waitMs > 0 && step.waitMs <= 600_000))
+    throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
+  for (const order of [step.caller, step.callee]) checkOrder(order)
+  return step
 }
 
 /** A scene that a planner holds on to while the evidence behind it is renewed. */

@@ -140,11 +140,10 @@ export class Session {
     let won: { plan: Plan; link: Link } | undefined
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
-      late: () => deadline.aborted,
+      over: link => (link.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])),
       turn: (link, run) => this.#turn(root.context, link, run),
-      attempt: async (plan, link) => {
-        const signal = link.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])
-        const result = await this.#attempt(plan, link, signal)
+      attempt: async (plan, link, over) => {
+        const result = await this.#attempt(plan, link, over)
         this.#gone.throwIfAborted()
         if (result === true) won = { plan, link }
         return result

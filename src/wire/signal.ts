@@ -159,6 +159,9 @@ export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
 /** A gateway's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
 export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
 
+/** Throws `bad-message` unless a peer could read this order. */
+export const checkOrder = (given: unknown): Order => checked(order, given)
+
 /** What a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
 export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)
 
@@ -169,7 +172,11 @@ function parse<T>(schema: z.ZodType<T>, text: string): T {
   } catch (cause) {
     throw new PosternError('bad-message', 'a message is not JSON', { cause })
   }
-  const result = schema.safeParse(json)
+  return checked(schema, json)
+}
+
+function checked<T>(schema: z.ZodType<T>, given: unknown): T {
+  const result = schema.safeParse(given)
   if (result.success) return result.data
   const issue = result.error.issues[0]
   throw new PosternError(

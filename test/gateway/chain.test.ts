@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { type Link, type Steps, type Turn, walk } from '../../src/gateway/chain.ts'
+import { type Attempt, type Pass, type Plan, pass, type Scene } from '../../src/gateway/scene.ts'
+import type { Planner } from '../../src/plugins/plugin.ts'
+import { sceneOf } from '../scenes.ts'
+
+const plan = (why: string): Plan => ({
+  kind: 'plan',
+  caller: { kind: 'punch', targets: [] },
+  callee: { kind: 'punch', targets: [] },
+  waitMs: 100,
+  why
+})
+
+const link = (name: string, plans: Planner['plan'], lastResort = false): Link => ({
+  name,
+  planner: { plan: plans },
+  lastResort
+})
+
+/** Walks links whose plans open only where their reason is `opens`. */
+async function walked(
+  links: readonly Link[],
+  { deadline = new AbortController().signal }: { deadline?: AbortSignal } = {}
+) {
+  const tried: string[] = []
+  const turns: [string, Turn][] = []
+  let scenes = 0
+  const steps: Steps = {
+    scene: async attempts => ({ ...sceneOf({ rttMs: ++scenes }), attempts }),
+    attempt: async ({ why }, { name }, over) => {
+      if (why === 'slow') await sleep(10_000, undefined, { signal: over }).catch(() => {})
+      tried.push(`${name}: ${why}`)
+      return why === 'opens' ? true : `${why} did not open`
+    },
+    turn: async ({ name }, run) => {
+      const turn = await run()
+      turns.push([name, turn])
+      return turn
+    },
+    over: ({ lastResort }) => (lastResort ? new AbortController().signal : deadline)
+  }
+  const attempts = await walk(links, steps)
+  return { attempts, tried, turns }
+}
+
+const wordsOf = (attempts: readonly Attempt[]) =>
+  attempts.map(({ by, outcome, reason }) => `${by} ${outcome}: ${reason}`)
+
+test('the strategies are asked in the order of the list, and none after the one that opened', async t => {
+  const { attempts, tried, turns } = await walked([
+    link('a', () => [pass('not today')]),
+    link('b', () => [plan('first'), plan('second')]),
+    link('c', () => [plan('opens'), plan('never tried')]),
+    link('d', () => t.fail('it was not to be asked') as never)
+  ])
+  t.deepEqual(wordsOf(attempts), ['a passed: not today', 'b failed: second did not open', 'c path: opens'])
+  t.deepEqual(tried, ['b: first', 'b: second', 'c: opens'])
+  t.deepEqual(
+    turns.map(([name]) => name),
+    ['a', 'b', 'c']
+  )
+})
+
+test('a plugin that ends without a plan has passed', async t => {
+  const { attempts } = await walked([link('a', () => [])])
+  t.deepEqual(wordsOf(attempts), ['a passed: had no plan'])
+})
+
+test('a plugin that throws passes its turn, and its error is told', async t => {
+  const { attempts } = await walked([
+    link('at-once', () => {
+      throw new Error('one')
+    }),
+    link('in-its-generator', function* () {
+      yield* []
+      throw new Error('two')
+    }),
+    link('async', async function* () {
+      yield plan('x')
+      throw new Error('three')
+    }),
+    link('oddly', () => {
+      throw 'four'
+    }),
+    link('relay', () => [plan('opens')], true)
+  ])
+  t.deepEqual(wordsOf(attempts), [
+    'at-once passed: the plugin threw: one',
+    'in-its-generator passed: the plugin threw: two',
+    'async failed: x did not open; then the plugin threw: three',
+    'oddly passed: the plugin threw: four',
+    'relay path: opens'
+  ])
+})
+
+test('a plugin that yields what no peer could obey passes its turn, and nothing is ordered', async t => {
+  const nowhere = { kind: 'punch', targets: [{ address: 'nowhere', port: 1 }] }
+  const odd: [unknown, RegExp][] = [
+    [undefined, /neither a plan nor a pass/],
+    [{ kind: 'pass' }, /neither a plan nor a pass/],
+    [{ kind: 'surprise' }, /neither a plan nor a pass/],
+    [{ ...plan('x'), waitMs: Number.NaN }, /waits for NaN/],
+    [{ ...plan('x'), waitMs: 0 }, /waits for 0/],
+    [{ ...plan('x'), callee: nowhere }, /targets\.0\.address/],
+    [{ ...plan('x'), caller: { kind: 'dance' } }, /malformed at kind/],
+    [{ ...plan('x'), caller: { kind: 'ice', targets: Array(9).fill({ address: '192.0.2.1', port: 1 }) } }, /targets/]
+  ]
+  for (const [step, reason] of odd) {
+    const { attempts, tried } = await walked([link('a', () => [step as Plan])])
+    t.is(attempts[0]?.outcome, 'passed')
+    t.regex(attempts[0]?.reason ?? '', reason)
+    t.deepEqual(tried, [])
+  }
+  const { attempts } = await walked([link('a', () => 7 as never)])
+  t.regex(attempts[0]?.reason ?? '', /the plugin threw/)
+})
+
+test('an async iterable is asked like any other, one plan at a time', async t => {
+  const asked: string[] = []
+  const { tried } = await walked([
+    link('a', async function* () {
+      for (const why of ['one', 'opens', 'three']) {
+        await sleep(1)
+        asked.push(why)
+        yield plan(why)
+      }
+    })
+  ])
+  t.deepEqual(tried, ['a: one', 'a: opens'])
+  t.deepEqual(asked, ['one', 'opens'])
+})
+
+test('a generator that is not asked to its end cleans up', async t => {
+  const cleaned: string[] = []
+  await walked([
+    link('sync', function* () {
+      try {
+        yield pass('no')
+      } finally {
+        cleaned.push('sync')
+      }
+    }),
+    link('async', async function* () {
+      try {
+        yield plan('opens')
+      } finally {
+        cleaned.push('async')
+      }
+    })
+  ])
+  t.deepEqual(cleaned, ['sync', 'async'])
+})
+
+test('the scene is renewed between the plans, for a planner that holds on to it', async t => {
+  const seen: number[] = []
+  const told: string[][] = []
+  await walked([
+    link('a', () => [plan('x')]),
+    link('b', function* (scene: Scene): Iterable<Plan | Pass> {
+      for (let count = 0; count < 3; count++) {
+        seen.push(scene.caller.rttMs)
+        told.push(scene.attempts.map(({ by }) => by))
+        yield plan('y')
+      }
+    })
+  ])
+  t.deepEqual(seen, [3, 4, 5])
+  t.deepEqual(told, [['a'], ['a'], ['a']])
+})
+
+test('at the deadline a plan under way ends, no other strategy begins, and the last resort gets its turn', async t => {
+  const { attempts, tried } = await walked(
+    [
+      link('slow', () => [plan('slow'), plan('more')]),
+      link('late', () => [plan('opens')]),
+      link('relay', () => [plan('opens')], true)
+    ],
+    { deadline: AbortSignal.timeout(30) }
+  )
+  t.deepEqual(tried, ['slow: slow', 'relay: opens'])
+  t.deepEqual(wordsOf(attempts), [
+    'slow failed: slow did not open; then the deadline passed before it had a plan',
+    'late passed: the deadline passed before it had a plan',
+    'relay path: opens'
+  ])
+})
+
+test('a plugin that never comes up with its plan loses its turn at the deadline', async t => {
+  const never = new Promise<never>(() => {})
+  const { attempts } = await walked(
+    [
+      link('hangs', async function* () {
+        yield await never
+      }),
+      link('relay', () => [plan('opens')], true)
+    ],
+    { deadline: AbortSignal.timeout(30) }
+  )
+  t.deepEqual(wordsOf(attempts), ['hangs passed: the deadline passed before it had a plan', 'relay path: opens'])
+})
+
+test('what the session throws ends the walk', async t => {
+  const steps: Steps = {
+    scene: async () => sceneOf(),
+    attempt: async () => {
+      throw new Error('a peer left')
+    },
+    turn: (_link, run) => run(),
+    over: () => new AbortController().signal
+  }
+  await t.throwsAsync(walk([link('a', () => [plan('x')])], steps), { message: 'a peer left' })
+})
