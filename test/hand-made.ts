@@ -41,9 +41,19 @@ export class HandMade {
   }
 
   /** The first message of this type that was not taken yet, and takes it. */
-  async hears<Type extends FromGateway['type']>(type: Type): Promise<Message<FromGateway, Type>> {
+  hears<Type extends FromGateway['type']>(type: Type): Promise<Message<FromGateway, Type>> {
+    return this.hearsOf(undefined, type)
+  }
+
+  /** The same, of one session. */
+  async hearsOf<Type extends FromGateway['type']>(
+    session: string | undefined,
+    type: Type
+  ): Promise<Message<FromGateway, Type>> {
+    const wanted = (message: FromGateway) =>
+      message.type === type && (session === undefined || ('session' in message && message.session === session))
     for (;;) {
-      const index = this.heard.findIndex(message => message.type === type)
+      const index = this.heard.findIndex(wanted)
       if (index >= 0) return this.heard.splice(index, 1)[0] as Message<FromGateway, Type>
       await new Promise<void>(resolve => {
         this.#wake = resolve

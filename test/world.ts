@@ -4,7 +4,7 @@
 // A test file that connects peers cleans node-datachannel up after itself:
 //   test.after.always(() => nodeDataChannel.cleanup())
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../src/config.ts'
@@ -21,6 +21,8 @@ export interface WorldSpec {
   readonly more?: string
   readonly addresses?: readonly string[]
   readonly ports?: readonly number[]
+  /** Files beside the YAML file, by name. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 export class World implements AsyncDisposable {
@@ -36,6 +38,7 @@ export class World implements AsyncDisposable {
 
   static async open(spec: WorldSpec = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'postern-world-')), spec)
+    for (const [name, text] of Object.entries(spec.files ?? {})) await writeFile(join(world.folder, name), text)
     await world.start()
     return world
   }
@@ -86,10 +89,9 @@ ${more}
     return fetch(`${this.url}${path}`, { ...rest, headers: { authorization: `Bearer ${token}` } })
   }
 
-  /** The last trace, once its connect request is over at the gateway too. */
+  /** A trace, once its connect request is over at the gateway too. */
   async trace(id: string): Promise<TraceRecord> {
-    const found = await until(() => this.gateway.traces.get(id))
-    return found
+    return await until(() => this.gateway.traces.get(id))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

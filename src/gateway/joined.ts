@@ -24,24 +24,26 @@ export interface Identified {
   /** Whether others may connect to it. */
   readonly accepts: boolean
   readonly key: Buffer
-  /** The primary endpoint this peer was told. */
-  readonly gateway: Endpoint
+  /** The gateway's endpoints as this peer was told them, the primary first. */
+  readonly endpoints: readonly [Endpoint, ...Endpoint[]]
 }
 
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
 const WARM_SOCKETS = 8
 
-export class Joined implements Identified {
+export class Joined {
   readonly id: string
   readonly name: string
   readonly named: boolean
   readonly fingerprint: string
   readonly accepts: boolean
   readonly key: Buffer
+  /** The primary endpoint of the gateway. */
   readonly gateway: Endpoint
   readonly gone: AbortSignal
   readonly send: (message: FromGateway) => void
   readonly #warm: WarmSocket[] = []
+  readonly #endpoints: readonly Endpoint[]
   readonly #changed = new EventTarget()
   #cold: string | undefined
   #filtering: FilteringTest | undefined
@@ -55,7 +57,8 @@ export class Joined implements Identified {
     this.fingerprint = who.fingerprint
     this.accepts = who.accepts
     this.key = who.key
-    this.gateway = who.gateway
+    this.gateway = who.endpoints[0]
+    this.#endpoints = who.endpoints
     this.send = link.send
     this.gone = link.gone
   }
@@ -83,13 +86,21 @@ export class Joined implements Identified {
     this.#changed.dispatchEvent(new Event('change'))
   }
 
-  /** The oldest warm socket, once there is one. Throws `udp-blocked`, or what `signal` aborts with. */
-  async takeSocket(signal: AbortSignal): Promise<WarmSocket> {
-    await this.#until(() => this.#warm.length > 0 || this.#cold !== undefined, signal)
-    signal.throwIfAborted()
-    const socket = this.#warm.shift()
-    if (!socket)
+  get isWarm(): boolean {
+    return this.#warm.length > 0
+  }
+
+  /** Waits for a warm socket. Throws `udp-blocked`, or what `signal` aborts with. */
+  async warm(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
+    if (!this.isWarm)
       throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold}`)
+  }
+
+  /** The oldest warm socket. Throws `internal` where there is none. */
+  takeSocket(): WarmSocket {
+    const socket = this.#warm.shift()
+    if (!socket) throw new PosternError('internal', `${this.name} has no warm socket`)
     return socket
   }
 
@@ -101,6 +112,8 @@ export class Joined implements Identified {
 
   /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
   async filteringKnown(signal: AbortSignal): Promise<void> {
+    // Testing takes a second endpoint.
+    if (this.#endpoints.length < 2) return
     await this.#until(() => this.#filtering !== undefined, signal).catch(() => {})
   }
 

@@ -43,7 +43,7 @@ export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed';
 /** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
 
-/** How long a filtering test is waited for where its verdict matters. */
+/** How long a session waits for filtering tests where their verdict matters. */
 const FILTERING_MS = 1500
 
 /** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
@@ -70,6 +70,8 @@ export class Session {
   readonly #sockets: Partial<Record<Role, WarmSocket>> = {}
   readonly #over = new AbortController()
   readonly #gone: AbortSignal
+  /** Over when filtering tests were waited for long enough. */
+  #patience: AbortSignal | undefined
   #trial: Trial | undefined
   #plans = 0
 
@@ -155,12 +157,12 @@ export class Session {
 
   /** Both sockets observed and profiled; only what is missing is waited for. */
   async #scene(parent: Context, attempts: readonly Attempt[]): Promise<Scene> {
+    this.#gone.throwIfAborted()
     const missing = roles.filter(role => !this.#sockets[role])
     if (missing.length > 0)
-      await within(this.#house.tracer, parent, 'postern.observe', { 'postern.sides': missing.join(' ') }, async () => {
-        const failed = new AbortController()
-        await Promise.all(missing.map(role => this.#observe(role, failed)))
-      })
+      await within(this.#house.tracer, parent, 'postern.observe', { 'postern.sides': missing.join(' ') }, () =>
+        this.#observe(missing)
+      )
     await this.#filteringWhereItMatters()
     const [caller, callee] = roles.map(role => this.#side(role)) as [Side, Side]
     if (missing.length > 0)
@@ -168,10 +170,19 @@ export class Session {
     return { caller, callee, attempts }
   }
 
-  async #observe(role: Role, failed: AbortController): Promise<void> {
+  /** All at once: a side that is waited for must not keep the other's socket from the sessions of others. */
+  async #observe(missing: readonly Role[]): Promise<void> {
+    const failed = new AbortController()
     const late = AbortSignal.timeout(OBSERVE_MS)
+    while (!missing.every(role => this[role].isWarm))
+      await Promise.all(missing.map(role => this.#warm(role, failed, late)))
+    this.#gone.throwIfAborted()
+    for (const role of missing) this.#sockets[role] = this[role].takeSocket()
+  }
+
+  async #warm(role: Role, failed: AbortController, late: AbortSignal): Promise<void> {
     try {
-      this.#sockets[role] = await this[role].takeSocket(AbortSignal.any([this.#gone, failed.signal, late]))
+      await this[role].warm(AbortSignal.any([this.#gone, failed.signal, late]))
     } catch (cause) {
       failed.abort(cause)
       if (!late.aborted || this.#gone.aborted) throw cause
@@ -192,7 +203,8 @@ export class Session {
   async #filteringWhereItMatters(): Promise<void> {
     const plain = ({ mapping, translated }: Profile) => mapping === 'endpoint-independent' && translated
     if (roles.every(role => plain(this.#side(role).profile))) return
-    const signal = AbortSignal.any([this.#gone, AbortSignal.timeout(FILTERING_MS)])
+    this.#patience ??= AbortSignal.timeout(FILTERING_MS)
+    const signal = AbortSignal.any([this.#gone, this.#patience])
     await Promise.all(roles.map(role => this[role].filteringKnown(signal)))
   }
 

@@ -128,7 +128,7 @@ function join(
       accepts: hello.accepts && hello.name !== undefined,
       fingerprint,
       key: randomBytes(20),
-      gateway: endpoints[0] as Endpoint
+      endpoints: endpoints as [Endpoint, ...Endpoint[]]
     },
     { send: message => link.send(message), gone: link.gone }
   )

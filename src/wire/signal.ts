@@ -27,6 +27,10 @@ export const JOIN_PATH = '/join'
 
 const short = z.string().max(256)
 const address = z.union([z.ipv4(), z.ipv6()])
+const subnet = z.union([
+  z.strictObject({ address: z.ipv4(), prefix: z.int().min(0).max(32) }),
+  z.strictObject({ address: z.ipv6(), prefix: z.int().min(0).max(128) })
+])
 const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
 const session = z.string().regex(/^[0-9a-f]{16}$/)
 const plan = z.int().nonnegative()
@@ -72,7 +76,7 @@ const fromPeer = z.discriminatedUnion('type', [
     type: z.literal('warm'),
     socket: z.int().nonnegative(),
     port: z.int().min(1).max(65535),
-    addresses: z.array(z.strictObject({ address, prefix: z.int().min(0).max(128) })).max(16),
+    addresses: z.array(subnet).max(16),
     rttMs: ms
   }),
   z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: short }),

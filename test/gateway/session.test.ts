@@ -1,0 +1,231 @@
+import test from 'ava'
+import { HandMade, nothingDone } from '../hand-made.ts'
+import { until, World, type WorldSpec } from '../world.ts'
+
+/** A world of peers made by hand, which say that nothing filters unless they are to keep it to themselves. */
+async function handMade(
+  names: readonly string[],
+  { filtering = true, ...spec }: WorldSpec & { filtering?: boolean } = {}
+) {
+  const world = await World.open(spec)
+  const peers = await Promise.all(
+    names.map(async name =>
+      HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name })
+    )
+  )
+  if (filtering) for (const peer of peers) peer.say({ type: 'filtering', port: true, address: true })
+  return {
+    world,
+    peers: peers as [HandMade, HandMade, HandMade],
+    async [Symbol.asyncDispose]() {
+      await Promise.all(peers.map(peer => peer.close()))
+      await world[Symbol.asyncDispose]()
+    }
+  }
+}
+
+const never = `export default {
+  name: 'never',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
+}`
+
+const failed = { type: 'failed', code: 'io', reason: 'it did not work', report: nothingDone }
+
+test('both orders belong together, and the keys of the two sides do not', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 5, to: 'bob' })
+  const [forAnn, forBob] = [await ann.hears('session'), await bob.hears('session')]
+  t.deepEqual([forAnn.role, forAnn.request, forAnn.peer.name], ['caller', 5, 'bob'])
+  t.deepEqual([forBob.role, forBob.request, forBob.peer.name], ['callee', undefined, 'ann'])
+  t.is(forBob.peer.fingerprint, (await room.world.identity('ann')).fingerprint)
+  t.is(forAnn.probeKey, forBob.probeKey)
+  t.not(forAnn.key, forBob.key)
+  const [a, b] = [(await ann.hears('order')).handover, (await bob.hears('order')).handover]
+  t.deepEqual([a.role, b.role], ['active', 'passive'])
+  t.deepEqual([a.local, a.remote], [b.remote, b.local])
+  t.is(a.fingerprint, forAnn.peer.fingerprint)
+})
+
+test('two connect requests at once of one peer get two sockets', async t => {
+  await using room = await handMade(['ann', 'bob', 'carol'])
+  const [ann, bob, carol] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0), carol.warm(0)])
+  for (const [request, to] of ['bob', 'carol'].entries()) ann.say({ type: 'connect', request, to })
+  const first = await ann.hears('order')
+  t.is(first.socket, 0)
+  await ann.warm(1)
+  const { session } = await carol.hears('order')
+  t.not(session, first.session)
+  t.is((await ann.hearsOf(session, 'order')).socket, 1)
+})
+
+test('while one peer is waited for, the socket of the other is free for others', async t => {
+  await using room = await handMade(['ann', 'bob', 'carol'])
+  const [ann, bob, carol] = room.peers
+  await Promise.all([ann.warm(0), carol.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  await bob.hears('session')
+  ann.say({ type: 'connect', request: 1, to: 'carol' })
+  const { session } = await carol.hears('session')
+  t.is((await ann.hears('order')).session, session)
+})
+
+test('a session that never ordered anything gives its sockets back', async t => {
+  await using room = await handMade(['ann', 'bob'], { strategies: '[./never.mjs]', files: { 'never.mjs': never } })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  for (let request = 0; request < 3; request++) {
+    ann.say({ type: 'connect', request, to: 'bob' })
+    const { code, reason } = await ann.hears('over')
+    t.deepEqual([code, reason], ['no-path', 'no path to bob: never passed (not today)'])
+  }
+})
+
+test('a socket that has gone cold is not ordered to do anything', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'cold', socket: 0, reason: 'the gateway does not answer' })
+  await ann.warm(1)
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  t.is((await ann.hears('order')).socket, 1)
+})
+
+test('a peer that hears nothing over UDP fails with udp-blocked, and is named', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await ann.warm(0)
+  bob.say({ type: 'cold', socket: 0, reason: 'silence' })
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { code, reason } = await ann.hears('over')
+  t.is(code, 'udp-blocked')
+  t.is(reason, 'no UDP datagram from bob reaches the gateway: silence')
+})
+
+test('nobody is told to send to an address that was only claimed', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  const lies = [
+    '8.8.8.8',
+    '10.1.2.3',
+    '192.0.2.7',
+    '2001:db8::1',
+    ...Array.from({ length: 9 }, (_, n) => `127.0.0.${n + 1}`)
+  ]
+  const raw = await ann.warm(0, { port: 9, addresses: lies.map(address => ({ address, prefix: 0 })) })
+  await bob.warm(0)
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const told = []
+  for (let plan = 1; plan <= 3; plan++) {
+    const { session, order } = await bob.hears('order')
+    if (order.kind === 'splice') break
+    told.push(order.targets)
+    bob.say({ ...failed, session, plan })
+  }
+  const mapped = { address: '127.0.0.1', port: raw.port }
+  const onLink = [1, 2, 3, 4].map(n => ({ address: `127.0.0.${n}`, port: 9 }))
+  t.deepEqual(told, [onLink, [], [mapped]], 'at most four on the shared link, else what was proved')
+})
+
+test('a socket that was never seen is not believed in', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await bob.warm(0)
+  ann.say({ type: 'warm', socket: 0, port: 4242, addresses: [{ address: '127.0.0.1', prefix: 8 }], rttMs: 1 })
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  t.is((await ann.hears('over')).code, 'udp-blocked')
+  await bob.settled()
+  t.false(bob.heard.some(({ type }) => type === 'order'))
+})
+
+test('an address whose prefix is none is malformed', async t => {
+  await using room = await handMade(['ann'])
+  const [ann] = room.peers
+  ann.say({ type: 'warm', socket: 0, port: 4242, addresses: [{ address: '127.0.0.1', prefix: 33 }], rttMs: 1 })
+  t.is((await ann.hears('refused')).code, 'bad-message')
+})
+
+test('words about an older plan are ignored', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session } = await bob.hears('order')
+  bob.say({ ...failed, session, plan: 1 })
+  t.is((await ann.hears('cancel')).plan, 1)
+  t.is((await bob.hears('order')).plan, 2)
+  const { endpoints } = bob.welcome
+  const opened = { type: 'opened', session, plan: 1, local: endpoints[0], remote: endpoints[1], report: nothingDone }
+  for (const peer of [ann, bob]) {
+    peer.say({ ...failed, session, plan: 1 })
+    peer.say(opened)
+    peer.say({ ...failed, session, plan: 9 })
+    await peer.settled()
+  }
+  t.false(ann.heard.some(({ type }) => type === 'cancel' || type === 'path'))
+  for (const peer of [ann, bob]) peer.say({ ...opened, plan: 2 })
+  t.is((await ann.hears('path')).by, 'direct')
+})
+
+test('a path counts only when both sides have opened it', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, plan } = await bob.hears('order')
+  const { endpoints } = bob.welcome
+  const opened = { type: 'opened', session, plan, local: endpoints[0], remote: endpoints[1], report: nothingDone }
+  ann.say(opened)
+  ann.say(opened)
+  await ann.settled()
+  t.false(ann.heard.some(({ type }) => type === 'path'))
+  bob.say(opened)
+  t.is((await ann.hears('path')).kind, 'direct')
+})
+
+test('a peer that is lost midway ends the session, and the other is told', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  await bob.hears('order')
+  bob.ws.terminate()
+  t.is((await ann.hears('over')).code, 'peer-offline')
+  await until(() => room.world.gateway.status().sessions.now === 0)
+})
+
+test('one peer cannot fill the table of sessions alone', async t => {
+  await using room = await handMade(['ann', 'bob'], { more: 'limits: { sessionsPerPeer: 2 }' })
+  const [ann, bob] = room.peers
+  for (let request = 0; request < 3; request++) ann.say({ type: 'connect', request, to: 'bob' })
+  const { code, request } = await ann.hears('refused')
+  t.deepEqual([code, request], ['relay-full', 2])
+  t.is((await bob.hears('session')).role, 'callee')
+})
+
+test('with one endpoint nothing is waited for that cannot be known', async t => {
+  await using room = await handMade(['ann', 'bob'], { filtering: false, addresses: ['127.0.0.1'], ports: [0] })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  const startMs = performance.now()
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  await ann.hears('order')
+  const tookMs = performance.now() - startMs
+  t.true(tookMs < 1000, `${tookMs} ms`)
+})
+
+test('where a filtering test does not come, it is waited for once in a session', async t => {
+  await using room = await handMade(['ann', 'bob'], { filtering: false })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session } = await bob.hears('order')
+  const startMs = performance.now()
+  bob.say({ ...failed, session, plan: 1 })
+  t.is((await bob.hears('order')).by, 'stun')
+  const tookMs = performance.now() - startMs
+  t.true(tookMs < 1000, `${tookMs} ms`)
+})
