@@ -12,9 +12,9 @@ export function configCommand(): Command {
       'after',
       `
 Examples:
-  postern config validate postern.yaml     every mistake with its line and column
-  postern config show postern.yaml         what would be in effect, secrets masked
-  postern config schema > schema.json      for an editor that completes and checks`
+  postern config validate postern.yaml   every mistake with its line and column
+  postern config show postern.yaml       what would be in effect, secrets masked
+  postern config schema > schema.json    for an editor that completes and checks`
     )
   command
     .command('validate')

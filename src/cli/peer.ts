@@ -34,8 +34,8 @@ Examples:
   postern peer bob --receive ~/incoming    others: postern send bob FILE
   postern peer bob --pipe > backup.tar     others: tar c . | postern pipe bob
 
-It prints a fingerprint: whoever connects to NAME@FINGERPRINT reaches this peer or
-nobody. The key is kept in POSTERN_HOME (~/.config/postern): two peers on one
+It prints a fingerprint: whoever connects to NAME@FINGERPRINT reaches this peer
+or nobody. The key is kept in POSTERN_HOME (~/.config/postern): two peers on one
 computer need a folder each.`
     )
     .action((name: string, options: Options) =>

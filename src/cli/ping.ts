@@ -24,7 +24,7 @@ export function pingCommand(): Command {
       `
 Examples:
   postern ping bob
-  postern ping bob --count 1 --json        the last line is the path, or why there is none`
+  postern ping bob --count 1 --json   its last line: the path, or why there is none`
     )
     .action((peer: string, options: Options) => perform(options, run => pingPeer(peer, options, run)))
 }
@@ -47,7 +47,7 @@ async function pingPeer(peer: string, { count, ...options }: Options, run: Run):
     } = await ping(met.connection, { count, intervalMs: INTERVAL_MS, onReply, signal })
     signal.throwIfAborted()
     const times = [minMs, avgMs, maxMs].map(ms => ms.toFixed(2)).join('/')
-    output.line(`${got} round trips, min/avg/max ${times} ms`)
+    output.line(`${got} round trip${got === 1 ? '' : 's'}, min/avg/max ${times} ms`)
     // The smallest is the path's own; the others waited for something.
     output.tell(pathEvent(met.connection, minMs))
   })

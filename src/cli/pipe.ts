@@ -15,8 +15,8 @@ export function pipeCommand(): Command {
       'after',
       `
 Examples:
-  tar c photos | postern pipe bob          bob: postern peer bob --pipe | tar x
-  postern pipe bob < /dev/null > copy      bob: postern peer bob --pipe < original
+  tar c photos | postern pipe bob       on bob: postern peer bob --pipe | tar x
+  postern pipe bob < /dev/null > copy   on bob: postern peer bob --pipe < file
 
 It ends when both directions have ended. What it says goes to standard error.`
     )

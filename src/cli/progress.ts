@@ -30,10 +30,13 @@ export function drawn({ file, bytes, total }: Progress, rate: number, width: num
   const share = total > 0 ? bytes / total : 1
   const left = rate > 0 ? `  ETA ${formatSeconds((total - bytes) / rate)}` : ''
   const numbers = `${Math.floor(share * 100)}%`.padStart(5)
-  const detail = `  ${formatBytes(bytes)} of ${formatBytes(total)}  ${formatBytes(Math.round(rate))}/s${left}`
+  // Of one length, so that the bar beside it stands still.
+  const detail = `  ${formatBytes(bytes)} of ${formatBytes(total)}  ${formatBytes(Math.round(rate))}/s${left}`.padEnd(
+    48
+  )
   const name = fit(file, Math.min(file.length, Math.max(8, Math.floor(width / 4))))
   const room = width - 1 - name.length - numbers.length - detail.length - 3
-  if (room < 6) return `${name}${numbers}${detail}`.slice(0, width - 1)
+  if (room < 6) return `${name}${numbers}${detail}`.trimEnd().slice(0, width - 1)
   const cells = Math.min(room, 30)
   const full = Math.round(share * cells)
   return `${name} [${'#'.repeat(full)}${'·'.repeat(cells - full)}]${numbers}${detail}`
