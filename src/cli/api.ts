@@ -56,5 +56,5 @@ function refusal(body: unknown, url: URL): PosternError {
   const { code, reason } = (body ?? {}) as { code?: unknown; reason?: unknown }
   if (typeof code !== 'string' || typeof reason !== 'string')
     return new PosternError('bad-message', `${url.origin} does not answer as a postern gateway does`)
-  return new PosternError(code in codes ? (code as Code) : 'bad-config', reason)
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-config', reason)
 }

@@ -24,7 +24,7 @@ export function pingCommand(): Command {
       `
 Examples:
   postern ping bob
-  postern ping bob --count 1 --json   its last line: the path, or why there is none`
+  postern ping bob --count 1 --json   ends with the path, or why there is none`
     )
     .action((peer: string, options: Options) => perform(options, run => pingPeer(peer, options, run)))
 }

@@ -1,6 +1,9 @@
 // `postern send`: files to a peer that runs with --receive, verified by their SHA-256.
 
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { Command } from 'commander'
+import { PosternError } from '../errors.ts'
 import { type Sent, send } from '../peer/services/send.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
@@ -30,10 +33,20 @@ A transfer that was cut goes on where it stopped when the command is run again.`
 
 async function sendFiles(peer: string, files: string[], options: JoinOptions, run: Run): Promise<void> {
   const { output, signal } = run
+  // A slip of the pen is told before anybody is bothered.
+  for (const file of files) await checkReadable(file)
   await withConnection(peer, options, run, async met => {
     output.tell(pathEvent(met.connection, await met.connection.ping()), describePath(met, output))
     const onSent = (sent: Sent) => tellSent(sent, peer.split('@')[0] ?? peer, output)
     await send(met.connection, files, { onProgress: progressBar(output), onSent, signal })
+  })
+}
+
+/** Throws `io`. */
+async function checkReadable(file: string): Promise<void> {
+  await access(file, constants.R_OK).catch(cause => {
+    const missing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
+    throw new PosternError('io', `${file} ${missing ? 'does not exist' : 'may not be read'}`, { cause })
   })
 }
 
