@@ -8,10 +8,11 @@ import { parseVersioned } from '../stream.ts'
 /** A name of 255 bytes, escaped, with room for the rest. */
 const maxLineBytes = 4_096
 const newline = 0x0a
+const nothing = Buffer.alloc(0)
 
 export class Reader {
   readonly #chunks: AsyncIterator<Buffer>
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = nothing
 
   constructor(stream: Readable) {
     this.#chunks = stream.iterator({ destroyOnReturn: false })
@@ -39,7 +40,7 @@ export class Reader {
       const chunk = this.#rest.length > 0 ? this.#rest : await this.#next()
       if (!chunk) throw new PosternError('io', `the stream ended ${left} bytes too early`)
       const part = chunk.subarray(0, left)
-      this.#rest = chunk.subarray(part.length)
+      this.#rest = part.length < chunk.length ? chunk.subarray(part.length) : nothing
       left -= part.length
       yield part
     }

@@ -215,8 +215,14 @@ async function fill(reader: Reader, target: Target, size: number, report: (bytes
 async function writeAll(handle: FileHandle, chunks: Buffer[], position: number): Promise<void> {
   if (chunks.length === 0) return
   const { bytesWritten } = await handle.writev(chunks, position)
-  if (bytesWritten === chunks.reduce((sum, chunk) => sum + chunk.length, 0)) return
-  await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)], position + bytesWritten)
+  if (bytesWritten < chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+    return await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)], position + bytesWritten)
+  for (const chunk of chunks) release(chunk)
+}
+
+/** Gives a chunk's memory back now: the garbage collector, left to find it, takes a fifth of a receiver's CPU time. */
+function release({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 async function verify(reader: Reader, target: Target, { name }: Header): Promise<string> {
