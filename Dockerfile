@@ -1,10 +1,12 @@
-# The gateway. Publish 8080/tcp and 3478-3479/udp; keep /state, which has the names and the tokens that were made up.
+# The gateway. Run it on the host's network; or publish 8080/tcp and 3478-3479/udp and mount a config/postern.yaml whose
+# listen.udp.public has the host's address, since peers are told the container's own otherwise. Keep /state, which has the
+# names and the tokens that were made up.
 FROM docker.io/library/node:24-bookworm-slim
 ENV NODE_ENV=production POSTERN_STATE=/state
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY tools ./tools
-RUN npm ci --omit=dev
+RUN npm ci --omit=dev && rm -rf /root/.npm /tmp/*
 COPY bin ./bin
 COPY src ./src
 COPY config ./config
