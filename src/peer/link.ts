@@ -27,6 +27,8 @@ export interface LinkOptions {
   readonly identity: Identity
   /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
   readonly insecure: boolean
+  /** How long the gateway has to welcome this peer, in milliseconds: 10 s unless told. */
+  readonly connectMs?: number
 }
 
 export type Welcome = Message<FromGateway, 'welcome'>
@@ -37,6 +39,7 @@ const BACKOFF_MS = { first: 250, longest: 15_000 }
 /** The gateway pings every 20 s; without a sign of life for longer than two of them the link is dead. */
 const SILENCE_MS = 45_000
 
+/** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
 
 export class Link {
@@ -82,41 +85,52 @@ export class Link {
   }
 
   #connect(signal?: AbortSignal): Promise<Welcome> {
+    // One event at a time: what comes right behind the welcome must find who waits for it.
     const ws = new WebSocket(this.url, {
       maxPayload: MESSAGE_BYTES,
       perMessageDeflate: false,
-      handshakeTimeout: CONNECT_MS
+      allowSynchronousEvents: false
     })
     this.#ws = ws
-    return new Promise((resolve, reject) => {
+    const { connectMs = CONNECT_MS } = this.#options
+    return new Promise<Welcome>((resolve, reject) => {
+      const over = AbortSignal.any([AbortSignal.timeout(connectMs), ...(signal ? [signal] : [])])
       const abort = () => ws.terminate()
-      signal?.addEventListener('abort', abort, { once: true })
+      if (over.aborted) abort()
+      over.addEventListener('abort', abort)
       let failure: Error | undefined
       ws.on('error', error => {
         failure = error
       })
       ws.on('close', () => {
-        signal?.removeEventListener('abort', abort)
-        reject(signal?.aborted ? signal.reason : unreachable(this.url, failure))
+        over.removeEventListener('abort', abort)
+        if (signal?.aborted) reject(signal.reason)
+        else if (over.aborted) reject(unreachable(this.url, new Error(`it did not answer within ${connectMs} ms`)))
+        else reject(unreachable(this.url, failure))
       })
       ws.on('message', data => {
         const message = understood(String(data))
         if (message?.type === 'challenge') this.#hello(ws, message, reject)
-        else if (message?.type === 'welcome') resolve(message)
         else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
+        else if (message?.type === 'welcome') {
+          over.removeEventListener('abort', abort)
+          resolve(message)
+        }
       })
     })
   }
 
   #hello(ws: WebSocket, { v, nonce }: Message<FromGateway, 'challenge'>, reject: (error: Error) => void): void {
     const { token, name, accepts, identity } = this.#options
-    if (v !== PROTOCOL)
+    if (v !== PROTOCOL) {
+      ws.close(1002)
       return reject(
         new PosternError(
           'bad-message',
           `the gateway speaks version ${v} of the protocol, this peer version ${PROTOCOL}`
         )
       )
+    }
     const hello: FromPeer = {
       type: 'hello',
       v: PROTOCOL,

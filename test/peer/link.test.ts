@@ -1,0 +1,249 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import test from 'ava'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { PosternError } from '../../src/errors.ts'
+import type { Identity } from '../../src/peer/identity.ts'
+import { Link, type LinkOptions, refusePublic } from '../../src/peer/link.ts'
+import type { FromGateway } from '../../src/wire/signal.ts'
+import { until, World } from '../world.ts'
+
+const identity: Identity = {
+  path: '',
+  certificatePem: 'certificate',
+  keyPem: '',
+  fingerprint: '',
+  sign: () => Buffer.from('signature')
+}
+
+const optionsFor = (gateway: string): LinkOptions => ({
+  gateway,
+  token: 'token',
+  name: 'ann',
+  accepts: true,
+  identity,
+  insecure: false
+})
+
+const welcome = {
+  type: 'welcome',
+  peer: '0a',
+  name: 'ann',
+  key: '',
+  endpoints: [{ address: '127.0.0.1', port: 3478 }],
+  refreshMs: 15000
+}
+
+/** A gateway that does with each link what the test says. */
+async function fakeGateway(
+  serve: (ws: WebSocket, say: (...messages: object[]) => void, request: IncomingMessage) => void
+) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  server.on('connection', (ws, request) =>
+    serve(
+      ws,
+      (...messages) => {
+        for (const message of messages) ws.send(JSON.stringify(message))
+      },
+      request
+    )
+  )
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    server,
+    async [Symbol.asyncDispose]() {
+      for (const ws of server.clients) ws.terminate()
+      server.close()
+      await once(server, 'close')
+    }
+  }
+}
+
+test('a link proves itself over the nonce of the challenge, at the path that peers join at', async t => {
+  const heard: string[] = []
+  await using gateway = await fakeGateway((ws, say, { url }) => {
+    heard.push(url ?? '')
+    ws.on('message', data => {
+      heard.push(String(data))
+      say(welcome)
+    })
+    say({ type: 'challenge', v: 1, nonce: 'bm9uY2U=' })
+  })
+  const { link, welcome: told } = await Link.join(optionsFor(gateway.url.replace('ws:', 'http:')))
+  t.is(told.peer, '0a')
+  t.is(heard[0], '/join')
+  const signature = Buffer.from('signature').toString('base64')
+  const hello = {
+    type: 'hello',
+    v: 1,
+    name: 'ann',
+    token: 'token',
+    certificate: 'certificate',
+    signature,
+    accepts: true
+  }
+  t.deepEqual(JSON.parse(heard[1] ?? ''), hello)
+  await link.close()
+})
+
+test('what comes right behind the welcome is heard', async t => {
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('message', () => say(welcome, { type: 'pong', at: 1, timeMs: 2 }, { type: 'pong', at: 2, timeMs: 2 }))
+    say({ type: 'challenge', v: 1, nonce: '' })
+  })
+  const { link } = await Link.join(optionsFor(gateway.url))
+  const heard: FromGateway[] = []
+  link.onMessage = message => heard.push(message)
+  await until(() => heard.length === 2)
+  t.pass()
+  await link.close()
+})
+
+test('what the gateway refuses with is what joining throws, and an unknown code is a bad message', async t => {
+  for (const [code, expected] of [
+    ['name-taken', 'name-taken'],
+    ['constructor', 'bad-message']
+  ] as const) {
+    await using gateway = await fakeGateway((ws, say) => {
+      say({ type: 'refused', code, reason: 'no' })
+      ws.close(1008)
+    })
+    await t.throwsAsync(Link.join(optionsFor(gateway.url)), { instanceOf: PosternError, code: expected, message: 'no' })
+  }
+})
+
+test('a gateway of another version is left, and told apart', async t => {
+  const closed = Promise.withResolvers<number>()
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('close', code => closed.resolve(code))
+    say({ type: 'challenge', v: 2, nonce: '' })
+  })
+  const error = await t.throwsAsync(Link.join(optionsFor(gateway.url)), {
+    instanceOf: PosternError,
+    code: 'bad-message'
+  })
+  t.regex(error?.message ?? '', /speaks version 2 of the protocol, this peer version 1/)
+  t.is(await closed.promise, 1002)
+})
+
+test('nobody there, a gateway that says nothing, and one that hangs up are all gateway-unreachable', async t => {
+  const silent = createServer(() => {})
+  await listening(silent)
+  const mute = await fakeGateway(() => {})
+  const rude = await fakeGateway(ws => ws.terminate())
+  const cases = [
+    ['ws://127.0.0.1:1', /ECONNREFUSED/],
+    [`ws://127.0.0.1:${(silent.address() as AddressInfo).port}`, /did not answer within 200 ms/],
+    [mute.url, /did not answer within 200 ms/],
+    [rude.url, /closed the connection/]
+  ] as const
+  for (const [url, reason] of cases) {
+    const expected = { instanceOf: PosternError, code: 'gateway-unreachable', message: reason }
+    await t.throwsAsync(Link.join({ ...optionsFor(url), connectMs: 200 }), expected, url)
+  }
+  silent.close()
+  await Promise.all([mute[Symbol.asyncDispose](), rude[Symbol.asyncDispose]()])
+})
+
+test('joining can be given up', async t => {
+  await using gateway = await fakeGateway(() => {})
+  const reason = new PosternError('io', 'enough')
+  const controller = new AbortController()
+  gateway.server.on('connection', () => controller.abort(reason))
+  t.is(await t.throwsAsync(Link.join(optionsFor(gateway.url), controller.signal)), reason)
+  t.is(await t.throwsAsync(Link.join(optionsFor(gateway.url), AbortSignal.abort(reason))), reason)
+})
+
+test('a token goes in clear to private addresses only', async t => {
+  for (const gateway of ['http://203.0.113.1', 'ws://[2001:db8::1]:8080'])
+    await t.throwsAsync(Link.join(optionsFor(gateway)), { code: 'bad-config', message: /use https, or --insecure/ })
+  for (const host of ['127.0.0.1', '10.1.2.3', '192.168.0.1', '[::1]', '[fd00::1]'])
+    await t.notThrowsAsync(refusePublic(new URL(`ws://${host}:8080`)), host)
+})
+
+test('what is no address of a gateway is told as such', async t => {
+  for (const gateway of ['', 'gateway', 'ftp://127.0.0.1', '127.0.0.1:8080'])
+    await t.throwsAsync(Link.join(optionsFor(gateway)), { instanceOf: PosternError, code: 'bad-config' }, gateway)
+})
+
+test('a lost link is joined again, ever later, each time a little at random', async t => {
+  const attempts: number[] = []
+  const server = createServer(socket => {
+    attempts.push(performance.now())
+    socket.destroy()
+  })
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('message', () => say(welcome))
+    say({ type: 'challenge', v: 1, nonce: '' })
+  })
+  const { port } = gateway.server.address() as AddressInfo
+  const { link } = await Link.join(optionsFor(gateway.url))
+  t.true(link.send({ type: 'ping', at: 1 }))
+  const lost = new Promise<{ error: PosternError; final: boolean }>(resolve => {
+    link.onLost = (error, final) => resolve({ error, final })
+  })
+  await gateway[Symbol.asyncDispose]()
+  const { error, final } = await lost
+  const lostMs = performance.now()
+  t.deepEqual([error.code, final], ['gateway-unreachable', false])
+  t.false(link.send({ type: 'ping', at: 1 }), 'what is said meanwhile is lost')
+  await listening(server, port)
+  await until(() => attempts.length === 3)
+  await link.close()
+  const gaps = attempts.map((atMs, index) => atMs - (attempts[index - 1] ?? lostMs))
+  for (const [index, gapMs] of gaps.entries())
+    t.true(gapMs > 120 * 2 ** index && gapMs < 250 * 2 ** index + 200, `${gapMs} ms before attempt ${index}`)
+  server.close()
+})
+
+test('a gateway that starts again gets its peers back; one that refuses them for good is not asked again', async t => {
+  const world = await World.open()
+  const options = { ...optionsFor(world.url), token: world.gateway.joinToken, identity: await world.identity('ann') }
+  const { link, welcome: first } = await Link.join(options)
+  const again = new Promise<string>(resolve => {
+    link.onWelcome = ({ peer }) => resolve(peer)
+  })
+  await world.gateway.close()
+  await world.start()
+  t.not(await again, first.peer)
+  await world.api('/api/names/ann', { method: 'DELETE' })
+  await (await Link.join({ ...options, identity: await world.identity('eve') })).link.close()
+  const ends: [string, boolean][] = []
+  link.onLost = ({ code }, final) => ends.push([code, final])
+  await world.gateway.close()
+  await world.start()
+  await until(() => ends.length === 2)
+  t.deepEqual(ends, [
+    ['gateway-unreachable', false],
+    ['name-taken', true]
+  ])
+  await link.close()
+  await world[Symbol.asyncDispose]()
+})
+
+test('what the gateway says in another language is passed over', async t => {
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('message', () => {
+      ws.send('no JSON')
+      say({ type: 'surprise' }, welcome, { type: 'surprise' }, { type: 'order' })
+      ws.send(Buffer.from([1, 2, 3]))
+      say({ type: 'pong', at: 1, timeMs: 2 })
+    })
+    say({ type: 'challenge', v: 1, nonce: '' })
+  })
+  const { link } = await Link.join(optionsFor(gateway.url))
+  const heard = await new Promise<FromGateway>(resolve => {
+    link.onMessage = resolve
+  })
+  t.is(heard.type, 'pong')
+  await link.close()
+})
+
+function listening(server: Server, port = 0): Promise<unknown> {
+  server.on('connection', (socket: Socket) => socket.on('error', () => {}))
+  server.listen(port, '127.0.0.1')
+  return once(server, 'listening')
+}
