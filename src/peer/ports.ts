@@ -21,14 +21,26 @@ export function candidatePort(): number {
   }
 }
 
-const range = outside(ephemeral())
+interface Range {
+  readonly first: number
+  readonly last: number
+}
 
-/** The larger of the two ranges that the ephemeral one leaves above 10000 (below it are well-known services). */
-function outside({ first, last }: { first: number; last: number }): { first: number; last: number } {
+/**
+ * The larger of the two ranges that the ephemeral one leaves above 10000 (below it are well-known services). Where the
+ * system has given nearly all of them away, all are used: a port may then be lost midway, but without any a peer could
+ * not start.
+ */
+export function outside({ first, last }: Range): Range {
   const below = { first: 10_000, last: first - 1 }
   const above = { first: last + 1, last: 65_535 }
-  return below.last - below.first > above.last - above.first ? below : above
+  const larger = sizeOf(below) > sizeOf(above) ? below : above
+  return sizeOf(larger) < 2 * REST ? { first: 10_000, last: 65_535 } : larger
 }
+
+const sizeOf = ({ first, last }: Range) => last - first + 1
+
+const range = outside(ephemeral())
 
 /** Linux says its range; elsewhere the one of IANA (RFC 6335 section 6). */
 function ephemeral(): { first: number; last: number } {
