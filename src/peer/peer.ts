@@ -116,9 +116,11 @@ export class Peer {
 
   /** Closes every connection and leaves. */
   async close(): Promise<void> {
-    this.#joined.abort(new PosternError('io', 'the peer left'))
+    const left = new PosternError('io', 'the peer left')
+    this.#joined.abort(left)
+    for (const connecting of this.#connects.values()) connecting.fail(left)
     await Promise.all([...this.#connections].map(connection => connection.close()))
-    await Promise.all([...this.#sessions.values()].map(session => session.end(new PosternError('io', 'the peer left'))))
+    await Promise.all([...this.#sessions.values()].map(session => session.end(left)))
     await Promise.all([...this.#warm.values()].map(warm => warm.raw.close()))
     this.#warm.clear()
     await this.#link.close()
@@ -161,7 +163,8 @@ export class Peer {
       this.#link.send({ type: 'warm', socket: number, port: warm.port, addresses, rttMs: warm.rttMs })
       await warm.keep(AbortSignal.any([signal, warm.taken]))
     } catch (thrown) {
-      if (signal.aborted || warm?.taken.aborted) return
+      if (warm?.taken.aborted) return
+      if (signal.aborted) return void warm?.raw.close()
       this.#link.send({ type: 'cold', socket: number, reason: asPosternError(thrown).message })
       this.#warm.delete(number)
       await warm?.raw.close()
@@ -214,6 +217,7 @@ export class Peer {
     })
     this.#sessions.set(message.session, session)
     if (connecting) connecting.begins(message)
+    else if (message.role === 'caller') void session.leave(new PosternError('io', 'the request was given up'))
     const { name, fingerprint } = message.peer
     if (connecting?.to.pin && connecting.to.pin !== fingerprint)
       void session.leave(

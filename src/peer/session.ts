@@ -3,7 +3,7 @@
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { type FromGateway, type FromPeer, type Message, STALE_SOCKET } from '../wire/signal.ts'
 import { Connection, type PathReport } from './connection.ts'
 import type { Opened } from './handover.ts'
 import type { Identity } from './identity.ts'
@@ -44,12 +44,15 @@ export class PeerSession {
   async order(order: Order, warm: WarmSocket | undefined): Promise<void> {
     this.#attempt?.controller.abort(calledOff)
     if (warm) await this.#keep(warm)
+    if (this.#warm?.number !== order.socket) return this.#refuse(order)
     const controller = new AbortController()
     this.#attempt = { plan: order.plan, controller }
     const diary = new Diary()
     try {
       const opened = await this.#obey(order, diary, controller.signal)
       if (!(await this.#trusts(opened))) return
+      // Called off while the fingerprint was looked up.
+      if (controller.signal.aborted) return opened.pc.close()
       const { local, remote } = opened
       this.#say({ type: 'opened', plan: order.plan, local, remote, report: diary.report() })
       this.#carry(order, opened)
@@ -83,7 +86,7 @@ export class PeerSession {
 
   async #obey(order: Order, diary: Diary, signal: AbortSignal): Promise<Opened> {
     const warm = this.#warm
-    if (warm?.number !== order.socket) throw new PosternError('io', 'the socket this order was made for is gone')
+    if (!warm) throw new PosternError('internal', 'no socket was kept')
     const { role, key, probeKey } = this.#introduction
     return await obey(
       order,
@@ -101,6 +104,11 @@ export class PeerSession {
       },
       diary
     )
+  }
+
+  #refuse({ plan }: Order): void {
+    const reason = 'the socket this order was made for is gone'
+    this.#say({ type: 'failed', plan, code: STALE_SOCKET, reason, report: new Diary().report() })
   }
 
   async #trusts({ pc }: Opened): Promise<boolean> {
