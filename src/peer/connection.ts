@@ -156,7 +156,7 @@ export class Connection {
     const reason = new PosternError('io', message)
     clearInterval(this.#timer)
     this.#over.abort(reason)
-    for (const stream of this.#streams) stream.destroy(reason)
+    for (const stream of this.#streams) stream.lose(reason)
     const timer = setTimeout(() => this.#pc.close(), shutAfterMs)
     this.#shut.promise.then(() => clearTimeout(timer))
   }

@@ -80,6 +80,11 @@ export class Stream extends Duplex {
     this.#returnCredit(windowBytes)
   }
 
+  /** The path is gone. A stream whose both ends are here needs it no more: its reader still gets everything. */
+  lose(reason: PosternError): void {
+    if (!this.#ended()) this.destroy(reason)
+  }
+
   override _read(): void {
     this.#reading = true
     this.#deliver()
@@ -215,7 +220,7 @@ export class Stream extends Duplex {
   }
 
   #channelClosed(): void {
-    if (!this.#ended()) this.destroy(this.#cutOff('the channel was closed'))
+    this.lose(this.#cutOff('the channel was closed'))
     this.#settlement.resolve()
   }
 

@@ -1,0 +1,39 @@
+// The far side of a connection in a process of its own, for tests that stop it, kill it or take its disk away. With a
+// folder and a file as arguments it is the whole transfer instead, and prints the error each side saw.
+
+import { cleanup } from 'node-datachannel'
+import { Connection } from '../../src/peer/connection.ts'
+import { receive } from '../../src/peer/services/receive.ts'
+import { send } from '../../src/peer/services/send.ts'
+import { connectedPair, lineToParent, openPeer } from './loopback.ts'
+
+const [kind, folder = '', file = ''] = process.argv.slice(2)
+process.on('disconnect', () => process.exit(1))
+if (kind === 'wait') await wait()
+if (kind === 'transfer') await transfer()
+cleanup()
+process.exit(0)
+
+async function wait(): Promise<void> {
+  const connection = new Connection(await openPeer('bob', 'answer', lineToParent()))
+  connection.serve('echo', stream => void stream.pipe(stream))
+  await new Promise(resolve => connection.closed.addEventListener('abort', resolve))
+  await connection.close()
+}
+
+async function transfer(): Promise<void> {
+  const { alice, bob } = await connectedPair()
+  const failed = Promise.withResolvers<string>()
+  bob.serve('send', stream =>
+    receive(stream, { folder, from: 'alice' }).then(
+      () => failed.resolve('nothing failed'),
+      (error: Error) => failed.resolve(error.message)
+    )
+  )
+  const sender = await send(alice, [file]).then(
+    () => 'nothing failed',
+    (error: Error) => error.message
+  )
+  console.log(JSON.stringify({ sender, receiver: await failed.promise }))
+  await Promise.all([alice.close(), bob.close()])
+}

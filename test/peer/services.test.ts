@@ -1,0 +1,372 @@
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
+import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
+import { cleanup } from 'node-datachannel'
+import { PosternError } from '../../src/errors.ts'
+import type { Connection } from '../../src/peer/connection.ts'
+import { Reader, writeLine } from '../../src/peer/services/lines.ts'
+import { ping } from '../../src/peer/services/ping.ts'
+import { pipe } from '../../src/peer/services/pipe.ts'
+import { isSafeName, type Received, receive } from '../../src/peer/services/receive.ts'
+import { type Progress, type SendOptions, type Sent, send } from '../../src/peer/services/send.ts'
+import { connectedPair } from './loopback.ts'
+
+const run = promisify(execFile)
+const farSide = new URL('far-side.ts', import.meta.url).pathname
+const made: Connection[] = []
+const folders: string[] = []
+
+test.after.always(async () => {
+  await Promise.all(made.map(connection => connection.close()))
+  await Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true })))
+  cleanup()
+})
+
+interface Post {
+  alice: Connection
+  bob: Connection
+  /** Where alice's files are, and where bob's go. */
+  from: string
+  to: string
+  /** What each transfer became for the receiver. */
+  ended: Promise<Received[] | PosternError>[]
+}
+
+async function post(folder?: (to: string) => string | undefined): Promise<Post> {
+  const [{ alice, bob }, from, to] = await Promise.all([connectedPair(), folderNamed('from'), folderNamed('to')])
+  const ended: Post['ended'] = []
+  made.push(alice, bob)
+  bob.serve('send', stream => {
+    const received = receive(stream, { folder: folder ? folder(to) : to, from: 'alice' })
+    ended.push(received.catch((error: PosternError) => error))
+  })
+  return { alice, bob, from, to, ended }
+}
+
+async function folderNamed(name: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `postern-${name}-`))
+  folders.push(folder)
+  return folder
+}
+
+async function file({ from }: Post, name: string, content: Buffer | string): Promise<string> {
+  await writeFile(join(from, name), content)
+  return join(from, name)
+}
+
+async function one(alice: Connection, path: string, options?: SendOptions): Promise<Sent> {
+  const [sent] = await send(alice, [path], options)
+  if (!sent) throw new Error('nothing was sent')
+  return sent
+}
+
+async function bigFile(): Promise<string> {
+  const path = join(await folderNamed('big'), 'big')
+  await writeFile(path, Buffer.alloc(900_000))
+  return path
+}
+
+function sha256(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+async function fails(t: ExecutionContext, work: Promise<unknown>, message: RegExp): Promise<void> {
+  const error = await t.throwsAsync(work, { instanceOf: PosternError, message })
+  if (error instanceof PosternError) t.true(error.code === 'io' || error.code === 'bad-message')
+  t.notRegex(error?.message ?? '', /\n/)
+}
+
+test('a file arrives intact, with its mode, and both sides know its digest', async t => {
+  const p = await post()
+  const content = randomBytes(5_000_001)
+  const path = await file(p, 'tool.bin', content)
+  await chmod(path, 0o750)
+  const sent = await one(p.alice, path)
+  t.is(sent.sha256, sha256(content))
+  t.deepEqual([sent.file, sent.bytes, sent.outcome], ['tool.bin', 5_000_001, 'sent'])
+  t.true(content.equals(await readFile(join(p.to, 'tool.bin'))))
+  t.is((await stat(join(p.to, 'tool.bin'))).mode & 0o777, 0o750 & ~process.umask())
+  t.deepEqual(await readdir(p.to), ['tool.bin'])
+  const received = await p.ended[0]
+  t.like(received, [{ file: 'tool.bin', sha256: sent.sha256 }])
+})
+
+test('several files travel together, an empty one among them, and odd names survive', async t => {
+  const p = await post()
+  const names = ['empty', 'grüße 👋.txt', '.hidden', 'a'.repeat(255)]
+  const paths = await Promise.all(names.map((name, i) => file(p, name, Buffer.alloc(i * 70_000, i))))
+  const sent = await send(p.alice, paths)
+  t.deepEqual(
+    sent.map(({ bytes }) => bytes),
+    [0, 70_000, 140_000, 210_000]
+  )
+  t.deepEqual((await readdir(p.to)).sort(), [...names].sort())
+})
+
+test('progress counts up to the total, at most ten times a second', async t => {
+  const p = await post()
+  const seen: Progress[] = []
+  const startMs = performance.now()
+  await one(p.alice, await file(p, 'big', Buffer.alloc(30_000_000)), { onProgress: progress => seen.push(progress) })
+  const most = (performance.now() - startMs) / 100 + 2
+  t.true(seen.length >= 2 && seen.length <= most, `${seen.length} events`)
+  t.deepEqual(seen.at(-1), { file: 'big', bytes: 30_000_000, total: 30_000_000 })
+  t.true(seen.every(({ bytes }, i) => i === 0 || bytes >= (seen[i - 1]?.bytes ?? 0)))
+})
+
+test('a file that is already there is told so, and one with other content is never touched', async t => {
+  const p = await post()
+  const path = await file(p, 'note', 'the same')
+  t.is((await one(p.alice, path)).outcome, 'sent')
+  t.is((await one(p.alice, path)).outcome, 'already-there')
+  for (const other of ['the sane', 'longer than before', '']) {
+    await writeFile(path, other)
+    await fails(t, one(p.alice, path), /^peer bob: a different file named "note" is already there$/)
+  }
+  t.is(await readFile(join(p.to, 'note'), 'utf8'), 'the same')
+  t.deepEqual(await readdir(p.to), ['note'])
+})
+
+test('a transfer that was cut goes on where it stopped, and nothing half-written has the final name', async t => {
+  const p = await post()
+  const content = randomBytes(40_000_000)
+  const path = await file(p, 'long', content)
+  const cut = new AbortController()
+  const onProgress = ({ bytes }: Progress) => bytes > 8_000_000 && cut.abort()
+  await fails(t, one(p.alice, path, { onProgress, signal: cut.signal }), /^the transfer was interrupted$/)
+  t.is(String(await p.ended[0]), 'PosternError: peer alice: the transfer was interrupted')
+  const [part = '', ...others] = await readdir(p.to)
+  t.regex(part, /^\.long\.[0-9a-f]{16}\.part$/)
+  t.deepEqual(others, [])
+  const partBytes = (await stat(join(p.to, part))).size
+  t.true(partBytes > 0 && partBytes < content.length)
+  const first: number[] = []
+  const sent = await one(p.alice, path, { onProgress: ({ bytes }) => first.push(bytes) })
+  t.is(sent.outcome, 'resumed')
+  t.is(first[0], partBytes)
+  t.is(sent.sha256, sha256(content))
+  t.true(content.equals(await readFile(join(p.to, 'long'))))
+  t.deepEqual(await readdir(p.to), ['long'])
+})
+
+test('a part file that is not the beginning of the file is thrown away', async t => {
+  const p = await post()
+  const content = randomBytes(40_000_000)
+  const path = await file(p, 'long', content)
+  const cut = new AbortController()
+  const onProgress = ({ bytes }: Progress) => bytes > 8_000_000 && cut.abort()
+  await t.throwsAsync(one(p.alice, path, { onProgress, signal: cut.signal }))
+  await p.ended[0]
+  const [part = ''] = await readdir(p.to)
+  const damaged = await readFile(join(p.to, part))
+  damaged[1_000] = ~(damaged[1_000] ?? 0)
+  await writeFile(join(p.to, part), damaged)
+  t.is((await one(p.alice, path)).outcome, 'sent')
+  t.true(content.equals(await readFile(join(p.to, 'long'))))
+})
+
+test('a transfer begun anew takes over from the one that is still under way', async t => {
+  const p = await post()
+  const path = await file(p, 'twice', randomBytes(60_000_000))
+  let again: Promise<Sent> | undefined
+  const onProgress = ({ bytes }: Progress) => {
+    if (bytes > 4_000_000) again ??= one(p.alice, path)
+  }
+  await fails(t, one(p.alice, path, { onProgress }), /^peer bob: the sender began this transfer anew$/)
+  t.is((await again)?.bytes, 60_000_000)
+  t.deepEqual(await readdir(p.to), ['twice'])
+})
+
+test('hostile names are refused before anything is written', async t => {
+  const p = await post()
+  const hostile = ['../x', '/etc/x', '', '.', '..', 'a/b', 'a\\b', 'a\0b', 'a\nb', '\x1b[2J', 'x'.repeat(256), '\ud800']
+  for (const name of [...hostile, '.x.0123456789abcdef.part', 'a\u202etxt.exe', 7, null, ['x']]) {
+    const stream = await p.alice.open('send')
+    const reader = new Reader(stream)
+    await writeLine(stream, { type: 'file', name, size: 3, mtimeMs: 0, mode: 0o644 })
+    await fails(t, reader.line(), /^peer bob: .* is not allowed as the name of a file$/)
+  }
+  t.deepEqual(await readdir(p.to), [])
+})
+
+test('a name that is accepted stays within the folder', t => {
+  const parts = fc.constantFrom('..', '.', '/', '\\', '\0', 'x', ' ', '\u202e', '👋', '\n', '.part')
+  const names = fc.oneof(
+    fc.array(parts).map(all => all.join('')),
+    fc.string({ unit: 'binary' })
+  )
+  fc.assert(
+    fc.property(names, name => {
+      if (!isSafeName(name)) return
+      t.is(join('/in', name), `/in/${name}`)
+      t.notRegex(name, /[/\\\p{Cc}]/u)
+    })
+  )
+  t.pass()
+})
+
+test('a stranger who breaks the protocol is told, and the receiver lives on', async t => {
+  const p = await post()
+  const broken = ['{}', 'null', '{"v":1}', '{"v":1,"type":"file"}', 'x'.repeat(10_000)]
+  const header = { v: 1, type: 'file', name: 'n', mtimeMs: 0, mode: 0 }
+  for (const size of [-1, 1.5, 2 ** 60, '3', null]) broken.push(JSON.stringify({ ...header, size }))
+  for (const line of broken) {
+    const stream = await p.alice.open('send')
+    stream.write(`${line}\n`)
+    await fails(t, new Reader(stream).line(), /^peer bob: /)
+  }
+  t.is((await one(p.alice, await file(p, 'fine', 'fine'))).bytes, 4)
+})
+
+test('what cannot be sent is said in one sentence, before anything is', async t => {
+  const p = await post()
+  const good = await file(p, 'good', 'x')
+  await mkdir(join(p.from, 'folder'))
+  await run('mkfifo', [join(p.from, 'fifo')])
+  await fails(t, send(p.alice, [good, join(p.from, 'none')]), /none does not exist$/)
+  await fails(t, send(p.alice, [good, join(p.from, 'folder')]), /folder is a directory$/)
+  await fails(t, send(p.alice, [good, join(p.from, 'fifo')]), /fifo is not a regular file$/)
+  t.deepEqual(await readdir(p.to), [])
+})
+
+test('a receiver without a folder, or whose folder is gone, says so', async t => {
+  const [without, gone] = await Promise.all([post(() => undefined), post(to => join(to, 'gone'))])
+  const path = await file(without, 'x', 'x')
+  await fails(t, one(without.alice, path), /^peer bob: there is no folder to receive files in$/)
+  await fails(t, one(gone.alice, path), /^peer bob: the receive folder does not exist$/)
+})
+
+test('a file that shrinks or changes while it is being sent never arrives', async t => {
+  const p = await post()
+  const change: Record<string, (path: string) => Promise<void>> = {
+    shrinks: path => truncate(path, 1_000),
+    changes: path => utimes(path, 1, 1)
+  }
+  for (const [name, apply] of Object.entries(change)) {
+    const path = await file(p, name, Buffer.alloc(30_000_000))
+    let applied: Promise<void> | undefined
+    const onProgress = () => {
+      applied ??= apply(path)
+    }
+    await fails(t, one(p.alice, path, { onProgress }), new RegExp(`^"${name}" changed while it was being sent$`))
+    t.regex(String(await p.ended.at(-1)), new RegExp(`peer alice: "${name}" changed while it was being sent$`))
+    await applied
+  }
+  t.deepEqual(
+    (await readdir(p.to)).filter(name => !name.endsWith('.part')),
+    []
+  )
+})
+
+test('a connection that ends midway is an error on both sides, and leaves no final file', async t => {
+  const p = await post()
+  const path = await file(p, 'lost', Buffer.alloc(40_000_000))
+  const onProgress = ({ bytes }: Progress) => bytes > 5_000_000 && void p.bob.close()
+  await fails(t, one(p.alice, path, { onProgress }), /bob/)
+  t.regex(String(await p.ended[0]), /alice/)
+  t.true((await readdir(p.to)).every(name => name.endsWith('.part')))
+})
+
+test('a full disk is said on both sides, and leaves no final file', async t => {
+  const folder = await folderNamed('full')
+  const script = 'mount -t tmpfs -o size=400k tmpfs "$1" && "$2" "$3" transfer "$1" "$4" && ls "$1"'
+  const args = [
+    '--user',
+    '--map-root-user',
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    folder,
+    process.execPath,
+    farSide,
+    await bigFile()
+  ]
+  const result = await run('unshare', args).catch((error: Error) => error)
+  if (result instanceof Error && !/no space/.test(result.message)) {
+    t.log(`skipped: no small filesystem can be mounted here (${result.message.split('\n')[1]})`)
+    t.pass()
+    return
+  }
+  t.false(result instanceof Error)
+  if (result instanceof Error) return
+  const [said = '', ...files] = result.stdout.trim().split('\n')
+  const { sender, receiver } = JSON.parse(said)
+  t.regex(receiver, /^no space left for "big"$/)
+  t.is(sender, `peer bob: ${receiver}`)
+  t.deepEqual(files, [])
+})
+
+test('a file larger than a process may write is said on both sides', async t => {
+  const folder = await folderNamed('limit')
+  const script = 'ulimit -f 800 && exec "$1" "$2" transfer "$3" "$4"'
+  const { stdout } = await run('bash', ['-c', script, 'bash', process.execPath, farSide, folder, await bigFile()])
+  t.regex(JSON.parse(stdout).sender, /^peer bob: "big" is larger than a file may be there$/)
+})
+
+test('pipe joins input and output both ways, each ending on its own', async t => {
+  const { alice, bob } = await post()
+  const [input, output] = [new PassThrough(), new PassThrough()]
+  const heard = Promise.withResolvers<string>()
+  bob.serve('pipe', async stream => {
+    heard.resolve(await text(stream))
+    stream.end('answer after the end')
+  })
+  const piped = pipe(await alice.open('pipe'), input, output)
+  input.end('question')
+  t.is(await heard.promise, 'question')
+  t.is(await text(output), 'answer after the end')
+  await t.notThrowsAsync(piped)
+})
+
+test('pipe carries megabytes unharmed', async t => {
+  const { alice, bob } = await post()
+  bob.serve('pipe', async stream => {
+    const [input, output] = [new PassThrough(), new PassThrough()]
+    output.pipe(input)
+    await pipe(stream, input, output)
+  })
+  const content = randomBytes(10_000_000)
+  const [input, output] = [new PassThrough(), new PassThrough()]
+  const piped = pipe(await alice.open('pipe'), input, output)
+  input.end(content)
+  t.true(content.equals(await buffer(output)))
+  await piped
+})
+
+test('pipe fails when the connection is lost, when an end fails, and when it is interrupted', async t => {
+  const { alice, bob } = await post()
+  bob.serve('pipe', () => {})
+  const broken = new Writable({ write: (_chunk, _encoding, done) => done(new Error('the printer is on fire')) })
+  bob.serve('noise', stream => void stream.write('noise'))
+  await fails(t, pipe(await alice.open('noise'), new PassThrough(), broken).catch(wrapped), /printer/)
+  const stop = new AbortController()
+  const stopped = pipe(await alice.open('pipe'), new PassThrough(), new PassThrough(), stop.signal)
+  stop.abort()
+  await fails(t, stopped, /^the pipe was interrupted$/)
+  const piped = pipe(await alice.open('pipe'), new PassThrough(), new PassThrough())
+  await Promise.all([fails(t, piped, /^peer bob/), bob.close()])
+})
+
+test('ping counts, and tells the least, the mean and the most', async t => {
+  const { alice } = await post()
+  const replies: number[] = []
+  const summary = await ping(alice, { count: 4, intervalMs: 1, onReply: ({ ms }) => replies.push(ms) })
+  t.is(summary.count, 4)
+  t.is(summary.minMs, Math.min(...replies))
+  t.is(summary.maxMs, Math.max(...replies))
+  t.true(summary.avgMs >= summary.minMs && summary.avgMs <= summary.maxMs)
+})
+
+/** A failure outside of postern keeps its own words; only the class is of interest here. */
+function wrapped(error: PosternError): never {
+  throw new PosternError('io', error.message)
+}
