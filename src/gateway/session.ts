@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Context, Span, Tracer } from '@opentelemetry/api'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
-import type { FromGateway, Handover, Message } from '../wire/signal.ts'
+import { type FromGateway, type Handover, type Message, STALE_SOCKET } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
 import type { Joined, WarmSocket } from './joined.ts'
 import type { Profile } from './profile.ts'
@@ -261,13 +261,31 @@ export class Session {
     return await within(this.#house.tracer, this.#parent, name, attributes, async step => {
       if (plan.limits) this.#house.relay.arm(this, plan.limits)
       const result = await this.#order(plan, link, signal)
-      this.#record(step, result)
-      if (result.open) return true
+      const settled = result.open || !(await this.#renew(step, result)) ? result : await this.#order(plan, link, signal)
+      this.#record(step, settled)
+      if (settled.open) return true
       if (plan.limits) this.#house.relay.disarm(this.id)
-      this.#tellBoth({ type: 'cancel', session: this.id, plan: this.#plans })
-      for (const role of result.used) delete this.#sockets[role]
-      return result.reason
+      this.#callOff(settled)
+      return settled.reason
     })
+  }
+
+  /**
+   * A plan may be called off at the moment a peer has handed its socket over; the next order then names a socket that is
+   * gone. True when that is why a plan failed, and fresh sockets are at hand for another try.
+   */
+  async #renew({ context }: Step, result: TrialResult): Promise<boolean> {
+    const stale = roles.filter(role => result[role]?.code === STALE_SOCKET)
+    if (stale.length === 0) return false
+    this.#callOff(result)
+    for (const role of stale) delete this.#sockets[role]
+    await this.#scene(context, [])
+    return true
+  }
+
+  #callOff({ used }: TrialResult): void {
+    this.#tellBoth({ type: 'cancel', session: this.id, plan: this.#plans })
+    for (const role of used) delete this.#sockets[role]
   }
 
   async #order(plan: Plan, link: Link, signal: AbortSignal): Promise<TrialResult> {

@@ -48,10 +48,7 @@ export class Trial {
       signal.addEventListener('abort', abort)
       if (signal.aborted) queueMicrotask(abort)
     })
-    this.#timer = setTimeout(
-      () => this.#finish(false, `no answer to any probe within ${Math.round(waitMs)} ms`),
-      waitMs
-    )
+    this.#timer = this.#patience(waitMs, `no answer to any probe within ${Math.round(waitMs)} ms`)
   }
 
   receive(role: Role, message: FromTrial): void {
@@ -74,9 +71,14 @@ export class Trial {
     if (this.#used.size === 0) {
       clearTimeout(this.#timer)
       const late = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
-      this.#timer = setTimeout(() => this.#finish(false, late), this.#handoverMs)
+      this.#timer = this.#patience(this.#handoverMs, late)
     }
     this.#used.add(role)
+  }
+
+  /** Timers come before messages in the event loop's turn: what has arrived in time is read first, however busy we were. */
+  #patience(waitMs: number, reason: string): NodeJS.Timeout {
+    return setTimeout(() => setImmediate(() => this.#finish(false, reason)), waitMs)
   }
 
   #finish(open: boolean, reason: string): void {

@@ -13,7 +13,7 @@ interface Options {
 
 export const direct: Plugin<Options> = {
   name: 'direct',
-  defaults: { waitMs: '300ms' },
+  defaults: { waitMs: '500ms' },
   start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
 }
 

@@ -25,6 +25,9 @@ export const MESSAGE_BYTES = 16384
 /** The path of the gateway's HTTP side that peers join at. */
 export const JOIN_PATH = '/join'
 
+/** The code a side fails with when the socket an order names is gone: the order before was called off too late. */
+export const STALE_SOCKET = 'stale-socket'
+
 const short = z.string().max(256)
 const address = z.union([z.ipv4(), z.ipv6()])
 const subnet = z.union([
