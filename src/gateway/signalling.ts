@@ -119,7 +119,7 @@ function join(
     throw new PosternError('relay-full', `the gateway is full: ${limits.peers} peers are joined`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
   const id = randomBytes(6).toString('hex')
-  const endpoints = observer.endpoints(reachedAt)
+  const endpoints = observer.endpoints(hello.reached ?? reachedAt)
   const peer = new Joined(
     {
       id,

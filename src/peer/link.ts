@@ -93,6 +93,10 @@ export class Link {
     })
     this.#ws = ws
     const { connectMs = CONNECT_MS } = this.#options
+    let reached: string | undefined
+    ws.on('upgrade', ({ socket }) => {
+      reached = socket.remoteAddress?.replace(/^::ffff:/, '')
+    })
     return new Promise<Welcome>((resolve, reject) => {
       const over = AbortSignal.any([AbortSignal.timeout(connectMs), ...(signal ? [signal] : [])])
       const abort = () => ws.terminate()
@@ -110,7 +114,7 @@ export class Link {
       })
       ws.on('message', data => {
         const message = understood(String(data))
-        if (message?.type === 'challenge') this.#hello(ws, message, reject)
+        if (message?.type === 'challenge') this.#hello(ws, message, reached, reject)
         else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
         else if (message?.type === 'welcome') {
           over.removeEventListener('abort', abort)
@@ -120,7 +124,12 @@ export class Link {
     })
   }
 
-  #hello(ws: WebSocket, { v, nonce }: Message<FromGateway, 'challenge'>, reject: (error: Error) => void): void {
+  #hello(
+    ws: WebSocket,
+    { v, nonce }: Message<FromGateway, 'challenge'>,
+    reached: string | undefined,
+    reject: (error: Error) => void
+  ): void {
     const { token, name, accepts, identity } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
@@ -138,7 +147,8 @@ export class Link {
       token,
       certificate: identity.certificatePem,
       signature: identity.sign(helloProof(nonce)).toString('base64'),
-      accepts
+      accepts,
+      ...(reached === undefined ? {} : { reached })
     }
     ws.send(JSON.stringify(hello))
   }

@@ -73,7 +73,9 @@ const fromPeer = z.discriminatedUnion('type', [
     token: short,
     certificate: z.string().max(8192),
     signature: z.base64().max(256),
-    accepts: z.boolean()
+    accepts: z.boolean(),
+    // The address the peer reached the gateway at. A gateway in a container does not know it.
+    reached: address.optional()
   }),
   z.strictObject({
     type: z.literal('warm'),
