@@ -31,7 +31,7 @@ export interface FilteringTest {
 export interface Profile {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
-  /** The socket's own address and port are the ones the gateway saw: no NAT in between. */
+  /** False where the socket's own address and port are the ones the gateway saw: no NAT in between. */
   readonly translated: boolean
   /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */
   readonly addresses: readonly string[]
@@ -45,13 +45,12 @@ export function profile(
   test: FilteringTest | undefined
 ): Profile {
   const latest = [...new Map(samples.map(sample => [`${sample.via.address} ${sample.via.port}`, sample])).values()]
-  const translated = !latest.every(
-    ({ mapped }) => mapped.port === own.port && own.addresses.some(({ address }) => address === mapped.address)
-  )
+  const isOwn = ({ mapped }: Sample) =>
+    mapped.port === own.port && own.addresses.some(({ address }) => address === mapped.address)
   return {
     mapping: mappingOf(latest),
     filtering: filteringOf(test),
-    translated,
+    translated: latest.length === 0 || !latest.every(isOwn),
     addresses: [...new Set(latest.map(({ mapped }) => mapped.address))],
     samples: latest
   }
@@ -84,5 +83,6 @@ function filteringOf(test: FilteringTest | undefined): Behaviour {
 export function reaches(from: Profile, to: Profile): boolean | undefined {
   if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
   const passes = to.filtering !== 'address-and-port-dependent' || from.mapping === 'endpoint-independent'
+  if (passes && to.mapping === 'unknown') return undefined
   return passes && to.mapping === 'endpoint-independent'
 }
