@@ -1,0 +1,134 @@
+// What every plugin must keep, whatever it does: each plugin's test calls this with the plugin, and with an option's
+// worth of its own where it cannot do without.
+
+import test from 'ava'
+import fc from 'fast-check'
+import type { Pass, Plan, Scene } from '../../src/gateway/scene.ts'
+import { loadPlugins } from '../../src/plugins/load.ts'
+import type { Planner, Plugin } from '../../src/plugins/plugin.ts'
+import { type Endpoint, isPrivate } from '../../src/wire/endpoint.ts'
+import { checkOrder, type Order } from '../../src/wire/signal.ts'
+import { behaviours, type SideSpec, sceneOf } from '../scenes.ts'
+
+const address = fc.oneof(
+  fc.constantFrom('198.51.100.7', '10.0.0.2', '10.0.0.3', '192.168.1.9', '100.64.0.1', '2001:db8::1', 'fd00::1'),
+  fc.ipV4()
+)
+const port = fc.integer({ min: 1, max: 65535 })
+const behaviour = fc.constantFrom(...behaviours)
+
+/** Anything a peer may claim and a gateway may see. */
+const side: fc.Arbitrary<SideSpec> = fc.record({
+  mapped: fc.record({ address, port }),
+  port,
+  addresses: fc.array(
+    address.chain(text => fc.record({ address: fc.constant(text), prefix: fc.nat(text.includes(':') ? 128 : 32) })),
+    { maxLength: 16 }
+  ),
+  rttMs: fc.double({ min: 0, max: 3000, noNaN: true }),
+  profile: fc.record({ mapping: behaviour, filtering: behaviour, translated: fc.boolean() })
+})
+
+/** A plugin as the gateway starts it: with its options checked, and every option at its default unless given. */
+export async function startPlugin(plugin: Plugin, options: Record<string, unknown> = {}): Promise<Planner> {
+  const at = { file: 'test.yaml', line: 1, column: 1 }
+  const [loaded] = await loadPlugins(
+    [{ use: { kind: 'built-in', name: plugin.name }, options, at, optionAt: {} } as never],
+    { [plugin.name]: plugin }
+  )
+  if (!loaded) throw new Error('it was not loaded')
+  const toolbox = { log: { info: () => {}, warn: () => {} }, signal: new AbortController().signal }
+  return loaded.plugin.start(loaded.options, toolbox)
+}
+
+export async function stepsOf(planner: Planner, scene: Scene): Promise<(Plan | Pass)[]> {
+  const steps: (Plan | Pass)[] = []
+  for await (const step of planner.plan(scene)) steps.push(step)
+  return steps
+}
+
+/** The plans alone. */
+export async function plansOf(planner: Planner, scene: Scene): Promise<Plan[]> {
+  return (await stepsOf(planner, scene)).filter(step => step.kind === 'plan')
+}
+
+export function keepsContract(plugin: Plugin): void {
+  test(`${plugin.name} has a short name and documents each option with its default`, async t => {
+    t.regex(plugin.name, /^[a-z][a-z0-9-]*$/)
+    await t.notThrowsAsync(startPlugin(plugin))
+  })
+
+  test(`${plugin.name} yields a few plans that peers can obey, then ends, whatever the scene`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (caller, callee) => {
+        const steps = await stepsOf(planner, sceneOf(caller, callee))
+        t.true(steps.length <= 16)
+        for (const step of steps) {
+          if (step.kind === 'pass') t.true(step.reason.length > 0)
+          else for (const order of [step.caller, step.callee]) t.notThrows(() => checkOrder(order))
+          if (step.kind === 'plan') t.true(step.waitMs > 0 && step.waitMs < 60_000 && step.why.length > 0)
+        }
+      })
+    )
+  })
+
+  test(`${plugin.name} passes with a reason or not at all, and nothing follows a pass`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (caller, callee) => {
+        const kinds = (await stepsOf(planner, sceneOf(caller, callee))).map(({ kind }) => kind)
+        return !kinds.slice(0, -1).includes('pass')
+      })
+    )
+    t.pass()
+  })
+
+  test(`${plugin.name} aims at proved addresses, and at claimed ones only on a link both share`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (one, two) => {
+        const scene = sceneOf(one, two)
+        for (const plan of await plansOf(planner, scene))
+          for (const [receiver, other] of [
+            ['caller', 'callee'],
+            ['callee', 'caller']
+          ] as const) {
+            const shared = scene.caller.mapped.address === scene.callee.mapped.address
+            const proved = (target: Endpoint) =>
+              [scene[other].mapped, scene[receiver].gateway].some(same(target.address))
+            const onLink = (target: Endpoint) => shared && scene[other].addresses.some(same(target.address))
+            const targets = targetsOf(plan[receiver])
+            t.true(targets.every(target => proved(target) || onLink(target)))
+            t.true(targets.filter(target => !proved(target)).length <= 4)
+            const foreign = targets.filter(target => isPrivate(target.address) && !proved(target))
+            t.true(foreign.length === 0 || scene[receiver].addresses.length > 0)
+          }
+      })
+    )
+  })
+
+  test(`${plugin.name} only reads the scene, and plans the same for the same`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (caller, callee) => {
+        const scene = deepFreeze(sceneOf(caller, callee))
+        t.deepEqual(await stepsOf(planner, scene), await stepsOf(planner, scene))
+      }),
+      { numRuns: 30 }
+    )
+  })
+}
+
+const same =
+  (address: string) =>
+  (other: { address: string }): boolean =>
+    other.address === address
+
+export const targetsOf = (order: Order): readonly Endpoint[] =>
+  order.kind === 'splice' ? [order.target] : order.targets
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
+}

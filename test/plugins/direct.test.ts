@@ -1,0 +1,79 @@
+import test from 'ava'
+import { direct } from '../../src/plugins/direct.ts'
+import { sceneOf } from '../scenes.ts'
+import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
+
+keepsContract(direct)
+
+const shared = { address: '198.51.100.7', port: 1 }
+const open = { profile: { translated: false, filtering: 'endpoint-independent' } } as const
+
+test('two peers behind one public address with a subnet in common aim at each other there', async t => {
+  const scene = sceneOf(
+    {
+      mapped: shared,
+      addresses: [
+        { address: '192.168.1.10', prefix: 24 },
+        { address: '10.8.0.2', prefix: 24 }
+      ]
+    },
+    {
+      mapped: { ...shared, port: 2 },
+      addresses: [
+        { address: '192.168.1.20', prefix: 24 },
+        { address: '10.9.0.2', prefix: 24 }
+      ]
+    }
+  )
+  const [plan, ...more] = await plansOf(await startPlugin(direct), scene)
+  t.deepEqual(more, [])
+  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }] })
+  t.deepEqual(plan?.callee, { kind: 'punch', targets: [{ address: '192.168.1.10', port: 12010 }] })
+})
+
+test('private addresses are not aimed at behind different public ones, nor outside the own subnets', async t => {
+  const home = [{ address: '192.168.1.10', prefix: 24 }]
+  const same = [{ address: '192.168.1.20', prefix: 24 }]
+  const planner = await startPlugin(direct)
+  const apart = await stepsOf(planner, sceneOf({ addresses: home }, { addresses: same }))
+  t.deepEqual(
+    apart.map(({ kind }) => kind),
+    ['pass']
+  )
+  const elsewhere = [{ address: '192.168.2.20', prefix: 24 }]
+  const other = await plansOf(
+    planner,
+    sceneOf({ mapped: shared, addresses: home }, { mapped: shared, addresses: elsewhere })
+  )
+  t.deepEqual(other, [])
+})
+
+test('at most four addresses of a shared link are aimed at', async t => {
+  const many = Array.from({ length: 16 }, (_, n) => ({ address: `10.0.0.${n + 1}`, prefix: 24 }))
+  const [plan] = await plansOf(
+    await startPlugin(direct),
+    sceneOf({ mapped: shared, addresses: many }, { mapped: shared, addresses: many })
+  )
+  t.is(plan?.caller.kind === 'punch' ? plan.caller.targets.length : 0, 4)
+})
+
+test('a side that nothing stands in front of is aimed at, and waits for what comes', async t => {
+  const planner = await startPlugin(direct)
+  const [plan] = await plansOf(planner, sceneOf({ profile: { filtering: 'unknown' } }, open))
+  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '198.51.100.20', port: 40020 }] })
+  t.deepEqual(plan?.callee, { kind: 'punch', targets: [] })
+  const [both] = await plansOf(planner, sceneOf(open, open))
+  t.true(both?.callee.kind === 'punch' && both.callee.targets.length === 1)
+})
+
+test('a firewall, or a filter that nobody knows, is not taken for none', async t => {
+  const planner = await startPlugin(direct)
+  for (const filtering of ['address-dependent', 'address-and-port-dependent', 'unknown'] as const)
+    t.deepEqual(await plansOf(planner, sceneOf({ profile: { translated: false, filtering } })), [])
+})
+
+test('the round trips are added to the configured wait', async t => {
+  const planner = await startPlugin(direct, { waitMs: '1s' })
+  const [plan] = await plansOf(planner, sceneOf({ ...open, rttMs: 50 }, { rttMs: 150 }))
+  t.is(plan?.waitMs, 1600)
+})

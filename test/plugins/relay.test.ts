@@ -1,0 +1,27 @@
+import test from 'ava'
+import { PosternError } from '../../src/errors.ts'
+import { relay } from '../../src/plugins/relay.ts'
+import { sceneOf } from '../scenes.ts'
+import { keepsContract, plansOf, startPlugin } from './contract.ts'
+
+keepsContract(relay)
+
+test('both sides are sent to the endpoint of the gateway that each was told, with the configured limits', async t => {
+  const planner = await startPlugin(relay, { perSession: '1 Mbit/s', total: '10 Mbit/s' })
+  const other = { address: '203.0.113.2', port: 3478 }
+  const [plan, ...more] = await plansOf(planner, sceneOf({}, { gateway: other }))
+  t.deepEqual(more, [])
+  t.deepEqual(plan?.caller, { kind: 'splice', target: { address: '203.0.113.1', port: 3478 } })
+  t.deepEqual(plan?.callee, { kind: 'splice', target: other })
+  t.deepEqual(plan?.limits, { perSession: 1e6, perPeer: 8e6, total: 10e6 })
+})
+
+test('it works for any pair, and gets its turn after the deadline too', async t => {
+  const unknown = { profile: { mapping: 'unknown', filtering: 'unknown' } } as const
+  t.is((await plansOf(await startPlugin(relay), sceneOf(unknown, unknown))).length, 1)
+  t.true(relay.lastResort)
+})
+
+test('a rate without its unit is refused', async t => {
+  await t.throwsAsync(startPlugin(relay, { perSession: '4 MB/s' }), { instanceOf: PosternError, code: 'bad-config' })
+})

@@ -1,0 +1,56 @@
+import test from 'ava'
+import type { Behaviour } from '../../src/gateway/profile.ts'
+import { stun } from '../../src/plugins/stun.ts'
+import { behaviours, sceneOf } from '../scenes.ts'
+import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
+
+keepsContract(stun)
+
+test('each side is sent to where the gateway saw the other', async t => {
+  const [plan, ...more] = await plansOf(await startPlugin(stun), sceneOf())
+  t.deepEqual(more, [])
+  t.deepEqual(plan?.caller, { kind: 'ice', targets: [{ address: '198.51.100.20', port: 40020 }] })
+  t.deepEqual(plan?.callee, { kind: 'ice', targets: [{ address: '198.51.100.10', port: 40010 }] })
+})
+
+test('ICE alone is for mappings that are sure and peers that are far; otherwise probes go first', async t => {
+  const planner = await startPlugin(stun)
+  const kindOf = async (scene: ReturnType<typeof sceneOf>) => (await plansOf(planner, scene))[0]?.caller.kind
+  t.is(await kindOf(sceneOf()), 'ice')
+  t.is(await kindOf(sceneOf({ rttMs: 5 }, { rttMs: 5 })), 'punch')
+  t.is(await kindOf(sceneOf({ profile: { mapping: 'address-dependent' } })), 'punch')
+  t.is(await kindOf(sceneOf({ profile: { mapping: 'unknown' } })), 'punch')
+})
+
+test('it tries wherever one packet can pass one filter and its answer find back, and nowhere else (RFC 4787)', async t => {
+  const planner = await startPlugin(stun)
+  const independent: Behaviour = 'endpoint-independent'
+  const strict: Behaviour = 'address-and-port-dependent'
+  type Nat = { mapping: Behaviour; filtering: Behaviour }
+  /** Written out anew: true, false, or unknown as undefined. */
+  const way = (from: Nat, to: Nat) => {
+    if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
+    if (from.mapping !== independent && to.filtering === strict) return false
+    return to.mapping === 'unknown' ? undefined : to.mapping === independent
+  }
+  for (const a of behaviours)
+    for (const b of behaviours)
+      for (const c of behaviours)
+        for (const d of behaviours) {
+          const [one, two]: [Nat, Nat] = [
+            { mapping: a, filtering: b },
+            { mapping: c, filtering: d }
+          ]
+          const hopeless = way(one, two) === false && way(two, one) === false
+          const steps = await stepsOf(planner, sceneOf({ profile: one }, { profile: two }))
+          t.is(steps[0]?.kind, hopeless ? 'pass' : 'plan', JSON.stringify([one, two]))
+        }
+})
+
+test('it passes with both NATs in its reason', async t => {
+  const symmetric = {
+    profile: { mapping: 'address-and-port-dependent', filtering: 'address-and-port-dependent' }
+  } as const
+  const [step] = await stepsOf(await startPlugin(stun), sceneOf(symmetric, symmetric))
+  t.regex(step?.kind === 'pass' ? step.reason : '', /^caller \(mapping address-and-port-dependent, .*to callee \(/)
+})

@@ -1,0 +1,154 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { PosternError } from '../../src/errors.ts'
+import { checkOrder, type FromPeer, helloProof, parseFromGateway, parseFromPeer } from '../../src/wire/signal.ts'
+
+const session = '00112233445566aa'
+const report = { steps: [['found', 1.5]], sent: 1, received: 0 } as const
+const endpoint = { address: '203.0.113.7', port: 4242 }
+
+/** One of each kind of message. */
+const messages: readonly FromPeer[] = [
+  { type: 'hello', v: 1, name: 'ann', token: 't', certificate: 'c', signature: 'c2ln', accepts: true },
+  { type: 'warm', socket: 0, port: 12345, addresses: [{ address: '10.0.0.2', prefix: 24 }], rttMs: 1.5 },
+  { type: 'cold', socket: 0, reason: 'silence' },
+  { type: 'filtering', port: true },
+  { type: 'connect', request: 0, to: 'bob', fingerprint: 'AA', traceparent: '00-…' },
+  { type: 'progress', session, plan: 1, step: 'found' },
+  {
+    type: 'opened',
+    session,
+    plan: 1,
+    local: endpoint,
+    remote: endpoint,
+    report: { ...report, steps: [['found', 1.5]] }
+  },
+  { type: 'failed', session, plan: 1, code: 'io', reason: 'no', report: { ...report, steps: [] } },
+  { type: 'leave', session, code: 'io', reason: 'no' },
+  { type: 'ping', at: 1.5 }
+]
+
+const isRefused = (text: string): boolean => {
+  try {
+    parseFromPeer(text)
+    return false
+  } catch (error) {
+    if (error instanceof PosternError && error.code === 'bad-message' && error.message.length < 2000) return true
+    throw error
+  }
+}
+
+test('each kind of message comes out as it went in', t => {
+  for (const message of messages) t.deepEqual(parseFromPeer(JSON.stringify(message)), message)
+})
+
+test('a message with one field missing, of another type or too many is malformed', t => {
+  const optional = ['name', 'fingerprint', 'traceparent']
+  for (const message of messages) {
+    for (const field of Object.keys(message)) {
+      const { [field]: _, ...rest } = message as Record<string, unknown>
+      t.is(isRefused(JSON.stringify(rest)), !optional.includes(field), `${message.type} without ${field}`)
+      t.true(isRefused(JSON.stringify({ ...message, [field]: { odd: true } })), `${message.type} with an odd ${field}`)
+    }
+    t.true(isRefused(JSON.stringify({ ...message, more: 1 })))
+  }
+})
+
+test('whatever text arrives is a message or a bad-message, never anything else', t => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json(), fc.constantFrom('', '{', 'null', '[]', '"x"', '1e999')), text => {
+      isRefused(text)
+    }),
+    { numRuns: 1000 }
+  )
+  t.pass()
+})
+
+test('a message with any of its parts replaced by anything is still one or the other', t => {
+  const anything = fc.anything({ withDate: false, withBigInt: false, withNullPrototype: true, maxDepth: 3 })
+  fc.assert(
+    fc.property(fc.constantFrom(...messages), fc.string(), fc.nat(), anything, (message, key, index, value) => {
+      const keys = Object.keys(message)
+      const changed = { ...message, [index % 2 === 0 ? (keys[index % keys.length] ?? key) : key]: value }
+      isRefused(JSON.stringify(changed))
+    }),
+    { numRuns: 2000 }
+  )
+  t.pass()
+})
+
+test('names of the prototype are no messages and no fields', t => {
+  t.true(isRefused('{"type":"constructor"}'))
+  t.true(isRefused('{"type":"__proto__"}'))
+  t.true(isRefused('{"__proto__":{"type":"ping","at":1}}'))
+  t.true(
+    isRefused('{"type":"ping","at":1,"__proto__":{}}') ||
+      Object.getPrototypeOf(parseFromPeer('{"type":"ping","at":1,"__proto__":{}}')) === Object.prototype
+  )
+})
+
+test('every text and list has an end', t => {
+  const long = 'x'.repeat(300)
+  const steps = Array.from({ length: 33 }, () => ['x', 1])
+  const addresses = Array.from({ length: 17 }, () => ({ address: '10.0.0.1', prefix: 8 }))
+  for (const odd of [
+    { ...messages[0], token: long },
+    { ...messages[0], certificate: 'x'.repeat(8193) },
+    { ...messages[1], addresses },
+    { ...messages[4], to: long },
+    { ...messages[6], report: { ...report, steps } },
+    { ...messages[7], reason: 'x'.repeat(513) }
+  ])
+    t.true(isRefused(JSON.stringify(odd)))
+})
+
+test('numbers out of range are malformed: ports, prefixes, times', t => {
+  const subnet = (address: string, prefix: number) => ({ ...messages[1], addresses: [{ address, prefix }] })
+  for (const odd of [
+    { ...messages[1], port: 0 },
+    { ...messages[1], port: 65536 },
+    { ...messages[1], rttMs: -1 },
+    { ...messages[1], socket: 1.5 },
+    { ...messages[6], session: 'short' },
+    subnet('10.0.0.1', 33),
+    subnet('2001:db8::1', 129),
+    subnet('10.0.0', 8)
+  ])
+    t.true(isRefused(JSON.stringify(odd)), JSON.stringify(odd))
+  t.false(isRefused(JSON.stringify(subnet('2001:db8::1', 64))))
+})
+
+test('the first mistake is told with its place, and nothing of what was sent', t => {
+  const secret = 'this-is-secret'
+  const error = t.throws(() => parseFromPeer(JSON.stringify({ ...messages[0], token: [secret] })), {
+    instanceOf: PosternError
+  })
+  t.regex(error?.message ?? '', /malformed at token/)
+  t.false(error?.message.includes(secret))
+})
+
+test("a gateway's messages are held to the same", t => {
+  t.is(parseFromGateway('{"type":"pong","at":1,"timeMs":2}').type, 'pong')
+  fc.assert(
+    fc.property(fc.json(), text => {
+      t.throws(() => parseFromGateway(text), { instanceOf: PosternError, code: 'bad-message' })
+    })
+  )
+})
+
+test('an order names at most eight targets that are endpoints', t => {
+  t.notThrows(() => checkOrder({ kind: 'punch', targets: Array(8).fill(endpoint) }))
+  for (const odd of [
+    { kind: 'punch', targets: Array(9).fill(endpoint) },
+    { kind: 'ice', targets: [{ address: 'example.org', port: 1 }] },
+    { kind: 'splice' },
+    { kind: 'splice', target: { ...endpoint, port: 0 } },
+    { kind: 'other' },
+    undefined
+  ])
+    t.throws(() => checkOrder(odd), { instanceOf: PosternError, code: 'bad-message' })
+})
+
+test('what a hello signs holds the nonce, and words that mean nothing elsewhere', t => {
+  t.is(String(helloProof('abc')), 'postern hello 1 abc')
+})
