@@ -1,7 +1,7 @@
 // `postern names`: which certificate each name belongs to, and the way to free one.
 
 import { Command } from 'commander'
-import { checkName } from '../peer/known-peers.ts'
+import { checkName } from '../wire/name.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'
 import { type AdminOptions, withAdminOptions } from './options.ts'

@@ -6,11 +6,12 @@
 // The file is written whole beside its place and then linked into it, which fails where one is there already: of two
 // processes that start at once, one makes the identity and both use it. Nothing ever overwrites it.
 
-import { createHash, createPrivateKey, type KeyObject, randomUUID, sign, verify, X509Certificate } from 'node:crypto'
+import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PosternError } from '../errors.ts'
+import { fingerprintOf, isP256, parseCertificate } from '../wire/certificate.ts'
 import { createCertificate } from './certificate.ts'
 
 export interface Identity {
@@ -44,33 +45,6 @@ export async function loadIdentity(folder = defaultFolder()): Promise<Identity> 
     if (cause instanceof PosternError) throw cause
     throw new PosternError('io', `the identity ${path} cannot be read or made: ${messageOf(cause)}`, { cause })
   }
-}
-
-/**
- * SHA-256 of the certificate's DER: `AA:BB:…`.
- * @throws PosternError bad-message where the text is no certificate in PEM.
- */
-export function fingerprintOf(certificatePem: string): string {
-  const der = parseCertificate(certificatePem).raw
-  return normaliseFingerprint(createHash('sha256').update(der).digest('hex')) ?? ''
-}
-
-/** Whether the P-256 key of a certificate made this signature. False for anything malformed: strangers send it. */
-export function verifySignature(certificatePem: string, bytes: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    const { publicKey } = parseCertificate(certificatePem)
-    // Other keys are not made by peers, and a huge RSA key would be work for the asking.
-    return isP256(publicKey) && verify('sha256', bytes, publicKey, signature)
-  } catch {
-    return false
-  }
-}
-
-/** `AA:BB:…` from 64 hexadecimal digits in any case, with or without colons; undefined for anything else. */
-export function normaliseFingerprint(text: string): string | undefined {
-  const digits = /^[0-9a-f]{2}(?::[0-9a-f]{2}){31}$/i.test(text) ? text.replaceAll(':', '') : text
-  if (!/^[0-9a-f]{64}$/i.test(digits)) return undefined
-  return digits.toUpperCase().match(/../g)?.join(':')
 }
 
 async function create(folder: string, path: string): Promise<string> {
@@ -118,18 +92,6 @@ function parseIdentity(text: string, path: string): Identity {
 
 function block(text: string, label: string): string | undefined {
   return new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----\n?`).exec(text)?.[0]
-}
-
-function parseCertificate(pem: string): X509Certificate {
-  try {
-    return new X509Certificate(pem)
-  } catch (cause) {
-    throw new PosternError('bad-message', 'expected a certificate in PEM', { cause })
-  }
-}
-
-function isP256(key: KeyObject): boolean {
-  return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1'
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -1,5 +1,4 @@
-// Who a name was the last time: trust at first use, so that a gateway cannot put itself in the middle later on. And the
-// one place that says what a peer's name may be.
+// Who a name was the last time: trust at first use, so that a gateway cannot put itself in the middle later on.
 //
 //   FOLDER/known-peers    a text file for people too, one line for each: GATEWAY NAME FINGERPRINT
 //
@@ -9,7 +8,8 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PosternError } from '../errors.ts'
-import { normaliseFingerprint } from './identity.ts'
+import { normaliseFingerprint } from '../wire/certificate.ts'
+import { checkName } from '../wire/name.ts'
 
 /** How a fingerprint was judged: it is the one pinned, the one remembered, or was never seen and is remembered now. */
 export type Trust = 'pinned' | 'known' | 'new'
@@ -29,17 +29,6 @@ interface KnownPeer {
 
 // Read as a whole for each connection; and a gateway that invents names must not fill the disk. More peers than anybody has.
 const maxPeers = 10_000
-
-/**
- * A name of 1 to 63 letters, digits, dots, underscores and hyphens that starts with a letter or a digit.
- * @throws PosternError bad-config
- */
-export function checkName(name: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) return name
-  const shown = JSON.stringify(name.length > 63 ? `${name.slice(0, 63)}…` : name)
-  const expected = '1 to 63 letters, digits, ".", "_" and "-", a letter or a digit first'
-  throw new PosternError('bad-config', `${shown} is no name for a peer; expected ${expected}`)
-}
 
 /**
  * `NAME` or `NAME@FINGERPRINT`, the fingerprint in any case, with or without colons.

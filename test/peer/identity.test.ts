@@ -8,14 +8,8 @@ import test from 'ava'
 import nodeDataChannel, { PeerConnection } from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import { createCertificate } from '../../src/peer/certificate.ts'
-import {
-  defaultFolder,
-  fingerprintOf,
-  type Identity,
-  loadIdentity,
-  normaliseFingerprint,
-  verifySignature
-} from '../../src/peer/identity.ts'
+import { defaultFolder, type Identity, loadIdentity } from '../../src/peer/identity.ts'
+import { fingerprintOf, normaliseFingerprint, verifySignature } from '../../src/wire/certificate.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
 
