@@ -67,10 +67,13 @@ export class TraceStore implements SpanProcessor {
   async forceFlush(): Promise<void> {}
   async shutdown(): Promise<void> {}
 
-  #complete(id: string, spans: SpanRecord[]): void {
-    this.#open.delete(id)
-    const root = spans.at(-1)
+  #complete(id: string, all: SpanRecord[]): void {
+    const root = all.at(-1)
     if (!root) return
+    const spans = familyOf(root, all)
+    const others = all.filter(span => !spans.includes(span))
+    if (others.length > 0) this.#open.set(id, others)
+    else this.#open.delete(id)
     const said = (name: string) => String(root.attributes[`postern.${name}`] ?? '')
     this.#finished.set(id, {
       id,
@@ -84,6 +87,18 @@ export class TraceStore implements SpanProcessor {
       spans: spans.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
     })
   }
+}
+
+/** A caller may have several connects under way within one trace of its own. Children end, and so stand, before their parents. */
+function familyOf(root: SpanRecord, spans: readonly SpanRecord[]): SpanRecord[] {
+  const family = [root]
+  const ids = new Set([root.id])
+  for (const span of spans.toReversed()) {
+    if (span.parent === undefined || !ids.has(span.parent)) continue
+    ids.add(span.id)
+    family.push(span)
+  }
+  return family
 }
 
 function recordOf(span: ReadableSpan): SpanRecord {
