@@ -15,8 +15,8 @@ import { KnownPeers } from '../src/peer/known-peers.ts'
 import { Peer, type PeerOptions } from '../src/peer/peer.ts'
 
 export interface WorldSpec {
-  /** The list of strategies as the YAML file has it. */
-  readonly strategies?: string
+  /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */
+  readonly strategies?: string | ((folder: string) => string)
   /** More lines of the YAML file. */
   readonly more?: string
   readonly addresses?: readonly string[]
@@ -39,7 +39,12 @@ export class World implements AsyncDisposable {
   static async open(spec: WorldSpec = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'postern-world-')), spec)
     for (const [name, text] of Object.entries(spec.files ?? {})) await writeFile(join(world.folder, name), text)
-    await world.start()
+    try {
+      await world.start()
+    } catch (error) {
+      await rm(world.folder, { recursive: true })
+      throw error
+    }
     return world
   }
 
@@ -78,7 +83,7 @@ export class World implements AsyncDisposable {
     const config = `
 listen: { http: '127.0.0.1:${before?.http.port ?? 0}', udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
 state: ./state
-strategies: ${strategies}
+strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}
 `
     this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}))

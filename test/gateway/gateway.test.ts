@@ -1,0 +1,92 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readFile, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import test from 'ava'
+import { parseConfig } from '../../src/config.ts'
+import { PosternError } from '../../src/errors.ts'
+import { openGateway } from '../../src/gateway/gateway.ts'
+import { World } from '../world.ts'
+
+test('tokens are made up once, kept with the names for the owner alone, and are the same after a restart', async t => {
+  await using world = await World.open()
+  const { joinToken, adminToken } = world.gateway
+  t.not(joinToken, adminToken)
+  t.true(Buffer.from(joinToken, 'base64url').length >= 12)
+  for (const file of ['join-token', 'admin-token'])
+    t.is((await stat(join(world.folder, 'state', file))).mode & 0o777, 0o600)
+  t.is((await stat(join(world.folder, 'state'))).mode & 0o777, 0o700)
+  await world.gateway.close()
+  await world.start()
+  t.deepEqual([world.gateway.joinToken, world.gateway.adminToken], [joinToken, adminToken])
+})
+
+test('a configured token is used and written nowhere', async t => {
+  await using world = await World.open({ more: 'join: { token: from-the-file }' })
+  t.is(world.gateway.joinToken, 'from-the-file')
+  await t.throwsAsync(readFile(join(world.folder, 'state', 'join-token')))
+})
+
+test('an HTTP port that is taken is told, and no UDP port stays open', async t => {
+  await using world = await World.open()
+  const free = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address()
+  await new Promise<void>(resolve => free.close(() => resolve()))
+  const config = `
+listen: { http: '127.0.0.1:${world.gateway.http.port}', udp: { addresses: [127.0.0.1], ports: [${port}] } }
+state: ./other
+`
+  const opening = openGateway(parseConfig(config, join(world.folder, 'postern.yaml'), {}))
+  const error = await t.throwsAsync(opening, { instanceOf: PosternError, code: 'port-in-use' })
+  t.regex(error?.message ?? '', /^TCP 127\.0\.0\.1:\d+ is already in use$/)
+  const again = createSocket('udp4').bind(port, '127.0.0.1')
+  await once(again, 'listening')
+  again.close()
+})
+
+test('a gateway that is closed has left its ports, and a table that is none keeps it from starting', async t => {
+  const world = await World.open()
+  const { port } = world.gateway.http
+  await world.gateway.close()
+  const server = createServer().listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  server.close()
+  await once(server, 'close')
+  const { writeFile } = await import('node:fs/promises')
+  await writeFile(join(world.folder, 'state', 'names.json'), '[1]')
+  await t.throwsAsync(world.start(), { instanceOf: PosternError, code: 'io', message: /names\.json/ })
+  await writeFile(join(world.folder, 'state', 'names.json'), '{}')
+  await world.start()
+  await world[Symbol.asyncDispose]()
+})
+
+test('a plugin is started with its options, told when the gateway stops, and closed', async t => {
+  const heard: string[] = []
+  const listener = (what: string) => heard.push(what)
+  process.on('test-plugin' as never, listener as never)
+  const lives = `
+const say = what => process.emit('test-plugin', what)
+export default {
+  name: 'lives',
+  defaults: { waitMs: '1s' },
+  async start({ waitMs }, { signal, log }) {
+    log.info('hello')
+    say('started ' + waitMs)
+    signal.addEventListener('abort', () => say('stopped'))
+    return { plan: () => [], close: async () => say('closed') }
+  }
+}`
+  const world = await World.open({ strategies: '[./lives.mjs: { waitMs: 2s }]', files: { 'lives.mjs': lives } })
+  await world[Symbol.asyncDispose]()
+  process.off('test-plugin' as never, listener as never)
+  t.deepEqual(heard.toSorted(), ['closed', 'started 2000', 'stopped'])
+})
+
+test('a plugin that cannot start keeps the gateway from starting, and nothing stays open', async t => {
+  const broken = `export default { name: 'broken', defaults: {}, start() { throw new Error('no licence') } }`
+  await t.throwsAsync(World.open({ strategies: '[./broken.mjs]', files: { 'broken.mjs': broken } }), {
+    message: 'no licence'
+  })
+})

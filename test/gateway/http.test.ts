@@ -1,0 +1,122 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import test from 'ava'
+import { WebSocket } from 'ws'
+import { HandMade } from '../hand-made.ts'
+import { World } from '../world.ts'
+
+const never = `export default {
+  name: 'never',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
+}`
+
+test('health and the front page are for everybody', async t => {
+  await using world = await World.open()
+  for (const path of ['/healthz', '/']) {
+    const answer = await fetch(world.url + path)
+    t.is(answer.status, 200, path)
+    const text = await answer.text()
+    t.false([world.gateway.joinToken, world.gateway.adminToken].some(token => text.includes(token)))
+  }
+})
+
+test('the API takes the admin token, and the join token does not do', async t => {
+  await using world = await World.open()
+  const { joinToken } = world.gateway
+  const requests = [
+    ['GET', '/api/status'],
+    ['GET', '/api/traces'],
+    ['GET', '/api/traces/x'],
+    ['GET', '/api/names'],
+    ['DELETE', '/api/names/ann']
+  ] as const
+  for (const [method, path] of requests) {
+    for (const headers of [
+      {},
+      { authorization: joinToken },
+      { authorization: `Bearer ${joinToken}` },
+      { authorization: `Basic ${world.gateway.adminToken}` }
+    ]) {
+      const answer = await fetch(world.url + path, { method, headers })
+      t.is(answer.status, 401, `${method} ${path}`)
+      t.is(answer.headers.get('www-authenticate'), 'Bearer')
+      t.is(((await answer.json()) as { code: string }).code, 'bad-token')
+    }
+    t.not((await world.api(path, { method })).status, 401)
+  }
+})
+
+test('what is not there is a 404, however it is written', async t => {
+  await using world = await World.open()
+  for (const path of ['/nothing', '/api', '/api/nothing', '/api/traces/none', '/join'])
+    t.is((await world.api(path)).status, 404, path)
+  t.is((await world.api('/api/names/nobody', { method: 'DELETE' })).status, 404)
+  t.is((await world.api('/api/traces/%zz')).status, 404)
+  t.deepEqual(await (await world.api('/api/traces/none')).json(), {
+    code: 'not-found',
+    reason: 'no trace of this id is kept'
+  })
+})
+
+test('a request that is no HTTP harms nothing', async t => {
+  await using world = await World.open()
+  for (const text of [
+    '\0\0\0\r\n\r\n',
+    'GET /api/traces/% HTTP/1.1\r\nHost: x\r\n\r\n',
+    `GET /${'x'.repeat(20_000)} HTTP/1.1\r\n`
+  ]) {
+    const socket = connect(world.gateway.http.port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.end(text)
+    socket.resume()
+    await once(socket, 'close')
+  }
+  t.is((await fetch(`${world.url}/healthz`)).status, 200)
+})
+
+test('a WebSocket is served at the path that peers join at, and nowhere else', async t => {
+  await using world = await World.open()
+  const ws = new WebSocket(`${world.url.replace('http', 'ws')}/elsewhere`)
+  const [error] = (await once(ws, 'error')) as [Error]
+  t.regex(error.message, /400/)
+})
+
+test('traces are listed without their spans, one is shown with them, and the failed ones can be asked for', async t => {
+  await using world = await World.open({ strategies: '[./never.mjs]', files: { 'never.mjs': never } })
+  const [ann, bob] = await Promise.all(
+    ['ann', 'bob'].map(async name =>
+      HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name })
+    )
+  )
+  if (!ann || !bob) return t.fail()
+  for (const peer of [ann, bob]) {
+    peer.say({ type: 'filtering', port: true, address: true })
+    await peer.warm(0)
+  }
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { trace: id } = await ann.hears('over')
+  await world.trace(id)
+  for (const path of ['/api/traces', '/api/traces?failed']) {
+    const list = (await (await world.api(path)).json()) as Record<string, unknown>[]
+    t.is(list.length, 1)
+    t.like(list[0], { id, caller: 'ann', callee: 'bob', outcome: 'failed', by: 'no-path' })
+    t.false('spans' in (list[0] ?? {}))
+  }
+  const one = (await (await world.api(`/api/traces/${id}`)).json()) as { spans: { name: string }[] }
+  t.is(one.spans[0]?.name, 'postern.connect')
+  await Promise.all([ann.close(), bob.close()])
+})
+
+test('the status counts, and names nobody', async t => {
+  await using world = await World.open()
+  const ann = await HandMade.join(world.url, {
+    identity: await world.identity('ann'),
+    token: world.gateway.joinToken,
+    name: 'ann-who-is-secret'
+  })
+  const text = await (await world.api('/api/status')).text()
+  t.is((JSON.parse(text) as { peers: number }).peers, 1)
+  t.false(text.includes('secret'))
+  await ann.close()
+})

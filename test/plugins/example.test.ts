@@ -1,0 +1,58 @@
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+import nodeDataChannel from 'node-datachannel'
+import overlay from '../../examples/plugin-overlay.ts'
+import { sceneOf } from '../scenes.ts'
+import { World } from '../world.ts'
+import { startPlugin, stepsOf } from './contract.ts'
+
+test.after.always(() => nodeDataChannel.cleanup())
+
+/** As a YAML file in `folder` names it. */
+const path = (folder: string) =>
+  relative(folder, fileURLToPath(new URL('../../examples/plugin-overlay.ts', import.meta.url)))
+
+test.serial('a gateway whose YAML names a plugin by its relative path joins peers by it', async t => {
+  await using world = await World.open({
+    strategies: folder => `[${path(folder)}: { subnets: [127.0.0.0/8], waitMs: 1s }, relay]`
+  })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  const connection = await ann.connect({ name: 'bob' })
+  t.deepEqual([connection.path.by, connection.path.kind], ['overlay', 'direct'])
+  t.true((await connection.ping()) < 1000)
+  await connection.close()
+})
+
+test.serial('where it has nothing to offer the next strategy gets its turn, and the trace says why', async t => {
+  await using world = await World.open({ strategies: folder => `[${path(folder)}, direct]` })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  const connection = await ann.connect({ name: 'bob' })
+  t.is(connection.path.by, 'direct')
+  const { spans } = await world.trace(connection.path.trace)
+  t.like(spans.find(({ attributes }) => attributes['postern.plugin'] === 'overlay')?.attributes, {
+    'postern.outcome': 'passed',
+    'postern.reason': 'ann and bob are not both in 100.64.0.0/10'
+  })
+  await connection.close()
+})
+
+test.serial('only addresses within the overlay are aimed at', async t => {
+  const planner = await startPlugin(overlay, { subnets: ['10.8.0.0/24'] })
+  const addresses = (last: number) => [
+    { address: `192.168.1.${last}`, prefix: 24 },
+    { address: `10.8.0.${last}`, prefix: 24 }
+  ]
+  const [step] = await stepsOf(planner, sceneOf({ addresses: addresses(1) }, { addresses: addresses(2) }))
+  if (step?.kind !== 'plan') return t.fail()
+  t.deepEqual(step.caller, { kind: 'punch', targets: [{ address: '10.8.0.2', port: 12020 }] })
+  t.deepEqual(step.callee, { kind: 'punch', targets: [{ address: '10.8.0.1', port: 12010 }] })
+})
+
+test.serial('a mistake in its options keeps the gateway from starting', async t => {
+  const open = (options: string) => World.open({ strategies: folder => `[${path(folder)}: { ${options} }]` })
+  await t.throwsAsync(open('subnets: [nonsense]'))
+  await t.throwsAsync(open('subnet: [10.8.0.0/24]'), { code: 'bad-config', message: /did you mean "?subnets/ })
+})
