@@ -2,7 +2,7 @@
 // parent. rig.ts is the other end.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -15,6 +15,8 @@ import type { Connection } from '../../src/peer/connection.ts'
 import { loadIdentity } from '../../src/peer/identity.ts'
 import { KnownPeers } from '../../src/peer/known-peers.ts'
 import { Peer } from '../../src/peer/peer.ts'
+import { receive } from '../../src/peer/services/receive.ts'
+import { type Sent, send } from '../../src/peer/services/send.ts'
 import { serveDeeds } from './driven.ts'
 
 export interface Tried {
@@ -49,7 +51,7 @@ export const deeds = {
     const identity = await loadIdentity(folder)
     const known = new KnownPeers(folder)
     const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
-    peer = await Peer.join({ ...options, onConnection: answerDigests })
+    peer = await Peer.join({ ...options, onConnection: serve })
     return { name: peer.name }
   },
 
@@ -74,6 +76,47 @@ export const deeds = {
     }
   },
 
+  /** Sends a file of random bytes with the services of a peer: from disk to disk, verified by the far side. */
+  async send({ to, bytes }: { to: string; bytes: number }): Promise<Sent> {
+    if (!peer) throw new Error('not joined')
+    const path = await randomFile(bytes)
+    const connection = await peer.connect({ name: to })
+    const [sent] = await send(connection, [path])
+    await connection.close()
+    if (sent?.outcome !== 'sent') throw new Error('the file was not sent')
+    return sent
+  },
+
+  /** Sends bytes that come back at once, so that both directions are busy; resolves with the time it took, in ms. */
+  async echo({ to, bytes }: { to: string; bytes: number }): Promise<number> {
+    if (!peer) throw new Error('not joined')
+    const connection = await peer.connect({ name: to })
+    const stream = await connection.open('echo')
+    const startMs = performance.now()
+    const sending = pipeline(Readable.from(blocks(bytes)), stream)
+    let left = bytes
+    for await (const chunk of stream) left -= chunk.length
+    await sending
+    const ms = performance.now() - startMs
+    await connection.close()
+    if (left !== 0) throw new Error(`${left} bytes did not come back`)
+    return ms
+  },
+
+  /** Opens `count` connections that are open at the same time, then closes them; the reasons of those that failed. */
+  async openAtOnce({ to, count }: { to: string; count: number }): Promise<string[]> {
+    const joined = peer
+    if (!joined) throw new Error('not joined')
+    const tried = await Promise.allSettled(Array.from({ length: count }, () => joined.connect({ name: to })))
+    await Promise.all(tried.map(one => one.status === 'fulfilled' && one.value.close()))
+    return tried.flatMap(one => (one.status === 'rejected' ? [String(one.reason)] : []))
+  },
+
+  /** Leaves nothing in reserve: a young generation that has grown by 30 MB is not a leak. */
+  async collect(_given: object) {
+    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  },
+
   async close(_given: object) {
     await peer?.close()
     await gateway?.close()
@@ -84,12 +127,39 @@ export const deeds = {
 
 export type Drives = typeof deeds
 
-function answerDigests(connection: Connection): void {
+function serve(connection: Connection): void {
   connection.serve('digest', async stream => {
     const hash = createHash('sha256')
     for await (const chunk of stream) hash.update(chunk)
     stream.end(hash.digest())
   })
+  connection.serve('echo', stream => pipeline(stream, stream))
+  connection.serve('send', async stream => {
+    const into = join(folder, 'received')
+    await mkdir(into, { recursive: true })
+    const received = await receive(stream, { folder: into, from: connection.peer.fingerprint })
+    await Promise.all(received.map(({ file }) => rm(join(into, file))))
+  })
+}
+
+/** Made once, and on the disk: writing it must not go on while it is sent. */
+async function randomFile(bytes: number): Promise<string> {
+  const path = join(folder, `${bytes}.bin`)
+  if (
+    await access(path).then(
+      () => true,
+      () => false
+    )
+  )
+    return path
+  await using handle = await open(path, 'w')
+  for (const block of blocks(bytes)) await handle.write(block)
+  await handle.sync()
+  return path
+}
+
+function* blocks(bytes: number): Generator<Buffer> {
+  for (let left = bytes; left > 0; left -= 1 << 20) yield randomBytes(Math.min(left, 1 << 20))
 }
 
 async function sendBytes(connection: Connection, bytes: number): Promise<boolean> {

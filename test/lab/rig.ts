@@ -9,6 +9,7 @@ import { openWorld, type Site, type World, type WorldSpec } from './world.ts'
 export interface RigPeer {
   readonly name: string
   readonly site: Site
+  readonly process: Driven<Drives>
   connect(to: RigPeer, bytes: number): Promise<Tried>
 }
 
@@ -16,6 +17,8 @@ export interface Rig extends AsyncDisposable {
   readonly world: World
   /** One for each host, in the order of sites and hosts, named `site.host` by their numbers. */
   readonly peers: readonly RigPeer[]
+  /** For others that join the gateway. */
+  readonly door: { url: string; token: string }
   status(): Promise<GatewayStatus>
   trace(id: string): Promise<TraceRecord | undefined>
 }
@@ -45,7 +48,8 @@ strategies: ${strategies}
         const driven = opened.use(new Driven<Drives>(host, driver))
         const name = `${site.index}.${number}`
         await driven.do('join', { url, token: joinToken, name })
-        return { name, site, connect: (to: RigPeer, bytes: number) => driven.do('connect', { to: to.name, bytes }) }
+        const connect = (to: RigPeer, bytes: number) => driven.do('connect', { to: to.name, bytes })
+        return { name, site, process: driven, connect }
       })
     )
   )
@@ -53,6 +57,7 @@ strategies: ${strategies}
   return {
     world,
     peers,
+    door: { url, token: joinToken },
     status: async () => (await gateway.do('status', {})) as GatewayStatus,
     trace: id => gateway.do('trace', { id }),
     [Symbol.asyncDispose]: () => all.disposeAsync()

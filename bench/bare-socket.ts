@@ -1,0 +1,130 @@
+// A socket latched at the relay in a real session, without WebRTC on top: it can offer any load, and times each datagram.
+// Runs on hosts of the laboratory; relay.ts is the parent.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setInterval as ticks } from 'node:timers/promises'
+import { loadIdentity } from '../src/peer/identity.ts'
+import { Link } from '../src/peer/link.ts'
+import { ownAddresses, prove, testFiltering, WarmSocket } from '../src/peer/warm.ts'
+import type { Endpoint } from '../src/wire/endpoint.ts'
+import type { FromGateway, Message } from '../src/wire/signal.ts'
+import { serveDeeds } from '../test/lab/driven.ts'
+
+export interface Load {
+  bitsPerSecond: number
+  payloadBytes: number
+  forMs: number
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'))
+let link: Link | undefined
+let warm: WarmSocket | undefined
+let session: Message<FromGateway, 'session'> | undefined
+let relay: Endpoint | undefined
+const ready = Promise.withResolvers<void>()
+const over = new AbortController()
+const delaysMs: number[] = []
+
+const deeds = {
+  async join({ url, token, name }: { url: string; token: string; name: string }) {
+    const identity = await loadIdentity(folder)
+    const joined = await Link.join({ gateway: url, token, name, accepts: true, identity, insecure: true })
+    link = joined.link
+    link.onMessage = receive
+    const { peer, key, endpoints, refreshMs } = joined.welcome
+    const membership = { peer, key: Buffer.from(key, 'base64'), endpoints, refreshMs }
+    warm = await WarmSocket.open(0, membership, over.signal)
+    const addresses = ownAddresses(endpoints[0])
+    link.send({ type: 'warm', socket: 0, port: warm.port, addresses, rttMs: warm.rttMs })
+    const filtering = await testFiltering(membership, over.signal)
+    if (filtering) link.send({ type: 'filtering', ...filtering })
+  },
+
+  async connect({ to }: { to: string }) {
+    link?.send({ type: 'connect', request: 0, to })
+  },
+
+  /** Resolves when both sides are latched. */
+  async ready(_given: object) {
+    await ready.promise
+  },
+
+  /** Sends at a steady rate, in timed datagrams. */
+  async flood({ bitsPerSecond, payloadBytes, forMs }: Load) {
+    const startMs = performance.now()
+    let sentBytes = 0
+    for await (const _ of ticks(1)) {
+      const elapsedMs = performance.now() - startMs
+      if (elapsedMs > forMs) return
+      for (; sentBytes < (elapsedMs * bitsPerSecond) / 8000; sentBytes += payloadBytes) sendTimed(payloadBytes)
+    }
+  },
+
+  /** From sending to receiving, of each datagram that arrived since the last question. */
+  async delays(_given: object): Promise<number[]> {
+    return delaysMs.splice(0)
+  },
+
+  async close(_given: object) {
+    over.abort()
+    await warm?.raw.close()
+    await link?.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export type SocketDeeds = typeof deeds
+
+function receive(message: FromGateway): void {
+  switch (message.type) {
+    case 'session':
+      session = message
+      break
+    case 'order':
+      void latch(message)
+      break
+    case 'path':
+      ready.resolve()
+      break
+    case 'over':
+    case 'refused':
+      ready.reject(new Error(message.reason))
+      break
+    default:
+  }
+}
+
+/** As a peer does it, and says that it has opened what a peer would open now. */
+async function latch({ session: id, plan, order }: Message<FromGateway, 'order'>): Promise<void> {
+  if (!warm || !session || order.kind !== 'splice') return
+  const key = Buffer.from(session.key, 'base64')
+  warm.take()
+  warm.raw.onDatagram = heard
+  await prove(warm.raw, order.target, `s:${id}:${session.role}`, { key, nonce: warm.nonce, signal: over.signal })
+  relay = order.target
+  const report = { steps: [], sent: 0, received: 0 }
+  link?.send({ type: 'progress', session: id, plan, step: 'found' })
+  link?.send({
+    type: 'opened',
+    session: id,
+    plan,
+    local: { address: '0.0.0.0', port: warm.port },
+    remote: relay,
+    report
+  })
+}
+
+/** The clock is the machine's own, the same in every process of the laboratory. */
+function sendTimed(payloadBytes: number): void {
+  const datagram = Buffer.alloc(payloadBytes, 0xff)
+  datagram.writeBigUInt64BE(process.hrtime.bigint(), 8)
+  if (relay) warm?.raw.send(datagram, relay)
+}
+
+function heard(datagram: Buffer): void {
+  if (datagram[0] === 0xff) delaysMs.push(Number(process.hrtime.bigint() - datagram.readBigUInt64BE(8)) / 1e6)
+}
+
+serveDeeds(deeds, () => {})
