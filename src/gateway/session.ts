@@ -72,7 +72,9 @@ export class Session {
   readonly #gone: AbortSignal
   /** Over when filtering tests were waited for long enough. */
   #patience: AbortSignal | undefined
+  /** The plan that is being tried. */
   #trial: Trial | undefined
+  #left = false
   #plans = 0
 
   constructor(house: House, { caller, callee, request, traceparent }: Connect) {
@@ -109,10 +111,20 @@ export class Session {
     if (message.plan === this.#plans) this.#trial?.receive(role, message)
   }
 
-  /** A side wants nothing more of this session. */
-  leave(role: Role, code: string, reason: string): void {
+  /** A side wants nothing more of this session. False where it goes on: the other side's word on the open path is awaited. */
+  leave(role: Role, code: string, reason: string): boolean {
+    if (this.#trial?.hasOpened(role)) {
+      this.#left = true
+      return false
+    }
     const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
+    return true
+  }
+
+  /** A side opened the path and has left already. */
+  get isLeft(): boolean {
+    return this.#left
   }
 
   roleOf(peer: Joined): Role | undefined {
@@ -148,6 +160,7 @@ export class Session {
         const result = await this.#attempt(plan, link, over)
         this.#gone.throwIfAborted()
         if (result === true) won = { plan, link }
+        else if (this.#left) throw new PosternError('io', 'a side left before the path was open on both')
         return result
       }
     })
@@ -342,6 +355,7 @@ export class Session {
 
   #conclude(span: Span, { plan, link }: { plan: Plan; link: Link }): Ended {
     const kind = plan.limits ? 'relay' : 'direct'
+    this.#trial = undefined
     span.setAttributes({
       'postern.outcome': 'path',
       'postern.path': kind,

@@ -49,8 +49,7 @@ export class Sessions {
     const role = session?.roleOf(peer)
     if (!session || !role) return
     if (message.type !== 'leave') return session.receive(role, message)
-    session.leave(role, message.code, message.reason)
-    this.drop(session.id)
+    if (session.leave(role, message.code, message.reason)) this.drop(session.id)
   }
 
   /** Forgets a session and its relay. */
@@ -63,7 +62,7 @@ export class Sessions {
   #ended(session: Session, ended: Ended): void {
     if (ended.kind === 'failed') this.counters.failed++
     else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
-    if (ended.kind !== 'relay') this.drop(session.id)
+    if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
   }
 
   #checkRoom(caller: Joined, callee: Joined): void {

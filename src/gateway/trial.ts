@@ -51,6 +51,10 @@ export class Trial {
     this.#timer = this.#patience(waitMs, `no answer to any probe within ${Math.round(waitMs)} ms`)
   }
 
+  hasOpened(role: Role): boolean {
+    return this.#sides[role]?.local !== undefined
+  }
+
   receive(role: Role, message: FromTrial): void {
     switch (message.type) {
       case 'progress':

@@ -135,7 +135,8 @@ export class PeerSession {
     const connection = new Connection({ pc, control, peer, path })
     this.#connection = connection
     connection.closed.addEventListener('abort', () => {
-      this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' })
+      // Not before the last word has passed: the gateway takes the relay away.
+      void connection.close().then(() => this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' }))
       this.#hooks.ended(asPosternError(connection.closed.reason))
     })
     this.#hooks.opened(connection)

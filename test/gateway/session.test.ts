@@ -186,6 +186,45 @@ test('a path counts only when both sides have opened it', async t => {
   t.is((await ann.hears('path')).kind, 'direct')
 })
 
+test('a path that was opened and closed at once counts, though one side has left before the other says so', async t => {
+  for (const strategies of ['[direct]', '[relay]']) {
+    await using room = await handMade(['ann', 'bob'], { strategies })
+    const [ann, bob] = room.peers
+    await Promise.all([ann.warm(0), bob.warm(0)])
+    ann.say({ type: 'connect', request: 0, to: 'bob' })
+    const { session, plan } = await bob.hears('order')
+    const { endpoints } = bob.welcome
+    const opened = { type: 'opened', session, plan, local: endpoints[0], remote: endpoints[1], report: nothingDone }
+    bob.say(opened)
+    bob.say({ type: 'leave', session, code: 'io', reason: 'that was all' })
+    await bob.settled()
+    ann.say(opened)
+    t.is((await ann.hears('path')).session, session)
+    const { now, relayed, failed } = await until(() => {
+      const { sessions } = room.world.gateway.status()
+      return sessions.now === 0 && sessions
+    })
+    t.deepEqual([now, relayed, failed], [0, 0, 0], strategies)
+  }
+})
+
+test('a relayed session ends with the first side that leaves', async t => {
+  await using room = await handMade(['ann', 'bob'], { strategies: '[relay]' })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, plan } = await bob.hears('order')
+  const { endpoints } = bob.welcome
+  for (const peer of [ann, bob])
+    peer.say({ type: 'opened', session, plan, local: endpoints[0], remote: endpoints[1], report: nothingDone })
+  await ann.hears('path')
+  t.is(room.world.gateway.status().sessions.relayed, 1)
+  ann.say({ type: 'leave', session, code: 'io', reason: 'that was all' })
+  await ann.settled()
+  t.is(room.world.gateway.status().sessions.relayed, 0)
+  t.is(room.world.gateway.status().sessions.now, 0)
+})
+
 test('a peer that is lost midway ends the session, and the other is told', async t => {
   await using room = await handMade(['ann', 'bob'])
   const [ann, bob] = room.peers

@@ -1,0 +1,221 @@
+// What a trace tells of real connects, and what it must never tell.
+
+import { Socket } from 'node:dgram'
+import test, { type ExecutionContext } from 'ava'
+import nodeDataChannel from 'node-datachannel'
+import { WebSocket } from 'ws'
+import type { PosternError } from '../../../src/errors.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/gateway/trace/store.ts'
+import { decode } from '../../../src/wire/stun.ts'
+import { until, World, type WorldSpec } from '../../world.ts'
+
+test.after.always(() => nodeDataChannel.cleanup())
+
+const never = `export default {
+  name: 'never',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
+}`
+
+/** A plan that cannot work: both sides wait for the other. */
+const vain = `const nowhere = { kind: 'punch', targets: [] }
+export default {
+  name: 'vain',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'plan', caller: nowhere, callee: nowhere, waitMs: 50, why: 'in vain' }] })
+}`
+
+const files = { 'never.mjs': never, 'vain.mjs': vain }
+
+/** Every attribute there is. ARCHITECTURE.md says what each means. */
+const attributes = [
+  'postern.caller',
+  'postern.callee',
+  'postern.session',
+  'postern.sides',
+  'postern.plugin',
+  'postern.outcome',
+  'postern.reason',
+  'postern.code',
+  'postern.path',
+  'postern.side',
+  'postern.mapping',
+  'postern.filtering',
+  'postern.translated',
+  'postern.via',
+  'postern.mapped',
+  'postern.order',
+  'postern.why',
+  'postern.sent',
+  'postern.received',
+  'network.local.address',
+  'network.local.port',
+  'network.peer.address',
+  'network.peer.port'
+]
+
+/** Connects ann to bob, and gives the trace. */
+async function traced(spec: WorldSpec, { traceparent }: { traceparent?: string } = {}): Promise<TraceRecord> {
+  await using world = await World.open({ files, ...spec })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  try {
+    const connection = await ann.connect({ name: 'bob' }, traceparent === undefined ? {} : { traceparent })
+    await connection.ping()
+    const trace = await world.trace(connection.path.trace)
+    await connection.close()
+    return trace
+  } catch (error) {
+    return await world.trace((error as PosternError).trace ?? '')
+  }
+}
+
+/** The spans as a tree of names, in order of their start. */
+function tree({ spans }: TraceRecord, parent = spans[0]?.parent): unknown[] {
+  return spans
+    .filter(span => span.parent === parent)
+    .map(span => {
+      const below = tree({ spans } as TraceRecord, span.id)
+      return below.length > 0 ? [span.name.replace('postern.', ''), ...below] : span.name.replace('postern.', '')
+    })
+}
+
+function checkWhole(t: ExecutionContext, { id, spans, startMs, ms }: TraceRecord): void {
+  t.regex(id, /^[0-9a-f]{32}$/)
+  const used = spans
+    .flatMap(span => [span.attributes, ...span.events.map(event => event.attributes)])
+    .flatMap(Object.keys)
+  t.deepEqual(
+    [...new Set(used)].filter(name => !attributes.includes(name)),
+    []
+  )
+  for (const span of spans) {
+    t.true(span.endMs >= span.startMs, span.name)
+    t.true(span.startMs >= startMs - 1 && span.endMs <= startMs + ms + 50, `${span.name} lies within the connect`)
+  }
+}
+
+const named = ({ spans }: TraceRecord, name: string): SpanRecord[] =>
+  spans.filter(span => span.name === `postern.${name}`)
+const said = (spans: SpanRecord[], ...names: string[]) =>
+  spans.map(span => names.map(name => span.attributes[`postern.${name}`]))
+
+test.serial('the trace of a direct path: what was observed, the plan, and both sides of the handover', async t => {
+  const trace = await traced({})
+  checkWhole(t, trace)
+  t.like(trace, { caller: 'ann', callee: 'bob', outcome: 'path', by: 'direct' })
+  t.deepEqual(tree(trace), [['connect', ['plugin', ['plan', 'handover', 'handover']], 'observe', 'profile', 'profile']])
+  t.is(named(trace, 'connect')[0]?.attributes['postern.path'], 'direct')
+  t.deepEqual(said(named(trace, 'profile'), 'side', 'mapping', 'filtering', 'translated'), [
+    ['caller', 'endpoint-independent', 'endpoint-independent', false],
+    ['callee', 'endpoint-independent', 'endpoint-independent', false]
+  ])
+  for (const { events } of named(trace, 'profile')) t.is(events.length, 4, 'a sample of each endpoint')
+  const handovers = named(trace, 'handover')
+  t.deepEqual(said(handovers, 'side', 'outcome').toSorted(), [
+    ['callee', 'path'],
+    ['caller', 'path']
+  ])
+  for (const { events, attributes } of handovers) {
+    t.is(events.at(-1)?.name, 'open')
+    t.is(attributes['network.peer.address'], '127.0.0.1')
+  }
+})
+
+test.serial('the trace of a relayed path: the strategies before it have passed or failed, in order', async t => {
+  const trace = await traced({ strategies: '[./never.mjs, ./vain.mjs, relay]' })
+  checkWhole(t, trace)
+  t.like(trace, { outcome: 'path', by: 'relay' })
+  t.is(named(trace, 'connect')[0]?.attributes['postern.path'], 'relay')
+  t.deepEqual(said(named(trace, 'plugin'), 'plugin', 'outcome', 'reason'), [
+    ['never', 'passed', 'not today'],
+    ['vain', 'failed', 'no answer to any probe within 50 ms'],
+    ['relay', 'path', 'every other strategy passed or failed']
+  ])
+  t.is(named(trace, 'relay').length, 1)
+  t.is(named(trace, 'plan').length, 1)
+  const steps = named(trace, 'handover').map(({ events }) => events.map(({ name }) => name))
+  t.is(steps.length, 2)
+  for (const names of steps) t.true(names.includes('latched') && names.includes('open'), names.join(' '))
+})
+
+test.serial('the trace of a failure: every strategy with its reason, and the code', async t => {
+  const trace = await traced({ strategies: '[./never.mjs, ./vain.mjs]' })
+  checkWhole(t, trace)
+  t.like(trace, {
+    outcome: 'failed',
+    by: 'no-path',
+    reason: 'no path to bob: never passed (not today); vain failed (no answer to any probe within 50 ms)'
+  })
+  t.deepEqual(tree(trace), [['connect', 'plugin', 'observe', 'profile', 'profile', ['plugin', 'plan']]])
+})
+
+test.serial('the relay is used only where every earlier strategy has passed or failed', async t => {
+  await using world = await World.open({ files, strategies: '[./never.mjs, direct, relay]' })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  for (let count = 0; count < 3; count++) await (await ann.connect({ name: 'bob' })).close()
+  await until(() => world.gateway.status().sessions.won.direct === 3)
+  t.is(world.gateway.status().sessions.won.relay, undefined)
+  t.is(world.gateway.status().sessions.relayed, 0)
+})
+
+test.serial("the caller's own trace goes on", async t => {
+  const id = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const trace = await traced({}, { traceparent: `00-${id}-00f067aa0ba902b7-01` })
+  t.is(trace.id, id)
+  t.is(trace.spans[0]?.parent, '00f067aa0ba902b7')
+  checkWhole(t, trace)
+})
+
+test.serial('a relayed connection ends at the gateway when a side closes it', async t => {
+  await using world = await World.open({ strategies: '[relay]' })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  const connection = await ann.connect({ name: 'bob' })
+  t.is(connection.path.kind, 'relay')
+  t.true((await connection.ping()) < 1000)
+  t.is(world.gateway.status().sessions.relayed, 1)
+  await connection.close()
+  await until(() => world.gateway.status().sessions.relayed === 0 && world.gateway.status().sessions.now === 0)
+  t.is(world.gateway.status().sessions.won.relay, 1)
+})
+
+test.serial('no key, token, nonce, certificate or credential is in any trace', async t => {
+  const secrets = new Set<string>()
+  const hushed = ['key', 'probeKey', 'nonce', 'token', 'signature', 'certificate', 'ufrag', 'pwd']
+  const collect = (value: unknown, name = ''): void => {
+    if (typeof value === 'object' && value !== null) for (const [key, part] of Object.entries(value)) collect(part, key)
+    else if (typeof value === 'string' && hushed.includes(name)) for (const form of formsOf(value)) secrets.add(form)
+  }
+  const { send: say } = WebSocket.prototype
+  const { send } = Socket.prototype
+  WebSocket.prototype.send = function (this: WebSocket, ...given: unknown[]) {
+    collect(JSON.parse(String(given[0])))
+    return Reflect.apply(say, this, given)
+  } as typeof say
+  Socket.prototype.send = function (this: Socket, ...given: unknown[]) {
+    const nonce = decode(Buffer.from(given[0] as Uint8Array))?.nonce
+    if (nonce) for (const form of [nonce.toString('hex'), nonce.toString('base64')]) secrets.add(form)
+    return Reflect.apply(send, this, given)
+  } as typeof send
+  try {
+    for (const strategies of ['[direct]', '[./vain.mjs, relay]', '[./vain.mjs]']) {
+      const text = JSON.stringify(await traced({ strategies }))
+      t.true(secrets.size > 20, 'there were secrets to be kept')
+      t.deepEqual(
+        [...secrets].filter(secret => text.includes(secret)),
+        []
+      )
+    }
+  } finally {
+    WebSocket.prototype.send = say
+    Socket.prototype.send = send
+  }
+})
+
+/** As it is written, and as its bytes would be. */
+function formsOf(secret: string): string[] {
+  const bytes = Buffer.from(secret, 'base64')
+  return [secret, bytes.toString('hex'), bytes.toString('base64url')].filter(form => form.length >= 8)
+}
