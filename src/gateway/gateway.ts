@@ -15,6 +15,7 @@ import type { Link } from './chain.ts'
 import { Directory } from './directory.ts'
 import { serveHttp } from './http.ts'
 import { Names } from './names.ts'
+import { Paths } from './paths.ts'
 import { profile } from './profile.ts'
 import { Sessions } from './sessions.ts'
 import { receive, type SignallingCounters } from './signalling.ts'
@@ -70,6 +71,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
       },
       links,
       tracer: provider.getTracer('postern'),
+      paths: new Paths(),
       deadlineMs: config.deadlineMs
     },
     config.limits

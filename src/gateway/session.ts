@@ -7,6 +7,7 @@ import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { type FromGateway, type Handover, type Message, STALE_SOCKET } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
 import type { Joined, WarmSocket } from './joined.ts'
+import type { Paths } from './paths.ts'
 import type { Profile } from './profile.ts'
 import type { Commander, Observer, Profiler } from './roles.ts'
 import { type Attempt, otherRole, type Plan, type RelayLimits, type Role, type Scene, type Side } from './scene.ts'
@@ -28,6 +29,7 @@ export interface House {
   readonly relay: Relay
   readonly links: readonly Link[]
   readonly tracer: Tracer
+  readonly paths: Paths
   readonly deadlineMs: number
 }
 
@@ -51,6 +53,15 @@ const HANDOVER_MS = 4000
 
 /** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
 const HANDOVER_ROUND_TRIPS = 8
+
+/**
+ * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. Only where
+ * a packet between the peers is known to take at least twice as long: then the check neither arrives just when the socket
+ * changes hands, nor is it answered later than the ClientHello arrives, for our answer to it leaves first and goes the
+ * same way. The orders arrive no further apart than such a packet takes (triangle inequality, and `afterMs`), so this is
+ * for their jitter. It saves most of one way between the peers.
+ */
+const PATIENCE_MS = 10
 
 const roles = ['caller', 'callee'] as const
 
@@ -276,11 +287,17 @@ export class Session {
       const result = await this.#order(plan, link, signal)
       const settled = result.open || !(await this.#renew(step, result)) ? result : await this.#order(plan, link, signal)
       this.#record(step, settled)
-      if (settled.open) return true
+      if (settled.open) return this.#learn(plan, settled)
       if (plan.limits) this.#house.relay.disarm(this.id)
       this.#callOff(settled)
       return settled.reason
     })
+  }
+
+  #learn(plan: Plan, { caller }: TrialResult): true {
+    const [a, b] = roles.map(role => this.#side(role).mapped.address) as [string, string]
+    if (!plan.limits && caller?.report) this.#house.paths.learn(a, b, caller.report)
+    return true
   }
 
   /**
@@ -319,6 +336,7 @@ export class Session {
           order: plan[role],
           handover: handovers[role],
           afterMs: role === passive ? this.#headStartMs() : 0,
+          ...(this.#farApart() ? { patienceMs: PATIENCE_MS } : {}),
           waitMs: plan.waitMs,
           handoverMs
         }
@@ -331,6 +349,11 @@ export class Session {
   #headStartMs(): number {
     const { caller, callee } = this.#sockets
     return caller && callee ? Math.max(0, (caller.rttMs - callee.rttMs) / 2) : 0
+  }
+
+  #farApart(): boolean {
+    const rttMs = this.#house.paths.rttMs(this.#side('caller').mapped.address, this.#side('callee').mapped.address)
+    return rttMs !== undefined && rttMs / 2 >= 2 * PATIENCE_MS
   }
 
   /** The caller is the DTLS client and controls ICE: it hears the callee's first check before it binds. */

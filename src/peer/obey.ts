@@ -42,15 +42,6 @@ export class Diary {
   }
 }
 
-/**
- * How long the active side of an `ice` order listens for the passive side's check before it starts its own, in milliseconds.
- * Where the check has not come by then, the peers are so far apart that it will be answered before a ClientHello that
- * leaves one round trip later arrives: the passive side's check precedes our answer to it, and both go the same way. The
- * orders arrive no further apart than a packet between the peers takes (triangle inequality; a passive side that is nearer
- * to the gateway waits for `afterMs`), so this is for their jitter.
- */
-const ICE_PATIENCE_MS = 10
-
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
   const { warm, identity, signal } = obeying
@@ -62,17 +53,17 @@ export async function obey(message: Message<FromGateway, 'order'>, obeying: Obey
 }
 
 async function path(
-  { order, handover, session, afterMs }: Message<FromGateway, 'order'>,
+  { order, handover, session, afterMs, patienceMs }: Message<FromGateway, 'order'>,
   obeying: Obeying,
   diary: Diary
 ): Promise<Endpoint> {
   const { warm, probeKey, role, key, signal } = obeying
   const step = (name: string) => diary.step(name)
-  const punch = (targets: readonly Endpoint[], patience?: { patienceMs: number }) =>
-    findPath(warm.raw, { targets, probeKey, handover, signal, step, ...patience }, diary.counts)
+  const punch = (targets: readonly Endpoint[], patienceMs?: number) =>
+    findPath(warm.raw, { targets, probeKey, handover, signal, step, patienceMs }, diary.counts)
   switch (order.kind) {
     case 'ice':
-      if (handover.role === 'active') return await punch(order.targets, { patienceMs: ICE_PATIENCE_MS })
+      if (handover.role === 'active') return await punch(order.targets, patienceMs)
       if (afterMs > 0) await sleep(afterMs, undefined, { signal })
       return order.targets[0] ?? (await punch([]))
     case 'punch':

@@ -36,7 +36,7 @@ export interface Punch {
   /** Called with the name of each step as it happens. */
   readonly step: (name: string) => void
   /** After this long without a check the active side starts with its first target; left out: it waits. */
-  readonly patienceMs?: number
+  readonly patienceMs?: number | undefined
   readonly signal: AbortSignal
 }
 

@@ -136,6 +136,8 @@ const fromGateway = z.discriminatedUnion('type', [
     handover,
     // How long the passive side of an `ice` order waits, so that the other side has opened its NAT before the check comes.
     afterMs: ms,
+    // How long the active side of an `ice` order listens for that check before it starts its own; left out: until it comes.
+    patienceMs: ms.optional(),
     waitMs: ms,
     handoverMs: ms
   }),
