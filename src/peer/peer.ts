@@ -201,7 +201,6 @@ export class Peer {
     }
   }
 
-  /** Where a fingerprint is pinned, the other side must have it, whatever the gateway believes. */
   #begin(message: Message<FromGateway, 'session'>): void {
     const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
     const session = new PeerSession(message, {
@@ -218,14 +217,8 @@ export class Peer {
     this.#sessions.set(message.session, session)
     if (connecting) connecting.begins(message)
     else if (message.role === 'caller') void session.leave(new PosternError('io', 'the request was given up'))
-    const { name, fingerprint } = message.peer
-    if (connecting?.to.pin && connecting.to.pin !== fingerprint)
-      void session.leave(
-        new PosternError(
-          'fingerprint-mismatch',
-          `${name} has the fingerprint ${fingerprint}, but ${connecting.to.pin} is pinned`
-        )
-      )
+    const doubt = connecting && doubtful(message.peer, connecting.to)
+    if (doubt) void session.leave(doubt)
   }
 
   /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */
@@ -310,4 +303,18 @@ class Connecting {
     const trace = this.#trace
     this.#reject(trace ? new PosternError(error.code, error.message, { cause: error, trace }) : error)
   }
+}
+
+/** The gateway may not introduce anybody else than was asked for, and where a fingerprint is pinned, nobody without it. */
+function doubtful(
+  { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
+  to: PeerName
+): PosternError | undefined {
+  if (!named || name !== to.name)
+    return new PosternError(
+      'bad-message',
+      `the gateway was asked for ${to.name} and introduced ${named ? name : 'a guest'}`
+    )
+  if (!to.pin || to.pin === fingerprint) return undefined
+  return new PosternError('fingerprint-mismatch', `${name} has the fingerprint ${fingerprint}, but ${to.pin} is pinned`)
 }

@@ -44,6 +44,7 @@ export class PeerSession {
   async order(order: Order, warm: WarmSocket | undefined): Promise<void> {
     this.#attempt?.controller.abort(calledOff)
     if (warm) await this.#keep(warm)
+    if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
     if (this.#warm?.number !== order.socket) return this.#refuse(order)
     const controller = new AbortController()
     this.#attempt = { plan: order.plan, controller }
@@ -158,6 +159,12 @@ type SessionMessage =
   | Omit<Message<FromPeer, 'opened'>, 'session'>
   | Omit<Message<FromPeer, 'failed'>, 'session'>
   | Omit<Message<FromPeer, 'leave'>, 'session'>
+
+/** What is pinned and remembered is held against the introduction, so the connection must be made with the same one. */
+const anotherOne = new PosternError(
+  'fingerprint-mismatch',
+  'the gateway introduced the peer with one certificate and gave orders for another'
+)
 
 const calledOff = new PosternError('timeout', 'the order was called off')
 
