@@ -2,20 +2,28 @@
 // their way back after a restart.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PosternError } from '../errors.ts'
 
-/** The configured token; or the one made up before, or a new one of 96 random bits. */
+/**
+ * The configured token; or the one made up before, or a new one of 96 random bits. Throws `io` where the file of the one
+ * made up before is empty: an empty token would let everybody in.
+ */
 export function token(configured: string, folder: string, purpose: 'join' | 'admin'): string {
   if (configured) return configured
   const file = join(folder, `${purpose}-token`)
+  if (!existsSync(file)) makeUp(file, folder)
+  const kept = readFileSync(file, 'utf8').trim()
+  if (kept) return kept
+  throw new PosternError('io', `the ${purpose} token in ${file} is empty; delete the file, and a new one is made up`)
+}
+
+/** Written beside its place and moved into it, so that it is there whole or not at all. */
+function makeUp(file: string, folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  try {
-    writeFileSync(file, `${randomBytes(12).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  return readFileSync(file, 'utf8').trim()
+  writeFileSync(`${file}.new`, `${randomBytes(12).toString('base64url')}\n`, { mode: 0o600 })
+  renameSync(`${file}.new`, file)
 }
 
 /** Compares without telling by its time how much of a guess was right. */
