@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Context, Span, Tracer } from '@opentelemetry/api'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
-import { type FromGateway, type Handover, type Message, STALE_SOCKET } from '../wire/signal.ts'
+import { type FromGateway, type Handover, type Message, OVER_CHARACTERS, STALE_SOCKET } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
 import type { Joined, WarmSocket } from './joined.ts'
 import type { Paths } from './paths.ts'
@@ -109,7 +109,7 @@ export class Session {
       } catch (thrown) {
         const { code, message } = asPosternError(thrown)
         root.span.setAttributes({ 'postern.outcome': 'failed', 'postern.code': code, 'postern.reason': message })
-        this.#tellBoth({ type: 'over', session: this.id, code, reason: message, trace: id })
+        this.#tellBoth({ type: 'over', session: this.id, code, reason: message.slice(0, OVER_CHARACTERS), trace: id })
         return { kind: 'failed', code }
       } finally {
         if (this.#plans === 0) for (const role of roles) this.#giveBack(role)

@@ -15,6 +15,7 @@
 import { Duplex } from 'node:stream'
 import type { DataChannel } from 'node-datachannel'
 import { PosternError } from '../errors.ts'
+import { printable } from '../wire/text.ts'
 
 /** 64 KiB is the size every WebRTC stack takes; larger messages were not faster here. */
 const messageBytes = 65_536
@@ -254,11 +255,6 @@ export function parseVersioned(text: string, maxBytes = maxTextBytes): Record<st
   } catch {
     return undefined
   }
-}
-
-/** Words from the far side, as one short line that is safe to print. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 300)
 }
 
 function parseText(text: string): StreamMessage | undefined {

@@ -8,19 +8,27 @@
 //    | --- connect (to) ---------------------> |
 //    | <-- session, order -------------------- | --> session, order      to both peers at the same moment
 //    | --- progress, opened | failed --------> |
-//    | <-- strategy, result ------------------ |
+//    | <-- strategy, path | over ------------- | --> path | over
 //
 // `v` stands in the first message of each side; a later version adds message types and optional fields, so an unknown
 // type is an error only within one version.
 
 import { z } from 'zod'
 import { PosternError } from '../errors.ts'
+import { nameShape } from './name.ts'
+import { printable } from './text.ts'
 
 /** Version of these messages. A gateway refuses another one with a sentence that says which it speaks. */
 export const PROTOCOL = 1
 
 /** Longest message either side accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
+
+/** Longest round trip to the gateway that is believed, in milliseconds: others wait for a multiple of it. */
+const RTT_MS = 3000
+
+/** Longest reason that a session is over with: what became of each strategy, in one line. */
+export const OVER_CHARACTERS = 2000
 
 /** The path of the gateway's HTTP side that peers join at. */
 export const JOIN_PATH = '/join'
@@ -36,14 +44,29 @@ const subnet = z.union([
 ])
 const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
 const session = z.string().regex(/^[0-9a-f]{16}$/)
+const trace = z.string().regex(/^[0-9a-f]{32}$/)
 const plan = z.int().nonnegative()
 const secret = z.base64().max(64)
 const ms = z.number().min(0).max(86_400_000)
 
-const ice = z.strictObject({ ufrag: z.string().min(4).max(64), pwd: z.string().min(22).max(128) })
+/** For people to read: they stand on the terminals of others and in traces. */
+const words = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .transform(text => printable(text, most))
+const word = words(256)
+const sentence = words(512)
+
+const name = z.string().regex(nameShape)
+const fingerprint = z.string().regex(/^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/)
+
+/** RFC 8445 section 5.3 has the lengths, RFC 8839 section 5.4 the characters: these go into a description line by line. */
+const iceChars = (least: number, most: number) => z.string().regex(new RegExp(`^[A-Za-z0-9+/]{${least},${most}}$`))
+const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
 
 /** What node-datachannel needs to know before the first packet, so that descriptions cost no round trip. */
-const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint: short })
+const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint })
 
 /**
  * What a peer is told to do with its socket. `ice`: the passive side binds at once and its first ICE check is the punch.
@@ -58,7 +81,7 @@ const order = z.discriminatedUnion('kind', [
 
 /** Milliseconds since the order arrived, by name of the step; datagram counts by name. */
 const report = z.strictObject({
-  steps: z.array(z.tuple([short, ms])).max(32),
+  steps: z.array(z.tuple([word, ms])).max(32),
   sent: z.int().nonnegative(),
   received: z.int().nonnegative()
 })
@@ -82,9 +105,9 @@ const fromPeer = z.discriminatedUnion('type', [
     socket: z.int().nonnegative(),
     port: z.int().min(1).max(65535),
     addresses: z.array(subnet).max(16),
-    rttMs: ms
+    rttMs: ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
   }),
-  z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: short }),
+  z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: word }),
   z.strictObject({ type: z.literal('filtering'), port: z.boolean(), address: z.boolean().optional() }),
   z.strictObject({
     type: z.literal('connect'),
@@ -93,10 +116,10 @@ const fromPeer = z.discriminatedUnion('type', [
     fingerprint: short.optional(),
     traceparent: short.optional()
   }),
-  z.strictObject({ type: z.literal('progress'), session, plan, step: short }),
+  z.strictObject({ type: z.literal('progress'), session, plan, step: word }),
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
-  z.strictObject({ type: z.literal('failed'), session, plan, code: short, reason: z.string().max(512), report }),
-  z.strictObject({ type: z.literal('leave'), session, code: short, reason: z.string().max(512) }),
+  z.strictObject({ type: z.literal('failed'), session, plan, code: word, reason: sentence, report }),
+  z.strictObject({ type: z.literal('leave'), session, code: word, reason: sentence }),
   z.strictObject({ type: z.literal('ping'), at: z.number() })
 ])
 
@@ -105,15 +128,15 @@ const fromGateway = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('welcome'),
     peer: z.string(),
-    name: z.string(),
+    name,
     key: secret,
     endpoints: z.array(endpoint).min(1).max(4),
     refreshMs: ms
   }),
   z.strictObject({
     type: z.literal('refused'),
-    code: short,
-    reason: z.string().max(1024),
+    code: word,
+    reason: words(1024),
     request: z.int().optional()
   }),
   z.strictObject({
@@ -121,16 +144,16 @@ const fromGateway = z.discriminatedUnion('type', [
     session,
     request: z.int().optional(),
     role: z.enum(['caller', 'callee']),
-    peer: z.strictObject({ name: z.string(), fingerprint: short, named: z.boolean() }),
+    peer: z.strictObject({ name, fingerprint, named: z.boolean() }),
     key: secret,
     probeKey: secret,
-    trace: z.string()
+    trace
   }),
   z.strictObject({
     type: z.literal('order'),
     session,
     plan,
-    by: short,
+    by: word,
     socket: z.int(),
     order,
     handover,
@@ -142,15 +165,15 @@ const fromGateway = z.discriminatedUnion('type', [
     handoverMs: ms
   }),
   z.strictObject({ type: z.literal('cancel'), session, plan }),
-  z.strictObject({ type: z.literal('strategy'), session, name: short, outcome, reason: z.string(), ms }),
+  z.strictObject({ type: z.literal('strategy'), session, name: word, outcome, reason: sentence, ms }),
   z.strictObject({
     type: z.literal('path'),
     session,
-    by: short,
+    by: word,
     kind: z.enum(['direct', 'relay']),
     bitsPerSecond: z.number().optional()
   }),
-  z.strictObject({ type: z.literal('over'), session, code: short, reason: z.string(), trace: z.string() }),
+  z.strictObject({ type: z.literal('over'), session, code: word, reason: words(OVER_CHARACTERS), trace }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
 

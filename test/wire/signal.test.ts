@@ -136,6 +136,49 @@ test("a gateway's messages are held to the same", t => {
   )
 })
 
+test('what others will read is one line, without a command to their terminal', t => {
+  const evil = 'gone\u001b]0;owned\u0007\n\u202egnp.exe'
+  const left = parseFromPeer(JSON.stringify({ type: 'leave', session, code: 'io', reason: evil }))
+  t.is(left.type === 'leave' && left.reason, 'gone ]0;owned gnp.exe')
+  const failed = parseFromPeer(JSON.stringify({ ...messages[7], report: { ...report, steps: [[evil, 1]] } }))
+  t.deepEqual(failed.type === 'failed' && failed.report.steps, [['gone ]0;owned gnp.exe', 1]])
+  const over = { type: 'over', session, code: 'io', reason: evil, trace: 'a'.repeat(32) }
+  t.like(parseFromGateway(JSON.stringify(over)), { reason: 'gone ]0;owned gnp.exe' })
+})
+
+test('nobody is waited for because of the round trip it claims', t => {
+  t.like(parseFromPeer(JSON.stringify({ ...messages[1], rttMs: 86_400_000 })), { rttMs: 3000 })
+})
+
+test('names, fingerprints and ICE credentials of a gateway are what they seem', t => {
+  const fingerprint = Array(32).fill('AB').join(':')
+  const ice = { ufrag: 'abcd', pwd: 'x'.repeat(22) }
+  const handover = { role: 'active', local: ice, remote: ice, fingerprint }
+  const times = { afterMs: 0, waitMs: 1, handoverMs: 1 }
+  const order = {
+    type: 'order',
+    session,
+    plan: 1,
+    by: 'stun',
+    socket: 0,
+    order: { kind: 'punch', targets: [] },
+    ...times
+  }
+  const peer = { name: 'bob', fingerprint, named: true }
+  const introduction = { type: 'session', session, role: 'caller', key: '', probeKey: '', trace: 'a'.repeat(32) }
+  t.notThrows(() => parseFromGateway(JSON.stringify({ ...order, handover })))
+  t.notThrows(() => parseFromGateway(JSON.stringify({ ...introduction, peer })))
+  const line = `a=fingerprint:sha-256 ${fingerprint}`
+  for (const odd of [
+    { ...order, handover: { ...handover, remote: { ...ice, ufrag: `abcd\r\n${line}`.slice(0, 64) } } },
+    { ...order, handover: { ...handover, remote: { ...ice, pwd: `${ice.pwd}\r\n${line}`.slice(0, 128) } } },
+    { ...order, handover: { ...handover, fingerprint: `${fingerprint}\r\n${line}` } },
+    { ...introduction, peer: { ...peer, fingerprint: 'AB' } },
+    { ...introduction, peer: { ...peer, name: 'bob\u001b[2J' } }
+  ])
+    t.throws(() => parseFromGateway(JSON.stringify(odd)), { instanceOf: PosternError, code: 'bad-message' })
+})
+
 test('an order names at most eight targets that are endpoints', t => {
   t.notThrows(() => checkOrder({ kind: 'punch', targets: Array(8).fill(endpoint) }))
   for (const odd of [
