@@ -5,7 +5,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { type DecodedStun, decode, encode, type StunMessage, transactionId } from '../wire/stun.ts'
+import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../wire/stun.ts'
 import { candidatePort } from './ports.ts'
 
 /** Ports tried before giving up: with thousands to choose from, a few are enough unless nearly all are taken. */
@@ -29,12 +29,13 @@ export class RawSocket {
   onDatagram: (datagram: Buffer, source: RemoteInfo) => void = () => {}
   readonly #socket: Socket
   readonly #waiting = new Map<string, { key: Buffer; done: (message: DecodedStun, source: Endpoint) => void }>()
-  readonly #closed: Promise<unknown>
+  readonly #closed: Promise<void>
 
   private constructor(socket: Socket) {
     this.#socket = socket
     this.port = socket.address().port
-    this.#closed = once(socket, 'close')
+    // Of `once` an error of the socket would make a rejection that nobody waits for.
+    this.#closed = new Promise(resolve => socket.once('close', resolve))
     socket.on('message', (datagram, source) => this.#receive(datagram, source))
     socket.on('error', () => {})
   }
@@ -73,21 +74,21 @@ export class RawSocket {
     key: Buffer,
     signal: AbortSignal
   ): Promise<Answer> {
-    const transaction = transactionId()
-    const id = transaction.toString('latin1')
-    const datagram = encode({ class: 'request', method: 1, transaction, ...message }, { key })
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const sent: string[] = []
     const abort = () => reject(signal.reason)
     let timer: NodeJS.Timeout | undefined
     const transmit = (count: number) => {
       if (count === RETRANSMIT_MS.length)
         return reject(new PosternError('timeout', `${to.address}:${to.port} does not answer`))
+      // Each transmission has an id of its own, so that the answer says which of them it took the round trip with.
+      const transaction = transactionId()
       const sentMs = performance.now()
-      this.#waiting.set(id, {
-        key,
-        done: (answer, source) => resolve({ message: answer, source, rttMs: performance.now() - sentMs })
-      })
-      this.send(datagram, to)
+      const done = (answer: DecodedStun, source: Endpoint) =>
+        resolve({ message: answer, source, rttMs: performance.now() - sentMs })
+      sent.push(idOf(transaction))
+      this.#waiting.set(idOf(transaction), { key, done })
+      this.send(encode({ class: 'request', method: BINDING, transaction, ...message }, { key }), to)
       timer = setTimeout(transmit, RETRANSMIT_MS[count], count + 1)
     }
     try {
@@ -98,7 +99,7 @@ export class RawSocket {
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', abort)
-      this.#waiting.delete(id)
+      for (const id of sent) this.#waiting.delete(id)
     }
   }
 
@@ -114,10 +115,12 @@ export class RawSocket {
   }
 
   #receive(datagram: Buffer, source: RemoteInfo): void {
-    const waiting = this.#waiting.size > 0 && this.#waiting.get(datagram.toString('latin1', 8, 20))
+    const waiting = this.#waiting.size > 0 && this.#waiting.get(idOf(datagram.subarray(8, 20)))
     if (!waiting) return this.onDatagram(datagram, source)
     const message = decode(datagram)
     if (message?.class === 'success' && message.verify(waiting.key))
       waiting.done(message, { address: source.address, port: source.port })
   }
 }
+
+const idOf = (transaction: Buffer): string => transaction.toString('latin1')

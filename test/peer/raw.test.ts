@@ -1,0 +1,52 @@
+import { createSocket, Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { RawSocket } from '../../src/peer/raw.ts'
+import type { Endpoint } from '../../src/wire/endpoint.ts'
+import { BINDING, decode, encode } from '../../src/wire/stun.ts'
+
+const key = Buffer.from('key')
+
+test('a round trip longer than the first retransmission is measured as it is', async t => {
+  const far = await answering(t, 170)
+  const raw = await RawSocket.bind()
+  const { rttMs } = await raw.request(far, { username: 'p:ann:0' }, key, AbortSignal.timeout(5000))
+  t.true(rttMs >= 169, `${rttMs} ms`)
+  await raw.close()
+})
+
+test('an error of the system at a socket that is in use ends nothing', async t => {
+  const raw = await RawSocket.bind()
+  const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles()
+  const socket = handles.find(handle => handle instanceof Socket && handle.address().port === raw.port) as Socket
+  t.truthy(socket)
+  socket.emit('error', new Error('recvmsg ENETDOWN'))
+  // An unhandled rejection would have ended the test by then.
+  await sleep(1)
+  await t.notThrowsAsync(raw.close())
+})
+
+/** A STUN server that takes its time. */
+async function answering(t: { teardown(undo: () => void): void }, afterMs: number): Promise<Endpoint> {
+  const socket = createSocket('udp4')
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const over = new AbortController()
+  t.teardown(() => {
+    over.abort()
+    socket.close()
+  })
+  socket.on('message', async (datagram, { address, port }) => {
+    const question = decode(Buffer.from(datagram))
+    await sleep(afterMs)
+    if (over.signal.aborted) return
+    const answer = {
+      class: 'success',
+      method: BINDING,
+      transaction: question?.transaction ?? Buffer.alloc(12)
+    } as const
+    socket.send(encode({ ...answer, mapped: { address, port } }, { key }), port, address)
+  })
+  return { address: '127.0.0.1', port: socket.address().port }
+}
