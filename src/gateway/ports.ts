@@ -1,0 +1,137 @@
+// Which port will a NAT give next? From the mappings seen so far a posterior over the ways NATs allocate ports is
+// fitted: kept, stepping, in a block, at random (ports/). A model is that mixture; it gives ports in order of
+// probability and says what trying the first n of them is worth. Pure: observations in, probabilities out.
+//
+//   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
+
+import { foreignWithin, sum } from './ports/drift.ts'
+import { type Mixture, mixtureOf, type Weighed } from './ports/mixture.ts'
+import { type Evidence, evidence, type Observation } from './ports/observation.ts'
+import { KNOWN } from './ports/ranges.ts'
+import { type Candidate, type Peaks, ports, ranked, type Uniform } from './ports/ranked.ts'
+import { birthdayRate } from './ports/rates.ts'
+import { advance, type Counter, LONG_MS, type Stepping } from './ports/stepping.ts'
+import { describe, type Verdict } from './ports/verdict.ts'
+
+export type { Observation } from './ports/observation.ts'
+export type { Candidate } from './ports/ranked.ts'
+export { birthdayRate, sprayRate, windowRate } from './ports/rates.ts'
+export type { Kind, Verdict } from './ports/verdict.ts'
+
+/** The moment a port is predicted for. */
+export interface When {
+  /**
+   * From the arrival of the latest observation to the probe's, in milliseconds, as the gateway's clock would see it: a
+   * probe ordered now passes the NAT as if it arrived one round trip from now.
+   */
+  readonly elapsedMs: number
+  /** Mappings of the peer's own made in between that were not observed. */
+  readonly after?: number | undefined
+}
+
+export interface PortModel {
+  /** Ports in order of probability, every port of each address seen once, for the next mapping. */
+  candidates(when: When): Iterable<Candidate>
+  /**
+   * Probability that one of the first `n` candidates is right. With `open` mappings on the hard side instead of one,
+   * those that are drawn at random are met by 1 − C(N−k, n) / C(N, n); a counter counts as one, which is the least. Where both
+   * sides step, multiply the two sides' rates; where both are random, see sprayRate.
+   */
+  hitRate(n: number, when: When & { readonly open?: number | undefined }): number
+  describe(): Verdict
+}
+
+/**
+ * Fits the models to what was seen of one peer. Observations may be few, late, doubled, out of order or nonsense: the
+ * posterior is then wide; it never throws. `socket` names the socket that will be mapped next when it is not the one of the latest
+ * observation.
+ */
+export function fit(observations: readonly Observation[], socket: { readonly localPort?: number } = {}): PortModel {
+  const seen = evidence(observations, socket.localPort)
+  const mixture = mixtureOf(seen)
+  return {
+    candidates: when => ranked(...distribution(mixture, seen, when)),
+    hitRate: (n, { open = 1, ...when }) => hitRate(distribution(mixture, seen, when), n, open),
+    describe: () => describe(mixture, seen)
+  }
+}
+
+type Distribution = readonly [readonly Peaks[], readonly Uniform[]]
+
+function distribution(mixture: Mixture, seen: Evidence, when: When): Distribution {
+  const shares = mixture.shares.length > 0 ? mixture.shares : [undefined]
+  const peaks = shares.map(share => ({
+    share,
+    ports: new Map<number, number>(),
+    taken: new Set(seen.mappings.filter(({ address }) => address === share?.address).map(({ port }) => port))
+  }))
+  const atPort = (address: string | undefined, port: number, probability: number) => {
+    for (const { share, ports } of peaks) {
+      if (address !== undefined && share?.address !== address) continue
+      ports.set(port, (ports.get(port) ?? 0) + probability * (share?.share ?? 1))
+    }
+  }
+  for (const { port, weight } of mixture.kept) atPort(undefined, port, weight)
+  for (const stepping of mixture.steppings) addSteps(stepping, seen, when, atPort)
+  return [peaks, [...mixture.intervals, ...remainder(peaks, mixture)]]
+}
+
+type AtPort = (address: string | undefined, port: number, probability: number) => void
+
+function addSteps(stepping: Weighed<Stepping>, seen: Evidence, when: When, atPort: AtPort): void {
+  const own = Math.min(65535, Math.max(0, Math.floor(when.after || 0)))
+  const counters = stepping.counters.length
+  for (const counter of stepping.counters) {
+    const elapsedMs = Math.max(0, when.elapsedMs || 0) + seen.lastMs - counter.atMs
+    const foreign = foreignWithin(stepping.drift, Math.min(elapsedMs, LONG_MS))
+    const ahead = 1 + Math.round(own / counters)
+    for (const [k, probability] of foreign.entries()) addStep(stepping, counter, ahead + k, probability, atPort)
+  }
+}
+
+function addStep(
+  stepping: Weighed<Stepping>,
+  counter: Counter,
+  ahead: number,
+  probability: number,
+  atPort: AtPort
+): void {
+  const weight = probability * stepping.weight
+  if (weight < 1e-9) return
+  const onward = counter.port + stepping.step * ahead
+  const total = sum(stepping.wraps.map(({ share }) => share))
+  let inside = 0
+  for (const wrap of stepping.wraps) {
+    if (onward >= wrap.low && onward <= wrap.high) inside += wrap.share
+    else atPort(counter.address, advance(counter.port, stepping.step, ahead, wrap), (weight * wrap.share) / total)
+  }
+  if (inside > 0) atPort(counter.address, onward, (weight * inside) / total)
+}
+
+const TRACE = 1e-6
+
+/** What no hypothesis places, over the named ranges; a trace of it everywhere, so that a sweep never ends early. */
+function remainder(peaks: readonly Peaks[], { intervals }: Mixture): Uniform[] {
+  const placed = sum(peaks.flatMap(peak => [...peak.ports.values()])) + sum(intervals.map(({ weight }) => weight))
+  const rest = Math.max(TRACE, 1 - placed)
+  return KNOWN.map(({ low, high, share }) => ({ low, high, weight: rest * share }))
+}
+
+function hitRate([peaks, uniforms]: Distribution, n: number, open: number): number {
+  const tried: Candidate[] = []
+  for (const candidate of ranked(peaks, uniforms)) {
+    if (tried.length >= n) break
+    tried.push(candidate)
+  }
+  const once = Math.min(1, sum(tried.map(({ probability }) => probability)))
+  if (!(open > 1)) return once
+  const peaked = new Map(peaks.map(({ share, ports }) => [share?.address, ports]))
+  const single = sum(tried.map(({ address, port }) => peaked.get(address)?.get(port) ?? 0))
+  return Math.min(
+    1,
+    single + sum(uniforms.map(one => one.weight * birthdayRate(open, inside(tried, one), ports(one) * peaks.length)))
+  )
+}
+
+const inside = (tried: readonly Candidate[], { low, high, parity }: Uniform) =>
+  tried.filter(({ port }) => port >= low && port <= high && (parity === undefined || port % 2 === parity)).length

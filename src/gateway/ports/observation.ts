@@ -1,0 +1,49 @@
+// What the models are fitted to, cleaned of what cannot be: the mappings of one peer's sockets in order of arrival, each
+// mapping once.
+
+/** One mapping of one socket of the peer, as the gateway saw it. */
+export interface Observation {
+  /** The public address and port the packet came from. */
+  readonly address: string
+  readonly port: number
+  /** When it arrived, in milliseconds; only differences count. */
+  readonly atMs: number
+  /** The socket's own port. Observations without one are taken as those of one socket. */
+  readonly localPort?: number | undefined
+}
+
+export interface Evidence {
+  /** Every mapping once, with its first arrival, oldest first. */
+  readonly mappings: readonly Observation[]
+  /** Those among them of the socket that is going to be mapped next. */
+  readonly own: readonly Observation[]
+  /** How often a mapping of a socket was seen again: the mapping is kept, or a packet came twice. */
+  readonly repeats: number
+  readonly localPort: number | undefined
+  /** When the last of all arrived. */
+  readonly lastMs: number
+}
+
+// Older ones say nothing that newer ones do not, and the work grows with them.
+const MOST = 64
+
+/** The socket that is mapped next is the one with `localPort`, or that of the latest observation. */
+export function evidence(observations: readonly Observation[], localPort?: number): Evidence {
+  const sound = observations
+    .filter(({ port, atMs }) => isPort(port) && Number.isFinite(atMs))
+    .toSorted((a, b) => a.atMs - b.atMs)
+    .slice(-MOST)
+  const next = isPort(localPort) ? localPort : sound.at(-1)?.localPort
+  const mappings = [...Map.groupBy(sound, nameOf).values()].flatMap(([first]) => (first ? [first] : []))
+  return {
+    mappings,
+    own: mappings.filter(mapping => mapping.localPort === next),
+    repeats: sound.length - mappings.length,
+    localPort: isPort(next) ? next : undefined,
+    lastMs: sound.at(-1)?.atMs ?? 0
+  }
+}
+
+const nameOf = ({ localPort, address, port }: Observation) => `${localPort} ${address} ${port}`
+const isPort = (port: number | undefined): port is number =>
+  Number.isInteger(port) && Number(port) > 0 && Number(port) < 65536

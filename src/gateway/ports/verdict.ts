@@ -1,0 +1,92 @@
+// The mixture in words: for a person who asks about his NAT, and for the trace.
+
+import { perSecond, sum } from './drift.ts'
+import type { Mixture, Weighed } from './mixture.ts'
+import type { Evidence } from './observation.ts'
+import type { Range } from './ranges.ts'
+import type { Interval } from './scatter.ts'
+import type { Stepping } from './stepping.ts'
+
+export type Kind = 'kept' | 'stepping' | 'block' | 'random'
+
+export interface Verdict {
+  readonly kind: Kind
+  /** Probability of the kind, 0 to 1. */
+  readonly confidence: number
+  /** Ports from one mapping to the next. */
+  readonly step?: number
+  /** What the counter is kept for. */
+  readonly per?: Stepping['per']
+  /** Mappings per second made by others, as expected. */
+  readonly driftPerSecond?: number
+  /** The likeliest bounds; with few samples one guess among many, and always around all ports seen. */
+  readonly block?: Range
+  readonly range?: Range
+  /** One line for a person: what was seen and what it means. */
+  readonly evidence: string
+}
+
+// What a line of a trace has room for; two sockets' samples.
+const SHOWN = 8
+
+/** Names the likeliest kind, and within it the likeliest hypothesis. */
+export function describe(mixture: Mixture, seen: Evidence): Verdict {
+  const { kept, steppings, intervals } = mixture
+  const ofKind = (kind: Interval['kind']) => intervals.filter(interval => interval.kind === kind)
+  const weights: [Kind, number][] = [
+    ['kept', weightOf(kept)],
+    ['stepping', weightOf(steppings)],
+    ['block', weightOf(ofKind('block'))],
+    ['random', weightOf(ofKind('random'))]
+  ]
+  const [kind, confidence] = weights.reduce((a, b) => (b[1] > a[1] ? b : a))
+  const latest = seen.mappings.slice(-SHOWN).map(({ port }) => port)
+  const ports = `${seen.mappings.length > SHOWN ? '… ' : ''}${latest.join(', ') || 'no port'}`
+  const say = (what: string) => ({
+    kind,
+    confidence,
+    evidence: `${ports}${repeated(seen)}: ${what}, ${percent(confidence)}`
+  })
+  switch (kind) {
+    case 'kept':
+      return say('the same port for every destination')
+    case 'stepping':
+      return { ...say(stepsOf(steppings)), ...steppingVerdict(steppings) }
+    case 'block': {
+      const block = boundsOf(ofKind('block'))
+      return { ...say(`scattered over a block, perhaps ${block.low} to ${block.high}`), block }
+    }
+    case 'random': {
+      const range = boundsOf(ofKind('random'))
+      return { ...say(`scattered over a range, perhaps ${range.low} to ${range.high}`), range }
+    }
+  }
+}
+
+type Steppings = readonly Weighed<Stepping>[]
+
+function stepsOf(all: Steppings): string {
+  const { step, per } = steppingVerdict(all)
+  const { low, high } = perSecond(all)
+  const counter = per === 'nat' ? '' : `, a counter for each ${per}`
+  return `steps of ${step > 0 ? '+' : ''}${step}${counter}, ${brief(low)} to ${brief(high)} mappings a second by others`
+}
+
+function steppingVerdict(all: Steppings) {
+  const best = likeliest(all)
+  return { step: best?.step ?? 0, per: best?.per ?? 'nat', driftPerSecond: perSecond(all).mean }
+}
+
+const brief = (perSecond: number) => (perSecond < 10 ? perSecond.toFixed(1) : perSecond.toFixed(0))
+const weightOf = (all: readonly Weighed<object>[]) => sum(all.map(({ weight }) => weight))
+const percent = (share: number) => `${Math.round(100 * share)} % sure`
+const repeated = ({ repeats }: Evidence) => (repeats > 0 ? ` (seen again ${repeats} times)` : '')
+
+function likeliest<T extends object>(all: readonly Weighed<T>[]): Weighed<T> | undefined {
+  return all.reduce<Weighed<T> | undefined>((best, one) => (best && best.weight >= one.weight ? best : one), undefined)
+}
+
+function boundsOf(all: readonly Weighed<Interval>[]): Range {
+  const best = likeliest(all)
+  return { low: best?.low ?? 1024, high: best?.high ?? 65535 }
+}
