@@ -37,9 +37,14 @@ export class PosternError extends Error {
   }
 }
 
-/** Any thrown value as a PosternError: its own, or `io` for the system's errors, or `internal`. */
+/** Any thrown value as a PosternError: its own, `timeout` or `io` for an abort or the system's errors, or `internal`. */
 export function asPosternError(thrown: unknown): PosternError {
   if (thrown instanceof PosternError) return thrown
+  // What `AbortSignal.timeout` and an `abort()` without a reason throw.
+  if (thrown instanceof DOMException && thrown.name === 'TimeoutError')
+    return new PosternError('timeout', 'the deadline passed', { cause: thrown })
+  if (thrown instanceof DOMException && thrown.name === 'AbortError')
+    return new PosternError('io', 'it was called off', { cause: thrown })
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const system = thrown instanceof Error && 'syscall' in thrown
   return new PosternError(system ? 'io' : 'internal', message, { cause: thrown })

@@ -2,6 +2,7 @@
 // both sides, when a side gave up, or when its time is over; whatever was started is then called off.
 
 import { nowMs } from '../clock.ts'
+import { asPosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
 import type { Role } from './scene.ts'
@@ -39,7 +40,7 @@ export class Trial {
   constructor({ waitMs, handoverMs, signal }: { waitMs: number; handoverMs: number; signal: AbortSignal }) {
     this.#handoverMs = handoverMs
     this.result = new Promise(resolve => {
-      const abort = () => this.#finish(false, String(signal.reason?.message ?? signal.reason))
+      const abort = () => this.#finish(false, asPosternError(signal.reason).message)
       this.#end = result => {
         clearTimeout(this.#timer)
         signal.removeEventListener('abort', abort)
