@@ -1,5 +1,5 @@
-// Who is joined, by id and by name. A name belongs to one certificate; when its owner joins again, the older link is a
-// dead one and gives way.
+// Who is joined, by id and by name. A name belongs to one certificate; when its owner joins again, the older link is most
+// likely a dead one and gives way. Where it is not, it answers to the name again once the newer one has gone.
 
 import { PosternError } from '../errors.ts'
 import type { FromGateway } from '../wire/signal.ts'
@@ -25,7 +25,7 @@ export class Directory implements Commander {
     if (peer.accepts) this.#byName.set(peer.name, peer)
     peer.gone.addEventListener('abort', () => {
       this.#byId.delete(peer.id)
-      if (this.#byName.get(peer.name) === peer) this.#byName.delete(peer.name)
+      if (this.#byName.get(peer.name) === peer) this.#succeed(peer)
     })
   }
 
@@ -39,5 +39,11 @@ export class Directory implements Commander {
 
   command(messages: readonly { peer: string; message: FromGateway }[]): void {
     for (const { peer, message } of messages) this.#byId.get(peer)?.send(message)
+  }
+
+  #succeed({ name }: Joined): void {
+    const other = [...this.#byId.values()].findLast(peer => peer.accepts && peer.name === name)
+    if (other) this.#byName.set(name, other)
+    else this.#byName.delete(name)
   }
 }
