@@ -29,19 +29,19 @@ async function bench(world: World): Promise<void> {
   console.log(`\n${world.title}: ${trials} trials each, interleaved (seed ${rig.world.seed})`)
   const ours: number[] = []
   const theirs: number[] = []
-  const traces: string[] = []
+  const paths: { trace: string; ms: number }[] = []
   let failed = 0
   for (let trial = 0; trial < trials; trial++) {
     const { path } = await caller.connect(callee, 0)
     if (path) ours.push(path.ms)
     else failed++
-    if (path) traces.push(path.trace)
+    if (path) paths.push(path)
     const { ms } = await ice.call()
     if (ms !== undefined) theirs.push(ms)
   }
   console.log('postern   ', summary(ours))
   console.log('plain ICE ', summary(theirs), `aborted ${trials - theirs.length}`)
-  await printBudget(rig, traces, world)
+  await printBudget(rig, paths, world)
   goal('connections that failed', failed, { atMost: 0 })
   goal('median beside plain ICE', median(ours) / median(theirs), { atMost: 0.65 })
   if (world === worlds.near) {
@@ -77,21 +77,28 @@ async function openIce({ world }: Rig): Promise<AsyncDisposable & { call(): Prom
 }
 
 /** Where the time goes: the caller's own steps, in the median, and in round trips between the peers where there are any. */
-async function printBudget(rig: Rig, traces: readonly string[], { delays }: World): Promise<void> {
+async function printBudget(
+  rig: Rig,
+  paths: readonly { trace: string; ms: number }[],
+  { delays }: World
+): Promise<void> {
   const phases = new Map<string, number[]>()
-  for (const id of traces) {
-    const record = await rig.trace(id)
+  const add = (phase: string, ms: number) => phases.set(phase, [...(phases.get(phase) ?? []), ms])
+  for (const { trace, ms } of paths) {
+    const record = await rig.trace(trace)
     const handover = record?.spans.find(
       ({ name, attributes }) => name === 'postern.handover' && attributes['postern.side'] === 'caller'
     )
-    let before = handover?.startMs ?? 0
-    for (const { name, atMs } of handover?.events ?? []) {
-      phases.set(name, [...(phases.get(name) ?? []), atMs - before])
+    if (!handover) continue
+    let before = handover.startMs
+    add('order', ms - ((handover.events.at(-1)?.atMs ?? before) - before))
+    for (const { name, atMs } of handover.events) {
+      add(name, atMs - before)
       before = atMs
     }
   }
   const roundTripMs = 2 * (delays[0] + delays[1])
-  console.log('budget of the caller, from the order on (median of each step after the one before it):')
+  console.log('budget of the caller (median of each step after the one before it; the order comes first):')
   for (const [name, figures] of phases) {
     const share = roundTripMs > 0 ? `  ${(median(figures) / roundTripMs).toFixed(2)} round trips` : ''
     console.log(`  ${name.padEnd(10)} ${median(figures).toFixed(1).padStart(7)} ms${share}`)
