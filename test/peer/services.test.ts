@@ -184,6 +184,21 @@ test('a transfer begun anew takes over from the one that is still under way', as
   t.deepEqual(await readdir(p.to), ['twice'])
 })
 
+test('of two that take over at once the later one does, and never do both write', async t => {
+  const p = await post()
+  const path = await file(p, 'thrice', randomBytes(60_000_000))
+  let again: Promise<PromiseSettledResult<Sent>[]> | undefined
+  const onProgress = ({ bytes }: Progress) => {
+    if (bytes > 4_000_000) again ??= Promise.allSettled([one(p.alice, path), one(p.alice, path)])
+  }
+  await fails(t, one(p.alice, path, { onProgress }), /began this transfer anew$/)
+  const ends = (await again) ?? []
+  t.is(ends.filter(({ status }) => status === 'fulfilled').length, 1)
+  const loser = ends.find(end => end.status === 'rejected')
+  t.regex(loser?.reason.message, /began this transfer anew$/)
+  t.deepEqual(await readdir(p.to), ['thrice'])
+})
+
 test('hostile names are refused before anything is written', async t => {
   const p = await post()
   const hostile = ['../x', '/etc/x', '', '.', '..', 'a/b', 'a\\b', 'a\0b', 'a\nb', '\x1b[2J', 'x'.repeat(256), '\ud800']

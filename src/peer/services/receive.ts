@@ -55,7 +55,12 @@ const syncBytes = 33_554_432
 const partName = /^\..*\.[0-9a-f]{16}\.part$/su
 
 /** The transfers under way, by their part file: a sender that comes back takes over from its own lost connection. */
-const underWay = new Map<string, { stream: Stream; ended: Promise<void> }>()
+const underWay = new Map<string, Transfer>()
+
+interface Transfer {
+  readonly stream: Stream
+  readonly ended: Promise<void>
+}
 
 /** Serves one stream named `send` until the sender ends it. Throws a PosternError, which the sender has been told too. */
 export async function receive(stream: Stream, options: ReceiveOptions): Promise<Received[]> {
@@ -86,8 +91,7 @@ async function receiveOne(
 ): Promise<Received> {
   const part = join(options.folder, partNameOf(header, options.from))
   const ended = Promise.withResolvers<void>()
-  await takeOver(part)
-  underWay.set(part, { stream, ended: ended.promise })
+  await takeOver(part, { stream, ended: ended.promise })
   try {
     return await store(stream, reader, header, part, options)
   } catch (error) {
@@ -265,10 +269,13 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync().finally(() => handle.close())
 }
 
-async function takeOver(part: string): Promise<void> {
-  const before = underWay.get(part)
-  before?.stream.destroy(new PosternError('io', 'the sender began this transfer anew'))
-  await before?.ended
+/** Others may be waiting for the same one: each looks again when its turn comes. */
+async function takeOver(part: string, own: Transfer): Promise<void> {
+  for (let before = underWay.get(part); before; before = underWay.get(part)) {
+    before.stream.destroy(new PosternError('io', 'the sender began this transfer anew'))
+    await before.ended
+  }
+  underWay.set(part, own)
 }
 
 function partNameOf({ name, size, mtimeMs }: Header, from: string): string {
