@@ -23,7 +23,7 @@ export interface Score {
 }
 
 /** Enough to tell a rate from the counts between them. */
-const FEW = 5
+const FEW = 6
 
 const whole = { low: 1024, high: 65535 }
 

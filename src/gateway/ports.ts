@@ -10,7 +10,7 @@ import { type Evidence, evidence, type Observation } from './ports/observation.t
 import { KNOWN } from './ports/ranges.ts'
 import { type Candidate, type Peaks, ports, ranked, type Uniform } from './ports/ranked.ts'
 import { birthdayRate } from './ports/rates.ts'
-import { advance, type Counter, LONG_MS, type Stepping } from './ports/stepping.ts'
+import { advance, type Counter, type Stepping } from './ports/stepping.ts'
 import { describe, type Verdict } from './ports/verdict.ts'
 
 export type { Observation } from './ports/observation.ts'
@@ -34,8 +34,8 @@ export interface PortModel {
   candidates(when: When): Iterable<Candidate>
   /**
    * Probability that one of the first `n` candidates is right. With `open` mappings on the hard side instead of one,
-   * those that are drawn at random are met by 1 − C(N−k, n) / C(N, n); a counter counts as one, which is the least. Where both
-   * sides step, multiply the two sides' rates; where both are random, see sprayRate.
+   * those that are drawn at random are met by 1 − C(N−k, n) / C(N, n); those of a counter count as one, which is the
+   * least. Where both sides step, multiply the two sides' rates; where both are random, see sprayRate.
    */
   hitRate(n: number, when: When & { readonly open?: number | undefined }): number
   describe(): Verdict
@@ -43,8 +43,8 @@ export interface PortModel {
 
 /**
  * Fits the models to what was seen of one peer. Observations may be few, late, doubled, out of order or nonsense: the
- * posterior is then wide; it never throws. `socket` names the socket that will be mapped next when it is not the one of the latest
- * observation.
+ * posterior is then wide; it never throws. `socket` names the socket that will be mapped next when it is not the one of
+ * the latest observation.
  */
 export function fit(observations: readonly Observation[], socket: { readonly localPort?: number } = {}): PortModel {
   const seen = evidence(observations, socket.localPort)
@@ -76,6 +76,11 @@ function distribution(mixture: Mixture, seen: Evidence, when: When): Distributio
   return [peaks, [...mixture.intervals, ...remainder(peaks, mixture)]]
 }
 
+// After this no count of foreign mappings is any good, and it keeps nonsense finite.
+const LONG_MS = 3_600_000
+// Less than this no port is told from another by.
+const NEGLIGIBLE = 1e-9
+
 type AtPort = (address: string | undefined, port: number, probability: number) => void
 
 function addSteps(stepping: Weighed<Stepping>, seen: Evidence, when: When, atPort: AtPort): void {
@@ -97,7 +102,7 @@ function addStep(
   atPort: AtPort
 ): void {
   const weight = probability * stepping.weight
-  if (weight < 1e-9) return
+  if (weight < NEGLIGIBLE) return
   const onward = counter.port + stepping.step * ahead
   const total = sum(stepping.wraps.map(({ share }) => share))
   let inside = 0

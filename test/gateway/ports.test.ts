@@ -110,6 +110,16 @@ test('the rate of others is learned between sockets, and the guess moves on with
   t.true(model.hitRate(5, { elapsedMs: 0 }) > model.hitRate(5, { elapsedMs: 2000 }))
 })
 
+test('a socket seen long ago does not make the rate: the counter may have gone round', t => {
+  const long = 20 * 60_000
+  const model = fit([
+    ...seen([20_000, 20_001, 20_002, 20_003]),
+    ...seen([50_000, 50_001, 50_002, 50_003], { atMs: long })
+  ])
+  t.is(model.describe().step, 1)
+  t.is(first(1, model)[0]?.port, 50_004)
+})
+
 test('mappings of its own made unseen are stepped over', t => {
   const model = fit(seen([20_000, 20_002, 20_004, 20_006]))
   t.is(first(1, model, { elapsedMs: 0, after: 2 })[0]?.port, 20_012)

@@ -25,7 +25,7 @@ export interface Evidence {
 }
 
 // Older ones say nothing that newer ones do not, and the work grows with them.
-const MOST = 64
+const MOST = 32
 
 /** The socket that is mapped next is the one with `localPort`, or that of the latest observation. */
 export function evidence(observations: readonly Observation[], localPort?: number): Evidence {

@@ -12,6 +12,8 @@ export interface Share {
 const TURNS = 0.4
 // Those that choose at random use their addresses evenly: worth this many samples of each.
 const EVEN = 4
+// Of a larger pool no port is worth a try, and candidates are kept for each address.
+const MOST = 8
 // Packets sent one right after another swap places on their way now and then.
 const SWAPPED = 0.05
 
@@ -23,12 +25,13 @@ export function nextAddress(mappings: readonly Observation[]): Share[] {
   const turns = addresses.map((_, start) => (TURNS / many) * SWAPPED ** swaps(order, addresses, start))
   const random = (1 - TURNS) * many ** -order.length
   const total = random + turns.reduce((sum, turn) => sum + turn, 0)
-  return addresses.map((address, index) => {
+  const shares = addresses.map((address, index) => {
     const seen = order.filter(other => other === address).length
     const atRandom = (random * (seen + EVEN)) / (order.length + EVEN * many)
     const inTurn = turns[(((index - order.length) % many) + many) % many] ?? 0
     return { address, share: (atRandom + inTurn) / total }
   })
+  return shares.sort((a, b) => b.share - a.share).slice(0, MOST)
 }
 
 /** Neighbours that must have swapped places if turns were taken from address number `start` on; infinite if they cannot have been. */

@@ -2,7 +2,7 @@
 // what the counter is kept for (the whole NAT, each public address, each parity), and a range at whose end it starts
 // anew. Between two of our mappings others may have taken steps: those surplus steps are the evidence for the drift.
 
-import { type Drift, driftOf, type Gap, logSum } from './drift.ts'
+import { type Drift, driftOf, type Gap, logSum, sum } from './drift.ts'
 import type { Evidence, Observation } from './observation.ts'
 import { alignedBlock, BLOCK_SIZES, holds, KNOWN, type Range, WHOLE } from './ranges.ts'
 import { keptParity } from './scatter.ts'
@@ -43,6 +43,8 @@ const CLOCK_MS = 1
 // Steps larger than this have not been heard of; they are still tried where the differences are equal.
 const FAR = 64
 const DESCENDING = 0.2
+// Of many common divisors the largest explain the differences best.
+const STEPS = 12
 // What a counter is kept for.
 const SHARED = 0.6
 const BY_ADDRESS = 0.3
@@ -137,7 +139,8 @@ function candidateSteps(parts: Partition['parts'], per: Stepping['per']): number
     pace =>
       (per !== 'parity' || pace % 2 === 0) && 2 * differences.filter(d => d % pace === 0).length >= differences.length
   )
-  return shared.flatMap(pace => [pace, -pace])
+  const largest = shared.sort((a, b) => b - a).slice(0, STEPS)
+  return largest.flatMap(pace => [pace, -pace])
 }
 
 function gapsBetween(sorted: readonly Observation[]): number[] {
@@ -225,12 +228,14 @@ function weigh(
     const gaps = parts.flatMap(part => gapsOf(part, step, wrap))
     return { wrap, gaps, name: gaps.map(({ foreign }) => foreign).join() }
   })
+  // Where too much time went by the counter is anywhere again.
+  const afresh = -Math.log(WHOLE) * (sum(parts.map(part => part.length - 1)) - (explained[0]?.gaps.length ?? 0))
   // Most ranges tell the same story, for nothing went over their end.
   return [...Map.groupBy(explained, ({ name }) => name).values()].map(group => {
     const drift = driftOf(group[0]?.gaps ?? [])
     const wraps = group.map(({ wrap }) => wrap)
     const share = logSum(wraps.map(wrap => Math.log(wrap.share)))
-    return { step, per, counters, drift, wraps, log: log + swaps + share + drift.logEvidence }
+    return { step, per, counters, drift, wraps, log: log + swaps + share + afresh + drift.logEvidence }
   })
 }
 
@@ -242,17 +247,18 @@ function counterOf(part: readonly Observation[], per: Stepping['per']): Counter[
 }
 
 function gapsOf(part: readonly Observation[], step: number, wrap: Wrap): Gap[] {
-  return part.slice(1).map((seen, i) => {
+  const gaps = part.slice(1).map((seen, i) => {
     const before = part[i] ?? seen
-    const exposureMs = Math.min(LONG_MS, Math.max(0, seen.atMs - before.atMs)) + CLOCK_MS
+    const exposureMs = Math.max(0, seen.atMs - before.atMs) + CLOCK_MS
     const surplus = stepsBetween(before.port, seen.port, step, wrap)
     const foreign = surplus !== undefined && surplus <= SUDDEN + FASTEST * exposureMs ? surplus : undefined
     return { foreign, back: (seen.port - before.port) * step < 0, exposureMs }
   })
+  return gaps.filter(({ exposureMs }) => exposureMs <= ROUND_MS)
 }
 
-// Over a longer time no count of foreign mappings says anything, and it keeps nonsense finite.
-export const LONG_MS = 3_600_000
+// After a longer time a busy counter (hundreds a second) has gone round, and a difference says nothing.
+const ROUND_MS = 120_000
 // More surplus steps than these, at once and per millisecond, are no mappings of others but a jump.
 const SUDDEN = 500
 const FASTEST = 10
