@@ -99,7 +99,6 @@ export class Connection {
     this.closed.throwIfAborted()
     const channel = this.#pc.createDataChannel(label)
     const stream = this.#keep(channel, label)
-    channel.onOpen(safely(() => stream.grant()))
     stream.on('error', () => {})
     await stream.accepted
     return stream

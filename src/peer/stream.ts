@@ -18,7 +18,7 @@ import { PosternError } from '../errors.ts'
 import { printable } from '../wire/text.ts'
 
 /** 64 KiB is the size every WebRTC stack takes; larger messages were not faster here. */
-const messageBytes = 65_536
+const messageBytes = 262144
 /** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
 const bufferedHighBytes = 1_048_576
 const bufferedLowBytes = bufferedHighBytes / 2
@@ -52,6 +52,7 @@ export class Stream extends Duplex {
   readonly #settlement = Promise.withResolvers<void>()
   readonly #arrived: Buffer[] = []
   #reading = false
+  #granted = false
   #allowedBytes = 0
   #owedBytes = 0
   #creditBytes = 0
@@ -76,8 +77,9 @@ export class Stream extends Duplex {
     channel.onMessage(safely(message => this.#receive(message)))
   }
 
-  /** Lets the far side send: said by the opener when the channel opens, by the other side when it accepts. */
+  /** Accepts the stream: lets the far side send. */
   grant(): void {
+    this.#granted = true
     this.#returnCredit(windowBytes)
   }
 
@@ -146,6 +148,8 @@ export class Stream extends Duplex {
     switch (message?.type) {
       case 'credit':
         this.#creditBytes += message.bytes
+        // The opener's own grant must not wait behind megabytes that it sends as soon as it is accepted.
+        if (!this.#granted) this.grant()
         this.#acceptance.resolve()
         this.#pump()
         break
