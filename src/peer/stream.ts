@@ -17,14 +17,14 @@ import type { DataChannel } from 'node-datachannel'
 import { PosternError } from '../errors.ts'
 import { printable } from '../wire/text.ts'
 
-/** 64 KiB is the size every WebRTC stack takes; larger messages were not faster here. */
-const messageBytes = 262144
+/** The largest both sides announce. Beside 64 KiB it saves a tenth of the CPU's time on a direct path. */
+const messageBytes = 262_144
 /** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
 const bufferedHighBytes = 1_048_576
 const bufferedLowBytes = bufferedHighBytes / 2
 /** What the far side may have on its way to a reader that does not read: 40 MB/s at a round trip of 100 ms. */
 const windowBytes = 4_194_304
-/** Credit is returned in sixteenths of the window: 400 short messages a second at 100 MB/s. */
+/** Credit is returned in sixteenths of the window, a message's worth. */
 const grantBytes = windowBytes / 16
 /** What a message costs beside its bytes, on both sides of the account, so that tiny ones are bounded too. */
 const messageCostBytes = 256
@@ -63,7 +63,7 @@ export class Stream extends Duplex {
 
   /** Takes the channel's events over; give it a channel on which no event has been handled yet. */
   constructor(channel: DataChannel, label: string, peer: string) {
-    super({ readableHighWaterMark: 4 * messageBytes, writableHighWaterMark: 4 * messageBytes })
+    super({ readableHighWaterMark: messageBytes, writableHighWaterMark: messageBytes })
     this.label = label
     this.accepted = this.#acceptance.promise
     this.settled = this.#settlement.promise
