@@ -5,7 +5,8 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, Order, Outcome } from '../wire/signal.ts'
 import type { Profile } from './profile.ts'
 
-export type Role = 'caller' | 'callee'
+export const roles = ['caller', 'callee'] as const
+export type Role = (typeof roles)[number]
 
 /** One side of a connect request, as the gateway sees it now. */
 export interface Side {

@@ -10,7 +10,16 @@ import type { Joined, WarmSocket } from './joined.ts'
 import type { Paths } from './paths.ts'
 import type { Profile } from './profile.ts'
 import type { Commander, Observer, Profiler } from './roles.ts'
-import { type Attempt, otherRole, type Plan, type RelayLimits, type Role, type Scene, type Side } from './scene.ts'
+import {
+  type Attempt,
+  otherRole,
+  type Plan,
+  type RelayLimits,
+  type Role,
+  roles,
+  type Scene,
+  type Side
+} from './scene.ts'
 import { parentOf, recordHandover, recordProfile, type Step, within } from './trace/record.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
@@ -62,8 +71,6 @@ const HANDOVER_ROUND_TRIPS = 8
  * for their jitter. It saves most of one way between the peers.
  */
 const PATIENCE_MS = 10
-
-const roles = ['caller', 'callee'] as const
 
 /** The side that is the DTLS server. The caller waits for the open channel, and the client's side opens first. */
 const passive: Role = 'callee'

@@ -2,10 +2,10 @@
 // both sides, when a side gave up, or when its time is over; whatever was started is then called off.
 
 import { nowMs } from '../clock.ts'
-import { asPosternError } from '../errors.ts'
+import { asPosternError, type PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
-import type { Role } from './scene.ts'
+import { type Role, roles } from './scene.ts'
 
 export interface SideResult {
   readonly local?: Endpoint
@@ -28,6 +28,9 @@ export interface TrialResult {
 
 export type FromTrial = Message<FromPeer, 'progress' | 'opened' | 'failed'>
 
+/** From the first side's open channel to the other's: one way between the peers, and a busy computer. */
+const GRACE_MS = 1000
+
 export class Trial {
   readonly result: Promise<TrialResult>
   readonly #sides: Partial<Record<Role, SideResult>> = {}
@@ -40,7 +43,7 @@ export class Trial {
   constructor({ waitMs, handoverMs, signal }: { waitMs: number; handoverMs: number; signal: AbortSignal }) {
     this.#handoverMs = handoverMs
     this.result = new Promise(resolve => {
-      const abort = () => this.#finish(false, asPosternError(signal.reason).message)
+      const abort = () => this.#overdue(asPosternError(signal.reason))
       this.#end = result => {
         clearTimeout(this.#timer)
         signal.removeEventListener('abort', abort)
@@ -79,6 +82,13 @@ export class Trial {
       this.#timer = this.#patience(this.#handoverMs, late)
     }
     this.#used.add(role)
+  }
+
+  /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
+  #overdue({ code, message }: PosternError): void {
+    if (code !== 'timeout' || !roles.some(role => this.hasOpened(role))) return this.#finish(false, message)
+    clearTimeout(this.#timer)
+    this.#timer = this.#patience(GRACE_MS, message)
   }
 
   /** Timers come before messages in the event loop's turn: what has arrived in time is read first, however busy we were. */

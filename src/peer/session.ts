@@ -43,11 +43,12 @@ export class PeerSession {
   /** @param warm the socket the order was made for, unless it was made for the one of the order before. */
   async order(order: Order, warm: WarmSocket | undefined): Promise<void> {
     this.#attempt?.controller.abort(calledOff)
-    if (warm) await this.#keep(warm)
-    if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
-    if (this.#warm?.number !== order.socket) return this.#refuse(order)
     const controller = new AbortController()
     this.#attempt = { plan: order.plan, controller }
+    if (warm) await this.#keep(warm)
+    if (controller.signal.aborted) return
+    if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
+    if (this.#warm?.number !== order.socket) return this.#refuse(order)
     const diary = new Diary()
     try {
       const opened = await this.#obey(order, diary, controller.signal)
@@ -68,7 +69,10 @@ export class PeerSession {
   cancel(plan: number): void {
     if (this.#attempt?.plan !== plan) return
     this.#attempt.controller.abort(calledOff)
-    void this.#connection?.close()
+    const connection = this.#connection
+    // The callee waits for another plan; a caller has the connection in its hands already, and nothing may take its place.
+    if (this.#introduction.role === 'callee') this.#connection = undefined
+    void connection?.close()
   }
 
   /** Nothing more will come of this session: what is not open yet fails with `error`. */
@@ -136,6 +140,7 @@ export class PeerSession {
     const connection = new Connection({ pc, control, peer, path })
     this.#connection = connection
     connection.closed.addEventListener('abort', () => {
+      if (this.#connection !== connection) return
       // Not before the last word has passed: the gateway takes the relay away.
       void connection.close().then(() => this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' }))
       this.#hooks.ended(asPosternError(connection.closed.reason))
