@@ -96,7 +96,7 @@ ${more}
 
   /** A trace, once its connect request is over at the gateway too. */
   async trace(id: string): Promise<TraceRecord> {
-    return await until(() => this.gateway.traces.get(id))
+    return await until(() => this.gateway.traces.get(id)[0])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

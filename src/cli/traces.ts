@@ -54,21 +54,21 @@ async function list(options: Options, { output, signal }: Run): Promise<void> {
 
 async function show(id: string, options: AdminOptions, { output, signal }: Run): Promise<void> {
   const full = /^[0-9a-f]{32}$/i.test(id) ? id.toLowerCase() : await complete(id.toLowerCase(), options, signal)
-  const trace = (await ask(options, `/api/traces/${full}`, { signal })) as TraceRecord
-  output.tell(
-    { event: 'trace', ...trace },
-    renderTrace(trace, { width: output.width, paint: output.paint.bind(output) })
-  )
+  const traces = (await ask(options, `/api/traces/${full}`, { signal })) as TraceRecord[]
+  for (const [index, trace] of traces.entries()) {
+    const text = renderTrace(trace, { width: output.width, paint: output.paint.bind(output) })
+    output.tell({ event: 'trace', ...trace }, index === 0 ? text : `\n${text}`)
+  }
 }
 
 async function complete(start: string, options: AdminOptions, signal: AbortSignal): Promise<string> {
   if (!/^[0-9a-f]+$/.test(start))
     throw new PosternError('bad-config', `${start} is no id of a trace; expected hex digits`)
   const traces = (await ask(options, '/api/traces', { signal })) as Summary[]
-  const [first, second] = traces.filter(({ id }) => id.startsWith(start))
+  const [first, second] = new Set(traces.map(({ id }) => id).filter(id => id.startsWith(start)))
   if (!first) throw new PosternError('bad-config', `no trace is kept whose id begins with ${start}`)
   if (second) throw new PosternError('bad-config', `the ids of several traces begin with ${start}`)
-  return first.id
+  return first
 }
 
 /** Columns that are shortened, names first, where the terminal is narrow; a file gets them whole. */

@@ -73,9 +73,9 @@ function application({ adminToken, traces, names, status }: HttpSide): Koa {
       .map(({ spans: _, ...summary }) => summary)
   })
   api.get('/traces/:id', ctx => {
-    const trace = traces.get(String(ctx.params.id))
-    if (!trace) ctx.throw(404, 'no trace of this id is kept')
-    ctx.body = trace
+    const records = traces.get(String(ctx.params.id))
+    if (records.length === 0) ctx.throw(404, 'no trace of this id is kept')
+    ctx.body = records
   })
   api.get('/names', ctx => {
     ctx.body = names.list().map(([name, fingerprint]) => ({ name, fingerprint }))

@@ -44,7 +44,7 @@ export const deeds = {
   },
 
   async trace({ id }: { id: string }) {
-    return gateway?.traces.get(id)
+    return gateway?.traces.get(id)[0]
   },
 
   async join({ url, token, name }: { url: string; token: string; name: string }) {

@@ -1,4 +1,6 @@
-// The last traces, kept in memory. It is a span processor: finished spans come in, a trace is complete when its root ends.
+// The last connect requests, kept in memory. It is a span processor: finished spans come in, a record is complete when its
+// root ends. Peers choose their trace ids, and are told those of others, so one id may stand for several requests: each has
+// a record of its own.
 
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
@@ -18,6 +20,7 @@ export interface SpanRecord {
 }
 
 export interface TraceRecord {
+  /** The trace id: shared by the requests that were made within one trace. */
   readonly id: string
   readonly startMs: number
   readonly ms: number
@@ -38,13 +41,14 @@ export class TraceStore implements SpanProcessor {
   readonly #finished: LRUCache<string, TraceRecord>
   readonly #open = new LRUCache<string, SpanRecord[]>({ max: UNFINISHED })
 
-  /** @param keep traces kept; the oldest go first. */
+  /** @param keep records kept; the oldest go first. */
   constructor(keep: number) {
     this.#finished = new LRUCache({ max: keep })
   }
 
-  get(id: string): TraceRecord | undefined {
-    return this.#finished.peek(id)
+  /** Every request made within one trace, oldest first. */
+  get(id: string): TraceRecord[] {
+    return [...this.#finished.values()].filter(trace => trace.id === id).toReversed()
   }
 
   /** Newest first. */
@@ -75,7 +79,7 @@ export class TraceStore implements SpanProcessor {
     if (others.length > 0) this.#open.set(id, others)
     else this.#open.delete(id)
     const said = (name: string) => String(root.attributes[`postern.${name}`] ?? '')
-    this.#finished.set(id, {
+    this.#finished.set(`${id}-${root.id}`, {
       id,
       startMs: root.startMs,
       ms: root.endMs - root.startMs,

@@ -21,7 +21,7 @@ function store(keep = 10) {
 test('a trace is there when its root has ended, with its spans in the order of their start', t => {
   const { traces, connect } = store()
   const id = connect('path')
-  const record = traces.get(id)
+  const [record] = traces.get(id)
   t.deepEqual(
     [record?.id, record?.caller, record?.outcome, record?.by, record?.reason],
     [id, 'ann', 'path', 'stun', 'why']
@@ -49,7 +49,7 @@ test('only so many are kept, the oldest goes first, and looking at one keeps it 
   const [first = '', second = ''] = ['path', 'path'].map(outcome => connect(outcome))
   traces.get(first)
   const third = connect('path')
-  t.is(traces.get(first), undefined)
+  t.deepEqual(traces.get(first), [])
   t.deepEqual(
     traces.list({ limit: 10 }).map(({ id }) => id),
     [third, second]
@@ -70,7 +70,7 @@ test('two connects at once within one trace of the caller do not mix their spans
     [bob, 'bob']
   ] as const) {
     root.end()
-    const record = traces.get('a'.repeat(32))
+    const record = traces.get('a'.repeat(32)).at(-1)
     t.is(record?.caller, caller)
     t.deepEqual(
       record?.spans.map(({ name }) => name),
@@ -78,6 +78,20 @@ test('two connects at once within one trace of the caller do not mix their spans
     )
     t.is(record?.spans[0]?.parent, 'b'.repeat(16))
   }
+})
+
+test('of several connects within one trace, by whomever, none replaces another', t => {
+  const { traces, connect } = store()
+  const parent = parentOf(`00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`)
+  for (const outcome of ['path', 'failed', 'path']) connect(outcome, { parent })
+  const records = traces.get('a'.repeat(32))
+  t.deepEqual(
+    records.map(({ outcome }) => outcome),
+    ['path', 'failed', 'path'],
+    'oldest first'
+  )
+  t.is(new Set(records.map(({ spans }) => spans[0]?.id)).size, 3)
+  t.is(traces.list({ limit: 10 }).length, 3)
 })
 
 test('a traceparent that is none begins a trace of its own', t => {
