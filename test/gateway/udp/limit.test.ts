@@ -48,7 +48,7 @@ test('nothing waits longer than 60 ms behind a queue of 50 ms', t => {
   t.true(longest > 45 && longest <= 60, `${longest} ms`)
 })
 
-test('datagrams leave in the order in which they came, each once', t => {
+test('data leave in the order in which they came, each once', t => {
   const time = new FakeTime()
   const seen: number[] = []
   const shaper = new Shaper({
@@ -66,6 +66,31 @@ test('datagrams leave in the order in which they came, each once', t => {
   time.advance(100)
   t.true(passed.length < 200)
   t.deepEqual(seen, passed)
+})
+
+test('an acknowledgement goes ahead of the data that waits, and never ahead of another', t => {
+  const leaving = order({ bitsPerSecond: 4 * megabit, sizes: [...Array(10).fill(1200), 80, 1200, 70] })
+  const acknowledgements = leaving.filter(number => number === 10 || number === 12)
+  t.deepEqual(acknowledgements, [10, 12])
+  t.true(leaving.indexOf(12) < 10, leaving.join(' '))
+  t.deepEqual(
+    leaving.filter(number => number !== 10 && number !== 12),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11]
+  )
+})
+
+test('no datagram arrives 32 or more behind one that was sent after it: DTLS would drop it', t => {
+  const sizes = Array.from({ length: 2000 }, (_, index) => (index % 40 === 39 || index % 7 === 6 ? 80 : 200))
+  const leaving = order({ bitsPerSecond: 100 * megabit, sizes })
+  let last = 0
+  for (const number of leaving) {
+    t.true(last - number < 32)
+    last = Math.max(last, number)
+  }
+  t.true(
+    leaving.some((number, index) => number < (leaving[index - 1] ?? 0)),
+    'none overtook'
+  )
 })
 
 test('every datagram is counted once, as sent or as dropped by the limit that was short', t => {
@@ -217,6 +242,24 @@ test("the system's alarms ring, and do not when called off", async t => {
 })
 
 // Helpers.
+
+/** In which order datagrams of these sizes leave that are offered all at once. */
+function order({ bitsPerSecond, sizes }: { bitsPerSecond: number; sizes: number[] }): number[] {
+  const time = new FakeTime()
+  const leaving: number[] = []
+  const shaper = new Shaper({
+    scheduler: new Scheduler(time),
+    buckets: [new TokenBucket('session', bitsPerSecond, 0)],
+    send: datagram => leaving.push(datagram.readUInt32BE())
+  })
+  for (const [number, size] of sizes.entries()) {
+    const datagram = Buffer.alloc(size)
+    datagram.writeUInt32BE(number)
+    shaper.offer(datagram)
+  }
+  time.advance(100)
+  return leaving
+}
 
 function one({ bitsPerSecond, latenessMs = 0 }: { bitsPerSecond: number; latenessMs?: number }) {
   const time = new FakeTime()
