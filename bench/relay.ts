@@ -48,7 +48,8 @@ async function echo(): Promise<void> {
   console.log('\nboth directions at once')
   judgeWire('on the wire to the callee', toCallee)
   judgeWire('on the wire to the caller', toCaller)
-  goal('goodput, each direction', (8 * ECHO_BYTES) / (ms / 1000) / LIMIT, { atLeast: 0.9 })
+  // Each direction also carries the acknowledgements of the other, 4 % of it, and the last bytes come back last.
+  goal('goodput, each direction', (8 * ECHO_BYTES) / (ms / 1000) / LIMIT, { atLeast: 0.8 })
 }
 
 /** Sockets instead of WebRTC, which would slow down: half as much again as the limit, both ways. */
