@@ -14,7 +14,7 @@ export const codes = {
   'fingerprint-mismatch': 'the certificate is not the pinned or remembered one',
   'udp-blocked': 'no UDP datagram reaches the gateway from one of the peers',
   'no-path': 'every strategy passed or failed',
-  'relay-full': 'the relay has no room for another session',
+  'relay-full': 'the gateway, or a share of it, has no room for another peer, session or relayed connection',
   timeout: 'a deadline passed',
   io: 'a file, a stream or the connection failed midway',
   'bad-message': 'a message broke the protocol',

@@ -1,4 +1,5 @@
-// The connect requests under way and the relayed connections, bounded in all and per peer.
+// The connect requests under way and the relayed connections, bounded in all, per peer and per pair of peers. A peer is its
+// certificate here: who joins twice, or again, has no more than before.
 
 import { PosternError } from '../errors.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
@@ -11,6 +12,9 @@ export interface SessionCounters {
   /** By the plugin that won. */
   readonly won: Record<string, number>
 }
+
+/** Of a peer's sessions, the part it may have with one other: so no caller alone makes it unreachable for the rest. */
+const PAIR_SHARE = 1 / 4
 
 export class Sessions {
   readonly counters: SessionCounters = { started: 0, failed: 0, won: {} }
@@ -31,7 +35,7 @@ export class Sessions {
     return this.#all.get(id)
   }
 
-  /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table or one peer's share of it is full. */
+  /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
   connect(request: Connect): void {
     const { caller, callee } = request
     if (caller === callee || caller.fingerprint === callee.fingerprint)
@@ -71,11 +75,18 @@ export class Sessions {
       throw new PosternError('relay-full', `the gateway is busy with ${sessions} sessions`)
     const busy = [caller, callee].find(peer => this.#count(peer) >= sessionsPerPeer)
     if (busy) throw new PosternError('relay-full', `${busy.name} takes part in ${sessionsPerPeer} sessions already`)
+    const perPair = Math.max(1, Math.floor(sessionsPerPeer * PAIR_SHARE))
+    if (this.#count(caller, callee) >= perPair)
+      throw new PosternError('relay-full', `${caller.name} and ${callee.name} have ${perPair} sessions already`)
   }
 
-  #count(peer: Joined): number {
+  /** Sessions that all of these peers take part in. */
+  #count(...peers: readonly Joined[]): number {
     let count = 0
-    for (const session of this.#all.values()) if (session.roleOf(peer)) count++
+    for (const { caller, callee } of this.#all.values()) {
+      const sides = [caller.fingerprint, callee.fingerprint]
+      if (peers.every(({ fingerprint }) => sides.includes(fingerprint))) count++
+    }
     return count
   }
 }

@@ -236,13 +236,44 @@ test('a peer that is lost midway ends the session, and the other is told', async
   await until(() => room.world.gateway.status().sessions.now === 0)
 })
 
-test('one peer cannot fill the table of sessions alone', async t => {
-  await using room = await handMade(['ann', 'bob'], { more: 'limits: { sessionsPerPeer: 2 }' })
-  const [ann, bob] = room.peers
+test('one peer cannot fill the table of sessions alone, nor by joining twice', async t => {
+  await using room = await handMade(['ann', 'bob', 'carol'], { more: 'limits: { sessionsPerPeer: 2 }' })
+  const [ann, bob, carol] = room.peers
+  const { world } = room
+  const again = await HandMade.join(world.url, {
+    identity: await world.identity('ann'),
+    token: world.gateway.joinToken
+  })
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  await bob.hears('session')
+  again.say({ type: 'connect', request: 1, to: 'carol' })
+  await carol.hears('session')
+  for (const link of [ann, again]) {
+    link.say({ type: 'connect', request: 2, to: 'carol' })
+    const { code, request, reason } = await link.hears('refused')
+    t.deepEqual([code, request], ['relay-full', 2])
+    t.regex(reason, /takes part in 2 sessions already/)
+  }
+  await again.close()
+})
+
+test('one caller takes a quarter of the sessions of a callee at most, and others still reach it', async t => {
+  await using room = await handMade(['ann', 'bob', 'carol'], { more: 'limits: { sessionsPerPeer: 8 }' })
+  const [ann, bob, carol] = room.peers
+  const { world } = room
+  const again = await HandMade.join(world.url, {
+    identity: await world.identity('ann'),
+    token: world.gateway.joinToken
+  })
   for (let request = 0; request < 3; request++) ann.say({ type: 'connect', request, to: 'bob' })
-  const { code, request } = await ann.hears('refused')
-  t.deepEqual([code, request], ['relay-full', 2])
+  const { code, request, reason } = await ann.hears('refused')
+  t.deepEqual([code, request, reason], ['relay-full', 2, 'ann and bob have 2 sessions already'])
+  again.say({ type: 'connect', request: 3, to: 'bob' })
+  t.is((await again.hears('refused')).code, 'relay-full')
+  carol.say({ type: 'connect', request: 4, to: 'bob' })
+  t.is((await carol.hears('session')).request, 4)
   t.is((await bob.hears('session')).role, 'callee')
+  await again.close()
 })
 
 test('with one endpoint nothing is waited for that cannot be known', async t => {
