@@ -7,7 +7,7 @@
 // plugins/load.ts, so a strategy leaves here with its position and its options as they were written.
 
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
@@ -45,7 +45,7 @@ export interface Config {
 }
 
 export interface UdpListen {
-  /** One or two of one family; an unspecified address (0.0.0.0, ::) stands alone. */
+  /** One or two, IPv4; the unspecified address 0.0.0.0 stands alone. */
   readonly addresses: readonly string[]
   /** One or two; port 0 lets the system choose. */
   readonly ports: readonly number[]
@@ -76,6 +76,9 @@ export interface Strategy {
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
+
+// Peers bind IPv4 sockets: what is opened on IPv6 would hear nobody.
+const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 
 // Cheapest first: an own address costs nothing, an observed one a round trip, the relay the gateway's bandwidth.
 const defaultStrategies = ['direct', 'stun', 'relay']
@@ -129,13 +132,13 @@ function schema(env: Environment) {
         .prefault('0.0.0.0:8080')
         .describe('API, WebSocket and pages'),
       udp: section({
-        addresses: list(leaf(parseAddress, 'an IP address'), 'one or two IP addresses', 1)
+        addresses: list(leaf(parseAddress, anAddress), 'one or two IPv4 addresses', 1)
           .prefault(['0.0.0.0'])
           .describe('One or two addresses of this host; 0.0.0.0 counts as one'),
         ports: list(integer(0, 65535), 'one or two ports', 1)
           .prefault([3478, 3479])
           .describe('One or two UDP ports, opened on each address'),
-        public: list(leaf(parseAddress, 'an IP address'), 'as many IP addresses as listen.udp.addresses, or none', 0)
+        public: list(leaf(parseAddress, anAddress), 'as many IPv4 addresses as listen.udp.addresses, or none', 0)
           .prefault([])
           .describe('The addresses peers are told, where they differ from `addresses`')
       }).superRefine(checkUdp)
@@ -227,8 +230,6 @@ function checkUdp({ addresses, ports, public: told }: UdpListen, context: z.Refi
         `${first} and ${second}: an unspecified address takes all; expected two addresses named one by one`
       )
     else if (first === second) complain('addresses', `${first} is named twice; expected two different addresses`)
-    else if (isIP(first) !== isIP(second))
-      complain('addresses', 'the two are of different families; expected both IPv4 or both IPv6')
   }
   if (ports[0] !== 0 && ports[0] === ports[1])
     complain('ports', `${ports[0]} is named twice; expected two different ports`)
@@ -394,7 +395,7 @@ function parseListen(text: string): Endpoint | undefined {
 }
 
 function parseAddress(text: string): string | undefined {
-  return isIP(text) ? text : undefined
+  return isIPv4(text) ? text : undefined
 }
 
 // Below 100 ms no answer could be back; above ten minutes no one waits.
@@ -408,7 +409,7 @@ function parseLevel(text: string): LogLevel | undefined {
 }
 
 function isUnspecified(address: string): boolean {
-  return /^[0:.]+$/.test(address)
+  return address === '0.0.0.0'
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -147,11 +147,11 @@ test('a missing file is told by its name', t => {
   })
 })
 
-test('addresses are one or two of a family, and an unspecified one stands alone', t => {
+test('addresses are one or two, IPv4 only, and an unspecified one stands alone', t => {
   const udp = (text: string) => `listen: { udp: { ${text} } }`
   const valid = [
     'addresses: [10.0.0.1, 10.0.0.2]',
-    'addresses: ["::"]',
+    'addresses: [0.0.0.0]',
     'public: [203.0.113.1]',
     'ports: [0, 0]',
     'ports: [3478]'
@@ -160,10 +160,12 @@ test('addresses are one or two of a family, and an unspecified one stands alone'
   const invalid: Record<string, RegExp> = {
     'addresses: [0.0.0.0, 10.0.0.1]': /1:29: listen\.udp\.addresses: .*unspecified/,
     'addresses: [10.0.0.1, 10.0.0.1]': /twice/,
-    'addresses: [10.0.0.1, "::1"]': /families/,
-    'addresses: []': /expected one or two IP addresses/,
-    'addresses: [10.0.0.1, 10.0.0.2, 10.0.0.3]': /expected one or two IP addresses/,
-    'addresses: [example.org]': /listen\.udp\.addresses\[0\]: got "example.org"; expected an IP address/,
+    'addresses: ["::"]': /1:30: listen\.udp\.addresses\[0\]: got "::"; expected an IPv4 address .*IPv4 only for now/,
+    'addresses: [10.0.0.1, "::1"]': /addresses\[1\]: .*IPv4 only for now/,
+    'public: ["2001:db8::1"]': /public\[0\]: .*IPv4 only for now/,
+    'addresses: []': /expected one or two IPv4 addresses/,
+    'addresses: [10.0.0.1, 10.0.0.2, 10.0.0.3]': /expected one or two IPv4 addresses/,
+    'addresses: [example.org]': /listen\.udp\.addresses\[0\]: got "example.org"; expected an IPv4 address/,
     'ports: [1, 1]': /twice/,
     'ports: [65536]': /from 0 to 65535/,
     'public: [203.0.113.1, 203.0.113.2]': /got 2 for 1 in listen.udp.addresses/,
