@@ -11,16 +11,19 @@ export type DurationText = `${number}${DurationUnit}`
 export type RateText = `${number} ${RateUnit}`
 
 export const aDuration = 'a duration such as 10s, 500ms or 2m'
-export const aRate = 'a rate such as 4 Mbit/s or 500 kbit/s'
+export const aRate = 'a rate above zero such as 4 Mbit/s or 500 kbit/s'
 
 /** Milliseconds; undefined where the text is no duration. */
 export function parseDuration(text: string): number | undefined {
   return parseQuantity(text, millisecondsIn)
 }
 
-/** Bits per second; undefined where the text is no rate. Bytes (`MB/s`) are not accepted: they hide a factor of eight. */
+/**
+ * Bits per second, above zero; undefined where the text is no rate. Bytes (`MB/s`) are not accepted: they hide a factor
+ * of eight.
+ */
 export function parseRate(text: string): number | undefined {
-  return parseQuantity(text, bitsPerSecondIn)
+  return parseQuantity(text, bitsPerSecondIn) || undefined
 }
 
 /** The inverse of parseDuration, in the largest unit that leaves a whole number. */

@@ -3,7 +3,7 @@
 
 import type { Planner } from '../plugins/plugin.ts'
 import { checkOrder } from '../wire/signal.ts'
-import { type Attempt, type Pass, type Plan, pass, type Scene } from './scene.ts'
+import { type Attempt, type Pass, type Plan, pass, type RelayLimits, type Scene } from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
 export interface Link {
@@ -102,7 +102,15 @@ function checked(step: Plan | Pass): Plan | Pass {
   if (!(step.waitMs > 0 && step.waitMs <= 600_000))
     throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
   for (const order of [step.caller, step.callee]) checkOrder(order)
+  if (step.limits) checkLimits(step.limits)
   return step
+}
+
+/** A relay with any other rate would pass nothing, or count wrongly. */
+function checkLimits({ perSession, perPeer, total }: RelayLimits): void {
+  for (const [name, rate] of Object.entries({ perSession, perPeer, total }))
+    if (!(Number.isFinite(rate) && rate > 0))
+      throw new Error(`its plan limits ${name} to ${rate}, which is no rate above zero`)
 }
 
 /** A scene that a planner holds on to while the evidence behind it is renewed. */

@@ -122,7 +122,7 @@ function ruleOf(name: string, byDefault: unknown): Rule {
   if (Array.isArray(byDefault)) return listRule(name, byDefault[0] ?? '')
   if (typeof byDefault === 'boolean') return { expected: 'true or false', parse: parseBoolean }
   if (name.endsWith('Ms')) return either(aDuration, parseDuration)
-  if (/bitsPerSecond$/i.test(name)) return either(aRate, parseRate)
+  if (/bitsPerSecond$/i.test(name)) return positive(either(aRate, parseRate))
   if (typeof byDefault === 'number') return { expected: 'a number', parse: parseNumber }
   if (parseDuration(String(byDefault)) !== undefined) return { expected: aDuration, parse: textual(parseDuration) }
   if (parseRate(String(byDefault)) !== undefined) return { expected: aRate, parse: textual(parseRate) }
@@ -131,6 +131,11 @@ function ruleOf(name: string, byDefault: unknown): Rule {
 
 function either(expected: string, parse: (text: string) => number | undefined): Rule {
   return { expected: `a number, or ${expected}`, parse: given => parseNumber(given) ?? textual(parse)(given) }
+}
+
+function positive({ expected, parse }: Rule): Rule {
+  const above = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined)
+  return { expected, parse: given => above(parse(given)) }
 }
 
 function listRule(name: string, first: unknown): Rule {

@@ -120,12 +120,19 @@ test('every wrong option is told at its place, with what was expected', async t 
     'x.yaml:2:15: strategies.direct.fast: there is no such option; expected none, it has no options',
     'x.yaml:4:7: strategies.every.waitms: there is no such option (did you mean "waitMs"?); expected waitMs, gapMs, hold, topBitsPerSecond, sockets, eager, mode, ports, hosts',
     'x.yaml:5:7: strategies.every.hold: got "5"; expected a duration such as 10s, 500ms or 2m',
-    'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a number, or a rate such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a number, or a rate above zero such as 4 Mbit/s or 500 kbit/s',
     'x.yaml:7:7: strategies.every.sockets: got "many"; expected a number',
     'x.yaml:8:7: strategies.every.eager: got "yes"; expected true or false',
     'x.yaml:9:7: strategies.every.mode: got a list; expected a text',
     'x.yaml:10:7: strategies.every.ports: got a list; expected a list, each item a number',
-    'x.yaml:11:14: strategies.relay.total: got "10s"; expected a rate such as 4 Mbit/s or 500 kbit/s'
+    'x.yaml:11:14: strategies.relay.total: got "10s"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s'
+  ])
+})
+
+test('a rate of nothing is refused at its place, in whatever way it is written', async t => {
+  t.deepEqual(await problems(t, '  - every: { topBitsPerSecond: 0 }\n  - relay: { perSession: 0 Mbit/s }'), [
+    'x.yaml:2:14: strategies.every.topBitsPerSecond: got "0"; expected a number, or a rate above zero such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:3:14: strategies.relay.perSession: got "0 Mbit/s"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s'
   ])
 })
 
