@@ -48,7 +48,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   const over = new AbortController()
   opened.defer(() => over.abort())
 
-  const links = await startPlugins(config, opened, { log, signal: over.signal })
+  const links = await startPlugins(config, opened, { log, over })
   const traces = new TraceStore(config.traces.keep)
   const provider = new TracerProvider({ spanProcessors: [traces] })
   opened.defer(() => provider.shutdown())
@@ -129,14 +129,21 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
 async function startPlugins(
   config: Config,
   opened: AsyncDisposableStack,
-  { log, signal }: { log: Logger; signal: AbortSignal }
+  { log, over }: { log: Logger; over: AbortController }
 ): Promise<Link[]> {
   const links: Link[] = []
   for (const { plugin, options } of await loadPlugins(config.strategies, builtIns)) {
     const own = log.child({ plugin: plugin.name })
-    const toolbox = { log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) }, signal }
+    const toolbox = {
+      log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) },
+      signal: over.signal
+    }
     const planner = await plugin.start(options as never, toolbox)
-    opened.defer(async () => planner.close?.())
+    opened.defer(async () => {
+      // A plugin may wait in its close for what the signal ends.
+      over.abort()
+      await planner.close?.()
+    })
     links.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
   }
   return links

@@ -44,14 +44,14 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     close: async () => {
       for (const ws of sockets.clients) ws.close(1001)
       sockets.close()
+      const closed = once(server, 'close')
       server.close()
-      server.closeIdleConnections()
-      // A peer that does not answer the close must not keep the gateway from stopping.
+      // A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping.
       const patience = setTimeout(() => {
         for (const ws of sockets.clients) ws.terminate()
         server.closeAllConnections()
       }, 500)
-      if (server.listening || sockets.clients.size > 0) await once(server, 'close')
+      await closed
       clearTimeout(patience)
     }
   }

@@ -109,6 +109,28 @@ test('traces are listed without their spans, one is shown with them, and the fai
   await Promise.all([ann.close(), bob.close()])
 })
 
+test('a gateway that closes lets a request under way be answered, and waits half a second for one that never ends', async t => {
+  const world = await World.open()
+  // A request, and all but the last line of another one in the same write: both have arrived when the first is answered.
+  const request = () => {
+    const socket = connect(world.gateway.http.port, '127.0.0.1').on('error', () => {})
+    const lines = 'GET /healthz HTTP/1.1\r\nHost: x\r\n'
+    socket.write(`${lines}\r\n${lines}`)
+    return socket
+  }
+  const [ends, hangs] = [request(), request()]
+  await Promise.all([once(ends, 'data'), once(hangs, 'data')])
+  const startMs = performance.now()
+  const closing = world.gateway.close()
+  ends.write('\r\n')
+  const [answer] = (await once(ends, 'data')) as [Buffer]
+  t.regex(String(answer), /^HTTP\/1.1 200 /)
+  await Promise.all([once(hangs, 'close'), closing])
+  const closedMs = performance.now() - startMs
+  t.true(closedMs > 400 && closedMs < 5000, `${closedMs} ms`)
+  await world[Symbol.asyncDispose]()
+})
+
 test('the status counts, and names nobody', async t => {
   await using world = await World.open()
   const ann = await HandMade.join(world.url, {
