@@ -30,6 +30,9 @@ const RTT_MS = 3000
 /** Longest reason that a session is over with: what became of each strategy, in one line. */
 export const OVER_CHARACTERS = 2000
 
+/** How often peers show their mappings again, in milliseconds: NATs forget silent UDP mappings after 30 s and more. */
+export const REFRESH_MS = 15_000
+
 /** The path of the gateway's HTTP side that peers join at. */
 export const JOIN_PATH = '/join'
 

@@ -3,6 +3,7 @@
 
 import { nowMs } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import { REFRESH_MS } from '../../wire/signal.ts'
 import type { Sample } from '../profile.ts'
 import type { Observer } from '../roles.ts'
 import type { Claim } from './binding.ts'
@@ -14,6 +15,9 @@ const SOCKETS = 64
 /** Samples of one socket: four endpoints, a few times over. */
 const SAMPLES = 16
 
+/** How old a sample may be, in milliseconds: two refreshes were lost then, and the NAT may have forgotten the mapping. */
+const FRESH_MS = 2.5 * REFRESH_MS
+
 interface Watched {
   readonly key: Buffer
   readonly sockets: Map<number, Sample[]>
@@ -23,10 +27,12 @@ export class UdpObserver implements Observer {
   readonly #peers = new Map<string, Watched>()
   readonly #ports: () => readonly Port[]
   readonly #public: readonly string[]
+  readonly #now: () => number
 
-  constructor(options: { ports: () => readonly Port[]; public: readonly string[] }) {
+  constructor(options: { ports: () => readonly Port[]; public: readonly string[]; now?: () => number }) {
     this.#ports = options.ports
     this.#public = options.public
+    this.#now = options.now ?? nowMs
   }
 
   endpoints(reachedAt: string): Endpoint[] {
@@ -45,8 +51,10 @@ export class UdpObserver implements Observer {
     this.#peers.delete(peer)
   }
 
+  /** Those that are fresh, oldest first. */
   samples(peer: string, socket: number): readonly Sample[] {
-    return this.#peers.get(peer)?.sockets.get(socket) ?? []
+    const sinceMs = this.#now() - FRESH_MS
+    return (this.#peers.get(peer)?.sockets.get(socket) ?? []).filter(({ atMs }) => atMs >= sinceMs)
   }
 
   /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
@@ -60,7 +68,7 @@ export class UdpObserver implements Observer {
     const sockets = this.#peers.get(peer)?.sockets
     if (!sockets) return
     const samples = sockets.get(socket) ?? []
-    samples.push({ via: this.#publicOf(port), primary: port === this.#ports()[0], mapped, atMs: nowMs() })
+    samples.push({ via: this.#publicOf(port), primary: port === this.#ports()[0], mapped, atMs: this.#now() })
     if (samples.length > SAMPLES) samples.shift()
     sockets.delete(socket)
     sockets.set(socket, samples)

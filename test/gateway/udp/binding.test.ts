@@ -7,6 +7,7 @@ import { SpliceTable } from '../../../src/gateway/udp/splice.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { decode, encode } from '../../../src/wire/stun.ts'
 import { fakePorts, question, type Sent, sourceOf } from './fake-ports.ts'
+import { FakeTime } from './fake-time.ts'
 
 const ann: Endpoint = { address: '203.0.113.10', port: 40000 }
 const bob: Endpoint = { address: '198.51.100.20', port: 50000 }
@@ -19,7 +20,8 @@ function desk({ perSecond = 1000 } = {}) {
   const sent: Sent[] = []
   const ports = fakePorts(sent)
   const keys = { peer: randomBytes(20), caller: randomBytes(20), callee: randomBytes(20) }
-  const observer = new UdpObserver({ ports: () => ports, public: [] })
+  const time = new FakeTime()
+  const observer = new UdpObserver({ ports: () => ports, public: [], now: () => time.now() })
   const splices = new SpliceTable({ maxSessions: 10 })
   observer.admit('0a', keys.peer)
   splices.arm(session, { caller: 'a', callee: 'b' }, limits)
@@ -49,7 +51,7 @@ function desk({ perSecond = 1000 } = {}) {
   /** The nonce that an address is given. */
   const nonceOf = (username: string, key: Buffer, from: Endpoint) =>
     decode(ask(question({ username }, { key }), from)[0]?.datagram as Buffer)?.nonce as Buffer
-  return { binding, observer, splices, ports, keys, sent, ask, nonceOf, forwarded: () => forwarded }
+  return { binding, observer, time, splices, ports, keys, sent, ask, nonceOf, forwarded: () => forwarded }
 }
 
 test('any STUN client is told its mapping, from the port it asked, even with 20 bytes of question', t => {
@@ -115,6 +117,22 @@ test("a peer's request without the nonce is given one and leaves no sample; with
   const [sample, ...more] = observer.samples('0a', 3)
   t.deepEqual(more, [])
   t.deepEqual([sample?.mapped, sample?.via, sample?.primary], [ann, ports[1].local, false])
+})
+
+test('a sample that two refreshes did not renew is believed no more', t => {
+  const { ask, observer, keys, ports, nonceOf, time } = desk()
+  const username = 'p:0a:3'
+  const nonce = nonceOf(username, keys.peer, ann)
+  const show = (port = ports[0]) => ask(question({ username, nonce }, { key: keys.peer }), ann, port)
+  show()
+  time.advance(30_000)
+  show(ports[1])
+  const seen = () => observer.samples('0a', 3).map(({ via }) => via.port)
+  t.deepEqual(seen(), [3478, 3479])
+  time.advance(7_501)
+  t.deepEqual(seen(), [3479])
+  time.advance(30_000)
+  t.deepEqual(seen(), [])
 })
 
 test('a nonce proves the address and port it was sent to and no other', t => {
