@@ -30,8 +30,8 @@ export class HandMade {
   readonly #sockets: RawSocket[] = []
   #wake = () => {}
 
-  constructor(url: string) {
-    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH)
+  constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
+    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers })
     this.closed = once(this.ws, 'close').then(([code]) => code as number)
     this.ws.on('error', () => {})
     this.ws.on('message', data => {

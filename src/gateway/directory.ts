@@ -20,6 +20,11 @@ export class Directory implements Commander {
     return this.#byId.size
   }
 
+  /** How many times the holder of this certificate is joined. */
+  count(fingerprint: string): number {
+    return [...this.#byId.values()].filter(peer => peer.fingerprint === fingerprint).length
+  }
+
   add(peer: Joined): void {
     this.#byId.set(peer.id, peer)
     if (peer.accepts) this.#byName.set(peer.name, peer)

@@ -66,7 +66,9 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
       profiler: { profile },
       commander: directory,
       relay: {
-        arm: ({ id, caller, callee }, limits) => void splices.arm(id, { caller: caller.id, callee: callee.id }, limits),
+        // By certificate: joining again gives no fresh limits.
+        arm: ({ id, caller, callee }, limits) =>
+          void splices.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits),
         disarm: session => void splices.disarm(session)
       },
       links,
@@ -92,13 +94,14 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
-  const strangers = new Set<WebSocket>()
+  const strangers = new Map<WebSocket, string>()
   const status = () => statusOf({ directory, sessions, splices, binding, signalling })
   const http = await serveHttp(config.listen.http, {
     adminToken,
     traces,
     names,
     status,
+    peers: config.limits.peers,
     join: (ws, request) =>
       receive(ws, request, {
         directory,

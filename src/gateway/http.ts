@@ -17,6 +17,8 @@ export interface HttpSide {
   readonly adminToken: string
   readonly traces: TraceStore
   readonly names: Names
+  /** How many peers may be joined at once. */
+  readonly peers: number
   /** What `/api/status` shows: counters, without names of peers. */
   status(): object
   /** Serves one WebSocket of a peer. */
@@ -31,9 +33,21 @@ export interface HttpListening {
 /** Traces in one answer of the list. */
 const LIST = 200
 
+/** TCP connections besides those of peers and of as many that are just joining: for health checks and the API. */
+const OTHERS = 64
+
+/** For a whole request, in milliseconds: none has a body worth waiting for, and who is silent holds a connection. */
+const REQUEST_MS = 10_000
+
 /** Listens. Throws `port-in-use` or `io`. */
 export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListening> {
-  const server = createServer(application(side).callback())
+  const timeouts = {
+    headersTimeout: REQUEST_MS,
+    requestTimeout: REQUEST_MS,
+    connectionsCheckingInterval: REQUEST_MS / 4
+  }
+  const server = createServer(timeouts, application(side).callback())
+  server.maxConnections = side.peers * 2 + OTHERS
   const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
   sockets.on('connection', (ws, request) => side.join(ws, request))
   sockets.on('error', () => {})

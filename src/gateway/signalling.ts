@@ -25,8 +25,8 @@ export interface Reception {
   readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
   readonly log: { info(fields: object, message: string): void }
   readonly counters: SignallingCounters
-  /** Those that have not said hello yet: no more of them than of peers. */
-  readonly strangers: Set<WebSocket>
+  /** Those that have not joined yet, with the address each came from: no more of them than of peers. */
+  readonly strangers: Map<WebSocket, string>
   /** How long a hello is waited for, in milliseconds: 10 s unless told. */
   readonly helloMs?: number
 }
@@ -42,6 +42,12 @@ export interface SignallingCounters {
 /** A stranger that opens a WebSocket and says nothing is shown out. */
 const HELLO_MS = 10_000
 
+/** Strangers of one address. A hello is there after a round trip, so many peers behind one NAT fit; a few idlers do not. */
+const STRANGERS_PER_ADDRESS = 32
+
+/** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
+const LINKS_PER_CERTIFICATE = 8
+
 /** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
 const PING_MS = 20_000
 
@@ -55,6 +61,7 @@ const BACKLOG_BYTES = 256 * 1024
 export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
   const link = new Link(ws)
   const nonce = randomBytes(32).toString('base64')
+  const from = addressOf(request)
   const budget = new Budget(reception.limits.messagesPerSecond)
   let peer: Joined | undefined
   const handle = (text: string) => {
@@ -68,14 +75,16 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
     clearTimeout(silent)
     if (error.code === 'bad-message') reception.counters.malformed++
     reception.counters.refused++
-    reception.log.info(
-      { code: error.code, from: request.socket.remoteAddress, peer: peer?.name },
-      `refused: ${error.message}`
-    )
+    reception.log.info({ code: error.code, from, peer: peer?.name }, `refused: ${error.message}`)
     link.refuse(error)
   }
+  // Who may have come only to hold a place gets no time to answer the close.
+  const turnAway = (error: PosternError) => {
+    refuse(error)
+    ws.terminate()
+  }
   const { helloMs = HELLO_MS, strangers, limits } = reception
-  const silent = setTimeout(() => refuse(new PosternError('timeout', 'no hello came')), helloMs)
+  const silent = setTimeout(() => turnAway(new PosternError('timeout', 'no hello came')), helloMs)
   const met = () => {
     clearTimeout(silent)
     strangers.delete(ws)
@@ -95,8 +104,9 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
   })
   // A frame too large or malformed: a close follows, which is where it is dealt with.
   ws.on('error', () => reception.counters.malformed++)
-  if (strangers.size >= limits.peers) return refuse(new PosternError('relay-full', 'too many others are just joining'))
-  strangers.add(ws)
+  if (strangers.size >= limits.peers || strangersFrom(from, strangers) >= STRANGERS_PER_ADDRESS)
+    return turnAway(new PosternError('relay-full', 'too many others are just joining'))
+  strangers.set(ws, from)
   link.send({ type: 'challenge', v: PROTOCOL, nonce })
 }
 
@@ -117,6 +127,8 @@ function join(
   const fingerprint = prove(hello, nonce)
   if (directory.size >= limits.peers)
     throw new PosternError('relay-full', `the gateway is full: ${limits.peers} peers are joined`)
+  if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
+    throw new PosternError('relay-full', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
   const id = randomBytes(6).toString('hex')
   const endpoints = observer.endpoints(hello.reached ?? reachedAt)
@@ -205,6 +217,20 @@ function connect(
     const { code, message } = asPosternError(thrown)
     caller.send({ type: 'refused', code, reason: message, request })
   }
+}
+
+/** Where a request came from: a reverse proxy on this host is believed, and adds the address it saw at the end. */
+function addressOf({ socket, headers }: IncomingMessage): string {
+  const remote = socket.remoteAddress ?? ''
+  const seen = String(headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .at(-1)
+    ?.trim()
+  return seen && /^(::ffff:)?127\.|^::1$/.test(remote) ? seen : remote
+}
+
+function strangersFrom(address: string, strangers: Reception['strangers']): number {
+  return [...strangers.values()].filter(other => other === address).length
 }
 
 /** A peer that says too much is read from later: TCP holds it back, and nothing it said is lost. */

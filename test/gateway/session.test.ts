@@ -1,4 +1,6 @@
 import test from 'ava'
+import type { RawSocket } from '../../src/peer/raw.ts'
+import type { Endpoint } from '../../src/wire/endpoint.ts'
 import { HandMade, nothingDone } from '../hand-made.ts'
 import { until, World, type WorldSpec } from '../world.ts'
 
@@ -224,6 +226,57 @@ test('a relayed session ends with the first side that leaves', async t => {
   t.is(room.world.gateway.status().sessions.relayed, 0)
   t.is(room.world.gateway.status().sessions.now, 0)
 })
+
+test('what a peer may send over the relay is one limit for its certificate, however often it has joined', async t => {
+  await using room = await handMade(['ann', 'bob', 'carol'], { strategies: '[relay: { perPeer: 8 kbit/s }]' })
+  const [ann, bob, carol] = room.peers
+  const { world } = room
+  const again = await HandMade.join(world.url, {
+    identity: await world.identity('ann'),
+    token: world.gateway.joinToken
+  })
+  again.say({ type: 'filtering', port: true, address: true })
+  const [from, to] = await relayed(ann, bob, 'bob')
+  const [fromAgain, toCarol] = await relayed(again, carol, 'carol')
+  from.say('x'.repeat(1200))
+  t.is((await to.hears()).length, 1200)
+  for (let sent = 0; sent < 10; sent++) from.say('x'.repeat(1200))
+  fromAgain.say('y'.repeat(1200))
+  toCarol.say('z')
+  t.is(await fromAgain.hears(), 'z', 'carol has a limit of her own')
+  await carol.settled()
+  t.deepEqual(toCarol.heard, [])
+  await again.close()
+})
+
+/** A relayed session with both sides latched, as what goes through it. */
+async function relayed(caller: HandMade, callee: HandMade, to: string) {
+  const raws = [await caller.warm(0), await callee.warm(0)] as const
+  caller.say({ type: 'connect', request: 0, to })
+  const sides = [caller, callee].map(async (peer, index) => {
+    const { session, key, role } = await peer.hears('session')
+    await peer.hears('order')
+    const raw = raws[index] as RawSocket
+    const [relay] = peer.welcome.endpoints as [Endpoint]
+    const heard: string[] = []
+    let wake = () => {}
+    raw.onDatagram = datagram => {
+      heard.push(String(datagram))
+      wake()
+    }
+    await peer.show(raw, relay, `s:${session}:${role}`, Buffer.from(key, 'base64'))
+    return {
+      heard,
+      say: (text: string) => raw.send(Buffer.from(text), relay),
+      async hears(): Promise<string> {
+        while (heard.length === 0) await new Promise<void>(resolve => (wake = resolve))
+        return heard.shift() as string
+      }
+    }
+  })
+  type Way = Awaited<(typeof sides)[number]>
+  return (await Promise.all(sides)) as [Way, Way]
+}
 
 test('a peer that is lost midway ends the session, and the other is told', async t => {
   await using room = await handMade(['ann', 'bob'])

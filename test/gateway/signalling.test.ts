@@ -142,6 +142,39 @@ test('no more strangers are waited for than there may be peers', async t => {
   await Promise.all([fourth.close(), strangers[1]?.close()])
 })
 
+test('strangers of one address cannot keep others from joining, and hold no place once turned away', async t => {
+  await using waiting = await reception({ peers: 100 })
+  const from = (address: string) => new HandMade(waiting.url, { 'x-forwarded-for': `made up, ${address}` })
+  const idle = Array.from({ length: 32 }, () => from('203.0.113.1'))
+  for (const stranger of idle) await stranger.hears('challenge')
+  const tooMany = from('203.0.113.1')
+  // Reads nothing, and so never answers the close.
+  const deaf = once(tooMany.ws, 'open').then(() => tooMany.ws.pause())
+  await until(() => waiting.counters.refused === 1)
+  await until(() => waiting.open() === 32)
+  await deaf
+  tooMany.ws.resume()
+  t.is((await tooMany.hears('refused')).code, 'relay-full')
+  await tooMany.closed
+  const other = from('203.0.113.2')
+  t.truthy(await other.hears('challenge'))
+  await Promise.all([...idle, other].map(made => made.close()))
+})
+
+test('one certificate is joined eight times at most, under whatever names', async t => {
+  await using world = await World.open()
+  const links = []
+  for (let link = 0; link < 8; link++) links.push(await joins(world, link < 4 ? undefined : `ann${link}`, 'ann'))
+  const { code, reason } = await refusal(world, { name: 'ann-again' })
+  t.deepEqual([code, reason], ['relay-full', 'this certificate is joined 8 times already'])
+  t.false((await namesOf(world)).includes('ann-again'))
+  const bob = await joins(world, 'bob')
+  await links.pop()?.close()
+  await until(() => world.gateway.status().peers === 8)
+  links.push(await joins(world, 'ann-again', 'ann'))
+  await Promise.all([...links, bob].map(made => made.close()))
+})
+
 test('nobody gets a second try on the same link', async t => {
   await using world = await World.open()
   const made = new HandMade(world.url)
@@ -308,7 +341,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
   const server = createServer()
   const sockets = new WebSocketServer({ server, path: JOIN_PATH })
   const counters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
-  const strangers: Reception['strangers'] = new Set()
+  const strangers: Reception['strangers'] = new Map()
   const none = undefined as never
   sockets.on('connection', (ws, request) =>
     receive(ws, request, {
@@ -327,6 +360,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     counters,
     strangers,
+    open: () => sockets.clients.size,
     async [Symbol.asyncDispose]() {
       for (const ws of sockets.clients) ws.terminate()
       server.close()
