@@ -4,7 +4,7 @@
 import { constants } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
 import { Command } from 'commander'
-import { PosternError } from '../errors.ts'
+import { asPosternError, PosternError } from '../errors.ts'
 import type { Connection } from '../peer/connection.ts'
 import type { Peer, PeerOptions } from '../peer/peer.ts'
 import { pipe } from '../peer/services/pipe.ts'
@@ -83,7 +83,9 @@ function serve(
         onReceived: received => tellReceived(received, name, output)
       })
     } catch (error) {
-      say('did not deliver: ', (error as Error).message)
+      const { code, message } = asPosternError(error)
+      output.tell({ event: 'failed', peer: name, code, reason: message })
+      say('did not deliver: ', message)
       throw error
     }
   })

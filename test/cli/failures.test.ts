@@ -155,13 +155,14 @@ test.serial('files that cannot be read, and folders that cannot be written to, a
   const folder = await world.run(['peer', 'bob', '--receive', file])
   t.is(folder.code, 1)
   t.regex(folder.stderr, /^postern: io: files cannot be received in .*plain: it is no folder/)
-  await world.peer('bob')
+  const bob = await world.peer('bob')
   const missing = await world.run(['send', 'bob', 'nowhere.txt'])
   t.is(missing.code, 1)
   t.regex(missing.stderr, /^postern: io: nowhere\.txt does not exist/)
   const refused = await world.run(['send', 'bob', 'plain'])
   t.is(refused.code, 1)
   t.regex(refused.stderr, /^postern: io: .*no folder to receive/)
+  t.like(await bob.event('failed'), { code: 'io', reason: 'there is no folder to receive files in' })
 })
 
 test.serial('a wrong command, option or argument is bad-config, and points to the help', async t => {
