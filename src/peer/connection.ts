@@ -49,6 +49,8 @@ const byeMs = 2_000
 const settleMs = 15_000
 /** Bounds the memory of windows (4 MiB each) a peer can fill. */
 const maxStreams = 128
+/** As many again are refused with the reason, which takes a while each; channels beyond are closed without a word. */
+const maxStreamsAndRefusals = 2 * maxStreams
 /** A far side that sends pings without taking the answers gets no more of them. */
 const maxControlBufferedBytes = 65_536
 
@@ -176,6 +178,7 @@ export class Connection {
   }
 
   #offered(channel: DataChannel): void {
+    if (this.#streams.size >= maxStreamsAndRefusals) return closeAtOnce(channel)
     const stream = this.#keep(channel, channel.getLabel())
     stream.on('error', () => {})
     const serve = this.#services.get(stream.label)
@@ -246,6 +249,12 @@ export class Connection {
       else if (said.quietTicks >= speakAfterTicks) this.#say({ type: 'alive' })
     }
   }
+}
+
+/** With a listener: node-datachannel 0.33.4 crashes at the end of a process in which a channel was closed without one. */
+function closeAtOnce(channel: DataChannel): void {
+  channel.onClosed(() => {})
+  channel.close()
 }
 
 function count(silence: { bytes: number; quietTicks: number }, bytes: number): void {

@@ -107,6 +107,36 @@ test('a far side that sends more than it was allowed to is cut off', async t => 
   made.push(bob, new Connection(raw))
 })
 
+test('streams beyond 128 are refused with the reason, and those beyond 256 are closed at once', async t => {
+  const [forAlice, forBob] = lines()
+  const [raw, parts] = await Promise.all([openPeer('alice', 'offer', forAlice), openPeer('bob', 'answer', forBob)])
+  const bob = new Connection(parts)
+  bob.serve('hold', () => {})
+  const count = { served: 0, refused: 0, closed: 0 }
+  const all = Promise.withResolvers<void>()
+  const channels = Array.from({ length: 300 }, () => raw.pc.createDataChannel('hold'))
+  for (const channel of channels) {
+    const heard = (how: keyof typeof count) => {
+      count[how] += 1
+      if (count.served + count.refused + count.closed === 300) all.resolve()
+    }
+    let told = false
+    channel.onMessage(message => {
+      if (!told) heard(String(message).includes('too many streams') ? 'refused' : 'served')
+      told = true
+    })
+    channel.onClosed(() => {
+      if (!told) heard('closed')
+      told = true
+    })
+  }
+  await all.promise
+  t.deepEqual(count, { served: 128, refused: 128, closed: 44 })
+  // One side after the other: with so many channels, closing both at once crashes the library now and then.
+  await bob.close()
+  made.push(new Connection(raw))
+})
+
 test('a stream that was ended arrives whole, however soon the connection is closed', async t => {
   for (let i = 0; i < 8; i += 1) {
     const { alice, bob } = await pair()
