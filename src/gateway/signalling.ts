@@ -8,7 +8,15 @@ import { asPosternError, PosternError } from '../errors.ts'
 import { fingerprintOf, verifySignature } from '../wire/certificate.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { checkName } from '../wire/name.ts'
-import { type FromGateway, type FromPeer, helloProof, type Message, PROTOCOL, parseFromPeer } from '../wire/signal.ts'
+import {
+  type FromGateway,
+  type FromPeer,
+  helloProof,
+  type Message,
+  PROTOCOL,
+  parseFromPeer,
+  REFRESH_MS
+} from '../wire/signal.ts'
 import type { Directory } from './directory.ts'
 import { Joined } from './joined.ts'
 import type { Names } from './names.ts'
@@ -50,9 +58,6 @@ const LINKS_PER_CERTIFICATE = 8
 
 /** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
 const PING_MS = 20_000
-
-/** How often a peer refreshes its mapping: Linux forgets a one-way mapping after 30 s, the shortest seen in homes as well. */
-const REFRESH_MS = 15_000
 
 /** Backlog of a peer that reads too slowly, in bytes. */
 const BACKLOG_BYTES = 256 * 1024
