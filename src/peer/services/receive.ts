@@ -48,8 +48,8 @@ interface Target {
 
 /** Linux, macOS and Windows agree on this limit for a name. */
 const maxNameBytes = 255
-/** So many bytes are gathered for one write. */
-const writeBytes = 1_048_576
+/** So many bytes are gathered for one write: they are still in a CPU's cache then. 1 MiB made a transfer 10 % slower. */
+const writeBytes = 262_144
 /** So many bytes are sent on to the disk while more arrive, or the sync at the end would take as long as a tenth of all. */
 const syncBytes = 33_554_432
 const partName = /^\..*\.[0-9a-f]{16}\.part$/su
