@@ -45,8 +45,8 @@ const speakAfterTicks = 5
 const lostAfterTicks = 15
 /** How long to wait for the answer to bye. */
 const byeMs = 2_000
-/** How long close waits for the far side to hear the end of streams that are done here. */
-const settleMs = 15_000
+/** How long close waits for the far side to hear the end of streams that are done here; they give up before. */
+const settleMs = 65_000
 /** Bounds the memory of windows (4 MiB each) a peer can fill. */
 const maxStreams = 128
 /** As many again are refused with the reason, which takes a while each; channels beyond are closed without a word. */

@@ -30,8 +30,10 @@ const grantBytes = windowBytes / 16
 const messageCostBytes = 256
 /** A text message longer than this is none of ours. */
 const maxTextBytes = 2_048
-/** How long an abort or an end may take to be heard before the channel is closed all the same. */
-const lingerMs = 5_000
+/** How long an abort may take to be heard before the channel is closed all the same. */
+const abortHeardMs = 5_000
+/** The same for an end, which nobody may cut short: 2 MiB that are buffered before it take as long at 300 kbit/s. */
+const endHeardMs = 60_000
 
 type StreamMessage =
   | { type: 'credit'; bytes: number }
@@ -111,7 +113,7 @@ export class Stream extends Duplex {
     this.#unsent = undefined
     unsent?.done(error ?? this.#cutOff('it was closed here'))
     if (!this.#ended()) this.#say({ type: 'abort', reason: reasonOf(error) })
-    this.#linger()
+    this.#linger(this.#ended() ? endHeardMs : abortHeardMs)
     done(error)
   }
 
@@ -214,8 +216,8 @@ export class Stream extends Duplex {
     if (this.#ended() && this.#endConfirmed) this.#close()
   }
 
-  #linger(): void {
-    const timer = setTimeout(() => this.#close(), lingerMs)
+  #linger(waitMs: number): void {
+    const timer = setTimeout(() => this.#close(), waitMs)
     this.settled.then(() => clearTimeout(timer))
     this.#closeWhenHeard()
   }
