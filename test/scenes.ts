@@ -20,6 +20,8 @@ export function sideOf(name: string, { profile, ...more }: SideSpec = {}): Side 
     port: 12000 + last,
     addresses: [{ address: `10.${last}.0.2`, prefix: 24 }],
     rttMs: 40,
+    observations: [],
+    probes: 10_000,
     ...more,
     profile: {
       mapping: 'endpoint-independent',
@@ -35,7 +37,9 @@ export function sideOf(name: string, { profile, ...more }: SideSpec = {}): Side 
 export const sceneOf = (caller: SideSpec = {}, callee: SideSpec = {}): Scene => ({
   caller: sideOf('caller', caller),
   callee: sideOf('callee', callee),
-  attempts: []
+  attempts: [],
+  atMs: 1_000_000,
+  memory: {}
 })
 
 export const behaviours: readonly Behaviour[] = [

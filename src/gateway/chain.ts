@@ -3,7 +3,16 @@
 
 import type { Planner } from '../plugins/plugin.ts'
 import { checkOrder } from '../wire/signal.ts'
-import { type Attempt, type Pass, type Plan, pass, type RelayLimits, type Scene } from './scene.ts'
+import {
+  type Attempt,
+  type Plan,
+  type Proposal,
+  pass,
+  type RelayLimits,
+  type Role,
+  roles,
+  type Scene
+} from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
 export interface Link {
@@ -23,6 +32,8 @@ export interface Steps {
   scene(attempts: readonly Attempt[]): Promise<Scene>
   /** True when the channel is open on both sides; otherwise why not. */
   attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | string>
+  /** Has fresh sockets of these sides observed: the scene afterwards is theirs. */
+  sample(sides: readonly Role[], over: AbortSignal): Promise<void>
   turn(link: Link, run: () => Promise<Turn>): Promise<Turn>
   /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
   over(link: Link): AbortSignal
@@ -48,6 +59,11 @@ async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]):
       return last.outcome === 'failed'
         ? { outcome: 'failed', reason: `${last.reason}; then ${step.reason}` }
         : { outcome: 'passed', reason: step.reason }
+    if (step.kind === 'sample') {
+      await steps.sample(step.sides, over)
+      scene.now = await steps.scene(attempts)
+      continue
+    }
     const result = await steps.attempt(step, link, over)
     if (result === true) return { outcome: 'path', reason: step.why }
     last = { outcome: 'failed', reason: result }
@@ -56,7 +72,7 @@ async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]):
   return last
 }
 
-async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncIterable<Plan | Pass> {
+async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal> {
   try {
     using plans = new Plans(link.planner.plan(scene))
     for (;;) {
@@ -72,13 +88,13 @@ async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncI
 
 /** A planner's answer, sync or async, asked one by one. */
 class Plans implements Disposable {
-  readonly #iterator: Iterator<Plan | Pass> | AsyncIterator<Plan | Pass>
+  readonly #iterator: Iterator<Proposal> | AsyncIterator<Proposal>
 
-  constructor(plans: Iterable<Plan | Pass> | AsyncIterable<Plan | Pass>) {
+  constructor(plans: Iterable<Proposal> | AsyncIterable<Proposal>) {
     this.#iterator = Symbol.asyncIterator in plans ? plans[Symbol.asyncIterator]() : plans[Symbol.iterator]()
   }
 
-  async next(over: AbortSignal): Promise<IteratorResult<Plan | Pass> | 'late'> {
+  async next(over: AbortSignal): Promise<IteratorResult<Proposal> | 'late'> {
     const { promise: late, resolve } = Promise.withResolvers<'late'>()
     const abort = () => resolve('late')
     over.addEventListener('abort', abort)
@@ -96,9 +112,12 @@ class Plans implements Disposable {
 }
 
 /** Throws unless it is a plan that peers can obey: they would not answer to any other, until its time is over. */
-function checked(step: Plan | Pass): Plan | Pass {
+function checked(step: Proposal): Proposal {
   if (step?.kind === 'pass' && typeof step.reason === 'string') return step
-  if (step?.kind !== 'plan' || typeof step.why !== 'string') throw new Error('it yielded neither a plan nor a pass')
+  if (step?.kind === 'sample' && Array.isArray(step.sides) && step.sides.every(side => roles.includes(side)))
+    return step
+  if (step?.kind !== 'plan' || typeof step.why !== 'string')
+    throw new Error('it yielded neither a plan, a pass nor a wish for samples')
   if (!(step.waitMs > 0 && step.waitMs <= 600_000))
     throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
   for (const order of [step.caller, step.callee]) checkOrder(order)
@@ -127,5 +146,11 @@ class Refreshed implements Scene {
   }
   get attempts() {
     return this.now.attempts
+  }
+  get atMs() {
+    return this.now.atMs
+  }
+  get memory() {
+    return this.now.memory
   }
 }

@@ -3,6 +3,7 @@
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, Order, Outcome } from '../wire/signal.ts'
+import type { Observation } from './ports.ts'
 import type { Profile } from './profile.ts'
 
 export const roles = ['caller', 'callee'] as const
@@ -19,6 +20,10 @@ export interface Side {
   readonly port: number
   readonly addresses: readonly Address[]
   readonly profile: Profile
+  /** Mappings seen of this peer's sockets at its public addresses, oldest first, those of the socket it uses now last. */
+  readonly observations: readonly Observation[]
+  /** Probes that may still be aimed at ports guessed of this side's address: the budget that all sessions share. */
+  readonly probes: number
   /** Round trip between this side and the gateway over UDP, in milliseconds. */
   readonly rttMs: number
 }
@@ -35,6 +40,15 @@ export interface Scene {
   readonly callee: Side
   /** What was tried before, oldest first. */
   readonly attempts: readonly Attempt[]
+  /** When it was so, on the clock of the observations, in milliseconds. */
+  readonly atMs: number
+  /** What became of plans between networks like these, by plugin and label (`stun/together`). A hint, never a truth. */
+  readonly memory: Readonly<Record<string, Outcomes>>
+}
+
+export interface Outcomes {
+  readonly opened: number
+  readonly failed: number
 }
 
 /** An order for each side, and how long the two sides have to find a path by it. */
@@ -46,6 +60,14 @@ export interface Plan {
   readonly waitMs: number
   /** One line for the trace: what is tried and why it should work. */
   readonly why: string
+  /** Who is the DTLS server, and hands its socket over first. The callee where left out. */
+  readonly passive?: Role
+  /** Milliseconds a side listens before its first datagram; 0 where left out. */
+  readonly afterMs?: Partial<Record<Role, number>>
+  /** Probability, 0 to 1, that the two sides meet: what the models say before it is tried. */
+  readonly expected?: number
+  /** What the plan is remembered by (`scene.memory`), among those of its plugin. */
+  readonly label?: string
   /** Rates in bits per second, for a plan whose orders are `splice`. */
   readonly limits?: RelayLimits
 }
@@ -55,6 +77,18 @@ export interface RelayLimits {
   readonly perPeer: number
   readonly total: number
 }
+
+/**
+ * Instead of a plan: shows the mappings of fresh sockets of these sides first. The scene is then another: the orders
+ * of the next plan are for those sockets, whose next mapping is the one to predict.
+ */
+export interface Sampling {
+  readonly kind: 'sample'
+  readonly sides: readonly Role[]
+}
+
+/** What a planner may yield. */
+export type Proposal = Plan | Pass | Sampling
 
 /** The plugin cannot do anything for this pair, and says why in one line. */
 export interface Pass {

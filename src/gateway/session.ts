@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Context, Span, Tracer } from '@opentelemetry/api'
+import { nowMs } from '../clock.ts'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { type FromGateway, type Handover, type Message, OVER_CHARACTERS, STALE_SOCKET } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
@@ -173,6 +174,7 @@ export class Session {
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
       over: link => (link.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])),
+      sample: async () => {},
       turn: (link, run) => this.#turn(root.context, link, run),
       attempt: async (plan, link, over) => {
         const result = await this.#attempt(plan, link, over)
@@ -198,7 +200,7 @@ export class Session {
     const [caller, callee] = roles.map(role => this.#side(role)) as [Side, Side]
     if (missing.length > 0)
       for (const role of roles) recordProfile(this.#house.tracer, parent, role, { caller, callee }[role].profile)
-    return { caller, callee, attempts }
+    return { caller, callee, attempts, atMs: nowMs(), memory: {} }
   }
 
   /** All at once: a side that is waited for must not keep the other's socket from the sessions of others. */
@@ -253,6 +255,8 @@ export class Session {
       port: socket.port,
       addresses: socket.addresses,
       rttMs: socket.rttMs,
+      observations: [],
+      probes: 0,
       profile: this.#house.profiler.profile(samples, socket, peer.filtering)
     }
   }

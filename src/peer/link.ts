@@ -11,8 +11,8 @@ import {
   type FromPeer,
   helloProof,
   JOIN_PATH,
-  MESSAGE_BYTES,
   type Message,
+  ORDER_BYTES,
   PROTOCOL,
   parseFromGateway
 } from '../wire/signal.ts'
@@ -87,7 +87,7 @@ export class Link {
   #connect(signal?: AbortSignal): Promise<Welcome> {
     // One event at a time: what comes right behind the welcome must find who waits for it.
     const ws = new WebSocket(this.url, {
-      maxPayload: MESSAGE_BYTES,
+      maxPayload: ORDER_BYTES,
       perMessageDeflate: false,
       allowSynchronousEvents: false
     })

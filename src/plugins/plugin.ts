@@ -9,7 +9,7 @@
 //
 // A plugin that throws passes its turn, and its error is in the trace. Types only: a plugin needs nothing from here to run.
 
-import type { Pass, Plan, Scene, Toolbox } from '../gateway/scene.ts'
+import type { Proposal, Scene, Toolbox } from '../gateway/scene.ts'
 import type { DurationText, RateText } from '../units.ts'
 
 /**
@@ -37,10 +37,11 @@ export interface Plugin<Options extends object = object> {
 
 export interface Planner {
   /**
-   * Plans for one connection, best first, or passes with a reason. Called once for a connection; asked for the next plan
-   * only after the one before has failed, and the scene may tell more by then. Ending without a plan passes as well.
+   * Plans for one connection, best first, or passes with a reason; where a NAT's next port is to be predicted, asks for
+   * fresh samples before a plan. Called once for a connection; asked for more only after what it yielded was tried, and the
+   * scene may tell more by then. Ending without a plan passes as well.
    */
-  plan(scene: Scene): Iterable<Plan | Pass> | AsyncIterable<Plan | Pass>
+  plan(scene: Scene): Iterable<Proposal> | AsyncIterable<Proposal>
   /** Left out where there is nothing to give back. */
   close?(): void | Promise<void>
 }

@@ -6,7 +6,9 @@
 //    | <-- welcome (id, key, endpoints) ------ |   or refused
 //    | --- warm (socket n, port) ------------> |   beside it STUN over UDP: the gateway learns the socket's mappings
 //    | --- connect (to) ---------------------> |
-//    | <-- session, order -------------------- | --> session, order      to both peers at the same moment
+//    | <-- session --------------------------- | --> session
+//    | <-- sample, fresh --> ----------------- |                         where the next mapping must be predicted
+//    | <-- order ----------------------------- | --> order               to both peers at the same moment
 //    | --- progress, opened | failed --------> |
 //    | <-- strategy, path | over ------------- | --> path | over
 //
@@ -21,7 +23,7 @@ import { printable } from './text.ts'
 /** Version of these messages. A gateway refuses another one with a sentence that says which it speaks. */
 export const PROTOCOL = 1
 
-/** Longest message either side accepts, in bytes: a hello with a certificate takes 2 kB. */
+/** Longest message a gateway accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
 
 /** Longest round trip to the gateway that is believed, in milliseconds: others wait for a multiple of it. */
@@ -29,6 +31,13 @@ const RTT_MS = 3000
 
 /** Longest reason that a session is over with: what became of each strategy, in one line. */
 export const OVER_CHARACTERS = 2000
+
+/** Most sockets and most guesses or probes that an order may ask of a peer, whatever the gateway's configuration says. */
+export const MOST_SOCKETS = 1024
+export const GUESSES = 8192
+
+/** Longest message a peer accepts from its gateway, in bytes: an order with all guesses takes 50 kB. */
+export const ORDER_BYTES = 65_536
 
 /** How often peers show their mappings again, in milliseconds: NATs forget silent UDP mappings after 30 s and more. */
 export const REFRESH_MS = 15_000
@@ -71,22 +80,47 @@ const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
 /** What node-datachannel needs to know before the first packet, so that descriptions cost no round trip. */
 const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint })
 
+/** Where the other side's mapping may be: ports of one address, tried in this order. */
+const guess = z.strictObject({ address, ports: z.array(z.int().min(1).max(65535)).max(GUESSES) })
+
+/** Probing a NAT's next ports: by how many sockets, how fast, and how much of it. */
+const effort = {
+  /** Tried one after the other, after the targets. */
+  guesses: z.array(guess).max(GUESSES).optional(),
+  /** Sockets that send to every target and guess, the one that was ordered among them; left out: it alone. */
+  sockets: z.int().min(1).max(MOST_SOCKETS).optional(),
+  /** Datagrams per second at most; left out: all at once, again and again by the schedule of the punch loop. */
+  perSecond: z.number().positive().max(100_000).optional(),
+  /** Datagrams in all until the path is found, answers and repetitions included; left out: as many as the time allows. */
+  probes: z.int().positive().max(GUESSES).optional()
+}
+
 /**
  * What a peer is told to do with its socket. `ice`: the passive side binds at once and its first ICE check is the punch.
- * `punch`: both sides send probes, and the passive side binds when one of its own was answered. `splice`: latch at the
- * gateway's relay first, then as `punch` with the gateway's endpoint as the only target.
+ * `punch`: both sides send probes, and the passive side binds when one of its own was answered, or with `bindOn: heard` as
+ * soon as it heard one. `splice`: latch at the gateway's relay first, then as `punch` with the gateway's endpoint as the
+ * only target.
  */
 const order = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8) }),
-  z.strictObject({ kind: z.literal('punch'), targets: z.array(endpoint).max(8) }),
+  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8), ...effort }),
+  z.strictObject({
+    kind: z.literal('punch'),
+    targets: z.array(endpoint).max(8),
+    ...effort,
+    bindOn: z.enum(['answered', 'heard']).optional()
+  }),
   z.strictObject({ kind: z.literal('splice'), target: endpoint })
 ])
 
-/** Milliseconds since the order arrived, by name of the step; datagram counts by name. */
+/**
+ * Milliseconds since the order arrived, by name of the step; datagram counts by name. `flows` counts pairs of an own
+ * socket and a far endpoint that was sent to: so many mappings an address-and-port-dependent NAT has made for it.
+ */
 const report = z.strictObject({
   steps: z.array(z.tuple([word, ms])).max(32),
   sent: z.int().nonnegative(),
-  received: z.int().nonnegative()
+  received: z.int().nonnegative(),
+  flows: z.int().nonnegative().optional()
 })
 
 const outcome = z.enum(['path', 'passed', 'failed'])
@@ -118,6 +152,14 @@ const fromPeer = z.discriminatedUnion('type', [
     to: short,
     fingerprint: short.optional(),
     traceparent: short.optional()
+  }),
+  // The answer to `sample`, sent beside the requests that show the socket's mappings.
+  z.strictObject({
+    type: z.literal('fresh'),
+    session,
+    round: z.int().nonnegative(),
+    socket: z.int().nonnegative(),
+    port: z.int().min(1).max(65535)
   }),
   z.strictObject({ type: z.literal('progress'), session, plan, step: word }),
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
@@ -152,6 +194,8 @@ const fromGateway = z.discriminatedUnion('type', [
     probeKey: secret,
     trace
   }),
+  // Bind a socket that was never used, and show its mappings at every endpoint at once: the next order is for it.
+  z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),
   z.strictObject({
     type: z.literal('order'),
     session,
@@ -160,7 +204,7 @@ const fromGateway = z.discriminatedUnion('type', [
     socket: z.int(),
     order,
     handover,
-    // How long the passive side of an `ice` order waits, so that the other side has opened its NAT before the check comes.
+    // How long this side listens before its first datagram, so that the other side has opened its NAT before it comes.
     afterMs: ms,
     // How long the active side of an `ice` order listens for that check before it starts its own; left out: until it comes.
     patienceMs: ms.optional(),

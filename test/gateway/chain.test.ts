@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { type Link, type Steps, type Turn, walk } from '../../src/gateway/chain.ts'
-import { type Attempt, type Pass, type Plan, pass, type Scene } from '../../src/gateway/scene.ts'
+import { type Attempt, type Plan, type Proposal, pass, type Scene } from '../../src/gateway/scene.ts'
 import type { Planner } from '../../src/plugins/plugin.ts'
 import { sceneOf } from '../scenes.ts'
 
@@ -34,6 +34,7 @@ async function walked(
       tried.push(`${name}: ${why}`)
       return why === 'opens' ? true : `${why} did not open`
     },
+    sample: async sides => void tried.push(`samples of ${sides.join(' and ')}`),
     turn: async ({ name }, run) => {
       const turn = await run()
       turns.push([name, turn])
@@ -162,7 +163,7 @@ test('the scene is renewed between the plans, for a planner that holds on to it'
   const told: string[][] = []
   await walked([
     link('a', () => [plan('x')]),
-    link('b', function* (scene: Scene): Iterable<Plan | Pass> {
+    link('b', function* (scene: Scene): Iterable<Proposal> {
       for (let count = 0; count < 3; count++) {
         seen.push(scene.caller.rttMs)
         told.push(scene.attempts.map(({ by }) => by))
@@ -205,12 +206,28 @@ test('a plugin that never comes up with its plan loses its turn at the deadline'
   t.deepEqual(wordsOf(attempts), ['hangs passed: the deadline passed before it had a plan', 'relay path: opens'])
 })
 
+test('a planner that asks for samples sees the scene after them before it plans', async t => {
+  const seen: number[] = []
+  const { attempts, tried } = await walked([
+    link('a', function* (scene: Scene): Iterable<Proposal> {
+      seen.push(scene.caller.rttMs)
+      yield { kind: 'sample', sides: ['callee'] }
+      seen.push(scene.caller.rttMs)
+      yield plan('opens')
+    })
+  ])
+  t.deepEqual(wordsOf(attempts), ['a path: opens'])
+  t.deepEqual(tried, ['samples of callee', 'a: opens'])
+  t.deepEqual(seen, [1, 2])
+})
+
 test('what the session throws ends the walk', async t => {
   const steps: Steps = {
     scene: async () => sceneOf(),
     attempt: async () => {
       throw new Error('a peer left')
     },
+    sample: async () => {},
     turn: (_link, run) => run(),
     over: () => new AbortController().signal
   }
