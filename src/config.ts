@@ -61,6 +61,10 @@ export interface Limits {
   readonly sessionsPerPeer: number
   /** STUN requests per second from one source address, over all sockets. */
   readonly bindingsPerSource: number
+  /** Probes per minute at guessed ports of one public address, over all sessions. */
+  readonly probesPerAddress: number
+  /** Probes per minute at guessed ports of all addresses together. */
+  readonly probesInAll: number
   /** Signalling messages per second from one peer. */
   readonly messagesPerSecond: number
 }
@@ -168,6 +172,12 @@ function schema(env: Environment) {
       sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
       sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
       bindingsPerSource: integer(1, 1e6).prefault(1000).describe('STUN requests per second from one source address'),
+      probesPerAddress: integer(1, 1e9)
+        .prefault(8192)
+        .describe('Probes per minute at guessed ports of one public address, over all sessions'),
+      probesInAll: integer(1, 1e9)
+        .prefault(200000)
+        .describe('Probes per minute at guessed ports of all addresses together'),
       messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
     }),
     traces: section({

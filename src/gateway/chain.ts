@@ -32,8 +32,8 @@ export interface Steps {
   scene(attempts: readonly Attempt[]): Promise<Scene>
   /** True when the channel is open on both sides; otherwise why not. */
   attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | string>
-  /** Has fresh sockets of these sides observed: the scene afterwards is theirs. */
-  sample(sides: readonly Role[], over: AbortSignal): Promise<void>
+  /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
+  sample(sides: readonly Role[], over: AbortSignal): Promise<true | string>
   turn(link: Link, run: () => Promise<Turn>): Promise<Turn>
   /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
   over(link: Link): AbortSignal
@@ -60,7 +60,8 @@ async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]):
         ? { outcome: 'failed', reason: `${last.reason}; then ${step.reason}` }
         : { outcome: 'passed', reason: step.reason }
     if (step.kind === 'sample') {
-      await steps.sample(step.sides, over)
+      const shown = await steps.sample(step.sides, over)
+      if (shown !== true) return { outcome: 'failed', reason: shown }
       scene.now = await steps.scene(attempts)
       continue
     }

@@ -11,10 +11,13 @@ import type { Plugin } from '../plugins/plugin.ts'
 import { relay } from '../plugins/relay.ts'
 import { stun } from '../plugins/stun.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { Budget } from './budget.ts'
 import type { Link } from './chain.ts'
 import { Directory } from './directory.ts'
+import { History } from './history.ts'
 import { serveHttp } from './http.ts'
 import { Names } from './names.ts'
+import { Outcomes } from './outcomes.ts'
 import { Paths } from './paths.ts'
 import { profile } from './profile.ts'
 import { Sessions } from './sessions.ts'
@@ -59,6 +62,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   opened.defer(() => splices.close())
 
   let udp: Listening = { ports: [], close: async () => {} }
+  const budget = new Budget(config.limits)
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const sessions: Sessions = new Sessions(
     {
@@ -74,6 +78,9 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
       links,
       tracer: provider.getTracer('postern'),
       paths: new Paths(),
+      outcomes: new Outcomes(),
+      history: new History(),
+      budget,
       deadlineMs: config.deadlineMs
     },
     config.limits
@@ -82,7 +89,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
     {
       ports: () => udp.ports,
       claim: username => claimOf(username, observer, sessions),
-      sample: (claim, port, mapped) => observer.record(claim, port, mapped),
+      sample: (claim, port, mapped, proved) => observer.record(claim, port, mapped, proved),
       latch: ({ session, role }, port, source) => splices.latch(session, role, port, source),
       forward: (port, source, datagram) => splices.forward(port, source, datagram)
     },
@@ -95,7 +102,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
   const strangers = new Map<WebSocket, string>()
-  const status = () => statusOf({ directory, sessions, splices, binding, signalling })
+  const status = () => statusOf({ directory, sessions, splices, binding, signalling, budget })
   const http = await serveHttp(config.listen.http, {
     adminToken,
     traces,
@@ -167,11 +174,13 @@ function statusOf(parts: {
   splices: SpliceTable
   binding: Binding
   signalling: SignallingCounters
+  budget: Budget
 }) {
   return {
     peers: parts.directory.size,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: parts.splices.size },
     udp: { ...parts.binding.counters },
-    signalling: { ...parts.signalling }
+    signalling: { ...parts.signalling },
+    probes: { refused: parts.budget.refused }
   }
 }

@@ -40,10 +40,10 @@ export class Joined {
   readonly key: Buffer
   /** The primary endpoint of the gateway. */
   readonly gateway: Endpoint
+  readonly endpoints: readonly Endpoint[]
   readonly gone: AbortSignal
   readonly send: (message: FromGateway) => void
   readonly #warm: WarmSocket[] = []
-  readonly #endpoints: readonly Endpoint[]
   readonly #changed = new EventTarget()
   #cold: string | undefined
   #filtering: FilteringTest | undefined
@@ -58,7 +58,7 @@ export class Joined {
     this.accepts = who.accepts
     this.key = who.key
     this.gateway = who.endpoints[0]
-    this.#endpoints = who.endpoints
+    this.endpoints = who.endpoints
     this.send = link.send
     this.gone = link.gone
   }
@@ -113,7 +113,7 @@ export class Joined {
   /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
   async filteringKnown(signal: AbortSignal): Promise<void> {
     // Testing takes a second endpoint.
-    if (this.#endpoints.length < 2) return
+    if (this.endpoints.length < 2) return
     await this.#until(() => this.#filtering !== undefined, signal).catch(() => {})
   }
 

@@ -19,8 +19,8 @@ export class Paths {
   }
 
   /** Learns from the active side's report: its first ICE check takes one round trip, from binding to being connected. */
-  learn(a: string, b: string, { steps }: Report): void {
-    const at = new Map(steps)
+  learn(a: string, b: string, report: Report | undefined): void {
+    const at = new Map(report?.steps)
     const [bound, ice] = [at.get('bound'), at.get('ice')]
     if (bound !== undefined && ice !== undefined && ice > bound) this.#rttMs.set(keyOf(a, b), ice - bound)
   }

@@ -12,8 +12,13 @@ export interface Observer {
   /** Learns the key of a peer whose requests it may believe from now on. */
   admit(peer: string, key: Buffer): void
   dismiss(peer: string): void
-  /** Proved mappings of a peer's socket, oldest first; empty for one it never heard of. */
+  /**
+   * The mappings of a peer's socket, one for each endpoint that has seen it, in the order they were made; empty for one it
+   * never heard of. Their addresses are proved.
+   */
   samples(peer: string, socket: number): readonly Sample[]
+  /** Resolves when so many endpoints have seen a socket, or `signal` aborts. */
+  seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
 }
 
 /** Judges a NAT by the mappings of one socket. */

@@ -5,23 +5,23 @@ import { randomBytes } from 'node:crypto'
 import type { Context, Span, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../clock.ts'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
-import { type FromGateway, type Handover, type Message, OVER_CHARACTERS, STALE_SOCKET } from '../wire/signal.ts'
-import { type Link, type Turn, walk } from './chain.ts'
-import type { Joined, WarmSocket } from './joined.ts'
-import type { Paths } from './paths.ts'
-import type { Profile } from './profile.ts'
-import type { Commander, Observer, Profiler } from './roles.ts'
 import {
-  type Attempt,
-  otherRole,
-  type Plan,
-  type RelayLimits,
-  type Role,
-  roles,
-  type Scene,
-  type Side
-} from './scene.ts'
-import { parentOf, recordHandover, recordProfile, type Step, within } from './trace/record.ts'
+  type FromGateway,
+  type FromPeer,
+  type Handover,
+  type Message,
+  type Order,
+  OVER_CHARACTERS,
+  STALE_SOCKET
+} from '../wire/signal.ts'
+import { type Link, type Turn, walk } from './chain.ts'
+import type { Joined } from './joined.ts'
+import type { Outcomes } from './outcomes.ts'
+import type { Paths } from './paths.ts'
+import type { Commander } from './roles.ts'
+import { type Attempt, otherRole, type Plan, type RelayLimits, type Role, roles, type Scene } from './scene.ts'
+import { Sides, type Watch } from './sides.ts'
+import { parentOf, planAttributes, recordHandover, recordProfile, type Step, within } from './trace/record.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
 /** The relay as a session sees it. */
@@ -32,14 +32,13 @@ export interface Relay {
 }
 
 /** What every session of a gateway shares. */
-export interface House {
-  readonly observer: Observer
-  readonly profiler: Profiler
+export interface House extends Watch {
   readonly commander: Commander
   readonly relay: Relay
   readonly links: readonly Link[]
   readonly tracer: Tracer
   readonly paths: Paths
+  readonly outcomes: Outcomes
   readonly deadlineMs: number
 }
 
@@ -51,12 +50,6 @@ export interface Connect {
 }
 
 export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
-
-/** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
-const OBSERVE_MS = 5000
-
-/** How long a session waits for filtering tests where their verdict matters. */
-const FILTERING_MS = 1500
 
 /** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
 const HANDOVER_MS = 4000
@@ -73,8 +66,8 @@ const HANDOVER_ROUND_TRIPS = 8
  */
 const PATIENCE_MS = 10
 
-/** The side that is the DTLS server. The caller waits for the open channel, and the client's side opens first. */
-const passive: Role = 'callee'
+/** The side that is the DTLS server unless the plan says otherwise: the caller waits, and the client's side opens first. */
+const PASSIVE: Role = 'callee'
 
 export class Session {
   readonly id = randomBytes(8).toString('hex')
@@ -86,11 +79,9 @@ export class Session {
   readonly #house: House
   readonly #request: number
   readonly #traceparent: string | undefined
-  readonly #sockets: Partial<Record<Role, WarmSocket>> = {}
+  readonly #sides: Sides
   readonly #over = new AbortController()
   readonly #gone: AbortSignal
-  /** Over when filtering tests were waited for long enough. */
-  #patience: AbortSignal | undefined
   /** The plan that is being tried. */
   #trial: Trial | undefined
   #left = false
@@ -103,6 +94,7 @@ export class Session {
     this.#request = request
     this.#traceparent = traceparent
     this.#gone = AbortSignal.any([caller.gone, callee.gone, this.#over.signal])
+    this.#sides = new Sides(house, { caller, callee, gone: this.#gone })
   }
 
   /** Runs to the end; never throws. */
@@ -120,7 +112,7 @@ export class Session {
         this.#tellBoth({ type: 'over', session: this.id, code, reason: message.slice(0, OVER_CHARACTERS), trace: id })
         return { kind: 'failed', code }
       } finally {
-        if (this.#plans === 0) for (const role of roles) this.#giveBack(role)
+        this.#sides.giveBack()
       }
     })
   }
@@ -128,6 +120,11 @@ export class Session {
   /** What a peer says of the plan that is being tried; words about an older plan come too late to matter. */
   receive(role: Role, message: FromTrial): void {
     if (message.plan === this.#plans) this.#trial?.receive(role, message)
+  }
+
+  /** A side shows the fresh socket it was asked for. */
+  shown(role: Role, message: Message<FromPeer, 'fresh'>): void {
+    this.#sides.shown(role, message)
   }
 
   /** A side wants nothing more of this session. False where it goes on: the other side's word on the open path is awaited. */
@@ -174,7 +171,7 @@ export class Session {
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
       over: link => (link.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])),
-      sample: async () => {},
+      sample: (sides, over) => this.#sample(root.context, sides, over),
       turn: (link, run) => this.#turn(root.context, link, run),
       attempt: async (plan, link, over) => {
         const result = await this.#attempt(plan, link, over)
@@ -191,74 +188,36 @@ export class Session {
   /** Both sockets observed and profiled; only what is missing is waited for. */
   async #scene(parent: Context, attempts: readonly Attempt[]): Promise<Scene> {
     this.#gone.throwIfAborted()
-    const missing = roles.filter(role => !this.#sockets[role])
+    const { missing } = this.#sides
     if (missing.length > 0)
       await within(this.#house.tracer, parent, 'postern.observe', { 'postern.sides': missing.join(' ') }, () =>
-        this.#observe(missing)
+        this.#sides.take(missing)
       )
-    await this.#filteringWhereItMatters()
-    const [caller, callee] = roles.map(role => this.#side(role)) as [Side, Side]
+    await this.#sides.filteringWhereItMatters()
+    const scene = this.#seen(attempts)
     if (missing.length > 0)
-      for (const role of roles) recordProfile(this.#house.tracer, parent, role, { caller, callee }[role].profile)
-    return { caller, callee, attempts, atMs: nowMs(), memory: {} }
+      for (const role of roles) recordProfile(this.#house.tracer, parent, role, scene[role].profile)
+    return scene
   }
 
-  /** All at once: a side that is waited for must not keep the other's socket from the sessions of others. */
-  async #observe(missing: readonly Role[]): Promise<void> {
-    const failed = new AbortController()
-    const late = AbortSignal.timeout(OBSERVE_MS)
-    while (!missing.every(role => this[role].isWarm))
-      await Promise.all(missing.map(role => this.#warm(role, failed, late)))
+  #seen(attempts: readonly Attempt[] = []): Scene {
+    const [caller, callee] = [this.#sides.side('caller'), this.#sides.side('callee')]
+    return { caller, callee, attempts, atMs: nowMs(), memory: this.#house.outcomes.recall(caller, callee) }
+  }
+
+  /** Fresh sockets, seen a moment ago: from their last mappings the next one is predicted. */
+  async #sample(parent: Context, sides: readonly Role[], over: AbortSignal): Promise<true | string> {
+    const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
+    const shown = await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) => {
+      const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
+      const result = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))
+      if (result !== true) span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': result })
+      return result
+    })
     this.#gone.throwIfAborted()
-    for (const role of missing) this.#sockets[role] = this[role].takeSocket()
-  }
-
-  async #warm(role: Role, failed: AbortController, late: AbortSignal): Promise<void> {
-    try {
-      await this[role].warm(AbortSignal.any([this.#gone, failed.signal, late]))
-    } catch (cause) {
-      failed.abort(cause)
-      if (!late.aborted || this.#gone.aborted) throw cause
-      throw new PosternError(
-        'udp-blocked',
-        `no UDP datagram from ${this[role].name} reached the gateway within ${OBSERVE_MS / 1000} s`,
-        { cause }
-      )
-    }
-  }
-
-  #giveBack(role: Role): void {
-    const socket = this.#sockets[role]
-    if (socket) this[role].giveBack(socket)
-  }
-
-  /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on them. */
-  async #filteringWhereItMatters(): Promise<void> {
-    const plain = ({ mapping, translated }: Profile) => mapping === 'endpoint-independent' && translated
-    if (roles.every(role => plain(this.#side(role).profile))) return
-    this.#patience ??= AbortSignal.timeout(FILTERING_MS)
-    const signal = AbortSignal.any([this.#gone, this.#patience])
-    await Promise.all(roles.map(role => this[role].filteringKnown(signal)))
-  }
-
-  #side(role: Role): Side {
-    const peer = this[role]
-    const socket = this.#sockets[role]
-    if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
-    const samples = this.#house.observer.samples(peer.id, socket.number)
-    const primary = samples.findLast(sample => sample.primary)
-    if (!primary) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
-    return {
-      name: peer.name,
-      gateway: peer.gateway,
-      mapped: primary.mapped,
-      port: socket.port,
-      addresses: socket.addresses,
-      rttMs: socket.rttMs,
-      observations: [],
-      probes: 0,
-      profile: this.#house.profiler.profile(samples, socket, peer.filtering)
-    }
+    if (shown === true)
+      for (const role of sides) recordProfile(this.#house.tracer, parent, role, this.#sides.side(role).profile)
+    return shown
   }
 
   async #turn(parent: Context, link: Link, run: () => Promise<Turn>): Promise<Turn> {
@@ -292,23 +251,52 @@ export class Session {
 
   async #attempt(plan: Plan, link: Link, signal: AbortSignal): Promise<true | string> {
     const name = plan.limits ? 'postern.relay' : 'postern.plan'
-    const attributes = { 'postern.plugin': link.name, 'postern.order': plan.caller.kind, 'postern.why': plan.why }
+    const attributes = { 'postern.plugin': link.name, ...planAttributes(plan) }
     return await within(this.#house.tracer, this.#parent, name, attributes, async step => {
+      const scene = this.#seen()
+      const refused = this.#charge(plan, scene)
+      if (refused) {
+        step.span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': refused })
+        return refused
+      }
       if (plan.limits) this.#house.relay.arm(this, plan.limits)
       const result = await this.#order(plan, link, signal)
       const settled = result.open || !(await this.#renew(step, result)) ? result : await this.#order(plan, link, signal)
       this.#record(step, settled)
-      if (settled.open) return this.#learn(plan, settled)
+      this.#learn(plan, link, scene, settled)
+      if (settled.open) return true
       if (plan.limits) this.#house.relay.disarm(this.id)
       this.#callOff(settled)
       return settled.reason
     })
   }
 
-  #learn(plan: Plan, { caller }: TrialResult): true {
-    const [a, b] = roles.map(role => this.#side(role).mapped.address) as [string, string]
-    if (!plan.limits && caller?.report) this.#house.paths.learn(a, b, caller.report)
-    return true
+  /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */
+  #charge(plan: Plan, scene: Scene): string | undefined {
+    const { budget } = this.#house
+    const costs = roles.map(role => ({ at: scene[otherRole(role)], probes: probesOf(plan[role]) }))
+    const short = costs.find(({ at, probes }) => probes > budget.left(at.mapped.address))
+    if (short) {
+      budget.refused++
+      const { at, probes } = short
+      return `the probe budget of ${at.mapped.address} (${at.name}) is shared out: ${at.probes} left of the ${probes} needed`
+    }
+    for (const { at, probes } of costs) budget.take(at.mapped.address, probes)
+    return undefined
+  }
+
+  /** What a plan has shown: what it cost, how far apart the networks are, and whether this way works between them. */
+  #learn(plan: Plan, link: Link, scene: Scene, result: TrialResult): void {
+    const { budget, paths, outcomes } = this.#house
+    for (const role of roles) {
+      const report = result[role]?.report
+      if (report)
+        budget.giveBack(scene[otherRole(role)].mapped.address, Math.max(0, probesOf(plan[role]) - report.sent))
+      this.#sides.made(role, report?.flows ?? flowsOf(plan[role]))
+    }
+    if (result.open && !plan.limits)
+      paths.learn(scene.caller.mapped.address, scene.callee.mapped.address, result[activeOf(plan)]?.report)
+    if (plan.label) outcomes.learn(scene.caller, scene.callee, `${link.name}/${plan.label}`, result.open)
   }
 
   /**
@@ -319,22 +307,23 @@ export class Session {
     const stale = roles.filter(role => result[role]?.code === STALE_SOCKET)
     if (stale.length === 0) return false
     this.#callOff(result)
-    for (const role of stale) delete this.#sockets[role]
+    for (const role of stale) this.#sides.drop(role)
     await this.#scene(context, [])
     return true
   }
 
   #callOff({ used }: TrialResult): void {
     this.#tellBoth({ type: 'cancel', session: this.id, plan: this.#plans })
-    for (const role of used) delete this.#sockets[role]
+    for (const role of used) this.#sides.drop(role)
   }
 
   async #order(plan: Plan, link: Link, signal: AbortSignal): Promise<TrialResult> {
-    const rttMs = (this.#sockets.caller?.rttMs ?? 0) + (this.#sockets.callee?.rttMs ?? 0)
+    const rttMs = this.#sides.rttMs('caller') + this.#sides.rttMs('callee')
     const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * rttMs
+    const patienceMs = this.#farApart() ? { patienceMs: PATIENCE_MS } : {}
     this.#plans++
     this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, signal })
-    const handovers = this.#handovers()
+    const handovers = this.#handovers(plan.passive ?? PASSIVE)
     this.#house.commander.command(
       roles.map(role => ({
         peer: this[role].id,
@@ -343,11 +332,11 @@ export class Session {
           session: this.id,
           plan: this.#plans,
           by: link.name,
-          socket: this.#sockets[role]?.number ?? 0,
+          socket: this.#sides.ordered(role),
           order: plan[role],
           handover: handovers[role],
-          afterMs: role === passive ? this.#headStartMs() : 0,
-          ...(this.#farApart() ? { patienceMs: PATIENCE_MS } : {}),
+          afterMs: (plan.afterMs?.[role] ?? 0) + this.#headStartMs(plan, role),
+          ...patienceMs,
           waitMs: plan.waitMs,
           handoverMs
         }
@@ -356,19 +345,20 @@ export class Session {
     return await this.#trial.result
   }
 
-  /** How much later than the passive side's its order reaches the active side, by half the round trips. */
-  #headStartMs(): number {
-    const { caller, callee } = this.#sockets
-    return caller && callee ? Math.max(0, (caller.rttMs - callee.rttMs) / 2) : 0
+  /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
+  #headStartMs(plan: Plan, role: Role): number {
+    if (plan[role].kind !== 'ice' || role === activeOf(plan)) return 0
+    return Math.max(0, (this.#sides.rttMs(otherRole(role)) - this.#sides.rttMs(role)) / 2)
   }
 
   #farApart(): boolean {
-    const rttMs = this.#house.paths.rttMs(this.#side('caller').mapped.address, this.#side('callee').mapped.address)
+    const { caller, callee } = this.#seen()
+    const rttMs = this.#house.paths.rttMs(caller.mapped.address, callee.mapped.address)
     return rttMs !== undefined && rttMs / 2 >= 2 * PATIENCE_MS
   }
 
-  /** The caller is the DTLS client and controls ICE: it hears the callee's first check before it binds. */
-  #handovers(): Record<Role, Handover> {
+  /** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
+  #handovers(passive: Role): Record<Role, Handover> {
     const ice = { caller: credentials(), callee: credentials() }
     const handover = (role: Role): Handover => ({
       role: role === passive ? 'passive' : 'active',
@@ -383,7 +373,7 @@ export class Session {
     span.setAttributes({ 'postern.outcome': result.open ? 'path' : 'failed', 'postern.reason': result.reason })
     for (const role of roles) {
       const side = result[role]
-      if (side) recordHandover(this.#house.tracer, context, role, side, this.#sockets[role]?.rttMs ?? 0)
+      if (side) recordHandover(this.#house.tracer, context, role, side, this.#sides.rttMs(role))
     }
   }
 
@@ -408,6 +398,18 @@ export class Session {
   #tellBoth(message: FromGateway): void {
     this.#house.commander.command(roles.map(role => ({ peer: this[role].id, message })))
   }
+}
+
+const activeOf = (plan: Plan): Role => otherRole(plan.passive ?? PASSIVE)
+
+/** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
+const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order.probes ?? 0))
+
+/** The mappings an order makes when it is carried out to its end. */
+function flowsOf(order: Order): number {
+  if (order.kind === 'splice') return 1
+  const guesses = (order.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
+  return (order.targets.length + guesses) * (order.sockets ?? 1)
 }
 
 /** RFC 8445 section 5.3: at least 24 bits of ufrag and 128 bits of pwd, of the characters ice-char. */

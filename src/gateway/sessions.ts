@@ -48,10 +48,11 @@ export class Sessions {
   }
 
   /** A peer's word on a session it takes part in; any other is ignored. */
-  receive(peer: Joined, message: Message<FromPeer, 'progress' | 'opened' | 'failed' | 'leave'>): void {
+  receive(peer: Joined, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
     const session = this.#all.get(message.session)
     const role = session?.roleOf(peer)
     if (!session || !role) return
+    if (message.type === 'fresh') return session.shown(role, message)
     if (message.type !== 'leave') return session.receive(role, message)
     if (session.leave(role, message.code, message.reason)) this.drop(session.id)
   }

@@ -194,6 +194,7 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory }: Recepti
       return peer.filters(message)
     case 'connect':
       return connect(peer, message, { sessions, directory })
+    case 'fresh':
     case 'progress':
     case 'opened':
     case 'failed':

@@ -34,7 +34,10 @@ async function walked(
       tried.push(`${name}: ${why}`)
       return why === 'opens' ? true : `${why} did not open`
     },
-    sample: async sides => void tried.push(`samples of ${sides.join(' and ')}`),
+    sample: async sides => {
+      tried.push(`samples of ${sides.join(' and ')}`)
+      return sides.includes('caller') ? 'the caller showed no fresh socket' : true
+    },
     turn: async ({ name }, run) => {
       const turn = await run()
       turns.push([name, turn])
@@ -99,9 +102,9 @@ test('a plugin that throws passes its turn, and its error is told', async t => {
 test('a plugin that yields what no peer could obey passes its turn, and nothing is ordered', async t => {
   const nowhere = { kind: 'punch', targets: [{ address: 'nowhere', port: 1 }] }
   const odd: [unknown, RegExp][] = [
-    [undefined, /neither a plan nor a pass/],
-    [{ kind: 'pass' }, /neither a plan nor a pass/],
-    [{ kind: 'surprise' }, /neither a plan nor a pass/],
+    [undefined, /neither a plan, a pass nor a wish for samples/],
+    [{ kind: 'pass' }, /neither a plan, a pass nor a wish for samples/],
+    [{ kind: 'surprise' }, /neither a plan, a pass nor a wish for samples/],
     [{ ...plan('x'), waitMs: Number.NaN }, /waits for NaN/],
     [{ ...plan('x'), waitMs: 0 }, /waits for 0/],
     [{ ...plan('x'), callee: nowhere }, /targets\.0\.address/],
@@ -221,13 +224,21 @@ test('a planner that asks for samples sees the scene after them before it plans'
   t.deepEqual(seen, [1, 2])
 })
 
+test('a strategy that gets no samples has failed, with the reason', async t => {
+  const { attempts } = await walked([
+    link('a', () => [{ kind: 'sample', sides: ['caller'] }, plan('opens')]),
+    link('b', () => [plan('opens')])
+  ])
+  t.deepEqual(wordsOf(attempts), ['a failed: the caller showed no fresh socket', 'b path: opens'])
+})
+
 test('what the session throws ends the walk', async t => {
   const steps: Steps = {
     scene: async () => sceneOf(),
     attempt: async () => {
       throw new Error('a peer left')
     },
-    sample: async () => {},
+    sample: async () => true,
     turn: (_link, run) => run(),
     over: () => new AbortController().signal
   }

@@ -13,7 +13,8 @@ const seen = (rows: readonly [via: string, port: number, mapped: number | string
     via: { address, port },
     primary: index === 0,
     mapped: typeof mapped === 'number' ? { address: nat, port: mapped } : { address: mapped, port: 5000 },
-    atMs: index
+    atMs: index,
+    sinceMs: index
   }))
 
 test('mapping is told from which endpoints see the same port (RFC 4787, 4.1)', t => {

@@ -32,6 +32,30 @@ const never = `export default {
   start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
 }`
 
+/** Asks for fresh samples of the caller, then aims at what it sees. */
+const sampler = `export default {
+  name: 'sampler',
+  defaults: {},
+  start: () => ({
+    *plan(scene) {
+      const before = scene.caller.observations.length
+      yield { kind: 'sample', sides: ['caller'] }
+      const { mapped, observations } = scene.caller
+      const ports = observations.slice(before).map(({ port }) => port)
+      const order = { kind: 'punch', targets: [] }
+      yield {
+        kind: 'plan',
+        caller: { kind: 'punch', targets: [scene.callee.mapped] },
+        callee: { ...order, guesses: [{ address: mapped.address, ports }], probes: 100 },
+        passive: 'caller',
+        afterMs: { callee: 7 },
+        waitMs: 500,
+        why: 'its ports were ' + ports
+      }
+    }
+  })
+}`
+
 const failed = { type: 'failed', code: 'io', reason: 'it did not work', report: nothingDone }
 
 test('both orders belong together, and the keys of the two sides do not', async t => {
@@ -49,6 +73,60 @@ test('both orders belong together, and the keys of the two sides do not', async 
   t.deepEqual([a.role, b.role], ['active', 'passive'])
   t.deepEqual([a.local, a.remote], [b.remote, b.local])
   t.is(a.fingerprint, forAnn.peer.fingerprint)
+})
+
+test('a strategy that asks for samples orders the fresh socket, and knows its mappings', async t => {
+  await using room = await handMade(['ann', 'bob'], {
+    strategies: '[./sampler.mjs]',
+    files: { 'sampler.mjs': sampler }
+  })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, round } = await ann.hears('sample')
+  const fresh = await ann.warm(5)
+  ann.say({ type: 'fresh', session, round, socket: 5, port: fresh.port })
+  const [toAnn, toBob] = [await ann.hears('order'), await bob.hears('order')]
+  t.is(toAnn.socket, 5)
+  t.deepEqual([toAnn.handover.role, toBob.handover.role], ['passive', 'active'])
+  t.deepEqual([toAnn.afterMs, toBob.afterMs], [0, 7])
+  const { order } = toBob
+  t.true(order.kind === 'punch' && order.guesses?.[0]?.ports.every(port => port === fresh.port))
+})
+
+test('a peer that shows no fresh socket fails the strategy within its time, not the gateway', async t => {
+  await using room = await handMade(['ann', 'bob'], {
+    strategies: '[./sampler.mjs]',
+    files: { 'sampler.mjs': sampler }
+  })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  for (const lie of [{}, { round: 9, socket: 0, port: 9 }, { round: 1, socket: 77, port: 9 }]) {
+    ann.say({ type: 'connect', request: 0, to: 'bob' })
+    const { session } = await ann.hears('sample')
+    ann.say({ type: 'fresh', session, round: 0, socket: 3, port: 1, ...lie })
+    const { code, reason } = await ann.hears('over')
+    t.is(code, 'no-path')
+    t.regex(reason, /sampler failed \((ann showed no fresh socket|no sample of ann came) in time\)/)
+  }
+})
+
+test('a plan that aims more probes at an address than all may is not ordered, and counted', async t => {
+  await using room = await handMade(['ann', 'bob'], {
+    strategies: '[./sampler.mjs]',
+    files: { 'sampler.mjs': sampler },
+    more: 'limits: { probesPerAddress: 99 }'
+  })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, round } = await ann.hears('sample')
+  ann.say({ type: 'fresh', session, round, socket: 5, port: (await ann.warm(5)).port })
+  t.regex(
+    (await ann.hears('over')).reason,
+    /the probe budget of 127\.0\.0\.1 \(ann\) is shared out: 99 left of the 100/
+  )
+  t.is(room.world.gateway.status().probes.refused, 1)
 })
 
 test('two connect requests at once of one peer get two sockets', async t => {

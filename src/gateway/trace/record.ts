@@ -3,8 +3,10 @@
 
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
+import type { Order } from '../../wire/signal.ts'
+import type { Verdict } from '../ports.ts'
 import type { Profile } from '../profile.ts'
-import type { Role } from '../scene.ts'
+import type { Plan, Role } from '../scene.ts'
 import type { SideResult } from '../trial.ts'
 
 export interface Step {
@@ -59,23 +61,58 @@ export function recordProfile(tracer: Tracer, parent: Context, side: Role, profi
   span.end(nowMs())
 }
 
-const profileAttributes = (side: Role, { mapping, filtering, translated }: Profile): Attributes => ({
+const profileAttributes = (side: Role, { mapping, filtering, translated, allocation }: Profile): Attributes => ({
   'postern.side': side,
   'postern.mapping': mapping,
   'postern.filtering': filtering,
-  'postern.translated': translated
+  'postern.translated': translated,
+  ...(allocation ? allocationAttributes(allocation) : {})
 })
+
+const allocationAttributes = ({ kind, confidence, evidence, step, driftPerSecond }: Verdict): Attributes => ({
+  'postern.allocation': kind,
+  'postern.confidence': confidence,
+  'postern.evidence': evidence,
+  ...(step === undefined ? {} : { 'postern.step': step }),
+  ...(driftPerSecond === undefined ? {} : { 'postern.drift': driftPerSecond })
+})
+
+/** What is tried, and how much of it: the ports themselves would be thousands. */
+export function planAttributes(plan: Plan): Attributes {
+  return {
+    'postern.order': plan.caller.kind,
+    'postern.why': plan.why,
+    ...(plan.expected === undefined ? {} : { 'postern.expected': plan.expected }),
+    ...effortAttributes('caller', plan.caller),
+    ...effortAttributes('callee', plan.callee)
+  }
+}
+
+function effortAttributes(role: Role, order: Order): Attributes {
+  if (order.kind === 'splice' || order.probes === undefined) return {}
+  const ports = (order.guesses ?? []).flatMap(guess => guess.ports)
+  return {
+    [`postern.${role}.sockets`]: order.sockets ?? 1,
+    [`postern.${role}.probes`]: order.probes,
+    [`postern.${role}.ports`]: ports.length,
+    ...(ports.length > 0 ? { [`postern.${role}.first_ports`]: ports.slice(0, FIRST_PORTS) } : {})
+  }
+}
+
+/** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
+const FIRST_PORTS = 32
 
 /** A peer's own steps, from what it reported: milliseconds since the order reached it, which its last word dates. */
 export function recordHandover(tracer: Tracer, parent: Context, side: Role, result: SideResult, rttMs: number): void {
   if (!result.report) return
-  const { steps, sent, received } = result.report
+  const { steps, sent, received, flows } = result.report
   const endMs = result.atMs - rttMs / 2
   const orderMs = endMs - (steps.at(-1)?.[1] ?? 0)
   const attributes = {
     'postern.side': side,
     'postern.sent': sent,
     'postern.received': received,
+    ...(flows === undefined ? {} : { 'postern.flows': flows }),
     'postern.outcome': result.remote ? 'path' : 'failed',
     ...(result.reason ? { 'postern.reason': result.reason } : {}),
     ...(result.local ? { 'network.local.address': result.local.address, 'network.local.port': result.local.port } : {}),

@@ -28,7 +28,8 @@ export interface Desk {
   /** The ports of the gateway, to answer from another one. */
   readonly ports: () => readonly Port[]
   claim(username: string): Claim | undefined
-  sample(claim: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint): void
+  /** @param proved whether the nonce came back from there */
+  sample(claim: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
   latch(claim: Extract<Claim, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
   /** False: the source is not latched to this port. */
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
@@ -95,6 +96,7 @@ export class Binding {
     this.counters.authenticated++
     const from = endpointOf(source)
     const proved = this.#nonces.proves(from, message.nonce)
+    if (claim.kind === 'sample') this.#desk.sample(claim, port, from, proved)
     if (!proved) this.counters.unproved++
     else if (!this.#accept(claim, port, from)) return
     const answer = { class: 'success', method: BINDING, transaction: message.transaction } as const
@@ -107,9 +109,7 @@ export class Binding {
 
   /** A latch that is refused stays without an answer; its session's deadline says what happened. */
   #accept(claim: Claim, port: Port, from: Endpoint): boolean {
-    if (claim.kind === 'latch') return this.#desk.latch(claim, port, from)
-    if (claim.kind === 'sample') this.#desk.sample(claim, port, from)
-    return true
+    return claim.kind !== 'latch' || this.#desk.latch(claim, port, from)
   }
 
   /** RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; none where there is none. */

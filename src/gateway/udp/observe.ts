@@ -1,8 +1,10 @@
 // The observer role: it knows the keys of the peers that joined, and keeps the mappings their sockets showed at the
 // gateway's endpoints. Bounded per peer, and gone with the peer.
 
+import { setMaxListeners } from 'node:events'
+import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { REFRESH_MS } from '../../wire/signal.ts'
 import type { Sample } from '../profile.ts'
 import type { Observer } from '../roles.ts'
@@ -12,15 +14,18 @@ import type { Port } from './listen.ts'
 /** Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. */
 const SOCKETS = 64
 
-/** Samples of one socket: four endpoints, a few times over. */
-const SAMPLES = 16
+/** Addresses of one peer that are remembered as proved: a NAT's pool, and a change of networks. */
+const PROVED = 16
 
 /** How old a sample may be, in milliseconds: two refreshes were lost then, and the NAT may have forgotten the mapping. */
 const FRESH_MS = 2.5 * REFRESH_MS
 
 interface Watched {
   readonly key: Buffer
-  readonly sockets: Map<number, Sample[]>
+  /** By socket, then by the endpoint that saw it. */
+  readonly sockets: Map<number, Map<Port, Sample>>
+  /** Addresses that echoed a nonce, and when they did so last. */
+  readonly proved: LRUCache<string, number>
 }
 
 export class UdpObserver implements Observer {
@@ -28,11 +33,14 @@ export class UdpObserver implements Observer {
   readonly #ports: () => readonly Port[]
   readonly #public: readonly string[]
   readonly #now: () => number
+  readonly #changed = new EventTarget()
 
   constructor(options: { ports: () => readonly Port[]; public: readonly string[]; now?: () => number }) {
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs
+    // One waiter for each session that asks for fresh samples, and their number has a limit of its own.
+    setMaxListeners(0, this.#changed)
   }
 
   endpoints(reachedAt: string): Endpoint[] {
@@ -44,17 +52,31 @@ export class UdpObserver implements Observer {
   }
 
   admit(peer: string, key: Buffer): void {
-    this.#peers.set(peer, { key, sockets: new Map() })
+    this.#peers.set(peer, { key, sockets: new Map(), proved: new LRUCache({ max: PROVED }) })
   }
 
   dismiss(peer: string): void {
     this.#peers.delete(peer)
   }
 
-  /** Those that are fresh, oldest first. */
+  /** Those that are fresh, in the order their mappings were made. */
   samples(peer: string, socket: number): readonly Sample[] {
     const sinceMs = this.#now() - FRESH_MS
-    return (this.#peers.get(peer)?.sockets.get(socket) ?? []).filter(({ atMs }) => atMs >= sinceMs)
+    const samples = [...(this.#peers.get(peer)?.sockets.get(socket)?.values() ?? [])]
+    return samples.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => a.sinceMs - b.sinceMs)
+  }
+
+  async seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void> {
+    while (this.samples(peer, socket).length < endpoints && !signal.aborted)
+      await new Promise<void>(resolve => {
+        const done = () => {
+          signal.removeEventListener('abort', done)
+          this.#changed.removeEventListener(peer, done)
+          resolve()
+        }
+        signal.addEventListener('abort', done)
+        this.#changed.addEventListener(peer, done)
+      })
   }
 
   /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
@@ -64,16 +86,26 @@ export class UdpObserver implements Observer {
     return kind === 'f' ? { kind: 'filter', key } : { kind: 'sample', key, peer, socket: Number(socket) }
   }
 
-  record({ peer, socket }: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint): void {
-    const sockets = this.#peers.get(peer)?.sockets
-    if (!sockets) return
-    const samples = sockets.get(socket) ?? []
-    samples.push({ via: this.#publicOf(port), primary: port === this.#ports()[0], mapped, atMs: this.#now() })
-    if (samples.length > SAMPLES) samples.shift()
-    sockets.delete(socket)
-    sockets.set(socket, samples)
-    const oldest = sockets.keys().next()
-    if (sockets.size > SOCKETS && !oldest.done) sockets.delete(oldest.value)
+  /**
+   * A request with a valid MAC has come from `mapped`. Without the nonce that would prove it, it counts where its address is
+   * proved already: the port of a socket's next mapping is known one round trip earlier then.
+   */
+  record({ peer, socket }: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
+    const watched = this.#peers.get(peer)
+    if (!watched) return
+    const now = this.#now()
+    if (proved) watched.proved.set(mapped.address, now)
+    else if ((watched.proved.get(mapped.address) ?? -Infinity) < now - FRESH_MS) return
+    const samples = watched.sockets.get(socket) ?? new Map<Port, Sample>()
+    const before = samples.get(port)
+    const sinceMs = before && sameEndpoint(before.mapped, mapped) ? before.sinceMs : now
+    const primary = port === this.#ports()[0]
+    samples.set(port, { via: this.#publicOf(port), primary, mapped, atMs: now, sinceMs })
+    watched.sockets.delete(socket)
+    watched.sockets.set(socket, samples)
+    const oldest = watched.sockets.keys().next()
+    if (watched.sockets.size > SOCKETS && !oldest.done) watched.sockets.delete(oldest.value)
+    this.#changed.dispatchEvent(new Event(peer))
   }
 
   #publicOf({ local, row }: Port): Endpoint {

@@ -36,7 +36,7 @@ function desk({ perSecond = 1000 } = {}) {
     {
       ports: () => ports,
       claim,
-      sample: (claimed, port, mapped) => observer.record(claimed, port, mapped),
+      sample: (claimed, port, mapped, proved) => observer.record(claimed, port, mapped, proved),
       latch: (claimed, port, source) => splices.latch(claimed.session, claimed.role, port, source),
       forward: (port, source, datagram) => splices.forward(port, source, datagram) && ++forwarded > 0
     },
@@ -117,6 +117,51 @@ test("a peer's request without the nonce is given one and leaves no sample; with
   const [sample, ...more] = observer.samples('0a', 3)
   t.deepEqual(more, [])
   t.deepEqual([sample?.mapped, sample?.via, sample?.primary], [ann, ports[1].local, false])
+})
+
+test('a port of an address that is proved already counts from its first request on', t => {
+  const { ask, observer, keys, nonceOf } = desk()
+  const show = (socket: number, from: typeof ann, nonce?: Buffer) =>
+    ask(question({ username: `p:0a:${socket}`, ...(nonce ? { nonce } : {}) }, { key: keys.peer }), from)
+  show(3, ann, nonceOf('p:0a:3', keys.peer, ann))
+  show(4, { ...ann, port: ann.port + 1 })
+  t.deepEqual(
+    observer.samples('0a', 4).map(({ mapped }) => mapped),
+    [{ ...ann, port: ann.port + 1 }]
+  )
+  show(5, eve)
+  t.deepEqual(observer.samples('0a', 5), [], 'another address has to prove itself first')
+})
+
+test('a mapping that is shown again keeps the time it was first seen at, and a new one has its own', t => {
+  const { ask, observer, keys, nonceOf, time } = desk()
+  const username = 'p:0a:3'
+  const show = (from: typeof ann) =>
+    ask(question({ username, nonce: nonceOf(username, keys.peer, from) }, { key: keys.peer }), from)
+  show(ann)
+  const [first] = observer.samples('0a', 3)
+  time.advance(15_000)
+  show(ann)
+  const [again] = observer.samples('0a', 3)
+  t.is(again?.sinceMs, first?.sinceMs)
+  t.is(again?.atMs, Number(first?.atMs) + 15_000)
+  show({ ...ann, port: ann.port + 1 })
+  const [other] = observer.samples('0a', 3)
+  t.is(other?.sinceMs, again?.atMs)
+})
+
+test('whoever waits for a socket is told when enough endpoints have seen it, and when time is over', async t => {
+  const { ask, observer, keys, ports, nonceOf } = desk()
+  const username = 'p:0a:3'
+  const nonce = nonceOf(username, keys.peer, ann)
+  const over = new AbortController()
+  const seen = observer.seen('0a', 3, 2, over.signal).then(() => observer.samples('0a', 3).length)
+  ask(question({ username, nonce }, { key: keys.peer }), ann, ports[0])
+  ask(question({ username, nonce }, { key: keys.peer }), ann, ports[1])
+  t.is(await seen, 2)
+  const late = observer.seen('0a', 3, 4, over.signal)
+  over.abort()
+  await t.notThrowsAsync(late)
 })
 
 test('a sample that two refreshes did not renew is believed no more', t => {
@@ -314,7 +359,7 @@ test('a peer that shows ever more sockets and mappings keeps a bounded number of
   for (let count = 0; count < 100; count++) ask(question({ username: 'p:0a:299', nonce }, { key: keys.peer }), ann)
   const kept = Array.from({ length: 300 }, (_, socket) => observer.samples('0a', socket).length)
   t.is(kept.filter(count => count > 0).length, 64)
-  t.is(kept[299], 16)
+  t.is(kept[299], 1)
   observer.dismiss('0a')
   t.deepEqual(observer.samples('0a', 299), [])
 })

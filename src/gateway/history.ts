@@ -1,0 +1,60 @@
+// The mappings seen of a peer's sockets, kept beyond the connection they were seen for: what a NAT did a minute ago is the
+// prior for what it does next, never the truth. Counted among what is remembered are only sockets that shared a public
+// address with the one in use, for a peer may have changed networks. Two peers behind one address are kept apart: a
+// carrier gives each of its subscribers a block of its own.
+
+import { LRUCache } from 'lru-cache'
+import type { Observation } from './ports.ts'
+
+/** Certificates remembered; the ones longest unused go first. */
+const PEERS = 10_000
+
+/** A NAT's counters and blocks outlive its mappings, but not by much. */
+const TTL_MS = 600_000
+
+/** Mappings of one peer: what the models look at. */
+const MOST = 32
+
+interface Remembered {
+  readonly observations: Observation[]
+  /** Mappings made since the last of them that no endpoint of the gateway saw. */
+  unseen: number
+}
+
+export class History {
+  readonly #peers = new LRUCache<string, Remembered>({ max: PEERS, ttl: TTL_MS })
+
+  /** Adds the mappings of the socket in use, and tells all that belong to its public addresses, oldest first. */
+  learn(fingerprint: string, current: readonly Observation[]): Observation[] {
+    const { observations, unseen } = this.#peers.get(fingerprint) ?? { observations: [], unseen: 0 }
+    const known = new Set(observations.map(nameOf))
+    const [first, ...rest] = current.filter(observation => !known.has(nameOf(observation)))
+    const all = first ? [...observations, { ...first, ...(unseen > 0 ? { unseen } : {}) }, ...rest] : observations
+    const kept = all.slice(-MOST)
+    this.#peers.set(fingerprint, { observations: kept, unseen: first ? 0 : unseen })
+    return atAddressesOf(kept, current)
+  }
+
+  /** Mappings were made that nobody saw: the next one observed comes so much later in the NAT's order. */
+  unseen(fingerprint: string, mappings: number): void {
+    const remembered = this.#peers.get(fingerprint)
+    if (remembered) remembered.unseen += mappings
+  }
+}
+
+/** Of the sockets remembered, those that had a public address in common with the current one, or with one of those. */
+function atAddressesOf(all: readonly Observation[], current: readonly Observation[]): Observation[] {
+  const addresses = new Set(current.map(({ address }) => address))
+  const sockets = [...Map.groupBy(all, ({ localPort }) => localPort).values()]
+  for (let grown = true; grown; ) {
+    const before = addresses.size
+    for (const socket of sockets)
+      if (socket.some(({ address }) => addresses.has(address))) for (const { address } of socket) addresses.add(address)
+    grown = addresses.size > before
+  }
+  const inUse = new Set(current.map(nameOf))
+  const belongs = all.filter(({ address }) => addresses.has(address))
+  return [...belongs.filter(one => !inUse.has(nameOf(one))), ...belongs.filter(one => inUse.has(nameOf(one)))]
+}
+
+const nameOf = ({ localPort, address, port }: Observation) => `${localPort} ${address} ${port}`
