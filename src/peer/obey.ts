@@ -2,7 +2,7 @@
 // differ only in what comes before the handover.
 //
 //   ice      passive: hand over at once, the first ICE check is the punch        active: as punch, for a moment
-//   punch    passive: probe until one is answered                                 active: probe until the check comes
+//   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +10,9 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromGateway, Message, Report } from '../wire/signal.ts'
 import { handOver, type Opened } from './handover.ts'
 import type { Identity } from './identity.ts'
-import { type Counts, findPath } from './probe.ts'
+import { findPath, type Path } from './probe.ts'
+import type { Counts } from './sender.ts'
+import type { Effort } from './walk.ts'
 import { prove, type WarmSocket } from './warm.ts'
 
 export interface Obeying {
@@ -27,14 +29,16 @@ export interface Obeying {
   readonly signal: AbortSignal
 }
 
-/** What happened and when, for the trace; it grows until the order is done. */
+/** What happened and when, for the trace. */
 export class Diary {
   readonly #startMs = performance.now()
   readonly #steps: [string, number][] = []
-  readonly counts: Counts = { sent: 0, received: 0 }
+  readonly counts: Counts = { sent: 0, received: 0, flows: 0 }
 
+  /** Each step counts the first time it happens. */
   step(name: string): void {
-    if (this.#steps.length < 30) this.#steps.push([name, Math.round((performance.now() - this.#startMs) * 100) / 100])
+    if (!this.#steps.some(([known]) => known === name))
+      this.#steps.push([name, Math.round((performance.now() - this.#startMs) * 100) / 100])
   }
 
   report(): Report {
@@ -44,33 +48,41 @@ export class Diary {
 
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
-  const { warm, identity, signal } = obeying
+  const { identity, signal } = obeying
   const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(message.waitMs + message.handoverMs))])
   const step = (name: string) => diary.step(name)
-  const remote = await path(message, { ...obeying, signal: late }, diary)
+  const { raw, remote } = await path(message, { ...obeying, signal: late }, diary)
   obeying.found()
-  return await handOver(warm.raw, { handover: message.handover, remote, identity, step, signal: late })
+  return await handOver(raw, { handover: message.handover, remote, identity, step, signal: late })
 }
 
 async function path(
   { order, handover, session, afterMs, patienceMs }: Message<FromGateway, 'order'>,
   obeying: Obeying,
   diary: Diary
-): Promise<Endpoint> {
+): Promise<Path> {
   const { warm, probeKey, role, key, signal } = obeying
   const step = (name: string) => diary.step(name)
-  const punch = (targets: readonly Endpoint[], patienceMs?: number) =>
-    findPath(warm.raw, { targets, probeKey, handover, signal, step, patienceMs }, diary.counts)
+  const punch = (effort: Effort, timing: { afterMs?: number; patienceMs?: number | undefined } = {}) =>
+    findPath(warm.raw, { effort, ...timing, probeKey, handover, signal, step }, diary.counts)
   switch (order.kind) {
-    case 'ice':
-      if (handover.role === 'active') return await punch(order.targets, patienceMs)
+    case 'ice': {
+      const remote = handover.role === 'passive' ? onlyTarget(order) : undefined
+      if (!remote) return await punch(order, { afterMs, patienceMs })
       if (afterMs > 0) await sleep(afterMs, undefined, { signal })
-      return order.targets[0] ?? (await punch([]))
+      diary.counts.flows = 1
+      return { raw: warm.raw, remote }
+    }
     case 'punch':
-      return await punch(order.targets)
+      return await punch(order, { afterMs })
     case 'splice':
       await prove(warm.raw, order.target, `s:${session}:${role}`, { key, nonce: warm.nonce, signal })
       diary.step('latched')
-      return await punch([order.target])
+      return await punch({ targets: [order.target] })
   }
+}
+
+/** The far side's endpoint, where it is known for sure. */
+function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
+  return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
 }

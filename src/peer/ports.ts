@@ -4,21 +4,33 @@
 
 import { readFileSync } from 'node:fs'
 
-/** Ports freed less than this many allocations ago are not chosen again: their last owner may still be closing. */
-const REST = 512
+/** Fewest ports to choose from. */
+const LEAST = 1024
 
-const resting: number[] = []
+/** Ports that were chosen or let go of late, the latest last. */
+const resting = new Set<number>()
 
-/** A port nobody in this process holds or held of late, in random order. Whether it is free, a bind will tell. */
+/**
+ * A port nobody in this process took or let go of late, in random order. Whether it is free, a bind will tell. Half of
+ * all ports rest: a NAT may still have a mapping for one that was let go minutes ago, and what is sent from there would
+ * not be mapped anew.
+ */
 export function candidatePort(): number {
   const { first, last } = range
   for (;;) {
     const port = first + Math.floor(Math.random() * (last - first + 1))
-    if (resting.includes(port)) continue
-    resting.push(port)
-    if (resting.length > Math.min(REST, (last - first) / 2)) resting.shift()
+    if (resting.has(port)) continue
+    restPort(port)
     return port
   }
+}
+
+/** A port is being let go. It rests from now on: node-datachannel may be about to bind it, or about to close it. */
+export function restPort(port: number): void {
+  resting.delete(port)
+  resting.add(port)
+  const [oldest = port] = resting
+  if (resting.size > sizeOf(range) / 2) resting.delete(oldest)
 }
 
 interface Range {
@@ -35,7 +47,7 @@ export function outside({ first, last }: Range): Range {
   const below = { first: 10_000, last: first - 1 }
   const above = { first: last + 1, last: 65_535 }
   const larger = sizeOf(below) > sizeOf(above) ? below : above
-  return sizeOf(larger) < 2 * REST ? { first: 10_000, last: 65_535 } : larger
+  return sizeOf(larger) < LEAST ? { first: 10_000, last: 65_535 } : larger
 }
 
 const sizeOf = ({ first, last }: Range) => last - first + 1

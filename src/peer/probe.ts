@@ -1,4 +1,4 @@
-// The only punch loop. Both sides send probes from the mapped socket; what happens then depends on the role:
+// The only punch loop. Both sides send probes from mapped sockets; what happens then depends on the role:
 //
 //   passive   one of its probes was answered: the path works both ways, and node-datachannel may take the socket over
 //   active    keeps the raw socket until the passive side's first ICE check arrives, answers it by hand, and only then
@@ -9,11 +9,18 @@
 // active side's ICE agent meets a path that is open and a partner that is ready, its first check succeeds at once, where
 // libjuice would otherwise pace checks by 50 ms. Measured, two port-restricted NATs without delay: 5 ms from the order to the
 // open channel, against 57 ms when both agents start by themselves.
+//
+// The loop is one whatever the order asks: `#walk` probes what was ordered, from all sockets; `#tend` keeps at what was
+// heard; `#receive` answers. The first socket with a path wins, and the others are closed.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
 import type { Handover } from '../wire/signal.ts'
-import { BINDING, type DecodedStun, decode, encode, transactionId } from '../wire/stun.ts'
-import type { RawSocket } from './raw.ts'
+import { type DecodedStun, decode, transactionId } from '../wire/stun.ts'
+import { answer, iceCheck, probe } from './packets.ts'
+import { RawSocket } from './raw.ts'
+import { type Counts, type Purpose, Sender } from './sender.ts'
+import { type Effort, endpointsOf, flowsOf, Pace } from './walk.ts'
 
 /**
  * When a target is probed, in milliseconds since the start. The first opens one's own NAT; early repeats are for a probe
@@ -28,8 +35,16 @@ const REPEAT_MS = 200
  */
 const NUDGE_AFTER_MS = 150
 
+/** As many flows get such checks before they were heard; among more, most lead nowhere and only cost datagrams. */
+const NUDGED = 16
+
+/** Sources that a socket keeps probing because they were heard. A far side has one there, unless its NAT remaps it. */
+const MAX_HEARD = 16
+
 export interface Punch {
-  readonly targets: readonly Endpoint[]
+  readonly effort: Effort
+  /** Listens so long before the first datagram, in milliseconds; answers what it hears meanwhile. */
+  readonly afterMs?: number
   /** Signs probes and their answers; both sides have it. */
   readonly probeKey: Buffer
   readonly handover: Handover
@@ -40,150 +55,207 @@ export interface Punch {
   readonly signal: AbortSignal
 }
 
-export interface Counts {
-  sent: number
-  received: number
+/** The socket that should be handed over, and the far side's endpoint. */
+export interface Path {
+  readonly raw: RawSocket
+  readonly remote: Endpoint
 }
 
-/** Resolves with the far side's endpoint when the socket should be handed over. Rejects with what `signal` aborts with. */
-export function findPath(raw: RawSocket, punch: Punch, counts: Counts): Promise<Endpoint> {
-  return new Promise((resolve, reject) => {
-    const loop = new Loop(raw, punch, counts, path => {
-      loop.stop()
-      punch.signal.removeEventListener('abort', abort)
-      resolve(path)
-    })
-    const abort = () => {
-      loop.stop()
-      reject(punch.signal.reason)
-    }
-    if (punch.signal.aborted) return abort()
-    punch.signal.addEventListener('abort', abort)
-    loop.start()
-  })
+/**
+ * Resolves when a path is found, and has closed every other socket then, `raw` too where another one won. Rejects with
+ * what `signal` aborts with, or `io` where the sockets could not be bound; only `raw` is open then.
+ */
+export async function findPath(raw: RawSocket, punch: Punch, counts: Counts): Promise<Path> {
+  const { signal } = punch
+  signal.throwIfAborted()
+  const loop = new Loop(raw, punch, counts)
+  const abort = () => loop.fail(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    return await loop.run()
+  } finally {
+    signal.removeEventListener('abort', abort)
+    loop.stop()
+  }
+}
+
+interface Own {
+  readonly raw: RawSocket
+  /** Proven sources, the latest last. */
+  readonly heard: Endpoint[]
 }
 
 class Loop {
-  readonly #raw: RawSocket
   readonly #punch: Punch
   readonly #counts: Counts
-  readonly #found: (path: Endpoint) => void
-  readonly #targets: Endpoint[]
+  readonly #endpoints: readonly Endpoint[]
+  readonly #sockets: Own[] = []
+  readonly #sender: Sender
   readonly #probe: Buffer
   readonly #transaction = transactionId()
-  readonly #startMs = performance.now()
-  #timer: NodeJS.Timeout | undefined
+  readonly #begunMs: number
+  readonly #found = Promise.withResolvers<Path>()
+  readonly #over = new AbortController()
+  #winner: RawSocket | undefined
+  /** Until all sockets are bound. */
+  #binding: Promise<void> | undefined
   #patience: NodeJS.Timeout | undefined
-  #heard = false
 
-  constructor(raw: RawSocket, punch: Punch, counts: Counts, found: (path: Endpoint) => void) {
-    this.#raw = raw
+  constructor(raw: RawSocket, punch: Punch, counts: Counts) {
     this.#punch = punch
     this.#counts = counts
-    this.#found = found
-    this.#targets = [...punch.targets]
-    const { role } = punch.handover
-    const message = {
-      class: 'request',
-      method: BINDING,
-      transaction: this.#transaction,
-      username: `probe:${role}`
-    } as const
-    this.#probe = encode(message, { key: punch.probeKey })
+    this.#endpoints = endpointsOf(punch.effort)
+    this.#sender = new Sender(punch.effort, counts)
+    this.#begunMs = performance.now() + (punch.afterMs ?? 0)
+    this.#probe = probe(punch.handover.role, this.#transaction, punch.probeKey)
+    this.#listen(raw)
   }
 
   /** Probes until the path is found, or patience is over. */
-  start(): void {
-    this.#raw.onDatagram = (datagram, source) => this.#receive(datagram, { address: source.address, port: source.port })
-    this.#round(0)
-    const [first] = this.#targets
-    if (first && this.#punch.patienceMs !== undefined)
-      this.#patience = setTimeout(() => this.#found(first), this.#punch.patienceMs)
+  async run(): Promise<Path> {
+    const { effort, patienceMs } = this.#punch
+    if ((effort.sockets ?? 1) > 1) this.#binding = this.#bind((effort.sockets ?? 1) - 1)
+    Promise.all([this.#binding, this.#walk(), this.#tend()]).catch((error: unknown) => this.fail(error))
+    const [first] = effort.targets
+    const [{ raw }] = this.#sockets as [Own]
+    if (first && patienceMs !== undefined)
+      this.#patience = setTimeout(() => this.#finish({ raw, remote: first }), patienceMs)
+    return await this.#found.promise
+  }
+
+  fail(error: unknown): void {
+    this.#over.abort()
+    this.#found.reject(error)
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
+    this.#over.abort()
     clearTimeout(this.#patience)
-    this.#raw.onDatagram = () => {}
-  }
-
-  #round(count: number): void {
-    const atMs = performance.now() - this.#startMs
-    for (const target of this.#targets) {
-      this.#send(this.#probe, target)
-      if (this.#punch.handover.role === 'active' && atMs >= NUDGE_AFTER_MS)
-        this.#send(iceCheck(this.#punch.handover), target)
+    const [ordered] = this.#sockets
+    for (const own of this.#sockets) {
+      own.raw.onDatagram = () => {}
+      const kept = this.#winner ? own.raw === this.#winner : own === ordered
+      if (!kept) void own.raw.close()
     }
-    const next = SCHEDULE_MS[count + 1]
-    const waitMs = next === undefined ? REPEAT_MS : Math.max(0, next - atMs)
-    this.#timer = setTimeout(() => this.#round(count + 1), waitMs)
   }
 
-  #receive(datagram: Buffer, source: Endpoint): void {
+  #finish(path: Path): void {
+    if (this.#winner || this.#over.signal.aborted) return
+    this.#winner = path.raw
+    this.#found.resolve(path)
+  }
+
+  async #bind(count: number): Promise<void> {
+    const bound = await RawSocket.bindMany(count)
+    this.#binding = undefined
+    if (this.#over.signal.aborted) for (const raw of bound) void raw.close()
+    else for (const raw of bound) this.#listen(raw)
+  }
+
+  #listen(raw: RawSocket): void {
+    const own = { raw, heard: [] }
+    this.#sockets.push(own)
+    raw.onDatagram = (datagram, { address, port }) => this.#receive(datagram, own, { address, port })
+  }
+
+  /** Goes over the flows again and again, as long as the budget lasts. The first leaves at once, whatever is bound yet. */
+  async #walk(): Promise<void> {
+    const { effort, afterMs = 0, step } = this.#punch
+    const { signal } = this.#over
+    const pace = new Pace(effort.perSecond)
+    if (afterMs > 0) await sleep(afterMs, undefined, { signal })
+    for (let round = 1; ; round++) {
+      for (const { socket, to } of flowsOf(this.#endpoints, this.#sockets)) {
+        if (socket.heard.some(source => sameEndpoint(source, to))) continue
+        while (!pace.take()) await pace.refill(signal)
+        if (!this.#send(this.#probe, socket, to, 'walk')) return
+        if (this.#binding) await this.#binding
+        signal.throwIfAborted()
+      }
+      step('walked')
+      await sleep(effort.perSecond ? REPEAT_MS : untilRound(round, this.#elapsedMs), undefined, { signal })
+    }
+  }
+
+  /** Probes what was heard again until something comes of it, and makes the far side's agent repeat a lost check. */
+  async #tend(): Promise<void> {
+    const { signal } = this.#over
+    const startMs = performance.now()
+    for (let round = 1; ; round++) {
+      await sleep(untilRound(round, performance.now() - startMs), undefined, { signal })
+      for (const socket of this.#sockets)
+        for (const source of socket.heard) this.#send(this.#probe, socket, source, 'heard')
+      if (this.#punch.handover.role === 'active' && this.#elapsedMs >= NUDGE_AFTER_MS) this.#nudge()
+    }
+  }
+
+  /** What was heard, and what was ordered where it is little; of much, the targets where they are few. */
+  #nudge(): void {
+    const { targets } = this.#punch.effort
+    const nudged = [this.#endpoints, targets].find(ends => ends.length * this.#sockets.length <= NUDGED) ?? []
+    const check = () => iceCheck(this.#punch.handover)
+    for (const socket of this.#sockets) for (const source of socket.heard) this.#send(check(), socket, source, 'heard')
+    for (const { socket, to } of flowsOf(nudged, this.#sockets))
+      if (!socket.heard.some(source => sameEndpoint(source, to))) this.#send(check(), socket, to, 'walk')
+  }
+
+  #receive(datagram: Buffer, socket: Own, source: Endpoint): void {
     const message = decode(datagram)
     if (!message) return
     const { role, local, remote } = this.#punch.handover
     const far = role === 'active' ? 'passive' : 'active'
-    if (message.class === 'success') this.#answered(message, source)
+    if (message.class === 'success') this.#answered(message, socket, source)
     else if (message.class !== 'request') return
-    else if (message.username === `probe:${far}`) this.#probed(message, source)
-    else if (message.username === `${local.ufrag}:${remote.ufrag}`) this.#checked(message, source)
+    else if (message.username === `probe:${far}`) this.#probed(message, socket, source)
+    else if (message.username === `${local.ufrag}:${remote.ufrag}`) this.#checked(message, socket, source)
   }
 
   /** The far side's probe: answered, and its source probed at once, for it may be a port nobody predicted. */
-  #probed(message: DecodedStun, source: Endpoint): void {
+  #probed(message: DecodedStun, socket: Own, source: Endpoint): void {
     if (!message.verify(this.#punch.probeKey)) return
     this.#counts.received++
-    if (!this.#heard) this.#punch.step('heard')
-    this.#answer(message, source, this.#punch.probeKey)
-    if (!this.#heard || !this.#targets.some(target => sameEndpoint(target, source))) this.#send(this.#probe, source)
-    this.#heard = true
-    if (!this.#targets.some(target => sameEndpoint(target, source))) this.#targets.push(source)
-    if (this.#targets.length > MAX_TARGETS) this.#targets.shift()
+    this.#punch.step('heard')
+    this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
+    const { effort, handover } = this.#punch
+    if (handover.role === 'passive' && effort.bindOn === 'heard')
+      return this.#finish({ raw: socket.raw, remote: source })
+    if (socket.heard.some(known => sameEndpoint(known, source))) return
+    this.#send(this.#probe, socket, source, 'heard')
+    socket.heard.push(source)
+    if (socket.heard.length > MAX_HEARD) socket.heard.shift()
   }
 
-  #answered(message: DecodedStun, source: Endpoint): void {
+  #answered(message: DecodedStun, { raw }: Own, remote: Endpoint): void {
     if (!message.transaction.equals(this.#transaction) || !message.verify(this.#punch.probeKey)) return
     this.#counts.received++
     this.#punch.step('answered')
-    if (this.#punch.handover.role === 'passive') this.#found(source)
+    if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote })
   }
 
   /** The passive side's agent has the path: this answer makes it connected (RFC 8445 section 7.3). */
-  #checked(message: DecodedStun, source: Endpoint): void {
+  #checked(message: DecodedStun, socket: Own, source: Endpoint): void {
     const key = this.#punch.handover.local.pwd
     if (this.#punch.handover.role !== 'active' || !message.verify(key)) return
     this.#counts.received++
     this.#punch.step('checked')
-    this.#answer(message, source, key)
-    this.#found(source)
+    this.#send(answer(message.transaction, source, key), socket, source, 'check')
+    this.#finish({ raw: socket.raw, remote: source })
   }
 
-  #answer({ transaction }: DecodedStun, to: Endpoint, key: Buffer | string): void {
-    this.#send(encode({ class: 'success', method: BINDING, transaction, mapped: to }, { key, fingerprint: true }), to)
+  #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): boolean {
+    const sent = this.#sender.send(datagram, raw, to, purpose)
+    if (!sent) this.#punch.step('spent')
+    return sent
   }
 
-  #send(datagram: Buffer, to: Endpoint): void {
-    this.#counts.sent++
-    this.#raw.send(datagram, to)
+  /** Milliseconds since the first datagram was due; negative before. */
+  get #elapsedMs(): number {
+    return performance.now() - this.#begunMs
   }
 }
 
-/** Endpoints probed at once: those of the order, and those the far side turned out to use. */
-const MAX_TARGETS = 16
-
-/** An ICE connectivity check (RFC 8445 section 7.2.2) as the far side's agent expects it. */
-function iceCheck({ local, remote }: Handover): Buffer {
-  return encode(
-    {
-      class: 'request',
-      method: BINDING,
-      transaction: transactionId(),
-      username: `${remote.ufrag}:${local.ufrag}`,
-      // Peer-reflexive type preference (RFC 8445 section 5.1.2.1), highest local preference, component 1.
-      priority: (110 << 24) | (65535 << 8) | 255,
-      controlling: 1n
-    },
-    { key: remote.pwd, fingerprint: true }
-  )
+/** Milliseconds to wait for a round, the first being round 0, when so many have passed since that. */
+function untilRound(round: number, elapsedMs: number): number {
+  const dueMs = SCHEDULE_MS[round]
+  return dueMs === undefined ? REPEAT_MS : Math.max(0, dueMs - elapsedMs)
 }

@@ -1,0 +1,66 @@
+// How a punch loop goes over what it was ordered to probe: in which order, and how fast.
+//
+//   endpoints   the targets, then the guesses, each in the order given: a NAT that steps makes its mappings in this order
+//   flows       each endpoint from every socket before the next endpoint
+//   pace        all flows in one turn, or so many per second
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Order } from '../wire/signal.ts'
+
+/** What an order says of probing; `splice` names one target and nothing else. */
+export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>
+
+export function endpointsOf({ targets, guesses = [] }: Effort): Endpoint[] {
+  return [...targets, ...guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))]
+}
+
+/** Sockets may be added while it is under way; they have their turn from then on. */
+export function* flowsOf<Socket>(
+  endpoints: readonly Endpoint[],
+  sockets: readonly Socket[]
+): Generator<{ socket: Socket; to: Endpoint }> {
+  for (const to of endpoints) for (const socket of sockets) yield { socket, to }
+}
+
+/** How often a paced walk goes on, in milliseconds: at 1000 datagrams per second with four at a time. */
+const TICK_MS = 4
+
+/** What was missed while the process was busy is caught up with, in milliseconds: more of it would be a flood. */
+const CATCH_UP_MS = 20
+
+/** Longest sleep, in milliseconds: a timer cannot be set to more than 2^31. */
+const LONGEST_MS = 60_000
+
+/**
+ * A token bucket. Each datagram takes a token; `perSecond` tokens come in a second, and those that were not taken are
+ * kept up to what comes in 20 ms, and one. So the rate is kept on average by catching up after a late timer, and
+ * within any t milliseconds at most perSecond × (t + 20) / 1000 + 1 datagrams leave.
+ */
+export class Pace {
+  readonly #perMs: number
+  #tokens = 1
+  #atMs = performance.now()
+
+  /** @param perSecond left out: there is always a token. */
+  constructor(perSecond = Number.POSITIVE_INFINITY) {
+    this.#perMs = perSecond / 1000
+  }
+
+  take(): boolean {
+    if (this.#perMs === Number.POSITIVE_INFINITY) return true
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+
+  /** Resolves when tokens may have come. Throws what `signal` aborts with. */
+  async refill(signal: AbortSignal): Promise<void> {
+    const missingMs = (1 - this.#tokens) / this.#perMs
+    await sleep(Math.min(LONGEST_MS, Math.max(TICK_MS, missingMs)), undefined, { signal })
+    const nowMs = performance.now()
+    const most = 1 + CATCH_UP_MS * this.#perMs
+    this.#tokens = Math.min(most, this.#tokens + (nowMs - this.#atMs) * this.#perMs)
+    this.#atMs = nowMs
+  }
+}
