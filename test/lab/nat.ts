@@ -10,16 +10,24 @@ export type NatType =
   | 'port-restricted'
   | 'port-restricted-moved'
   | 'address-dependent'
-  | `symmetric+${number}`
-  | `symmetric-${number}`
-  | 'symmetric-random'
-  | 'symmetric-block'
+  | Symmetric
   | 'carrier'
+  | `carrier-${Symmetric}`
+  | 'forgetful'
   | 'accepting'
   | 'rejecting'
   | 'udp-blocked'
 
-/** Every type by name; a stepping one may have any step. */
+export type Symmetric =
+  | `symmetric+${number}`
+  | `symmetric-${number}`
+  | 'symmetric-random'
+  | 'symmetric-block'
+  | `symmetric-block-${number}`
+  | 'symmetric-pool'
+  | 'symmetric-pool-random'
+
+/** Every type by name, without those of `natFamilies`. */
 export const natTypes: readonly NatType[] = [
   'open',
   'firewalled',
@@ -33,11 +41,17 @@ export const natTypes: readonly NatType[] = [
   'symmetric-1',
   'symmetric-random',
   'symmetric-block',
+  'symmetric-pool',
+  'symmetric-pool-random',
   'carrier',
+  'forgetful',
   'accepting',
   'rejecting',
   'udp-blocked'
 ]
+
+/** Types with a parameter: any step, a block of N ports, a home router behind a carrier's symmetric NAT. */
+export const natFamilies: readonly string[] = ['symmetric+N', 'symmetric-N', 'symmetric-block-N', 'carrier-symmetric…']
 
 /** The types of the NAT × NAT matrix. */
 export const coreTypes: readonly NatType[] = [
@@ -59,7 +73,8 @@ export type Mapping = 'endpoint-independent' | 'address-dependent' | 'address-an
 export type Allocation =
   | { kind: 'kept' }
   | { kind: 'moved' }
-  | { kind: 'step'; step: number }
+  /** Starts over after so many ports. */
+  | { kind: 'step'; step: number; ports: number }
   | { kind: 'block'; size: number }
   | { kind: 'random' }
 
@@ -68,23 +83,40 @@ export interface Nature {
   /** False: hosts have public addresses, the box only routes (and perhaps filters). */
   translates: boolean
   mapping: Mapping
+  /** Of each public address, where there are several. */
   allocation: Allocation
+  /** How a new mapping gets one of several public addresses; undefined: there is one. */
+  pool: 'in turn' | 'at random' | undefined
   /** Who may send to a mapping: anybody, an address that was contacted, an endpoint that was contacted. */
   admits: 'anybody' | 'address' | 'endpoint'
   /** What becomes of unsolicited input at the box. */
   unsolicited: 'dropped' | 'accepted' | 'rejected'
   udp: boolean
-  /** Boxes in a row. */
+  /** Idle UDP mappings end after so long: before an answer, and after. */
+  forgetsAfterS: readonly [number, number]
+  /** Boxes in a row. Of two the inner one is port-restricted, and the outer one has all that is said here. */
   boxes: 1 | 2
+}
+
+/** What a site may ask of its NAT beyond the type. */
+export interface Wishes {
+  udpBlocked?: boolean
+  /**
+   * A stepping NAT starts over after so many ports, 64 at least; 4096 when left out. The kernel drops a datagram whose port
+   * is taken towards the same destination still, where others would skip that port: the next one passes.
+   */
+  steppingPorts?: number
 }
 
 const portRestricted: Nature = {
   translates: true,
   mapping: 'endpoint-independent',
   allocation: { kind: 'kept' },
+  pool: undefined,
   admits: 'endpoint',
   unsolicited: 'dropped',
   udp: true,
+  forgetsAfterS: [30, 120], // the kernel's own
   boxes: 1
 }
 const symmetric = (allocation: Allocation): Nature => ({
@@ -96,7 +128,19 @@ const symmetric = (allocation: Allocation): Nature => ({
 // Carriers give 32 to 2048 ports to a subscriber; 512 is common.
 const blockPorts = 512
 
-export function natureOf(type: NatType): Nature {
+// The worst that NATs in the wild are known for.
+const forgetfulS = 5
+
+/** Throws when there is no such type. */
+export function natureOf(type: NatType, { udpBlocked = false, steppingPorts }: Wishes = {}): Nature {
+  const nature = typeNature(type)
+  const udp = nature.udp && !udpBlocked
+  if (steppingPorts === undefined || nature.allocation.kind !== 'step') return { ...nature, udp }
+  if (steppingPorts < 64) throw new Error('a stepping NAT has 64 ports at least') // one host proves itself with half
+  return { ...nature, udp, allocation: { ...nature.allocation, ports: steppingPorts } }
+}
+
+function typeNature(type: NatType): Nature {
   switch (type) {
     case 'open':
       return { ...portRestricted, translates: false, admits: 'anybody' }
@@ -116,6 +160,12 @@ export function natureOf(type: NatType): Nature {
       return symmetric({ kind: 'random' })
     case 'symmetric-block':
       return symmetric({ kind: 'block', size: blockPorts })
+    case 'symmetric-pool':
+      return { ...symmetric(stepping(1)), pool: 'in turn' }
+    case 'symmetric-pool-random':
+      return { ...symmetric(stepping(1)), pool: 'at random' }
+    case 'forgetful':
+      return { ...portRestricted, forgetsAfterS: [forgetfulS, forgetfulS] }
     case 'carrier':
       return { ...portRestricted, boxes: 2 }
     case 'accepting':
@@ -125,21 +175,49 @@ export function natureOf(type: NatType): Nature {
     case 'udp-blocked':
       return { ...portRestricted, udp: false }
     default:
-      return symmetric({ kind: 'step', step: stepOf(type) })
+      return memberOf(type)
   }
 }
+
+// The types with a parameter.
+function memberOf(type: string): Nature {
+  const [, outer] = /^carrier-(symmetric.+)$/.exec(type) ?? []
+  if (outer) return { ...typeNature(outer as Symmetric), boxes: 2 }
+  const [, size] = /^symmetric-block-(\d+)$/.exec(type) ?? []
+  if (size && Number(size) >= 32 && Number(size) <= 8192) return symmetric({ kind: 'block', size: Number(size) })
+  const [, step] = /^symmetric([+-]\d+)$/.exec(type) ?? []
+  if (step && Number(step) !== 0 && Math.abs(Number(step)) <= 1000) return symmetric(stepping(Number(step)))
+  throw new Error(`no NAT type is called ${type}`)
+}
+
+// A plain user's netlink socket takes no larger map at once.
+const steppingPorts = 4096
+
+const stepping = (step: number): Allocation => ({
+  kind: 'step',
+  step,
+  ports: Math.min(steppingPorts, Math.floor(50_000 / Math.abs(step)))
+})
 
 /** A number from `low` up to and including `high`, from the seed of the world. */
 export type Draw = (low: number, high: number) => number
 
-/** The nftables script of a box of this nature. */
-export function boxRules(nature: Nature, address: string, draw: Draw): string {
-  const nat = nature.translates ? [...coneTables(nature), ...natChain(nature, address, draw)] : []
-  return ['table ip box {', ...nat, ...filterChains(nature), ...sentCounter, '}', ''].join('\n')
+/** The nftables scripts of a site's boxes, from the hosts outwards. */
+export function siteRules(nature: Nature, addresses: readonly string[], draw: Draw): string[] {
+  const outer = boxRules(nature, addresses, draw)
+  const inner = { ...portRestricted, udp: nature.udp }
+  return nature.boxes === 2 ? [boxRules(inner, [], draw), outer] : [outer]
 }
 
-function natChain(nature: Nature, address: string, draw: Draw): string[] {
-  const { before, rules } = udpMapping(nature, address, draw)
+// It may be loaded over itself, which leaves nothing of what was there but the kernel's mappings.
+function boxRules(nature: Nature, addresses: readonly string[], draw: Draw): string {
+  const nat = nature.translates ? [...coneTables(nature), ...natChain(nature, addresses, draw)] : []
+  const rules = ['table ip box {', ...nat, ...filterChains(nature), ...sentCounter, '}', '']
+  return ['table ip box', 'delete table ip box', ...rules].join('\n')
+}
+
+function natChain(nature: Nature, addresses: readonly string[], draw: Draw): string[] {
+  const { before, rules } = nature.pool ? pooled(nature, addresses, draw) : udpMapping(nature, addresses[0] ?? '', draw)
   return [
     ...before,
     'chain postrouting {',
@@ -155,6 +233,17 @@ interface UdpMapping {
   rules: string[]
 }
 
+// Each address has ports of its own.
+function pooled(nature: Nature, addresses: readonly string[], draw: Draw): UdpMapping {
+  const chains = addresses.map((address, n) => {
+    const { rules } = udpMapping(nature, address, draw)
+    return [`chain from${n} {`, ...rules, '}'].join('\n')
+  })
+  const jumps = addresses.map((_, n) => `${n} : jump from${n}`).join(', ')
+  const turn = nature.pool === 'in turn' ? 'inc' : 'random'
+  return { before: chains, rules: [`meta l4proto udp numgen ${turn} mod ${addresses.length} vmap { ${jumps} }`] }
+}
+
 // Linux gives a source that already has a mapping the same one again towards other destinations, as long as it lies in the
 // wanted range and no random port is asked for: plain `masquerade` is endpoint-independent.
 function udpMapping({ mapping, allocation }: Nature, address: string, draw: Draw): UdpMapping {
@@ -165,9 +254,9 @@ function udpMapping({ mapping, allocation }: Nature, address: string, draw: Draw
     case 'moved':
       return { before: [], rules: moved(draw) }
     case 'step':
-      return { before: [], rules: [stepping(allocation.step, address, draw)] }
+      return { before: [], rules: [steppingFrom(allocation, address, draw)] }
     case 'block': {
-      const first = draw(2, 65536 / allocation.size - 1) * allocation.size
+      const first = draw(Math.ceil(1024 / allocation.size), Math.floor(65_536 / allocation.size) - 1) * allocation.size
       return { before: [], rules: [randomIn(first, first + allocation.size - 1)] }
     }
     case 'random':
@@ -204,12 +293,9 @@ function addressDependent(draw: Draw): UdpMapping {
   return { before: numbers.map(chain), rules: [rule] }
 }
 
-// A plain user's netlink socket takes no larger map at once. The counter starts over at the end.
-const steppingPorts = 4096
-
-function stepping(step: number, address: string, draw: Draw): string {
+// The counter starts over at the end.
+function steppingFrom({ step, ports: count }: { step: number; ports: number }, address: string, draw: Draw): string {
   const width = Math.abs(step)
-  const count = Math.min(steppingPorts, Math.floor(50_000 / width))
   const lowest = draw(10_000, 65_535 - count * width)
   const port = (n: number) => lowest + (step > 0 ? n : count - n) * width
   const ports = Array.from({ length: count }, (_, n) => `${n} : ${port(n)}`).join(', ')
@@ -273,9 +359,3 @@ const sentCounter = [
   'oifname wan meta l4proto udp update @sent { ip daddr }',
   '}'
 ]
-
-function stepOf(type: string): number {
-  const step = Number(/^symmetric([+-]\d+)$/.exec(type)?.[1])
-  if (!step || Math.abs(step) > 1000) throw new Error(`no NAT type is called ${type}`)
-  return step
-}

@@ -1,17 +1,19 @@
 // Before a world is trusted, each site proves with plain datagrams that it does what its type says (natureOf in nat.ts).
 // One prober.js runs in the gateway and one in each host; this file tells them what to send and judges what
 // arrived. All sites prove themselves at once, the hosts of a
-// site one after the other (a stepping NAT would mix them), in four steps:
+// site one after the other (a stepping NAT would mix them), in these steps:
 //
 //   mapping     four fresh sockets each send to up to 2 addresses × 2 ports of the gateway, in one burst
 //   admission   a fresh socket contacts one endpoint; the others of the gateway send to its mapping uninvited
 //   punching    the same socket then contacts an endpoint that has sent uninvited: does its port stay?
 //   TCP         a connection gets through, from the public address
+//   forgetting  where mappings end early: one that was idle for so long lets nobody in
 //
 // That nothing came is known without waiting: an invited datagram sent after the uninvited ones has arrived.
 
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../../src/wire/endpoint.ts'
 import { type Allocation, type Mapping, type NatType, type Nature, natureOf } from './nat.ts'
@@ -22,7 +24,7 @@ export async function verifyWorld(world: World, types: readonly NatType[] = []):
   using gateway = new Prober(world.gateway)
   const stations = await openStations(gateway, world.gateway.addresses)
   const verdicts = await Promise.allSettled(
-    world.sites.map(site => verifySite(gateway, stations, site, types[site.index] ?? site.spec.nat))
+    world.sites.map(site => verifySite(gateway, stations, site, types[site.index] ?? site.nat))
   )
   const faults = verdicts.flatMap(verdict => (verdict.status === 'rejected' ? [(verdict.reason as Error).message] : []))
   if (faults.length > 0) throw new Error(faults.join('; '))
@@ -65,14 +67,14 @@ interface Trial {
 }
 
 async function verifySite(gateway: Prober, stations: Stations, site: Site, type: NatType): Promise<void> {
-  const { udpBlocked, line: { delayMs = 0, jitterMs = 0 } = {} } = site.spec
-  const nature = natureOf(type)
-  const expected = { ...nature, udp: nature.udp && !udpBlocked }
+  const { line: { delayMs = 0, jitterMs = 0 } = {} } = site.spec
+  const expected = natureOf(type, site.spec)
   const resendMs = 500 + 2 * (delayMs + jitterMs)
   // Their probers start together: starting is what takes time.
   const trials = site.hosts.map(host => ({ gateway, host: new Prober(host), stations, site, expected, resendMs }))
   try {
     for (const trial of trials) await verifyHost(trial)
+    if (trials[0] && forgets(expected)) await proveForgetting(trials[0])
   } catch (error) {
     throw new Error(`site ${site.index} is no ${type}: ${(error as Error).message}`, { cause: error })
   } finally {
@@ -89,10 +91,15 @@ async function verifyHost(trial: Trial): Promise<void> {
 // Mapping and allocation.
 
 const sockets = 4
+// Drawn from two addresses at random, 24 mappings look drawn from one, or in turn, in one case of 10^7.
+const poolSockets = 12
 
 async function proveMapping(trial: Trial): Promise<void> {
-  const { host, stations, site } = trial
-  const names = Array.from({ length: sockets }, (_, nth) => `mapping${nth}`)
+  const { host, stations, site, expected } = trial
+  const names = Array.from(
+    { length: expected.pool === 'at random' ? poolSockets : sockets },
+    (_, nth) => `mapping${nth}`
+  )
   const ports = await Promise.all(names.map(name => host.open('bind', name, '0.0.0.0')))
   const letters = names.flatMap(name => stations.udp.map(({ at, name: station }) => ({ name, to: at, station })))
   const seen = await deliver(trial, letters)
@@ -101,16 +108,17 @@ async function proveMapping(trial: Trial): Promise<void> {
   }
   const rows = ports.map((own, nth) => ({
     own,
-    mapped: seen.slice(nth * stations.udp.length, (nth + 1) * stations.udp.length).map(({ port }) => port)
+    mapped: seen.slice(nth * stations.udp.length, (nth + 1) * stations.udp.length)
   }))
-  judgeMapping(trial.expected.mapping, rows)
-  judgeAllocation(trial.expected, rows)
+  judgeMapping(expected.mapping, rows)
+  judgePool(expected.pool, rows, site.publicAddresses)
+  judgeAllocation(expected, rows)
 }
 
-/** A socket's own port, and its mapped ones towards A1, A2, B1, B2. */
+/** A socket's own port, and where it was seen by A1, A2, B1, B2. */
 interface Row {
   own: number
-  mapped: number[]
+  mapped: Endpoint[]
 }
 
 function judgeMapping(expected: Mapping, rows: Row[]): void {
@@ -121,9 +129,24 @@ function judgeMapping(expected: Mapping, rows: Row[]): void {
 }
 
 function mappingOf(rows: Row[]): Mapping {
-  if (rows.every(({ mapped }) => new Set(mapped).size === 1)) return 'endpoint-independent'
-  const byAddress = rows.every(({ mapped: [a1, a2, b1, b2] }) => a1 === a2 && b1 === b2)
+  const seen = rows.map(({ mapped }) => mapped.map(formatEndpoint))
+  if (seen.every(mapped => new Set(mapped).size === 1)) return 'endpoint-independent'
+  const byAddress = seen.every(([a1, a2, b1, b2]) => a1 === a2 && b1 === b2)
   return byAddress ? 'address-dependent' : 'address-and-port-dependent'
+}
+
+function judgePool(expected: Nature['pool'], rows: Row[], addresses: readonly string[]): void {
+  const seen = rows.flatMap(({ mapped }) => mapped.map(({ address }) => address))
+  const found = poolOf(seen, addresses.length)
+  if (found !== expected)
+    throw new Error(`its addresses are ${found ?? 'one'}, not ${expected ?? 'one'}: ${seen.join(' ')}`)
+}
+
+function poolOf(seen: string[], count: number): Nature['pool'] {
+  const distinct = new Set(seen).size
+  if (distinct === 1) return undefined
+  const inTurn = distinct === count && seen.every((address, at) => address === seen[at % count])
+  return inTurn ? 'in turn' : 'at random'
 }
 
 function judgeAllocation({ allocation, mapping }: Nature, rows: Row[]): void {
@@ -143,17 +166,18 @@ const name = (allocation: Allocation) =>
 const randomSpread = 4096
 
 function fits(allocation: Allocation, rows: Row[]): boolean {
-  const ports = rows.flatMap(({ mapped }) => mapped)
-  const steps = ports.slice(1).map((port, at) => port - (ports[at] as number))
+  const seen = rows.flatMap(({ mapped }) => mapped)
+  const ports = seen.map(({ port }) => port)
+  const steps = [...Map.groupBy(seen, ({ address }) => address).values()].flatMap(stepsOf)
   const spread = Math.max(...ports) - Math.min(...ports)
   const regular = new Set(steps).size === 1
   switch (allocation.kind) {
     case 'kept':
-      return rows.every(({ own, mapped }) => mapped.every(port => port === own))
+      return rows.every(({ own, mapped }) => mapped.every(({ port }) => port === own))
     case 'moved':
-      return rows.every(({ own, mapped }) => mapped.every(port => port !== own))
+      return rows.every(({ own, mapped }) => mapped.every(({ port }) => port !== own))
     case 'step':
-      return steps.every(step => step === allocation.step)
+      return steps.every(step => step === allocation.step || step === -allocation.step * (allocation.ports - 1))
     case 'block':
       return !regular && spread < allocation.size
     case 'random':
@@ -161,7 +185,10 @@ function fits(allocation: Allocation, rows: Row[]): boolean {
   }
 }
 
-const describe = (rows: Row[]) => rows.map(({ own, mapped }) => `${own} → ${mapped.join(' ')}`).join(', ')
+const stepsOf = (seen: Endpoint[]) => seen.slice(1).map(({ port }, at) => port - (seen[at] as Endpoint).port)
+
+const describe = (rows: Row[]) =>
+  rows.map(({ own, mapped }) => `${own} → ${mapped.map(({ port }) => port).join(' ')}`).join(', ')
 
 // Admission, and what uninvited datagrams do to a mapping.
 
@@ -223,6 +250,26 @@ function judgePunched({ unsolicited }: Nature, mapping: Endpoint, punched: Endpo
   )
 }
 
+// Longer ones are the kernel's own, and nobody has time to wait for their end.
+const forgets = ({ forgetsAfterS: [unanswered, answered] }: Nature) => Math.max(unanswered, answered) <= 10
+
+/** A mapping that was answered, left alone: by then its only correspondent is as uninvited as any. */
+async function proveForgetting(trial: Trial): Promise<void> {
+  const { gateway, host, stations, expected, resendMs } = trial
+  const [station] = stations.udp
+  if (!station) return
+  await host.open('bind', 'forgetting', '0.0.0.0')
+  const [mapping] = await deliver(trial, [{ name: 'forgetting', to: station.at, station: station.name }])
+  if (!mapping) return
+  const send = (text: string) => gateway.tell({ do: 'send', name: station.name, to: mapping, text })
+  await insist('an answer', () => send('soon'), [host.arrival('forgetting', 'soon')], resendMs)
+  const marginMs = 500
+  await setTimeout(Math.max(...expected.forgetsAfterS) * 1000 + marginMs)
+  send('late')
+  await setTimeout(resendMs)
+  if (host.heard('forgetting', 'late')) throw new Error(`a mapping outlived ${expected.forgetsAfterS.join(' and ')} s`)
+}
+
 async function proveRefusal({ gateway, host, site, resendMs }: Trial): Promise<void> {
   const to = { address: site.publicAddresses[0] as string, port: 9 }
   const name = `refusal ${host.name}`
@@ -276,10 +323,9 @@ async function insist(what: string, send: () => void, awaited: Promise<Event>[],
   const all = Promise.all(awaited)
   for (let attempt = 0; attempt < attempts; attempt++) {
     send()
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, resendMs)
-    const events = await Promise.race([all, late])
-    clearTimeout(timer)
+    const late = new AbortController()
+    const events = await Promise.race([all, setTimeout(resendMs, undefined, { signal: late.signal })])
+    late.abort()
     if (events) return events
   }
   throw new Error(`${what} did not come within ${attempts * resendMs} ms`)

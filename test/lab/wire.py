@@ -1,9 +1,9 @@
-"""Wires with delay, jitter and loss between pairs of interfaces of this network namespace, all in one process.
+"""Wires with delay, jitter, loss and duplicates between pairs of interfaces of this network namespace, all in one process.
 
-    wire.py SEED  IF1 IF2 DELAY_MS JITTER_MS LOSS_PERCENT  [IF1 IF2 DELAY_MS JITTER_MS LOSS_PERCENT ...]
+    wire.py SEED  IF1 IF2 DELAY_MS JITTER_MS LOSS_PERCENT DUPLICATE_PERCENT  [IF1 IF2 ...]
 
 netem is missing from many kernels. Each frame that comes in on one interface of a pair leaves by the other one after the
-delay (one way, the same in both directions), never overtaking another. Prints "ready" once it forwards, and ends with its
+delay (one way, the same in both directions), never overtaking another; a duplicate follows at once. Prints "ready" once it forwards, and ends with its
 standard input.
 """
 import gc, heapq, random, select, socket, sys, time
@@ -34,9 +34,10 @@ def open_end(name):
 
 
 class Direction:
-    def __init__(self, source, target, delay_ms, jitter_ms, loss_percent):
+    def __init__(self, source, target, delay_ms, jitter_ms, loss_percent, duplicate_percent):
         self.receive, self.send = source.recv, target.send
         self.delay, self.jitter, self.loss = delay_ms / 1000, jitter_ms / 1000, loss_percent / 100
+        self.duplicates = duplicate_percent / 100
         self.last = 0.0
 
 
@@ -51,8 +52,9 @@ def take_in(direction, queue, count):
             continue
         due = time.monotonic() + direction.delay + random.random() * direction.jitter
         direction.last = due = max(due, direction.last)
-        count += 1
-        heapq.heappush(queue, (due, count, direction, frame))
+        for _ in range(2 if direction.duplicates and random.random() < direction.duplicates else 1):
+            count += 1
+            heapq.heappush(queue, (due, count, direction, frame))
     return count
 
 
@@ -73,9 +75,9 @@ def give_out(queue):
 def main():
     random.seed(int(sys.argv[1]))
     directions = {sys.stdin.fileno(): None}
-    for i in range(2, len(sys.argv), 5):
+    for i in range(2, len(sys.argv), 6):
         a, b = open_end(sys.argv[i]), open_end(sys.argv[i + 1])
-        numbers = [float(text) for text in sys.argv[i + 2:i + 5]]
+        numbers = [float(text) for text in sys.argv[i + 2:i + 6]]
         directions[a] = Direction(a, b, *numbers)
         directions[b] = Direction(b, a, *numbers)
     gc.disable()  # nothing here is cyclic, and a collection would delay frames

@@ -7,13 +7,14 @@
 //
 // One hop lies between any two sites (the core), so a TTL of 2 opens one's own NAT without touching the other's.
 // Addresses: core 203.0.113.1, gateway .6 and .7, site i has the eight from 16 + 8i on: the box the second of them, public
-// hosts those after it. No site uses an address that equals the gateway's in its low three bits: nat.ts relies on it.
+// hosts or the rest of a pool those after it. No site uses an address that equals the gateway's in its low three bits: nat.ts relies on it.
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { boxRules, type Draw, type NatType, type Nature, natureOf } from './nat.ts'
+import { type Draw, type NatType, type Nature, natureOf, siteRules, type Wishes } from './nat.ts'
 import { findTool, isolationFlags, openSandbox, type Result, type Sandbox, tool } from './sandbox.ts'
+import { startTraffic, type Traffic } from './traffic.ts'
 import { verifyWorld } from './verify.ts'
 
 /** One way, the same in each direction; jitter comes on top of the delay, evenly spread. */
@@ -21,15 +22,16 @@ export interface Line {
   delayMs?: number
   jitterMs?: number
   lossPercent?: number
+  /** Of the datagrams not lost, those that come twice, one right after the other. */
+  duplicatePercent?: number
 }
 
-export interface SiteSpec {
+export interface SiteSpec extends Wishes {
   nat: NatType
   /** Hosts on the site's LAN, 1 to 4; 1 when left out. */
   hosts?: number
   /** Between the site and the public segment: site to gateway and back takes twice its delay. */
   line?: Line
-  udpBlocked?: boolean
 }
 
 export interface WorldSpec {
@@ -66,12 +68,30 @@ export interface Sent {
 export interface Site {
   readonly index: number
   readonly spec: SiteSpec
+  /** What its NAT is now. */
+  readonly nat: NatType
   readonly hosts: readonly Host[]
+  /** As many as its NAT now uses. */
   readonly publicAddresses: readonly string[]
   /** From the hosts outwards: the site's own box, then the carrier's, if any. */
   readonly boxes: readonly Host[]
-  /** UDP that left the outermost box since the last reset, by destination address. */
+  /** UDP that left the outermost box since the last reset, by destination address. Bytes with IP headers. */
   sent(): Promise<Map<string, Sent>>
+  /** Of that, what left for any address of another site. */
+  sentTo(other: Site): Promise<Sent>
+  /** Only this site's `sent` starts over. */
+  resetSent(): Promise<void>
+  /**
+   * From now on the site's NAT is of this type, with ports drawn anew; `sent` starts over. Mappings in use live on under the
+   * old rules, unless `forget` drops them all. Throws where hosts would have to move: from or to a type without NAT, or
+   * with another number of boxes.
+   */
+  become(nat: NatType, options?: { forget?: boolean }): Promise<void>
+  /**
+   * A neighbour behind the site's NAT opens UDP mappings at this mean rate, at times of a Poisson process, each from a new
+   * port to the core's address. It has begun when this resolves. Throws where there is no NAT.
+   */
+  traffic(perSecond: number): Promise<Traffic>
 }
 
 export interface Counters {
@@ -89,9 +109,14 @@ export interface World extends AsyncDisposable {
   gatewayCounters(site: Site): Promise<Counters>
   /** Counters of the gateway and of the boxes; an opened world has them at zero. */
   resetCounters(): Promise<void>
+  /**
+   * No UDP gets from this host (or the gateway) into the network or from there to it, until disposed of; it is told of
+   * nothing. Hosts of the same LAN still see each other.
+   */
+  mute(host: Host): Promise<AsyncDisposable>
 }
 
-/** Why the laboratory cannot run here, in one line; undefined if it can. `lines`: with delay, jitter or loss. */
+/** Why the laboratory cannot run here, in one line; undefined if it can. `lines`: with delay, jitter, loss or duplicates. */
 export function labProblem({ lines = false }: { lines?: boolean } = {}): string | undefined {
   const how = isolationFlags()
   if ('problem' in how) return how.problem
@@ -131,12 +156,15 @@ interface SitePlan {
   /** The public block, as its first seven eighths: `203.0.113.16`. */
   block: string
   boxAddress: string
-  lan: { router: string; prefix: number; hosts: string[] }
+  /** Public addresses of the NAT, more than the box's where it has a pool. */
+  pool: string[]
+  lan: { router: string; prefix: number; hosts: string[]; neighbour: string }
   rules: string[]
 }
 
 interface Plan {
   seed: number
+  draw: Draw
   gatewayAddresses: string[]
   sites: SitePlan[]
 }
@@ -153,49 +181,63 @@ function planWorld({ sites, gatewayAddresses: count = 2, seed = randomInt(2 ** 3
   const draw = drawFrom(seed)
   return {
     seed,
+    draw,
     gatewayAddresses: gatewayAddresses.slice(0, count),
     sites: sites.map((spec, index) => planSite(spec, index, draw))
   }
 }
 
 function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
-  const { hosts = 1, nat, udpBlocked = false, line } = spec
+  const { hosts = 1, nat, line } = spec
   if (hosts < 1 || hosts > maxHosts) throw new Error(`a site has 1 to ${maxHosts} hosts`)
-  const nature = { ...natureOf(nat), ...(udpBlocked && { udp: false }) }
+  const nature = natureOf(nat, spec)
   const first = 16 + 8 * index
-  const boxAddress = `203.0.113.${first + 1}`
+  const pool = natAddresses(index, nature, draw)
   return {
     index,
     spec,
     nature,
     line: delays(line),
     block: `203.0.113.${first}/29`,
-    boxAddress,
+    boxAddress: pool[0] as string,
+    pool,
     lan: nature.translates ? privateLan(index, hosts) : publicLan(first, hosts),
-    rules: Array.from({ length: nature.boxes }, () => boxRules(nature, boxAddress, draw))
+    rules: siteRules(nature, pool, draw)
   }
 }
 
-function delays({ delayMs = 0, jitterMs = 0, lossPercent = 0 }: Line = {}): Required<Line> | undefined {
-  return delayMs + jitterMs + lossPercent > 0 ? { delayMs, jitterMs, lossPercent } : undefined
+// Of the eight of a site those that share no low three bits with the gateway.
+const largestPool = 4
+
+function natAddresses(index: number, { pool }: Nature, draw: Draw): string[] {
+  const first = 16 + 8 * index + 1
+  return numbers(pool ? draw(2, largestPool) : 1).map(k => `203.0.113.${first + k}`)
+}
+
+function delays({
+  delayMs = 0,
+  jitterMs = 0,
+  lossPercent = 0,
+  duplicatePercent = 0
+}: Line = {}): Required<Line> | undefined {
+  const line = { delayMs, jitterMs, lossPercent, duplicatePercent }
+  return Object.values(line).some(value => value > 0) ? line : undefined
 }
 
 function publicLan(first: number, hosts: number): SitePlan['lan'] {
   const addresses = numbers(hosts).map(k => `203.0.113.${first + 2 + k}`)
-  return { router: `203.0.113.${first + 1}`, prefix: 29, hosts: addresses }
+  return { router: `203.0.113.${first + 1}`, prefix: 29, hosts: addresses, neighbour: '' }
 }
 
 function privateLan(index: number, hosts: number): SitePlan['lan'] {
   const subnet = subnets[index % subnets.length]
   const addresses = numbers(hosts).map(k => `${subnet}.${100 + index * maxHosts + k}`)
-  return { router: `${subnet}.1`, prefix: 24, hosts: addresses }
+  return { router: `${subnet}.1`, prefix: 24, hosts: addresses, neighbour: `${subnet}.2` }
 }
 
 // The plan as one shell script. Neighbours on the way are permanent entries: resolving them would suffer from the line.
 
 function worldScript({ gatewayAddresses, sites }: Plan): string {
-  const batch = (name: string, lines: string[]) => `ip -n ${name} -batch - <<'END'\n${lines.join('\n')}\nEND`
-  const rules = (text: string) => `nft -f - <<'END'\n${text}END`
   const names = ['core', 'wires', 'gw', ...sites.flatMap(site => [...boxNames(site), ...hostNames(site)])]
   const links = [pair('core', 'gw', 'gw', 'eth0'), ...sites.flatMap(siteLinks)]
   return [
@@ -209,15 +251,26 @@ function worldScript({ gatewayAddresses, sites }: Plan): string {
     ...sites.flatMap(site => [
       ...boxNames(site).flatMap((name, at) => [
         batch(name, boxSetup(site, at)),
-        within(name, [forwarding, bridging, rules(site.rules[at] ?? '')])
+        within(name, [forwarding, bridging, boxScript(site, at)])
       ]),
-      ...hostNames(site).map((name, at) => batch(name, hostSetup(site, at)))
+      ...hostNames(site).map((name, at) => batch(name, hostSetup(site.lan.hosts[at] as string, site.lan)))
     ])
   ].join('\n')
 }
 
+const batch = (name: string, lines: string[]) => `ip -n ${name} -batch - <<'END'\n${lines.join('\n')}\nEND`
+
 const within = (name: string, script: string[]) =>
   `nsenter --net=/run/netns/${name} sh -e <<'SCRIPT'\n${script.join('\n')}\nSCRIPT`
+
+const rules = (text: string) => `nft -f - <<'END'\n${text}END`
+
+function boxScript({ nature, rules: scripts }: SitePlan, at: number): string {
+  const timeout = '/proc/sys/net/netfilter/nf_conntrack_udp_timeout'
+  const [unanswered, answered] = nature.forgetsAfterS
+  const timeouts = nature.translates ? [`echo ${unanswered} > ${timeout}`, `echo ${answered} > ${timeout}_stream`] : []
+  return [rules(scripts[at] ?? ''), ...timeouts].join('\n')
+}
 
 const forwarding = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 // Where br_netfilter is loaded, frames between two hosts of a LAN would pass the box's rules.
@@ -311,21 +364,21 @@ function lanSetup({ router, prefix, hosts }: SitePlan['lan']): string[] {
   ]
 }
 
-function hostSetup({ lan }: SitePlan, at: number): string[] {
+function hostSetup(address: string, lan: SitePlan['lan']): string[] {
   return [
     'link set lo up',
-    `address add ${lan.hosts[at]}/${lan.prefix} dev eth0`,
+    `address add ${address}/${lan.prefix} dev eth0`,
     'link set eth0 up',
     `route add default via ${lan.router} dev eth0`
   ]
 }
 
+// By block: whatever addresses a site's NAT may come to use are counted.
 function gatewayRules(sites: SitePlan[]): string {
   const chain = (hook: string, side: string, counter: string) => {
-    const elements = sites.flatMap(site =>
-      publicAddresses(site).map(address => `${address} : "${counter}${site.index}"`)
-    )
-    const rule = elements.length > 0 ? `meta l4proto udp counter name ip ${side} map { ${elements.join(', ')} }` : ''
+    const elements = sites.map(({ index, block }) => `${block.split('/')[0]} : "${counter}${index}"`)
+    const eighth = `ip ${side} & 255.255.255.248`
+    const rule = sites.length > 0 ? `meta l4proto udp counter name ${eighth} map { ${elements.join(', ')} }` : ''
     return `chain ${hook} {\ntype filter hook ${hook} priority filter\n${rule}\n}`
   }
   const counters = sites.flatMap(({ index }) => [`counter in${index} {\n}`, `counter out${index} {\n}`])
@@ -339,14 +392,12 @@ function gatewayRules(sites: SitePlan[]): string {
   ].join('\n')
 }
 
-const publicAddresses = ({ nature, boxAddress, lan }: SitePlan) => (nature.translates ? [boxAddress] : lan.hosts)
+const publicAddresses = ({ nature, pool, lan }: SitePlan) => (nature.translates ? pool : lan.hosts)
 
 // The world as its users see it.
 
 async function startWires(sandbox: Sandbox, { seed, sites }: Plan): Promise<void> {
-  const lines = sites.flatMap(({ index, line }) =>
-    line ? [`in${index}`, `out${index}`, ...[line.delayMs, line.jitterMs, line.lossPercent].map(String)] : []
-  )
+  const lines = sites.flatMap(({ index, line }) => (line ? [`in${index}`, `out${index}`, ...wireNumbers(line)] : []))
   if (lines.length === 0) return
   const program = fileURLToPath(new URL('wire.py', import.meta.url))
   const child = sandbox.spawn('wires', [tool('python3'), program, String(seed), ...lines], {
@@ -358,11 +409,14 @@ async function startWires(sandbox: Sandbox, { seed, sites }: Plan): Promise<void
   throw new Error('wire.py ended before it was ready')
 }
 
+const wireNumbers = ({ delayMs, jitterMs, lossPercent, duplicatePercent }: Required<Line>) =>
+  [delayMs, jitterMs, lossPercent, duplicatePercent].map(String)
+
 function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
   const gateway = makeHost(sandbox, 'gw', plan.gatewayAddresses)
   return {
     gateway,
-    sites: plan.sites.map(site => makeSite(sandbox, site)),
+    sites: plan.sites.map(site => makeSite(sandbox, site, plan.draw)),
     seed: plan.seed,
     async gatewayCounters({ index }) {
       const { stdout } = await gateway.run([tool('nft'), '-j', 'list', 'counters', 'table', 'ip', 'watch'])
@@ -377,9 +431,10 @@ function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
       }
     },
     async resetCounters() {
-      const emptied = plan.sites.map(site => within(outerBox(site), ['nft flush set ip box sent']))
+      const emptied = plan.sites.map(emptySent)
       await sandbox.script([within('gw', ['nft reset counters table ip watch']), ...emptied].join('\n'))
     },
+    mute: host => mute(sandbox, host),
     async [Symbol.asyncDispose]() {
       over()
       await sandbox[Symbol.asyncDispose]()
@@ -387,18 +442,95 @@ function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
   }
 }
 
-function makeSite(sandbox: Sandbox, plan: SitePlan): Site {
+const emptySent = (site: SitePlan) => within(outerBox(site), ['nft flush set ip box sent'])
+
+function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw): Site {
+  let plan = first
   const names = hostNames(plan)
   const boxes = boxNames(plan).map(name => makeHost(sandbox, name, name === outerBox(plan) ? [plan.boxAddress] : []))
+  const sent = async () => {
+    const { stdout } = await sandbox.run(outerBox(plan), [tool('nft'), '-j', 'list', 'set', 'ip', 'box', 'sent'])
+    return parseSent(stdout)
+  }
+  let neighbour: Promise<Host> | undefined
   return {
     index: plan.index,
     spec: plan.spec,
+    get nat() {
+      return plan.spec.nat
+    },
     hosts: plan.lan.hosts.map((address, at) => makeHost(sandbox, names[at] as string, [address])),
-    publicAddresses: publicAddresses(plan),
+    get publicAddresses() {
+      return publicAddresses(plan)
+    },
     boxes,
-    async sent() {
-      const { stdout } = await sandbox.run(outerBox(plan), [tool('nft'), '-j', 'list', 'set', 'ip', 'box', 'sent'])
-      return parseSent(stdout)
+    sent,
+    async sentTo({ index }) {
+      const site = [...(await sent())].filter(([address]) => siteOf(address) === index).map(([, counted]) => counted)
+      return site.reduce((a, b) => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes }), {
+        packets: 0,
+        bytes: 0
+      })
+    },
+    async resetSent() {
+      await sandbox.script(emptySent(plan))
+    },
+    async become(nat, { forget = false } = {}) {
+      plan = changed(plan, nat, draw)
+      await sandbox.script(
+        boxNames(plan)
+          .map((name, at) => within(name, [boxScript(plan, at)]))
+          .join('\n')
+      )
+      if (forget) await Promise.all(boxes.map(forgetMappings))
+    },
+    async traffic(perSecond) {
+      if (!plan.nature.translates) throw new Error(`site ${plan.index} has no NAT`)
+      neighbour ??= addNeighbour(sandbox, plan)
+      return startTraffic(await neighbour, { target: core, perSecond, seed: draw(0, 2 ** 31) })
+    }
+  }
+}
+
+const siteOf = (address: string) => Math.floor((Number(address.split('.')[3]) - 16) / 8)
+
+function changed(plan: SitePlan, nat: NatType, draw: Draw): SitePlan {
+  const nature = natureOf(nat, plan.spec)
+  if (nature.translates !== plan.nature.translates || nature.boxes !== plan.nature.boxes)
+    throw new Error(`a site that is ${plan.spec.nat} cannot become ${nat}`)
+  const pool = natAddresses(plan.index, nature, draw)
+  return { ...plan, spec: { ...plan.spec, nat }, nature, pool, rules: siteRules(nature, pool, draw) }
+}
+
+/** One more host on the site's LAN, made when first wanted. */
+async function addNeighbour(sandbox: Sandbox, { index, lan }: SitePlan): Promise<Host> {
+  const [box, name] = [`s${index}`, `s${index}n`]
+  await sandbox.script(
+    [
+      `ip netns add ${name}`,
+      `ip ${pair(box, 'neighbour', name, 'eth0')}`,
+      `ip -n ${box} link set neighbour master lan up`,
+      batch(name, hostSetup(lan.neighbour, lan))
+    ].join('\n')
+  )
+  return makeHost(sandbox, name, [lan.neighbour])
+}
+
+async function forgetMappings(box: Host): Promise<void> {
+  await succeed(box.run([tool('python3'), fileURLToPath(new URL('forget.py', import.meta.url))]))
+}
+
+// A host that dropped its own packets would be told so, hence the rules sit in the next namespace on the way.
+async function mute(sandbox: Sandbox, { name, addresses }: Host): Promise<AsyncDisposable> {
+  const upstream = name === 'gw' ? 'core' : name.replace(/h\d+$/, '')
+  const table = `mute_${name}`
+  const chain = (hook: string, priority: string, side: string) =>
+    `chain ${hook} {\ntype filter hook ${hook} priority ${priority}\nip ${side} { ${addresses.join(', ')} } meta l4proto udp drop\n}`
+  const chains = [chain('prerouting', 'raw', 'saddr'), chain('postrouting', 'srcnat + 30', 'daddr')]
+  await succeed(sandbox.run(upstream, [tool('nft'), '-f', '-'], [`table ip ${table} {`, ...chains, '}', ''].join('\n')))
+  return {
+    async [Symbol.asyncDispose]() {
+      await sandbox.run(upstream, [tool('nft'), 'delete', 'table', 'ip', table]) // the world may be gone
     }
   }
 }
