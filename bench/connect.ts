@@ -1,53 +1,175 @@
-// Time from `connect` to the open channel, port-restricted against port-restricted, beside plain ICE in the same run.
+// Time from `connect` to the open channel, in three worlds: pairs of NATs one after the other, each beside hyperdht (and
+// two port-restricted NATs beside plain ICE too) on the same hosts, trial by trial, so that all meet the same machine.
 //
-//   node bench/connect.ts [--trials N] [--world near|far]
+//   node bench/connect.ts [--world near|far|lossy] [--pair "symmetric+1 port-restricted"] [--trials N]
+//
+// All peers are warm: ours keep a socket open to the gateway, hyperdht's client has joined its network and knows the
+// server from the trial before. The medians of hyperdht are of what opened; of ours, what did not open directly counts
+// as taking forever, where a goal is about direct paths.
 
 import { parseArgs } from 'node:util'
 import { Driven } from '../test/lab/driven.ts'
+import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
-import { goal, median, percentile, summary } from './figures.ts'
+import type { SiteSpec } from '../test/lab/world.ts'
+import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './figures.ts'
 import type { IceDeeds } from './ice.ts'
+import { openHyperdht } from './peers/open.ts'
 
-const { values } = parseArgs({ options: { trials: { type: 'string' }, world: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { trials: { type: 'string' }, world: { type: 'string' }, pair: { type: 'string' } }
+})
 
-/** One-way delays in milliseconds of the two sites: 40 and 60 ms to the gateway and back, 100 ms between the peers. */
-const worlds = {
-  near: { title: 'without delay', delays: [0, 0], trials: 300, slowMs: 250 },
-  far: { title: '40 and 60 ms to the gateway, 100 ms between the peers', delays: [20, 30], trials: 100, slowMs: 2000 }
-} as const
+const strategies = '[direct, stun, relay]'
 
-type World = (typeof worlds)[keyof typeof worlds]
+interface World {
+  readonly title: string
+  /** One way, in milliseconds, between each site and the public network. */
+  readonly delays: readonly [number, number]
+  readonly lossPercent: number
+  readonly pairs: readonly Pair[]
+}
 
-for (const [name, world] of Object.entries(worlds)) if (!values.world || values.world === name) await bench(world)
+interface Pair {
+  readonly nats: readonly [NatType, NatType]
+  readonly trials: number
+  /** hyperdht has a turn after every so many of ours; with nothing here, none. It takes seconds where ports are random. */
+  readonly hyperdhtEvery?: number
+  /** Plain ICE has a turn after each of ours, and the caller's own steps are printed. */
+  readonly besideIce?: true
+  judge(measured: Measured): void
+}
+
+interface Measured {
+  readonly ours: readonly Outcome[]
+  readonly ice: readonly Outcome[]
+  readonly hyperdht: readonly Outcome[]
+  /** Our median between two port-restricted NATs, in the same world; undefined when it was left out. */
+  readonly restrictedMs: number | undefined
+}
+
+const restricted: Pair['nats'] = ['port-restricted', 'port-restricted']
+const oneSteps: Pair['nats'] = ['symmetric+1', 'port-restricted']
+const bothStep: Pair['nats'] = ['symmetric+2', 'symmetric+1']
+const oneRandom: Pair['nats'] = ['symmetric-random', 'port-restricted']
+const bothRandom: Pair['nats'] = ['symmetric-random', 'symmetric-random']
+
+const worlds: Readonly<Record<string, World>> = {
+  near: {
+    title: 'without delay',
+    delays: [0, 0],
+    lossPercent: 0,
+    pairs: [
+      { nats: restricted, trials: 300, hyperdhtEvery: 3, besideIce: true, judge: restrictedNear },
+      { nats: oneSteps, trials: 100, hyperdhtEvery: 5, judge: besideRestricted(3) },
+      { nats: bothStep, trials: 100, hyperdhtEvery: 20, judge: besideRestricted(3) },
+      { nats: oneRandom, trials: 100, hyperdhtEvery: 3, judge: randomNear },
+      { nats: bothRandom, trials: 50, hyperdhtEvery: 10, judge: hopelessNear }
+    ]
+  },
+  far: {
+    title: '40 and 60 ms to the gateway, 100 ms between the peers',
+    delays: [20, 30],
+    lossPercent: 0,
+    pairs: [
+      { nats: restricted, trials: 100, hyperdhtEvery: 2, besideIce: true, judge: besideIce },
+      { nats: oneSteps, trials: 100, hyperdhtEvery: 5, judge: besideRestricted(1.4) },
+      { nats: bothStep, trials: 100, hyperdhtEvery: 20, judge: besideRestricted(1.4) },
+      { nats: oneRandom, trials: 100, hyperdhtEvery: 3, judge: randomFar },
+      { nats: bothRandom, trials: 30, hyperdhtEvery: 10, judge: () => {} }
+    ]
+  },
+  lossy: {
+    title: 'as far, and 2 % of all datagrams lost on each line',
+    delays: [20, 30],
+    lossPercent: 2,
+    pairs: [
+      { nats: oneSteps, trials: 200, judge: directDespiteLoss },
+      { nats: bothStep, trials: 200, judge: directDespiteLoss }
+    ]
+  }
+}
+
+function besideIce({ ours, ice }: Measured): void {
+  goal('median beside plain ICE', median(direct(ours)) / median(opened(ice)), { atMost: 0.65 })
+}
+
+function restrictedNear(measured: Measured): void {
+  const [ours, ice] = [direct(measured.ours), opened(measured.ice)]
+  besideIce(measured)
+  goal('95th percentile beside plain ICE', percentile(ours, 95) / percentile(ice, 95), { atMost: 0.65 })
+  goal('connections above 250 ms', ours.filter(ms => ms > 250).length, { atMost: 0 })
+}
+
+function besideRestricted(atMost: number): Pair['judge'] {
+  return ({ ours, restrictedMs }) => {
+    if (restrictedMs === undefined) console.log('not judged: takes the port-restricted pair in the same run')
+    else goal('median beside our port-restricted pair', median(direct(ours)) / restrictedMs, { atMost })
+  }
+}
+
+function randomNear({ ours, hyperdht }: Measured): void {
+  goal('median beside hyperdht', median(direct(ours)) / median(opened(hyperdht)), { atMost: 1 / 3 })
+}
+
+function randomFar({ ours, hyperdht }: Measured): void {
+  goal('median in ms', median(direct(ours)), { atMost: 1500 })
+  const late = percentile(direct(ours), 95) / percentile(opened(hyperdht), 95)
+  goal('95th percentile beside hyperdht', late, { atMost: 0.5 })
+}
+
+function hopelessNear({ ours }: Measured): void {
+  goal('longest time to the relay, in ms', percentile(opened(ours), 100), { atMost: 1000 })
+}
+
+function directDespiteLoss({ ours }: Measured): void {
+  goal('direct, of 200', (200 * ours.filter(({ kind }) => kind === 'direct').length) / ours.length, { atLeast: 198 })
+}
+
+const chosen = Object.entries(worlds).filter(([name]) => !values.world || values.world === name)
+const pairsOf = ({ pairs }: World) => pairs.filter(({ nats }) => !values.pair || values.pair === nats.join(' '))
+if (!chosen.some(([, world]) => pairsOf(world).length > 0)) throw new Error('there is no such pair in such a world')
+for (const [, world] of chosen) await bench(world)
 
 async function bench(world: World): Promise<void> {
-  const sites = world.delays.map(delayMs => ({ nat: 'port-restricted' as const, line: { delayMs } }))
-  await using rig = await openRig({ sites, strategies: '[direct, stun, relay]' })
-  await using ice = await openIce(rig)
+  const { title, delays, lossPercent } = world
+  console.log(`\n${title}`)
+  let restrictedMs: number | undefined
+  for (const pair of pairsOf(world)) {
+    const sites = pair.nats.map((nat, at) => ({ nat, line: { delayMs: delays[at] ?? 0, lossPercent } }))
+    const { ours, ice, hyperdht } = await measure(pair, sites)
+    if (pair.nats === restricted) restrictedMs = median(direct(ours))
+    goal('connections that failed', failed(ours), { atMost: 0 })
+    pair.judge({ ours, ice, hyperdht, restrictedMs })
+  }
+}
+
+/** Opens the pair's world, has each take its turns, and prints what came of it. */
+async function measure(pair: Pair, sites: SiteSpec[]): Promise<Omit<Measured, 'restrictedMs'>> {
+  await using rig = await openRig({ sites, strategies })
+  await using ice = pair.besideIce && (await openIce(rig))
+  await using hyperdht = pair.hyperdhtEvery ? await openHyperdht(rig) : undefined
   const [caller, callee] = rig.peers as [RigPeer, RigPeer]
-  const trials = Number(values.trials ?? world.trials)
-  console.log(`\n${world.title}: ${trials} trials each, interleaved (seed ${rig.world.seed})`)
-  const ours: number[] = []
-  const theirs: number[] = []
-  const paths: { trace: string; ms: number }[] = []
-  let failed = 0
-  for (let trial = 0; trial < trials; trial++) {
-    const { path } = await caller.connect(callee, 0)
-    if (path) ours.push(path.ms)
-    else failed++
-    if (path) paths.push(path)
-    const { ms } = await ice.call()
-    if (ms !== undefined) theirs.push(ms)
+  console.log(`\n${pair.nats.join(' x ')} (seed ${rig.world.seed})`)
+  const measured = { ours: [] as Outcome[], ice: [] as Outcome[], hyperdht: [] as Outcome[] }
+  const traces: { trace: string; ms: number }[] = []
+  for (let trial = 0; trial < Number(values.trials ?? pair.trials); trial++) {
+    const { path, failed } = await caller.connect(callee, 0)
+    measured.ours.push(path ?? { kind: 'failed', why: failed?.code ?? 'no code' })
+    if (path) traces.push(path)
+    if (ice) measured.ice.push(besides(await ice.call()))
+    if (hyperdht && trial % (pair.hyperdhtEvery ?? 1) === 0) measured.hyperdht.push(besides(await hyperdht.call()))
   }
-  console.log('postern   ', summary(ours))
-  console.log('plain ICE ', summary(theirs), `aborted ${trials - theirs.length}`)
-  await printBudget(rig, paths, world)
-  goal('connections that failed', failed, { atMost: 0 })
-  goal('median beside plain ICE', median(ours) / median(theirs), { atMost: 0.65 })
-  if (world === worlds.near) {
-    goal('95th percentile beside plain ICE', percentile(ours, 95) / percentile(theirs, 95), { atMost: 0.65 })
-    goal(`connections above ${world.slowMs} ms`, ours.filter(ms => ms > world.slowMs).length, { atMost: 0 })
-  }
+  printOutcomes('postern', measured.ours)
+  if (ice) printOutcomes('plain ICE', measured.ice)
+  if (hyperdht) printOutcomes('hyperdht', measured.hyperdht)
+  if (pair.besideIce) await printBudget(rig, traces)
+  return measured
+}
+
+/** What others open is direct: neither has a relay here. */
+function besides({ ms, why = 'timeout' }: { ms?: number; why?: string }): Outcome {
+  return ms === undefined ? { kind: 'failed', why } : { kind: 'direct', ms }
 }
 
 /** A pair of plain ICE peers on the same hosts, with a switchboard on the gateway's. */
@@ -77,11 +199,7 @@ async function openIce({ world }: Rig): Promise<AsyncDisposable & { call(): Prom
 }
 
 /** Where the time goes: the caller's own steps, in the median, and in round trips between the peers where there are any. */
-async function printBudget(
-  rig: Rig,
-  paths: readonly { trace: string; ms: number }[],
-  { delays }: World
-): Promise<void> {
+async function printBudget(rig: Rig, paths: readonly { trace: string; ms: number }[]): Promise<void> {
   const phases = new Map<string, number[]>()
   const add = (phase: string, ms: number) => phases.set(phase, [...(phases.get(phase) ?? []), ms])
   for (const { trace, ms } of paths) {
@@ -97,7 +215,7 @@ async function printBudget(
       before = atMs
     }
   }
-  const roundTripMs = 2 * (delays[0] + delays[1])
+  const roundTripMs = rig.world.sites.reduce((sum, { spec }) => sum + 2 * (spec.line?.delayMs ?? 0), 0)
   console.log('budget of the caller (median of each step after the one before it; the order comes first):')
   for (const [name, figures] of phases) {
     const share = roundTripMs > 0 ? `  ${(median(figures) / roundTripMs).toFixed(2)} round trips` : ''
