@@ -67,8 +67,9 @@ async function path(
     findPath(warm.raw, { effort, ...timing, probeKey, handover, signal, step }, diary.counts)
   switch (order.kind) {
     case 'ice': {
-      const remote = handover.role === 'passive' ? onlyTarget(order) : undefined
-      if (!remote) return await punch(order, { afterMs, patienceMs })
+      const remote = onlyTarget(order)
+      if (!remote) return await punch(order, { afterMs })
+      if (handover.role === 'active') return await punch(order, { afterMs, patienceMs })
       if (afterMs > 0) await sleep(afterMs, undefined, { signal })
       diary.counts.flows = 1
       return { raw: warm.raw, remote }

@@ -182,6 +182,8 @@ export class Peer {
     switch (message.type) {
       case 'session':
         return this.#begin(message)
+      case 'sample':
+        return this.#sample(message)
       case 'order':
         return this.#order(message)
       case 'cancel':
@@ -229,16 +231,28 @@ export class Peer {
     if (named) await this.#options.known.check(this.#link.url, name, fingerprint, pin)
   }
 
-  /** The socket the order was made for is taken out of reserve, and a new one is warmed behind it. */
+  #sample({ session, round }: Message<FromGateway, 'sample'>): void {
+    if (this.#membership) void this.#sessions.get(session)?.sample(round, this.#sockets++, this.#membership)
+  }
+
+  /**
+   * The socket the order was made for may come out of reserve: a new one is warmed behind it, though not while ports are
+   * guessed, for each mapping it makes would be one that a stepping NAT was not predicted to make.
+   */
   #order(message: Message<FromGateway, 'order'>): void {
     const session = this.#sessions.get(message.session)
-    const warm = this.#warm.get(message.socket)
-    if (warm && session) {
-      this.#warm.delete(message.socket)
-      warm.take()
-      if (this.#membership) void this.#keepWarm(this.#membership, this.#joined.signal)
-    }
-    void session?.order(message, warm)
+    if (!session) return
+    const reserved = this.#warm.get(message.socket)
+    this.#warm.delete(message.socket)
+    reserved?.take()
+    const settled = session.order(message, reserved)
+    if (reserved) void this.#replace(guesses(message) ? settled : undefined)
+  }
+
+  async #replace(settled: Promise<void> | undefined): Promise<void> {
+    const { signal } = this.#joined
+    await settled
+    if (this.#membership && !signal.aborted) await this.#keepWarm(this.#membership, signal)
   }
 
   #abandon(connecting: Connecting, error: PosternError): void {
@@ -318,3 +332,6 @@ function doubtful(
   if (!to.pin || to.pin === fingerprint) return undefined
   return new PosternError('fingerprint-mismatch', `${name} has the fingerprint ${fingerprint}, but ${to.pin} is pinned`)
 }
+
+const guesses = ({ order }: Message<FromGateway, 'order'>): boolean =>
+  order.kind !== 'splice' && (order.guesses?.length ?? 0) > 0

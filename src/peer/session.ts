@@ -9,7 +9,7 @@ import type { Opened } from './handover.ts'
 import type { Identity } from './identity.ts'
 import type { Link } from './link.ts'
 import { Diary, obey } from './obey.ts'
-import type { WarmSocket } from './warm.ts'
+import { type Membership, WarmSocket } from './warm.ts'
 
 export interface SessionHooks {
   readonly link: Link
@@ -27,7 +27,9 @@ type Order = Message<FromGateway, 'order'>
 export class PeerSession {
   readonly #introduction: Message<FromGateway, 'session'>
   readonly #hooks: SessionHooks
+  readonly #over = new AbortController()
   #warm: WarmSocket | undefined
+  #sample: Sample | undefined
   #attempt: { plan: number; controller: AbortController } | undefined
   #connection: Connection | undefined
 
@@ -40,11 +42,37 @@ export class PeerSession {
     return this.#connection !== undefined
   }
 
-  /** @param warm the socket the order was made for, unless it was made for the one of the order before. */
-  async order(order: Order, warm: WarmSocket | undefined): Promise<void> {
+  /**
+   * Binds a socket that was never used, says so, and shows its mappings at the same moment, so that the gateway can tell
+   * which one the NAT makes next. It is kept for the next order, and closed where that is made for another.
+   */
+  async sample(round: number, number: number, membership: Membership): Promise<void> {
+    this.#discard()
+    if (this.#over.signal.aborted || this.isOpen) return
+    const sample: Sample = { over: new AbortController() }
+    this.#sample = sample
+    try {
+      const socket = await WarmSocket.bind(number, membership)
+      if (sample.over.signal.aborted) return await socket.raw.close()
+      sample.socket = socket
+      this.#say({ type: 'fresh', round, socket: number, port: socket.port })
+      await socket.show(sample.over.signal)
+    } catch {
+      // The gateway goes on without the sample when it has waited long enough, and perhaps saw some of the mappings.
+    }
+  }
+
+  /**
+   * Resolves when nothing more comes of the order: a connection was opened, it failed, or it was called off.
+   * @param reserved the socket the order was made for, unless it is the fresh one, or that of the order before
+   */
+  async order(order: Order, reserved: WarmSocket | undefined): Promise<void> {
+    if (this.#over.signal.aborted) return await reserved?.raw.close()
     this.#attempt?.controller.abort(calledOff)
     const controller = new AbortController()
     this.#attempt = { plan: order.plan, controller }
+    const warm = reserved ?? this.#takeFresh(order.socket)
+    this.#discard()
     if (warm) await this.#keep(warm)
     if (controller.signal.aborted) return
     if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
@@ -77,6 +105,8 @@ export class PeerSession {
 
   /** Nothing more will come of this session: what is not open yet fails with `error`. */
   async end(error: PosternError): Promise<void> {
+    this.#over.abort(error)
+    this.#discard()
     this.#attempt?.controller.abort(error)
     await this.#warm?.raw.close()
     this.#warm = undefined
@@ -139,6 +169,7 @@ export class PeerSession {
     }
     const connection = new Connection({ pc, control, peer, path })
     this.#connection = connection
+    this.#discard()
     connection.closed.addEventListener('abort', () => {
       if (this.#connection !== connection) return
       // Not before the last word has passed: the gateway takes the relay away.
@@ -154,12 +185,34 @@ export class PeerSession {
     await before?.raw.close()
   }
 
+  /** From now on nothing is sent from it but what the order says. */
+  #takeFresh(number: number): WarmSocket | undefined {
+    const sample = this.#sample
+    if (sample?.socket?.number !== number) return undefined
+    this.#sample = undefined
+    sample.over.abort()
+    return sample.socket
+  }
+
+  #discard(): void {
+    this.#sample?.over.abort()
+    void this.#sample?.socket?.raw.close()
+    this.#sample = undefined
+  }
+
   #say(message: SessionMessage): void {
     this.#hooks.link.send({ ...message, session: this.#introduction.session })
   }
 }
 
+/** A fresh socket that no order has taken yet; it is there once it is bound. */
+interface Sample {
+  readonly over: AbortController
+  socket?: WarmSocket
+}
+
 type SessionMessage =
+  | Omit<Message<FromPeer, 'fresh'>, 'session'>
   | Omit<Message<FromPeer, 'progress'>, 'session'>
   | Omit<Message<FromPeer, 'opened'>, 'session'>
   | Omit<Message<FromPeer, 'failed'>, 'session'>

@@ -1,5 +1,6 @@
 // The socket a peer keeps warm while idle: mapped by its NAT, proved to the gateway, refreshed before the NAT forgets. A
-// connect request then goes straight to plans. Beside it the test of the NAT's filter, on a throwaway socket.
+// connect request then goes straight to plans. A fresh one is bound and shown when a session asks for it. Beside them the
+// test of the NAT's filter, on a throwaway socket.
 
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,9 +37,9 @@ export class WarmSocket {
 
   /** Binds a socket and shows its mappings to the gateway. Throws `udp-blocked`, or what `signal` aborts with. */
   static async open(number: number, membership: Membership, signal: AbortSignal): Promise<WarmSocket> {
-    const warm = new WarmSocket(number, await RawSocket.bind(), membership)
+    const warm = await WarmSocket.bind(number, membership)
     try {
-      await warm.#map(signal)
+      await warm.show(signal)
       return warm
     } catch (error) {
       await warm.raw.close()
@@ -46,7 +47,12 @@ export class WarmSocket {
     }
   }
 
-  /** Aborted when a session has taken the socket: nobody refreshes it any more. */
+  /** Binds a socket that has sent nothing yet: its mappings will be the next that the NAT makes. Throws `io`. */
+  static async bind(number: number, membership: Membership): Promise<WarmSocket> {
+    return new WarmSocket(number, await RawSocket.bind(), membership)
+  }
+
+  /** Aborted when a session has taken the socket: nothing but that session's order sends from it any more. */
   get taken(): AbortSignal {
     return this.#taken.signal
   }
@@ -74,19 +80,24 @@ export class WarmSocket {
   async keep(signal: AbortSignal): Promise<void> {
     for (;;) {
       await sleep(this.#membership.refreshMs, undefined, { signal })
-      await this.#map(signal)
+      await this.show(signal)
     }
   }
 
-  async #map(signal: AbortSignal): Promise<void> {
+  /**
+   * Shows the mappings to the gateway, and proves them. The first requests leave in one turn, in the order of the
+   * endpoints: so a NAT that steps makes its mappings in that order. Throws `udp-blocked`, or what `signal` aborts with.
+   */
+  async show(signal: AbortSignal): Promise<void> {
     const [primary, ...others] = this.#membership.endpoints
     if (!primary) throw new PosternError('internal', 'the gateway named no endpoint')
     const patience = new AbortController()
+    const first = this.#showAt(primary, signal)
     const rest = Promise.allSettled(
-      others.map(endpoint => this.#show(endpoint, AbortSignal.any([signal, patience.signal])))
+      others.map(endpoint => this.#showAt(endpoint, AbortSignal.any([signal, patience.signal])))
     )
     try {
-      this.#rttMs = await this.#show(primary, signal)
+      this.#rttMs = await first
     } catch (cause) {
       patience.abort(cause)
       if (signal.aborted) throw cause
@@ -105,7 +116,7 @@ export class WarmSocket {
   }
 
   /** Shows the mapping at one endpoint, and proves it by echoing the nonce that came to it. */
-  async #show(endpoint: Endpoint, signal: AbortSignal): Promise<number> {
+  async #showAt(endpoint: Endpoint, signal: AbortSignal): Promise<number> {
     const { rttMs, nonce } = await prove(this.raw, endpoint, `p:${this.#membership.peer}:${this.number}`, {
       key: this.#membership.key,
       nonce: this.#nonces.get(endpoint),
