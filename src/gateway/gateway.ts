@@ -17,6 +17,7 @@ import { Directory } from './directory.ts'
 import { History } from './history.ts'
 import { serveHttp } from './http.ts'
 import { Names } from './names.ts'
+import { NatDesk } from './nat.ts'
 import { Outcomes } from './outcomes.ts'
 import { Paths } from './paths.ts'
 import { profile } from './profile.ts'
@@ -63,6 +64,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
 
   let udp: Listening = { ports: [], close: async () => {} }
   const budget = new Budget(config.limits)
+  const history = new History()
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const sessions: Sessions = new Sessions(
     {
@@ -79,7 +81,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
       tracer: provider.getTracer('postern'),
       paths: new Paths(),
       outcomes: new Outcomes(),
-      history: new History(),
+      history,
       budget,
       deadlineMs: config.deadlineMs
     },
@@ -98,6 +100,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   udp = await listen(config.listen.udp, (port, source, datagram) => binding.receive(port, source, datagram))
   opened.defer(() => udp.close())
 
+  const nat = new NatDesk({ observer, profiler: { profile }, history, budget }, links)
   const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
@@ -115,6 +118,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
         names,
         observer,
         sessions,
+        nat,
         joinToken,
         limits: config.limits,
         log,

@@ -220,5 +220,6 @@ export class Sides {
   }
 }
 
-const observationsOf = (samples: readonly Sample[], localPort: number): Observation[] =>
+/** As the models take them: a mapping counts from when it was first seen. */
+export const observationsOf = (samples: readonly Sample[], localPort: number): Observation[] =>
   samples.map(({ mapped: { address, port }, sinceMs }) => ({ address, port, atMs: sinceMs, localPort }))

@@ -20,6 +20,7 @@ import {
 import type { Directory } from './directory.ts'
 import { Joined } from './joined.ts'
 import type { Names } from './names.ts'
+import type { NatDesk } from './nat.ts'
 import type { Observer } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import { sameToken } from './tokens.ts'
@@ -29,6 +30,8 @@ export interface Reception {
   readonly names: Names
   readonly observer: Observer
   readonly sessions: Sessions
+  /** Judges a peer's network. */
+  readonly nat: NatDesk
   readonly joinToken: string
   readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
   readonly log: { info(fields: object, message: string): void }
@@ -177,7 +180,7 @@ function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: st
   return fingerprintOf(certificate)
 }
 
-function serve(peer: Joined, message: FromPeer, { sessions, directory }: Reception): void {
+function serve(peer: Joined, message: FromPeer, { sessions, directory, nat }: Reception): void {
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
@@ -200,6 +203,8 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory }: Recepti
     case 'failed':
     case 'leave':
       return sessions.receive(peer, message)
+    case 'nat':
+      return void nat.answer(peer, message)
     case 'ping':
       return peer.send({ type: 'pong', at: message.at, timeMs: Date.now() })
   }

@@ -125,6 +125,45 @@ const report = z.strictObject({
 
 const outcome = z.enum(['path', 'passed', 'failed'])
 
+const behaviour = z.enum(['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'])
+const probability = z.number().min(0).max(1)
+const range = z.strictObject({ low: z.int(), high: z.int() })
+
+/** A network as the gateway judges it, and what its strategies can do from there. */
+const natReport = z.strictObject({
+  mapping: behaviour,
+  filtering: behaviour,
+  translated: z.boolean(),
+  addresses: z.array(address).max(64),
+  /** False where the gateway has one address: an address-dependent mapping cannot be told apart then. */
+  certain: z.boolean(),
+  samples: z.array(z.strictObject({ via: endpoint, mapped: endpoint, socket: z.int() })).max(64),
+  allocation: z
+    .strictObject({
+      kind: z.enum(['kept', 'stepping', 'block', 'random']),
+      confidence: probability,
+      evidence: sentence,
+      step: z.number().optional(),
+      per: word.optional(),
+      driftPerSecond: z.number().optional(),
+      block: range.optional(),
+      range: range.optional()
+    })
+    .optional(),
+  rttMs: ms,
+  /** For each kind of network on the other side: which strategy would be tried first, and what all of them are worth. */
+  prospects: z
+    .array(
+      z.strictObject({
+        peer: word,
+        probability,
+        tries: z.array(z.strictObject({ by: word, probability, why: sentence })).max(32),
+        passes: z.array(z.strictObject({ by: word, reason: sentence })).max(32)
+      })
+    )
+    .max(16)
+})
+
 const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
@@ -165,6 +204,17 @@ const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
   z.strictObject({ type: z.literal('failed'), session, plan, code: word, reason: sentence, report }),
   z.strictObject({ type: z.literal('leave'), session, code: word, reason: sentence }),
+  // What is my network like? These sockets showed their mappings one after the other, the last one just now.
+  z.strictObject({
+    type: z.literal('nat'),
+    request: z.int().nonnegative(),
+    sockets: z
+      .array(z.strictObject({ socket: z.int().nonnegative(), port: z.int().min(1).max(65535) }))
+      .min(1)
+      .max(16),
+    addresses: z.array(subnet).max(16),
+    rttMs: ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
+  }),
   z.strictObject({ type: z.literal('ping'), at: z.number() })
 ])
 
@@ -221,6 +271,7 @@ const fromGateway = z.discriminatedUnion('type', [
     bitsPerSecond: z.number().optional()
   }),
   z.strictObject({ type: z.literal('over'), session, code: word, reason: words(OVER_CHARACTERS), trace }),
+  z.strictObject({ type: z.literal('nat'), request: z.int(), report: natReport }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
 
@@ -229,6 +280,7 @@ export type FromGateway = z.infer<typeof fromGateway>
 export type Order = z.infer<typeof order>
 export type Handover = z.infer<typeof handover>
 export type Report = z.infer<typeof report>
+export type NatReport = z.infer<typeof natReport>
 export type Outcome = z.infer<typeof outcome>
 export type Address = { address: string; prefix: number }
 /** The member of a union of messages with this `type`. */

@@ -345,7 +345,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
   const none = undefined as never
   sockets.on('connection', (ws, request) =>
     receive(ws, request, {
-      ...{ directory: none, names: none, observer: none, sessions: none },
+      ...{ directory: none, names: none, observer: none, sessions: none, nat: none },
       joinToken: 'x',
       limits: { peers, messagesPerSecond: 10 },
       log: { info: () => {} },

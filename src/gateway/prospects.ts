@@ -1,0 +1,97 @@
+// What the strategies could do from a network: each planner is asked for its plans against every kind of network the other
+// side may be in, and nothing is ordered. So the answer follows the operator's own list, and plugins of somebody's own.
+
+import type { NatReport } from '../wire/signal.ts'
+import type { Link } from './chain.ts'
+import { fit, type Observation } from './ports.ts'
+import type { Behaviour } from './profile.ts'
+import type { Scene, Side } from './scene.ts'
+
+type Prospect = NatReport['prospects'][number]
+
+interface Kind {
+  readonly peer: string
+  readonly mapping: Behaviour
+  readonly filtering: Behaviour
+  readonly translated?: boolean
+  /** Ports of five sockets of four mappings each, where they are not all the same. */
+  readonly port?: (mapping: number) => number
+}
+
+const STRICT = 'address-and-port-dependent'
+
+/** The networks peers are in, the commonest first (figures: Richter 2016, Trautwein 2025). */
+const kinds: readonly Kind[] = [
+  { peer: 'no NAT', mapping: 'endpoint-independent', filtering: 'endpoint-independent', translated: false },
+  { peer: 'full cone', mapping: 'endpoint-independent', filtering: 'endpoint-independent' },
+  { peer: 'port-restricted cone', mapping: 'endpoint-independent', filtering: STRICT },
+  { peer: 'symmetric, stepping', mapping: STRICT, filtering: STRICT, port: n => 30_000 + n },
+  { peer: 'symmetric, block of 512', mapping: STRICT, filtering: STRICT, port: n => 40_960 + ((n * 317) % 512) },
+  { peer: 'symmetric, random', mapping: STRICT, filtering: STRICT, port: n => 1024 + ((n * 39_119) % 64_512) }
+]
+
+/** Plans asked of one planner: the later ones are the same again with what is left of a budget. */
+const PLANS = 4
+
+/** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
+export async function prospects(links: readonly Link[], side: Side, atMs: number): Promise<Prospect[]> {
+  const all: Prospect[] = []
+  for (const kind of kinds) {
+    const scene: Scene = { caller: side, callee: sideOf(kind, side, atMs), attempts: [], atMs, memory: {} }
+    all.push(await prospect(links, kind.peer, scene))
+  }
+  return all
+}
+
+async function prospect(links: readonly Link[], peer: string, scene: Scene): Promise<Prospect> {
+  const found: Pick<Prospect, 'tries' | 'passes'> = { tries: [], passes: [] }
+  for (const link of links) if (!link.lastResort) await ask(link, scene, found)
+  const missed = found.tries.reduce((product, { probability }) => product * (1 - probability), 1)
+  return { peer, probability: 1 - missed, ...found }
+}
+
+async function ask(
+  { name: by, planner }: Link,
+  scene: Scene,
+  { tries, passes }: Pick<Prospect, 'tries' | 'passes'>
+): Promise<void> {
+  let plans = 0
+  try {
+    for await (const step of planner.plan(scene)) {
+      if (step.kind === 'pass' && plans === 0) passes.push({ by, reason: short(step.reason) })
+      if (step.kind === 'plan') {
+        // A plan without a figure is one that works wherever it is made at all.
+        tries.push({ by, probability: Math.min(1, Math.max(0, step.expected ?? 1)), why: short(step.why) })
+        if (++plans === PLANS || (step.expected ?? 1) === 1) return
+      }
+    }
+  } catch (error) {
+    passes.push({ by, reason: short(`the plugin threw: ${error instanceof Error ? error.message : error}`) })
+  }
+}
+
+/** A made-up side in a documentation network (RFC 5737), which shares nothing with the real one. */
+function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway }: Side, atMs: number): Side {
+  const address = '192.0.2.1'
+  const at = (n: number) => (port ? port(n) : 30_000)
+  const observations: Observation[] = Array.from({ length: 20 }, (_, n) => ({
+    address,
+    port: at(n),
+    atMs: atMs - 2000 + 400 * Math.floor(n / 4) + (n % 4),
+    localPort: 12_000 + Math.floor(n / 4)
+  }))
+  const allocation = port ? { allocation: fit(observations).describe() } : {}
+  return {
+    name: 'a peer',
+    gateway,
+    mapped: { address, port: at(16) },
+    port: 12_004,
+    addresses: translated ? [] : [{ address, prefix: 32 }],
+    profile: { mapping, filtering, translated, addresses: [address], samples: [], ...allocation },
+    observations,
+    probes: Number.MAX_SAFE_INTEGER,
+    rttMs: 40
+  }
+}
+
+const short = (text: string) => text.slice(0, 500)
