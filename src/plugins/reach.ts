@@ -9,13 +9,13 @@ import type { Endpoint } from '../wire/endpoint.ts'
  * side's filter and cost 500 ms (libjuice's first retransmission). Probes settle it in one round trip, which is short
  * for such peers. Further apart, that round trip is worth saving.
  */
-const NEAR_MS = 20
+export const NEAR_MS = 20
 
 /** A plan that makes each side aim at the other's endpoints: by ICE alone where one round trip is worth saving. */
 export function aim(
   { caller, callee }: { caller: Side; callee: Side },
   targets: { caller: readonly Endpoint[]; callee: readonly Endpoint[] },
-  options: { waitMs: number; why: string; sure: boolean }
+  options: { waitMs: number; why: string; sure: boolean; label?: string }
 ): Plan {
   const rttMs = caller.rttMs + callee.rttMs
   const kind =
@@ -26,6 +26,7 @@ export function aim(
     callee: { kind, targets: [...targets.callee] },
     // The orders' way out, then two round trips between the peers, each at most the two ways to the gateway added up.
     waitMs: Math.round(options.waitMs + 3 * rttMs),
-    why: options.why
+    why: options.why,
+    ...(options.label ? { label: options.label } : {})
   }
 }

@@ -2,7 +2,7 @@
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
 import { reaches } from '../gateway/profile.ts'
-import { type Pass, type Plan, pass, type Scene, type Side } from '../gateway/scene.ts'
+import { otherRole, type Plan, type Proposal, pass, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { Plugin } from './plugin.ts'
 import { aim } from './reach.ts'
@@ -18,7 +18,7 @@ export const stun: Plugin<Options> = {
   start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
 }
 
-function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
+function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
   const { caller, callee } = scene
   const ways = [reaches(caller.profile, callee.profile), reaches(callee.profile, caller.profile)]
   if (ways.every(way => way === false)) {
@@ -28,9 +28,53 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
     return
   }
   const sure = [caller, callee].every(({ profile }) => profile.mapping === 'endpoint-independent')
-  yield aim(scene, { caller: [callee.mapped], callee: [caller.mapped] }, { waitMs, why: why(scene), sure })
+  const order = sure && roles.some(role => mayRemap(scene[role])) ? inOrderOfSuccess(scene) : (['together'] as const)
+  for (const [tried, way] of order.entries()) {
+    // What was remapped stays so for this pair of endpoints: another try needs other sockets.
+    if (tried > 0) yield { kind: 'sample', sides: roles }
+    yield way === 'together' ? together(scene, { waitMs, sure }) : inTurn(scene, way)
+  }
 }
 
+function together(scene: Scene, options: { waitMs: number; sure: boolean }): Plan {
+  return aim(scene, targets(scene), { ...options, why: why(scene), label: 'together' })
+}
+
+/**
+ * A NAT that does not drop what nobody asked for may keep a state for it, and then has to give the very flow that would
+ * have met it another port (Linux does). So the side behind such a NAT must have sent before anything comes. Which of the
+ * two that is no test can tell without doing the damage, so each gets its turn.
+ */
+function inTurn(scene: Scene, first: Role): Plan {
+  const second = otherRole(first)
+  const headStartMs = JITTER_MS + Math.max(0, (scene[first].rttMs - scene[second].rttMs) / 2)
+  const plan = aim(scene, targets(scene), {
+    waitMs: IN_TURN_MS + headStartMs,
+    why: `${scene[first].name} first, then ${scene[second].name}: ${why(scene)}`,
+    sure: false,
+    label: first
+  })
+  return { ...plan, afterMs: { [second]: headStartMs } }
+}
+
+type Way = 'together' | Role
+
+/** What worked between these networks before comes first, what failed last. */
+function inOrderOfSuccess({ memory }: Scene): readonly Way[] {
+  const score = (way: Way) => (memory[`stun/${way}`]?.opened ?? 0) - (memory[`stun/${way}`]?.failed ?? 0)
+  return (['together', 'caller', 'callee'] as const).toSorted((a, b) => score(b) - score(a))
+}
+
+/** A filter that lets a stranger in keeps no state of its own for what it does not want. */
+const mayRemap = ({ profile }: Side) => profile.translated && profile.filtering !== 'endpoint-independent'
+
+/** By how much orders that left together may arrive apart, beyond half the round trips. */
+const JITTER_MS = 20
+
+/** Milliseconds for probes in turn, on top of the round trips: this is a second chance, and delays what comes after it. */
+const IN_TURN_MS = 300
+
+const targets = ({ caller, callee }: Scene) => ({ caller: [callee.mapped], callee: [caller.mapped] })
 const describe = ({ name, profile }: Side) => `${name} (mapping ${profile.mapping}, filtering ${profile.filtering})`
 const why = ({ caller, callee }: Scene) =>
   `${formatEndpoint(caller.mapped)} and ${formatEndpoint(callee.mapped)} as the gateway saw them`

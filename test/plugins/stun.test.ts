@@ -1,5 +1,6 @@
 import test from 'ava'
 import type { Behaviour } from '../../src/gateway/profile.ts'
+import type { Plan, Scene } from '../../src/gateway/scene.ts'
 import { stun } from '../../src/plugins/stun.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
@@ -53,4 +54,30 @@ test('it passes with both NATs in its reason', async t => {
   } as const
   const [step] = await stepsOf(await startPlugin(stun), sceneOf(symmetric, symmetric))
   t.regex(step?.kind === 'pass' ? step.reason : '', /^caller \(mapping address-and-port-dependent, .*to callee \(/)
+})
+
+const strict = { filtering: 'address-and-port-dependent' } as const
+const waysOf = async (memory: Scene['memory']) => {
+  const scene = { ...sceneOf({ profile: strict, rttMs: 60 }, { profile: strict, rttMs: 40 }), memory }
+  const steps = await stepsOf(await startPlugin(stun), scene)
+  return { steps, ways: steps.flatMap(step => (step.kind === 'plan' ? [step.label] : [])) }
+}
+
+test('where a filter may remap what it does not want, the sides also send in turn, each time from fresh sockets', async t => {
+  const { steps, ways } = await waysOf({})
+  t.deepEqual(ways, ['together', 'caller', 'callee'])
+  t.deepEqual(
+    steps.map(({ kind }) => kind),
+    ['plan', 'sample', 'plan', 'sample', 'plan']
+  )
+  const [, , callerFirst, , calleeFirst] = steps as Plan[]
+  t.deepEqual(callerFirst?.afterMs, { callee: 30 }, 'the side whose order arrives first waits the longer')
+  t.deepEqual(calleeFirst?.afterMs, { caller: 20 })
+})
+
+test('what worked between two networks before is tried first, what failed last', async t => {
+  const opened = { opened: 1, failed: 0 }
+  const failed = { opened: 0, failed: 1 }
+  t.deepEqual((await waysOf({ 'stun/together': failed, 'stun/callee': opened })).ways, ['callee', 'caller', 'together'])
+  t.deepEqual((await waysOf({ 'predict/callee': opened })).ways, ['together', 'caller', 'callee'])
 })
