@@ -1,0 +1,316 @@
+// The punch loop against far sides made by hand. What it sent is counted where it arrives.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { findPath, type Punch } from '../../src/peer/probe.ts'
+import { RawSocket } from '../../src/peer/raw.ts'
+import type { Effort } from '../../src/peer/walk.ts'
+import type { Endpoint } from '../../src/wire/endpoint.ts'
+import type { Handover } from '../../src/wire/signal.ts'
+import { until } from '../world.ts'
+import { Far, handovers, openSockets, probeKey } from './far.ts'
+
+test.serial('what was ordered is walked over endpoint by endpoint, each from every socket', async t => {
+  await using world = await Ordered.open()
+  const { far } = world
+  const again = { address: '127.0.0.1', ports: [far.endpoint.port, far.endpoint.port] }
+  world.punch('passive', { targets: [far.endpoint], guesses: [again], sockets: 3 })
+  const ports = (await far.has(9)).slice(0, 9).map(({ from }) => from.port)
+  t.is(ports[0], world.raw.port, 'the socket that was ordered is the first')
+  t.is(new Set(ports.slice(0, 3)).size, 3)
+  t.deepEqual(ports, [...ports.slice(0, 3), ...ports.slice(0, 3), ...ports.slice(0, 3)])
+})
+
+test.serial('targets come before guesses, and guesses in the order given', async t => {
+  await using world = await Ordered.open()
+  await using another = await Far.open()
+  await using third = await Far.open()
+  const order: number[] = []
+  for (const far of [world.far, another, third]) far.onArrival = () => order.push(far.endpoint.port)
+  const ports = [third.endpoint.port, world.far.endpoint.port, third.endpoint.port]
+  // Slow enough that each arrives before the next one leaves.
+  const effort = { targets: [another.endpoint], guesses: [{ address: '127.0.0.1', ports }], perSecond: 50 }
+  world.punch('passive', effort)
+  await until(() => order.length >= 4)
+  t.deepEqual(order.slice(0, 4), [another.endpoint.port, ...ports])
+})
+
+test.serial('a probe that nobody guessed is heard on the socket it came to, and that socket wins', async t => {
+  await using world = await Ordered.open()
+  await using unforeseen = await Far.open()
+  const before = openSockets()
+  const path = world.punch('passive', { targets: [world.far.endpoint], sockets: 4 })
+  const { from } = (await world.far.has(4))[2] ?? t.fail()
+  unforeseen.onArrival = arrived => arrived.message.class === 'request' && unforeseen.answer(arrived)
+  unforeseen.probe('active', from)
+  const { raw, remote } = await path
+  t.is(raw.port, from.port)
+  t.not(raw, world.raw)
+  t.deepEqual(remote, unforeseen.endpoint)
+  t.deepEqual(
+    unforeseen.arrived.map(({ message, from: { port } }) => [message.class, port]),
+    [
+      ['success', raw.port],
+      ['request', raw.port]
+    ]
+  )
+  // The one that won is open in place of the one that was ordered.
+  await until(() => openSockets() === before)
+  await raw.close()
+  await until(() => openSockets() === before - 1)
+  t.deepEqual(world.steps, ['walked', 'heard', 'answered'])
+})
+
+test.serial('the active side answers the check on whichever socket it comes to, and hands that one over', async t => {
+  await using world = await Ordered.open()
+  const path = world.punch('active', { targets: [world.far.endpoint], sockets: 4 })
+  const { from } = (await world.far.has(4))[3] ?? t.fail()
+  world.far.check(from)
+  const { raw, remote } = await path
+  t.is(raw.port, from.port)
+  t.deepEqual(remote, world.far.endpoint)
+  const { message } = await until(() => world.far.arrived.find(({ message }) => message.class === 'success'))
+  t.true(message.verify(handovers.active.local.pwd))
+  await raw.close()
+})
+
+test.serial('all sockets but the ordered one are closed when the order is called off', async t => {
+  await using world = await Ordered.open()
+  const before = openSockets()
+  const path = world.punch('passive', { targets: [world.far.endpoint], sockets: 256 })
+  await world.far.has(256)
+  t.is(openSockets(), before + 255)
+  world.over.abort(new Error('called off'))
+  await t.throwsAsync(path, { message: 'called off' })
+  await until(() => openSockets() === before)
+  t.notThrows(() => world.raw.send(Buffer.from('x'), world.far.endpoint))
+})
+
+test.serial('sockets that are still being bound when the order is called off are closed as well', async t => {
+  await using world = await Ordered.open()
+  const before = openSockets()
+  const path = world.punch('passive', { targets: [world.far.endpoint], sockets: 64 })
+  world.over.abort(new Error('called off'))
+  await t.throwsAsync(path, { message: 'called off' })
+  // The one datagram that left at once, and none of a walk that nobody wants any more.
+  await sleep(100)
+  t.is(openSockets(), before)
+  t.is(world.far.arrived.length, 1)
+})
+
+test.serial('a budget is never exceeded, answers and repetitions included', async t => {
+  await using world = await Ordered.open()
+  const { far } = world
+  const path = world.punch('active', { targets: [far.endpoint], sockets: 10, probes: 50 })
+  await far.has(34)
+  // The far side's own probes from ever new ports would cost an answer and a probe each.
+  const others = await Promise.all(Array.from({ length: 30 }, () => Far.open()))
+  for (const other of others) other.probe('passive', { address: '127.0.0.1', port: world.raw.port })
+  const all = () => [far, ...others].flatMap(({ arrived }) => arrived)
+  await until(() => all().length >= 49)
+  await sleep(500)
+  t.is(all().length, 49)
+  t.true(world.steps.includes('spent'))
+  t.is(world.counts.sent, 49)
+  // The last one was kept for what everything else was for.
+  others[7]?.check({ address: '127.0.0.1', port: world.raw.port })
+  const { raw } = await path
+  await until(() => all().length === 50)
+  t.is(raw, world.raw)
+  for (const other of others) await other[Symbol.asyncDispose]()
+})
+
+test.serial('a walk leaves some of its budget for who is heard after it', async t => {
+  await using world = await Ordered.open()
+  const ports = Array.from({ length: 100 }, () => world.far.endpoint.port)
+  const path = world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], probes: 64 })
+  t.is((await world.far.has(48)).length, 48)
+  await until(() => world.steps.includes('spent'))
+  await using late = await Far.open()
+  late.onArrival = arrived => arrived.message.class === 'request' && late.answer(arrived)
+  late.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  t.deepEqual((await path).remote, late.endpoint)
+  t.is(world.counts.sent, 50)
+})
+
+test.serial('a budget of one is one datagram', async t => {
+  await using world = await Ordered.open()
+  world.punch('active', { targets: [world.far.endpoint], probes: 1 })
+  await world.far.has(1)
+  world.far.probe('passive', { address: '127.0.0.1', port: world.raw.port })
+  await until(() => world.steps.includes('heard'))
+  await sleep(300)
+  t.is(world.far.arrived.length, 1)
+})
+
+test.serial('a pace is kept on average and over every tenth of a second, one socket or many', async t => {
+  for (const sockets of [1, 32]) {
+    await using world = await Ordered.open()
+    const ports = Array.from({ length: 640 / sockets }, () => world.far.endpoint.port)
+    const startMs = performance.now()
+    world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], sockets, perSecond: 800 })
+    const times = (await world.far.has(640)).slice(0, 640).map(({ atMs }) => atMs)
+    const tookMs = (times.at(-1) ?? 0) - startMs
+    t.true(tookMs > 770, `640 at 800 in a second took ${tookMs} ms`)
+    t.true(tookMs < 1500, `640 at 800 in a second took ${tookMs} ms`)
+    // What arrives late in this busy process arrives together with what comes next: by as much as is caught up with.
+    const most = Math.max(...times.map(fromMs => times.filter(atMs => atMs >= fromMs && atMs < fromMs + 100).length))
+    t.true(most <= 800 * 0.14 + 1, `${most} within 100 ms`)
+  }
+})
+
+test.serial('without a pace all flows leave in one turn, also when there are a thousand', async t => {
+  await using world = await Ordered.open()
+  const ports = Array.from({ length: 1000 }, () => world.far.endpoint.port)
+  void world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], probes: 1016 })
+  t.is(world.counts.sent, 1000)
+  t.deepEqual(world.steps, ['walked'])
+})
+
+test.serial(
+  'where it is told to, the passive side binds as soon as it heard a probe, and answers it first',
+  async t => {
+    await using world = await Ordered.open()
+    const path = world.punch('passive', { targets: [], bindOn: 'heard' })
+    world.far.probe('active', { address: '127.0.0.1', port: world.raw.port })
+    const { raw, remote } = await path
+    t.is(raw, world.raw)
+    t.deepEqual(remote, world.far.endpoint)
+    const [arrived, ...more] = await world.far.has(1)
+    t.is(arrived?.message.class, 'success')
+    t.is(more.length, 0)
+  }
+)
+
+test.serial('otherwise having heard is not enough', async t => {
+  await using world = await Ordered.open()
+  const path = world.punch('passive', { targets: [] })
+  world.far.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  const asked = (await world.far.has(2))[1] ?? t.fail()
+  t.is(await Promise.race([path, sleep(100, 'waiting')]), 'waiting')
+  world.far.answer(asked)
+  t.deepEqual((await path).remote, world.far.endpoint)
+})
+
+for (const role of ['active', 'passive'] as const)
+  test.serial(`the ${role} side sends nothing before its time`, async t => {
+    await using world = await Ordered.open()
+    const startMs = performance.now()
+    world.punch(role, { targets: [world.far.endpoint] }, { afterMs: 300 })
+    const [first] = await world.far.has(1)
+    const afterMs = (first?.atMs ?? 0) - startMs
+    t.true(afterMs >= 299 && afterMs < 500, `${afterMs} ms`)
+  })
+
+test.serial('who is heard before that time is answered and probed at once', async t => {
+  await using world = await Ordered.open()
+  await using early = await Far.open()
+  const path = world.punch('passive', { targets: [world.far.endpoint] }, { afterMs: 60_000 })
+  early.onArrival = arrived => arrived.message.class === 'request' && early.answer(arrived)
+  early.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  t.deepEqual((await path).remote, early.endpoint)
+  t.is(world.far.arrived.length, 0)
+})
+
+test.serial('a lost answer is asked for again, though the walk is over and its budget spent', async t => {
+  await using world = await Ordered.open()
+  const ports = Array.from({ length: 20 }, () => world.far.endpoint.port)
+  const path = world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], probes: 24 })
+  await world.far.has(18)
+  await using late = await Far.open()
+  late.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  // One answer and one probe come at once; the second probe is the one that is answered.
+  late.onArrival = arrived => late.arrived.length === 3 && late.answer(arrived)
+  t.deepEqual((await path).remote, late.endpoint)
+  t.is(world.far.arrived.length, 18)
+})
+
+test.serial('checks of its own go to a few endpoints, of many to the targets, and not to guesses', async t => {
+  await using world = await Ordered.open()
+  await using guessed = await Far.open()
+  const isCheck = ({ message }: { message: { priority?: number } }) => message.priority !== undefined
+  const effort = (guesses: number): Effort => ({
+    targets: [world.far.endpoint],
+    guesses: [{ address: '127.0.0.1', ports: Array.from({ length: guesses }, () => guessed.endpoint.port) }]
+  })
+  const path = world.punch('active', effort(16))
+  await until(() => world.far.arrived.some(isCheck))
+  t.false(guessed.arrived.some(isCheck))
+  world.over.abort(new Error('enough'))
+  await t.throwsAsync(path)
+  await using few = await Ordered.open()
+  few.punch('active', effort(15))
+  await until(() => guessed.arrived.some(isCheck))
+  t.pass()
+})
+
+test.serial('flows are pairs of an own socket and a far endpoint, however often it was sent to', async t => {
+  await using world = await Ordered.open()
+  await using guessed = await Far.open()
+  const guesses = [{ address: '127.0.0.1', ports: [guessed.endpoint.port] }]
+  world.punch('passive', { targets: [world.far.endpoint], guesses, sockets: 5, probes: 200 })
+  await guessed.has(10)
+  t.is(world.counts.flows, 10)
+  await using heard = await Far.open()
+  heard.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  await heard.has(2)
+  t.is(world.counts.flows, 11)
+})
+
+test.serial('two sides that have guessed each other meet', async t => {
+  await using ann = await Ordered.open()
+  await using bob = await Ordered.open()
+  await using elsewhere = await Far.open()
+  const wrong = elsewhere.endpoint.port
+  const passive = bob.punch('passive', { targets: [elsewhere.endpoint], sockets: 8 })
+  const ports = [wrong, wrong, bob.raw.port, wrong]
+  const active = ann.punch('active', {
+    targets: [],
+    guesses: [{ address: '127.0.0.1', ports }],
+    perSecond: 200,
+    probes: 64
+  })
+  const { remote } = await passive
+  t.is(remote.port, ann.raw.port)
+  t.is(
+    await Promise.race([active, sleep(50, 'waiting')]),
+    'waiting',
+    'for the check of the agent that has the port now'
+  )
+})
+
+/** A socket that an order was given for, and a far side. */
+class Ordered implements AsyncDisposable {
+  readonly counts = { sent: 0, received: 0, flows: 0 }
+  readonly steps: string[] = []
+  readonly over = new AbortController()
+  readonly raw: RawSocket
+  readonly far: Far
+  path: Promise<{ raw: RawSocket; remote: Endpoint }> | undefined
+
+  private constructor(raw: RawSocket, far: Far) {
+    this.raw = raw
+    this.far = far
+  }
+
+  static async open(): Promise<Ordered> {
+    return new Ordered(await RawSocket.bind(), await Far.open())
+  }
+
+  punch(role: Handover['role'], effort: Effort, timing: Partial<Punch> = {}) {
+    const step = (name: string) => this.steps.includes(name) || this.steps.push(name)
+    const punch = { effort, probeKey, handover: handovers[role], step, signal: this.over.signal, ...timing }
+    const path = findPath(this.raw, punch as Punch, this.counts)
+    path.catch(() => {})
+    this.path = path
+    return path
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.over.abort(new Error('the test is over'))
+    const path = await this.path?.catch(() => undefined)
+    await path?.raw.close()
+    await this.raw.close()
+    await this.far[Symbol.asyncDispose]()
+  }
+}
