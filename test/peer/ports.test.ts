@@ -1,5 +1,5 @@
 import test from 'ava'
-import { candidatePort, outside } from '../../src/peer/ports.ts'
+import { candidatePort, outside, restPort } from '../../src/peer/ports.ts'
 import { RawSocket } from '../../src/peer/raw.ts'
 
 test('ports are chosen outside the range that the system gives to anybody', t => {
@@ -18,6 +18,15 @@ test('a port is not chosen again soon', t => {
   const ports = Array.from({ length: 500 }, candidatePort)
   t.is(new Set(ports).size, 500)
   t.true(ports.every(port => port >= 10_000 && port <= 65_535))
+})
+
+test('a port that is let go rests from then on, however long it was held', t => {
+  const chosen = (count: number) => Array.from({ length: count }, candidatePort)
+  const held = chosen(50)
+  chosen(20_000)
+  for (const port of held) restPort(port)
+  const again = new Set(chosen(2000))
+  t.false(held.some(port => again.has(port)))
 })
 
 test('sockets get ports of their own, and a closed one is free at once', async t => {

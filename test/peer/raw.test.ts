@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { createSocket, Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { RawSocket } from '../../src/peer/raw.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
@@ -25,6 +27,30 @@ test('an error of the system at a socket that is in use ends nothing', async t =
   // An unhandled rejection would have ended the test by then.
   await sleep(1)
   await t.notThrowsAsync(raw.close())
+})
+
+test('sockets are bound all or none: at the limit of open files the error says so, and none is left', async t => {
+  const script = `
+    import { readdirSync } from 'node:fs'
+    import { RawSocket } from '${new URL('../../src/peer/raw.ts', import.meta.url)}'
+    const open = () => readdirSync('/proc/self/fd').length
+    const before = open()
+    const { code, message } = await RawSocket.bindMany(256).catch(error => error)
+    const few = await RawSocket.bindMany(4)
+    console.log(JSON.stringify({ code, message, left: open() - before - few.length }))
+    process.exit()`
+  const args = ['-c', 'ulimit -n 100 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script]
+  const { stdout } = await promisify(execFile)('sh', args)
+  t.deepEqual(JSON.parse(stdout), { code: 'io', message: 'too many open files for another UDP socket', left: 0 })
+})
+
+test('256 sockets are bound while an order waits', async t => {
+  const startMs = performance.now()
+  const bound = await RawSocket.bindMany(256)
+  const tookMs = performance.now() - startMs
+  t.is(new Set(bound.map(({ port }) => port)).size, 256)
+  t.true(tookMs < 500, `${tookMs} ms`)
+  await Promise.all(bound.map(raw => raw.close()))
 })
 
 /** A STUN server that takes its time. */
