@@ -2,7 +2,7 @@
 // parent. rig.ts is the other end.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { access, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, open, readdir, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -117,6 +117,13 @@ export const deeds = {
     globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   },
 
+  /** What this process holds open: descriptors in all, and the sockets among them. */
+  async descriptors(_given: object): Promise<{ open: number; sockets: number }> {
+    const held = await Promise.all((await readdir('/proc/self/fd')).map(linkOf))
+    const open = held.filter(link => link !== undefined) // the folder itself is closed again
+    return { open: open.length, sockets: open.filter(link => link.startsWith('socket:')).length }
+  },
+
   async close(_given: object) {
     await peer?.close()
     await gateway?.close()
@@ -141,6 +148,9 @@ function serve(connection: Connection): void {
     await Promise.all(received.map(({ file }) => rm(join(into, file))))
   })
 }
+
+const linkOf = (descriptor: string): Promise<string | undefined> =>
+  readlink(`/proc/self/fd/${descriptor}`).catch(() => undefined)
 
 /** Made once, and on the disk: writing it must not go on while it is sent. */
 async function randomFile(bytes: number): Promise<string> {

@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
-import { coreTypes, type NatType, natTypes } from './nat.ts'
+import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
 import { openRig } from './rig.ts'
 import { labProblem } from './world.ts'
 
@@ -29,7 +29,7 @@ npm run lab -- --matrix                  the table of all pairs of the ${coreTyp
   --delay-a MS, --delay-b MS             one way, between a site and the public network
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
-Types: ${natTypes.join(', ')}`
+Types: ${[...natTypes, ...natFamilies].join(', ')}`
 
 try {
   const problem = labProblem()
@@ -90,6 +90,10 @@ function seed(): { seed?: number } {
 }
 
 function known(type: string): NatType {
-  if (natTypes.includes(type as NatType) || /^symmetric[+-]\d+$/.test(type)) return type as NatType
-  throw new Error(`there is no NAT type "${type}"; there are ${natTypes.join(', ')}`)
+  try {
+    natureOf(type as NatType)
+    return type as NatType
+  } catch {
+    throw new Error(`there is no NAT type "${type}"; there are ${[...natTypes, ...natFamilies].join(', ')}`)
+  }
 }

@@ -73,13 +73,16 @@ async function verifySite(gateway: Prober, stations: Stations, site: Site, type:
   // Their probers start together: starting is what takes time.
   const trials = site.hosts.map(host => ({ gateway, host: new Prober(host), stations, site, expected, resendMs }))
   try {
-    for (const trial of trials) await verifyHost(trial)
-    if (trials[0] && forgets(expected)) await proveForgetting(trials[0])
+    await Promise.all([verifyHosts(trials), forgets(expected) && trials[0] && proveForgetting(trials[0])])
   } catch (error) {
     throw new Error(`site ${site.index} is no ${type}: ${(error as Error).message}`, { cause: error })
   } finally {
     for (const { host } of trials) host[Symbol.dispose]()
   }
+}
+
+async function verifyHosts(trials: Trial[]): Promise<void> {
+  for (const trial of trials) await verifyHost(trial)
 }
 
 async function verifyHost(trial: Trial): Promise<void> {
