@@ -102,8 +102,9 @@ export interface Nature {
 export interface Wishes {
   udpBlocked?: boolean
   /**
-   * A stepping NAT starts over after so many ports, 64 at least; 4096 when left out. The kernel drops a datagram whose port
-   * is taken towards the same destination still, where others would skip that port: the next one passes.
+   * A stepping NAT starts over after so many ports, 64 at least; when left out after 4096, or for each address of a pool
+   * 1024, if the step leaves room for them. The kernel drops a datagram whose port is taken towards the same destination
+   * still, where others would skip that port: the next one passes.
    */
   steppingPorts?: number
 }
@@ -137,7 +138,11 @@ export function natureOf(type: NatType, { udpBlocked = false, steppingPorts }: W
   const udp = nature.udp && !udpBlocked
   if (steppingPorts === undefined || nature.allocation.kind !== 'step') return { ...nature, udp }
   if (steppingPorts < 64) throw new Error('a stepping NAT has 64 ports at least') // one host proves itself with half
-  return { ...nature, udp, allocation: { ...nature.allocation, ports: steppingPorts } }
+  return {
+    ...nature,
+    udp,
+    allocation: { ...nature.allocation, ports: Math.min(steppingPorts, nature.allocation.ports) }
+  }
 }
 
 function typeNature(type: NatType): Nature {
@@ -161,9 +166,9 @@ function typeNature(type: NatType): Nature {
     case 'symmetric-block':
       return symmetric({ kind: 'block', size: blockPorts })
     case 'symmetric-pool':
-      return { ...symmetric(stepping(1)), pool: 'in turn' }
+      return { ...symmetric(stepping(1, poolPorts)), pool: 'in turn' }
     case 'symmetric-pool-random':
-      return { ...symmetric(stepping(1)), pool: 'at random' }
+      return { ...symmetric(stepping(1, poolPorts)), pool: 'at random' }
     case 'forgetful':
       return { ...portRestricted, forgetsAfterS: [forgetfulS, forgetfulS] }
     case 'carrier':
@@ -193,11 +198,15 @@ function memberOf(type: string): Nature {
 // A plain user's netlink socket takes no larger map at once.
 const steppingPorts = 4096
 
-const stepping = (step: number): Allocation => ({
+const stepping = (step: number, most = steppingPorts): Allocation => ({
   kind: 'step',
   step,
-  ports: Math.min(steppingPorts, Math.floor(50_000 / Math.abs(step)))
+  ports: Math.min(most, Math.floor(50_000 / Math.abs(step)))
 })
+
+/** Public addresses of a pool at most. */
+export const largestPool = 4
+const poolPorts = steppingPorts / largestPool
 
 /** A number from `low` up to and including `high`, from the seed of the world. */
 export type Draw = (low: number, high: number) => number

@@ -12,7 +12,7 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { type Draw, type NatType, type Nature, natureOf, siteRules, type Wishes } from './nat.ts'
+import { type Draw, largestPool, type NatType, type Nature, natureOf, siteRules, type Wishes } from './nat.ts'
 import { findTool, isolationFlags, openSandbox, type Result, type Sandbox, tool } from './sandbox.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
 import { verifyWorld } from './verify.ts'
@@ -206,9 +206,7 @@ function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
   }
 }
 
-// Of the eight of a site those that share no low three bits with the gateway.
-const largestPool = 4
-
+// Of the eight of a site the first ones: they share no low three bits with the gateway.
 function natAddresses(index: number, { pool }: Nature, draw: Draw): string[] {
   const first = 16 + 8 * index + 1
   return numbers(pool ? draw(2, largestPool) : 1).map(k => `203.0.113.${first + k}`)
