@@ -20,7 +20,7 @@ const { values } = parseArgs({
   options: { trials: { type: 'string' }, world: { type: 'string' }, pair: { type: 'string' } }
 })
 
-const strategies = '[direct, stun, relay]'
+const strategies = '[direct, stun, predict, spray, relay]'
 
 interface World {
   readonly title: string
