@@ -7,7 +7,7 @@ has sent for each line of its standard input, and once more at the end of that, 
 """
 import random, select, socket, sys, time
 
-# Below the ports a system gives by itself, and twice the 120 s that a mapping lives, at 50 a second.
+# Below the ports a system gives by itself, and enough for three times the 120 s that a mapping may live, at 50 a second.
 FIRST, COUNT = 12_000, 20_000
 
 
