@@ -4,30 +4,26 @@
 //
 //   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
 
-import { foreignWithin, sum } from './ports/drift.ts'
+import { sum } from './ports/drift.ts'
 import { type Mixture, mixtureOf, type Weighed } from './ports/mixture.ts'
 import { type Evidence, evidence, type Observation } from './ports/observation.ts'
+import type { Share } from './ports/pool.ts'
 import { KNOWN } from './ports/ranges.ts'
 import { type Candidate, type Peaks, ports, ranked, type Uniform } from './ports/ranked.ts'
 import { birthdayRate } from './ports/rates.ts'
 import { advance, type Counter, type Stepping } from './ports/stepping.ts'
+import type { Drawn } from './ports/sweep.ts'
+import { ahead, type Track, tracksOf, type When } from './ports/tracks.ts'
 import { describe, type Verdict } from './ports/verdict.ts'
 
+export { meetingRate, type World } from './ports/meeting.ts'
 export type { Observation } from './ports/observation.ts'
+export type { Share } from './ports/pool.ts'
 export type { Candidate } from './ports/ranked.ts'
 export { birthdayRate, sprayRate, windowRate } from './ports/rates.ts'
+export { type Drawn, sweep } from './ports/sweep.ts'
+export { type Meeting, meet, type Track, type When } from './ports/tracks.ts'
 export type { Kind, Verdict } from './ports/verdict.ts'
-
-/** The moment a port is predicted for. */
-export interface When {
-  /**
-   * From the arrival of the latest observation to the probe's, in milliseconds, as the gateway's clock would see it: a
-   * probe ordered now passes the NAT as if it arrived one round trip from now.
-   */
-  readonly elapsedMs: number
-  /** Mappings of the peer's own made in between that were not observed. */
-  readonly after?: number | undefined
-}
 
 export interface PortModel {
   /** Ports in order of probability, every port of each address seen once, for the next mapping. */
@@ -38,6 +34,12 @@ export interface PortModel {
    * least. Where both sides step, multiply the two sides' rates; where both are random, see sprayRate.
    */
   hitRate(n: number, when: When & { readonly open?: number | undefined }): number
+  /** The ways on of the counters that may give the next ports, likeliest first, for a plan that makes some mappings. */
+  tracks(when: When & { readonly mappings: number }): Track[]
+  /** The ranges that ports are drawn from at random, and all that no hypothesis places. */
+  ranges(): Drawn[]
+  /** The public addresses the next mapping may get, likeliest first; none where nothing was seen. */
+  addresses(): readonly Share[]
   describe(): Verdict
 }
 
@@ -52,6 +54,9 @@ export function fit(observations: readonly Observation[], socket: { readonly loc
   return {
     candidates: when => ranked(...distribution(mixture, seen, when)),
     hitRate: (n, { open = 1, ...when }) => hitRate(distribution(mixture, seen, when), n, open),
+    tracks: when => tracksOf(mixture, seen, when),
+    ranges: () => rangesOf(mixture),
+    addresses: () => mixture.shares,
     describe: () => describe(mixture, seen)
   }
 }
@@ -76,21 +81,15 @@ function distribution(mixture: Mixture, seen: Evidence, when: When): Distributio
   return [peaks, [...mixture.intervals, ...remainder(peaks, mixture)]]
 }
 
-// After this no count of foreign mappings is any good, and it keeps nonsense finite.
-const LONG_MS = 3_600_000
 // Less than this no port is told from another by.
 const NEGLIGIBLE = 1e-9
 
 type AtPort = (address: string | undefined, port: number, probability: number) => void
 
 function addSteps(stepping: Weighed<Stepping>, seen: Evidence, when: When, atPort: AtPort): void {
-  const own = Math.min(65535, Math.max(0, Math.floor(when.after || 0)))
-  const counters = stepping.counters.length
   for (const counter of stepping.counters) {
-    const elapsedMs = Math.max(0, when.elapsedMs || 0) + seen.lastMs - counter.atMs
-    const foreign = foreignWithin(stepping.drift, Math.min(elapsedMs, LONG_MS))
-    const ahead = 1 + Math.round(own / counters)
-    for (const [k, probability] of foreign.entries()) addStep(stepping, counter, ahead + k, probability, atPort)
+    const { foreign, own } = ahead(stepping, counter, { seen, when })
+    for (const [k, probability] of foreign.entries()) addStep(stepping, counter, 1 + own + k, probability, atPort)
   }
 }
 
@@ -114,6 +113,21 @@ function addStep(
 }
 
 const TRACE = 1e-6
+// Of hundreds of ranges that may be, those with less than this move no probe; their weight goes to the named ones.
+const RARE = 1e-4
+
+/** Hypotheses of the same bounds are one; the parity of other sockets' ports is not that of the next. */
+function rangesOf({ kept, steppings, intervals }: Mixture): Drawn[] {
+  const drawn = new Map<string, Drawn>()
+  const add = ({ low, high, weight }: Drawn) => {
+    const name = `${low} ${high}`
+    drawn.set(name, { low, high, weight: weight + (drawn.get(name)?.weight ?? 0) })
+  }
+  for (const interval of intervals) if (interval.weight > RARE) add(interval)
+  const placed = sum([...kept, ...steppings, ...drawn.values()].map(({ weight }) => weight))
+  for (const { low, high, share } of KNOWN) add({ low, high, weight: share * Math.max(TRACE, 1 - placed) })
+  return [...drawn.values()]
+}
 
 /** What no hypothesis places, over the named ranges; a trace of it everywhere, so that a sweep never ends early. */
 function remainder(peaks: readonly Peaks[], { intervals }: Mixture): Uniform[] {

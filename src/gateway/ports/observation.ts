@@ -10,6 +10,8 @@ export interface Observation {
   readonly atMs: number
   /** The socket's own port. Observations without one are taken as those of one socket. */
   readonly localPort?: number | undefined
+  /** Mappings of the peer's own made since the observation before that no endpoint saw; left out: none. Infinite: nobody knows. */
+  readonly unseen?: number | undefined
 }
 
 export interface Evidence {
@@ -34,7 +36,7 @@ export function evidence(observations: readonly Observation[], localPort?: numbe
     .toSorted((a, b) => a.atMs - b.atMs)
     .slice(-MOST)
   const next = isPort(localPort) ? localPort : sound.at(-1)?.localPort
-  const mappings = [...Map.groupBy(sound, nameOf).values()].flatMap(([first]) => (first ? [first] : []))
+  const mappings = firsts(sound)
   return {
     mappings,
     own: mappings.filter(mapping => mapping.localPort === next),
@@ -42,6 +44,21 @@ export function evidence(observations: readonly Observation[], localPort?: numbe
     localPort: isPort(next) ? next : undefined,
     lastMs: sound.at(-1)?.atMs ?? 0
   }
+}
+
+/** Each mapping's first arrival. What was not seen before a repetition was not seen before the next mapping. */
+function firsts(sound: readonly Observation[]): Observation[] {
+  const names = new Set<string>()
+  const mappings: Observation[] = []
+  let missed = 0
+  for (const observation of sound) {
+    missed += Math.max(0, observation.unseen || 0)
+    if (names.has(nameOf(observation))) continue
+    names.add(nameOf(observation))
+    mappings.push(missed > 0 ? { ...observation, unseen: missed } : observation)
+    missed = 0
+  }
+  return mappings
 }
 
 const nameOf = ({ localPort, address, port }: Observation) => `${localPort} ${address} ${port}`

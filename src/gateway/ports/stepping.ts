@@ -190,10 +190,18 @@ function orderWith(parts: readonly Bursts[], sort: (burst: readonly Observation[
     bursts.flatMap(burst => {
       const order = sort(burst)
       log += logSwaps(burst, order)
-      return order
+      return unseenFirst(order)
     })
   )
   return { parts: sorted, log }
+}
+
+/** What was made unseen was made before the whole burst. */
+function unseenFirst(burst: readonly Observation[]): readonly Observation[] {
+  const [first, ...rest] = burst
+  const unseen = sum(burst.map(seen => seen.unseen ?? 0))
+  if (!first || unseen === 0) return burst
+  return [{ ...first, unseen }, ...rest.map(seen => ({ ...seen, unseen: 0 }))]
 }
 
 const inOrder = (burst: readonly Observation[], sign: number) => [...burst].sort((a, b) => sign * (a.port - b.port))
@@ -225,7 +233,7 @@ function weigh(
 ): Stepping[] {
   const counters = next.flatMap(index => counterOf(parts[index] ?? [], per))
   const explained = wrapsFor(parts.flat().map(({ port }) => port)).map(wrap => {
-    const gaps = parts.flatMap(part => gapsOf(part, step, wrap))
+    const gaps = parts.flatMap(part => gapsOf(part, { step, wrap, counters: parts.length }))
     return { wrap, gaps, name: gaps.map(({ foreign }) => foreign).join() }
   })
   // Where too much time went by the counter is anywhere again.
@@ -246,15 +254,21 @@ function counterOf(part: readonly Observation[], per: Stepping['per']): Counter[
   return [{ port: last.port, atMs, address: per === 'address' ? last.address : undefined }]
 }
 
-function gapsOf(part: readonly Observation[], step: number, wrap: Wrap): Gap[] {
-  const gaps = part.slice(1).map((seen, i) => {
+function gapsOf(
+  part: readonly Observation[],
+  { step, wrap, counters }: { step: number; wrap: Wrap; counters: number }
+): Gap[] {
+  const gaps = part.slice(1).flatMap((seen, i) => {
     const before = part[i] ?? seen
     const exposureMs = Math.max(0, seen.atMs - before.atMs) + CLOCK_MS
+    const unseen = Math.round((seen.unseen ?? 0) / counters)
+    if (exposureMs > ROUND_MS || !Number.isFinite(unseen)) return []
     const surplus = stepsBetween(before.port, seen.port, step, wrap)
-    const foreign = surplus !== undefined && surplus <= SUDDEN + FASTEST * exposureMs ? surplus : undefined
-    return { foreign, back: (seen.port - before.port) * step < 0, exposureMs }
+    const others = surplus === undefined ? undefined : Math.max(0, surplus - unseen)
+    const foreign = others !== undefined && others <= SUDDEN + FASTEST * exposureMs ? others : undefined
+    return [{ foreign, back: (seen.port - before.port) * step < 0, exposureMs }]
   })
-  return gaps.filter(({ exposureMs }) => exposureMs <= ROUND_MS)
+  return gaps
 }
 
 // After a longer time a busy counter (hundreds a second) has gone round, and a difference says nothing.

@@ -1,0 +1,153 @@
+// What `predict` and `spray` share: which sides are hard, whose NAT uses another port towards the peer than towards the
+// gateway, what that NAT does in words, and what may still be sent.
+
+import { fit, type Meeting, meet, type PortModel, type Verdict } from '../gateway/ports.ts'
+import type { Behaviour } from '../gateway/profile.ts'
+import { otherRole, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Order } from '../wire/signal.ts'
+
+/** Datagrams of a budget that a peer keeps for answers: the walk gets the others. */
+export const ANSWERS = 16
+
+/** The port used towards the peer is none that was observed. With an `unknown` mapping it is, unless several were seen. */
+export function isHard({ profile, port, observations }: Side): boolean {
+  if (profile.mapping !== 'unknown') return profile.mapping !== 'endpoint-independent'
+  const own = observations.filter(({ localPort }) => localPort === port)
+  return new Set(own.map(seen => `${seen.address} ${seen.port}`)).size > 1
+}
+
+/**
+ * One side whose port has to be found, or both. A side that has one mapping for all ports of an address, and lets all of them
+ * in, need not know the other's port: then it is as if the other were easy.
+ */
+export type Hardness =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'one'; readonly role: Role }
+  | { readonly kind: 'both' }
+
+export function hardness(scene: Scene): Hardness {
+  const hard = roles.filter(role => isHard(scene[role]))
+  const [role] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
+  if (hard.length === 0) return { kind: 'none' }
+  return role ? { kind: 'one', role } : { kind: 'both' }
+}
+
+const isLoose = ({ profile }: Side) =>
+  profile.mapping === 'address-dependent' && ['address-dependent', 'endpoint-independent'].includes(profile.filtering)
+
+export const modelOf = ({ observations, port }: Side): PortModel => fit(observations, { localPort: port })
+
+/** Milliseconds from a side's last observation to its first probe of an order that leaves now: see ports.ts, When. */
+export function elapsedMs(scene: Scene, role: Role): number {
+  const { observations, rttMs } = scene[role]
+  return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs
+}
+
+/** What belongs to each side, told by one of them. */
+export const bySide = <T>(role: Role, own: T, other: T): Record<Role, T> =>
+  role === 'caller' ? { caller: own, callee: other } : { caller: other, callee: own }
+
+/** Datagrams that a side may send at the other's address: of its own budget, as many as all sessions have left there. */
+export const affordable = (scene: Scene, role: Role, own: number): number =>
+  Math.min(own, scene[otherRole(role)].probes)
+
+/** Says so where it is the budget that all sessions share which limits a plan; empty otherwise. */
+export function sharedOut(scene: Scene, own: number): string {
+  const short = roles.map(role => scene[role]).filter(({ probes }) => probes < own)
+  return short.map(({ probes, mapped }) => `; budget shared out: ${probes} probes left at ${mapped.address}`).join('')
+}
+
+type Punch = Extract<Order, { kind: 'punch' }>
+
+/**
+ * An order to punch. The passive side may bind as soon as it heard a probe if what it heard proves that the path works
+ * both ways, which is when only the mapping that was made for this very path lets the probe in: `strict` names the
+ * filters that make it so. Through another filter the probe may have come by a mapping that answers do not leave from.
+ */
+export function punch(
+  effort: Omit<Punch, 'kind' | 'bindOn'>,
+  passive?: { side: Side; strict: readonly Behaviour[] }
+): Punch {
+  if (!passive) return { kind: 'punch', ...effort }
+  const bindOn = passive.strict.includes(passive.side.profile.filtering) ? 'heard' : 'answered'
+  return { kind: 'punch', ...effort, bindOn }
+}
+
+/** Mappings that a side makes at once, so that one of them, or several, are the ports that the other aims at. */
+export interface Burst {
+  readonly sockets: number
+  readonly meeting: Meeting
+}
+
+/**
+ * The smallest burst that is worth nearly as much as the largest.
+ * @param count ports in a row that the other side aims at, all of which should be among the burst's
+ */
+export function burst(
+  model: PortModel,
+  { elapsedMs, most, count, goal }: { elapsedMs: number; most: number; count: number; goal: number }
+): Burst | undefined {
+  if (most < count) return undefined
+  const tracks = model.tracks({ elapsedMs, mappings: most })
+  const meeting = (mappings: number) => meet(tracks, model.addresses(), { mappings, count })
+  const rate = (mappings: number) => meeting(mappings)?.met[count] ?? 0
+  const best = rate(most)
+  const sockets = smallest(most, mappings => rate(mappings) >= goal * best)
+  const found = meeting(sockets)
+  return found && { sockets, meeting: found }
+}
+
+type Guesses = NonNullable<Punch['guesses']>
+
+/** Endpoints in their order, neighbours of one address together. */
+export function guessesOf(endpoints: readonly Endpoint[]): Guesses {
+  const guesses: Guesses = []
+  for (const { address, port } of endpoints) {
+    const last = guesses.at(-1)
+    if (last?.address === address) last.ports.push(port)
+    else guesses.push({ address, ports: [port] })
+  }
+  return guesses
+}
+
+/** What the other side aims at. */
+export const portsOf = ({ meeting }: Burst, mapped: Endpoint): Endpoint[] =>
+  meeting.ports.map(port => ({ address: meeting.address ?? mapped.address, port }))
+
+/** The orders' way out, then two round trips between the peers, each at most the two ways to the gateway added up. */
+export const waitMsOf = ({ caller, callee }: Scene, ms: number): number =>
+  Math.round(ms + 3 * (caller.rttMs + callee.rttMs))
+
+export const mappingsOf = ({ caller, callee }: Scene): string =>
+  [caller, callee].map(({ name, profile }) => `${name} has mapping ${profile.mapping}`).join(', ')
+
+/** What a side's NAT does, for a person: `alice steps by +2, 12/s by others`. */
+export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, block, range }: Verdict): string {
+  switch (kind) {
+    case 'stepping':
+      return `${name} steps by ${step > 0 ? '+' : ''}${step}, ${driftPerSecond.toFixed(driftPerSecond < 10 ? 1 : 0)}/s by others`
+    case 'block':
+      return `${name} scatters its ports over a block, perhaps ${block?.low} to ${block?.high}`
+    case 'random':
+      return `${name} scatters its ports, perhaps over ${range?.low} to ${range?.high}`
+    case 'kept':
+      return `${name} has shown one port only`
+  }
+}
+
+export function percent(probability: number): string {
+  const share = 100 * probability
+  return `${share >= 10 ? share.toFixed(share > 99 && share < 99.95 ? 1 : 0) : share.toFixed(1)} %`
+}
+
+/** The smallest of 1 … `most` that is enough, or `most`. */
+export function smallest(most: number, isEnough: (count: number) => boolean): number {
+  let [low, high] = [1, Math.max(1, most)]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isEnough(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
+}

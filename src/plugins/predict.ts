@@ -1,0 +1,205 @@
+// `predict`: the next port of a NAT that counts. A fresh socket shows where the counter is, and at once both sides are
+// commanded together, before others have moved it far: how far is what the window is for.
+//
+//   evidence at hand → worth it? → sample → fit → plan → failed → sample → …
+//
+// One side hard: it sends to the other's endpoint from the socket that was sampled, and the other opens its filter for the
+// ports that its mapping may have. Both hard: each makes a burst of mappings, one for each of m sockets, all towards one port
+// of the other. They meet if that port is among the burst's, so m is the window. With one socket each, walking over ports
+// in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
+
+import type { Candidate } from '../gateway/ports.ts'
+import { otherRole, type Plan, type Proposal, pass, type Role, roles, type Scene } from '../gateway/scene.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Order } from '../wire/signal.ts'
+import {
+  ANSWERS,
+  affordable,
+  type Burst,
+  burst,
+  bySide,
+  elapsedMs,
+  guessesOf,
+  habit,
+  hardness,
+  mappingsOf,
+  modelOf,
+  percent,
+  portsOf,
+  punch,
+  sharedOut,
+  smallest,
+  waitMsOf
+} from './hard.ts'
+import type { Plugin } from './plugin.ts'
+import { NEAR_MS } from './reach.ts'
+
+interface Options {
+  /** Milliseconds for the probes, on top of the round trips: room for two lost ones. */
+  readonly waitMs: number
+  /** Most ports that are tried at once: others' 50 mappings a second move the counter by 5 to 10 in 100 to 200 ms, but the
+   * rate has to be learned first. */
+  readonly window: number
+  /** Most sockets of a side that make mappings at once, where both sides are hard. */
+  readonly sockets: number
+  /** Datagrams of a side for one connection, over all rounds. */
+  readonly probes: number
+  /** Times that fresh samples are taken and tried. */
+  readonly rounds: number
+  /** Of what the whole window could reach, the share that is enough: what is beyond costs more probes than it is worth. */
+  readonly goal: number
+  /** Probability below which it passes. */
+  readonly atLeast: number
+}
+
+export const predict: Plugin<Options> = {
+  name: 'predict',
+  defaults: { waitMs: '700ms', window: 256, sockets: 128, probes: 1024, rounds: 4, goal: 0.995, atLeast: 0.1 },
+  start: options => ({ plan: scene => plans(scene, options) })
+}
+
+function* plans(scene: Scene, options: Options): Iterable<Proposal> {
+  const first = hardness(scene)
+  if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
+  const sides = first.kind === 'one' ? [first.role] : roles
+  // After the sampling the slowest side's order takes a round trip; whoever is hopeless even then need not be sampled.
+  const soonMs = Math.max(...sides.map(role => scene[role].rttMs))
+  const hopeless = planned(scene, { options, left: options.probes, way: 'punch', elapsed: () => soonMs })
+  if (typeof hopeless === 'string') return yield pass(hopeless)
+  let left = options.probes
+  for (let round = 0; round < options.rounds; round++) {
+    yield { kind: 'sample', sides }
+    const way = waysOf(scene)[round % 2] ?? 'punch'
+    const plan = planned(scene, { options, left, way, elapsed: role => elapsedMs(scene, role) })
+    if (typeof plan === 'string') return yield pass(plan)
+    left -= Math.max(...roles.map(role => probesOf(plan[role])))
+    yield plan
+  }
+}
+
+/**
+ * How the hard side's first packet leaves, where one side is hard: as the punch itself (see reach.ts), or among probes. What
+ * worked between these networks comes first, and the other is for the next round.
+ */
+type Way = 'ice' | 'punch'
+
+function waysOf(scene: Scene): readonly Way[] {
+  const { caller, callee, memory } = scene
+  const sure = [caller, callee].some(({ profile }) => profile.mapping === 'endpoint-independent')
+  if (!sure || caller.rttMs + callee.rttMs <= NEAR_MS) return ['punch', 'punch']
+  const score = (way: Way) => (memory[`predict/${way}`]?.opened ?? 0) - (memory[`predict/${way}`]?.failed ?? 0)
+  return score('punch') > score('ice') ? ['punch', 'ice'] : ['ice', 'punch']
+}
+
+interface Round {
+  readonly options: Options
+  /** Datagrams that each side may still send. */
+  readonly left: number
+  readonly way: Way
+  /** Milliseconds from a side's last observation to its first probe's arrival. */
+  elapsed(role: Role): number
+}
+
+/** The plan for what was observed, or why none is worth trying. */
+function planned(scene: Scene, round: Round): Plan | string {
+  const hard = hardness(scene)
+  if (hard.kind === 'none') return `no port to predict any more: ${mappingsOf(scene)}`
+  if (roles.some(role => affordable(scene, role, round.left) < LEAST))
+    return `no probes left${sharedOut(scene, round.left)}`
+  return hard.kind === 'one' ? oneHard(scene, hard.role, round) : bothHard(scene, round)
+}
+
+// A path needs a probe, some repetitions of it, and answers.
+const LEAST = 3 * ANSWERS
+
+// A NAT that scatters is swept by `spray` at a smaller cost, unless its ports are as few as these.
+const FEW = 16
+
+function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Round): Plan | string {
+  const other = otherRole(role)
+  const [hard, easy] = [scene[role], scene[other]]
+  const model = modelOf(hard)
+  const verdict = model.describe()
+  // The session lets the passive side of an `ice` order wait as long, so that the other has opened its filter by then.
+  const headStartMs = way === 'ice' ? Math.max(0, (easy.rttMs - hard.rttMs) / 2) : 0
+  const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)
+  const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(role) + headStartMs }), most, hard.mapped)
+  const judged = Math.min(ports.length, verdict.kind === 'stepping' ? options.window : FEW)
+  const seen = habit(hard, verdict)
+  if (rate(judged) < options.atLeast)
+    return `${seen}: ${percent(rate(judged))} with ${judged} ports${sharedOut(scene, left)}`
+  const count = smallest(ports.length, n => rate(n) >= options.goal * rate(ports.length))
+  const guesses = guessesOf(ports.slice(0, count))
+  const towardsEasy = { targets: [easy.mapped], probes: budget(scene, role, 1, left) }
+  const towardsHard = { targets: [], guesses, probes: budget(scene, other, count, left) }
+  // It sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its answers leave from.
+  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
+  const orders: Record<Role, Order> =
+    way === 'ice'
+      ? bySide(role, { kind: way, ...towardsEasy }, { kind: way, ...towardsHard })
+      : bySide(role, punch(towardsEasy, passive), punch(towardsHard))
+  return {
+    kind: 'plan',
+    ...orders,
+    passive: role,
+    waitMs: waitMsOf(scene, options.waitMs),
+    expected: rate(count),
+    label: way,
+    why: `${seen}: ${count} ports of ${guesses[0]?.address} from ${guesses[0]?.ports[0]} on, ${percent(rate(count))} expected`
+  }
+}
+
+/** The first ports in order of probability, and what some of them are worth together. */
+function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoint) {
+  const ports: Endpoint[] = []
+  const rates = [0]
+  for (const { address = mapped.address, port, probability } of candidates) {
+    if (ports.length >= most) break
+    ports.push({ address, port })
+    rates.push(Math.min(1, (rates.at(-1) ?? 0) + probability))
+  }
+  return { ports, rate: (count: number) => rates[Math.min(count, ports.length)] ?? 0 }
+}
+
+function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | string {
+  const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
+  const burstOf = (role: Role): Burst | undefined => {
+    const most = Math.min(options.sockets, affordable(scene, role, left) - ANSWERS)
+    return burst(models[role], { elapsedMs: elapsed(role), most, count: 1, goal: options.goal })
+  }
+  const [caller, callee] = [burstOf('caller'), burstOf('callee')]
+  // Independent, for they are two NATs: the product.
+  const expected = (caller?.meeting.met[1] ?? 0) * (callee?.meeting.met[1] ?? 0)
+  const seen = roles.map(role => habit(scene[role], models[role].describe())).join(', ')
+  if (!caller || !callee || expected < options.atLeast)
+    return `${seen}: ${percent(expected)} with ${options.sockets} sockets each${sharedOut(scene, left)}`
+  const effort = (role: Role, own: Burst, aimed: Burst) => ({
+    targets: [],
+    guesses: guessesOf(portsOf(aimed, scene[otherRole(role)].mapped)),
+    sockets: own.sockets,
+    probes: budget(scene, role, own.sockets, left)
+  })
+  // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
+  const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
+  return {
+    kind: 'plan',
+    caller: punch(effort('caller', caller, callee)),
+    callee: punch(effort('callee', callee, caller), passive),
+    waitMs: waitMsOf(scene, options.waitMs),
+    expected,
+    label: 'punch',
+    why: `${seen}: ${caller.sockets} and ${callee.sockets} mappings around ${caller.meeting.ports[0]} and ${callee.meeting.ports[0]}, ${percent(expected)} expected`
+  }
+}
+
+// What is sent again where it is little, and at least twice in any case: a packet is lost now and then.
+const AGAIN = 8
+const LITTLE = 256
+
+/** Datagrams for a walk of so many steps, its repetitions and the answers. */
+function budget(scene: Scene, role: Role, steps: number, left: number): number {
+  const walk = Math.max(2 * steps, Math.min(AGAIN * steps, LITTLE), 2 * ANSWERS)
+  return Math.min(affordable(scene, role, left), ANSWERS + walk)
+}
+
+const probesOf = (order: Order) => (order.kind === 'splice' ? 0 : (order.probes ?? 0))

@@ -1,0 +1,333 @@
+// `spray`: a NAT that scatters its ports. Many sockets hold many mappings open on the hard side, and the other side tries many
+// ports: they meet by the birthday paradox. How many of each is a question of numbers alone, and so is whether it is worth
+// trying at all.
+//
+//   one side hard    k sockets towards the other's endpoint; the other walks over n ports, likeliest first (ports/sweep.ts)
+//   both scatter     both open k sockets and aim all of them at t ports, one after the other (ports/meeting.ts)
+//   one steps        it makes one burst towards a port of the other's range; the other aims k sockets at each of the next ports
+//
+// One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
+
+import { type Drawn, fit, meetingRate, type PortModel, sweep, type World } from '../gateway/ports.ts'
+import {
+  otherRole,
+  type Pass,
+  type Plan,
+  type Proposal,
+  pass,
+  type Role,
+  roles,
+  type Scene,
+  type Side
+} from '../gateway/scene.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import {
+  ANSWERS,
+  affordable,
+  type Burst,
+  burst,
+  bySide,
+  elapsedMs,
+  guessesOf,
+  habit,
+  hardness,
+  mappingsOf,
+  modelOf,
+  percent,
+  portsOf,
+  punch,
+  sharedOut,
+  smallest,
+  waitMsOf
+} from './hard.ts'
+import type { Plugin } from './plugin.ts'
+
+interface Options {
+  /** Milliseconds for answers, on top of the walk and the round trips. */
+  readonly waitMs: number
+  /** Most sockets of a side. */
+  readonly sockets: number
+  /** Datagrams of a side for one connection. */
+  readonly probes: number
+  /** Datagrams of a side per second: routers drop bursts, and networks take them for an attack. */
+  readonly perSecond: number
+  /** Probability that is enough: what is beyond costs more probes than it is worth. */
+  readonly goal: number
+  /** Probability below which it passes. */
+  readonly atLeast: number
+}
+
+export const spray: Plugin<Options> = {
+  name: 'spray',
+  defaults: { waitMs: '700ms', sockets: 256, probes: 2048, perSecond: 1000, goal: 0.999, atLeast: 0.05 },
+  start: options => ({ plan: scene => plans(scene, options) })
+}
+
+function* plans(scene: Scene, options: Options): Iterable<Proposal> {
+  const hard = hardness(scene)
+  if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
+  if (hard.kind === 'one') return yield oneHard(scene, hard.role, options)
+  const models = modelsOf(scene)
+  const counting = roles.filter(role => models[role].describe().kind === 'stepping')
+  if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)
+  const found = bothHard(scene, { models, options, counter: counting[0], elapsed: role => scene[role].rttMs })
+  const sides = counting.length > 0 ? counting : roles.filter(role => isUnsure(scene[role], models[role]))
+  const enough = found.kind === 'pass' || (counting.length === 0 && (found.expected ?? 0) >= options.goal)
+  if (enough || sides.length === 0) return yield found
+  yield { kind: 'sample', sides }
+  const elapsed = (role: Role) => elapsedMs(scene, role)
+  yield bothHard(scene, { models: modelsOf(scene), options, counter: counting[0], elapsed })
+}
+
+type Models = Readonly<Record<Role, PortModel>>
+
+const modelsOf = ({ caller, callee }: Scene): Models => ({ caller: modelOf(caller), callee: modelOf(callee) })
+
+function habits(scene: Scene, models: Models): string {
+  const verdicts = { caller: models.caller.describe(), callee: models.callee.describe() }
+  if (roles.every(role => verdicts[role].kind === 'random')) return 'both random'
+  return roles.map(role => habit(scene[role], verdicts[role])).join(', ')
+}
+
+// With so few mappings seen, a few more tell the size of a block much better, and with it how many sockets are needed.
+const FEW = 12
+
+const isUnsure = ({ observations }: Side, model: PortModel) =>
+  new Set(observations.map(({ port }) => port)).size < FEW && model.describe().kind === 'block'
+
+// Sockets of a side: what lies between changes the cost by a few percent.
+const SOCKETS = [8, 16, 32, 64, 128, 256, 512, 1024]
+
+// A connection that has to be relayed costs as much as ten whole attempts.
+const MISSED = 20_000
+
+function oneHard(scene: Scene, role: Role, options: Options): Proposal {
+  const other = otherRole(role)
+  const [hard, easy] = [scene[role], scene[other]]
+  const model = modelOf(hard)
+  const { ranges, share, address } = drawnBy(hard, model)
+  const sockets = Math.min(options.sockets, walkable(scene, role, options))
+  const search = cheapest(ranges, share, { sockets, most: walkable(scene, other, options) })
+  const seen = habit(hard, model.describe())
+  const inBudget = search.rates.at(-1) ?? 0
+  if (inBudget < options.atLeast)
+    return pass(
+      `${seen}: ${percent(inBudget)} with ${search.sockets} sockets and ${search.ports.length} ports${sharedOut(scene, options.probes)}`
+    )
+  const count = enoughOf(search, options.goal)
+  const expected = search.rates[count] ?? 0
+  const guesses = guessesOf(search.ports.slice(0, count).map(port => ({ address, port })))
+  const { perSecond } = options
+  const towardsEasy = { targets: [easy.mapped], sockets: search.sockets, perSecond }
+  const towardsHard = { targets: [], guesses, perSecond }
+  // Every socket sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its
+  // answers leave from.
+  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
+  const orders = bySide(
+    role,
+    punch({ ...towardsEasy, probes: budget(scene, role, search.sockets, options) }, passive),
+    punch({ ...towardsHard, probes: budget(scene, other, count, options) })
+  )
+  return {
+    kind: 'plan',
+    ...orders,
+    passive: role,
+    waitMs: waitMs(scene, Math.max(count, search.sockets), options),
+    expected,
+    why: `${seen}: ${search.sockets} sockets and up to ${count} ports of ${address}, ${percent(expected)} expected`
+  }
+}
+
+/** Twice as far as should be enough, for a packet is lost now and then; the whole budget where nothing is enough. */
+function enoughOf({ ports, rates }: Search, goal: number): number {
+  const enough = rates.findIndex(rate => rate >= goal)
+  return enough < 0 ? ports.length : Math.min(ports.length, 2 * enough)
+}
+
+interface Search {
+  readonly sockets: number
+  readonly ports: readonly number[]
+  /** Probability to have found a mapping after 0, 1, 2 … ports. */
+  readonly rates: readonly number[]
+}
+
+/** So many sockets that they, the ports tried until one is found, and what is missed cost least. */
+function cheapest(
+  ranges: readonly Drawn[],
+  share: number,
+  { sockets, most }: { sockets: number; most: number }
+): Search {
+  let best: Search & { cost: number } = { sockets: 0, ports: [], rates: [0], cost: Number.POSITIVE_INFINITY }
+  for (const count of sizes(sockets)) {
+    const { ports, rates } = sweep(ranges, { open: Math.max(1, Math.floor(count * share)), most })
+    const tried = rates.slice(0, -1).reduce((sum, rate) => sum + 1 - rate, 0)
+    const cost = count + tried + MISSED * (1 - (rates.at(-1) ?? 0))
+    // More sockets cost more from here on.
+    if (cost > best.cost) break
+    best = { sockets: count, ports, rates, cost }
+  }
+  return best
+}
+
+const sizes = (most: number) => (most < 1 ? [] : [...SOCKETS.filter(size => size < most), most])
+
+/** How a side's ports towards the other are drawn at its likeliest public address. */
+interface Lottery {
+  readonly ranges: readonly Drawn[]
+  /** Share of its mappings that get the address. */
+  readonly share: number
+  readonly address: string
+}
+
+function drawnBy({ profile, mapped }: Side, model: PortModel): Lottery {
+  const [first] = model.addresses()
+  const ranges = model.ranges()
+  const there = profile.mapping === 'address-dependent' ? half(ranges, fit([]).ranges()) : ranges
+  return { ranges: there, share: first?.share ?? 1, address: first?.address ?? mapped.address }
+}
+
+/** A NAT that maps by the address it sends to may have other ports for an address that is not the gateway's. */
+function half(seen: readonly Drawn[], any: readonly Drawn[]): Drawn[] {
+  return [...seen, ...any].map(range => ({ ...range, weight: range.weight / 2 }))
+}
+
+interface Both {
+  readonly models: Models
+  readonly options: Options
+  /** The side whose NAT counts, if one does. */
+  readonly counter: Role | undefined
+  elapsed(role: Role): number
+}
+
+function bothHard(scene: Scene, both: Both): Plan | Pass {
+  const { models, options, counter } = both
+  const seen = habits(scene, models)
+  const found = counter ? oneCounts(scene, counter, both) : bothScatter(scene, both)
+  if (!found || found.expected < options.atLeast)
+    return pass(`${seen}: ${percent(found?.expected ?? 0)} in budget${sharedOut(scene, options.probes)}`)
+  const effort = (role: Role) => {
+    const { sockets, targets } = found[role]
+    // A burst is short, and others step in between its mappings if it takes its time.
+    const pace = role === counter ? {} : { perSecond: options.perSecond }
+    const probes = budget(scene, role, sockets * targets.length, options)
+    return { targets: [], guesses: guessesOf(targets), sockets, ...pace, probes }
+  }
+  const steps = roles.map(role => found[role].sockets * found[role].targets.length)
+  const words = roles.map(role => `${found[role].sockets} sockets towards ${found[role].targets.length} ports`)
+  // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
+  const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
+  return {
+    kind: 'plan',
+    caller: punch(effort('caller')),
+    callee: punch(effort('callee'), passive),
+    waitMs: waitMs(scene, Math.max(...steps), options),
+    expected: found.expected,
+    why: `${seen}: ${words.join(', ')}, ${percent(found.expected)} expected`
+  }
+}
+
+/** What each side does where both are hard: every socket sends to every target. */
+type Joint = Readonly<Record<Role, { readonly sockets: number; readonly targets: readonly Endpoint[] }>> & {
+  readonly expected: number
+}
+
+/** Both do the same: many sockets and few targets, for a batch of mappings should hold as much of its range as it can. */
+function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
+  const most = Math.min(...roles.map(role => walkable(scene, role, options)))
+  const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
+  const collapses = roles.some(role => hasOneMapping(scene[role]))
+  return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, targets) => {
+    const [caller, callee] = roles.map(role => aimAt(drawn[otherRole(role)], sockets, targets)) as [
+      Endpoint[],
+      Endpoint[]
+    ]
+    const expected = meetingRate(worlds(drawn.caller, sockets, callee), worlds(drawn.callee, sockets, caller))
+    return { caller: { sockets, targets: caller }, callee: { sockets, targets: callee }, expected }
+  })
+}
+
+/** The burst of the side that counts aims at one port of the other, which aims at the ports that the burst will have. */
+function oneCounts(scene: Scene, counter: Role, { models, options, elapsed }: Both): Joint | undefined {
+  const other = otherRole(counter)
+  const drawn = drawnBy(scene[other], models[other])
+  const most = Math.min(options.sockets, walkable(scene, counter, options))
+  const bursts = new Map<number, Burst | undefined>()
+  const burstOf = (count: number) => {
+    if (!bursts.has(count))
+      bursts.set(count, burst(models[counter], { elapsedMs: elapsed(counter), most, count, goal: options.goal }))
+    return bursts.get(count)
+  }
+  const limits = {
+    most: walkable(scene, other, options),
+    sockets: options.sockets,
+    collapses: hasOneMapping(scene[other])
+  }
+  return leastThatReaches(options.goal, limits, (sockets, targets) => {
+    const found = burstOf(targets)
+    if (!found) return undefined
+    const aim = aimAt(drawn, sockets, 1)
+    const counted: World[] = found.meeting.met.map((weight, met) => ({ kind: 'counter', weight, met }))
+    const burstAt = { sockets: found.sockets, targets: aim }
+    const sides = bySide(counter, burstAt, { sockets, targets: portsOf(found, scene[counter].mapped) })
+    return { ...sides, expected: meetingRate(counted, worlds(drawn, sockets, aim)) }
+  })
+}
+
+/** All ports of an address get the same mapping: a socket has one to offer, whatever it aims at. */
+const hasOneMapping = ({ profile }: Side) => profile.mapping === 'address-dependent'
+
+/** The fewest datagrams that reach the goal, or what comes closest to it. */
+function leastThatReaches(
+  goal: number,
+  { most, sockets, collapses }: { most: number; sockets: number; collapses: boolean },
+  joint: (sockets: number, targets: number) => Joint | undefined
+): Joint | undefined {
+  let found: Joint | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (const count of sizes(Math.min(sockets, most))) {
+    const rate = (targets: number) => joint(count, targets)?.expected ?? 0
+    const targets = smallest(collapses ? 1 : Math.floor(most / count), few => rate(few) >= goal)
+    const tried = joint(count, targets)
+    const reaches = (tried?.expected ?? 0) >= goal
+    const better = reaches
+      ? count * targets < least
+      : least === Number.POSITIVE_INFINITY && (tried?.expected ?? 0) > (found?.expected ?? 0)
+    if (!better) continue
+    found = tried
+    if (reaches) least = count * targets
+  }
+  return found
+}
+
+function aimAt({ ranges, address }: Lottery, open: number, most: number): Endpoint[] {
+  return sweep(ranges, { open, most }).ports.map(port => ({ address, port }))
+}
+
+/** What a batch of mappings is worth in each range, and how many targets lie there; ranges that are alike are one. */
+function worlds({ ranges, share }: Lottery, sockets: number, aimed: readonly Endpoint[]): World[] {
+  const alike = new Map<string, World>()
+  for (const { low, high, weight } of ranges) {
+    const inside = aimed.filter(({ port }) => port >= low && port <= high).length
+    const name = `${high - low} ${inside}`
+    const held = Math.min(1, (sockets * share) / (high - low + 1))
+    alike.set(name, { kind: 'range', weight: weight + (alike.get(name)?.weight ?? 0), held, aimed: inside })
+  }
+  return [...alike.values()]
+}
+
+/** No walk takes longer: who waits for a connection should have it, or the relay's, by then. */
+const LONGEST_MS = 10_000
+
+/** Datagrams of a side's walk: within its budget, the address's, and the time there is at its pace. */
+function walkable(scene: Scene, role: Role, options: Options): number {
+  const timeMs = Math.max(0, LONGEST_MS - waitMsOf(scene, options.waitMs))
+  const inTime = Math.floor((timeMs * options.perSecond) / 1000)
+  return Math.max(0, Math.min(affordable(scene, role, options.probes) - ANSWERS, inTime))
+}
+
+const waitMs = (scene: Scene, steps: number, { waitMs, perSecond }: Options) =>
+  Math.round(waitMsOf(scene, waitMs) + (1000 * steps) / perSecond)
+
+/** The walk, once more where that is little, and the answers. */
+const budget = (scene: Scene, role: Role, steps: number, { probes }: Options) =>
+  Math.min(affordable(scene, role, probes), 2 * steps + 2 * ANSWERS)
