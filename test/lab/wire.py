@@ -3,8 +3,8 @@
     wire.py SEED  IF1 IF2 DELAY_MS JITTER_MS LOSS_PERCENT DUPLICATE_PERCENT  [IF1 IF2 ...]
 
 netem is missing from many kernels. Each frame that comes in on one interface of a pair leaves by the other one after the
-delay (one way, the same in both directions), never overtaking another; a duplicate follows at once. Prints "ready" once it forwards, and ends with its
-standard input.
+delay (one way, the same in both directions), never overtaking another; a duplicate follows at once. Prints "ready" once it
+forwards, and ends with its standard input.
 """
 import gc, heapq, random, select, socket, sys, time
 

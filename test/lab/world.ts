@@ -7,7 +7,8 @@
 //
 // One hop lies between any two sites (the core), so a TTL of 2 opens one's own NAT without touching the other's.
 // Addresses: core 203.0.113.1, gateway .6 and .7, site i has the eight from 16 + 8i on: the box the second of them, public
-// hosts or the rest of a pool those after it. No site uses an address that equals the gateway's in its low three bits: nat.ts relies on it.
+// hosts or the rest of a pool those after it. No site uses an address that equals the gateway's in its low three bits:
+// nat.ts relies on it.
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { randomInt } from 'node:crypto'
