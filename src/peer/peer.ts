@@ -5,11 +5,12 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asPosternError, PosternError } from '../errors.ts'
-import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
+import type { FromGateway, FromPeer, Message, Outcome } from '../wire/signal.ts'
 import type { Connection } from './connection.ts'
 import type { Identity } from './identity.ts'
 import type { KnownPeers, PeerName } from './known-peers.ts'
 import { Link, type LinkOptions, type Welcome } from './link.ts'
+import { type NatFindings, type NatOptions, type Question, Questions, survey } from './nat.ts'
 import { failure, PeerSession } from './session.ts'
 import { type Membership, ownAddresses, testFiltering, WarmSocket } from './warm.ts'
 
@@ -54,6 +55,7 @@ export class Peer {
   readonly #link: Link
   readonly #sessions = new Map<string, PeerSession>()
   readonly #connects = new Map<number, Connecting>()
+  readonly #questions = new Questions()
   readonly #connections = new Set<Connection>()
   readonly #warm = new Map<number, WarmSocket>()
   #membership: Membership | undefined
@@ -112,6 +114,19 @@ export class Peer {
     } finally {
       options.signal?.removeEventListener('abort', abort)
     }
+  }
+
+  /** What its network is like, as the gateway judges it. Throws as `survey` does, and when the gateway is lost. */
+  async nat(options: NatOptions = {}): Promise<NatFindings> {
+    if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
+    const signal = AbortSignal.any([this.#joined.signal, ...(options.signal ? [options.signal] : [])])
+    const send = (message: FromPeer) => this.#link.send(message)
+    const peer = {
+      nextSocket: () => this.#sockets++,
+      ask: (question: Question) =>
+        this.#questions.ask({ type: 'nat', request: this.#requests++, ...question }, send, signal)
+    }
+    return await survey(this.#membership, options, peer, signal)
   }
 
   /** Closes every connection and leaves. */
@@ -193,7 +208,9 @@ export class Peer {
       case 'over':
         return void this.#sessions.get(message.session)?.end(failure(message))
       case 'refused':
-        return this.#connects.get(message.request ?? -1)?.fail(failure(message))
+        return this.#refused(message)
+      case 'nat':
+        return this.#questions.answer(message)
       case 'path':
         return this.#agreed(message)
       case 'pong':
@@ -201,6 +218,12 @@ export class Peer {
       case 'challenge':
         return
     }
+  }
+
+  #refused(message: Message<FromGateway, 'refused'>): void {
+    const { request = -1 } = message
+    this.#connects.get(request)?.fail(failure(message))
+    this.#questions.refuse(request, failure(message))
   }
 
   #begin(message: Message<FromGateway, 'session'>): void {

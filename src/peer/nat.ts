@@ -1,0 +1,105 @@
+// What a peer's network is like. Sockets that were never used show their mappings at the gateway one after the other, so
+// that it sees how the NAT's ports move and how fast others use them up; then it is asked what it makes of them.
+//
+//   pause, show, pause, show … -> ask -> report; then all of them are closed
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PosternError } from '../errors.ts'
+import type { Address, FromGateway, FromPeer, Message, NatReport } from '../wire/signal.ts'
+import { type Membership, ownAddresses, WarmSocket } from './warm.ts'
+
+export interface NatOptions {
+  /** How many sockets are shown, 1 to 16: 5 unless told. More tell steps from drift more surely. */
+  readonly sockets?: number
+  /** Called before each of them, with 1 for the first. */
+  readonly onSocket?: (number: number) => void
+  readonly signal?: AbortSignal
+}
+
+/** That UDP is blocked is a finding like any other. `own` are the addresses of this host's links. */
+export type NatFindings =
+  | { readonly udp: 'open'; readonly own: readonly Address[]; readonly report: NatReport }
+  | { readonly udp: 'blocked'; readonly own: readonly Address[]; readonly reason: string }
+
+/** What is asked, but for what marks it as a message. */
+export type Question = Omit<Message<FromPeer, 'nat'>, 'type' | 'request'>
+
+/** As many as show a step that foreign mappings fall into, in less than two seconds. */
+export const SOCKETS = 5
+
+/** Between two sockets, in milliseconds: long enough for others' mappings to be counted, short enough to be waited for. */
+const PAUSE_MS = 300
+
+/** How long the report is waited for: the gateway waits 2 s itself, for the test of the filter. */
+const ANSWER_MS = 10_000
+
+/** Shows the sockets and asks. Throws what the gateway refuses with, `io`, `timeout`, or what `signal` aborts with. */
+export async function survey(
+  membership: Membership,
+  { sockets = SOCKETS, onSocket }: NatOptions,
+  { nextSocket, ask }: { nextSocket: () => number; ask: (question: Question) => Promise<NatReport> },
+  signal: AbortSignal
+): Promise<NatFindings> {
+  const own = ownAddresses(membership.endpoints[0])
+  const shown: WarmSocket[] = []
+  const show = async () => {
+    // Before the first as well: the mappings a peer makes when it joins are not to be taken for those of others.
+    await sleep(PAUSE_MS, undefined, { signal })
+    onSocket?.(shown.length + 1)
+    shown.push(await WarmSocket.open(nextSocket(), membership, signal))
+  }
+  try {
+    while (shown.length < sockets) await show()
+    return { udp: 'open', own, report: await ask(questionOf(shown, own)) }
+  } catch (thrown) {
+    signal.throwIfAborted()
+    if (shown.length > 0 || !isBlocked(thrown)) throw thrown
+    return { udp: 'blocked', own, reason: thrown.message }
+  } finally {
+    await Promise.all(shown.map(({ raw }) => raw.close()))
+  }
+}
+
+/** The questions that were not answered yet. */
+export class Questions {
+  readonly #asked = new Map<number, PromiseWithResolvers<NatReport>>()
+
+  /** Throws what the gateway refuses with, `gateway-unreachable`, `timeout`, or what `signal` aborts with. */
+  async ask(message: Message<FromPeer, 'nat'>, send: (message: FromPeer) => boolean, signal: AbortSignal) {
+    const asked = Promise.withResolvers<NatReport>()
+    const late = new PosternError('timeout', `the gateway did not judge the network within ${ANSWER_MS / 1000} s`)
+    const timer = setTimeout(asked.reject, ANSWER_MS, late)
+    const abort = () => asked.reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    this.#asked.set(message.request, asked)
+    try {
+      signal.throwIfAborted()
+      if (!send(message)) throw new PosternError('gateway-unreachable', 'the connection to the gateway is down')
+      return await asked.promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      this.#asked.delete(message.request)
+    }
+  }
+
+  answer({ request, report }: Message<FromGateway, 'nat'>): void {
+    this.#asked.get(request)?.resolve(report)
+  }
+
+  refuse(request: number, error: PosternError): void {
+    this.#asked.get(request)?.reject(error)
+  }
+}
+
+function questionOf(shown: readonly WarmSocket[], addresses: Address[]): Question {
+  return {
+    sockets: shown.map(({ number, port }) => ({ socket: number, port })),
+    addresses,
+    // The smallest is the path's own; the others waited for something.
+    rttMs: Math.min(...shown.map(({ rttMs }) => rttMs))
+  }
+}
+
+const isBlocked = (thrown: unknown): thrown is PosternError =>
+  thrown instanceof PosternError && thrown.code === 'udp-blocked'
