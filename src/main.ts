@@ -6,6 +6,7 @@ import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
 import { gatewayCommand } from './cli/gateway.ts'
 import { namesCommand } from './cli/names.ts'
+import { natCommand } from './cli/nat.ts'
 import { peerCommand } from './cli/peer.ts'
 import { pingCommand } from './cli/ping.ts'
 import { pipeCommand } from './cli/pipe.ts'
@@ -41,6 +42,7 @@ for (const command of [
   sendCommand(),
   pipeCommand(),
   pingCommand(),
+  natCommand(),
   tracesCommand(),
   traceCommand(),
   namesCommand()

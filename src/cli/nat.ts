@@ -1,0 +1,44 @@
+// `postern nat`: what network one is in, as the gateway sees it, and which peers can be reached from there.
+
+import { Command } from 'commander'
+import { SOCKETS } from '../peer/nat.ts'
+import { perform, type Run } from './door.ts'
+import { withPeer } from './meet.ts'
+import { kindOf, renderNat } from './nat-text.ts'
+import { type JoinOptions, wholeNumber, withJoinOptions } from './options.ts'
+
+interface Options extends JoinOptions {
+  readonly sockets: number
+}
+
+export function natCommand(): Command {
+  return withJoinOptions(new Command('nat'))
+    .summary('say what network this is, and what can be reached from it')
+    .description(
+      'Says what NAT is in front of this computer: its type, how it chooses ports, what it lets in,\n' +
+        'and which peers can be reached directly from behind it. That UDP is blocked is an answer too.'
+    )
+    .option('--sockets <n>', 'how many sockets to look at, 2 to 16', wholeNumber(2, 16), SOCKETS)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern nat
+  postern nat --sockets 16     looks longer: tells steps of the ports from the traffic of others
+  postern nat --json           one event named nat, after joined`
+    )
+    .action((options: Options) => perform(options, run => judge(options, run)))
+}
+
+async function judge({ sockets, ...options }: Options, run: Run): Promise<void> {
+  const { output, signal } = run
+  await withPeer(options, { accepts: false }, run, async peer => {
+    const onSocket = (number: number) => output.bar(`looking at socket ${number} of ${sockets} …`)
+    const findings = await peer.nat({ sockets, onSocket, signal })
+    const { own, ...found } = findings
+    const text = renderNat(findings, { width: output.width, paint: output.paint.bind(output) })
+    const type = kindOf(findings).type
+    if (found.udp === 'blocked') output.tell({ event: 'nat', type, ...found, own }, text)
+    else output.tell({ event: 'nat', type, udp: found.udp, ...found.report, own }, text)
+  })
+}
