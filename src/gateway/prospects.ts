@@ -33,6 +33,12 @@ const kinds: readonly Kind[] = [
 /** Plans asked of one planner: the later ones are the same again with what is left of a budget. */
 const PLANS = 4
 
+/** Proposals of one planner, wishes for samples among them: none is fulfilled here, and each could be followed by another. */
+const PROPOSALS = 16
+
+/** What a report has room for, of strategies that try and of those that pass. */
+const TOLD = 32
+
 /** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
 export async function prospects(links: readonly Link[], side: Side, atMs: number): Promise<Prospect[]> {
   const all: Prospect[] = []
@@ -47,7 +53,7 @@ async function prospect(links: readonly Link[], peer: string, scene: Scene): Pro
   const found: Pick<Prospect, 'tries' | 'passes'> = { tries: [], passes: [] }
   for (const link of links) if (!link.lastResort) await ask(link, scene, found)
   const missed = found.tries.reduce((product, { probability }) => product * (1 - probability), 1)
-  return { peer, probability: 1 - missed, ...found }
+  return { peer, probability: 1 - missed, tries: found.tries.slice(0, TOLD), passes: found.passes.slice(0, TOLD) }
 }
 
 async function ask(
@@ -56,6 +62,7 @@ async function ask(
   { tries, passes }: Pick<Prospect, 'tries' | 'passes'>
 ): Promise<void> {
   let plans = 0
+  let proposals = 0
   try {
     for await (const step of planner.plan(scene)) {
       if (step.kind === 'pass' && plans === 0) passes.push({ by, reason: short(step.reason) })
@@ -64,6 +71,7 @@ async function ask(
         tries.push({ by, probability: Math.min(1, Math.max(0, step.expected ?? 1)), why: short(step.why) })
         if (++plans === PLANS || (step.expected ?? 1) === 1) return
       }
+      if (++proposals === PROPOSALS) return
     }
   } catch (error) {
     passes.push({ by, reason: short(`the plugin threw: ${error instanceof Error ? error.message : error}`) })
