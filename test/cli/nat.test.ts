@@ -1,0 +1,170 @@
+import test from 'ava'
+import { kindOf, percent, renderNat } from '../../src/cli/nat-text.ts'
+import type { NatFindings } from '../../src/peer/nat.ts'
+import type { NatReport } from '../../src/wire/signal.ts'
+import { tokens, World } from './world.ts'
+
+const strict = 'address-and-port-dependent'
+const free = 'endpoint-independent'
+
+const endpoints = ['203.0.113.6', '203.0.113.7'].flatMap(address => [3478, 3479].map(port => ({ address, port })))
+
+function found(report: Partial<NatReport> = {}, own = [{ address: '192.168.1.2', prefix: 24 }]): NatFindings {
+  const samples = endpoints.map((via, n) => ({ via, mapped: { address: '198.51.100.9', port: 40_000 + n }, socket: 1 }))
+  const prospects = [
+    { peer: 'no NAT', probability: 1, tries: [{ by: 'direct', probability: 1, why: '' }], passes: [] },
+    {
+      peer: 'symmetric, random',
+      probability: 0,
+      tries: [],
+      passes: [
+        { by: 'stun', reason: 'the port is not known' },
+        { by: 'spray', reason: `both random: 0.1 % in budget, ${'which is little '.repeat(9)}` }
+      ]
+    }
+  ]
+  const plain = { mapping: free, filtering: strict, translated: true, certain: true, rttMs: 12.34 } as const
+  return { udp: 'open', own, report: { ...plain, addresses: ['198.51.100.9'], samples, prospects, ...report } }
+}
+
+const allocated = (allocation: Partial<NatReport['allocation']> & { kind: 'kept' | 'stepping' | 'block' | 'random' }) =>
+  found({ mapping: strict, allocation: { confidence: 0.987, evidence: '1, 3, 5: steps of +2', ...allocation } })
+
+const text = (findings: NatFindings) => renderNat(findings).replaceAll(/\s+/g, ' ')
+
+test('types are called by their common names, for people and for programs', t => {
+  const kinds: [NatFindings, string, string][] = [
+    [found({ filtering: free }), 'full-cone', 'full cone'],
+    [found({ filtering: 'address-dependent' }), 'restricted-cone', 'restricted cone'],
+    [found(), 'port-restricted-cone', 'port-restricted cone'],
+    [found({ filtering: 'unknown' }), 'cone', 'cone'],
+    [found({ mapping: 'unknown', certain: false }), 'unknown', 'a NAT whose mapping cannot be told'],
+    [found({ translated: false, filtering: free }), 'no-nat', 'no NAT'],
+    [found({ translated: false }), 'firewall', 'no NAT, but a firewall'],
+    [found({ mapping: 'address-dependent' }), 'symmetric', 'symmetric towards each address'],
+    [allocated({ kind: 'stepping', step: 2 }), 'symmetric', 'symmetric, stepping by +2'],
+    [allocated({ kind: 'stepping', step: -1 }), 'symmetric', 'symmetric, stepping by −1'],
+    [allocated({ kind: 'block', block: { low: 4096, high: 4607 } }), 'symmetric', 'symmetric, ports in a block of 512'],
+    [allocated({ kind: 'random', range: { low: 1024, high: 65_535 } }), 'symmetric', 'symmetric, random ports'],
+    [allocated({ kind: 'kept' }), 'symmetric', 'symmetric, keeping the port'],
+    [{ udp: 'blocked', own: [], reason: 'no answer' }, 'udp-blocked', 'UDP is blocked']
+  ]
+  for (const [findings, type, words] of kinds) {
+    t.deepEqual(kindOf(findings), { type, words } as never)
+    t.true(renderNat(findings).split('\n').includes(words))
+    for (const width of [40, 80]) {
+      const lines = renderNat(findings, { width }).split('\n')
+      t.true(
+        lines.every(line => line.length <= width || !line.trim().includes(' ')),
+        `${width}: ${lines.join('\n')}`
+      )
+    }
+  }
+})
+
+test('behind the type stands what it rests on: RFC 4787 terms, addresses, ports, drift, evidence, the round trip', t => {
+  const said = text(allocated({ kind: 'stepping', step: 2, per: 'address', driftPerSecond: 12.3 }))
+  t.regex(said, /address-and-port-dependent mapping, address-and-port-dependent filtering/)
+  t.regex(said, /public 198\.51\.100\.9 /)
+  t.regex(said, /ports \+2 from one to the next, by a counter for each public address \(99 % sure\)/)
+  t.regex(said, /others use up about 12 ports a second/)
+  t.regex(said, /evidence 1, 3, 5: steps of \+2/)
+  t.regex(said, /gateway 12\.3 ms/)
+  t.regex(text(allocated({ kind: 'block', block: { low: 4096, high: 4607 } })), /block, perhaps 4096 to 4607/)
+  t.regex(text(allocated({ kind: 'stepping', step: 1, driftPerSecond: 0.3 })), /hardly any ports/)
+  t.regex(text(found({ addresses: ['198.51.100.9', '198.51.100.10'] })), /a pool, of which 2 were seen/)
+  t.regex(text(found()), /1 socket seen by 4 endpoints of the gateway, at 40000/)
+})
+
+test('the table says who reaches a kind of peer and how surely, and why nobody does', t => {
+  const lines = renderNat(found()).split('\n')
+  t.true(lines.includes('A PEER WITH         DIRECT  BY'))
+  t.true(lines.includes('no NAT               100 %  direct'))
+  t.true(lines.includes('symmetric, random  relayed  [1]'))
+  t.regex(text(found()), /\[1\] spray: both random: 0\.1 % in budget, which is little/)
+})
+
+test('a chance is never rounded to certainty', t => {
+  t.deepEqual([1, 0.99999, 0.995, 0.5, 0.123, 0.0123, 0.0001, 0].map(percent), [
+    '100 %',
+    'over 99.9 %',
+    '99.5 %',
+    '50 %',
+    '12 %',
+    '1.2 %',
+    'under 0.1 %',
+    '0 %'
+  ])
+})
+
+test('what a gateway of one address cannot tell is said, and promised for nobody', t => {
+  const samples = endpoints.slice(0, 2).map(via => ({ via, mapped: { address: '198.51.100.9', port: 1 }, socket: 1 }))
+  const vague = found({ mapping: 'unknown', filtering: 'address-dependent', certain: false, samples })
+  t.regex(text(vague), /but the gateway was heard at one address only/)
+  t.regex(text(vague), /no NAT up to 100 % direct/)
+  t.notRegex(text(found()), /but the gateway|up to/)
+  t.regex(text(found({ filtering: 'unknown' })), /the filter was not tested/)
+  const host = found({ translated: false, filtering: 'address-dependent', certain: false, samples })
+  t.is(kindOf(host).type, 'no-nat', 'the strictest verdict of one address is no proof of a firewall')
+})
+
+test('addresses that carriers share and private ones are pointed out', t => {
+  t.regex(text(found({}, [{ address: '100.72.0.5', prefix: 10 }])), /100\.72\.0\.5 .*RFC 6598.*carrier/)
+  t.regex(text(found({ addresses: ['100.64.9.9'] })), /RFC 6598.*the gateway is inside/)
+  t.regex(text(found({ addresses: ['10.1.2.3'] })), /a private address: the gateway is inside/)
+  t.regex(text(found({ addresses: ['127.0.0.1'], translated: false })), /runs on this host/)
+  t.notRegex(text(found()), /RFC 6598|private address/)
+})
+
+test.serial('on loopback there is no NAT: for people in 80 columns, for programs as one event', async t => {
+  await using world = await World.withGateway()
+  const said = await world.run(['nat', '--sockets', '2'])
+  t.is(said.code, 0, said.stderr)
+  t.true(said.lines.includes('no NAT'), said.lines.join('\n'))
+  t.regex(said.lines.join('\n'), /^no NAT +up to 100 % +direct, then stun$/m)
+  t.true(said.lines.every(line => line.length <= 80))
+  const { events, code } = await world.run(['nat', '--sockets', '2', '--json'])
+  t.is(code, 0)
+  t.deepEqual(
+    events.map(({ event }) => event),
+    ['joined', 'nat']
+  )
+  t.like(events[1], { type: 'no-nat', udp: 'open', translated: false, addresses: ['127.0.0.1'] })
+  t.is((events[1] as unknown as NatReport).prospects.length, 6)
+})
+
+test.serial('UDP that is blocked is an answer: exit code 0, with the reason', async t => {
+  await using world = await World.open()
+  const config = await world.write(
+    'mute.yaml',
+    `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0], public: [127.0.0.9] } }
+join: { token: ${tokens.join} }`
+  )
+  const gateway = world.start(['gateway', '--config', config, '--json'])
+  world.url = String((await gateway.event('listening')).url)
+  const [said, told] = await Promise.all([world.run(['nat']), world.run(['nat', '--json'], { who: 'bob' })])
+  t.deepEqual([said.code, told.code], [0, 0])
+  t.regex(said.lines.join('\n'), /^UDP is blocked$[\s\S]*does not answer at 127\.0\.0\.9/m)
+  t.like(told.events.at(-1), { event: 'nat', type: 'udp-blocked', udp: 'blocked' })
+})
+
+test.serial('interrupted it closes in order with 130; wrong options and a missing gateway are told', async t => {
+  await using world = await World.withGateway()
+  const child = world.start(['nat', '--sockets', '16', '--json'])
+  await child.event('joined')
+  child.signal('SIGINT')
+  t.is(await child.ended, 130)
+  t.is(child.stderr, '')
+  t.deepEqual(
+    child.events.map(({ event }) => event),
+    ['joined']
+  )
+  for (const sockets of ['0', '1', '17', 'x']) {
+    const { code, stderr } = await world.run(['nat', '--sockets', sockets])
+    t.is(code, 1)
+    t.regex(stderr, /^postern: bad-config: .*a whole number from 2 to 16/)
+  }
+  const { code, stderr } = await world.run(['nat', '--gateway', 'http://127.0.0.1:1'])
+  t.is(code, 1)
+  t.regex(stderr, /^postern: gateway-unreachable: /)
+})
