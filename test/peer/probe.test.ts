@@ -89,7 +89,7 @@ test.serial('all sockets but the ordered one are closed when the order is called
 test.serial('sockets that are still being bound when the order is called off are closed as well', async t => {
   await using world = await Ordered.open()
   const before = openSockets()
-  const path = world.punch('passive', { targets: [world.far.endpoint], sockets: 64 })
+  const path = world.punch('passive', { targets: [world.far.endpoint, world.far.endpoint], sockets: 64 })
   world.over.abort(new Error('called off'))
   await t.throwsAsync(path, { message: 'called off' })
   // The one datagram that left at once, and none of a walk that nobody wants any more.
@@ -157,6 +157,18 @@ test.serial('a pace is kept on average and over every tenth of a second, one soc
     const most = Math.max(...times.map(fromMs => times.filter(atMs => atMs >= fromMs && atMs < fromMs + 100).length))
     t.true(most <= 800 * 0.14 + 1, `${most} within 100 ms`)
   }
+})
+
+test.serial('what a busy process missed of its pace does not come as a flood', async t => {
+  await using world = await Ordered.open()
+  const ports = Array.from({ length: 1000 }, () => world.far.endpoint.port)
+  world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], perSecond: 1000 })
+  await world.far.has(10)
+  const { sent } = world.counts
+  for (const endMs = performance.now() + 300; performance.now() < endMs; );
+  await sleep(1)
+  t.true(world.counts.sent > sent)
+  t.true(world.counts.sent - sent < 60, `${world.counts.sent - sent} at once`)
 })
 
 test.serial('without a pace all flows leave in one turn, also when there are a thousand', async t => {
