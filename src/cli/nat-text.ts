@@ -228,7 +228,7 @@ function table(report: NatReport, width: number, paint: Paint): string[] {
   const rows = prospects.map(prospect => ({
     peer: prospect.peer,
     chance: chanceOf(prospect, upTo),
-    by: [...new Set(prospect.tries.map(({ by }) => by))].join(', then ') || note(reasonOf(prospect)),
+    by: byOf(prospect) || note(reasonOf(prospect)),
     style: prospect.tries.length > 0 ? ('green' as const) : ('yellow' as const)
   }))
   const head = { peer: 'A PEER WITH', chance: 'DIRECT', by: 'BY', style: 'dim' as const }
@@ -246,6 +246,13 @@ function table(report: NatReport, width: number, paint: Paint): string[] {
     ...(reasons.length > 0 ? [''] : []),
     ...reasons.map(reason => paint('dim', wrap(`${note(reason)} ${reason}`, width, 4)))
   ]
+}
+
+/** The strategies in the order they are tried, up to one that is certain: none after it gets its turn. */
+function byOf({ tries }: NatReport['prospects'][number]): string {
+  const certain = tries.findIndex(({ probability }) => probability === 1)
+  const names = tries.slice(0, certain < 0 ? tries.length : certain + 1).map(({ by }) => by)
+  return [...new Set(names)].join(', then ')
 }
 
 /** Why nothing is tried, in the words of the last strategy: the ones before it had less to offer. */

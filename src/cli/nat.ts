@@ -15,8 +15,8 @@ export function natCommand(): Command {
   return withJoinOptions(new Command('nat'))
     .summary('say what network this is, and what can be reached from it')
     .description(
-      'Says what NAT is in front of this computer: its type, how it chooses ports, what it lets in,\n' +
-        'and which peers can be reached directly from behind it. That UDP is blocked is an answer too.'
+      'Says what NAT is in front of this computer: its type, how it chooses ports, what it lets in, and which peers can ' +
+        'be reached directly from behind it. That UDP is blocked is an answer too.'
     )
     .option('--sockets <n>', 'how many sockets to look at, 2 to 16', wholeNumber(2, 16), SOCKETS)
     .addHelpText(
@@ -24,7 +24,7 @@ export function natCommand(): Command {
       `
 Examples:
   postern nat
-  postern nat --sockets 16     looks longer: tells steps of the ports from the traffic of others
+  postern nat --sockets 16     looks longer: counts what others use up
   postern nat --json           one event named nat, after joined`
     )
     .action((options: Options) => perform(options, run => judge(options, run)))

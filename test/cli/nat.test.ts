@@ -84,6 +84,14 @@ test('the table says who reaches a kind of peer and how surely, and why nobody d
   t.regex(text(found()), /\[1\] spray: both random: 0\.1 % in budget, which is little/)
 })
 
+test('strategies are named in their order, up to one that is certain', t => {
+  const tries = [0.3, 0.2, 0.4, 1, 1].map((probability, n) => ({ by: `s${n}`, probability, why: '' }))
+  const lines = (most: number) =>
+    renderNat(found({ prospects: [{ peer: 'x', probability: 0.5, tries: tries.slice(0, most), passes: [] }] }))
+  t.regex(lines(2), /^x .* 50 % {2}s0, then s1$/m)
+  t.regex(lines(5), /^x .* {2}s0, then s1, then s2, then s3$/m)
+})
+
 test('a chance is never rounded to certainty', t => {
   t.deepEqual([1, 0.99999, 0.995, 0.5, 0.123, 0.0123, 0.0001, 0].map(percent), [
     '100 %',
@@ -121,7 +129,7 @@ test.serial('on loopback there is no NAT: for people in 80 columns, for programs
   const said = await world.run(['nat', '--sockets', '2'])
   t.is(said.code, 0, said.stderr)
   t.true(said.lines.includes('no NAT'), said.lines.join('\n'))
-  t.regex(said.lines.join('\n'), /^no NAT +up to 100 % +direct, then stun$/m)
+  t.regex(said.lines.join('\n'), /^no NAT +up to 100 % +direct$/m)
   t.true(said.lines.every(line => line.length <= 80))
   const { events, code } = await world.run(['nat', '--sockets', '2', '--json'])
   t.is(code, 0)
