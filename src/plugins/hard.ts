@@ -36,7 +36,16 @@ export function hardness(scene: Scene): Hardness {
 const isLoose = ({ profile }: Side) =>
   profile.mapping === 'address-dependent' && ['address-dependent', 'endpoint-independent'].includes(profile.filtering)
 
-export const modelOf = ({ observations, port }: Side): PortModel => fit(observations, { localPort: port })
+/** Fitted once for what was observed, however often it is asked for. */
+export function modelOf({ observations, port }: Side): PortModel {
+  const known = fitted.get(observations)
+  if (known?.port === port) return known.model
+  const model = fit(observations, { localPort: port })
+  fitted.set(observations, { port, model })
+  return model
+}
+
+const fitted = new WeakMap<Side['observations'], { port: number; model: PortModel }>()
 
 /** Milliseconds from a side's last observation to its first probe of an order that leaves now: see ports.ts, When. */
 export function elapsedMs(scene: Scene, role: Role): number {
@@ -81,21 +90,23 @@ export interface Burst {
 }
 
 /**
- * The smallest burst that is worth nearly as much as the largest.
- * @param count ports in a row that the other side aims at, all of which should be among the burst's
+ * The smallest burst that is worth nearly as much as the largest, for so many ports in a row that the other side aims at and
+ * that should all be among the burst's. Undefined where there is no counter.
  */
-export function burst(
+export function burstsOf(
   model: PortModel,
-  { elapsedMs, most, count, goal }: { elapsedMs: number; most: number; count: number; goal: number }
-): Burst | undefined {
-  if (most < count) return undefined
-  const tracks = model.tracks({ elapsedMs, mappings: most })
-  const meeting = (mappings: number) => meet(tracks, model.addresses(), { mappings, count })
-  const rate = (mappings: number) => meeting(mappings)?.met[count] ?? 0
-  const best = rate(most)
-  const sockets = smallest(most, mappings => rate(mappings) >= goal * best)
-  const found = meeting(sockets)
-  return found && { sockets, meeting: found }
+  { elapsedMs, most, goal }: { elapsedMs: number; most: number; goal: number }
+): (count: number) => Burst | undefined {
+  const tracks = model.tracks({ elapsedMs, mappings: Math.max(0, most) })
+  return count => {
+    if (most < count) return undefined
+    const meeting = (mappings: number) => meet(tracks, model.addresses(), { mappings, count })
+    const rate = (mappings: number) => meeting(mappings)?.met[count] ?? 0
+    const best = rate(most)
+    const sockets = smallest(most, mappings => rate(mappings) >= goal * best)
+    const found = meeting(sockets)
+    return found && { sockets, meeting: found }
+  }
 }
 
 type Guesses = NonNullable<Punch['guesses']>

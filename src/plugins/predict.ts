@@ -16,7 +16,7 @@ import {
   ANSWERS,
   affordable,
   type Burst,
-  burst,
+  burstsOf,
   bySide,
   elapsedMs,
   guessesOf,
@@ -165,7 +165,7 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | strin
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
   const burstOf = (role: Role): Burst | undefined => {
     const most = Math.min(options.sockets, affordable(scene, role, left) - ANSWERS)
-    return burst(models[role], { elapsedMs: elapsed(role), most, count: 1, goal: options.goal })
+    return burstsOf(models[role], { elapsedMs: elapsed(role), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]
   // Independent, for they are two NATs: the product.

@@ -24,8 +24,7 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import {
   ANSWERS,
   affordable,
-  type Burst,
-  burst,
+  burstsOf,
   bySide,
   elapsedMs,
   guessesOf,
@@ -53,13 +52,13 @@ interface Options {
   readonly perSecond: number
   /** Probability that is enough: what is beyond costs more probes than it is worth. */
   readonly goal: number
-  /** Probability below which it passes. */
+  /** Probability below which it passes: a walk of the whole budget takes two seconds that the relay would not. */
   readonly atLeast: number
 }
 
 export const spray: Plugin<Options> = {
   name: 'spray',
-  defaults: { waitMs: '700ms', sockets: 256, probes: 2048, perSecond: 1000, goal: 0.999, atLeast: 0.05 },
+  defaults: { waitMs: '700ms', sockets: 256, probes: 2048, perSecond: 1000, goal: 0.999, atLeast: 0.15 },
   start: options => ({ plan: scene => plans(scene, options) })
 }
 
@@ -95,8 +94,8 @@ const FEW = 12
 const isUnsure = ({ observations }: Side, model: PortModel) =>
   new Set(observations.map(({ port }) => port)).size < FEW && model.describe().kind === 'block'
 
-// Sockets of a side: what lies between changes the cost by a few percent.
-const SOCKETS = [8, 16, 32, 64, 128, 256, 512, 1024]
+// Sockets of the side where one is hard: what lies between changes the cost by a few percent.
+const APART = [16, 32, 64, 128, 256, 512, 1024]
 
 // A connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
@@ -158,7 +157,7 @@ function cheapest(
   { sockets, most }: { sockets: number; most: number }
 ): Search {
   let best: Search & { cost: number } = { sockets: 0, ports: [], rates: [0], cost: Number.POSITIVE_INFINITY }
-  for (const count of sizes(sockets)) {
+  for (const count of sizes(APART, sockets)) {
     const { ports, rates } = sweep(ranges, { open: Math.max(1, Math.floor(count * share)), most })
     const tried = rates.slice(0, -1).reduce((sum, rate) => sum + 1 - rate, 0)
     const cost = count + tried + MISSED * (1 - (rates.at(-1) ?? 0))
@@ -169,7 +168,7 @@ function cheapest(
   return best
 }
 
-const sizes = (most: number) => (most < 1 ? [] : [...SOCKETS.filter(size => size < most), most])
+const sizes = (all: readonly number[], most: number) => (most < 1 ? [] : [...all.filter(size => size < most), most])
 
 /** How a side's ports towards the other are drawn at its likeliest public address. */
 interface Lottery {
@@ -236,13 +235,16 @@ function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined
   const most = Math.min(...roles.map(role => walkable(scene, role, options)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
   const collapses = roles.some(role => hasOneMapping(scene[role]))
-  return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, targets) => {
-    const [caller, callee] = roles.map(role => aimAt(drawn[otherRole(role)], sockets, targets)) as [
-      Endpoint[],
-      Endpoint[]
-    ]
-    const expected = meetingRate(worlds(drawn.caller, sockets, callee), worlds(drawn.callee, sockets, caller))
-    return { caller: { sockets, targets: caller }, callee: { sockets, targets: callee }, expected }
+  return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, mostTargets) => {
+    const aims = {
+      caller: aimAt(drawn.callee, sockets, mostTargets),
+      callee: aimAt(drawn.caller, sockets, mostTargets)
+    }
+    return targets => {
+      const [caller, callee] = [aims.caller.slice(0, targets), aims.callee.slice(0, targets)]
+      const expected = meetingRate(worlds(drawn.caller, sockets, callee), worlds(drawn.callee, sockets, caller))
+      return { caller: { sockets, targets: caller }, callee: { sockets, targets: callee }, expected }
+    }
   })
 }
 
@@ -251,53 +253,58 @@ function oneCounts(scene: Scene, counter: Role, { models, options, elapsed }: Bo
   const other = otherRole(counter)
   const drawn = drawnBy(scene[other], models[other])
   const most = Math.min(options.sockets, walkable(scene, counter, options))
-  const bursts = new Map<number, Burst | undefined>()
-  const burstOf = (count: number) => {
-    if (!bursts.has(count))
-      bursts.set(count, burst(models[counter], { elapsedMs: elapsed(counter), most, count, goal: options.goal }))
-    return bursts.get(count)
-  }
-  const limits = {
-    most: walkable(scene, other, options),
-    sockets: options.sockets,
-    collapses: hasOneMapping(scene[other])
-  }
-  return leastThatReaches(options.goal, limits, (sockets, targets) => {
-    const found = burstOf(targets)
-    if (!found) return undefined
+  const burstOf = burstsOf(models[counter], { elapsedMs: elapsed(counter), most, goal: options.goal })
+  const collapses = hasOneMapping(scene[other])
+  const limits = { most: walkable(scene, other, options), sockets: options.sockets, collapses }
+  return leastThatReaches(options.goal, limits, sockets => {
     const aim = aimAt(drawn, sockets, 1)
-    const counted: World[] = found.meeting.met.map((weight, met) => ({ kind: 'counter', weight, met }))
-    const burstAt = { sockets: found.sockets, targets: aim }
-    const sides = bySide(counter, burstAt, { sockets, targets: portsOf(found, scene[counter].mapped) })
-    return { ...sides, expected: meetingRate(counted, worlds(drawn, sockets, aim)) }
+    const scattered = worlds(drawn, sockets, aim)
+    return targets => {
+      const found = burstOf(targets)
+      if (!found) return undefined
+      const counted: World[] = found.meeting.met.map((weight, met) => ({ kind: 'counter', weight, met }))
+      const burstAt = { sockets: found.sockets, targets: aim }
+      const sides = bySide(counter, burstAt, { sockets, targets: portsOf(found, scene[counter].mapped) })
+      return { ...sides, expected: meetingRate(counted, scattered) }
+    }
   })
 }
 
 /** All ports of an address get the same mapping: a socket has one to offer, whatever it aims at. */
 const hasOneMapping = ({ profile }: Side) => profile.mapping === 'address-dependent'
 
+// Sockets of a side where both are hard. Of few, each would need many targets; and where a NAT does not give a port twice,
+// many sockets towards few targets find more before its ports are used up.
+const TOGETHER = [64, 128, 256, 512, 1024]
+
 /** The fewest datagrams that reach the goal, or what comes closest to it. */
 function leastThatReaches(
   goal: number,
   { most, sockets, collapses }: { most: number; sockets: number; collapses: boolean },
-  joint: (sockets: number, targets: number) => Joint | undefined
+  jointsOf: (sockets: number, mostTargets: number) => (targets: number) => Joint | undefined
 ): Joint | undefined {
-  let found: Joint | undefined
-  let least = Number.POSITIVE_INFINITY
-  for (const count of sizes(Math.min(sockets, most))) {
-    const rate = (targets: number) => joint(count, targets)?.expected ?? 0
-    const targets = smallest(collapses ? 1 : Math.floor(most / count), few => rate(few) >= goal)
-    const tried = joint(count, targets)
-    const reaches = (tried?.expected ?? 0) >= goal
-    const better = reaches
-      ? count * targets < least
-      : least === Number.POSITIVE_INFINITY && (tried?.expected ?? 0) > (found?.expected ?? 0)
-    if (!better) continue
-    found = tried
-    if (reaches) least = count * targets
+  let found: { joint: Joint; cost: number } | undefined
+  for (const count of sizes(TOGETHER, Math.min(sockets, most))) {
+    const mostTargets = collapses ? 1 : Math.floor(most / count)
+    const jointOf = jointsOf(count, mostTargets)
+    const targets = smallest(mostTargets, few => (jointOf(few)?.expected ?? 0) >= goal)
+    const joint = jointOf(targets)
+    const cost = count * targets
+    if (joint && (!found || isBetter({ joint, cost }, found, goal))) found = { joint, cost }
   }
-  return found
+  return found?.joint
 }
+
+function isBetter(a: { joint: Joint; cost: number }, b: { joint: Joint; cost: number }, goal: number): boolean {
+  const [one, other] = [Math.min(goal, a.joint.expected), Math.min(goal, b.joint.expected)]
+  return Math.abs(one - other) < NOTHING ? a.cost <= LITTLE_MORE * b.cost : one > other
+}
+
+// Probabilities that differ by less are alike: the models are no better than that.
+const NOTHING = 0.002
+
+// More sockets may cost a little more.
+const LITTLE_MORE = 1.25
 
 function aimAt({ ranges, address }: Lottery, open: number, most: number): Endpoint[] {
   return sweep(ranges, { open, most }).ports.map(port => ({ address, port }))

@@ -17,10 +17,35 @@ const address = fc.oneof(
 const port = fc.integer({ min: 1, max: 65535 })
 const behaviour = fc.constantFrom(...behaviours)
 
+/** Mappings as NATs make them, and as none does. */
+const observations = fc.oneof(
+  fc.constant([]),
+  fc.record({ from: port, step: fc.constantFrom(1, -1, 2, 7), address, count: fc.integer({ min: 1, max: 32 }) }).map(
+    ({ from, step, address, count }) =>
+      Array.from({ length: count }, (_, i) => {
+        const socket = Math.floor(i / 4)
+        const port = 1024 + ((((from + i * step) % 64_000) + 64_000) % 64_000)
+        return { address, port, atMs: 900_000 + 3000 * socket + (i % 4), localPort: 5000 + socket }
+      })
+  ),
+  fc.record({ low: fc.integer({ min: 1024, max: 65_024 }), ports: fc.array(fc.nat(511), { maxLength: 32 }), address }).map(
+    ({ low, ports, address }) => ports.map((port, i) => ({ address, port: low + port, atMs: 900_000 + i, localPort: 5000 }))
+  ),
+  fc.array(
+    fc.record(
+      { address, port, atMs: fc.oneof(fc.integer(), fc.double()), localPort: port, unseen: fc.double() },
+      { requiredKeys: ['address', 'port', 'atMs'] }
+    ),
+    { maxLength: 40 }
+  )
+)
+
 /** Anything a peer may claim and a gateway may see. */
 const side: fc.Arbitrary<SideSpec> = fc.record({
   mapped: fc.record({ address, port }),
   port,
+  observations,
+  probes: fc.oneof(fc.constant(10_000), fc.nat(3000)),
   addresses: fc.array(
     address.chain(text => fc.record({ address: fc.constant(text), prefix: fc.nat(text.includes(':') ? 128 : 32) })),
     { maxLength: 16 }
@@ -97,7 +122,7 @@ export function keepsContract(plugin: Plugin): void {
           ] as const) {
             const shared = scene.caller.mapped.address === scene.callee.mapped.address
             const proved = (target: Endpoint) =>
-              [scene[other].mapped, scene[receiver].gateway].some(same(target.address))
+              [scene[other].mapped, scene[receiver].gateway, ...scene[other].observations].some(same(target.address))
             const onLink = (target: Endpoint) => shared && scene[other].addresses.some(same(target.address))
             const targets = targetsOf(plan[receiver])
             t.true(targets.every(target => proved(target) || onLink(target)))
@@ -105,6 +130,27 @@ export function keepsContract(plugin: Plugin): void {
             const foreign = targets.filter(target => isPrivate(target.address) && !proved(target))
             t.true(foreign.length === 0 || scene[receiver].addresses.length > 0)
           }
+      })
+    )
+  })
+
+  test(`${plugin.name} sends no more at an address than all sessions have left for it`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (caller, callee) => {
+        const scene = sceneOf(caller, callee)
+        for (const plan of await plansOf(planner, scene)) {
+          for (const [sender, receiver] of [
+            ['caller', 'callee'],
+            ['callee', 'caller']
+          ] as const) {
+            const order = plan[sender]
+            if (order.kind === 'splice' || !order.guesses) continue
+            const walk = (order.sockets ?? 1) * targetsOf(order).length
+            t.true((order.probes ?? Number.POSITIVE_INFINITY) <= scene[receiver].probes)
+            t.true(walk + 16 <= (order.probes ?? 0))
+          }
+        }
       })
     )
   })

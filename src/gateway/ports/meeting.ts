@@ -30,5 +30,7 @@ function rateOf(a: World, b: World): number {
     : 0
 }
 
-const atLeastOnce = (rate: number, tries: number) =>
-  rate >= 1 && tries > 0 ? 1 : -Math.expm1(tries * Math.log1p(-rate))
+function atLeastOnce(rate: number, tries: number): number {
+  if (tries === 0) return 0
+  return rate >= 1 ? 1 : -Math.expm1(tries * Math.log1p(-rate))
+}

@@ -60,6 +60,9 @@ interface Tried extends Drawn {
 /** Ports that lie in the same ranges. */
 interface Segment extends Range {
   readonly ranges: readonly Tried[]
+  /** Those among them whose first segment it is, and whose last. */
+  readonly begin: readonly Tried[]
+  readonly end: readonly Tried[]
   readonly size: number
   /** Coprime to the size, so that every port has its turn. */
   readonly stride: number
@@ -79,16 +82,18 @@ function miss(range: Tried, open: number): number {
   return gained
 }
 
+/** A segment is worth what all ranges around it are worth: a running sum over the segments, ascending. */
 function worthiest(segments: readonly Segment[], open: number): Segment | undefined {
   let best: Segment | undefined
   let most = 0
+  let value = 0
   for (const segment of segments) {
-    if (segment.given >= segment.size) continue
-    let value = 0
-    for (const range of segment.ranges) value += worth(range, open)
-    if (value <= most + TINY) continue
-    best = segment
-    most = value
+    for (const range of segment.begin) value += worth(range, open)
+    if (value > most + TINY && segment.given < segment.size) {
+      best = segment
+      most = value
+    }
+    for (const range of segment.end) value -= worth(range, open)
   }
   return best
 }
@@ -102,7 +107,9 @@ function segmentsOf(ranges: readonly Tried[]): Segment[] {
     const high = (bounds[i + 1] ?? low) - 1
     const size = high - low + 1
     const around = ranges.filter(range => range.low <= low && range.high >= high)
-    return { low, high, ranges: around, size, stride: strideOf(size), given: 0, at: 0 }
+    const begin = around.filter(range => range.low === low)
+    const end = around.filter(range => range.high === high)
+    return { low, high, ranges: around, begin, end, size, stride: strideOf(size), given: 0, at: 0 }
   })
 }
 

@@ -115,7 +115,8 @@ export function meet(
   let most = -1
   for (let place = 0; place + count <= best.ports.length; place++) {
     const covered = within(sums, place + count - reach, place)
-    if (covered <= most) continue
+    // Of ports that are nearly alike the nearest: farther ones are lost where the counter's range ends before.
+    if (covered <= most + ALIKE) continue
     most = covered
     from = place
   }
@@ -123,6 +124,8 @@ export function meet(
   const address = best.address ?? shares[0]?.address
   return { address, ports, met: metBy(tracks, shares, { address, ports, mappings }) }
 }
+
+const ALIKE = 1e-4
 
 /** Each track's word on how many of the ports will be met, weighed. What no track explains counts as none met. */
 function metBy(
