@@ -85,7 +85,7 @@ export type LogLevel = (typeof logLevels)[number]
 const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 
 // Cheapest first: an own address costs nothing, an observed one a round trip, the relay the gateway's bandwidth.
-const defaultStrategies = ['direct', 'stun', 'relay']
+const defaultStrategies = ['direct', 'stun', 'predict', 'spray', 'relay']
 
 /**
  * Reads and checks a configuration file.

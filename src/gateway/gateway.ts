@@ -8,7 +8,9 @@ import type { Config } from '../config.ts'
 import { direct } from '../plugins/direct.ts'
 import { loadPlugins } from '../plugins/load.ts'
 import type { Plugin } from '../plugins/plugin.ts'
+import { predict } from '../plugins/predict.ts'
 import { relay } from '../plugins/relay.ts'
+import { spray } from '../plugins/spray.ts'
 import { stun } from '../plugins/stun.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { Budget } from './budget.ts'
@@ -30,7 +32,7 @@ import { type Listening, listen } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
 import { SpliceTable } from './udp/splice.ts'
 
-export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, relay }
+export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, predict, spray, relay }
 
 export interface Gateway {
   readonly http: Endpoint

@@ -32,7 +32,7 @@ test.serial('config validate finds strategies that do not exist, and says which 
   t.regex(found.stderr, /wrong\.yaml:1:22: .*stunn/)
   const right = await world.run(['config', 'validate', await world.config()])
   t.is(right.code, 0)
-  t.regex(right.lines.join(), /is right.*direct, stun, relay/)
+  t.regex(right.lines.join(), /is right.*direct, stun, predict, spray, relay/)
 })
 
 test.serial('config show masks the tokens, and config schema is JSON', async t => {

@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
   options: {
     matrix: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
-    strategies: { type: 'string', default: 'direct, stun, relay' },
+    strategies: { type: 'string', default: 'direct, stun, predict, spray, relay' },
     'delay-a': { type: 'string', default: '0' },
     'delay-b': { type: 'string', default: '0' },
     seed: { type: 'string' },
@@ -25,7 +25,7 @@ const usage = `npm run lab -- TYPE_A TYPE_B [options]   a connection from behind
 npm run lab -- TYPE --same               two hosts behind the same NAT
 npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
 
-  --strategies "direct, stun, relay"     as in the YAML file
+  --strategies "direct, stun, relay"     as in the YAML file; all when left out
   --delay-a MS, --delay-b MS             one way, between a site and the public network
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 

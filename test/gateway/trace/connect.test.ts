@@ -46,6 +46,17 @@ const attributes = [
   'postern.mapped',
   'postern.order',
   'postern.why',
+  'postern.expected',
+  'postern.fresh',
+  'postern.allocation',
+  'postern.confidence',
+  'postern.evidence',
+  'postern.step',
+  'postern.drift',
+  'postern.flows',
+  ...['caller', 'callee'].flatMap(side =>
+    ['sockets', 'probes', 'ports', 'first_ports'].map(name => `postern.${side}.${name}`)
+  ),
   'postern.sent',
   'postern.received',
   'network.local.address',
