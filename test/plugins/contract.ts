@@ -20,17 +20,20 @@ const behaviour = fc.constantFrom(...behaviours)
 /** Mappings as NATs make them, and as none does. */
 const observations = fc.oneof(
   fc.constant([]),
-  fc.record({ from: port, step: fc.constantFrom(1, -1, 2, 7), address, count: fc.integer({ min: 1, max: 32 }) }).map(
-    ({ from, step, address, count }) =>
+  fc
+    .record({ from: port, step: fc.constantFrom(1, -1, 2, 7), address, count: fc.integer({ min: 1, max: 32 }) })
+    .map(({ from, step, address, count }) =>
       Array.from({ length: count }, (_, i) => {
         const socket = Math.floor(i / 4)
         const port = 1024 + ((((from + i * step) % 64_000) + 64_000) % 64_000)
         return { address, port, atMs: 900_000 + 3000 * socket + (i % 4), localPort: 5000 + socket }
       })
-  ),
-  fc.record({ low: fc.integer({ min: 1024, max: 65_024 }), ports: fc.array(fc.nat(511), { maxLength: 32 }), address }).map(
-    ({ low, ports, address }) => ports.map((port, i) => ({ address, port: low + port, atMs: 900_000 + i, localPort: 5000 }))
-  ),
+    ),
+  fc
+    .record({ low: fc.integer({ min: 1024, max: 65_024 }), ports: fc.array(fc.nat(511), { maxLength: 32 }), address })
+    .map(({ low, ports, address }) =>
+      ports.map((port, i) => ({ address, port: low + port, atMs: 900_000 + i, localPort: 5000 }))
+    ),
   fc.array(
     fc.record(
       { address, port, atMs: fc.oneof(fc.integer(), fc.double()), localPort: port, unseen: fc.double() },
@@ -53,6 +56,9 @@ const side: fc.Arbitrary<SideSpec> = fc.record({
   rttMs: fc.double({ min: 0, max: 3000, noNaN: true }),
   profile: fc.record({ mapping: behaviour, filtering: behaviour, translated: fc.boolean() })
 })
+
+// Fitting models to noise takes a few milliseconds each time.
+const some = { numRuns: 50 }
 
 /** A plugin as the gateway starts it: with its options checked, and every option at its default unless given. */
 export async function startPlugin(plugin: Plugin, options: Record<string, unknown> = {}): Promise<Planner> {
@@ -95,7 +101,8 @@ export function keepsContract(plugin: Plugin): void {
             for (const order of [step.caller, step.callee]) t.notThrows(() => checkOrder(order))
           if (step.kind === 'plan') t.true(step.waitMs > 0 && step.waitMs < 60_000 && step.why.length > 0)
         }
-      })
+      }),
+      some
     )
   })
 
@@ -105,7 +112,8 @@ export function keepsContract(plugin: Plugin): void {
       fc.asyncProperty(side, side, async (caller, callee) => {
         const kinds = (await stepsOf(planner, sceneOf(caller, callee))).map(({ kind }) => kind)
         return !kinds.slice(0, -1).includes('pass')
-      })
+      }),
+      some
     )
     t.pass()
   })
@@ -130,7 +138,8 @@ export function keepsContract(plugin: Plugin): void {
             const foreign = targets.filter(target => isPrivate(target.address) && !proved(target))
             t.true(foreign.length === 0 || scene[receiver].addresses.length > 0)
           }
-      })
+      }),
+      some
     )
   })
 
@@ -151,7 +160,8 @@ export function keepsContract(plugin: Plugin): void {
             t.true(walk + 16 <= (order.probes ?? 0))
           }
         }
-      })
+      }),
+      some
     )
   })
 
