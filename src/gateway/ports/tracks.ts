@@ -137,15 +137,28 @@ function metBy(
   for (const track of tracks) {
     if (track.address !== undefined && track.address !== address) continue
     const given = track.address === undefined ? (shares.find(share => share.address === address)?.share ?? 1) : 1
-    const reach = reachOf(track, mappings)
-    const places = ports.flatMap(port => track.placeOf.get(port) ?? [])
-    for (const [drift, probability] of track.drift.entries()) {
-      const count = places.filter(place => place >= drift && place < drift + reach).length
-      met[count] = (met[count] ?? 0) + track.weight * given * probability
+    const counts = countsOf(track, ports, reachOf(track, mappings))
+    for (let drift = 0; drift < track.drift.length; drift++) {
+      const count = counts[drift] ?? 0
+      met[count] = (met[count] ?? 0) + track.weight * given * (track.drift[drift] ?? 0)
     }
   }
   met[0] = Math.max(0, 1 - sum(met.slice(1)))
   return met
+}
+
+/** How many of the ports the burst covers after 0, 1, 2 … foreign mappings: each port after `reach` of these numbers. */
+function countsOf({ drift, placeOf }: Track, ports: readonly number[], reach: number): Int32Array {
+  const counts = new Int32Array(drift.length + 1)
+  for (const port of ports) {
+    const place = placeOf.get(port)
+    if (place === undefined || place - reach + 1 >= drift.length) continue
+    const [from, to] = [Math.max(0, place - reach + 1), Math.min(drift.length, place + 1)]
+    counts[from] = (counts[from] ?? 0) + 1
+    counts[to] = (counts[to] ?? 0) - 1
+  }
+  for (let i = 1; i < counts.length; i++) counts[i] = (counts[i] ?? 0) + (counts[i - 1] ?? 0)
+  return counts
 }
 
 /** How many of the next mappings this counter gives. */
