@@ -63,6 +63,11 @@ export function driftOf(gaps: readonly Gap[]): Drift {
   return { logEvidence, cells: weighed.filter(({ weight }) => weight > NEGLIGIBLE) }
 }
 
+/** What `logEvidence` can be at most, told without weighing any rate: only jumps cost something for certain. */
+export function mostEvidence(gaps: readonly Gap[]): number {
+  return sum(gaps.map(({ foreign, back }) => (foreign !== undefined ? 0 : back ? BACK : AWAY)))
+}
+
 /** Foreign mappings per second: the posterior's mean, and the bounds that hold it with 80 %. */
 export function perSecond(drifts: readonly { readonly drift: Drift; readonly weight: number }[]) {
   const cells = drifts

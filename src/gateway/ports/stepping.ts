@@ -2,7 +2,7 @@
 // what the counter is kept for (the whole NAT, each public address, each parity), and a range at whose end it starts
 // anew. Between two of our mappings others may have taken steps: those surplus steps are the evidence for the drift.
 
-import { type Drift, driftOf, type Gap, logSum, sum } from './drift.ts'
+import { type Drift, driftOf, type Gap, logSum, mostEvidence, sum } from './drift.ts'
 import type { Evidence, Observation } from './observation.ts'
 import { alignedBlock, BLOCK_SIZES, holds, KNOWN, type Range, WHOLE } from './ranges.ts'
 import { keptParity } from './scatter.ts'
@@ -50,14 +50,37 @@ const SHARED = 0.6
 const BY_ADDRESS = 0.3
 const BY_PARITY = 0.1
 
-/** All steppings worth a thought. */
+/** All steppings worth a thought, those that can explain what was seen best first. */
 export function steppings(evidence: Evidence): Stepping[] {
+  const drafts = draftsOf(evidence).sort((a, b) => b.most - a.most)
+  const weighed: Stepping[] = []
+  let best = Number.NEGATIVE_INFINITY
+  for (const { gaps, most, log, ...draft } of drafts) {
+    if (most < best - HOPELESS) break
+    const drift = driftOf(gaps)
+    weighed.push({ ...draft, drift, log: log + drift.logEvidence })
+    best = Math.max(best, log + drift.logEvidence)
+  }
+  return weighed
+}
+
+// ln of a ratio that no other part of the mixture makes up for.
+const HOPELESS = 30
+
+/** A stepping before its drift is weighed, which is most of the work. */
+interface Draft extends Omit<Stepping, 'drift'> {
+  readonly gaps: readonly Gap[]
+  /** What `log` can be at most once the drift is weighed. */
+  readonly most: number
+}
+
+function draftsOf(evidence: Evidence): Draft[] {
   if (evidence.mappings.length === 0) return []
   return partitions(evidence).flatMap(({ per, parts, next, log }) => {
     const bursts = parts.map(part => burstsOf(part))
     return candidateSteps(parts, per).flatMap(step => {
       const orders = ordersOf(bursts, Math.sign(step))
-      return orders.flatMap(order => weigh(order, { step, per, next, log: log + Math.log(stepPrior(step, per)) }))
+      return orders.flatMap(order => draft(order, { step, per, next, log: log + Math.log(stepPrior(step, per)) }))
     })
   })
 }
@@ -227,10 +250,10 @@ function logSwaps(arrived: readonly Observation[], sent: readonly Observation[])
   return log
 }
 
-function weigh(
+function draft(
   { parts, log: swaps }: Order,
   { step, per, next, log }: { step: number; per: Stepping['per']; next: readonly number[]; log: number }
-): Stepping[] {
+): Draft[] {
   const counters = next.flatMap(index => counterOf(parts[index] ?? [], per))
   const explained = wrapsFor(parts.flat().map(({ port }) => port)).map(wrap => {
     const gaps = parts.flatMap(part => gapsOf(part, { step, wrap, counters: parts.length }))
@@ -240,10 +263,11 @@ function weigh(
   const afresh = -Math.log(WHOLE) * (sum(parts.map(part => part.length - 1)) - (explained[0]?.gaps.length ?? 0))
   // Most ranges tell the same story, for nothing went over their end.
   return [...Map.groupBy(explained, ({ name }) => name).values()].map(group => {
-    const drift = driftOf(group[0]?.gaps ?? [])
+    const gaps = group[0]?.gaps ?? []
     const wraps = group.map(({ wrap }) => wrap)
     const share = logSum(wraps.map(wrap => Math.log(wrap.share)))
-    return { step, per, counters, drift, wraps, log: log + swaps + share + afresh + drift.logEvidence }
+    const without = log + swaps + share + afresh
+    return { step, per, counters, gaps, wraps, log: without, most: without + mostEvidence(gaps) }
   })
 }
 
