@@ -5,9 +5,12 @@ import {
   birthdayRate,
   type Candidate,
   fit,
+  meet,
+  meetingRate,
   type Observation,
   type PortModel,
   sprayRate,
+  sweep,
   windowRate
 } from '../../src/gateway/ports.ts'
 
@@ -123,6 +126,80 @@ test('a socket seen long ago does not make the rate: the counter may have gone r
 test('mappings of its own made unseen are stepped over', t => {
   const model = fit(seen([20_000, 20_002, 20_004, 20_006]))
   t.is(first(1, model, { elapsedMs: 0, after: 2 })[0]?.port, 20_012)
+})
+
+test('mappings of its own that no endpoint saw are no drift', t => {
+  const burst = (from: number, atMs: number) =>
+    seen(
+      [0, 1, 2, 3].map(i => from + i),
+      { atMs }
+    )
+  const bursts = (unseen?: number) => [
+    ...burst(20_000, 0),
+    ...burst(20_104, 10_000).map((one, i) => (i === 0 && unseen !== undefined ? { ...one, unseen } : one))
+  ]
+  const drift = (unseen?: number) => fit(bursts(unseen)).describe().driftPerSecond ?? 0
+  t.true(drift() > 8)
+  t.true(drift(100) < 1)
+  t.true(Math.abs(drift(50) - drift() / 2) < 2)
+  // A gap that nobody can count tells nothing.
+  t.true(drift(Number.POSITIVE_INFINITY) > drift(100))
+  t.true(fit(bursts(5000)).hitRate(5, now) > 0.5)
+})
+
+test('unseen mappings count before a whole burst, in whatever order it arrived, and beyond a repetition', t => {
+  const early = seen([20_000, 20_001, 20_002, 20_003], { atMs: 0 })
+  const late = seen([20_105, 20_104, 20_106, 20_107], { atMs: 10_000 })
+  const again = { ...seen([20_000], { atMs: 9000 })[0], unseen: 100 } as Observation
+  const marked = late.map((one, i) => (i === 0 ? { ...one, unseen: 100 } : one))
+  t.true((fit([...early, ...marked]).describe().driftPerSecond ?? 9) < 1)
+  t.true((fit([...early, again, ...late]).describe().driftPerSecond ?? 9) < 1)
+})
+
+test('a burst of mappings meets the port that it covers most probably', t => {
+  const model = fit(seen([20_000, 20_002, 20_004, 20_006]))
+  const tracks = model.tracks({ elapsedMs: 20, mappings: 16 })
+  const one = meet(tracks, model.addresses(), { mappings: 1, count: 1 })
+  t.deepEqual([one?.address, one?.ports], [nat, [20_008]])
+  const rate = (mappings: number) => meet(tracks, model.addresses(), { mappings, count: 1 })?.met[1] ?? 0
+  t.true(Math.abs(rate(1) - model.hitRate(1, { elapsedMs: 20 })) < 0.01)
+  t.true(rate(16) > rate(4) && rate(4) > rate(1))
+  const row = meet(tracks, model.addresses(), { mappings: 8, count: 3 })
+  t.deepEqual(
+    row?.ports.map(port => port - (row.ports[0] ?? 0)),
+    [0, 2, 4]
+  )
+  t.true(Math.abs((row?.met.reduce((sum, share) => sum + share, 0) ?? 0) - 1) < 1e-9)
+  t.is(meet([], [], { mappings: 8, count: 1 }), undefined)
+})
+
+test('with many mappings open a sweep spreads over all ranges that may be, and its rate is the formula', t => {
+  const whole = { low: 1024, high: 65_535, weight: 1 }
+  const alone = sweep([whole], { open: 256, most: 1024 })
+  t.true(Math.abs((alone.rates[1024] ?? 0) - birthdayRate(256, 1024, 64_512)) < 1e-9)
+  const unsure = [
+    { low: 40_960, high: 41_471, weight: 0.9 },
+    { ...whole, weight: 0.1 }
+  ]
+  const { ports, rates } = sweep(unsure, { open: 64, most: 2032 })
+  t.is(new Set(ports).size, 2032)
+  t.true(ports.slice(0, 40).every(port => port >= 40_960 && port <= 41_471))
+  t.true(ports.slice(200, 400).some(port => port < 40_960))
+  t.true(rates.every((rate, i) => rate >= (rates[i - 1] ?? 0)))
+  t.true((rates[100] ?? 0) > 0.89 && (rates[2032] ?? 0) > 0.97)
+  t.deepEqual(sweep([{ low: 5, high: 7, weight: 1 }], { open: 2, most: 10 }).rates.length, 4)
+})
+
+test('what batches of mappings are worth to each other goes over into 1 − e^(−ab/N²)', t => {
+  const range = (sockets: number, aimed: number) => [{ kind: 'range', weight: 1, held: sockets / 512, aimed }] as const
+  t.true(Math.abs(meetingRate(range(1, 512), range(1, 512)) - sprayRate(512, 512, 512)) < 0.001)
+  t.true(meetingRate(range(256, 2), range(256, 2)) > sprayRate(512, 512, 512))
+  const counter = (met: number) => [{ kind: 'counter', weight: 1, met }] as const
+  t.is(meetingRate(counter(1), counter(1)), 1)
+  t.is(meetingRate(counter(1), counter(0)), 0)
+  t.is(meetingRate(counter(2), range(256, 1)), 0.75)
+  t.is(meetingRate(counter(0), range(512, 1)), 0)
+  t.is(meetingRate(counter(3), range(256, 0)), 0)
 })
 
 test('each public address of a pool has its counter, and the turn is known', t => {
