@@ -8,7 +8,7 @@
 //
 // One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
 
-import { type Drawn, fit, meetingRate, type PortModel, sweep, type World } from '../gateway/ports.ts'
+import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../gateway/ports.ts'
 import {
   otherRole,
   type Pass,
@@ -181,14 +181,15 @@ interface Lottery {
 function drawnBy({ profile, mapped }: Side, model: PortModel): Lottery {
   const [first] = model.addresses()
   const ranges = model.ranges()
-  const there = profile.mapping === 'address-dependent' ? half(ranges, fit([]).ranges()) : ranges
+  const there = profile.mapping === 'address-dependent' ? [ANYWHERE] : ranges
   return { ranges: there, share: first?.share ?? 1, address: first?.address ?? mapped.address }
 }
 
-/** A NAT that maps by the address it sends to may have other ports for an address that is not the gateway's. */
-function half(seen: readonly Drawn[], any: readonly Drawn[]): Drawn[] {
-  return [...seen, ...any].map(range => ({ ...range, weight: range.weight / 2 }))
-}
+/**
+ * A NAT that maps by the address it sends to may have quite other ports for the peer's than those it has shown for the
+ * gateway's. Over all ports but the well-known ones (RFC 4787 section 4.2.1) the probability is the same wherever they lie.
+ */
+const ANYWHERE: Drawn = { low: 1024, high: 65535, weight: 1 }
 
 interface Both {
   readonly models: Models

@@ -62,8 +62,10 @@ export class UdpObserver implements Observer {
   /** Those that are fresh, in the order their mappings were made. */
   samples(peer: string, socket: number): readonly Sample[] {
     const sinceMs = this.#now() - FRESH_MS
-    const samples = [...(this.#peers.get(peer)?.sockets.get(socket)?.values() ?? [])]
-    return samples.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => a.sinceMs - b.sinceMs)
+    const watched = this.#peers.get(peer)
+    const isProved = ({ mapped }: Sample) => (watched?.proved.get(mapped.address) ?? -Infinity) >= sinceMs
+    const samples = [...(watched?.sockets.get(socket)?.values() ?? [])]
+    return samples.filter(sample => sample.atMs >= sinceMs && isProved(sample)).sort((a, b) => a.sinceMs - b.sinceMs)
   }
 
   async seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void> {
@@ -87,15 +89,14 @@ export class UdpObserver implements Observer {
   }
 
   /**
-   * A request with a valid MAC has come from `mapped`. Without the nonce that would prove it, it counts where its address is
-   * proved already: the port of a socket's next mapping is known one round trip earlier then.
+   * A request with a valid MAC has come from `mapped`. Without the nonce that would prove it, it counts once its address is
+   * proved by any: so the port of a fresh socket's mapping is known one round trip earlier, and from when it was made.
    */
   record({ peer, socket }: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
     const watched = this.#peers.get(peer)
     if (!watched) return
     const now = this.#now()
     if (proved) watched.proved.set(mapped.address, now)
-    else if ((watched.proved.get(mapped.address) ?? -Infinity) < now - FRESH_MS) return
     const samples = watched.sockets.get(socket) ?? new Map<Port, Sample>()
     const before = samples.get(port)
     const sinceMs = before && sameEndpoint(before.mapped, mapped) ? before.sinceMs : now
