@@ -8,25 +8,23 @@ import { type NatType, natureOf } from './lab/nat.ts'
 import { openRig } from './lab/rig.ts'
 
 /** The relay's limit is tested elsewhere; here it would only take time. */
-const strategies = '[direct, stun, relay: { perSession: 60 Mbit/s, perPeer: 1 Gbit/s, total: 1 Gbit/s }]'
+const strategies =
+  '[direct, stun, predict, spray, relay: { perSession: 60 Mbit/s, perPeer: 1 Gbit/s, total: 1 Gbit/s }]'
 
-labTest(
-  'all pairs that endpoint-independent mapping can join are direct, all others are relayed, each MiB intact',
-  async t => {
-    await using grid = await openGrid({ strategies })
-    t.log(`seed ${grid.seed}`)
-    const cells: Cell[] = []
-    for await (const cell of gridOf(grid)) {
-      cells.push(cell)
-      judge(t, cell)
-    }
-    const direct = cells.filter(({ tried }) => tried.path?.kind === 'direct').length
-    t.is(cells.length, 78)
-    t.is(direct, 39)
-    const { sessions } = await grid.rig.status()
-    t.is(sessions.won.relay, 78 - direct, 'the relay was used only where nothing else was')
+labTest('every pair that a port can be found for within the budget is direct, each MiB intact', async t => {
+  await using grid = await openGrid({ strategies })
+  t.log(`seed ${grid.seed}`)
+  const cells: Cell[] = []
+  for await (const cell of gridOf(grid)) {
+    cells.push(cell)
+    judge(t, cell)
   }
-)
+  const direct = cells.filter(({ tried }) => tried.path?.kind === 'direct').length
+  t.is(cells.length, 78)
+  t.true(direct >= 67 - cells.filter(isNarrow).length, `${direct} direct`)
+  const { sessions } = await grid.rig.status()
+  t.is(sessions.won.relay ?? 0, 78 - direct, 'the relay was used only where nothing else was')
+})
 
 labTest('two hosts behind one NAT are joined directly over their LAN', async t => {
   await using rig = await openRig({ sites: [{ nat: 'symmetric-random', hosts: 2 }], strategies })
@@ -55,7 +53,7 @@ labTest('a side without UDP fails with udp-blocked, whichever side it is', async
 labTest(
   'a pair only the relay can join is relayed within a second, and the trace says why the others passed',
   async t => {
-    await using rig = await openRig({ sites: [{ nat: 'symmetric-random' }, { nat: 'port-restricted' }], strategies })
+    await using rig = await openRig({ sites: [{ nat: 'symmetric-random' }, { nat: 'symmetric-random' }], strategies })
     const [caller, callee] = rig.peers
     if (!caller || !callee) return t.fail()
     await caller.connect(callee, 0)
@@ -69,10 +67,13 @@ labTest(
       [
         ['direct', 'passed'],
         ['stun', 'passed'],
+        ['predict', 'passed'],
+        ['spray', 'passed'],
         ['relay', 'path']
       ]
     )
     t.regex(String(turns[1]?.attributes['postern.reason']), /mapping address-and-port-dependent/)
+    t.is(turns[3]?.attributes['postern.reason'], 'both random: 0.1 % in budget')
   }
 )
 
@@ -107,28 +108,37 @@ labTest(
   }
 )
 
-/** 39 of the 78: one mapping must be endpoint-independent, and what meets a foreign port must not filter by port. */
+/**
+ * 67 of the 78: where neither mapping is endpoint-independent, both NATs must count, or give ports out of a small block. At
+ * random, or by a hash of the address, over the whole range, the chance within the budget is some percent at most.
+ */
 function canBeDirect(a: NatType, b: NatType): boolean {
   const [x, y] = [natureOf(a), natureOf(b)]
-  const reaches = (from: typeof x, to: typeof x) =>
-    to.mapping === 'endpoint-independent' && (from.mapping === 'endpoint-independent' || to.admits !== 'endpoint')
-  return reaches(x, y) || reaches(y, x)
+  const easy = ({ mapping }: typeof x) => mapping === 'endpoint-independent'
+  const narrow = ({ allocation: { kind } }: typeof x) => kind === 'step' || kind === 'block'
+  return easy(x) || easy(y) || (narrow(x) && narrow(y))
 }
 
-function judge(t: ExecutionContext, { caller, callee, tried, counted }: Cell): void {
+/** A block against a counter: 2,048 probes make it 98 to 99 % (spray's expectation), and a relay is no fault. */
+const isNarrow = ({ caller, callee }: Pick<Cell, 'caller' | 'callee'>): boolean =>
+  [caller, callee]
+    .map(type => natureOf(type).allocation.kind)
+    .toSorted()
+    .join() === 'block,step'
+
+function judge(t: ExecutionContext, cell: Cell): void {
+  const { caller, callee, tried, counted } = cell
   const pair = `${caller} to ${callee}`
   const bytes = counted.bytesIn + counted.bytesOut
   t.true(tried.intact, `${pair} intact: ${tried.failed?.reason ?? ''}`)
-  if (canBeDirect(caller, callee)) {
-    t.is(tried.path?.kind, 'direct', pair)
-    t.true(bytes < 100_000, `${pair}: ${bytes} bytes passed the gateway`)
-  } else {
-    t.is(tried.path?.kind, 'relay', pair)
-    t.true(bytes > GRID_BYTES, `${pair}: ${bytes} bytes passed the gateway`)
-  }
+  if (canBeDirect(caller, callee) && !isNarrow(cell)) t.is(tried.path?.kind, 'direct', pair)
+  if (tried.path?.kind === 'direct') t.true(bytes < 100_000, `${pair}: ${bytes} bytes passed the gateway`)
+  else t.true(bytes > GRID_BYTES, `${pair}: ${bytes} bytes passed the gateway`)
 }
 
 test('the laboratory has a verdict for each pair', t => {
-  t.true(canBeDirect('restricted', 'symmetric-random'))
-  t.false(canBeDirect('port-restricted', 'symmetric-random'))
+  t.true(canBeDirect('port-restricted', 'symmetric-random'))
+  t.false(canBeDirect('symmetric+1', 'symmetric-random'))
+  t.false(canBeDirect('address-dependent', 'address-dependent'))
+  t.true(isNarrow({ caller: 'symmetric-block', callee: 'symmetric-1' }))
 })
