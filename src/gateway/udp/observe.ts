@@ -11,7 +11,10 @@ import type { Observer } from '../roles.ts'
 import type { Claim } from './binding.ts'
 import type { Port } from './listen.ts'
 
-/** Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. */
+/**
+ * Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. The ones longest not
+ * asked for go first, so that the idle one outlives the fresh ones that sessions have shown meanwhile.
+ */
 const SOCKETS = 64
 
 /** Addresses of one peer that are remembered as proved: a NAT's pool, and a change of networks. */
@@ -23,7 +26,7 @@ const FRESH_MS = 2.5 * REFRESH_MS
 interface Watched {
   readonly key: Buffer
   /** By socket, then by the endpoint that saw it. */
-  readonly sockets: Map<number, Map<Port, Sample>>
+  readonly sockets: LRUCache<number, Map<Port, Sample>>
   /** Addresses that echoed a nonce, and when they did so last. */
   readonly proved: LRUCache<string, number>
 }
@@ -52,7 +55,7 @@ export class UdpObserver implements Observer {
   }
 
   admit(peer: string, key: Buffer): void {
-    this.#peers.set(peer, { key, sockets: new Map(), proved: new LRUCache({ max: PROVED }) })
+    this.#peers.set(peer, { key, sockets: new LRUCache({ max: SOCKETS }), proved: new LRUCache({ max: PROVED }) })
   }
 
   dismiss(peer: string): void {
@@ -102,10 +105,7 @@ export class UdpObserver implements Observer {
     const sinceMs = before && sameEndpoint(before.mapped, mapped) ? before.sinceMs : now
     const primary = port === this.#ports()[0]
     samples.set(port, { via: this.#publicOf(port), primary, mapped, atMs: now, sinceMs })
-    watched.sockets.delete(socket)
     watched.sockets.set(socket, samples)
-    const oldest = watched.sockets.keys().next()
-    if (watched.sockets.size > SOCKETS && !oldest.done) watched.sockets.delete(oldest.value)
     this.#changed.dispatchEvent(new Event(peer))
   }
 

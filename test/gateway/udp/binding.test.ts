@@ -367,6 +367,15 @@ test('a peer that shows ever more sockets and mappings keeps a bounded number of
   t.deepEqual(observer.samples('0a', 299), [])
 })
 
+test('a socket that is asked for again and again outlives all that were shown after it', t => {
+  const { ask, keys, observer, nonceOf } = desk({ perSecond: 1e9 })
+  const nonce = nonceOf('p:0a:0', keys.peer, ann)
+  for (let socket = 0; socket < 300; socket++) {
+    ask(question({ username: `p:0a:${socket}`, nonce }, { key: keys.peer }), ann)
+    t.is(observer.samples('0a', 0).length, 1)
+  }
+})
+
 test('a flood from many addresses makes the limit forgetful, not the memory large', t => {
   const { ask, binding } = desk({ perSecond: 1 })
   t.is(ask(question(), ann).length, 1)
