@@ -207,7 +207,7 @@ type JsonShape = Readonly<Record<string, unknown>>
 
 function integer(least: number, most: number) {
   const inRange = (value: number) => (value >= least && value <= most ? value : undefined)
-  const parse = (text: string) => (/^\d{1,9}$/.test(text) ? inRange(Number(text)) : undefined)
+  const parse = (text: string) => (/^\d+$/.test(text) ? inRange(Number(text)) : undefined)
   // A text is for an environment variable that will turn into a number.
   const shape = { type: ['integer', 'string'], minimum: least, maximum: most, pattern: '\\$\\{' }
   return leaf(parse, `a whole number from ${least} to ${most}`, shape)
