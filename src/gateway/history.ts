@@ -28,11 +28,14 @@ export class History {
   learn(fingerprint: string, current: readonly Observation[]): Observation[] {
     const { observations, unseen } = this.#peers.get(fingerprint) ?? { observations: [], unseen: 0 }
     const known = new Set(observations.map(nameOf))
-    const [first, ...rest] = current.filter(observation => !known.has(nameOf(observation)))
-    const all = first ? [...observations, { ...first, ...(unseen > 0 ? { unseen } : {}) }, ...rest] : observations
-    const kept = all.slice(-MOST)
+    const lastMs = observations.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY
+    const others = current.filter(observation => !known.has(nameOf(observation)))
+    const [first, ...rest] = others.filter(({ atMs }) => atMs > lastMs)
+    const added = first ? [{ ...first, ...(unseen > 0 ? { unseen } : {}) }, ...rest] : []
+    const kept = [...observations, ...added].slice(-MOST)
     this.#peers.set(fingerprint, { observations: kept, unseen: first ? 0 : unseen })
-    return atAddressesOf(kept, current)
+    const forgotten = others.filter(({ atMs }) => atMs <= lastMs)
+    return atAddressesOf(forgotten.length > 0 ? [...forgotten, ...afterGap(kept)] : kept, current)
   }
 
   /** Mappings were made that nobody saw: the next one observed comes so much later in the NAT's order. */
@@ -52,9 +55,11 @@ function atAddressesOf(all: readonly Observation[], current: readonly Observatio
       if (socket.some(({ address }) => addresses.has(address))) for (const { address } of socket) addresses.add(address)
     grown = addresses.size > before
   }
-  const inUse = new Set(current.map(nameOf))
-  const belongs = all.filter(({ address }) => addresses.has(address))
-  return [...belongs.filter(one => !inUse.has(nameOf(one))), ...belongs.filter(one => inUse.has(nameOf(one)))]
+  return all.filter(({ address }) => addresses.has(address))
 }
+
+/** The socket in use is an idle one, older than all that is remembered: nobody knows what was made in between. */
+const afterGap = ([first, ...rest]: readonly Observation[]): Observation[] =>
+  first ? [{ ...first, unseen: Number.POSITIVE_INFINITY }, ...rest] : []
 
 const nameOf = ({ localPort, address, port }: Observation) => `${localPort} ${address} ${port}`

@@ -20,7 +20,7 @@ export interface Side {
   readonly port: number
   readonly addresses: readonly Address[]
   readonly profile: Profile
-  /** Mappings seen of this peer's sockets at its public addresses, oldest first, those of the socket it uses now last. */
+  /** Mappings seen of this peer's sockets at its public addresses, oldest first. */
   readonly observations: readonly Observation[]
   /** Probes that may still be aimed at ports guessed of this side's address: the budget that all sessions share. */
   readonly probes: number

@@ -4,7 +4,7 @@ import { History } from '../../src/gateway/history.ts'
 const seen = (localPort: number, port: number, address = '198.51.100.7') => ({
   address,
   port,
-  atMs: localPort + port,
+  atMs: 10 * localPort + port,
   localPort
 })
 const portsOf = (observations: readonly { port: number }[]) => observations.map(({ port }) => port)
@@ -13,7 +13,7 @@ test('the mappings of earlier sockets come before those of the socket in use', t
   const history = new History()
   history.learn('ann', [seen(1, 5000), seen(1, 5001)])
   t.deepEqual(portsOf(history.learn('ann', [seen(2, 5002), seen(2, 5003)])), [5000, 5001, 5002, 5003])
-  t.deepEqual(portsOf(history.learn('ann', [seen(1, 5000), seen(1, 5001)])), [5002, 5003, 5000, 5001])
+  t.deepEqual(portsOf(history.learn('ann', [seen(1, 5000), seen(1, 5001)])), [5000, 5001, 5002, 5003])
   t.deepEqual(portsOf(history.learn('bob', [seen(3, 7000)])), [7000], 'and are those of one certificate')
 })
 
@@ -32,12 +32,29 @@ test('a peer that changed networks begins anew, and one with a pool of addresses
   const history = new History()
   history.learn('ann', [seen(1, 5000, '198.51.100.7'), seen(1, 5001, '198.51.100.8')])
   t.deepEqual(portsOf(history.learn('ann', [seen(2, 6000, '203.0.113.9')])), [6000])
-  const pooled = history.learn('ann', [seen(3, 5002, '198.51.100.8'), seen(3, 5003, '198.51.100.9')])
+  const pooled = history.learn('ann', [seen(300, 5002, '198.51.100.8'), seen(300, 5003, '198.51.100.9')])
   t.deepEqual(portsOf(pooled), [5000, 5001, 5002, 5003])
+})
+
+test('an idle socket that is older than all that is remembered comes first, behind a gap that tells nothing', t => {
+  const history = new History()
+  const idle = [seen(1, 1000), seen(1, 1001)]
+  history.learn('ann', idle)
+  for (let n = 0; n < 50; n++) history.learn('ann', [seen(2 + n, 2000 + n)])
+  for (let again = 0; again < 3; again++) {
+    history.unseen('ann', 1)
+    const all = history.learn('ann', idle)
+    t.deepEqual(portsOf(all).slice(0, 3), [1000, 1001, 2018])
+    t.deepEqual(
+      all.slice(0, 4).map(({ unseen }) => unseen),
+      [undefined, undefined, Infinity, undefined]
+    )
+  }
+  t.is(history.learn('ann', [seen(99, 3000)]).at(-1)?.unseen, 3, 'and what was not seen is kept for what comes next')
 })
 
 test('a peer that shows ever more mappings is remembered by the last of them', t => {
   const history = new History()
   for (let port = 1000; port < 1100; port++) history.learn('ann', [seen(port, port)])
-  t.deepEqual(portsOf(history.learn('ann', [seen(1, 1)])).length, 32)
+  t.deepEqual(portsOf(history.learn('ann', [seen(9000, 1)])).length, 32)
 })

@@ -36,7 +36,8 @@ export interface Wrap extends Range {
 // Packets sent one right after another swap places on their way this often, the less the farther apart they arrive.
 const SWAPPED = 0.05
 const SWAP_MS = 20
-// Beyond this a socket's samples were not sent one right after another, and their order is that of arrival.
+// Beyond this a socket's samples were not sent one right after another, and their order is that of arrival. Those of
+// another socket are another burst in any case.
 const BURST_MS = 100
 // Arrival times are whole milliseconds, so a difference of 0 may be nearly 1.
 const CLOCK_MS = 1
@@ -147,7 +148,9 @@ function burstsOf(part: readonly Observation[]): Bursts {
   const bursts: Observation[][] = []
   for (const seen of part) {
     const current = bursts.at(-1)
-    if (current && seen.atMs - (current.at(-1)?.atMs ?? 0) <= BURST_MS) current.push(seen)
+    const before = current?.at(-1)
+    if (current && before?.localPort === seen.localPort && seen.atMs - (before?.atMs ?? 0) <= BURST_MS)
+      current.push(seen)
     else bursts.push([seen])
   }
   return bursts
