@@ -43,14 +43,15 @@ async function inRig(
   spec: Omit<RigSpec, 'strategies'> & { strategies?: string },
   run: (rig: Rig, attempt: (from: RigPeer, to: RigPeer) => Promise<Tried>) => Promise<void>
 ): Promise<void> {
-  await using rig = await openRig({ strategies, ...spec })
+  // That each NAT is what it is called is proved by the laboratory's own tests; to prove that one forgets takes 7 s.
+  await using rig = await openRig({ strategies, verify: false, ...spec })
   t.log(`seed ${rig.world.seed}`)
   await run(rig, async (from, to) => {
     const startMs = performance.now()
     const tried = await from.connect(to, BYTES)
     const pair = `${from.site.nat} to ${to.site.nat}`
     const words = `${pair}: ${tried.path?.by ?? tried.failed?.reason} in ${Math.round(performance.now() - startMs)} ms`
-    t.log(words)
+    t.log(words, tried.strategies.map(({ name, ms }) => `${name} ${ms}`).join(' '))
     t.true(performance.now() - startMs - tried.transferMs < DEADLINE_MS, words)
     t.true(tried.path ? tried.intact : tried.failed?.code !== 'internal' && tried.failed?.reason !== '', words)
     return tried
@@ -99,7 +100,7 @@ labTest(
 )
 
 labTest('a NAT that becomes another, between attempts and during them: each has a path, or a reason', async t => {
-  const others: NatType[] = ['symmetric-random', 'port-restricted', 'symmetric-2']
+  const others: NatType[] = ['symmetric-random', 'port-restricted']
   await inRig(t, { sites: [{ nat: 'symmetric+1' }, { nat: 'port-restricted' }] }, async (rig, attempt) => {
     const [changing, other] = rig.peers as [RigPeer, RigPeer]
     await attempt(changing, other)
@@ -127,7 +128,8 @@ labTest('answers are lost or come twice, and stepping NATs still find each other
   await inRig(t, { sites }, async (rig, attempt) => {
     const [a, b, c] = rig.peers as [RigPeer, RigPeer, RigPeer]
     const kinds: Kind[] = []
-    for (const [from, to] of [[a, c], [c, b], [a, b], [b, a], [b, c]] as const) // biome-ignore format: a table
+    // biome-ignore format: a table
+    for (const [from, to] of [[a, c], [c, b], [a, b], [b, a], [b, c]] as const)
       kinds.push(kindOf(await attempt(from, to)))
     t.true(kinds.filter(kind => kind === 'direct').length >= 3, kinds.join(' '))
   })
@@ -147,7 +149,7 @@ labTest('ports that wrap, on both sides and again and again: paths still open', 
   await inRig(t, { sites }, async (rig, attempt) => {
     const [a, b] = rig.peers as [RigPeer, RigPeer]
     const kinds: Kind[] = []
-    for (let round = 0; round < 8; round++) kinds.push(kindOf(await attempt(...(round % 2 ? [a, b] : [b, a]) as [RigPeer, RigPeer]))) // biome-ignore format: one
+    for (let round = 0; round < 4; round++) kinds.push(kindOf(await attempt(a, b)), kindOf(await attempt(b, a)))
     t.true(kinds.includes('direct'), kinds.join(' '))
   })
 })
@@ -171,14 +173,12 @@ labTest('a spray sends no more than its probes from either side, by the count of
       [a, b],
       [b, a]
     ] as const) {
-      // biome-ignore format: a table
       await resetSent([a.site, b.site])
       t.is(kindOf(await attempt(from, to)), 'relay')
       for (const [site, other] of [
         [a.site, b.site],
         [b.site, a.site]
       ] as const) {
-        // biome-ignore format: a table
         const { packets } = await site.sentTo(other)
         t.log(`${packets} packets of 512`)
         t.true(packets <= 512 && packets > 256, `${packets} packets, where nearly all were to be spent`)
@@ -202,7 +202,6 @@ labTest('predictions that miss send no more than their probes over all rounds, b
         [deaf.site, other.site],
         [other.site, deaf.site]
       ] as const) {
-        // biome-ignore format: a table
         const { packets } = await from.sentTo(to)
         t.log(`${packets} packets of ${probes} from ${from.nat}`)
         t.true(packets <= probes && packets > 0, `${packets} packets`)
