@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs'
 
 const [name, ...rest] = process.argv.slice(2)
-const benchmarks = ['connect', 'handover', 'direct', 'relay', 'soak', 'models', 'trials'].filter(known =>
+const benchmarks = ['connect', 'handover', 'direct', 'relay', 'soak', 'leaks', 'models', 'trials'].filter(known =>
   readdirSync(import.meta.dirname).includes(`${known}.ts`)
 )
 if (name && benchmarks.includes(name)) {
