@@ -222,8 +222,10 @@ export class Stream extends Duplex {
     this.#closeWhenHeard()
   }
 
+  /** The event of a channel that the far side has just closed may be on its way here still: closing it drops that. */
   #close(): void {
     this.#channel.close()
+    this.#channelClosed()
   }
 
   #channelClosed(): void {
