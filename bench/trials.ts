@@ -195,12 +195,16 @@ function probesOf({ spans }: TraceRecord, plans: readonly SpanRecord[]): number 
   return sides.reduce((sum, { attributes }) => sum + Number(attributes['postern.sent'] ?? 0), 0)
 }
 
-/** The hard side's order takes half a round trip, and so did its last sample. */
+/**
+ * The hard side's order takes half a round trip, and so did its last sample. Far apart, it also gives the other side a head
+ * start, by as much as that side is farther from the gateway.
+ */
 function elapsed({ spans }: TraceRecord, plan: SpanRecord, { delaysMs = [0, 0] }: Scenario): number | undefined {
   const samples = spans.filter(({ name, startMs }) => name === 'postern.profile' && startMs <= plan.startMs)
   const hard = samples.findLast(({ attributes }) => attributes['postern.mapping'] !== 'endpoint-independent')
   const last = Math.max(...(hard?.events ?? []).map(({ atMs }) => atMs))
-  return Number.isFinite(last) ? plan.startMs - last + 2 * delaysMs[0] : undefined
+  const headStartMs = Math.max(0, delaysMs[1] - delaysMs[0])
+  return Number.isFinite(last) ? plan.startMs - last + 2 * delaysMs[0] + headStartMs : undefined
 }
 
 const direct = (trial: Trial) => trial.direct

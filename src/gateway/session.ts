@@ -292,7 +292,8 @@ export class Session {
       const report = result[role]?.report
       if (report)
         budget.giveBack(scene[otherRole(role)].mapped.address, Math.max(0, probesOf(plan[role]) - report.sent))
-      this.#sides.made(role, report?.flows ?? flowsOf(plan[role]))
+      // A relayed side sends to an endpoint that has seen its mapping before.
+      if (!plan.limits) this.#sides.made(role, report?.flows ?? flowsOf(plan[role]))
     }
     if (result.open && !plan.limits)
       paths.learn(scene.caller.mapped.address, scene.callee.mapped.address, result[activeOf(plan)]?.report)
@@ -407,7 +408,7 @@ const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order
 
 /** The mappings an order makes when it is carried out to its end. */
 function flowsOf(order: Order): number {
-  if (order.kind === 'splice') return 1
+  if (order.kind === 'splice') return 0
   const guesses = (order.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
   return (order.targets.length + guesses) * (order.sockets ?? 1)
 }
