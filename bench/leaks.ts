@@ -3,14 +3,16 @@
 //
 //   node bench/leaks.ts [sessions]
 
+import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../test/lab/driver.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import { goal, summary } from './figures.ts'
 
 const sessions = Number(process.argv[2] ?? 500)
-/** Longer than a closed connection lingers and a filtering test takes. */
-const SETTLE_MS = 10_000
+/** A closed connection lingers for 2 s at most, and nothing of its own happens in a peer for so long after that. */
+const REST_MS = 3000
+const SETTLE_MS = 20_000
 
 const nats: NatType[] = [
   'symmetric+1',
@@ -46,7 +48,7 @@ await using rig = await openRig({
 })
 await loseLatches(rig)
 await run(WARM_UP)
-const before = await settled(rig, undefined)
+const before = await settled(rig)
 console.log(`${sessions} sessions after ${WARM_UP} (seed ${rig.world.seed})`)
 const all = await run(sessions)
 console.log(summary(all.map(({ ms }) => ms)))
@@ -56,7 +58,7 @@ const sprayed = all.filter(({ strategies }) =>
   strategies.some(({ name, outcome }) => name === 'spray' && outcome === 'failed')
 )
 console.log(`sprayed in vain ${sprayed.length}`)
-const after = await settled(rig, before)
+const after = await settled(rig)
 for (const [index, { who, open, sockets }] of after.entries()) {
   goal(`sockets more than before, ${who}`, sockets - (before[index]?.sockets ?? 0), { atMost: 0 })
   goal(`descriptors more than before, ${who}`, open - (before[index]?.open ?? 0), { atMost: 0 })
@@ -97,29 +99,23 @@ interface Held {
   readonly sockets: number
 }
 
-/** The least that each holds within a while, or as soon as nobody holds more than before. */
-async function settled({ peers, gateway }: Rig, before: readonly Held[] | undefined): Promise<Held[]> {
-  const processes = [
-    ...peers.map(({ name, site, process }) => ({ who: `${name} ${site.nat}`, process })),
-    { who: 'gateway', process: gateway }
-  ]
+/** What each holds once nothing has changed for a while. */
+async function settled({ peers, gateway }: Rig): Promise<Held[]> {
+  const named = peers.map(({ name, site, process }) => ({ who: `${name} ${site.nat}`, process }))
   const look = () =>
-    Promise.all(processes.map(async ({ who, process }) => ({ who, ...(await process.do('descriptors', {})) })))
+    Promise.all(
+      [...named, { who: 'gateway', process: gateway }].map(async ({ who, process }) => ({
+        who,
+        ...(await process.do('descriptors', {}))
+      }))
+    )
   const endMs = performance.now() + SETTLE_MS
-  let least = await look()
-  const isBack = () => before && least.every((held, i) => holdsNoMore(held, before[i] ?? held))
-  while (performance.now() < endMs && !isBack()) {
+  let held = await look()
+  for (let sinceMs = performance.now(); performance.now() < Math.min(endMs, sinceMs + REST_MS); ) {
+    await setTimeout(50)
     const now = await look()
-    least = least.map((held, i) => ({
-      who: held.who,
-      open: Math.min(held.open, now[i]?.open ?? 0),
-      sockets: Math.min(held.sockets, now[i]?.sockets ?? 0)
-    }))
-    await new Promise(resolve => setTimeout(resolve, 50))
+    if (JSON.stringify(now) !== JSON.stringify(held)) sinceMs = performance.now()
+    held = now
   }
-  return least
-}
-
-function holdsNoMore(held: Held, before: Held): boolean {
-  return held.open <= before.open && held.sockets <= before.sockets
+  return held
 }
