@@ -105,4 +105,18 @@ export interface Toolbox {
   readonly signal: AbortSignal
 }
 
+/**
+ * By how much an order reaches `side` earlier than one that left with it reaches the other, in milliseconds; 0 where it is
+ * the other way round.
+ */
+export const headStartMs = (side: { readonly rttMs: number }, other: { readonly rttMs: number }): number =>
+  Math.max(0, (other.rttMs - side.rttMs) / 2)
+
+/** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
+export const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order.probes ?? 0))
+
+/** How well a way of doing things, as `plugin/label`, has worked between these networks: above 0 if it did more often than not. */
+export const score = ({ memory }: Pick<Scene, 'memory'>, way: string): number =>
+  (memory[way]?.opened ?? 0) - (memory[way]?.failed ?? 0)
+
 export const otherRole = (role: Role): Role => (role === 'caller' ? 'callee' : 'caller')

@@ -19,7 +19,17 @@ import type { Joined } from './joined.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { Paths } from './paths.ts'
 import type { Commander } from './roles.ts'
-import { type Attempt, otherRole, type Plan, type RelayLimits, type Role, roles, type Scene } from './scene.ts'
+import {
+  type Attempt,
+  headStartMs,
+  otherRole,
+  type Plan,
+  probesOf,
+  type RelayLimits,
+  type Role,
+  roles,
+  type Scene
+} from './scene.ts'
 import { Sides, type Watch } from './sides.ts'
 import { parentOf, planAttributes, recordHandover, recordProfile, type Step, within } from './trace/record.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
@@ -260,8 +270,9 @@ export class Session {
         return refused
       }
       if (plan.limits) this.#house.relay.arm(this, plan.limits)
-      const result = await this.#order(plan, link, signal)
-      const settled = result.open || !(await this.#renew(step, result)) ? result : await this.#order(plan, link, signal)
+      const result = await this.#order(scene, plan, link, signal)
+      const again = !result.open && (await this.#renew(step, result))
+      const settled = again ? await this.#order(this.#seen(), plan, link, signal) : result
       this.#record(step, settled)
       this.#learn(plan, link, scene, settled)
       if (settled.open) return true
@@ -318,10 +329,10 @@ export class Session {
     for (const role of used) this.#sides.drop(role)
   }
 
-  async #order(plan: Plan, link: Link, signal: AbortSignal): Promise<TrialResult> {
+  async #order(scene: Scene, plan: Plan, link: Link, signal: AbortSignal): Promise<TrialResult> {
     const rttMs = this.#sides.rttMs('caller') + this.#sides.rttMs('callee')
     const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * rttMs
-    const patienceMs = this.#farApart() ? { patienceMs: PATIENCE_MS } : {}
+    const patienceMs = this.#farApart(scene) ? { patienceMs: PATIENCE_MS } : {}
     this.#plans++
     this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, signal })
     const handovers = this.#handovers(plan.passive ?? PASSIVE)
@@ -349,11 +360,10 @@ export class Session {
   /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
   #headStartMs(plan: Plan, role: Role): number {
     if (plan[role].kind !== 'ice' || role === activeOf(plan)) return 0
-    return Math.max(0, (this.#sides.rttMs(otherRole(role)) - this.#sides.rttMs(role)) / 2)
+    return headStartMs({ rttMs: this.#sides.rttMs(role) }, { rttMs: this.#sides.rttMs(otherRole(role)) })
   }
 
-  #farApart(): boolean {
-    const { caller, callee } = this.#seen()
+  #farApart({ caller, callee }: Scene): boolean {
     const rttMs = this.#house.paths.rttMs(caller.mapped.address, callee.mapped.address)
     return rttMs !== undefined && rttMs / 2 >= 2 * PATIENCE_MS
   }
@@ -402,9 +412,6 @@ export class Session {
 }
 
 const activeOf = (plan: Plan): Role => otherRole(plan.passive ?? PASSIVE)
-
-/** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
-const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order.probes ?? 0))
 
 /** The mappings an order makes when it is carried out to its end. */
 function flowsOf(order: Order): number {

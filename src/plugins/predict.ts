@@ -9,7 +9,18 @@
 // in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
 
 import type { Candidate } from '../gateway/ports.ts'
-import { otherRole, type Plan, type Proposal, pass, type Role, roles, type Scene } from '../gateway/scene.ts'
+import {
+  headStartMs,
+  otherRole,
+  type Plan,
+  type Proposal,
+  pass,
+  probesOf,
+  type Role,
+  roles,
+  type Scene,
+  score
+} from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/signal.ts'
 import {
@@ -84,11 +95,10 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
 type Way = 'ice' | 'punch'
 
 function waysOf(scene: Scene): readonly Way[] {
-  const { caller, callee, memory } = scene
+  const { caller, callee } = scene
   const sure = [caller, callee].some(({ profile }) => profile.mapping === 'endpoint-independent')
   if (!sure || caller.rttMs + callee.rttMs <= NEAR_MS) return ['punch', 'punch']
-  const score = (way: Way) => (memory[`predict/${way}`]?.opened ?? 0) - (memory[`predict/${way}`]?.failed ?? 0)
-  return score('punch') > score('ice') ? ['punch', 'ice'] : ['ice', 'punch']
+  return score(scene, 'predict/punch') > score(scene, 'predict/ice') ? ['punch', 'ice'] : ['ice', 'punch']
 }
 
 interface Round {
@@ -121,9 +131,9 @@ function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Roun
   const model = modelOf(hard)
   const verdict = model.describe()
   // The session lets the passive side of an `ice` order wait as long, so that the other has opened its filter by then.
-  const headStartMs = way === 'ice' ? Math.max(0, (easy.rttMs - hard.rttMs) / 2) : 0
+  const waitedMs = way === 'ice' ? headStartMs(hard, easy) : 0
   const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)
-  const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(role) + headStartMs }), most, hard.mapped)
+  const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(role) + waitedMs }), most, hard.mapped)
   const judged = Math.min(ports.length, verdict.kind === 'stepping' ? options.window : FEW)
   const seen = habit(hard, verdict)
   if (rate(judged) < options.atLeast)
@@ -201,5 +211,3 @@ function budget(scene: Scene, role: Role, steps: number, left: number): number {
   const walk = Math.max(2 * steps, Math.min(AGAIN * steps, LITTLE), 2 * ANSWERS)
   return Math.min(affordable(scene, role, left), ANSWERS + walk)
 }
-
-const probesOf = (order: Order) => (order.kind === 'splice' ? 0 : (order.probes ?? 0))

@@ -2,7 +2,18 @@
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
 import { reaches } from '../gateway/profile.ts'
-import { otherRole, type Plan, type Proposal, pass, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
+import {
+  headStartMs,
+  otherRole,
+  type Plan,
+  type Proposal,
+  pass,
+  type Role,
+  roles,
+  type Scene,
+  type Side,
+  score
+} from '../gateway/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { Plugin } from './plugin.ts'
 import { aim } from './reach.ts'
@@ -47,22 +58,22 @@ function together(scene: Scene, options: { waitMs: number; sure: boolean }): Pla
  */
 function inTurn(scene: Scene, first: Role): Plan {
   const second = otherRole(first)
-  const headStartMs = JITTER_MS + Math.max(0, (scene[first].rttMs - scene[second].rttMs) / 2)
+  const waitedMs = JITTER_MS + headStartMs(scene[second], scene[first])
   const plan = aim(scene, targets(scene), {
-    waitMs: IN_TURN_MS + headStartMs,
+    waitMs: IN_TURN_MS + waitedMs,
     why: `${scene[first].name} first, then ${scene[second].name}: ${why(scene)}`,
     sure: false,
     label: first
   })
-  return { ...plan, afterMs: { [second]: headStartMs } }
+  return { ...plan, afterMs: { [second]: waitedMs } }
 }
 
 type Way = 'together' | Role
 
 /** What worked between these networks before comes first, what failed last. */
-function inOrderOfSuccess({ memory }: Scene): readonly Way[] {
-  const score = (way: Way) => (memory[`stun/${way}`]?.opened ?? 0) - (memory[`stun/${way}`]?.failed ?? 0)
-  return (['together', 'caller', 'callee'] as const).toSorted((a, b) => score(b) - score(a))
+function inOrderOfSuccess(scene: Scene): readonly Way[] {
+  const ways = ['together', 'caller', 'callee'] as const
+  return ways.toSorted((a, b) => score(scene, `stun/${b}`) - score(scene, `stun/${a}`))
 }
 
 /** A filter that lets a stranger in keeps no state of its own for what it does not want. */

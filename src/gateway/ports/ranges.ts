@@ -34,3 +34,12 @@ export function alignedBlock(port: number, blockSize: number): Range {
   const start = Math.floor(port / blockSize) * blockSize
   return { low: Math.max(1, start), high: start + blockSize - 1 }
 }
+
+/** A step through `count` places that visits each once: about the golden section, so that neighbours come far apart. */
+export function strideOf(count: number): number {
+  let stride = Math.max(1, Math.round(count * 0.618))
+  while (divisor(stride, count) > 1) stride++
+  return stride
+}
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))

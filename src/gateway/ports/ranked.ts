@@ -2,7 +2,7 @@
 // ports that are all alike. Lazy: whoever wants three ports pays for three, and a sweep goes on over the whole range.
 
 import type { Share } from './pool.ts'
-import type { Range } from './ranges.ts'
+import { type Range, strideOf } from './ranges.ts'
 
 export interface Candidate {
   readonly address: string | undefined
@@ -114,9 +114,6 @@ const countOf = (low: number, high: number, parity: number) =>
 function* scattered({ low, high, parity }: Segment): Generator<number> {
   const count = countOf(low, high, parity)
   const first = low + (Math.abs(low - parity) % 2)
-  let stride = Math.max(1, Math.round(count * 0.618))
-  while (divisor(stride, count) > 1) stride++
+  const stride = strideOf(count)
   for (let i = 0, at = 0; i < count; i++, at = (at + stride) % count) yield first + 2 * at
 }
-
-const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))

@@ -2,7 +2,7 @@
 // are worth. With one mapping the densest ports come first; with many, a dense range is soon worn out, so that the next
 // probe goes where it is worth most after those before it.
 
-import type { Range } from './ranges.ts'
+import { type Range, strideOf } from './ranges.ts'
 
 /** Ports drawn at random from a range, with the probability that this is how they are drawn. */
 export interface Drawn extends Range {
@@ -113,18 +113,9 @@ function segmentsOf(ranges: readonly Tried[]): Segment[] {
   })
 }
 
-/** About the golden section of the size: neighbours of what was tried come last. */
-function strideOf(size: number): number {
-  let stride = Math.max(1, Math.round(size * 0.618))
-  while (divisor(stride, size) > 1) stride++
-  return stride
-}
-
 function nextOf(segment: Segment): number {
   const port = segment.low + segment.at
   segment.at = (segment.at + segment.stride) % segment.size
   segment.given++
   return port
 }
-
-const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))
