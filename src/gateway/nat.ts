@@ -8,8 +8,7 @@ import type { Link } from './chain.ts'
 import type { Joined } from './joined.ts'
 import { fit } from './ports.ts'
 import { prospects } from './prospects.ts'
-import type { Side } from './scene.ts'
-import { observationsOf, type Watch } from './sides.ts'
+import { observationsOf, sideOf, type Watch } from './sides.ts'
 
 type Question = Message<FromPeer, 'nat'>
 
@@ -49,28 +48,15 @@ export class NatDesk {
   }
 
   async #report(peer: Joined, { sockets, addresses, rttMs }: Question): Promise<NatReport> {
-    const { observer, profiler, history, budget } = this.#watch
+    const { observer, history } = this.#watch
     const shown = sockets.map(({ socket, port }) => ({ socket, port, samples: observer.samples(peer.id, socket) }))
     const [last] = shown.slice(-1)
-    const primary = last?.samples.find(sample => sample.primary) ?? last?.samples[0]
-    if (!last || !primary) throw new PosternError('udp-blocked', 'no UDP datagram of this socket reached the gateway')
-    const profile = profiler.profile(last.samples, { port: last.port, addresses }, peer.filtering)
+    if (!last || last.samples.length === 0)
+      throw new PosternError('udp-blocked', 'no UDP datagram of this socket reached the gateway')
     for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
-    const observations = history.learn(peer.fingerprint, observationsOf(last.samples, last.port))
-    const hard = profile.translated && profile.mapping !== 'endpoint-independent'
-    const allocation = hard ? { allocation: fit(observations).describe() } : {}
-    const side: Side = {
-      name: peer.name,
-      gateway: peer.gateway,
-      mapped: primary.mapped,
-      port: last.port,
-      addresses,
-      rttMs,
-      profile: { ...profile, ...allocation },
-      observations,
-      probes: budget.left(primary.mapped.address)
-    }
-    const { mapping, filtering, translated } = profile
+    const socket = { port: last.port, addresses, rttMs }
+    const side = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
+    const { mapping, filtering, translated, allocation } = side.profile
     return {
       mapping,
       filtering,
@@ -78,7 +64,7 @@ export class NatDesk {
       addresses: [...new Set(shown.flatMap(({ samples }) => samples.map(({ mapped }) => mapped.address)))],
       certain: mapping !== 'unknown',
       samples: shown.flatMap(({ socket, samples }) => samples.map(({ via, mapped }) => ({ via, mapped, socket }))),
-      ...allocation,
+      ...(allocation ? { allocation } : {}),
       rttMs,
       prospects: await prospects(this.#links, side, nowMs())
     }

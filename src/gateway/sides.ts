@@ -109,24 +109,8 @@ export class Sides {
     const peer = this[role]
     const socket = this.#using[role]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
-    const { observer, profiler, history, budget } = this.#watch
-    const samples = observer.samples(peer.id, socket.number)
-    const shown = samples.find(sample => sample.primary) ?? samples[0]
-    if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
-    const profile = profiler.profile(samples, socket, peer.filtering)
-    const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
-    const allocation = this.#allocationOf(role, profile, observations)
-    return {
-      name: peer.name,
-      gateway: peer.gateway,
-      mapped: shown.mapped,
-      port: socket.port,
-      addresses: socket.addresses,
-      rttMs: socket.rttMs,
-      profile: { ...profile, ...(allocation ? { allocation } : {}) },
-      observations,
-      probes: budget.left(shown.mapped.address)
-    }
+    const samples = this.#watch.observer.samples(peer.id, socket.number)
+    return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(role, observations))
   }
 
   /** The number of a side's socket, which from now on belongs to an order. */
@@ -203,13 +187,8 @@ export class Sides {
     return observer.samples(id, socket).length > 0
   }
 
-  /** Fitted once for what was seen: an endpoint-independent mapping has nothing to fit. */
-  #allocationOf(
-    role: Role,
-    { mapping, translated }: Profile,
-    observations: readonly Observation[]
-  ): Verdict | undefined {
-    if (!translated || mapping === 'endpoint-independent') return undefined
+  /** Fitted once for what was seen. */
+  #verdict(role: Role, observations: readonly Observation[]): Verdict {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
     const known = this.#allocations[role]
@@ -217,6 +196,35 @@ export class Sides {
     const verdict = fit(observations).describe()
     this.#allocations[role] = { of, verdict }
     return verdict
+  }
+}
+
+/**
+ * A peer's socket as planners see it: judged by what was observed of it, and remembered. Throws `udp-blocked` where nothing
+ * was observed.
+ * @param verdict fits the models; asked only where there is something to fit, which a mapping for all destinations has not
+ */
+export function sideOf(
+  { profiler, history, budget }: Watch,
+  peer: Joined,
+  { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
+  verdict: (observations: readonly Observation[]) => Verdict
+): Side {
+  const shown = samples.find(sample => sample.primary) ?? samples[0]
+  if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
+  const profile = profiler.profile(samples, socket, peer.filtering)
+  const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
+  const hard = profile.translated && profile.mapping !== 'endpoint-independent'
+  return {
+    name: peer.name,
+    gateway: peer.gateway,
+    mapped: shown.mapped,
+    port: socket.port,
+    addresses: socket.addresses,
+    rttMs: socket.rttMs,
+    profile: { ...profile, ...(hard ? { allocation: verdict(observations) } : {}) },
+    observations,
+    probes: budget.left(shown.mapped.address)
   }
 }
 
