@@ -1,7 +1,7 @@
 // Everything a punch loop sends passes here: it is counted, and refused where the order's budget does not allow it.
 
 import type { Endpoint } from '../wire/endpoint.ts'
-import { GUESSES } from '../wire/signal.ts'
+import { ANSWERS, GUESSES } from '../wire/signal.ts'
 import type { RawSocket } from './raw.ts'
 import type { Effort } from './walk.ts'
 
@@ -18,9 +18,6 @@ export interface Counts {
  */
 export type Purpose = 'walk' | 'heard' | 'check'
 
-/** Datagrams of a budget that the walk leaves; of a small budget a quarter. */
-const RESERVE = 16
-
 /** Flows that are counted. An order with a budget has fewer; one without goes on as long as the far side finds new ports. */
 const MOST_FLOWS = GUESSES
 
@@ -33,7 +30,7 @@ export class Sender {
   constructor(effort: Effort, counts: Counts) {
     this.#counts = counts
     this.#budget = budgetOf(effort)
-    const reserve = Math.min(RESERVE, Math.floor(this.#budget / 4))
+    const reserve = Math.min(ANSWERS, Math.floor(this.#budget / 4))
     this.#kept = { walk: reserve, heard: Math.min(1, reserve), check: 0 }
   }
 

@@ -7,9 +7,6 @@ import { otherRole, type Role, roles, type Scene, type Side } from '../gateway/s
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/signal.ts'
 
-/** Datagrams of a budget that a peer keeps for answers: the walk gets the others. */
-export const ANSWERS = 16
-
 /** The port used towards the peer is none that was observed. With an `unknown` mapping it is, unless several were seen. */
 export function isHard({ profile, port, observations }: Side): boolean {
   if (profile.mapping !== 'unknown') return profile.mapping !== 'endpoint-independent'

@@ -22,9 +22,8 @@ import {
   score
 } from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { Order } from '../wire/signal.ts'
+import { ANSWERS, type Order } from '../wire/signal.ts'
 import {
-  ANSWERS,
   affordable,
   type Burst,
   burstsOf,

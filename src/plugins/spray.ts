@@ -21,8 +21,8 @@ import {
   type Side
 } from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { ANSWERS } from '../wire/signal.ts'
 import {
-  ANSWERS,
   affordable,
   burstsOf,
   bySide,

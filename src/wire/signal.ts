@@ -36,6 +36,9 @@ export const OVER_CHARACTERS = 2000
 export const MOST_SOCKETS = 1024
 export const GUESSES = 8192
 
+/** Datagrams of an order's budget that the walk over its guesses leaves, for answers; of a small budget a quarter. */
+export const ANSWERS = 16
+
 /** Longest message a peer accepts from its gateway, in bytes: an order with all guesses takes 50 kB. */
 export const ORDER_BYTES = 65_536
 
