@@ -23,7 +23,7 @@ import {
   readYaml,
   throwProblems
 } from './located-yaml.ts'
-import { aDuration, formatDuration, parseDuration } from './units.ts'
+import { aDuration, aSize, formatDuration, formatSize, parseDuration, parseSize } from './units.ts'
 import { type Endpoint, formatEndpoint } from './wire/endpoint.ts'
 
 export interface Config {
@@ -34,13 +34,17 @@ export interface Config {
   }
   /** Empty: to be made up and printed. */
   readonly join: { readonly token: string }
-  readonly admin: { readonly token: string }
+  readonly admin: {
+    readonly token: string
+    /** When pages, API and metrics take no token: to local requests at a listener that is bound to loopback only. */
+    readonly open: 'loopback' | 'never'
+  }
   /** Absolute path of the folder where names and fingerprints persist. */
   readonly state: string
   readonly deadlineMs: number
   readonly strategies: readonly Strategy[]
   readonly limits: Limits
-  readonly traces: { readonly keep: number }
+  readonly traces: Traces
   readonly log: { readonly level: LogLevel }
 }
 
@@ -51,6 +55,15 @@ export interface UdpListen {
   readonly ports: readonly number[]
   /** What peers are told instead of `addresses`, in the same order; or empty. */
   readonly public: readonly string[]
+}
+
+export interface Traces {
+  /** Bytes of traces kept in memory; 0: none is kept, and unless they are exported none is recorded. */
+  readonly memory: number
+  /** Absolute path of a file of JSON lines that outlives a restart; empty: none. */
+  readonly file: string
+  /** Whether addresses are cut to their subnet (/24, /48) before they are recorded. */
+  readonly addresses: 'full' | 'subnet'
 }
 
 /** What strangers can fill or ask for, each bounded. */
@@ -104,8 +117,15 @@ export function parseConfig(text: string, file: string, env: Environment = proce
   const wrong = result.error?.issues.flatMap(issue => problemsOf(issue, yaml)) ?? []
   throwProblems([...yaml.problems, ...wrong, ...strategies.problems])
   if (!result.success) throw new PosternError('internal', `${file} is wrong, and nothing says how`)
-  const { deadline, state, ...rest } = result.data
-  return { ...rest, state: resolve(folder, state), deadlineMs: deadline, strategies: strategies.list }
+  const { deadline, state, traces, ...rest } = result.data
+  const traceFile = traces.file && resolve(folder, traces.file)
+  return {
+    ...rest,
+    state: resolve(folder, state),
+    deadlineMs: deadline,
+    strategies: strategies.list,
+    traces: { ...traces, file: traceFile }
+  }
 }
 
 /** The JSON schema of the file, for editors. With the built-in plugins given, their names and options are in it. */
@@ -117,14 +137,16 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 
 /** The effective configuration as YAML that could be loaded again, with whatever is secret masked. */
 export function showConfig(config: Config): string {
-  const { listen, join, admin, state, deadlineMs, strategies, ...rest } = config
+  const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
     listen: { http: formatEndpoint(listen.http), udp: listen.udp },
     join: { token: mask(join.token) },
-    admin: { token: mask(admin.token) },
+    admin: { ...admin, token: mask(admin.token) },
     state,
     deadline: formatDuration(deadlineMs),
     strategies: strategies.map(showStrategy),
+    limits,
+    traces: { ...traces, memory: formatSize(traces.memory) },
     ...rest
   })
 }
@@ -153,6 +175,9 @@ function schema(env: Environment) {
     admin: section({
       token: token(env.POSTERN_ADMIN_TOKEN).describe(
         'What reading traces and metrics takes; empty: made up and printed'
+      ),
+      open: choice('loopback', 'never').describe(
+        'When no token is needed: to local requests where listen.http is on loopback, or never'
       )
     }),
     state: leaf(text => text || undefined, 'a folder')
@@ -181,7 +206,15 @@ function schema(env: Environment) {
       messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
     }),
     traces: section({
-      keep: integer(1, 1e6).prefault(1000).describe('Traces kept in memory; the oldest goes first')
+      memory: leaf(parseSize, aSize)
+        .prefault('64 MiB')
+        .describe('Traces kept in memory; the oldest goes first, direct paths before the rest; 0 B: none'),
+      file: leaf(text => text, 'a file')
+        .prefault('')
+        .describe('JSON lines that outlive a restart, relative to this file; empty: none'),
+      addresses: choice('full', 'subnet').describe(
+        'Whether addresses are recorded in full, or cut to their subnet (/24 or /48)'
+      )
     }),
     log: section({
       level: leaf(parseLevel, `one of ${logLevels.join(', ')}`, { enum: [...logLevels] })
@@ -211,6 +244,12 @@ function integer(least: number, most: number) {
   // A text is for an environment variable that will turn into a number.
   const shape = { type: ['integer', 'string'], minimum: least, maximum: most, pattern: '\\$\\{' }
   return leaf(parse, `a whole number from ${least} to ${most}`, shape)
+}
+
+/** One of a few words, the first being the default. */
+function choice<const Word extends string>(...words: readonly [Word, ...Word[]]) {
+  const parse = (text: string) => words.find(word => word === text)
+  return leaf(parse, `one of ${words.join(', ')}`, { enum: [...words] }).prefault(words[0])
 }
 
 function list<T extends z.ZodType>(item: T, expected: string, least: number) {

@@ -4,6 +4,8 @@
 const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const bitsPerSecondIn = { 'bit/s': 1, 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 } as const
 
+const bytesIn = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const
+
 type DurationUnit = keyof typeof millisecondsIn
 type RateUnit = keyof typeof bitsPerSecondIn
 
@@ -12,6 +14,7 @@ export type RateText = `${number} ${RateUnit}`
 
 export const aDuration = 'a duration such as 10s, 500ms or 2m'
 export const aRate = 'a rate above zero such as 4 Mbit/s or 500 kbit/s'
+export const aSize = 'a size such as 64 MiB, 512 KiB or 0 B'
 
 /** Milliseconds; undefined where the text is no duration. */
 export function parseDuration(text: string): number | undefined {
@@ -26,6 +29,11 @@ export function parseRate(text: string): number | undefined {
   return parseQuantity(text, bitsPerSecondIn) || undefined
 }
 
+/** Bytes; undefined where the text is no size. Decimal units (`MB`) are not accepted: half the world means binary ones. */
+export function parseSize(text: string): number | undefined {
+  return parseQuantity(text, bytesIn)
+}
+
 /** The inverse of parseDuration, in the largest unit that leaves a whole number. */
 export function formatDuration(milliseconds: number): string {
   return formatQuantity(milliseconds, millisecondsIn, '')
@@ -34,6 +42,11 @@ export function formatDuration(milliseconds: number): string {
 /** The inverse of parseRate, in the largest unit that leaves a whole number. */
 export function formatRate(bitsPerSecond: number): string {
   return formatQuantity(bitsPerSecond, bitsPerSecondIn, ' ')
+}
+
+/** The inverse of parseSize, in the largest unit that leaves a whole number. */
+export function formatSize(bytes: number): string {
+  return formatQuantity(bytes, bytesIn, ' ')
 }
 
 function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {

@@ -55,7 +55,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   opened.defer(() => over.abort())
 
   const links = await startPlugins(config, opened, { log, over })
-  const traces = new TraceStore(config.traces.keep)
+  const traces = new TraceStore(1000)
   const provider = new TracerProvider({ spanProcessors: [traces] })
   opened.defer(() => provider.shutdown())
 

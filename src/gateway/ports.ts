@@ -4,6 +4,7 @@
 //
 //   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
 
+import { type Allocation, describe } from './ports/allocation.ts'
 import { sum } from './ports/drift.ts'
 import { type Mixture, mixtureOf, type Weighed } from './ports/mixture.ts'
 import { type Evidence, evidence, type Observation } from './ports/observation.ts'
@@ -14,8 +15,8 @@ import { birthdayRate } from './ports/rates.ts'
 import { advance, type Counter, type Stepping } from './ports/stepping.ts'
 import type { Drawn } from './ports/sweep.ts'
 import { ahead, type Track, tracksOf, type When } from './ports/tracks.ts'
-import { describe, type Verdict } from './ports/verdict.ts'
 
+export type { Allocation, Kind } from './ports/allocation.ts'
 export { meetingRate, type World } from './ports/meeting.ts'
 export type { Observation } from './ports/observation.ts'
 export type { Share } from './ports/pool.ts'
@@ -23,7 +24,6 @@ export type { Candidate } from './ports/ranked.ts'
 export { birthdayRate, sprayRate, windowRate } from './ports/rates.ts'
 export { type Drawn, sweep } from './ports/sweep.ts'
 export { type Meeting, meet, type Track, type When } from './ports/tracks.ts'
-export type { Kind, Verdict } from './ports/verdict.ts'
 
 export interface PortModel {
   /** Ports in order of probability, every port of each address seen once, for the next mapping. */
@@ -40,7 +40,7 @@ export interface PortModel {
   ranges(): Drawn[]
   /** The public addresses the next mapping may get, likeliest first; none where nothing was seen. */
   addresses(): readonly Share[]
-  describe(): Verdict
+  describe(): Allocation
 }
 
 /**

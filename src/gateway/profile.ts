@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/signal.ts'
-import type { Verdict } from './ports.ts'
+import type { Allocation } from './ports.ts'
 
 /** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */
 export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown'
@@ -35,7 +35,7 @@ export interface Profile {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
   /** How the NAT chooses ports; left out where a socket has one mapping for all destinations. */
-  readonly allocation?: Verdict
+  readonly allocation?: Allocation
   /** False where the socket's own address and port are the ones the gateway saw: no NAT in between. */
   readonly translated: boolean
   /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */

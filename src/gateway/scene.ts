@@ -32,7 +32,36 @@ export interface Attempt {
   readonly by: string
   readonly outcome: Outcome
   readonly reason: string
+  readonly cause?: Cause
 }
+
+/**
+ * Why a strategy, or one of its plans, did not lead to a path, in one word that the verdict can read.
+ *
+ *   unsuited        nothing for this strategy to do here                    (a pass)
+ *   unlikely        its best plan is worth less than it asks for            (a pass)
+ *   shared-budget   probes were left for too few ports: others used them    (a pass, or a refused plan)
+ *   threw           the plugin threw, or yielded what no peer could obey    (a pass)
+ *   deadline        the time of all strategies was over
+ *   unheard         no side found the path within the plan's time
+ *   handover        the path was found, and no channel was opened on it
+ *   failed          a side said that it could not obey
+ *   no-sample       a side did not show a fresh socket
+ *   relay-full      the relay, or a share of it, had no room
+ *   gone            a side left, or was lost
+ */
+export type Cause =
+  | 'unsuited'
+  | 'unlikely'
+  | 'shared-budget'
+  | 'threw'
+  | 'deadline'
+  | 'unheard'
+  | 'handover'
+  | 'failed'
+  | 'no-sample'
+  | 'relay-full'
+  | 'gone'
 
 /** Everything a planner may base its plans on. It is read again after each plan: samples may be fresher then. */
 export interface Scene {
@@ -94,9 +123,17 @@ export type Proposal = Plan | Pass | Sampling
 export interface Pass {
   readonly kind: 'pass'
   readonly reason: string
+  /** `unsuited` where left out. */
+  readonly cause?: Cause
+  /** What its best plan would have been worth, 0 to 1, where that is why it passes. */
+  readonly expected?: number
 }
 
-export const pass = (reason: string): Pass => ({ kind: 'pass', reason })
+export const pass = (reason: string, why: Pick<Pass, 'cause' | 'expected'> = {}): Pass => ({
+  kind: 'pass',
+  reason,
+  ...why
+})
 
 /** What a plugin is given at its start. */
 export interface Toolbox {

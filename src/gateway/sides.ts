@@ -7,7 +7,7 @@ import type { FromPeer, Message } from '../wire/signal.ts'
 import type { Budget } from './budget.ts'
 import type { History } from './history.ts'
 import type { Joined, WarmSocket } from './joined.ts'
-import { fit, type Observation, type Verdict } from './ports.ts'
+import { type Allocation, fit, type Observation } from './ports.ts'
 import type { Profile, Sample } from './profile.ts'
 import type { Observer, Profiler } from './roles.ts'
 import { type Role, roles, type Side } from './scene.ts'
@@ -44,7 +44,7 @@ export class Sides {
   readonly #watch: Watch
   readonly #gone: AbortSignal
   readonly #using: Partial<Record<Role, Using>> = {}
-  readonly #allocations: Partial<Record<Role, { of: string; verdict: Verdict }>> = {}
+  readonly #allocations: Partial<Record<Role, { of: string; verdict: Allocation }>> = {}
   readonly #awaited: Partial<Record<Role, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> = {}
   /** Over when filtering tests were waited for long enough. */
   #patience: AbortSignal | undefined
@@ -188,7 +188,7 @@ export class Sides {
   }
 
   /** Fitted once for what was seen. */
-  #verdict(role: Role, observations: readonly Observation[]): Verdict {
+  #verdict(role: Role, observations: readonly Observation[]): Allocation {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
     const known = this.#allocations[role]
@@ -208,7 +208,7 @@ export function sideOf(
   { profiler, history, budget }: Watch,
   peer: Joined,
   { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
-  verdict: (observations: readonly Observation[]) => Verdict
+  verdict: (observations: readonly Observation[]) => Allocation
 ): Side {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)

@@ -1,7 +1,7 @@
 // What `predict` and `spray` share: which sides are hard, whose NAT uses another port towards the peer than towards the
 // gateway, what that NAT does in words, and what may still be sent.
 
-import { fit, type Meeting, meet, type PortModel, type Verdict } from '../gateway/ports.ts'
+import { type Allocation, fit, type Meeting, meet, type PortModel } from '../gateway/ports.ts'
 import type { Behaviour } from '../gateway/profile.ts'
 import { otherRole, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -131,7 +131,7 @@ export const mappingsOf = ({ caller, callee }: Scene): string =>
   [caller, callee].map(({ name, profile }) => `${name} has mapping ${profile.mapping}`).join(', ')
 
 /** What a side's NAT does, for a person: `alice steps by +2, 12/s by others`. */
-export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, block, range }: Verdict): string {
+export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, block, range }: Allocation): string {
   switch (kind) {
     case 'stepping':
       return `${name} steps by ${step > 0 ? '+' : ''}${step}, ${driftPerSecond.toFixed(driftPerSecond < 10 ? 1 : 0)}/s by others`

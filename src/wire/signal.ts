@@ -39,6 +39,9 @@ export const GUESSES = 8192
 /** Datagrams of an order's budget that the walk over its guesses leaves, for answers; of a small budget a quarter. */
 export const ANSWERS = 16
 
+/** Sources of the far side's datagrams that a report names. */
+export const HEARD = 8
+
 /** Longest message a peer accepts from its gateway, in bytes: an order with all guesses takes 50 kB. */
 export const ORDER_BYTES = 65_536
 
@@ -63,6 +66,7 @@ const trace = z.string().regex(/^[0-9a-f]{32}$/)
 const plan = z.int().nonnegative()
 const secret = z.base64().max(64)
 const ms = z.number().min(0).max(86_400_000)
+const epochMs = z.number().min(0).max(8.64e15)
 
 /** For people to read: they stand on the terminals of others and in traces. */
 const words = (most: number) =>
@@ -115,15 +119,41 @@ const order = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('splice'), target: endpoint })
 ])
 
+/** First and last, in milliseconds since the order arrived. */
+const span = z.tuple([ms, ms])
+
 /**
  * Milliseconds since the order arrived, by name of the step; datagram counts by name. `flows` counts pairs of an own
  * socket and a far endpoint that was sent to: so many mappings an address-and-port-dependent NAT has made for it.
  */
 const report = z.strictObject({
+  /** When the order arrived, in milliseconds since the epoch on the peer's clock (see `clock`). */
+  startedMs: epochMs.optional(),
   steps: z.array(z.tuple([word, ms])).max(32),
   sent: z.int().nonnegative(),
   received: z.int().nonnegative(),
-  flows: z.int().nonnegative().optional()
+  flows: z.int().nonnegative().optional(),
+  /** When datagrams of the search were sent and received; left out where there was none. */
+  sentMs: span.optional(),
+  receivedMs: span.optional(),
+  /** Sources of the far side's datagrams, the first ones heard. */
+  heard: z.array(endpoint).max(HEARD).optional()
+})
+
+/** Who or what stood in the way. `path` is the network between the two sides, `none` where nothing did. */
+const blamed = z.enum(['caller', 'callee', 'both', 'gateway', 'path', 'none'])
+
+/** Why a connection was relayed or failed: see gateway/trace/verdict.ts, which has the codes. */
+const verdict = z.strictObject({
+  code: word,
+  sentence,
+  side: blamed,
+  /** What was recorded that shows it, one fact a line. */
+  evidence: z.array(sentence).max(8),
+  /** What to do about it. */
+  advice: sentence,
+  /** Codes of what else stood in the way, weightiest first. */
+  also: z.array(word).max(8)
 })
 
 const outcome = z.enum(['path', 'passed', 'failed'])
@@ -187,13 +217,27 @@ const fromPeer = z.discriminatedUnion('type', [
     rttMs: ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
   }),
   z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: word }),
-  z.strictObject({ type: z.literal('filtering'), port: z.boolean(), address: z.boolean().optional() }),
+  z.strictObject({
+    type: z.literal('filtering'),
+    port: z.boolean(),
+    address: z.boolean().optional(),
+    /** The NAT gave a flow another port because a datagram nobody asked for had come from that flow's far end before. */
+    remaps: z.boolean().optional()
+  }),
+  // The gateway's clock less the peer's, from `ping` and `pong`: right within half their round trip.
+  z.strictObject({
+    type: z.literal('clock'),
+    offsetMs: z.number().min(-8.64e15).max(8.64e15),
+    uncertaintyMs: ms
+  }),
   z.strictObject({
     type: z.literal('connect'),
     request: z.int().nonnegative(),
     to: short,
     fingerprint: short.optional(),
-    traceparent: short.optional()
+    traceparent: short.optional(),
+    /** When the caller asked for it, in milliseconds since the epoch on its own clock. */
+    atMs: epochMs.optional()
   }),
   // The answer to `sample`, sent beside the requests that show the socket's mappings.
   z.strictObject({
@@ -235,7 +279,9 @@ const fromGateway = z.discriminatedUnion('type', [
     type: z.literal('refused'),
     code: word,
     reason: words(1024),
-    request: z.int().optional()
+    request: z.int().optional(),
+    trace: trace.optional(),
+    verdict: verdict.optional()
   }),
   z.strictObject({
     type: z.literal('session'),
@@ -271,9 +317,17 @@ const fromGateway = z.discriminatedUnion('type', [
     session,
     by: word,
     kind: z.enum(['direct', 'relay']),
-    bitsPerSecond: z.number().optional()
+    bitsPerSecond: z.number().optional(),
+    verdict: verdict.optional()
   }),
-  z.strictObject({ type: z.literal('over'), session, code: word, reason: words(OVER_CHARACTERS), trace }),
+  z.strictObject({
+    type: z.literal('over'),
+    session,
+    code: word,
+    reason: words(OVER_CHARACTERS),
+    trace,
+    verdict: verdict.optional()
+  }),
   z.strictObject({ type: z.literal('nat'), request: z.int(), report: natReport }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
@@ -284,6 +338,8 @@ export type Order = z.infer<typeof order>
 export type Handover = z.infer<typeof handover>
 export type Report = z.infer<typeof report>
 export type NatReport = z.infer<typeof natReport>
+export type Verdict = z.infer<typeof verdict>
+export type Blamed = z.infer<typeof blamed>
 export type Outcome = z.infer<typeof outcome>
 export type Address = { address: string; prefix: number }
 /** The member of a union of messages with this `type`. */

@@ -40,7 +40,11 @@ test('a trace is drawn as a waterfall of 80 columns: each step under its parent,
 })
 
 test('a trace whose parents are missing is drawn all the same', t => {
-  const orphan = { ...trace, spans: trace.spans.slice(2) }
+  const orphan = {
+    ...trace,
+    verdict: { code: 'direct', sentence: 'a direct path was found', side: 'none', evidence: [], advice: '', also: [] },
+    spans: trace.spans.slice(2)
+  }
   t.true(renderTrace(orphan).includes('50.0     0.0 ·······█······ handover'))
 })
 

@@ -4,7 +4,7 @@
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import type { Order } from '../../wire/signal.ts'
-import type { Verdict } from '../ports.ts'
+import type { Allocation } from '../ports.ts'
 import type { Profile } from '../profile.ts'
 import type { Plan, Role } from '../scene.ts'
 import type { SideResult } from '../trial.ts'
@@ -69,7 +69,7 @@ const profileAttributes = (side: Role, { mapping, filtering, translated, allocat
   ...(allocation ? allocationAttributes(allocation) : {})
 })
 
-const allocationAttributes = ({ kind, confidence, evidence, step, driftPerSecond }: Verdict): Attributes => ({
+const allocationAttributes = ({ kind, confidence, evidence, step, driftPerSecond }: Allocation): Attributes => ({
   'postern.allocation': kind,
   'postern.confidence': confidence,
   'postern.evidence': evidence,

@@ -2,8 +2,11 @@
 // root ends. Peers choose their trace ids, and are told those of others, so one id may stand for several requests: each has
 // a record of its own.
 
+import type { Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
+import type { Verdict } from '../../wire/signal.ts'
+import { judge } from './verdict.ts'
 
 export interface SpanRecord {
   readonly id: string
@@ -30,8 +33,26 @@ export interface TraceRecord {
   /** The plugin that won, or the code of the failure. */
   readonly by: string
   readonly reason: string
+  /** `direct` or `relay` where there is a path. */
+  readonly path?: 'direct' | 'relay'
+  readonly verdict: Verdict
   /** In order of their start. */
   readonly spans: readonly SpanRecord[]
+}
+
+/** What a list shows of a trace. */
+export type TraceSummary = Omit<TraceRecord, 'spans'>
+
+export interface TraceFilter {
+  readonly failed?: boolean
+  readonly relayed?: boolean
+  /** Name of either side. */
+  readonly peer?: string
+  readonly verdict?: string
+  /** Began at or after; and before: for the next page. Milliseconds since the epoch. */
+  readonly sinceMs?: number
+  readonly beforeMs?: number
+  readonly limit: number
 }
 
 /** A trace that never ends (its gateway stopped midway) must not keep its spans for good. */
@@ -52,10 +73,17 @@ export class TraceStore implements SpanProcessor {
   }
 
   /** Newest first. */
-  list(filter: { failed?: boolean; limit: number }): TraceRecord[] {
+  list(filter: TraceFilter): TraceRecord[] {
     return [...this.#finished.values()]
       .filter(trace => !filter.failed || trace.outcome === 'failed')
       .slice(0, filter.limit)
+  }
+
+  /** What was recorded of a request that is under way, its root first: for the verdict that the root is to carry. */
+  soFar(root: Span): SpanRecord[] {
+    const { traceId, spanId } = root.spanContext()
+    const own = recordOf(root as Span & ReadableSpan)
+    return [own, ...familyOf({ ...own, id: spanId }, this.#open.get(traceId) ?? []).slice(1)]
   }
 
   onStart(): void {}
@@ -88,6 +116,7 @@ export class TraceStore implements SpanProcessor {
       outcome: said('outcome'),
       by: said('plugin') || said('code'),
       reason: said('reason'),
+      verdict: judge(spans),
       spans: spans.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
     })
   }

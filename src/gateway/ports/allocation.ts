@@ -9,7 +9,7 @@ import type { Stepping } from './stepping.ts'
 
 export type Kind = 'kept' | 'stepping' | 'block' | 'random'
 
-export interface Verdict {
+export interface Allocation {
   readonly kind: Kind
   /** Probability of the kind, 0 to 1. */
   readonly confidence: number
@@ -30,7 +30,7 @@ export interface Verdict {
 const SHOWN = 8
 
 /** Names the likeliest kind, and within it the likeliest hypothesis. */
-export function describe(mixture: Mixture, seen: Evidence): Verdict {
+export function describe(mixture: Mixture, seen: Evidence): Allocation {
   const { kept, steppings, intervals } = mixture
   const ofKind = (kind: Interval['kind']) => intervals.filter(interval => interval.kind === kind)
   const weights: [Kind, number][] = [
