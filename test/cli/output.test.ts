@@ -42,7 +42,6 @@ test('a trace is drawn as a waterfall of 80 columns: each step under its parent,
 test('a trace whose parents are missing is drawn all the same', t => {
   const orphan = {
     ...trace,
-    verdict: { code: 'direct', sentence: 'a direct path was found', side: 'none', evidence: [], advice: '', also: [] },
     spans: trace.spans.slice(2)
   }
   t.true(renderTrace(orphan).includes('50.0     0.0 ·······█······ handover'))
@@ -68,6 +67,7 @@ const trace: TraceRecord = {
   outcome: 'failed',
   by: 'no-path',
   reason: 'nothing worked',
+  verdict: { code: 'unexplained', sentence: 'nothing explains it', side: 'none', evidence: [], advice: '', also: [] },
   spans: [
     span('1', undefined, 'connect', {}),
     span('2', '1', 'plugin', {
