@@ -9,18 +9,13 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { asPosternError, type Code, PosternError } from '../errors.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../wire/signal.ts'
-import type { Names } from './names.ts'
+import { type ApiSide, apiRoutes } from './api.ts'
 import { sameToken } from './tokens.ts'
-import type { TraceStore } from './trace/store.ts'
 
-export interface HttpSide {
+export interface HttpSide extends ApiSide {
   readonly adminToken: string
-  readonly traces: TraceStore
-  readonly names: Names
   /** How many peers may be joined at once. */
   readonly peers: number
-  /** What `/api/status` shows: counters, without names of peers. */
-  status(): object
   /** Serves one WebSocket of a peer. */
   join(ws: WebSocket, request: IncomingMessage): void
 }
@@ -29,9 +24,6 @@ export interface HttpListening {
   readonly local: Endpoint
   close(): Promise<void>
 }
-
-/** Traces in one answer of the list. */
-const LIST = 200
 
 /** TCP connections besides those of peers and of as many that are just joining: for health checks and the API. */
 const OTHERS = 64
@@ -71,34 +63,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   }
 }
 
-function application({ adminToken, traces, names, status }: HttpSide): Koa {
-  const api = new Router({ prefix: '/api' })
-  api.use(async (ctx, next) => {
-    const given = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1] ?? ''
-    if (!sameToken(given, adminToken)) throw new PosternError('bad-token', 'the admin token is missing or wrong')
-    await next()
-  })
-  api.get('/status', ctx => {
-    ctx.body = status()
-  })
-  api.get('/traces', ctx => {
-    ctx.body = traces
-      .list({ failed: ctx.query.failed !== undefined, limit: LIST })
-      .map(({ spans: _, ...summary }) => summary)
-  })
-  api.get('/traces/:id', ctx => {
-    const records = traces.get(String(ctx.params.id))
-    if (records.length === 0) ctx.throw(404, 'no trace of this id is kept')
-    ctx.body = records
-  })
-  api.get('/names', ctx => {
-    ctx.body = names.list().map(([name, fingerprint]) => ({ name, fingerprint }))
-  })
-  api.delete('/names/:name', ctx => {
-    const name = String(ctx.params.name)
-    if (!names.forget(name)) throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
-    ctx.status = 204
-  })
+function application(side: HttpSide): Koa {
   const open = new Router()
   open.get('/', ctx => {
     ctx.body =
@@ -108,9 +73,19 @@ function application({ adminToken, traces, names, status }: HttpSide): Koa {
     ctx.body = { ok: true }
   })
   const koa = new Koa()
-  for (const middleware of [answerErrors, open.routes(), api.routes()]) koa.use(middleware as Koa.Middleware)
+  for (const middleware of [answerErrors, open.routes(), admitted(side), apiRoutes(side).routes()])
+    koa.use(middleware as Koa.Middleware)
   return koa
 }
+
+const admitted =
+  ({ adminToken }: HttpSide): Koa.Middleware =>
+  async (ctx, next) => {
+    if (!ctx.path.startsWith('/api/')) return await next()
+    const given = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1] ?? ''
+    if (!sameToken(given, adminToken)) throw new PosternError('bad-token', 'the admin token is missing or wrong')
+    await next()
+  }
 
 const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404 }
 
