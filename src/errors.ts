@@ -1,6 +1,8 @@
 // One error class for everything a user is told about, and the table of its codes. A code is stable: scripts match it,
 // `--json` prints it, traces carry it. Nothing found is `undefined`; an error is for what should not happen.
 
+import type { Verdict } from './wire/signal.ts'
+
 /** Each code and what it means to the person who reads it. */
 export const codes = {
   'bad-config': 'the configuration or a command line option is wrong',
@@ -27,13 +29,20 @@ export class PosternError extends Error {
   readonly code: Code
   /** The id of the trace in which the gateway recorded the failed connection, where there is one. */
   readonly trace: string | undefined
+  /** What the gateway makes of that trace. */
+  readonly verdict: Verdict | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
-  constructor(code: Code, message: string, options: { cause?: unknown; trace?: string } = {}) {
+  constructor(
+    code: Code,
+    message: string,
+    options: { cause?: unknown; trace?: string | undefined; verdict?: Verdict | undefined } = {}
+  ) {
     super(message, options)
     this.name = 'PosternError'
     this.code = code
     this.trace = options.trace
+    this.verdict = options.verdict
   }
 }
 

@@ -206,8 +206,8 @@ function understood(text: string): FromGateway | undefined {
   }
 }
 
-function refusal({ code, reason }: Message<FromGateway, 'refused'>): PosternError {
-  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-message', reason)
+function refusal({ code, reason, trace, verdict }: Message<FromGateway, 'refused'>): PosternError {
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-message', reason, { trace, verdict })
 }
 
 function unreachable(url: string, cause: Error | undefined): PosternError {

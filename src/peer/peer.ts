@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asPosternError, PosternError } from '../errors.ts'
-import type { FromGateway, FromPeer, Message, Outcome } from '../wire/signal.ts'
+import type { FromGateway, FromPeer, Message, Outcome, Verdict } from '../wire/signal.ts'
 import type { Connection } from './connection.ts'
 import type { Identity } from './identity.ts'
 import type { KnownPeers, PeerName } from './known-peers.ts'
@@ -34,6 +34,8 @@ export interface StrategyReport {
 export interface PathNotice {
   /** The relay's limit for this connection, each direction apart; undefined on a direct path. */
   readonly bitsPerSecond?: number | undefined
+  /** Why it is relayed; undefined on a direct path. */
+  readonly verdict?: Verdict | undefined
 }
 
 export interface ConnectOptions {
@@ -284,11 +286,11 @@ export class Peer {
   }
 
   /** Both sides have opened the path: the request is done with. */
-  #agreed({ session, bitsPerSecond }: Message<FromGateway, 'path'>): void {
+  #agreed({ session, bitsPerSecond, verdict }: Message<FromGateway, 'path'>): void {
     for (const [request, connecting] of this.#connects) {
       if (connecting.session !== session) continue
       this.#connects.delete(request)
-      connecting.options.onPath?.({ bitsPerSecond })
+      connecting.options.onPath?.({ bitsPerSecond, verdict })
     }
   }
 
@@ -338,7 +340,8 @@ class Connecting {
   /** Whatever ended it, the trace says what was tried before. */
   fail(error: PosternError): void {
     const trace = this.#trace
-    this.#reject(trace ? new PosternError(error.code, error.message, { cause: error, trace }) : error)
+    const known = error.trace !== undefined || trace === undefined
+    this.#reject(known ? error : new PosternError(error.code, error.message, { cause: error, trace }))
   }
 }
 

@@ -227,6 +227,11 @@ const anotherOne = new PosternError(
 const calledOff = new PosternError('timeout', 'the order was called off')
 
 /** What the gateway ended a session or refused a request with. */
-export function failure({ code, reason }: { code: string; reason: string }): PosternError {
-  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason)
+export function failure({
+  code,
+  reason,
+  trace,
+  verdict
+}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict'>): PosternError {
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason, { trace, verdict })
 }
