@@ -5,6 +5,9 @@ import type { Planner } from '../plugins/plugin.ts'
 import { checkOrder } from '../wire/signal.ts'
 import {
   type Attempt,
+  type Cause,
+  type Failure,
+  type Pass,
   type Plan,
   type Proposal,
   pass,
@@ -24,6 +27,10 @@ export interface Link {
 export interface Turn {
   readonly outcome: Attempt['outcome']
   readonly reason: string
+  /** Left out where there is a path. */
+  readonly cause?: Cause
+  /** What its best plan was worth, 0 to 1, where the plugin said so. */
+  readonly expected?: number
 }
 
 /** The session's part: it tries a plan, and brackets each strategy's turn with a span and a message. */
@@ -31,9 +38,9 @@ export interface Steps {
   /** The scene as it is now: it is asked for again before each plan. */
   scene(attempts: readonly Attempt[]): Promise<Scene>
   /** True when the channel is open on both sides; otherwise why not. */
-  attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | string>
+  attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | Failure>
   /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
-  sample(sides: readonly Role[], over: AbortSignal): Promise<true | string>
+  sample(sides: readonly Role[], over: AbortSignal): Promise<true | Failure>
   turn(link: Link, run: () => Promise<Turn>): Promise<Turn>
   /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
   over(link: Link): AbortSignal
@@ -51,39 +58,46 @@ export async function walk(links: readonly Link[], steps: Steps): Promise<Attemp
 }
 
 async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]): Promise<Turn> {
-  let last: Turn = { outcome: 'passed', reason: 'had no plan' }
+  let last: Turn = { outcome: 'passed', reason: 'had no plan', cause: 'unsuited' }
   const over = steps.over(link)
   const scene = new Refreshed(await steps.scene(attempts))
   for await (const step of plansOf(link, scene, over)) {
-    if (step.kind === 'pass')
-      return last.outcome === 'failed'
-        ? { outcome: 'failed', reason: `${last.reason}; then ${step.reason}` }
-        : { outcome: 'passed', reason: step.reason }
+    if (step.kind === 'pass') return passed(step, last)
     if (step.kind === 'sample') {
       const shown = await steps.sample(step.sides, over)
-      if (shown !== true) return { outcome: 'failed', reason: shown }
+      if (shown !== true) return { outcome: 'failed', ...shown }
       scene.now = await steps.scene(attempts)
       continue
     }
     const result = await steps.attempt(step, link, over)
     if (result === true) return { outcome: 'path', reason: step.why }
-    last = { outcome: 'failed', reason: result }
+    last = { outcome: 'failed', ...result, ...worth(step) }
+    scene.last = result.cause
     scene.now = await steps.scene(attempts)
   }
   return last
 }
+
+/** After a plan that failed, a pass that merely has nothing more to offer adds nothing to why it did. */
+function passed({ reason, cause = 'unsuited', expected }: Pass, last: Turn): Turn {
+  if (last.outcome !== 'failed') return { outcome: 'passed', reason, cause, ...worth({ expected }) }
+  const told = cause === 'unsuited' ? last : { cause, ...worth({ expected: expected ?? last.expected }) }
+  return { ...told, outcome: 'failed', reason: `${last.reason}; then ${reason}` }
+}
+
+const worth = ({ expected }: { readonly expected?: number | undefined }) => (expected === undefined ? {} : { expected })
 
 async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal> {
   try {
     using plans = new Plans(link.planner.plan(scene))
     for (;;) {
       const next = over.aborted ? 'late' : await plans.next(over)
-      if (next === 'late') return yield pass('the deadline passed before it had a plan')
+      if (next === 'late') return yield pass('the deadline passed before it had a plan', { cause: 'deadline' })
       if (next.done) return
       yield checked(next.value)
     }
   } catch (error) {
-    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`)
+    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`, { cause: 'threw' })
   }
 }
 
@@ -136,6 +150,7 @@ function checkLimits({ perSession, perPeer, total }: RelayLimits): void {
 /** A scene that a planner holds on to while the evidence behind it is renewed. */
 class Refreshed implements Scene {
   now: Scene
+  last: Cause | undefined
   constructor(scene: Scene) {
     this.now = scene
   }

@@ -63,12 +63,20 @@ export type Cause =
   | 'relay-full'
   | 'gone'
 
+/** What became of a plan, or of a wish for samples, that came to nothing. */
+export interface Failure {
+  readonly reason: string
+  readonly cause: Cause
+}
+
 /** Everything a planner may base its plans on. It is read again after each plan: samples may be fresher then. */
 export interface Scene {
   readonly caller: Side
   readonly callee: Side
   /** What was tried before, oldest first. */
   readonly attempts: readonly Attempt[]
+  /** Why the plan that this planner yielded before came to nothing; undefined before its first one. */
+  readonly last?: Cause | undefined
   /** When it was so, on the clock of the observations, in milliseconds. */
   readonly atMs: number
   /** What became of plans between networks like these, by plugin and label (`stun/together`). A hint, never a truth. */

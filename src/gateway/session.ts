@@ -21,6 +21,7 @@ import type { Paths } from './paths.ts'
 import type { Commander } from './roles.ts'
 import {
   type Attempt,
+  type Failure,
   headStartMs,
   otherRole,
   type Plan,
@@ -216,13 +217,15 @@ export class Session {
   }
 
   /** Fresh sockets, seen a moment ago: from their last mappings the next one is predicted. */
-  async #sample(parent: Context, sides: readonly Role[], over: AbortSignal): Promise<true | string> {
+  async #sample(parent: Context, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
     const shown = await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) => {
       const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
       const result = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))
-      if (result !== true) span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': result })
-      return result
+      if (result === true) return true
+      const cause = over.aborted ? 'deadline' : 'no-sample'
+      span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': result, 'postern.cause': cause })
+      return { reason: result, cause } as const
     })
     this.#gone.throwIfAborted()
     if (shown === true)
@@ -240,7 +243,12 @@ export class Session {
       async step => {
         this.#parent = step.context
         const done = await run()
-        step.span.setAttributes({ 'postern.outcome': done.outcome, 'postern.reason': done.reason })
+        step.span.setAttributes({
+          'postern.outcome': done.outcome,
+          'postern.reason': done.reason,
+          ...(done.cause === undefined ? {} : { 'postern.cause': done.cause }),
+          ...(done.expected === undefined ? {} : { 'postern.expected': done.expected })
+        })
         return done
       }
     )
@@ -259,15 +267,16 @@ export class Session {
   /** The span of the strategy whose turn it is. */
   #parent: Context = parentOf(undefined)
 
-  async #attempt(plan: Plan, link: Link, signal: AbortSignal): Promise<true | string> {
+  async #attempt(plan: Plan, link: Link, signal: AbortSignal): Promise<true | Failure> {
     const name = plan.limits ? 'postern.relay' : 'postern.plan'
     const attributes = { 'postern.plugin': link.name, ...planAttributes(plan) }
     return await within(this.#house.tracer, this.#parent, name, attributes, async step => {
       const scene = this.#seen()
       const refused = this.#charge(plan, scene)
       if (refused) {
-        step.span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': refused })
-        return refused
+        const cause = 'shared-budget'
+        step.span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': refused, 'postern.cause': cause })
+        return { reason: refused, cause }
       }
       if (plan.limits) this.#house.relay.arm(this, plan.limits)
       const result = await this.#order(scene, plan, link, signal)
@@ -278,7 +287,7 @@ export class Session {
       if (settled.open) return true
       if (plan.limits) this.#house.relay.disarm(this.id)
       this.#callOff(settled)
-      return settled.reason
+      return { reason: settled.reason, cause: settled.cause ?? 'failed' }
     })
   }
 
@@ -334,7 +343,7 @@ export class Session {
     const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * rttMs
     const patienceMs = this.#farApart(scene) ? { patienceMs: PATIENCE_MS } : {}
     this.#plans++
-    this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, signal })
+    this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, blind: blindOf(plan), signal })
     const handovers = this.#handovers(plan.passive ?? PASSIVE)
     this.#house.commander.command(
       roles.map(role => ({
@@ -381,7 +390,11 @@ export class Session {
   }
 
   #record({ span, context }: Step, result: TrialResult): void {
-    span.setAttributes({ 'postern.outcome': result.open ? 'path' : 'failed', 'postern.reason': result.reason })
+    span.setAttributes({
+      'postern.outcome': result.open ? 'path' : 'failed',
+      'postern.reason': result.reason,
+      ...(result.cause ? { 'postern.cause': result.cause } : {})
+    })
     for (const role of roles) {
       const side = result[role]
       if (side) recordHandover(this.#house.tracer, context, role, side, this.#sides.rttMs(role))
@@ -412,6 +425,12 @@ export class Session {
 }
 
 const activeOf = (plan: Plan): Role => otherRole(plan.passive ?? PASSIVE)
+
+/** The passive side of an `ice` order hands its socket over at once: its first check is the punch. */
+function blindOf(plan: Plan): Role | undefined {
+  const passive = plan.passive ?? PASSIVE
+  return plan[passive].kind === 'ice' ? passive : undefined
+}
 
 /** The mappings an order makes when it is carried out to its end. */
 function flowsOf(order: Order): number {

@@ -5,7 +5,7 @@ import { nowMs } from '../clock.ts'
 import { asPosternError, type PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
-import { type Role, roles } from './scene.ts'
+import { type Cause, type Failure, type Role, roles } from './scene.ts'
 
 export interface SideResult {
   readonly local?: Endpoint
@@ -20,6 +20,8 @@ export interface SideResult {
 export interface TrialResult {
   readonly open: boolean
   readonly reason: string
+  /** Left out where it is open. */
+  readonly cause?: Cause
   readonly caller?: SideResult
   readonly callee?: SideResult
   /** The sides whose socket node-datachannel has taken: it cannot be used for another plan. */
@@ -36,12 +38,27 @@ export class Trial {
   readonly #sides: Partial<Record<Role, SideResult>> = {}
   readonly #used = new Set<Role>()
   readonly #handoverMs: number
+  readonly #blind: Role | undefined
   #timer: NodeJS.Timeout
   #end: (result: TrialResult) => void = () => {}
 
-  /** @param waitMs until a side has found the path; `handoverMs` counts from then to the open channel on both sides. */
-  constructor({ waitMs, handoverMs, signal }: { waitMs: number; handoverMs: number; signal: AbortSignal }) {
+  /**
+   * @param waitMs until a side has found the path; `handoverMs` counts from then to the open channel on both sides.
+   * @param blind hands its socket over whether it has heard anything or not, so that its word starts no handover's time
+   */
+  constructor({
+    waitMs,
+    handoverMs,
+    blind,
+    signal
+  }: {
+    waitMs: number
+    handoverMs: number
+    blind: Role | undefined
+    signal: AbortSignal
+  }) {
     this.#handoverMs = handoverMs
+    this.#blind = blind
     this.result = new Promise(resolve => {
       const abort = () => this.#overdue(asPosternError(signal.reason))
       this.#end = result => {
@@ -52,7 +69,8 @@ export class Trial {
       signal.addEventListener('abort', abort)
       if (signal.aborted) queueMicrotask(abort)
     })
-    this.#timer = this.#patience(waitMs, `no answer to any probe within ${Math.round(waitMs)} ms`)
+    const reason = `no answer to any probe within ${Math.round(waitMs)} ms`
+    this.#timer = this.#patience(waitMs, { reason, cause: 'unheard' })
   }
 
   hasOpened(role: Role): boolean {
@@ -66,37 +84,48 @@ export class Trial {
       case 'opened':
         this.#used.add(role)
         this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: nowMs() }
-        if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish(true, 'open on both sides')
+        if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish({ reason: 'open on both sides' })
         return
       case 'failed':
         this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
-        return this.#finish(false, `${role}: ${message.reason}`)
+        return this.#finish({ reason: `${role}: ${message.reason}`, cause: this.#isFound ? 'handover' : 'failed' })
     }
+  }
+
+  /** Somebody has the path: it is known that packets got through at least one way. */
+  get #isFound(): boolean {
+    const steps = roles.flatMap(role => this.#sides[role]?.report?.steps ?? [])
+    return roles.some(role => this.#knows(role)) || steps.some(([name]) => name === 'ice')
+  }
+
+  #knows(role: Role): boolean {
+    return this.#used.has(role) && role !== this.#blind
   }
 
   /** A side has the path and gives its socket to node-datachannel: from here on the handover's time counts. */
   #found(role: Role): void {
-    if (this.#used.size === 0) {
-      clearTimeout(this.#timer)
-      const late = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
-      this.#timer = this.#patience(this.#handoverMs, late)
-    }
+    const known = roles.some(one => this.#knows(one))
     this.#used.add(role)
+    if (known || !this.#knows(role)) return
+    clearTimeout(this.#timer)
+    const reason = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
+    this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover' })
   }
 
   /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
   #overdue({ code, message }: PosternError): void {
-    if (code !== 'timeout' || !roles.some(role => this.hasOpened(role))) return this.#finish(false, message)
+    const ended = { reason: message, cause: code === 'timeout' ? 'deadline' : 'gone' } as const
+    if (code !== 'timeout' || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
     clearTimeout(this.#timer)
-    this.#timer = this.#patience(GRACE_MS, message)
+    this.#timer = this.#patience(GRACE_MS, ended)
   }
 
   /** Timers come before messages in the event loop's turn: what has arrived in time is read first, however busy we were. */
-  #patience(waitMs: number, reason: string): NodeJS.Timeout {
-    return setTimeout(() => setImmediate(() => this.#finish(false, reason)), waitMs)
+  #patience(waitMs: number, ended: Failure): NodeJS.Timeout {
+    return setTimeout(() => setImmediate(() => this.#finish(ended)), waitMs)
   }
 
-  #finish(open: boolean, reason: string): void {
-    this.#end({ open, reason, ...this.#sides, used: this.#used })
+  #finish(ended: Failure | { readonly reason: string }): void {
+    this.#end({ open: !('cause' in ended), ...ended, ...this.#sides, used: this.#used })
   }
 }

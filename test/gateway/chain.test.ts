@@ -32,11 +32,11 @@ async function walked(
     attempt: async ({ why }, { name }, over) => {
       if (why === 'slow') await sleep(10_000, undefined, { signal: over }).catch(() => {})
       tried.push(`${name}: ${why}`)
-      return why === 'opens' ? true : `${why} did not open`
+      return why === 'opens' ? true : { reason: `${why} did not open`, cause: over.aborted ? 'deadline' : 'unheard' }
     },
     sample: async sides => {
       tried.push(`samples of ${sides.join(' and ')}`)
-      return sides.includes('caller') ? 'the caller showed no fresh socket' : true
+      return sides.includes('caller') ? { reason: 'the caller showed no fresh socket', cause: 'no-sample' } : true
     },
     turn: async ({ name }, run) => {
       const turn = await run()
@@ -230,6 +230,64 @@ test('a strategy that gets no samples has failed, with the reason', async t => {
     link('b', () => [plan('opens')])
   ])
   t.deepEqual(wordsOf(attempts), ['a failed: the caller showed no fresh socket', 'b path: opens'])
+})
+
+test('each turn tells its cause: the last plan’s own, or that of the pass where it says more', async t => {
+  const threw = () => {
+    throw new Error('one')
+  }
+  const { turns } = await walked([
+    link('passes', () => [pass('nothing')]),
+    link('ends', () => []),
+    link('doubts', () => [pass('too few', { cause: 'unlikely', expected: 0.04 })]),
+    link('throws', threw),
+    link('fails', () => [{ ...plan('x'), expected: 0.5 }]),
+    link('fails and has no more', () => [{ ...plan('x'), expected: 0.5 }, pass('nothing')]),
+    link('fails and runs short', () => [plan('x'), pass('few left', { cause: 'shared-budget', expected: 0.02 })]),
+    link('fails and throws', function* () {
+      yield { ...plan('x'), expected: 0.5 }
+      threw()
+    }),
+    link('samples', () => [{ kind: 'sample', sides: ['caller'] }]),
+    link('opens', () => [plan('opens')])
+  ])
+  t.deepEqual(
+    turns.map(([name, { outcome, cause, expected }]) => [name, outcome, cause, expected]),
+    [
+      ['passes', 'passed', 'unsuited', undefined],
+      ['ends', 'passed', 'unsuited', undefined],
+      ['doubts', 'passed', 'unlikely', 0.04],
+      ['throws', 'passed', 'threw', undefined],
+      ['fails', 'failed', 'unheard', 0.5],
+      ['fails and has no more', 'failed', 'unheard', 0.5],
+      ['fails and runs short', 'failed', 'shared-budget', 0.02],
+      ['fails and throws', 'failed', 'threw', 0.5],
+      ['samples', 'failed', 'no-sample', undefined],
+      ['opens', 'path', undefined, undefined]
+    ]
+  )
+})
+
+test('a turn that the deadline ended says so', async t => {
+  const links = [link('slow', () => [plan('slow'), plan('more')]), link('late', () => [plan('opens')])]
+  const { turns } = await walked(links, { deadline: after(30) })
+  t.deepEqual(
+    turns.map(([, { cause }]) => cause),
+    ['deadline', 'deadline']
+  )
+})
+
+test('a planner is told why its last plan came to nothing, and nothing of the plans of others', async t => {
+  const told: unknown[] = []
+  const curious = function* (scene: Scene): Iterable<Proposal> {
+    told.push(scene.last)
+    yield plan('x')
+    told.push(scene.last)
+    yield { kind: 'sample', sides: ['callee'] }
+    told.push(scene.last)
+  }
+  await walked([link('a', curious), link('b', curious)])
+  t.deepEqual(told, [undefined, 'unheard', 'unheard', undefined, 'unheard', 'unheard'])
 })
 
 test('what the session throws ends the walk', async t => {
