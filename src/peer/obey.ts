@@ -7,11 +7,11 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { FromGateway, Message, Report } from '../wire/signal.ts'
+import type { FromGateway, Message } from '../wire/signal.ts'
+import type { Diary } from './diary.ts'
 import { handOver, type Opened } from './handover.ts'
 import type { Identity } from './identity.ts'
 import { findPath, type Path } from './probe.ts'
-import type { Counts } from './sender.ts'
 import type { Effort } from './walk.ts'
 import { prove, type WarmSocket } from './warm.ts'
 
@@ -27,23 +27,6 @@ export interface Obeying {
   readonly found: () => void
   /** Aborted when the order is called off. */
   readonly signal: AbortSignal
-}
-
-/** What happened and when, for the trace. */
-export class Diary {
-  readonly #startMs = performance.now()
-  readonly #steps: [string, number][] = []
-  readonly counts: Counts = { sent: 0, received: 0, flows: 0 }
-
-  /** Each step counts the first time it happens. */
-  step(name: string): void {
-    if (!this.#steps.some(([known]) => known === name))
-      this.#steps.push([name, Math.round((performance.now() - this.#startMs) * 100) / 100])
-  }
-
-  report(): Report {
-    return { steps: [...this.#steps], ...this.counts }
-  }
 }
 
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, or `io`. */
@@ -62,16 +45,15 @@ async function path(
   diary: Diary
 ): Promise<Path> {
   const { warm, probeKey, role, key, signal } = obeying
-  const step = (name: string) => diary.step(name)
   const punch = (effort: Effort, timing: { afterMs?: number; patienceMs?: number | undefined } = {}) =>
-    findPath(warm.raw, { effort, ...timing, probeKey, handover, signal, step }, diary.counts)
+    findPath(warm.raw, { effort, ...timing, probeKey, handover, signal }, diary)
   switch (order.kind) {
     case 'ice': {
       const remote = onlyTarget(order)
       if (!remote) return await punch(order, { afterMs })
       if (handover.role === 'active') return await punch(order, { afterMs, patienceMs })
       if (afterMs > 0) await sleep(afterMs, undefined, { signal })
-      diary.counts.flows = 1
+      diary.flows = 1
       return { raw: warm.raw, remote }
     }
     case 'punch':

@@ -4,6 +4,7 @@
 //   join -> warm socket -> connect -> session -> order … -> open channel -> Connection
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { FromGateway, FromPeer, Message, Outcome, Verdict } from '../wire/signal.ts'
 import type { Connection } from './connection.ts'
@@ -91,6 +92,7 @@ export class Peer {
   /** Opens a connection to a peer. Throws the code the request failed with; its message says what was tried. */
   async connect(to: PeerName, options: ConnectOptions = {}): Promise<Connection> {
     options.signal?.throwIfAborted()
+    const atMs = nowMs()
     const request = this.#requests++
     const connecting = new Connecting(to, options)
     const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
@@ -102,7 +104,8 @@ export class Peer {
         request,
         to: to.name,
         ...(to.pin ? { fingerprint: to.pin } : {}),
-        ...(options.traceparent ? { traceparent: options.traceparent } : {})
+        ...(options.traceparent ? { traceparent: options.traceparent } : {}),
+        atMs
       })
       if (!sent)
         throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')

@@ -17,9 +17,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
 import type { Handover } from '../wire/signal.ts'
 import { type DecodedStun, decode, transactionId } from '../wire/stun.ts'
+import type { Diary } from './diary.ts'
 import { answer, iceCheck, probe } from './packets.ts'
 import { RawSocket } from './raw.ts'
-import { type Counts, type Purpose, Sender } from './sender.ts'
+import { type Purpose, Sender } from './sender.ts'
 import { type Effort, endpointsOf, flowsOf, Pace } from './walk.ts'
 
 /**
@@ -48,8 +49,6 @@ export interface Punch {
   /** Signs probes and their answers; both sides have it. */
   readonly probeKey: Buffer
   readonly handover: Handover
-  /** Called with the name of each step as it happens. */
-  readonly step: (name: string) => void
   /** After this long without a check the active side starts with its first target; left out: it waits. */
   readonly patienceMs?: number | undefined
   readonly signal: AbortSignal
@@ -65,10 +64,10 @@ export interface Path {
  * Resolves when a path is found, and has closed every other socket then, `raw` too where another one won. Rejects with
  * what `signal` aborts with, or `io` where the sockets could not be bound; only `raw` is open then.
  */
-export async function findPath(raw: RawSocket, punch: Punch, counts: Counts): Promise<Path> {
+export async function findPath(raw: RawSocket, punch: Punch, diary: Diary): Promise<Path> {
   const { signal } = punch
   signal.throwIfAborted()
-  const loop = new Loop(raw, punch, counts)
+  const loop = new Loop(raw, punch, diary)
   const abort = () => loop.fail(signal.reason)
   signal.addEventListener('abort', abort)
   try {
@@ -87,7 +86,7 @@ interface Own {
 
 class Loop {
   readonly #punch: Punch
-  readonly #counts: Counts
+  readonly #diary: Diary
   readonly #endpoints: readonly Endpoint[]
   readonly #sockets: Own[] = []
   readonly #sender: Sender
@@ -101,11 +100,11 @@ class Loop {
   #binding: Promise<void> | undefined
   #patience: NodeJS.Timeout | undefined
 
-  constructor(raw: RawSocket, punch: Punch, counts: Counts) {
+  constructor(raw: RawSocket, punch: Punch, diary: Diary) {
     this.#punch = punch
-    this.#counts = counts
+    this.#diary = diary
     this.#endpoints = endpointsOf(punch.effort)
-    this.#sender = new Sender(punch.effort, counts)
+    this.#sender = new Sender(punch.effort, diary)
     this.#begunMs = performance.now() + (punch.afterMs ?? 0)
     this.#probe = probe(punch.handover.role, this.#transaction, punch.probeKey)
     this.#listen(raw)
@@ -160,7 +159,7 @@ class Loop {
 
   /** Goes over the flows again and again, as long as the budget lasts. The first leaves at once, whatever is bound yet. */
   async #walk(): Promise<void> {
-    const { effort, afterMs = 0, step } = this.#punch
+    const { effort, afterMs = 0 } = this.#punch
     const { signal } = this.#over
     const pace = new Pace(effort.perSecond)
     if (afterMs > 0) await sleep(afterMs, undefined, { signal })
@@ -172,7 +171,7 @@ class Loop {
         if (this.#binding) await this.#binding
         signal.throwIfAborted()
       }
-      step('walked')
+      this.#diary.step('walked')
       await sleep(effort.perSecond ? REPEAT_MS : untilRound(round, this.#elapsedMs), undefined, { signal })
     }
   }
@@ -213,8 +212,8 @@ class Loop {
   /** The far side's probe: answered, and its source probed at once, for it may be a port nobody predicted. */
   #probed(message: DecodedStun, socket: Own, source: Endpoint): void {
     if (!message.verify(this.#punch.probeKey)) return
-    this.#counts.received++
-    this.#punch.step('heard')
+    this.#diary.hears(source)
+    this.#diary.step('heard')
     this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
     const { effort, handover } = this.#punch
     if (handover.role === 'passive' && effort.bindOn === 'heard')
@@ -227,8 +226,8 @@ class Loop {
 
   #answered(message: DecodedStun, { raw }: Own, remote: Endpoint): void {
     if (!message.transaction.equals(this.#transaction) || !message.verify(this.#punch.probeKey)) return
-    this.#counts.received++
-    this.#punch.step('answered')
+    this.#diary.hears(remote)
+    this.#diary.step('answered')
     if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote })
   }
 
@@ -236,15 +235,15 @@ class Loop {
   #checked(message: DecodedStun, socket: Own, source: Endpoint): void {
     const key = this.#punch.handover.local.pwd
     if (this.#punch.handover.role !== 'active' || !message.verify(key)) return
-    this.#counts.received++
-    this.#punch.step('checked')
+    this.#diary.hears(source)
+    this.#diary.step('checked')
     this.#send(answer(message.transaction, source, key), socket, source, 'check')
     this.#finish({ raw: socket.raw, remote: source })
   }
 
   #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): boolean {
     const sent = this.#sender.send(datagram, raw, to, purpose)
-    if (!sent) this.#punch.step('spent')
+    if (!sent) this.#diary.step('spent')
     return sent
   }
 

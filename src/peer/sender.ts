@@ -2,15 +2,9 @@
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, GUESSES } from '../wire/signal.ts'
+import type { Diary } from './diary.ts'
 import type { RawSocket } from './raw.ts'
 import type { Effort } from './walk.ts'
-
-export interface Counts {
-  sent: number
-  received: number
-  /** Pairs of an own socket and a far endpoint that was sent to. */
-  flows: number
-}
 
 /**
  * What a datagram is for. A walk leaves some of the budget for answers and for probing who was heard; those leave the
@@ -22,13 +16,13 @@ export type Purpose = 'walk' | 'heard' | 'check'
 const MOST_FLOWS = GUESSES
 
 export class Sender {
-  readonly #counts: Counts
+  readonly #diary: Diary
   readonly #budget: number
   readonly #kept: Record<Purpose, number>
   readonly #flows = new Set<string>()
 
-  constructor(effort: Effort, counts: Counts) {
-    this.#counts = counts
+  constructor(effort: Effort, diary: Diary) {
+    this.#diary = diary
     this.#budget = budgetOf(effort)
     const reserve = Math.min(ANSWERS, Math.floor(this.#budget / 4))
     this.#kept = { walk: reserve, heard: Math.min(1, reserve), check: 0 }
@@ -36,10 +30,10 @@ export class Sender {
 
   /** False where the budget does not allow it. */
   send(datagram: Buffer, raw: RawSocket, to: Endpoint, purpose: Purpose): boolean {
-    if (this.#counts.sent + this.#kept[purpose] >= this.#budget) return false
-    this.#counts.sent++
+    if (this.#diary.sent + this.#kept[purpose] >= this.#budget) return false
+    this.#diary.sends()
     if (this.#flows.size < MOST_FLOWS) this.#flows.add(`${raw.port} ${to.address} ${to.port}`)
-    this.#counts.flows = this.#flows.size
+    this.#diary.flows = this.#flows.size
     raw.send(datagram, to)
     return true
   }

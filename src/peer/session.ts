@@ -3,12 +3,13 @@
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { type FromGateway, type FromPeer, type Message, STALE_SOCKET } from '../wire/signal.ts'
+import { CALLED_OFF, type FromGateway, type FromPeer, type Message, STALE_SOCKET } from '../wire/signal.ts'
 import { Connection, type PathReport } from './connection.ts'
+import { Diary } from './diary.ts'
 import type { Opened } from './handover.ts'
 import type { Identity } from './identity.ts'
 import type { Link } from './link.ts'
-import { Diary, obey } from './obey.ts'
+import { obey } from './obey.ts'
 import { type Membership, WarmSocket } from './warm.ts'
 
 export interface SessionHooks {
@@ -30,7 +31,7 @@ export class PeerSession {
   readonly #over = new AbortController()
   #warm: WarmSocket | undefined
   #sample: Sample | undefined
-  #attempt: { plan: number; controller: AbortController } | undefined
+  #attempt: Attempt | undefined
   #connection: Connection | undefined
 
   constructor(introduction: Message<FromGateway, 'session'>, hooks: SessionHooks) {
@@ -68,35 +69,34 @@ export class PeerSession {
    */
   async order(order: Order, reserved: WarmSocket | undefined): Promise<void> {
     if (this.#over.signal.aborted) return await reserved?.raw.close()
-    this.#attempt?.controller.abort(calledOff)
-    const controller = new AbortController()
-    this.#attempt = { plan: order.plan, controller }
+    this.#callOff()
+    const attempt: Attempt = { plan: order.plan, controller: new AbortController(), diary: new Diary(), isTold: false }
+    const { signal } = attempt.controller
+    this.#attempt = attempt
     const warm = reserved ?? this.#takeFresh(order.socket)
     this.#discard()
     if (warm) await this.#keep(warm)
-    if (controller.signal.aborted) return
+    if (signal.aborted) return
     if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
-    if (this.#warm?.number !== order.socket) return this.#refuse(order)
-    const diary = new Diary()
+    if (this.#warm?.number !== order.socket) return this.#tell(attempt, { type: 'failed', ...staleSocket })
     try {
-      const opened = await this.#obey(order, diary, controller.signal)
+      const opened = await this.#obey(order, attempt)
       if (!(await this.#trusts(opened))) return
       // Called off while the fingerprint was looked up.
-      if (controller.signal.aborted) return opened.pc.close()
+      if (signal.aborted) return opened.pc.close()
       const { local, remote } = opened
-      this.#say({ type: 'opened', plan: order.plan, local, remote, report: diary.report() })
+      this.#tell(attempt, { type: 'opened', local, remote })
       this.#carry(order, opened)
     } catch (thrown) {
-      if (controller.signal.aborted) return
       const { code, message } = asPosternError(thrown)
-      this.#say({ type: 'failed', plan: order.plan, code, reason: message.slice(0, 500), report: diary.report() })
+      this.#tell(attempt, { type: 'failed', code, reason: message.slice(0, 500) })
     }
   }
 
   /** The gateway calls a plan off: it takes too long, or the other side could not open it. */
   cancel(plan: number): void {
     if (this.#attempt?.plan !== plan) return
-    this.#attempt.controller.abort(calledOff)
+    this.#callOff()
     const connection = this.#connection
     // The callee waits for another plan; a caller has the connection in its hands already, and nothing may take its place.
     if (this.#introduction.role === 'callee') this.#connection = undefined
@@ -107,7 +107,7 @@ export class PeerSession {
   async end(error: PosternError): Promise<void> {
     this.#over.abort(error)
     this.#discard()
-    this.#attempt?.controller.abort(error)
+    this.#callOff()
     await this.#warm?.raw.close()
     this.#warm = undefined
     if (!this.#connection) this.#hooks.ended(error)
@@ -119,7 +119,7 @@ export class PeerSession {
     await this.end(error)
   }
 
-  async #obey(order: Order, diary: Diary, signal: AbortSignal): Promise<Opened> {
+  async #obey(order: Order, { diary, controller: { signal } }: Attempt): Promise<Opened> {
     const warm = this.#warm
     if (!warm) throw new PosternError('internal', 'no socket was kept')
     const { role, key, probeKey } = this.#introduction
@@ -141,9 +141,18 @@ export class PeerSession {
     )
   }
 
-  #refuse({ plan }: Order): void {
-    const reason = 'the socket this order was made for is gone'
-    this.#say({ type: 'failed', plan, code: STALE_SOCKET, reason, report: new Diary().report() })
+  /** Nothing happens twice: where the order has come to something, that was told. */
+  #callOff(): void {
+    const attempt = this.#attempt
+    attempt?.controller.abort(calledOff)
+    if (attempt) this.#tell(attempt, { type: 'failed', code: CALLED_OFF, reason: calledOff.message })
+  }
+
+  /** The one word on a plan, with the report. */
+  #tell(attempt: Attempt, result: Result): void {
+    if (attempt.isTold) return
+    attempt.isTold = true
+    this.#say({ ...result, plan: attempt.plan, report: attempt.diary.report() })
   }
 
   async #trusts({ pc }: Opened): Promise<boolean> {
@@ -211,6 +220,17 @@ interface Sample {
   socket?: WarmSocket
 }
 
+/** An order that is being obeyed, or was the last. */
+interface Attempt {
+  readonly plan: number
+  readonly controller: AbortController
+  readonly diary: Diary
+  isTold: boolean
+}
+
+type Told = 'session' | 'plan' | 'report'
+type Result = Omit<Message<FromPeer, 'opened'>, Told> | Omit<Message<FromPeer, 'failed'>, Told>
+
 type SessionMessage =
   | Omit<Message<FromPeer, 'fresh'>, 'session'>
   | Omit<Message<FromPeer, 'progress'>, 'session'>
@@ -223,6 +243,8 @@ const anotherOne = new PosternError(
   'fingerprint-mismatch',
   'the gateway introduced the peer with one certificate and gave orders for another'
 )
+
+const staleSocket = { code: STALE_SOCKET, reason: 'the socket this order was made for is gone' }
 
 const calledOff = new PosternError('timeout', 'the order was called off')
 

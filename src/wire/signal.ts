@@ -54,6 +54,9 @@ export const JOIN_PATH = '/join'
 /** The code a side fails with when the socket an order names is gone: the order before was called off too late. */
 export const STALE_SOCKET = 'stale-socket'
 
+/** The code a side fails with when an order was called off before anything came of it: what it heard is worth knowing. */
+export const CALLED_OFF = 'called-off'
+
 const short = z.string().max(256)
 const address = z.union([z.ipv4(), z.ipv6()])
 const subnet = z.union([

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
+import { Diary } from '../../src/peer/diary.ts'
 import { findPath, type Punch } from '../../src/peer/probe.ts'
 import { RawSocket } from '../../src/peer/raw.ts'
 import type { Effort } from '../../src/peer/walk.ts'
@@ -111,7 +112,7 @@ test.serial('a budget is never exceeded, answers and repetitions included', asyn
   await sleep(500)
   t.is(all().length, 49)
   t.true(world.steps.includes('spent'))
-  t.is(world.counts.sent, 49)
+  t.is(world.diary.sent, 49)
   // The last one was kept for what everything else was for.
   others[7]?.check({ address: '127.0.0.1', port: world.raw.port })
   const { raw } = await path
@@ -130,7 +131,7 @@ test.serial('a walk leaves some of its budget for who is heard after it', async 
   late.onArrival = arrived => arrived.message.class === 'request' && late.answer(arrived)
   late.probe('active', { address: '127.0.0.1', port: world.raw.port })
   t.deepEqual((await path).remote, late.endpoint)
-  t.is(world.counts.sent, 50)
+  t.is(world.diary.sent, 50)
 })
 
 test.serial('a budget of one is one datagram', async t => {
@@ -164,18 +165,18 @@ test.serial('what a busy process missed of its pace does not come as a flood', a
   const ports = Array.from({ length: 1000 }, () => world.far.endpoint.port)
   world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], perSecond: 1000 })
   await world.far.has(10)
-  const { sent } = world.counts
+  const { sent } = world.diary
   for (const endMs = performance.now() + 300; performance.now() < endMs; );
   await sleep(1)
-  t.true(world.counts.sent > sent)
-  t.true(world.counts.sent - sent < 60, `${world.counts.sent - sent} at once`)
+  t.true(world.diary.sent > sent)
+  t.true(world.diary.sent - sent < 60, `${world.diary.sent - sent} at once`)
 })
 
 test.serial('without a pace all flows leave in one turn, also when there are a thousand', async t => {
   await using world = await Ordered.open()
   const ports = Array.from({ length: 1000 }, () => world.far.endpoint.port)
   void world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], probes: 1016 })
-  t.is(world.counts.sent, 1000)
+  t.is(world.diary.sent, 1000)
   t.deepEqual(world.steps, ['walked'])
 })
 
@@ -262,11 +263,11 @@ test.serial('flows are pairs of an own socket and a far endpoint, however often 
   const guesses = [{ address: '127.0.0.1', ports: [guessed.endpoint.port] }]
   world.punch('passive', { targets: [world.far.endpoint], guesses, sockets: 5, probes: 200 })
   await guessed.has(10)
-  t.is(world.counts.flows, 10)
+  t.is(world.diary.flows, 10)
   await using heard = await Far.open()
   heard.probe('active', { address: '127.0.0.1', port: world.raw.port })
   await heard.has(2)
-  t.is(world.counts.flows, 11)
+  t.is(world.diary.flows, 11)
 })
 
 test.serial('two sides that have guessed each other meet', async t => {
@@ -293,8 +294,7 @@ test.serial('two sides that have guessed each other meet', async t => {
 
 /** A socket that an order was given for, and a far side. */
 class Ordered implements AsyncDisposable {
-  readonly counts = { sent: 0, received: 0, flows: 0 }
-  readonly steps: string[] = []
+  readonly diary = new Diary()
   readonly over = new AbortController()
   readonly raw: RawSocket
   readonly far: Far
@@ -309,10 +309,13 @@ class Ordered implements AsyncDisposable {
     return new Ordered(await RawSocket.bind(), await Far.open())
   }
 
+  get steps(): string[] {
+    return this.diary.report().steps.map(([name]) => name)
+  }
+
   punch(role: Handover['role'], effort: Effort, timing: Partial<Punch> = {}) {
-    const step = (name: string) => this.steps.includes(name) || this.steps.push(name)
-    const punch = { effort, probeKey, handover: handovers[role], step, signal: this.over.signal, ...timing }
-    const path = findPath(this.raw, punch as Punch, this.counts)
+    const punch = { effort, probeKey, handover: handovers[role], signal: this.over.signal, ...timing }
+    const path = findPath(this.raw, punch, this.diary)
     path.catch(() => {})
     this.path = path
     return path

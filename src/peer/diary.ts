@@ -1,0 +1,66 @@
+// What an order came to, as its report tells: each step with its time, what was sent and heard, and from where. The time of
+// the order's arrival is on the peer's clock; everything else counts from there.
+
+import { nowMs } from '../clock.ts'
+import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
+import { HEARD, type Report } from '../wire/signal.ts'
+
+type Span = [firstMs: number, lastMs: number]
+
+export class Diary {
+  readonly #startedMs = nowMs()
+  readonly #originMs = performance.now()
+  readonly #steps: [string, number][] = []
+  readonly #sources: Endpoint[] = []
+  #sent = 0
+  #received = 0
+  #sentMs: Span | undefined
+  #receivedMs: Span | undefined
+  /** Pairs of an own socket and a far endpoint that was sent to. */
+  flows = 0
+
+  /** Datagrams of the search. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Each step counts the first time it happens. */
+  step(name: string): void {
+    if (!this.#steps.some(([known]) => known === name)) this.#steps.push([name, rounded(this.#elapsedMs)])
+  }
+
+  /** A datagram of the search leaves. */
+  sends(): void {
+    this.#sent++
+    this.#sentMs = upTo(this.#elapsedMs, this.#sentMs)
+  }
+
+  /** A datagram of the search came, and is the far side's beyond doubt. */
+  hears(source: Endpoint): void {
+    this.#received++
+    this.#receivedMs = upTo(this.#elapsedMs, this.#receivedMs)
+    const isNews = this.#sources.length < HEARD && !this.#sources.some(known => sameEndpoint(known, source))
+    if (isNews) this.#sources.push(source)
+  }
+
+  report(): Report {
+    return {
+      startedMs: this.#startedMs,
+      steps: [...this.#steps],
+      sent: this.#sent,
+      received: this.#received,
+      flows: this.flows,
+      ...(this.#sentMs ? { sentMs: this.#sentMs } : {}),
+      ...(this.#receivedMs ? { receivedMs: this.#receivedMs } : {}),
+      ...(this.#sources.length > 0 ? { heard: [...this.#sources] } : {})
+    }
+  }
+
+  get #elapsedMs(): number {
+    return performance.now() - this.#originMs
+  }
+}
+
+const upTo = (lastMs: number, [firstMs]: Span = [rounded(lastMs), 0]): Span => [firstMs, rounded(lastMs)]
+
+const rounded = (ms: number): number => Math.round(ms * 100) / 100
