@@ -4,6 +4,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
+import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { fingerprintOf, verifySignature } from '../wire/certificate.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -206,7 +207,7 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory, nat }: Re
     case 'nat':
       return void nat.answer(peer, message)
     case 'ping':
-      return peer.send({ type: 'pong', at: message.at, timeMs: Date.now() })
+      return peer.send({ type: 'pong', at: message.at, timeMs: nowMs() })
   }
 }
 

@@ -13,6 +13,7 @@ import type { KnownPeers, PeerName } from './known-peers.ts'
 import { Link, type LinkOptions, type Welcome } from './link.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './nat.ts'
 import { failure, PeerSession } from './session.ts'
+import { Timekeeper } from './timekeeper.ts'
 import { type Membership, ownAddresses, testFiltering, WarmSocket } from './warm.ts'
 
 export interface PeerOptions extends LinkOptions {
@@ -59,6 +60,7 @@ export class Peer {
   readonly #sessions = new Map<string, PeerSession>()
   readonly #connects = new Map<number, Connecting>()
   readonly #questions = new Questions()
+  readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
   readonly #connections = new Set<Connection>()
   readonly #warm = new Map<number, WarmSocket>()
   #membership: Membership | undefined
@@ -156,6 +158,7 @@ export class Peer {
       refreshMs: welcome.refreshMs
     }
     const { signal } = this.#joined
+    void this.#timekeeper.keep(signal)
     void this.#keepWarm(this.#membership, signal)
     void this.#testFiltering(this.#membership, signal)
     this.#options.onState?.({ joined: true })
@@ -219,6 +222,7 @@ export class Peer {
       case 'path':
         return this.#agreed(message)
       case 'pong':
+        return this.#timekeeper.answer(message)
       case 'welcome':
       case 'challenge':
         return

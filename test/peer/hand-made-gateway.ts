@@ -84,6 +84,15 @@ export class HandMadeGateway implements AsyncDisposable {
     return { peer, guest }
   }
 
+  /** Loses the line to a peer. Resolves with the line that the peer makes then. */
+  async lose(guest: Guest): Promise<Guest> {
+    const before = this.#guests.length
+    guest.hangUp()
+    const again = await until(() => this.#guests[before])
+    again.peer = guest.peer
+    return again
+  }
+
   /** The requests that showed a socket, in the order they came. */
   showing(socket: number): Shown[] {
     return this.shown.filter(({ username }) => username === `p:guest:${socket}`)
@@ -133,6 +142,10 @@ export class Guest {
 
   say(message: FromGateway): void {
     this.#ws.send(JSON.stringify(message))
+  }
+
+  hangUp(): void {
+    this.#ws.terminate()
   }
 
   /** The first message of this type that was not taken yet, and takes it. */

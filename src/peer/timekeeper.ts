@@ -1,0 +1,64 @@
+// How far the gateway's clock is from this peer's, so that the steps of both peers and the gateway stand in one order in a
+// trace. NTP's arithmetic (RFC 5905 section 8), with one time of the gateway's for two, since it answers at once:
+//
+//   ping { at } -->                the gateway read its clock somewhere between the two: in the middle, give or take half
+//   <-- pong { at, timeMs }        the round trip. Of several the smallest round trip is the best (section 10).
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nowMs } from '../clock.ts'
+import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+
+/** Pings of one measurement, one after the other: enough that one of them met no queue. */
+const PINGS = 5
+
+/** Between measurements, in milliseconds. Clocks drift by 15 ppm and less (RFC 5905 section 7.1): a millisecond in that time. */
+const AGAIN_MS = 60_000
+
+type Offset = Omit<Message<FromPeer, 'clock'>, 'type'>
+
+export class Timekeeper {
+  readonly #send: (message: FromPeer) => void
+  #asked: { readonly at: number; readonly sentMs: number; readonly done: (offset: Offset) => void } | undefined
+
+  constructor(send: (message: FromPeer) => void) {
+    this.#send = send
+  }
+
+  /** Measures until `signal` aborts. The first ping counts at once: a connection may be over before there are more. */
+  async keep(signal: AbortSignal): Promise<void> {
+    try {
+      let best = await this.#ping(signal)
+      this.#send({ type: 'clock', ...best })
+      for (;;) {
+        for (let ping = 1; ping < PINGS; ping++) best = closer(best, await this.#ping(signal))
+        this.#send({ type: 'clock', ...best })
+        await sleep(AGAIN_MS, undefined, { signal })
+        best = await this.#ping(signal)
+      }
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown
+    }
+  }
+
+  /** What was not asked for, or asked on another link, is passed over. */
+  answer({ at, timeMs }: Message<FromGateway, 'pong'>): void {
+    if (this.#asked?.at !== at) return
+    const { sentMs, done } = this.#asked
+    this.#asked = undefined
+    const uncertaintyMs = (performance.now() - sentMs) / 2
+    done({ offsetMs: timeMs - (nowMs() - uncertaintyMs), uncertaintyMs })
+  }
+
+  /** Throws what `signal` aborts with. */
+  async #ping(signal: AbortSignal): Promise<Offset> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<Offset>()
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    this.#asked = { at: nowMs(), sentMs: performance.now(), done: resolve }
+    this.#send({ type: 'ping', at: this.#asked.at })
+    return await promise.finally(() => signal.removeEventListener('abort', abort))
+  }
+}
+
+const closer = (one: Offset, other: Offset): Offset => (other.uncertaintyMs < one.uncertaintyMs ? other : one)
