@@ -1,7 +1,7 @@
 // Quantities as people write them (`10s`, `4 Mbit/s`) and as the code holds them (milliseconds, bits per second).
 // A number without its unit is refused: the unit is what gets mixed up.
 
-const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const bitsPerSecondIn = { 'bit/s': 1, 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 } as const
 
 const bytesIn = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const

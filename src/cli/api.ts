@@ -19,7 +19,7 @@ export async function ask(
   const url = await apiUrl(options, path)
   const response = await fetch(url, {
     method,
-    headers: { authorization: `Bearer ${adminToken(options)}` },
+    headers: options.adminToken ? { authorization: `Bearer ${options.adminToken}` } : {},
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
   }).catch(cause => {
     throw unreachable(url, cause, signal)
@@ -27,8 +27,14 @@ export async function ask(
   if (response.status === 204) return undefined
   const body: unknown = await response.json().catch(() => undefined)
   if (response.ok && body !== undefined) return body
+  if (response.status === 401 && !options.adminToken) throw new PosternError('bad-token', tokenNeeded)
   throw refusal(body, url)
 }
+
+/** A gateway on this computer may do without one, so that nobody is asked before it is. */
+const tokenNeeded =
+  'this gateway asks for its admin token: --admin-token, or POSTERN_ADMIN_TOKEN; it is kept in admin-token in the ' +
+  "gateway's state folder, ./state unless configured"
 
 async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promise<URL> {
   const text = gateway.replace(/^ws/, 'http')
@@ -37,12 +43,6 @@ async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promis
   const url = new URL(path, text)
   if (url.protocol === 'http:' && !insecure) await refusePublic(url)
   return url
-}
-
-function adminToken({ adminToken }: AdminOptions): string {
-  if (adminToken) return adminToken
-  const where = 'the gateway says at its start where it is kept'
-  throw new PosternError('bad-config', `the admin token is needed: --admin-token, or POSTERN_ADMIN_TOKEN; ${where}`)
 }
 
 function unreachable(url: URL, cause: unknown, signal: AbortSignal): unknown {

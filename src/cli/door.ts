@@ -2,8 +2,10 @@
 // service (gateway, peer) end in order with 0, and a task (send, ping …) with 128 and the signal's number.
 
 import { constants } from 'node:os'
+import { styleText } from 'node:util'
 import { asPosternError, PosternError } from '../errors.ts'
-import { Output } from './output.ts'
+import { Output, type Paint } from './output.ts'
+import { becauseText } from './verdict-text.ts'
 
 export interface Run {
   readonly output: Output
@@ -49,13 +51,16 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
 
 /** What went wrong, for programs and for people. */
 export function report(thrown: unknown, output?: Output): void {
-  const { code, message, trace } = asPosternError(thrown)
+  const { code, message, trace, verdict } = asPosternError(thrown)
   output?.end()
-  output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}) })
+  output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}) })
   process.stderr.write(`postern: ${code}: ${message}\n`)
+  if (verdict) process.stderr.write(`${becauseText(verdict, { width: process.stderr.columns || 80, paint })}\n`)
   const hint = trace ? `what was tried: postern trace ${trace}` : hints[code]
   if (hint) process.stderr.write(`  ${hint}\n`)
 }
+
+const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })
 
 const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
   'gateway-unreachable': 'is it running, and is --gateway (or POSTERN_GATEWAY) its URL?',

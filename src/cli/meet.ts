@@ -10,9 +10,11 @@ import { KnownPeers, parsePeer } from '../peer/known-peers.ts'
 import { type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
 import { formatRate } from '../units.ts'
 import { checkName } from '../wire/name.ts'
+import type { Verdict } from '../wire/signal.ts'
 import type { Run } from './door.ts'
 import { type JoinOptions, joinToken } from './options.ts'
 import { type Event, formatMs, type Output, wrap } from './output.ts'
+import { becauseText } from './verdict-text.ts'
 
 /** How long the gateway's last words on a path are waited for: they come a round trip after it, or never. */
 const NOTICE_MS = 1000
@@ -21,6 +23,8 @@ export interface Met {
   readonly connection: Connection
   /** The relay's limit, each direction apart; undefined on a direct path. */
   readonly bitsPerSecond: number | undefined
+  /** Why it is relayed, as far as the gateway said. */
+  readonly verdict: Verdict | undefined
 }
 
 /** Joins, and leaves when `work` is done, however it ends. */
@@ -66,24 +70,29 @@ export async function withConnection(
       signal: run.signal
     })
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
-    await work({ connection, bitsPerSecond: told.bitsPerSecond })
+    await work({ connection, bitsPerSecond: told.bitsPerSecond, verdict: told.verdict })
   })
 }
 
 /** @param rttMs a round trip over the path. */
-export function pathEvent({ path }: Connection, rttMs: number): Event {
-  const { by, kind, local, remote, ms, trace } = path
-  return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace }
+export function pathEvent({ connection, verdict }: Met, rttMs: number): Event {
+  const { by, kind, local, remote, ms, trace } = connection.path
+  const why = verdict ? { verdict } : {}
+  return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace, ...why }
 }
 
-export function describePath({ connection, bitsPerSecond }: Met, output: Output): string {
+/** Which path it is; below that why it is not a direct one. */
+export function describePath({ connection, bitsPerSecond, verdict }: Met, output: Output): string {
   const { by, kind, local, remote, ms } = connection.path
   const limit = bitsPerSecond === undefined ? '' : `, limited to ${formatRate(bitsPerSecond)}`
   const how =
     kind === 'direct'
       ? `${output.paint('green', 'direct')}, found by ${by}`
       : `${output.paint('yellow', 'relayed')} through the gateway${limit}`
-  return wrap(`path to ${connection.peer.name}: ${how}, in ${formatMs(ms)} (${local} to ${remote})`, output.width, 2)
+  const path = `path to ${connection.peer.name}: ${how}, in ${formatMs(ms)} (${local} to ${remote})`
+  const look = { width: output.width, paint: output.paint.bind(output) }
+  const because = kind === 'relay' && verdict ? [becauseText(verdict, look)] : []
+  return [wrap(path, output.width, 2), ...because].join('\n')
 }
 
 function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void {

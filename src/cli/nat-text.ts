@@ -16,9 +16,7 @@ import { BlockList, isIPv4 } from 'node:net'
 import type { NatFindings } from '../peer/nat.ts'
 import { isLoopback, isPrivate } from '../wire/endpoint.ts'
 import type { Address, NatReport } from '../wire/signal.ts'
-import { formatMs, wrap } from './output.ts'
-
-type Paint = (style: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string) => string
+import { formatMs, type Paint, unpainted, wrap } from './output.ts'
 
 /** A word for programs, and the same for people. */
 export interface Kind {
@@ -40,7 +38,7 @@ const textColumn = 16
 /** @param width in columns; 80 unless told. */
 export function renderNat(
   findings: NatFindings,
-  { width = 80, paint = (_, text) => text }: { width?: number; paint?: Paint } = {}
+  { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
 ): string {
   const kind = kindOf(findings)
   const row = ([label, text]: Row) => wrap(`  ${label.padEnd(textColumn - 2)}${text}`, width, textColumn)

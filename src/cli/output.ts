@@ -7,6 +7,11 @@ export type Event = Readonly<{ event: string }> & Readonly<Record<string, unknow
 
 type Style = Parameters<typeof styleText>[0]
 
+/** Colour for those who render text without knowing where it goes. */
+export type Paint = (style: Style, text: string) => string
+
+export const unpainted: Paint = (_, text) => text
+
 /** A bar is redrawn as the eye can follow, not as fast as bytes arrive. */
 const BAR_MS = 100
 

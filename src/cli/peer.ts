@@ -102,7 +102,7 @@ function serve(
     ms,
     trace
   })
-  output.line(describePath({ connection, bitsPerSecond: undefined }, output))
+  output.line(describePath({ connection, bitsPerSecond: undefined, verdict: undefined }, output))
   connection.closed.addEventListener('abort', () => {
     const reason = (connection.closed.reason as Error).message
     output.tell({ event: 'closed', peer: name, reason }, `${output.paint('bold', name)} is gone: ${reason}`)

@@ -49,6 +49,6 @@ async function pingPeer(peer: string, { count, ...options }: Options, run: Run):
     const times = [minMs, avgMs, maxMs].map(ms => ms.toFixed(2)).join('/')
     output.line(`${got} round trip${got === 1 ? '' : 's'}, min/avg/max ${times} ms`)
     // The smallest is the path's own; the others waited for something.
-    output.tell(pathEvent(met.connection, minMs))
+    output.tell(pathEvent(met, minMs))
   })
 }

@@ -28,7 +28,7 @@ It ends when both directions have ended. What it says goes to standard error.`
 async function joinStreams(peer: string, options: JoinOptions, run: Run): Promise<void> {
   await withConnection(peer, options, run, async met => {
     const { connection } = met
-    run.output.tell(pathEvent(connection, await connection.ping()), describePath(met, run.output))
+    run.output.tell(pathEvent(met, await connection.ping()), describePath(met, run.output))
     const stream = await met.connection.open('pipe')
     await pipe(stream, process.stdin, process.stdout, run.signal)
   })

@@ -36,7 +36,7 @@ async function sendFiles(peer: string, files: string[], options: JoinOptions, ru
   // A slip of the pen is told before anybody is bothered.
   for (const file of files) await checkReadable(file)
   await withConnection(peer, options, run, async met => {
-    output.tell(pathEvent(met.connection, await met.connection.ping()), describePath(met, output))
+    output.tell(pathEvent(met, await met.connection.ping()), describePath(met, output))
     const onSent = (sent: Sent) => tellSent(sent, peer.split('@')[0] ?? peer, output)
     await send(met.connection, files, { onProgress: progressBar(output), onSent, signal })
   })

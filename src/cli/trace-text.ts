@@ -1,110 +1,196 @@
-// A trace as plain text: what was asked, how it ended, and a line for each span, drawn as a waterfall.
+// A trace as plain text: how it ended and why, then a waterfall of both peers and the gateway on the gateway's clock. The
+// first letter of a row says whose step it is.
 //
-//    offset  duration  bar         what, on which side, its outcome
-//      12.3      45.6    ▕██▏      stun  path
-//                                  why, wrapped
-//                                  what happened within, with offsets from the span's start
+//   alice → bob  relayed by relay in 28.3 ms
+//   2026-11-23 12:40:27 UTC  trace 4bf92f3577b34da6a3ce929d0e0e4736
+//
+//   both-random: both NATs choose their ports at random     verdict-text.ts
+//
+//     start      ms  step                     0 ms      10        20        trace-bars.ts
+//   G   0.0    28.3  connect  path            ━━━━━━━━━━━━━━━━━━━━━━━━━━━
+//   A   3.2    20.1      handover  path          ━━━━◆━━━━◆━━
+//                          what it says of itself, wrapped          trace-details.ts
 
 import type { SpanRecord, TraceRecord } from '../gateway/trace/store.ts'
-import { wrap } from './output.ts'
+import { fit, type Paint, unpainted, wrap } from './output.ts'
+import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
+import { detailsOf } from './trace-details.ts'
+import { verdictText } from './verdict-text.ts'
 
-type Paint = (style: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string) => string
+/** Whose step a span is. */
+type Lane = 'A' | 'B' | 'G'
 
-const barCells = 14
-/** Two numbers of seven columns, the bar, and what parts them. */
-const textColumn = 7 + 1 + 7 + 1 + barCells + 1
+const laneStyles = { A: 'cyan', B: 'magenta', G: 'reset' } as const
+
+/** Letter, start and duration, and what parts them from the title. */
+const TITLE_COLUMN = 19
+
+/** Longer titles, of plugins with long names, are shortened. */
+const TITLE_COLUMNS = { least: 24, most: 34 }
+
+/** Fewer columns than these show no course of events. */
+const LEAST_CELLS = 10
+
+type Row = { readonly span: SpanRecord; readonly depth: number }
 
 /** @param width in columns; 80 unless told. */
 export function renderTrace(
   trace: TraceRecord,
-  { width = 80, paint = (_, text) => text }: { width?: number; paint?: Paint } = {}
+  { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
 ): string {
-  const head = ['offset', 'ms'].map(text => text.padStart(7)).join(' ')
+  const rows = treeOf(trace.spans)
+  const titles = columnsFor(rows)
+  const cells = Math.max(LEAST_CELLS, width - TITLE_COLUMN - titles - 1)
+  const axis = axisOf(trace, cells)
+  const head = `  ${'start'.padStart(7)} ${'ms'.padStart(7)}  ${fit('step', titles)} ${rulerOf(axis)}`
   return [
     ...header(trace, width, paint),
     '',
-    paint('dim', `${head} ${' '.repeat(barCells)} step`),
-    ...trace.spans.flatMap(span => spanLines(span, trace, { width, paint }))
+    verdictText(trace.verdict, blamedIn(trace), { width, paint }),
+    '',
+    ...notes(trace, width, paint),
+    '',
+    paint('dim', head.trimEnd()),
+    ...rows.flatMap(row => rowLines(row, { axis, titles, width, paint }))
   ].join('\n')
 }
 
-function header({ id, startMs, ms, caller, callee, outcome, by, reason }: TraceRecord, width: number, paint: Paint) {
-  const found = outcome === 'path'
-  const result = found ? paint('green', `path by ${by}`) : paint('red', `failed: ${by}`)
+/** How a request ended, in one word, and its colour. */
+export function outcomeOf({ outcome, path }: Pick<TraceRecord, 'outcome' | 'path'>) {
+  if (outcome !== 'path') return { word: 'failed', style: 'red' } as const
+  return path === 'relay'
+    ? ({ word: 'relayed', style: 'yellow' } as const)
+    : ({ word: 'direct', style: 'green' } as const)
+}
+
+function header(trace: TraceRecord, width: number, paint: Paint): string[] {
+  const { id, startMs, ms, by, reason } = trace
+  const { word, style } = outcomeOf(trace)
+  const how = word === 'failed' ? `${word}: ${by}` : by === 'relay' ? word : `${word}, by ${by}`
   return [
-    `trace ${id}  ${new Date(startMs).toISOString().replace('T', ' ').slice(0, 19)} UTC`,
-    wrap(`${paint('bold', `${caller} -> ${callee}`)}  ${result}  in ${number(ms)} ms`, width, 2),
-    ...(reason ? [wrap(`  ${reason}`, width, 2)] : [])
+    wrap(`${paint('bold', partiesOf(trace))}  ${paint(style, how)}  in ${number(ms)} ms`, width, 2),
+    `${new Date(startMs).toISOString().replace('T', ' ').slice(0, 19)} UTC  trace ${id}`,
+    // What became of each strategy is below.
+    ...(word === 'failed' && reason && by !== 'no-path' ? [wrap(`  ${reason}`, width, 2)] : [])
   ]
 }
 
-function spanLines(span: SpanRecord, trace: TraceRecord, { width, paint }: { width: number; paint: Paint }): string[] {
-  const offsetMs = span.startMs - trace.startMs
-  const durationMs = span.endMs - span.startMs
-  const indent = '  '.repeat(depthOf(span, trace))
-  const start = `${number(offsetMs).padStart(7)} ${number(durationMs).padStart(7)} ${bar(offsetMs, durationMs, trace.ms)} `
-  const rest = textColumn + indent.length + 2
-  const below = (text: string) =>
-    paint('dim', `${' '.repeat(rest)}${wrap(text, width - rest).replaceAll('\n', `\n${' '.repeat(rest)}`)}`)
-  const details = [reasonOf(span), addressesOf(span), eventsOf(span)].filter(text => text !== '')
-  return [`${start}${indent}${titleOf(span, paint)}`, ...details.map(below)]
+/** `alice → bob`, or who wanted to join. */
+export const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
+  callee ? `${caller} → ${callee}` : `${caller || 'a peer'} joins`
+
+function blamedIn({ verdict, caller, callee }: TraceRecord): string {
+  switch (verdict.side) {
+    case 'none':
+      return ''
+    case 'caller':
+      return caller ? `${caller}, the caller` : 'the caller'
+    case 'callee':
+      return callee ? `${callee}, the callee` : 'the callee'
+    case 'both':
+      return 'both sides'
+    case 'gateway':
+      return 'the gateway'
+    case 'path':
+      return 'the network between the two'
+  }
 }
 
-/** A span that took no visible time still gets a cell. */
-function bar(offsetMs: number, durationMs: number, wholeMs: number): string {
-  const scale = barCells / Math.max(wholeMs, 0.001)
-  const first = Math.min(barCells - 1, Math.max(0, Math.floor(offsetMs * scale)))
-  const cells = Math.min(barCells - first, Math.max(1, Math.round(durationMs * scale)))
-  return `${'·'.repeat(first)}${'█'.repeat(cells)}${'·'.repeat(barCells - first - cells)}`
+/** What the letters mean, and how far the clocks were apart. */
+function notes({ caller, callee, spans }: TraceRecord, width: number, paint: Paint): string[] {
+  const letter = (lane: Lane) => paint(['bold', laneStyles[lane]], lane)
+  const lanes = [
+    `${letter('A')} ${caller || 'the peer'}`,
+    ...(callee ? [`${letter('B')} ${callee}`] : []),
+    `${letter('G')} the gateway`
+  ]
+  const clocks = (['caller', 'callee'] as const).flatMap((side, index) =>
+    clockOf(spans[0], side, index === 0 ? 'A' : 'B')
+  )
+  return [
+    wrap(`${paint('dim', 'lanes'.padEnd(9))}${lanes.join('   ')}`, width, 9),
+    ...(clocks.length > 0
+      ? [
+          wrap(
+            `${paint('dim', 'clocks'.padEnd(9))}${clocks.join(', ')} (the gateway's less theirs; set right below)`,
+            width,
+            9
+          )
+        ]
+      : [])
+  ]
 }
 
-function depthOf(span: SpanRecord, { spans }: TraceRecord): number {
-  const parent = spans.find(({ id }) => id === span.parent)
-  return parent ? 1 + depthOf(parent, { spans } as TraceRecord) : 0
+function clockOf(root: SpanRecord | undefined, side: 'caller' | 'callee', lane: Lane): string[] {
+  const offset = root?.attributes[`postern.${side}.clock.offset`]
+  const uncertainty = root?.attributes[`postern.${side}.clock.uncertainty`]
+  if (typeof offset !== 'number') return []
+  const within = typeof uncertainty === 'number' ? ` ±${uncertainty.toFixed(1)}` : ''
+  return [`${lane} ${offset < 0 ? '−' : '+'}${Math.abs(offset).toFixed(1)} ms${within}`]
 }
 
-function titleOf(span: SpanRecord, paint: Paint): string {
-  const step = span.name.replace(/^postern\./, '')
-  const name = step === 'plugin' ? said(span, 'plugin') : step
-  const outcome = said(span, 'outcome')
+/** Depth first, in the order of their start; a span whose parent is missing stands on its own. */
+function treeOf(spans: readonly SpanRecord[]): Row[] {
+  const ids = new Set(spans.map(({ id }) => id))
+  const below = Map.groupBy(spans, ({ parent }) => (parent !== undefined && ids.has(parent) ? parent : ''))
+  const descend = (id: string, depth: number): Row[] =>
+    (below.get(id) ?? []).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
+  return descend('', 0)
+}
+
+function columnsFor(rows: readonly Row[]): number {
+  const longest = Math.max(...rows.map(({ span, depth }) => depth * 2 + titleOf(span, unpainted).length))
+  return Math.min(TITLE_COLUMNS.most, Math.max(TITLE_COLUMNS.least, longest))
+}
+
+interface Sheet {
+  readonly axis: Axis
+  readonly titles: number
+  readonly width: number
+  readonly paint: Paint
+}
+
+function rowLines({ span, depth }: Row, { axis, titles, width, paint }: Sheet): string[] {
+  const lane = laneOf(span)
+  const style = laneStyles[lane]
+  const indent = '  '.repeat(depth)
+  const room = titles - indent.length
+  const bare = titleOf(span, unpainted)
+  const title = bare.length > room ? fit(bare, room) : `${titleOf(span, paint)}${' '.repeat(room - bare.length)}`
+  const numbers = [span.startMs - axis.startMs, span.endMs - span.startMs].map(ms => number(ms).padStart(7)).join(' ')
+  const bar = barOf(span, axis, { bar: text => paint(style, text), grid: text => paint('dim', text) })
+  const rest = Math.min(TITLE_COLUMN + indent.length + 2, Math.floor(width / 2))
+  const below = (text: string) => {
+    const gap = ' '.repeat(rest)
+    return paint('dim', `${gap}${wrap(text, width - rest, 2).replaceAll('\n', `\n${gap}`)}`)
+  }
+  return [
+    `${paint(['bold', style], lane)} ${numbers}  ${indent}${title} ${bar}`.trimEnd(),
+    ...detailsOf(span).map(below)
+  ]
+}
+
+/** What a peer did itself is in its own lane; what the gateway did about it is in the gateway's. */
+function laneOf({ name, attributes }: SpanRecord): Lane {
+  if (!/^postern\.(join|probe|handover)$/.test(name)) return 'G'
+  return attributes['postern.side'] === 'callee' ? 'B' : 'A'
+}
+
+function titleOf({ name, attributes }: SpanRecord, paint: Paint): string {
+  const said = (key: string) => String(attributes[`postern.${key}`] ?? '')
+  const step = name.replace(/^postern\./, '')
+  const title = step === 'plugin' ? said('plugin') || step : step
+  const about =
+    step === 'plan' || step === 'relay'
+      ? said('order')
+      : step === 'change'
+        ? said('change')
+        : said('sides') || said('side')
+  const lane = /^(join|probe|handover)$/.test(step)
+  const outcome = said('outcome')
   const styles = { path: 'green', passed: 'dim', failed: 'yellow' } as const
   const painted = outcome in styles ? paint(styles[outcome as keyof typeof styles], outcome) : outcome
-  const about = step === 'plan' || step === 'relay' ? said(span, 'order') : said(span, 'side') || said(span, 'sides')
-  return [paint('bold', name), about, painted].filter(text => text !== '').join('  ')
+  return [paint('bold', title), lane ? '' : about, painted].filter(text => text !== '').join('  ')
 }
-
-/** Why it ended as it did; for a plan also why it was worth trying, for a profile its verdict. */
-function reasonOf(span: SpanRecord): string {
-  // The header has it, or the plan that won.
-  const told = span.name === 'postern.plugin' && said(span, 'outcome') === 'path'
-  if (span.name === 'postern.connect' || told) return ''
-  const verdict = ['mapping', 'filtering', 'allocation']
-    .filter(key => said(span, key) !== '')
-    .map(key => `${key} ${said(span, key)}`)
-  const untranslated = span.attributes['postern.translated'] === false ? ['no NAT in the way'] : []
-  return [said(span, 'why'), ...verdict, ...untranslated, said(span, 'reason')].filter(text => text !== '').join('; ')
-}
-
-function addressesOf({ attributes }: SpanRecord): string {
-  const { 'network.local.address': local, 'network.peer.address': peer } = attributes
-  if (peer === undefined) return ''
-  const sent =
-    attributes['postern.sent'] === undefined
-      ? ''
-      : `, probes ${attributes['postern.sent']} sent, ${attributes['postern.received']} received`
-  return `${local}:${attributes['network.local.port']} to ${peer}:${attributes['network.peer.port']}${sent}`
-}
-
-/** `bound +1.2, ice +24.0`, or for samples what was seen where. */
-function eventsOf({ events, startMs }: SpanRecord): string {
-  return events.map(({ name, atMs, attributes }) => eventText(name, atMs - startMs, attributes)).join(', ')
-}
-
-function eventText(name: string, offsetMs: number, attributes: SpanRecord['attributes']): string {
-  const via = attributes['postern.via']
-  return via === undefined ? `${name} +${number(offsetMs)}` : `${via} saw ${attributes['postern.mapped']}`
-}
-
-const said = ({ attributes }: SpanRecord, key: string): string => String(attributes[`postern.${key}`] ?? '')
 
 const number = (ms: number): string => (Math.abs(ms) < 10_000 ? ms.toFixed(1) : `${Math.round(ms)}`)

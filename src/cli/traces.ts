@@ -1,109 +1,182 @@
-// `postern traces` and `postern trace`: how connections came about, as the gateway recorded it.
+// `postern traces` and `postern trace`: how connections came about, and why not better, as the gateway recorded it.
+//
+//   options -> query of /api/traces -> table; where it is empty, which filter was in the way
+//   id, or the beginning of one -> /api/traces/ID -> waterfall, JSON, or a file
 
-import { Command } from 'commander'
+import { writeFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError } from 'commander'
+import { closest, didYouMean } from '../closest.ts'
 import { PosternError } from '../errors.ts'
-import type { TraceRecord } from '../gateway/trace/store.ts'
+import type { TraceRecord, TraceSummary } from '../gateway/trace/store.ts'
+import { verdicts } from '../gateway/trace/verdict.ts'
+import { parseDuration } from '../units.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'
-import { type AdminOptions, withAdminOptions } from './options.ts'
-import { fit, formatMs, type Output } from './output.ts'
+import { type AdminOptions, wholeNumber, withAdminOptions } from './options.ts'
 import { renderTrace } from './trace-text.ts'
+import { tracesTable } from './traces-table.ts'
 
-type Summary = Omit<TraceRecord, 'spans'>
-
-interface Options extends AdminOptions {
-  readonly failed?: boolean
+interface ListOptions extends AdminOptions, Filters {
+  readonly limit: number
 }
+
+interface Filters {
+  readonly failed?: boolean
+  readonly relayed?: boolean
+  readonly peer?: string
+  readonly verdict?: string
+  readonly since?: Ago
+}
+
+interface Ago {
+  readonly text: string
+  readonly ms: number
+}
+
+interface ShowOptions extends AdminOptions {
+  readonly save?: string
+}
+
+/** Rows of the list unless told: about a screen. */
+const ROWS = 20
+
+/** The most a gateway answers with. */
+const MOST_ROWS = 1000
 
 export function tracesCommand(): Command {
   return withAdminOptions(new Command('traces'))
     .summary('list the latest connections')
-    .description('Lists the latest connections, the newest first, and what became of them.')
+    .description('Lists the latest connections, the newest first: what became of them, and why.')
     .option('--failed', 'only those for which no path was found')
+    .option('--relayed', 'only those that were relayed; with --failed: those and the failed ones')
+    .option('--peer <name>', 'only those of this peer, on either side')
+    .option('--verdict <code>', 'only those with this verdict', aVerdict)
+    .option('--since <duration>', 'only those of the last 30m, 2h, 1d …', anAgo)
+    .option('--limit <n>', `how many at most, up to ${MOST_ROWS}`, wholeNumber(1, MOST_ROWS), ROWS)
     .addHelpText(
       'after',
       `
 Examples:
   postern traces
-  postern traces --failed
+  postern traces --failed --relayed --since 1h
+  postern traces --peer bob --verdict both-random
   postern trace 4bf92f35                   one of them in full`
     )
-    .action((options: Options) => perform(options, run => list(options, run)))
+    .action((options: ListOptions) => perform(options, run => list(options, run)))
 }
 
 export function traceCommand(): Command {
   return withAdminOptions(new Command('trace'))
-    .summary('show how one connection came about')
-    .description('Shows each step of one connection: when, on which side, with what outcome and why.')
+    .summary('show how one connection came about, and why not better')
+    .description('Shows one connection: the verdict, then each step of both peers and the gateway\non one clock.')
     .argument('<id>', 'id of the trace, or the beginning of it')
+    .option('--save <file>', 'keep it in a file, for `postern explain`')
     .addHelpText(
       'after',
       `
-Example:
-  postern trace 4bf92f3577b34da6a3ce929d0e0e4736`
+Examples:
+  postern trace 4bf92f35
+  postern trace 4bf92f35 --save bad.json   for postern explain, or to show others`
     )
-    .action((id: string, options: AdminOptions) => perform(options, run => show(id, options, run)))
+    .action((id: string, options: ShowOptions) => perform(options, run => show(id, options, run)))
 }
 
-async function list(options: Options, { output, signal }: Run): Promise<void> {
-  const traces = (await ask(options, `/api/traces${options.failed ? '?failed' : ''}`, { signal })) as Summary[]
+async function list({ limit, ...options }: ListOptions, { output, signal }: Run): Promise<void> {
+  const traces = await found(options, options, limit, signal)
   for (const trace of traces) output.tell({ event: 'trace', ...trace })
-  if (traces.length === 0) output.line(options.failed ? 'no connection has failed' : 'no connection was asked for yet')
-  else for (const line of table(traces, output)) output.line(line)
+  if (traces.length === 0) return output.line(await whyNone(options, signal))
+  const width = output.live ? output.width : Number.POSITIVE_INFINITY
+  for (const line of tracesTable(traces, { width, paint: output.paint.bind(output) })) output.line(line)
+  if (traces.length === limit) output.line(output.paint('dim', `the latest ${limit}; --limit shows more`))
 }
 
-async function show(id: string, options: AdminOptions, { output, signal }: Run): Promise<void> {
-  const full = /^[0-9a-f]{32}$/i.test(id) ? id.toLowerCase() : await complete(id.toLowerCase(), options, signal)
-  const traces = (await ask(options, `/api/traces/${full}`, { signal })) as TraceRecord[]
+async function found(options: AdminOptions, filters: Filters, limit: number, signal: AbortSignal) {
+  const { failed, relayed, peer, verdict, since } = filters
+  const query = new URLSearchParams({
+    ...(failed ? { failed: '' } : {}),
+    ...(relayed ? { relayed: '' } : {}),
+    ...(peer === undefined ? {} : { peer }),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(since === undefined ? {} : { since: `${Date.now() - since.ms}` }),
+    limit: `${limit}`
+  })
+  return (await ask(options, `/api/traces?${query}`, { signal })) as TraceSummary[]
+}
+
+/** Of several filters it is those without which there would be something to see. */
+async function whyNone(options: AdminOptions & Filters, signal: AbortSignal): Promise<string> {
+  const kept = await found(options, {}, MOST_ROWS, signal)
+  if (kept.length === 0) return 'no connection was asked for yet'
+  const parts = partsOf(options, kept)
+  const whole = parts.map(({ text }) => text).join(' ')
+  if (parts.length < 2) return `none of the ${kept.length} kept is ${whole}`
+  const guilty = []
+  for (const part of parts) {
+    const others = parts.filter(other => other !== part).map(({ filters }) => filters)
+    if ((await found(options, Object.assign({}, ...others), 1, signal)).length > 0) guilty.push(part.text)
+  }
+  const hint = guilty.length > 0 ? `; there are some without ${guilty.join(', or without ')}` : ''
+  return `none of the ${kept.length} kept is ${whole}${hint}`
+}
+
+function partsOf({ failed, relayed, peer, verdict, since }: Filters, kept: readonly TraceSummary[]) {
+  const names = [...new Set(kept.flatMap(({ caller, callee }) => [caller, callee]))]
+  const meant = peer === undefined || names.includes(peer) ? '' : didYouMean(peer, names)
+  const kinds = [...(failed ? ['--failed'] : []), ...(relayed ? ['--relayed'] : [])].join(' ')
+  return [
+    ...(kinds ? [{ text: kinds, filters: { ...(failed ? { failed } : {}), ...(relayed ? { relayed } : {}) } }] : []),
+    ...(peer === undefined ? [] : [{ text: `--peer ${peer}${meant}`, filters: { peer } }]),
+    ...(verdict === undefined ? [] : [{ text: `--verdict ${verdict}`, filters: { verdict } }]),
+    ...(since === undefined ? [] : [{ text: `--since ${since.text}`, filters: { since } }])
+  ]
+}
+
+async function show(id: string, options: ShowOptions, { output, signal }: Run): Promise<void> {
+  const traces = await recordsOf(id.toLowerCase(), options, signal)
   for (const [index, trace] of traces.entries()) {
     const text = renderTrace(trace, { width: output.width, paint: output.paint.bind(output) })
     output.tell({ event: 'trace', ...trace }, index === 0 ? text : `\n${text}`)
   }
+  if (options.save === undefined) return
+  await save(options.save, traces)
+  output.line(`\nkept in ${options.save}; ask again with: postern explain ${options.save}`)
 }
 
-async function complete(start: string, options: AdminOptions, signal: AbortSignal): Promise<string> {
-  if (!/^[0-9a-f]+$/.test(start))
-    throw new PosternError('bad-config', `${start} is no id of a trace; expected hex digits`)
-  const traces = (await ask(options, '/api/traces', { signal })) as Summary[]
+/** Throws `bad-config` where nothing, or more than one trace, begins with `id`. */
+async function recordsOf(id: string, options: AdminOptions, signal: AbortSignal): Promise<TraceRecord[]> {
+  if (!/^[0-9a-f]{1,32}$/.test(id))
+    throw new PosternError('bad-config', `${id} is no id of a trace; expected hex digits`)
+  const full = id.length === 32 ? id : await completed(id, options, signal)
+  return (await ask(options, `/api/traces/${full}`, { signal })) as TraceRecord[]
+}
+
+async function completed(start: string, options: AdminOptions, signal: AbortSignal): Promise<string> {
+  const traces = await found(options, {}, MOST_ROWS, signal)
   const [first, second] = new Set(traces.map(({ id }) => id).filter(id => id.startsWith(start)))
-  if (!first) throw new PosternError('bad-config', `no trace is kept whose id begins with ${start}`)
+  if (!first)
+    throw new PosternError('bad-config', `no trace is kept whose id begins with ${start}; see: postern traces`)
   if (second) throw new PosternError('bad-config', `the ids of several traces begin with ${start}`)
   return first
 }
 
-/** Columns that are shortened, names first, where the terminal is narrow; a file gets them whole. */
-function table(traces: readonly Summary[], output: Output): string[] {
-  const rows = [
-    ['TIME', 'TRACE', 'CALLER', 'CALLEE', 'OUTCOME', 'BY', 'MS'],
-    ...traces.map(({ id, startMs, caller, callee, outcome, by, ms }) => [
-      new Date(startMs).toTimeString().slice(0, 8),
-      id,
-      caller,
-      callee,
-      outcome,
-      by,
-      formatMs(ms).replace(' ms', '')
-    ])
-  ]
-  const widths = fitted(rows, output.live ? output.width : Number.POSITIVE_INFINITY)
-  return rows.map(row =>
-    row
-      .map((cell, column) => fit(cell, widths[column] ?? 0))
-      .join(' ')
-      .trimEnd()
+/** As the gateway told it. Throws `io`. */
+async function save(file: string, traces: readonly TraceRecord[]): Promise<void> {
+  await writeFile(file, `${JSON.stringify(traces, undefined, 2)}\n`).catch(cause => {
+    throw new PosternError('io', `${file} cannot be written: ${cause.message}`, { cause })
+  })
+}
+
+function aVerdict(code: string): string {
+  const known = Object.keys(verdicts)
+  if (known.includes(code)) return code
+  const meant = closest(code, known)
+  throw new InvalidArgumentError(
+    `There is no such verdict${meant ? ` (did you mean "${meant}"?)` : `; expected one of ${known.join(', ')}`}.`
   )
 }
 
-const shrinkable = [2, 3, 5]
-const narrowest = 6
-
-function fitted(rows: readonly string[][], width: number): number[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
-  const excess = () => widths.reduce((sum, one) => sum + one + 1, -1) - width
-  while (excess() > 0) {
-    const widest = shrinkable.reduce((a, b) => ((widths[b] ?? 0) > (widths[a] ?? 0) ? b : a))
-    if ((widths[widest] ?? 0) <= narrowest) break
-    widths[widest] = (widths[widest] ?? 0) - 1
-  }
-  return widths
+function anAgo(text: string): Ago {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms > 0) return { text, ms }
+  throw new InvalidArgumentError('Expected a duration such as 30m, 2h or 1d.')
 }
