@@ -1,0 +1,257 @@
+// What the attributes of a span say, in short lines for people. The sentences are a table: each takes the attributes it
+// tells; what no sentence has taken follows as it is, so that nothing recorded is hidden.
+//
+//   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
+
+import type { SpanRecord } from '../gateway/trace/store.ts'
+import { formatBytes } from './output.ts'
+
+type Event = SpanRecord['events'][number]
+
+/** Ports named one by one; a trace has more of them, and --json shows those. */
+const PORTS = 6
+
+/** As many of the latest observations, for the same reason. */
+const OBSERVED = 8
+
+/** The title, the header and the verdict have these. */
+const toldElsewhere =
+  /^(outcome|side|sides|plugin|order|change|path|caller|callee|code|verdict(\..+)?|(caller|callee)\.clock\..+)$/
+
+export function detailsOf(span: SpanRecord): string[] {
+  const facts = new Facts(span)
+  const lines = sentences.map(sentence => sentence(facts)).filter(line => line !== undefined && line !== '')
+  return [...(lines as string[]), ...facts.rest()]
+}
+
+/** The attributes and events of a span that were not told yet. */
+class Facts {
+  readonly name: string
+  readonly outcome: unknown
+  readonly #startMs: number
+  readonly #attributes: Map<string, unknown>
+  #events: readonly Event[]
+
+  constructor({ name, startMs, attributes, events }: SpanRecord) {
+    this.name = name.replace(/^postern\./, '')
+    this.outcome = attributes['postern.outcome']
+    this.#startMs = startMs
+    this.#events = events
+    const entries = Object.entries(attributes).map(([key, value]) => [key.replace(/^postern\./, ''), value] as const)
+    this.#attributes = new Map(entries.filter(([key]) => !toldElsewhere.test(key)))
+  }
+
+  /** As text; undefined where there is none, or only an empty one. */
+  text(key: string): string | undefined {
+    const value = this.#take(key)
+    return value === undefined || value === '' ? undefined : plain(value)
+  }
+
+  number(key: string): number | undefined {
+    const value = this.#take(key)
+    return typeof value === 'number' ? value : undefined
+  }
+
+  list(key: string): readonly unknown[] {
+    const value = this.#take(key)
+    return Array.isArray(value) ? value : []
+  }
+
+  /** Offset from the span's start, `+12.3`. */
+  event(name: string): string | undefined {
+    const event = this.#events.find(event => event.name === name)
+    this.#events = this.#events.filter(other => other !== event)
+    return event && this.#offset(event)
+  }
+
+  events(name: string): readonly Event[] {
+    const found = this.#events.filter(event => event.name === name)
+    this.#events = this.#events.filter(event => event.name !== name)
+    return found
+  }
+
+  rest(): string[] {
+    const attributes = [...this.#attributes].map(([key, value]) => `${key} ${plain(value)}`)
+    const events = this.#events.map(event => [event.name, ...about(event), this.#offset(event)].join(' '))
+    return [attributes.join('; '), events.join(', ')].filter(line => line !== '')
+  }
+
+  #take(key: string): unknown {
+    const value = this.#attributes.get(key)
+    this.#attributes.delete(key)
+    return value
+  }
+
+  #offset({ atMs }: Event): string {
+    const ms = atMs - this.#startMs
+    return `${ms < 0 ? '−' : '+'}${Math.abs(ms).toFixed(1)}`
+  }
+}
+
+const sentences: readonly ((facts: Facts) => string | undefined)[] = [
+  // The header has the root's reason, and the plan that won has its plugin's.
+  facts => {
+    const reason = facts.text('reason')
+    const told = facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')
+    return told ? undefined : reason
+  },
+  facts => labelled('cause: ', facts.text('cause')),
+  facts => joined([facts.text('why'), labelled('label ', facts.text('label'))]),
+  facts => {
+    const expected = facts.number('expected')
+    return expected === undefined ? undefined : `expected probability ${percent(expected)}`
+  },
+  facts => labelled('strategies: ', facts.list('strategies').join(', ')),
+  gatewaySentence,
+  networkSentence,
+  mappedSentence,
+  allocationSentence,
+  observedSentence,
+  facts => samplesSentence(facts.events('sample')),
+  facts => effortSentence('caller', facts),
+  facts => effortSentence('callee', facts),
+  limitsSentence,
+  probesSentence,
+  facts => labelled('heard from ', facts.list('heard').join(', ')),
+  endsSentence,
+  facts => bytesSentence('caller', facts),
+  facts => bytesSentence('callee', facts)
+]
+
+function gatewaySentence(facts: Facts): string | undefined {
+  const [addresses, ports] = [facts.number('gateway.addresses'), facts.number('gateway.ports')]
+  const deadline = facts.number('deadline')
+  return joined([
+    addresses === undefined ? undefined : `gateway: ${counted(addresses, 'address', 'addresses')}`,
+    ports === undefined ? undefined : counted(ports, 'UDP endpoint'),
+    deadline === undefined ? undefined : `deadline ${deadline / 1000} s`
+  ])
+}
+
+function networkSentence(facts: Facts): string | undefined {
+  const [mapping, filtering] = [facts.text('mapping'), facts.text('filtering')]
+  const [translated, remaps] = [facts.text('translated'), facts.text('remaps')]
+  return joined([
+    translated === 'no' ? 'no NAT' : undefined,
+    labelled('mapping ', mapping),
+    labelled('filtering ', filtering),
+    remaps === 'yes' ? 'gives a flow another port after packets nobody asked for' : undefined
+  ])
+}
+
+function mappedSentence(facts: Facts): string | undefined {
+  const rtt = facts.number('rtt')
+  return joined([
+    labelled('seen at ', facts.name === 'profile' ? facts.text('mapped') : undefined),
+    labelled('own port ', facts.text('port')),
+    labelled('links ', facts.list('links').join(' ')),
+    rtt === undefined ? undefined : `round trip ${rtt.toFixed(1)} ms`,
+    labelled('probes left ', facts.text('probes_left'))
+  ])
+}
+
+function allocationSentence(facts: Facts): string | undefined {
+  const [kind, confidence, drift] = [facts.text('allocation'), facts.number('confidence'), facts.number('drift')]
+  return joined([
+    labelled('ports: ', kind),
+    labelled('step ', facts.text('step')),
+    labelled('block ', facts.text('block')),
+    labelled('range ', facts.text('range')),
+    drift === undefined ? undefined : `drift ${drift.toFixed(1)} mappings a second`,
+    confidence === undefined ? undefined : `${percent(confidence)} sure`,
+    facts.text('evidence')
+  ])
+}
+
+/** Of `address:port milliseconds-before local-port` the ports, oldest first. */
+function observedSentence(facts: Facts): string | undefined {
+  const ports = facts.list('observed').map(text => /:(\d+)(?: |$)/.exec(String(text))?.[1] ?? String(text))
+  if (ports.length === 0) return undefined
+  const more = ports.length > OBSERVED ? '… ' : ''
+  return `${counted(ports.length, 'mapping')} seen: ${more}${ports.slice(-OBSERVED).join(' ')}`
+}
+
+/** `203.0.113.5:4000 seen from two endpoints`: most NATs show all of them the same. */
+function samplesSentence(samples: readonly Event[]): string | undefined {
+  const by = Map.groupBy(samples, ({ attributes }) => String(attributes['postern.mapped']))
+  return joined([...by].map(([mapped, seen]) => `${mapped} seen by ${seen.map(viaOf).join(', ')}`))
+}
+
+const viaOf = ({ attributes }: Event): string => String(attributes['postern.via'])
+
+function effortSentence(side: 'caller' | 'callee', facts: Facts): string | undefined {
+  const [sockets, probes, ports] = ['sockets', 'probes', 'ports'].map(key => facts.number(`${side}.${key}`))
+  const [low, high] = [facts.number(`${side}.low_port`), facts.number(`${side}.high_port`)]
+  const first = facts.list(`${side}.first_ports`)
+  const range = low === undefined || high === undefined ? '' : ` from ${low} to ${high}`
+  const named = first.length === 0 ? '' : `: ${first.slice(0, PORTS).join(' ')}${first.length > PORTS ? ' …' : ''}`
+  const text = joined([
+    sockets === undefined ? undefined : counted(sockets, 'socket'),
+    probes === undefined ? undefined : `at most ${counted(probes, 'probe')}`,
+    ports === undefined || ports === 0 ? undefined : `${counted(ports, 'port')}${range}${named}`,
+    labelled('latched from ', facts.text(`${side}.latched`))
+  ])
+  return labelled(`${side}: `, text)
+}
+
+function limitsSentence(facts: Facts): string | undefined {
+  const rates = [
+    ['a session', facts.number('relay.per_session')],
+    ['a peer', facts.number('relay.per_peer')],
+    ['in all', facts.number('relay.total')]
+  ] as const
+  const told = rates.flatMap(([whose, rate]) => (rate === undefined ? [] : [`${rate / 1e6} Mbit/s ${whose}`]))
+  return labelled('limits: ', told.join(', '))
+}
+
+/** Counts with the offsets of the first and the last, from the arrival of the order. */
+function probesSentence(facts: Facts): string | undefined {
+  const [sent, received, flows] = [facts.number('sent'), facts.number('received'), facts.number('flows')]
+  const when = (what: string) => {
+    const [first, last] = [facts.event(`first_${what}`), facts.event(`last_${what}`)]
+    if (first === undefined || last === undefined || first === last) return first === undefined ? '' : ` (${first})`
+    return ` (${first} to ${last})`
+  }
+  return joined([
+    sent === undefined ? undefined : `sent ${sent}${when('sent')}`,
+    received === undefined ? undefined : `received ${received}${when('received')}`,
+    flows === undefined ? undefined : counted(flows, 'flow')
+  ])
+}
+
+function endsSentence(facts: Facts): string | undefined {
+  const end = (name: string) => {
+    const [address, port] = [facts.text(`network.${name}.address`), facts.text(`network.${name}.port`)]
+    return address === undefined ? undefined : port === undefined ? address : `${address}:${port}`
+  }
+  const [local, peer] = [end('local'), end('peer')]
+  if (peer === undefined) return labelled('from ', local)
+  return local === undefined ? `to ${peer}` : `${local} to ${peer}`
+}
+
+function bytesSentence(side: 'caller' | 'callee', facts: Facts): string | undefined {
+  const [bytes, dropped] = [facts.number(`${side}.bytes`), facts.number(`${side}.dropped`)]
+  const parts = [
+    bytes === undefined ? undefined : `${formatBytes(bytes)} forwarded`,
+    dropped === undefined ? undefined : `${counted(dropped, 'datagram')} dropped`
+  ]
+  return labelled(`${side}: `, joined(parts))
+}
+
+/** What an event says besides its name. */
+const about = ({ attributes }: Event): string[] => Object.values(attributes).map(plain)
+
+const labelled = (label: string, text: string | undefined): string | undefined => (text ? `${label}${text}` : undefined)
+
+const joined = (parts: readonly (string | undefined)[]): string =>
+  parts.filter(part => part !== undefined && part !== '').join('; ')
+
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(share > 0.99 ? 4 : 2))} %`
+
+function plain(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'number') return `${Number(value.toPrecision(6))}`
+  return Array.isArray(value) ? value.map(plain).join(', ') : String(value)
+}

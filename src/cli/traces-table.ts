@@ -1,0 +1,116 @@
+// The list of traces as a table: a row each, and below those that did not end on a direct path why, as far as there is room.
+//
+//   TIME     TRACE    CALLER CALLEE OUTCOME BY      MS VERDICT
+//   12:40:27 4bf92f35 alice  bob    relayed relay   28 both-random
+//     both NATs choose their ports at random
+
+import type { TraceSummary } from '../gateway/trace/store.ts'
+import { fit, type Paint, unpainted } from './output.ts'
+import { outcomeOf } from './trace-text.ts'
+
+/** Characters of an id that tell traces apart for good in practice; more where they do not. */
+const ID_CHARACTERS = 8
+
+const DAY_MS = 86_400_000
+
+/** Columns that are shortened where there is no room: both names, and the strategy. */
+const shrinkable = [2, 3, 5]
+const NARROWEST = 6
+
+/** Numbers stand at the right of their column. */
+const MS_COLUMN = 6
+
+const OUTCOME_COLUMN = 4
+
+/** @param width in columns; without it nothing is shortened. */
+export function tracesTable(
+  traces: readonly TraceSummary[],
+  { width = Number.POSITIVE_INFINITY, nowMs = Date.now(), paint = unpainted }: TableLook = {}
+): string[] {
+  const head = ['TIME', 'TRACE', 'CALLER', 'CALLEE', 'OUTCOME', 'BY', 'MS', 'VERDICT']
+  const characters = uniqueLength(traces.map(({ id }) => id))
+  const rows = traces.map(trace => cellsOf(trace, characters, nowMs))
+  const widths = fitted([head, ...rows], width)
+  const line = (cells: readonly string[], style: (column: number, text: string) => string = (_, text) => text) =>
+    cells
+      .map((cell, column) => style(column, aligned(cell, column, widths[column] ?? 0)))
+      .join(' ')
+      .trimEnd()
+  return [
+    paint('dim', line(head)),
+    ...traces.flatMap((trace, index) => [
+      line(rows[index] ?? [], (column, text) =>
+        column === OUTCOME_COLUMN ? paint(outcomeOf(trace).style, text) : text
+      ),
+      ...sentenceOf(trace, width, paint)
+    ])
+  ]
+}
+
+export interface TableLook {
+  readonly width?: number
+  readonly nowMs?: number
+  readonly paint?: Paint
+}
+
+function cellsOf(
+  { id, startMs, caller, callee, by, ms, verdict, ...rest }: TraceSummary,
+  characters: number,
+  nowMs: number
+): string[] {
+  const { word } = outcomeOf(rest)
+  // That a direct path is direct stands there already.
+  return [
+    timeOf(startMs, nowMs),
+    id.slice(0, characters),
+    caller,
+    callee || '(joins)',
+    word,
+    by,
+    milliseconds(ms),
+    word === 'direct' ? '' : verdict.code
+  ]
+}
+
+function sentenceOf({ verdict, ...rest }: TraceSummary, width: number, paint: Paint): string[] {
+  if (outcomeOf(rest).word === 'direct') return []
+  const text = `  ${verdict.sentence}`
+  return [paint('dim', text.length > width ? fit(text, width) : text)]
+}
+
+/** The time of day; where that was not within the last day the date with it, and of another year the date alone. */
+function timeOf(startMs: number, nowMs: number): string {
+  const date = new Date(startMs)
+  const two = (part: number) => `${part}`.padStart(2, '0')
+  const day = `${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}`
+  if (nowMs - startMs < DAY_MS) return `${time}:${two(date.getSeconds())}`
+  return date.getFullYear() === new Date(nowMs).getFullYear() ? `${day} ${time}` : `${date.getFullYear()}-${day}`
+}
+
+/** Whole milliseconds from a hundred on. */
+const milliseconds = (ms: number): string => (ms < 100 ? ms.toFixed(1) : `${Math.round(ms)}`)
+
+/** The fewest characters by which no two ids are the same: requests of one trace share one. */
+function uniqueLength(ids: readonly string[]): number {
+  const different = new Set(ids)
+  let characters = ID_CHARACTERS
+  while (characters < 32 && new Set([...different].map(id => id.slice(0, characters))).size < different.size)
+    characters++
+  return characters
+}
+
+function aligned(cell: string, column: number, width: number): string {
+  return column === MS_COLUMN ? cell.padStart(width) : fit(cell, width)
+}
+
+function fitted(rows: readonly (readonly string[])[], width: number): number[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
+  const excess = () => widths.reduce((sum, one) => sum + one + 1, -1) - width
+  while (excess() > 0) {
+    const widest = shrinkable.reduce((a, b) => ((widths[b] ?? 0) > (widths[a] ?? 0) ? b : a))
+    if ((widths[widest] ?? 0) <= NARROWEST) break
+    widths[widest] = (widths[widest] ?? 0) - 1
+  }
+  return widths
+}

@@ -1,0 +1,40 @@
+// A verdict for people: whole, as a trace has it on top, or in the few lines that stand below a path or a failure.
+
+import type { Verdict } from '../wire/signal.ts'
+import { type Paint, unpainted, wrap } from './output.ts'
+
+export interface Look {
+  /** In columns. */
+  readonly width: number
+  readonly paint: Paint
+}
+
+/** Two words and what parts them from what they are about. */
+const LABEL = 11
+
+/**
+ * Code and sentence, then who, why and what to do about it. A direct path has nothing to explain.
+ * @param blamed the side at fault in words, where one is.
+ */
+export function verdictText(verdict: Verdict, blamed: string, { width, paint }: Look): string {
+  const { code, sentence, evidence, advice, also } = verdict
+  const rows: [string, string][] = [
+    ...(blamed ? [['at fault', blamed] as [string, string]] : []),
+    ...evidence.map((fact, index): [string, string] => [index === 0 ? 'evidence' : '', fact]),
+    ...(advice ? [['to do', advice] as [string, string]] : []),
+    ...(also.length > 0 ? [['also', also.join(', ')] as [string, string]] : [])
+  ]
+  return [
+    wrap(`${paint(['bold', code === 'direct' ? 'green' : 'yellow'], code)}: ${sentence}`, width, 2),
+    ...rows.map(([label, text]) => wrap(`  ${paint('dim', label.padEnd(LABEL - 2))}${text}`, width, LABEL))
+  ].join('\n')
+}
+
+/** `because …` with the code, and what to do about it: what stands below a path that is relayed, or below a failure. */
+export function becauseText({ code, sentence, advice }: Verdict, { width, paint = unpainted }: Partial<Look>): string {
+  const columns = width ?? 80
+  return [
+    wrap(`  because ${sentence} ${paint('dim', `(${code})`)}`, columns, 4),
+    ...(advice ? [wrap(`  ${advice}`, columns, 4)] : [])
+  ].join('\n')
+}
