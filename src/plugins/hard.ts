@@ -3,7 +3,7 @@
 
 import { type Allocation, fit, type Meeting, meet, type PortModel } from '../gateway/ports.ts'
 import type { Behaviour } from '../gateway/profile.ts'
-import { otherRole, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
+import { otherRole, type Pass, type Plan, pass, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/signal.ts'
 
@@ -63,6 +63,25 @@ export function sharedOut(scene: Scene, own: number): string {
   const short = roles.map(role => scene[role]).filter(({ probes }) => probes < own)
   return short.map(({ probes, mapped }) => `; budget shared out: ${probes} probes left at ${mapped.address}`).join('')
 }
+
+/** A pass of what is worth less than its plugin asks for. */
+export const unlikely = (expected: number, reason: string): Pass => pass(reason, { cause: 'unlikely', expected })
+
+/** A pass is the shared budget's doing where less than its plugin's `own` is left, and there would be a plan with all of it. */
+export function plannedIn(scene: Scene, own: number, planned: (scene: Scene) => Plan | Pass): Plan | Pass {
+  const found = planned(scene)
+  const isShort = roles.some(role => scene[role].probes < own)
+  if (found.kind === 'plan' || !isShort || planned(unshared(scene)).kind === 'pass') return found
+  return { ...found, cause: 'shared-budget' }
+}
+
+const unshared = ({ caller, callee, attempts, atMs, memory }: Scene): Scene => ({
+  caller: { ...caller, probes: Number.MAX_SAFE_INTEGER },
+  callee: { ...callee, probes: Number.MAX_SAFE_INTEGER },
+  attempts,
+  atMs,
+  memory
+})
 
 type Punch = Extract<Order, { kind: 'punch' }>
 

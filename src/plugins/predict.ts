@@ -12,6 +12,7 @@ import type { Candidate } from '../gateway/ports.ts'
 import {
   headStartMs,
   otherRole,
+  type Pass,
   type Plan,
   type Proposal,
   pass,
@@ -35,10 +36,12 @@ import {
   mappingsOf,
   modelOf,
   percent,
+  plannedIn,
   portsOf,
   punch,
   sharedOut,
   smallest,
+  unlikely,
   waitMsOf
 } from './hard.ts'
 import type { Plugin } from './plugin.ts'
@@ -74,16 +77,20 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const sides = first.kind === 'one' ? [first.role] : roles
   // After the sampling the slowest side's order takes a round trip; whoever is hopeless even then need not be sampled.
   const soonMs = Math.max(...sides.map(role => scene[role].rttMs))
-  const hopeless = planned(scene, { options, left: options.probes, way: 'punch', elapsed: () => soonMs })
-  if (typeof hopeless === 'string') return yield pass(hopeless)
+  const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
+  const hopeless = plannedIn(scene, options.probes, at => planned(at, soon))
+  if (hopeless.kind === 'pass') return yield hopeless
   let left = options.probes
   for (let round = 0; round < options.rounds; round++) {
     yield { kind: 'sample', sides }
     const way = waysOf(scene)[round % 2] ?? 'punch'
-    const plan = planned(scene, { options, left, way, elapsed: role => elapsedMs(scene, role) })
-    if (typeof plan === 'string') return yield pass(plan)
+    const now: Round = { options, left, way, elapsed: role => elapsedMs(scene, role) }
+    const plan = plannedIn(scene, left, at => planned(at, now))
+    if (plan.kind === 'pass') return yield plan
     left -= Math.max(...roles.map(role => probesOf(plan[role])))
     yield plan
+    if (scene.last === 'handover')
+      return yield pass('a port was right, and nothing came of it: the next would be no better', { cause: 'handover' })
   }
 }
 
@@ -110,11 +117,11 @@ interface Round {
 }
 
 /** The plan for what was observed, or why none is worth trying. */
-function planned(scene: Scene, round: Round): Plan | string {
+function planned(scene: Scene, round: Round): Plan | Pass {
   const hard = hardness(scene)
-  if (hard.kind === 'none') return `no port to predict any more: ${mappingsOf(scene)}`
+  if (hard.kind === 'none') return pass(`no port to predict any more: ${mappingsOf(scene)}`)
   if (roles.some(role => affordable(scene, role, round.left) < LEAST))
-    return `no probes left${sharedOut(scene, round.left)}`
+    return pass(`no probes left${sharedOut(scene, round.left)}`)
   return hard.kind === 'one' ? oneHard(scene, hard.role, round) : bothHard(scene, round)
 }
 
@@ -124,7 +131,7 @@ const LEAST = 3 * ANSWERS
 // A NAT that scatters is swept by `spray` at a smaller cost, unless its ports are as few as these.
 const FEW = 16
 
-function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Round): Plan | string {
+function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Round): Plan | Pass {
   const other = otherRole(role)
   const [hard, easy] = [scene[role], scene[other]]
   const model = modelOf(hard)
@@ -136,7 +143,7 @@ function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Roun
   const judged = Math.min(ports.length, verdict.kind === 'stepping' ? options.window : FEW)
   const seen = habit(hard, verdict)
   if (rate(judged) < options.atLeast)
-    return `${seen}: ${percent(rate(judged))} with ${judged} ports${sharedOut(scene, left)}`
+    return unlikely(rate(judged), `${seen}: ${percent(rate(judged))} with ${judged} ports${sharedOut(scene, left)}`)
   const count = smallest(ports.length, n => rate(n) >= options.goal * rate(ports.length))
   const guesses = guessesOf(ports.slice(0, count))
   const towardsEasy = { targets: [easy.mapped], probes: budget(scene, role, 1, left) }
@@ -170,7 +177,7 @@ function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoi
   return { ports, rate: (count: number) => rates[Math.min(count, ports.length)] ?? 0 }
 }
 
-function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | string {
+function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass {
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
   const burstOf = (role: Role): Burst | undefined => {
     const most = Math.min(options.sockets, affordable(scene, role, left) - ANSWERS)
@@ -181,7 +188,10 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | strin
   const expected = (caller?.meeting.met[1] ?? 0) * (callee?.meeting.met[1] ?? 0)
   const seen = roles.map(role => habit(scene[role], models[role].describe())).join(', ')
   if (!caller || !callee || expected < options.atLeast)
-    return `${seen}: ${percent(expected)} with ${options.sockets} sockets each${sharedOut(scene, left)}`
+    return unlikely(
+      expected,
+      `${seen}: ${percent(expected)} with ${options.sockets} sockets each${sharedOut(scene, left)}`
+    )
   const effort = (role: Role, own: Burst, aimed: Burst) => ({
     targets: [],
     guesses: guessesOf(portsOf(aimed, scene[otherRole(role)].mapped)),

@@ -33,10 +33,12 @@ import {
   mappingsOf,
   modelOf,
   percent,
+  plannedIn,
   portsOf,
   punch,
   sharedOut,
   smallest,
+  unlikely,
   waitMsOf
 } from './hard.ts'
 import type { Plugin } from './plugin.ts'
@@ -65,17 +67,19 @@ export const spray: Plugin<Options> = {
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const hard = hardness(scene)
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
-  if (hard.kind === 'one') return yield oneHard(scene, hard.role, options)
+  if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.role, options))
   const models = modelsOf(scene)
   const counting = roles.filter(role => models[role].describe().kind === 'stepping')
   if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)
-  const found = bothHard(scene, { models, options, counter: counting[0], elapsed: role => scene[role].rttMs })
+  const soon: Both = { models, options, counter: counting[0], elapsed: role => scene[role].rttMs }
+  const found = plannedIn(scene, options.probes, at => bothHard(at, soon))
   const sides = counting.length > 0 ? counting : roles.filter(role => isUnsure(scene[role], models[role]))
   const enough = found.kind === 'pass' || (counting.length === 0 && (found.expected ?? 0) >= options.goal)
   if (enough || sides.length === 0) return yield found
   yield { kind: 'sample', sides }
   const elapsed = (role: Role) => elapsedMs(scene, role)
-  yield bothHard(scene, { models: modelsOf(scene), options, counter: counting[0], elapsed })
+  const now: Both = { models: modelsOf(scene), options, counter: counting[0], elapsed }
+  yield plannedIn(scene, options.probes, at => bothHard(at, now))
 }
 
 type Models = Readonly<Record<Role, PortModel>>
@@ -100,7 +104,7 @@ const APART = [16, 32, 64, 128, 256, 512, 1024]
 // A connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
 
-function oneHard(scene: Scene, role: Role, options: Options): Proposal {
+function oneHard(scene: Scene, role: Role, options: Options): Plan | Pass {
   const other = otherRole(role)
   const [hard, easy] = [scene[role], scene[other]]
   const model = modelOf(hard)
@@ -110,7 +114,8 @@ function oneHard(scene: Scene, role: Role, options: Options): Proposal {
   const seen = habit(hard, model.describe())
   const inBudget = search.rates.at(-1) ?? 0
   if (inBudget < options.atLeast)
-    return pass(
+    return unlikely(
+      inBudget,
       `${seen}: ${percent(inBudget)} with ${search.sockets} sockets and ${search.ports.length} ports${sharedOut(scene, options.probes)}`
     )
   const count = enoughOf(search, options.goal)
@@ -204,7 +209,10 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
   const seen = habits(scene, models)
   const found = counter ? oneCounts(scene, counter, both) : bothScatter(scene, both)
   if (!found || found.expected < options.atLeast)
-    return pass(`${seen}: ${percent(found?.expected ?? 0)} in budget${sharedOut(scene, options.probes)}`)
+    return unlikely(
+      found?.expected ?? 0,
+      `${seen}: ${percent(found?.expected ?? 0)} in budget${sharedOut(scene, options.probes)}`
+    )
   const effort = (role: Role) => {
     const { sockets, targets } = found[role]
     // A burst is short, and others step in between its mappings if it takes its time.

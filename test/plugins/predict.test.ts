@@ -1,7 +1,7 @@
 import test from 'ava'
 import { dice } from '../../bench/allocators.ts'
 import type { Observation } from '../../src/gateway/ports.ts'
-import type { Plan, Proposal, Scene } from '../../src/gateway/scene.ts'
+import type { Cause, Plan, Proposal, Scene } from '../../src/gateway/scene.ts'
 import { predict } from '../../src/plugins/predict.ts'
 import { type SideSpec, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf, targetsOf } from './contract.ts'
@@ -39,6 +39,7 @@ async function first(scene: Scene, options = {}): Promise<Plan> {
 }
 
 const reasonOf = (step: Proposal | undefined) => (step?.kind === 'pass' ? step.reason : `a ${step?.kind}`)
+const causeOf = (step: Proposal | undefined) => (step?.kind === 'pass' ? step.cause : undefined)
 
 test('the side that steps is passive and sends to one endpoint; the other opens its filter for the next ports', async t => {
   const plan = await first(sceneOf(caller()))
@@ -132,6 +133,28 @@ test('rounds and datagrams have an end', async t => {
 test('where the budget of an address is what is short, the reason says so', async t => {
   const [step] = await stepsOf(await startPlugin(predict), sceneOf(caller({ probes: 20 })))
   t.is(reasonOf(step), 'no probes left; budget shared out: 20 probes left at 198.51.100.10')
+  t.is(causeOf(step), 'shared-budget')
+})
+
+test('a pass that no budget would have helped is not the shared budget’s doing', async t => {
+  const random = seen('198.51.100.10', [1234, 51_300, 30_990, 21_444])
+  const [step] = await stepsOf(await startPlugin(predict), sceneOf(caller({ observations: random, probes: 500 })))
+  t.like(step, { kind: 'pass', cause: 'unlikely' })
+  t.true(step?.kind === 'pass' && (step.expected ?? 1) < 0.01)
+})
+
+test('where a right port led to no connection, no other port is tried', async t => {
+  const yielded = async (last: Cause) => {
+    const scene = { ...sceneOf(caller()), last: undefined as Cause | undefined }
+    const kinds: string[] = []
+    for (const step of (await startPlugin(predict)).plan(scene) as Iterable<Proposal>) {
+      kinds.push(step.kind === 'pass' ? `${step.kind} ${step.cause}` : step.kind)
+      if (step.kind === 'plan') scene.last = last
+    }
+    return kinds
+  }
+  t.deepEqual(await yielded('handover'), ['sample', 'plan', 'pass handover'])
+  t.deepEqual((await yielded('unheard')).slice(0, 4), ['sample', 'plan', 'sample', 'plan'])
 })
 
 test('the window grows with the time since the samples', async t => {

@@ -74,6 +74,10 @@ test('what is below the threshold is passed at once, with its number', async t =
   const planner = await startPlugin(spray)
   const [both] = await stepsOf(planner, sceneOf(side('caller', random), side('callee', random)))
   t.is(reasonOf(both), 'both random: 0.1 % in budget')
+  t.like(both, { kind: 'pass', cause: 'unlikely' })
+  t.true(both?.kind === 'pass' && Math.abs((both.expected ?? 0) - 0.001) < 0.001)
+  const scarce = sceneOf(side('caller', random, { probes: 40 }), side('callee', random))
+  t.like((await stepsOf(planner, scarce))[0], { cause: 'unlikely' }, 'with all probes as well')
   const [none] = await stepsOf(planner, sceneOf())
   t.regex(reasonOf(none), /^no port to search for/)
   const poor = await startPlugin(spray, { probes: 64, sockets: 8 })
@@ -89,6 +93,7 @@ test('the threshold decides alone', async t => {
 test('where the budget of an address is what is short, the reason says so', async t => {
   const [step] = await stepsOf(await startPlugin(spray), sceneOf(side('caller', random, { probes: 40 })))
   t.regex(reasonOf(step), /; budget shared out: 40 probes left at 198\.51\.100\.10$/)
+  t.like(step, { kind: 'pass', cause: 'shared-budget' })
 })
 
 test('no side exceeds the sockets and datagrams it was given, and both keep the pace', async t => {
