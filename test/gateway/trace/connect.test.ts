@@ -36,6 +36,7 @@ const attributes = [
   'postern.plugin',
   'postern.outcome',
   'postern.reason',
+  'postern.cause',
   'postern.code',
   'postern.path',
   'postern.side',
