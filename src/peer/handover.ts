@@ -22,8 +22,8 @@ export interface Opened {
 const MESSAGE_BYTES = 262_144
 
 /**
- * Hands the socket over. Resolves when the control channel is open; rejects with what `signal` aborts with, or `io`, and
- * has closed the connection then.
+ * Hands the socket over. Resolves when the control channel is open; rejects with what `signal` aborts with,
+ * `fingerprint-mismatch` or `io`, and has closed the connection then.
  * @param step is called with the name of each step as it happens
  */
 export async function handOver(
@@ -81,10 +81,7 @@ function opened(
     })
     pc.onStateChange(state => {
       if (state === 'connected') step('dtls')
-      if (state === 'failed')
-        fail(
-          'the encrypted connection could not be made: the certificate is not the announced one, or packets were lost'
-        )
+      if (state === 'failed') reject(broken(pc, handover))
     })
     const control = pc.createDataChannel('postern', { negotiated: true, id: 0 })
     control.onOpen(() => {
@@ -95,6 +92,20 @@ function opened(
     describe(pc, handover)
     pc.addRemoteCandidate(candidate(remote), '0')
   })
+}
+
+/**
+ * Why DTLS failed. Libdatachannel breaks the handshake off as soon as it has seen the other side's certificate and that is not
+ * the announced one; the other side gets an alert then, which says nothing.
+ */
+function broken(pc: PeerConnection, { fingerprint }: Handover): PosternError {
+  const seen = pc.remoteFingerprint().value
+  if (seen && seen !== fingerprint)
+    return new PosternError('fingerprint-mismatch', `the other side's certificate is ${seen}, not the one announced`)
+  return new PosternError(
+    'io',
+    'the encrypted handshake was broken off: the other side refused it, or packets were lost'
+  )
 }
 
 /**

@@ -29,7 +29,7 @@ export interface Obeying {
   readonly signal: AbortSignal
 }
 
-/** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, or `io`. */
+/** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `fingerprint-mismatch` or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
   const { identity, signal } = obeying
   const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(message.waitMs + message.handoverMs))])
