@@ -52,6 +52,8 @@ export class SpliceTable {
   readonly #sources = new Sources()
   readonly #peers = new Map<string, { bucket: TokenBucket; sessions: number }>()
   #total: TokenBucket | undefined
+  /** Of the sessions that ended. */
+  #ended: SpliceCounters = { caller: nothing(), callee: nothing() }
 
   // 30 s: consent to send expires after as long without an answer (RFC 7675, 5.1), so both agents have given up by then.
   constructor({ maxSessions, queueMs = 50, idleMs = 30_000, onIdle = () => {}, time = systemTime }: SpliceOptions) {
@@ -65,6 +67,11 @@ export class SpliceTable {
 
   get size(): number {
     return this.#sessions.size
+  }
+
+  /** Of all sessions there ever were. */
+  totals(): SpliceCounters {
+    return [...this.#sessions.values()].map(countersOf).reduce(sum, this.#ended)
   }
 
   /**
@@ -133,7 +140,9 @@ export class SpliceTable {
       armed[role].shaper.close()
       this.#releasePeer(armed.peers[role])
     }
-    return countersOf(armed)
+    const counters = countersOf(armed)
+    this.#ended = sum(this.#ended, counters)
+    return counters
   }
 
   close(): void {
@@ -244,3 +253,28 @@ function directionOf({ shaper, unlatched, unlatchedBytes }: Side): DirectionCoun
   const { dropped, droppedBytes, ...sent } = shaper.counters
   return { ...sent, droppedBytes: droppedBytes + unlatchedBytes, dropped: { ...dropped, unlatched } }
 }
+
+const nothing = (): DirectionCounters => ({
+  sentBytes: 0,
+  sentDatagrams: 0,
+  queued: 0,
+  droppedBytes: 0,
+  dropped: { session: 0, peer: 0, total: 0, unlatched: 0 }
+})
+
+function sum(a: SpliceCounters, b: SpliceCounters): SpliceCounters {
+  return { caller: sumOf(a.caller, b.caller), callee: sumOf(a.callee, b.callee) }
+}
+
+const sumOf = (a: DirectionCounters, b: DirectionCounters): DirectionCounters => ({
+  sentBytes: a.sentBytes + b.sentBytes,
+  sentDatagrams: a.sentDatagrams + b.sentDatagrams,
+  queued: a.queued + b.queued,
+  droppedBytes: a.droppedBytes + b.droppedBytes,
+  dropped: {
+    session: a.dropped.session + b.dropped.session,
+    peer: a.dropped.peer + b.dropped.peer,
+    total: a.dropped.total + b.dropped.total,
+    unlatched: a.dropped.unlatched + b.dropped.unlatched
+  }
+})

@@ -147,6 +147,19 @@ test('disarming ends forwarding at once, tells the counts, and does so once', t 
   t.is(sent.length, 3)
 })
 
+test('the totals keep what ended sessions counted, and take in those that go on', t => {
+  const { table, port, otherPort } = spliced()
+  table.forward(port, ann, Buffer.alloc(100))
+  table.disarm('s')
+  table.arm('t', peers, limits)
+  table.latch('t', 'caller', port, ann)
+  table.forward(port, ann, Buffer.alloc(5))
+  table.latch('t', 'callee', otherPort, bob)
+  table.forward(otherPort, bob, Buffer.alloc(7))
+  const { caller, callee } = table.totals()
+  t.deepEqual([caller.sentBytes, caller.dropped.unlatched, callee.sentBytes], [100, 1, 7])
+})
+
 test('what still waits when a session is disarmed is not sent, but counted', t => {
   const { table, sent, port, time } = spliced()
   for (let index = 0; index < 10; index++) table.forward(port, ann, Buffer.alloc(1000))
