@@ -215,7 +215,7 @@ function schema(env: Environment) {
       addresses: choice('full', 'subnet').describe(
         'Whether addresses are recorded in full, or cut to their subnet (/24 or /48)'
       )
-    }),
+    }).superRefine(checkTraces),
     log: section({
       level: leaf(parseLevel, `one of ${logLevels.join(', ')}`, { enum: [...logLevels] })
         .prefault('info')
@@ -267,6 +267,12 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
   const error: z.core.$ZodErrorMap = issue => (issue.code === 'invalid_type' ? 'expected a map of options' : undefined)
   const object = z.strictObject(shape, { error })
   return object.prefault({} as z.input<typeof object>)
+}
+
+/** The file holds what memory has: see gateway/trace/file.ts. */
+function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
+  const message = 'what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B'
+  if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })
 }
 
 function checkUdp({ addresses, ports, public: told }: UdpListen, context: z.RefinementCtx): void {

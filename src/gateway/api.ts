@@ -1,8 +1,10 @@
 // The JSON API: counters, traces with filters, and names. Whoever mounts it has checked the token.
 
 import Router from '@koa/router'
+import { nowMs } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import type { Names } from './names.ts'
+import { filterOf } from './trace/filter.ts'
 import type { TraceStore } from './trace/store.ts'
 
 export interface ApiSide {
@@ -12,9 +14,6 @@ export interface ApiSide {
   status(): object
 }
 
-/** Traces in one answer of the list. */
-const LIST = 200
-
 /** The routes below `/api`. */
 export function apiRoutes({ traces, names, status }: ApiSide): Router {
   const api = new Router({ prefix: '/api' })
@@ -22,13 +21,13 @@ export function apiRoutes({ traces, names, status }: ApiSide): Router {
     ctx.body = status()
   })
   api.get('/traces', ctx => {
-    ctx.body = traces
-      .list({ failed: ctx.query.failed !== undefined, limit: LIST })
-      .map(({ spans: _, ...summary }) => summary)
+    ctx.body = traces.list(filterOf(ctx.query, nowMs()))
   })
   api.get('/traces/:id', ctx => {
     const records = traces.get(String(ctx.params.id))
-    if (records.length === 0) ctx.throw(404, 'no trace of this id is kept')
+    const [first] = records
+    if (!first) return ctx.throw(404, 'no trace of this id is kept')
+    if (ctx.query.download !== undefined) ctx.attachment(`postern-trace-${first.id}.json`)
     ctx.body = records
   })
   api.get('/names', ctx => {

@@ -1,7 +1,7 @@
 // The gateway, put together: UDP ports that watch and relay, a chain of plugins, sessions, and the HTTP side that peers
 // join through. Everything is opened here and closed here, in the opposite order.
 
-import { TracerProvider } from '@opentelemetry/sdk-trace'
+import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Config } from '../config.ts'
@@ -26,6 +26,8 @@ import { profile } from './profile.ts'
 import { Sessions } from './sessions.ts'
 import { receive, type SignallingCounters } from './signalling.ts'
 import { token } from './tokens.ts'
+import { type Exporting, exporting } from './trace/export.ts'
+import { TraceFile } from './trace/file.ts'
 import { TraceStore } from './trace/store.ts'
 import { Binding, type Claim } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
@@ -47,17 +49,30 @@ export interface Gateway {
 
 export type GatewayStatus = ReturnType<typeof statusOf>
 
+export interface GatewayOptions {
+  readonly log?: Logger
+  /** False: no spans, so no traces, verdicts or counts of them. For measuring what they cost. */
+  readonly recording?: boolean
+}
+
 /** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`, and leaves nothing open then. */
-export async function openGateway(config: Config, options: { log?: Logger } = {}): Promise<Gateway> {
-  const log = options.log ?? pino({ level: 'silent' })
+export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  const { log = pino({ level: 'silent' }), recording = true } = options
   await using opened = new AsyncDisposableStack()
   const over = new AbortController()
   opened.defer(() => over.abort())
 
   const links = await startPlugins(config, opened, { log, over })
-  const traces = new TraceStore(1000)
-  const provider = new TracerProvider({ spanProcessors: [traces] })
+  const { memory, file } = config.traces
+  const traces = new TraceStore({ memory, ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}) })
+  const exports = exporting(process.env, log)
+  const provider = new TracerProvider({
+    resource: exports.resource,
+    sampler: recording ? exports.sampler : new AlwaysOffSampler(),
+    spanProcessors: [traces, ...exports.processors]
+  })
   opened.defer(() => provider.shutdown())
+  await traces.load()
 
   const names = new Names(config.state, config.limits.names)
   const directory = new Directory(names)
@@ -107,7 +122,7 @@ export async function openGateway(config: Config, options: { log?: Logger } = {}
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
   const strangers = new Map<WebSocket, string>()
-  const status = () => statusOf({ directory, sessions, splices, binding, signalling, budget })
+  const status = () => statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports })
   const http = await serveHttp(config.listen.http, {
     adminToken,
     traces,
@@ -181,12 +196,16 @@ function statusOf(parts: {
   binding: Binding
   signalling: SignallingCounters
   budget: Budget
+  traces: TraceStore
+  exports: Exporting
 }) {
   return {
     peers: parts.directory.size,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: parts.splices.size },
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
-    probes: { refused: parts.budget.refused }
+    probes: { refused: parts.budget.refused },
+    traces: parts.traces.counters,
+    spans: { ...parts.exports.counters }
   }
 }

@@ -87,7 +87,7 @@ const admitted =
     await next()
   }
 
-const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404 }
+const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-config': 400, 'bad-token': 401, 'unknown-peer': 404 }
 
 const answerErrors: Koa.Middleware = async (ctx, next) => {
   try {

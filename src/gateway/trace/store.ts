@@ -1,12 +1,21 @@
-// The last connect requests, kept in memory. It is a span processor: finished spans come in, a record is complete when its
-// root ends. Peers choose their trace ids, and are told those of others, so one id may stand for several requests: each has
-// a record of its own.
+// The last connect requests and refused joins. It is a span processor: every span that starts beneath a root belongs to the
+// root's family, and when the root ends the family is a record, which is kept as one line of JSON, in memory (kept.ts) and,
+// where configured, in a file (file.ts). A span that ends later amends the record. Peers choose their trace ids, and are told
+// those of others, so one id may stand for several requests: each has a record of its own, named by the span of its root.
+//
+//   onStart → family of the parent, or a new one → onEnd → root? record : span of the family, or amendment
 
 import type { Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
 import type { Verdict } from '../../wire/signal.ts'
-import { judge } from './verdict.ts'
+import type { TraceFile } from './file.ts'
+import { matches, type TraceFilter } from './filter.ts'
+import { Kept } from './kept.ts'
+import { readRecord } from './shape.ts'
+import { judge, saidVerdict } from './verdict.ts'
+
+export type { TraceFilter } from './filter.ts'
 
 export interface SpanRecord {
   readonly id: string
@@ -27,6 +36,7 @@ export interface TraceRecord {
   readonly id: string
   readonly startMs: number
   readonly ms: number
+  /** Of a refused join the peer, where it gave a name. */
   readonly caller: string
   readonly callee: string
   readonly outcome: string
@@ -36,103 +46,188 @@ export interface TraceRecord {
   /** `direct` or `relay` where there is a path. */
   readonly path?: 'direct' | 'relay'
   readonly verdict: Verdict
-  /** In order of their start. */
+  /** The root, then the others in the order of their start. */
   readonly spans: readonly SpanRecord[]
 }
 
 /** What a list shows of a trace. */
 export type TraceSummary = Omit<TraceRecord, 'spans'>
 
-export interface TraceFilter {
-  readonly failed?: boolean
-  readonly relayed?: boolean
-  /** Name of either side. */
-  readonly peer?: string
-  readonly verdict?: string
-  /** Began at or after; and before: for the next page. Milliseconds since the epoch. */
-  readonly sinceMs?: number
-  readonly beforeMs?: number
-  readonly limit: number
+export interface StoreOptions {
+  /** Bytes of finished records kept; 0: none. */
+  readonly memory: number
+  readonly file?: TraceFile
+  /** Told of each record when its root has ended. */
+  readonly onEnded?: (record: TraceRecord) => void
 }
 
-/** A trace that never ends (its gateway stopped midway) must not keep its spans for good. */
-const UNFINISHED = 10_000
+/** Started spans that are remembered, with what ended beneath them: of some thousand requests at once. */
+const FAMILIAR = 50_000
+
+/** Spans of one request: its own strategy may make plans without end. */
+const SPANS = 1000
+
+/** Spans that end after their root: reports that come late, and changes of a relayed path. */
+const LATE = 50
+
+/** Requests told of within one trace, the newest: a caller may make any number of them. */
+const TOGETHER = 100
+
+/** A request that is under way, or was. */
+interface Family {
+  readonly key: string
+  /** Those that ended; empty when the root has. */
+  spans: SpanRecord[]
+  over: boolean
+}
 
 export class TraceStore implements SpanProcessor {
-  readonly #finished: LRUCache<string, TraceRecord>
-  readonly #open = new LRUCache<string, SpanRecord[]>({ max: UNFINISHED })
+  readonly #kept: Kept
+  readonly #families = new LRUCache<string, Family>({ max: FAMILIAR })
+  readonly #file: TraceFile | undefined
+  readonly #onEnded: (record: TraceRecord) => void
+  #late = 0
+  #lost = 0
 
-  /** @param keep records kept; the oldest go first. */
-  constructor(keep: number) {
-    this.#finished = new LRUCache({ max: keep })
+  constructor({ memory, file, onEnded = () => {} }: StoreOptions) {
+    this.#kept = new Kept(memory)
+    this.#file = file
+    this.#onEnded = onEnded
   }
 
-  /** Every request made within one trace, oldest first. */
+  /** Records, their bytes, and those that had to go; spans that came late, and those that had no place any more. */
+  get counters() {
+    const { size: kept, bytes, evicted } = this.#kept
+    const file = this.#file ? { file: { ...this.#file.counters } } : {}
+    return { kept, bytes, evicted, late: this.#late, lost: this.#lost, ...file }
+  }
+
+  /** Takes what the file has, as far as there is room, and from then on keeps it up to date. Throws `bad-config`. */
+  async load(): Promise<void> {
+    await this.#file?.read(line => {
+      const record = readRecord(line)
+      if (record) this.#keep(record)
+      return record !== undefined
+    })
+    this.#file?.follow(() => this.#kept.lines())
+  }
+
+  /** The requests made within one trace, oldest first. */
   get(id: string): TraceRecord[] {
-    return [...this.#finished.values()].filter(trace => trace.id === id).toReversed()
+    return this.#kept
+      .entries(entry => entry.summary.id === id)
+      .slice(0, TOGETHER)
+      .map(({ line }) => JSON.parse(line.toString()) as TraceRecord)
+      .toReversed()
   }
 
   /** Newest first. */
-  list(filter: TraceFilter): TraceRecord[] {
-    return [...this.#finished.values()]
-      .filter(trace => !filter.failed || trace.outcome === 'failed')
+  list(filter: TraceFilter): TraceSummary[] {
+    return this.#kept
+      .entries(({ summary }) => matches(summary, filter))
       .slice(0, filter.limit)
+      .map(({ summary }) => summary)
   }
 
   /** What was recorded of a request that is under way, its root first: for the verdict that the root is to carry. */
   soFar(root: Span): SpanRecord[] {
-    const { traceId, spanId } = root.spanContext()
-    const own = recordOf(root as Span & ReadableSpan)
-    return [own, ...familyOf({ ...own, id: spanId }, this.#open.get(traceId) ?? []).slice(1)]
+    const family = this.#families.get(root.spanContext().spanId)
+    return family ? inOrder(recordOf(root as Span & ReadableSpan), family.spans) : []
   }
 
-  onStart(): void {}
+  onStart(span: Span & ReadableSpan): void {
+    const family = isRoot(span) ? undefined : this.#familyOf(span)
+    if (family) this.#families.set(idOf(span), family)
+    else if (span.name === 'postern.connect' || span.name === 'postern.join')
+      this.#families.set(idOf(span), { key: keyOf(span, idOf(span)), spans: [], over: false })
+  }
 
   onEnd(span: ReadableSpan): void {
-    const trace = span.spanContext().traceId
-    const spans = this.#open.get(trace) ?? []
-    spans.push(recordOf(span))
-    this.#open.set(trace, spans)
-    if (span.name === 'postern.connect') this.#complete(trace, spans)
+    const family = this.#families.get(idOf(span))
+    if (!family) this.#lost++
+    else if (family.key === keyOf(span, idOf(span))) this.#complete(family, recordOf(span))
+    else if (family.over) this.#amend(family.key, recordOf(span))
+    else if (family.spans.length < SPANS) family.spans.push(recordOf(span))
+    else this.#lost++
   }
 
-  async forceFlush(): Promise<void> {}
-  async shutdown(): Promise<void> {}
+  async forceFlush(): Promise<void> {
+    await this.#file?.flush()
+  }
 
-  #complete(id: string, all: SpanRecord[]): void {
-    const root = all.at(-1)
-    if (!root) return
-    const spans = familyOf(root, all)
-    const others = all.filter(span => !spans.includes(span))
-    if (others.length > 0) this.#open.set(id, others)
-    else this.#open.delete(id)
-    const said = (name: string) => String(root.attributes[`postern.${name}`] ?? '')
-    this.#finished.set(`${id}-${root.id}`, {
-      id,
-      startMs: root.startMs,
-      ms: root.endMs - root.startMs,
-      caller: said('caller'),
-      callee: said('callee'),
-      outcome: said('outcome'),
-      by: said('plugin') || said('code'),
-      reason: said('reason'),
-      verdict: judge(spans),
-      spans: spans.sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
-    })
+  async shutdown(): Promise<void> {
+    await this.#file?.close()
+  }
+
+  /** That of its parent, which may be forgotten as such while the record of a root is still there. */
+  #familyOf(span: ReadableSpan): Family | undefined {
+    const parent = span.parentSpanContext?.spanId
+    if (parent === undefined) return undefined
+    const key = keyOf(span, parent)
+    return this.#families.get(parent) ?? (this.#kept.has(key) ? { key, spans: [], over: true } : undefined)
+  }
+
+  #complete(family: Family, root: SpanRecord): void {
+    const record = completed(family.key.slice(0, 32), inOrder(root, family.spans))
+    family.spans = []
+    family.over = true
+    this.#save(record)
+    this.#onEnded(record)
+  }
+
+  #amend(key: string, span: SpanRecord): void {
+    const entry = this.#kept.get(key)
+    if (!entry || entry.late >= LATE) {
+      this.#lost++
+      return
+    }
+    this.#late++
+    const record = JSON.parse(entry.line.toString()) as TraceRecord
+    const [root, ...others] = record.spans
+    if (root) this.#save({ ...record, spans: inOrder(root, [...others, span]) }, entry.late + 1)
+  }
+
+  #save(record: TraceRecord, late = 0): void {
+    const line = this.#keep(record, late)
+    if (line) this.#file?.append(line)
+  }
+
+  #keep(record: TraceRecord, late = 0): Buffer | undefined {
+    return this.#kept.add(`${record.id}-${record.spans[0]?.id}`, record, late)
   }
 }
 
-/** A caller may have several connects under way within one trace of its own. Children end, and so stand, before their parents. */
-function familyOf(root: SpanRecord, spans: readonly SpanRecord[]): SpanRecord[] {
-  const family = [root]
-  const ids = new Set([root.id])
-  for (const span of spans.toReversed()) {
-    if (span.parent === undefined || !ids.has(span.parent)) continue
-    ids.add(span.id)
-    family.push(span)
+function completed(id: string, spans: readonly SpanRecord[]): TraceRecord {
+  const [root] = spans
+  const attributes = root?.attributes ?? {}
+  const said = (name: string) => String(attributes[`postern.${name}`] ?? '')
+  const path = said('path')
+  return {
+    id,
+    startMs: root?.startMs ?? 0,
+    ms: (root?.endMs ?? 0) - (root?.startMs ?? 0),
+    caller: said('caller') || said('peer'),
+    callee: said('callee'),
+    outcome: said('outcome'),
+    by: said('plugin') || said('code'),
+    reason: said('reason'),
+    ...(path === 'direct' || path === 'relay' ? { path } : {}),
+    verdict: saidVerdict(attributes) ?? judge(spans),
+    spans
   }
-  return family
 }
+
+/** A parent that a caller names is not ours, whatever its id. */
+const isRoot = ({ name, parentSpanContext }: ReadableSpan) =>
+  name === 'postern.connect' || parentSpanContext === undefined
+
+const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] => [
+  root,
+  ...others.toSorted((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
+]
+
+const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
+const keyOf = (span: ReadableSpan, root: string): string => `${span.spanContext().traceId}-${root}`
 
 function recordOf(span: ReadableSpan): SpanRecord {
   const parent = span.parentSpanContext?.spanId

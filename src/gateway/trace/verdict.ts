@@ -62,3 +62,19 @@ export const verdictAttributes = ({ code, sentence, side, evidence, advice, also
   'postern.verdict.advice': advice,
   'postern.verdict.also': also
 })
+
+/** The inverse; undefined where a span carries no verdict. */
+export function saidVerdict(attributes: Readonly<Record<string, unknown>>): Verdict | undefined {
+  const code = attributes['postern.verdict']
+  if (typeof code !== 'string') return undefined
+  const text = (name: string) => String(attributes[`postern.verdict.${name}`] ?? '')
+  const list = (name: string) => (attributes[`postern.verdict.${name}`] ?? []) as string[]
+  return {
+    code,
+    sentence: text('sentence'),
+    side: text('side') as Verdict['side'],
+    evidence: list('evidence'),
+    advice: text('advice'),
+    also: list('also')
+  }
+}

@@ -1,0 +1,94 @@
+// Which traces a list shows: from the query of a URL to a filter, and from a filter to a yes or no. The API and the pages
+// read the same words.
+
+import { PosternError } from '../../errors.ts'
+import { aDuration, parseDuration } from '../../units.ts'
+import type { TraceSummary } from './store.ts'
+import { verdicts } from './verdict.ts'
+
+export interface TraceFilter {
+  /** Of `failed` and `relayed` together: either. */
+  readonly failed?: boolean
+  readonly relayed?: boolean
+  /** Name of either side. */
+  readonly peer?: string
+  readonly verdict?: string
+  /** Began at or after; and before: for the next page. Milliseconds since the epoch. */
+  readonly sinceMs?: number
+  readonly beforeMs?: number
+  readonly limit: number
+}
+
+/** Traces in one answer of the list, unless it is told; and at most. */
+const LIMIT = 200
+const MOST = 1000
+
+type Query = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/**
+ * `failed`, `relayed`, `peer=NAME`, `verdict=CODE`, `since=1h` or a time, `before=` a time, `limit=n`. What is left empty, as
+ * a form sends it, is left out. Throws `bad-config`.
+ */
+export function filterOf(query: Query, atMs: number): TraceFilter {
+  const wanted = (name: string) => single(query, name) || undefined
+  const peer = wanted('peer')
+  const verdict = wanted('verdict')
+  const since = wanted('since')
+  const before = wanted('before')
+  return {
+    ...(flag(query, 'failed') ? { failed: true } : {}),
+    ...(flag(query, 'relayed') ? { relayed: true } : {}),
+    ...(peer ? { peer } : {}),
+    ...(verdict ? { verdict: known(verdict) } : {}),
+    ...(since ? { sinceMs: momentOf('since', since, atMs) } : {}),
+    ...(before ? { beforeMs: momentOf('before', before, atMs) } : {}),
+    limit: limitOf(wanted('limit'))
+  }
+}
+
+export function matches(trace: TraceSummary, filter: TraceFilter): boolean {
+  const { failed, relayed, peer, verdict, sinceMs = -Infinity, beforeMs = Infinity } = filter
+  const ended = (failed && trace.outcome === 'failed') || (relayed && trace.path === 'relay')
+  return (
+    (!(failed || relayed) || Boolean(ended)) &&
+    (peer === undefined || trace.caller === peer || trace.callee === peer) &&
+    (verdict === undefined || trace.verdict.code === verdict) &&
+    trace.startMs >= sinceMs &&
+    trace.startMs < beforeMs
+  )
+}
+
+function single(query: Query, name: string): string | undefined {
+  const given = query[name]
+  if (given === undefined || typeof given === 'string') return given
+  throw wrong(`${name} is given ${given.length} times; expected it once`)
+}
+
+/** Its presence is enough. */
+function flag(query: Query, name: string): boolean {
+  const given = single(query, name)
+  if (given === undefined || given === 'false') return false
+  if (given === '' || given === 'true' || given === 'on') return true
+  throw wrong(`${name} is "${given}"; expected it without a value`)
+}
+
+function known(code: string): string {
+  if (Object.hasOwn(verdicts, code)) return code
+  throw wrong(`there is no verdict "${code}"; expected one of ${Object.keys(verdicts).join(', ')}`)
+}
+
+function momentOf(name: string, text: string, atMs: number): number {
+  const agoMs = parseDuration(text)
+  if (agoMs !== undefined) return atMs - agoMs
+  const ms = /^\d{1,15}(\.\d+)?$/.test(text) ? Number(text) : Date.parse(text)
+  if (Number.isFinite(ms)) return ms
+  throw wrong(`${name} is "${text}"; expected ${aDuration}, a time as 2026-01-31T12:00:00Z, or milliseconds since 1970`)
+}
+
+function limitOf(text: string | undefined): number {
+  const limit = text === undefined ? LIMIT : Number(text)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MOST) return limit
+  throw wrong(`limit is "${text}"; expected a whole number from 1 to ${MOST}`)
+}
+
+const wrong = (message: string) => new PosternError('bad-config', message)

@@ -1,0 +1,77 @@
+// Finished records within so many bytes. What nobody will ask about goes first: records of direct paths, the oldest of them
+// first, and only when none of these is left the others. Each is kept as its line of JSON, whose bytes can be counted, beside
+// what a list shows of it.
+
+import { LRUCache } from 'lru-cache'
+import type { TraceRecord, TraceSummary } from './store.ts'
+
+export interface Entry {
+  readonly summary: TraceSummary
+  /** The whole record. */
+  readonly line: Buffer
+  /** Spans added after the end. */
+  readonly late: number
+}
+
+/** A summary as objects takes about twice the bytes of its text, and both caches' tables and the buffer some hundred. */
+const SUMMARY_FACTOR = 2
+const ENTRY_BYTES = 512
+
+export class Kept {
+  evicted = 0
+  readonly #memory: number
+  /** Of direct paths, and of the others: what goes first stands first. */
+  readonly #caches: readonly LRUCache<string, Entry>[]
+
+  /** @param memory bytes; 0: nothing is kept. */
+  constructor(memory: number) {
+    const cache = () => new LRUCache<string, Entry>({ maxSize: memory, sizeCalculation: bytesOf })
+    this.#memory = memory
+    this.#caches = memory === 0 ? [] : [cache(), cache()]
+  }
+
+  get size(): number {
+    return this.#caches.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  get bytes(): number {
+    return this.#caches.reduce((sum, { calculatedSize }) => sum + calculatedSize, 0)
+  }
+
+  has(key: string): boolean {
+    return this.#caches.some(cache => cache.has(key))
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#caches.find(cache => cache.has(key))?.peek(key)
+  }
+
+  /** Adds a record, or replaces it, and gives its line; undefined where nothing is kept. */
+  add(key: string, { spans, ...summary }: TraceRecord, late: number): Buffer | undefined {
+    const cache = this.#caches[isDirect(summary) ? 0 : 1]
+    if (!cache) return undefined
+    // The spans last: who reads a file by eye sees first what it is about.
+    const line = Buffer.from(JSON.stringify({ ...summary, spans }))
+    const before = this.size + (cache.has(key) ? 0 : 1)
+    cache.set(key, { summary, line, late })
+    while (this.bytes > this.#memory) this.#caches.find(({ size }) => size > 0)?.pop()
+    this.evicted += before - this.size
+    return line
+  }
+
+  /** Newest first, by when they began. Looking at one keeps it no longer. */
+  entries(wanted: (entry: Entry) => boolean): Entry[] {
+    const found = this.#caches.flatMap(cache => [...cache.values()].filter(wanted))
+    return found.sort((a, b) => b.summary.startMs - a.summary.startMs)
+  }
+
+  /** As a file has them: those that go first stand first. */
+  lines(): Buffer[] {
+    return this.#caches.flatMap(cache => [...cache.rvalues()].flatMap(entry => entry?.line ?? []))
+  }
+}
+
+const isDirect = ({ outcome, path }: TraceSummary) => outcome === 'path' && path === 'direct'
+
+const bytesOf = ({ summary, line }: Entry) =>
+  line.length + SUMMARY_FACTOR * Buffer.byteLength(JSON.stringify(summary)) + ENTRY_BYTES
