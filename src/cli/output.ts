@@ -109,6 +109,15 @@ export function formatMs(ms: number): string {
   return ms < 10_000 ? `${Math.round(ms)} ms` : formatSeconds(ms / 1000)
 }
 
+/** Local date and time with its zone, `2026-01-31 13:00:00 +01:00`. */
+export function formatMoment(atMs: number): string {
+  const zoneMinutes = -new Date(atMs).getTimezoneOffset()
+  const two = (part: number) => `${Math.floor(part)}`.padStart(2, '0')
+  const size = Math.abs(zoneMinutes)
+  const zone = size === 0 ? 'UTC' : `${zoneMinutes < 0 ? '-' : '+'}${two(size / 60)}:${two(size % 60)}`
+  return `${new Date(atMs + zoneMinutes * 60_000).toISOString().replace('T', ' ').slice(0, 19)} ${zone}`
+}
+
 /** For waits a person plans with. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`

@@ -89,18 +89,8 @@ class Facts {
 }
 
 const sentences: readonly ((facts: Facts) => string | undefined)[] = [
-  // The header has the root's reason, and the plan that won has its plugin's.
-  facts => {
-    const reason = facts.text('reason')
-    const told = facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')
-    return told ? undefined : reason
-  },
-  facts => labelled('cause: ', facts.text('cause')),
-  facts => joined([facts.text('why'), labelled('label ', facts.text('label'))]),
-  facts => {
-    const expected = facts.number('expected')
-    return expected === undefined ? undefined : `expected probability ${percent(expected)}`
-  },
+  whySentence,
+  reasonSentence,
   facts => labelled('strategies: ', facts.list('strategies').join(', ')),
   gatewaySentence,
   networkSentence,
@@ -118,12 +108,36 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   facts => bytesSentence('callee', facts)
 ]
 
+/** Of a plan, before what became of it. */
+function whySentence(facts: Facts): string | undefined {
+  const [expected, waitMs] = [facts.number('expected'), facts.number('wait')]
+  return joined([
+    facts.text('why'),
+    expected === undefined ? undefined : `expected probability ${percent(expected)}`,
+    waitMs === undefined ? undefined : `at most ${waitMs.toFixed(0)} ms`,
+    labelled('label ', facts.text('label'))
+  ])
+}
+
+/** The header and the verdict have the root's reason, and the plan that won has its plugin's. */
+function reasonSentence(facts: Facts): string | undefined {
+  const [reason, cause] = [facts.text('reason'), facts.text('cause')]
+  const told = facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')
+  return [told ? undefined : reason, cause && `(${cause})`].filter(Boolean).join(' ')
+}
+
 function gatewaySentence(facts: Facts): string | undefined {
   const [addresses, ports] = [facts.number('gateway.addresses'), facts.number('gateway.ports')]
-  const deadline = facts.number('deadline')
+  const [relay, heard, deadline] = [
+    facts.text('relay.configured'),
+    facts.text('gateway.heard'),
+    facts.number('deadline')
+  ]
   return joined([
     addresses === undefined ? undefined : `gateway: ${counted(addresses, 'address', 'addresses')}`,
     ports === undefined ? undefined : counted(ports, 'UDP endpoint'),
+    labelled('others heard over UDP: ', heard),
+    labelled('relay configured: ', relay),
     deadline === undefined ? undefined : `deadline ${deadline / 1000} s`
   ])
 }
@@ -168,7 +182,7 @@ function observedSentence(facts: Facts): string | undefined {
   const ports = facts.list('observed').map(text => /:(\d+)(?: |$)/.exec(String(text))?.[1] ?? String(text))
   if (ports.length === 0) return undefined
   const more = ports.length > OBSERVED ? '… ' : ''
-  return `${counted(ports.length, 'mapping')} seen: ${more}${ports.slice(-OBSERVED).join(' ')}`
+  return `${counted(ports.length, 'port')} seen, oldest first: ${more}${ports.slice(-OBSERVED).join(' ')}`
 }
 
 /** `203.0.113.5:4000 seen from two endpoints`: most NATs show all of them the same. */

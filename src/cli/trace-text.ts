@@ -12,7 +12,7 @@
 //                          what it says of itself, wrapped          trace-details.ts
 
 import type { SpanRecord, TraceRecord } from '../gateway/trace/store.ts'
-import { fit, type Paint, unpainted, wrap } from './output.ts'
+import { fit, formatMoment, type Paint, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'
 import { verdictText } from './verdict-text.ts'
@@ -20,7 +20,7 @@ import { verdictText } from './verdict-text.ts'
 /** Whose step a span is. */
 type Lane = 'A' | 'B' | 'G'
 
-const laneStyles = { A: 'cyan', B: 'magenta', G: 'reset' } as const
+const laneStyles = { A: ['cyan'], B: ['magenta'], G: [] } as const
 
 /** Letter, start and duration, and what parts them from the title. */
 const TITLE_COLUMN = 19
@@ -69,7 +69,7 @@ function header(trace: TraceRecord, width: number, paint: Paint): string[] {
   const how = word === 'failed' ? `${word}: ${by}` : by === 'relay' ? word : `${word}, by ${by}`
   return [
     wrap(`${paint('bold', partiesOf(trace))}  ${paint(style, how)}  in ${number(ms)} ms`, width, 2),
-    `${new Date(startMs).toISOString().replace('T', ' ').slice(0, 19)} UTC  trace ${id}`,
+    wrap(`${formatMoment(startMs)}  trace ${id}`, width, 2),
     // What became of each strategy is below.
     ...(word === 'failed' && reason && by !== 'no-path' ? [wrap(`  ${reason}`, width, 2)] : [])
   ]
@@ -98,7 +98,7 @@ function blamedIn({ verdict, caller, callee }: TraceRecord): string {
 
 /** What the letters mean, and how far the clocks were apart. */
 function notes({ caller, callee, spans }: TraceRecord, width: number, paint: Paint): string[] {
-  const letter = (lane: Lane) => paint(['bold', laneStyles[lane]], lane)
+  const letter = (lane: Lane) => paint(['bold', ...laneStyles[lane]], lane)
   const lanes = [
     `${letter('A')} ${caller || 'the peer'}`,
     ...(callee ? [`${letter('B')} ${callee}`] : []),
@@ -158,14 +158,14 @@ function rowLines({ span, depth }: Row, { axis, titles, width, paint }: Sheet): 
   const bare = titleOf(span, unpainted)
   const title = bare.length > room ? fit(bare, room) : `${titleOf(span, paint)}${' '.repeat(room - bare.length)}`
   const numbers = [span.startMs - axis.startMs, span.endMs - span.startMs].map(ms => number(ms).padStart(7)).join(' ')
-  const bar = barOf(span, axis, { bar: text => paint(style, text), grid: text => paint('dim', text) })
+  const bar = barOf(span, axis, { bar: text => paint([...style], text), grid: text => paint('dim', text) })
   const rest = Math.min(TITLE_COLUMN + indent.length + 2, Math.floor(width / 2))
   const below = (text: string) => {
     const gap = ' '.repeat(rest)
     return paint('dim', `${gap}${wrap(text, width - rest, 2).replaceAll('\n', `\n${gap}`)}`)
   }
   return [
-    `${paint(['bold', style], lane)} ${numbers}  ${indent}${title} ${bar}`.trimEnd(),
+    `${paint(['bold', ...style], lane)} ${numbers}  ${indent}${title} ${bar}`.trimEnd(),
     ...detailsOf(span).map(below)
   ]
 }

@@ -5,7 +5,7 @@
 //     both NATs choose their ports at random
 
 import type { TraceSummary } from '../gateway/trace/store.ts'
-import { fit, type Paint, unpainted } from './output.ts'
+import { fit, formatMoment, type Paint, unpainted } from './output.ts'
 import { outcomeOf } from './trace-text.ts'
 
 /** Characters of an id that tell traces apart for good in practice; more where they do not. */
@@ -80,12 +80,9 @@ function sentenceOf({ verdict, ...rest }: TraceSummary, width: number, paint: Pa
 
 /** The time of day; where that was not within the last day the date with it, and of another year the date alone. */
 function timeOf(startMs: number, nowMs: number): string {
-  const date = new Date(startMs)
-  const two = (part: number) => `${part}`.padStart(2, '0')
-  const day = `${two(date.getMonth() + 1)}-${two(date.getDate())}`
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}`
-  if (nowMs - startMs < DAY_MS) return `${time}:${two(date.getSeconds())}`
-  return date.getFullYear() === new Date(nowMs).getFullYear() ? `${day} ${time}` : `${date.getFullYear()}-${day}`
+  const moment = formatMoment(startMs)
+  if (nowMs - startMs < DAY_MS) return moment.slice(11, 19)
+  return moment.slice(0, 4) === formatMoment(nowMs).slice(0, 4) ? moment.slice(5, 16) : moment.slice(0, 10)
 }
 
 /** Whole milliseconds from a hundred on. */

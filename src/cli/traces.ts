@@ -25,12 +25,7 @@ interface Filters {
   readonly relayed?: boolean
   readonly peer?: string
   readonly verdict?: string
-  readonly since?: Ago
-}
-
-interface Ago {
-  readonly text: string
-  readonly ms: number
+  readonly since?: string
 }
 
 interface ShowOptions extends AdminOptions {
@@ -51,7 +46,7 @@ export function tracesCommand(): Command {
     .option('--relayed', 'only those that were relayed; with --failed: those and the failed ones')
     .option('--peer <name>', 'only those of this peer, on either side')
     .option('--verdict <code>', 'only those with this verdict', aVerdict)
-    .option('--since <duration>', 'only those of the last 30m, 2h, 1d …', anAgo)
+    .option('--since <duration>', 'only those of the last 30m, 2h, 1d …, or since a time', aMoment)
     .option('--limit <n>', `how many at most, up to ${MOST_ROWS}`, wholeNumber(1, MOST_ROWS), ROWS)
     .addHelpText(
       'after',
@@ -97,7 +92,7 @@ async function found(options: AdminOptions, filters: Filters, limit: number, sig
     ...(relayed ? { relayed: '' } : {}),
     ...(peer === undefined ? {} : { peer }),
     ...(verdict === undefined ? {} : { verdict }),
-    ...(since === undefined ? {} : { since: `${Date.now() - since.ms}` }),
+    ...(since === undefined ? {} : { since }),
     limit: `${limit}`
   })
   return (await ask(options, `/api/traces?${query}`, { signal })) as TraceSummary[]
@@ -127,7 +122,7 @@ function partsOf({ failed, relayed, peer, verdict, since }: Filters, kept: reado
     ...(kinds ? [{ text: kinds, filters: { ...(failed ? { failed } : {}), ...(relayed ? { relayed } : {}) } }] : []),
     ...(peer === undefined ? [] : [{ text: `--peer ${peer}${meant}`, filters: { peer } }]),
     ...(verdict === undefined ? [] : [{ text: `--verdict ${verdict}`, filters: { verdict } }]),
-    ...(since === undefined ? [] : [{ text: `--since ${since.text}`, filters: { since } }])
+    ...(since === undefined ? [] : [{ text: `--since ${since}`, filters: { since } }])
   ]
 }
 
@@ -175,8 +170,10 @@ function aVerdict(code: string): string {
   )
 }
 
-function anAgo(text: string): Ago {
-  const ms = parseDuration(text)
-  if (ms !== undefined && ms > 0) return { text, ms }
-  throw new InvalidArgumentError('Expected a duration such as 30m, 2h or 1d.')
+/** A duration is sent as it is: it counts on the gateway's clock. */
+function aMoment(text: string): string {
+  if (parseDuration(text) !== undefined) return text
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isFinite(ms)) return new Date(ms).toISOString()
+  throw new InvalidArgumentError('Expected a duration such as 30m, 2h or 1d, or a time such as 2026-01-31T12:00.')
 }
