@@ -18,6 +18,7 @@ import type { Link } from './chain.ts'
 import { Directory } from './directory.ts'
 import { History } from './history.ts'
 import { serveHttp } from './http.ts'
+import { Metrics } from './metrics.ts'
 import { Names } from './names.ts'
 import { NatDesk } from './nat.ts'
 import { Outcomes } from './outcomes.ts'
@@ -42,6 +43,7 @@ export interface Gateway {
   readonly adminToken: string
   readonly endpoints: readonly Endpoint[]
   readonly traces: TraceStore
+  readonly metrics: Metrics
   /** Counters of everything that is limited or dropped. */
   status(): GatewayStatus
   close(): Promise<void>
@@ -64,7 +66,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const links = await startPlugins(config, opened, { log, over })
   const { memory, file } = config.traces
-  const traces = new TraceStore({ memory, ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}) })
+  const metrics = new Metrics({ strategies: links.map(({ name }) => name), status: () => status() })
+  const traces = new TraceStore({
+    memory,
+    ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
+    onEnded: record => metrics.ended(record)
+  })
   const exports = exporting(process.env, log)
   const provider = new TracerProvider({
     resource: exports.resource,
@@ -122,7 +129,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
   const strangers = new Map<WebSocket, string>()
-  const status = () => statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports })
+  const status = (): GatewayStatus =>
+    statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports })
   const http = await serveHttp(config.listen.http, {
     adminToken,
     traces,
@@ -152,6 +160,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     adminToken,
     endpoints: udp.ports.map(({ local }) => local),
     traces,
+    metrics,
     status,
     close: () => closing.disposeAsync()
   }
@@ -205,6 +214,7 @@ function statusOf(parts: {
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
     probes: { refused: parts.budget.refused },
+    relay: parts.splices.totals(),
     traces: parts.traces.counters,
     spans: { ...parts.exports.counters }
   }
