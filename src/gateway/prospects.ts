@@ -3,6 +3,7 @@
 
 import type { NatReport } from '../wire/signal.ts'
 import type { Link } from './chain.ts'
+import { dryRun, together } from './dry-run.ts'
 import { fit, type Observation } from './ports.ts'
 import type { Behaviour } from './profile.ts'
 import type { Scene, Side } from './scene.ts'
@@ -30,12 +31,6 @@ const kinds: readonly Kind[] = [
   { peer: 'symmetric, random', mapping: STRICT, filtering: STRICT, port: n => 1024 + ((n * 39_119) % 64_512) }
 ]
 
-/** Plans asked of one planner: the later ones are the same again with what is left of a budget. */
-const PLANS = 4
-
-/** Proposals of one planner, wishes for samples among them: none is fulfilled here, and each could be followed by another. */
-const PROPOSALS = 16
-
 /** What a report has room for, of strategies that try and of those that pass. */
 const TOLD = 32
 
@@ -50,32 +45,16 @@ export async function prospects(links: readonly Link[], side: Side, atMs: number
 }
 
 async function prospect(links: readonly Link[], peer: string, scene: Scene): Promise<Prospect> {
-  const found: Pick<Prospect, 'tries' | 'passes'> = { tries: [], passes: [] }
-  for (const link of links) if (!link.lastResort) await ask(link, scene, found)
-  const missed = found.tries.reduce((product, { probability }) => product * (1 - probability), 1)
-  return { peer, probability: 1 - missed, tries: found.tries.slice(0, TOLD), passes: found.passes.slice(0, TOLD) }
-}
-
-async function ask(
-  { name: by, planner }: Link,
-  scene: Scene,
-  { tries, passes }: Pick<Prospect, 'tries' | 'passes'>
-): Promise<void> {
-  let plans = 0
-  let proposals = 0
-  try {
-    for await (const step of planner.plan(scene)) {
-      if (step.kind === 'pass' && plans === 0) passes.push({ by, reason: short(step.reason) })
-      if (step.kind === 'plan') {
-        // A plan without a figure is one that works wherever it is made at all.
-        tries.push({ by, probability: Math.min(1, Math.max(0, step.expected ?? 1)), why: short(step.why) })
-        if (++plans === PLANS || (step.expected ?? 1) === 1) return
-      }
-      if (++proposals === PROPOSALS) return
-    }
-  } catch (error) {
-    passes.push({ by, reason: short(`the plugin threw: ${error instanceof Error ? error.message : error}`) })
+  const tries: Prospect['tries'] = []
+  const passes: Prospect['passes'] = []
+  for (const link of links.filter(({ lastResort }) => !lastResort)) {
+    const by = link.name
+    const found = await dryRun(link, scene)
+    for (const { probability, why } of found.tries) tries.push({ by, probability, why })
+    if (found.passes !== undefined) passes.push({ by, reason: found.passes })
   }
+  const probability = together(tries.map(one => one.probability))
+  return { peer, probability, tries: tries.slice(0, TOLD), passes: passes.slice(0, TOLD) }
 }
 
 /** A made-up side in a documentation network (RFC 5737), which shares nothing with the real one. */
@@ -101,5 +80,3 @@ function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway
     rttMs: 40
   }
 }
-
-const short = (text: string) => text.slice(0, 500)

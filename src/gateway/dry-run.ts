@@ -1,0 +1,65 @@
+// What a strategy would do: its planner is asked for its plans of a scene, as if each of them came to nothing, and nothing is
+// ordered.
+
+import type { Link } from './chain.ts'
+import type { Plan, Role, Scene } from './scene.ts'
+
+/** A plan that would be tried. */
+export interface Try {
+  /** That it meets, 0 to 1. A plan without a figure is one that works wherever it is made at all. */
+  readonly probability: number
+  /** The plan came with a figure. */
+  readonly judged: boolean
+  readonly why: string
+}
+
+export interface DryRun {
+  readonly tries: readonly Try[]
+  /** Why there is nothing to try, where it says so. */
+  readonly passes?: string
+}
+
+/** Plans asked of one planner: the later ones are the same again with what is left of a budget. */
+const PLANS = 4
+
+/** Proposals of one planner, wishes for samples among them: none is fulfilled here, and each could be followed by another. */
+const PROPOSALS = 16
+
+/** What a report has room for. */
+const WORDS = 500
+
+/** @param sampled the scene once fresh sockets of these sides have been shown; without it the scene stays as it is */
+export async function dryRun(
+  { planner }: Link,
+  scene: Scene,
+  sampled: (sides: readonly Role[]) => Partial<Scene> = () => ({})
+): Promise<DryRun> {
+  // A planner holds on to its scene while that is renewed.
+  const now = { ...scene }
+  const tries: Try[] = []
+  let proposals = 0
+  try {
+    for await (const step of planner.plan(now)) {
+      if (step.kind === 'pass') return ended(tries, step.reason)
+      if (step.kind === 'sample') Object.assign(now, sampled(step.sides))
+      if (step.kind === 'plan') tries.push(tryOf(step))
+      if (tries.length === PLANS || tries.at(-1)?.probability === 1 || ++proposals === PROPOSALS) break
+    }
+    return { tries }
+  } catch (error) {
+    return ended(tries, `the plugin threw: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** That one of these meets: each is another draw. */
+export const together = (probabilities: readonly number[]): number =>
+  1 - probabilities.reduce((missed, probability) => missed * (1 - probability), 1)
+
+const tryOf = ({ expected, why }: Plan): Try => ({
+  probability: Math.min(1, Math.max(0, expected ?? 1)),
+  judged: expected !== undefined,
+  why: why.slice(0, WORDS)
+})
+
+const ended = (tries: readonly Try[], reason: string): DryRun =>
+  tries.length > 0 ? { tries } : { tries, passes: reason.slice(0, WORDS) }
