@@ -5,9 +5,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setInterval as ticks } from 'node:timers/promises'
+import { testFiltering } from '../src/peer/filtering.ts'
 import { loadIdentity } from '../src/peer/identity.ts'
 import { Link } from '../src/peer/link.ts'
-import { ownAddresses, prove, testFiltering, WarmSocket } from '../src/peer/warm.ts'
+import { ownAddresses, prove, WarmSocket } from '../src/peer/warm.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
 import type { FromGateway, Message } from '../src/wire/signal.ts'
 import { serveDeeds } from '../test/lab/driven.ts'
@@ -38,8 +39,8 @@ const deeds = {
     warm = await WarmSocket.open(0, membership, over.signal)
     const addresses = ownAddresses(endpoints[0])
     link.send({ type: 'warm', socket: 0, port: warm.port, addresses, rttMs: warm.rttMs })
-    const filtering = await testFiltering(membership, over.signal)
-    if (filtering) link.send({ type: 'filtering', ...filtering })
+    const test = { isMappedOnce: () => false, signal: over.signal }
+    for await (const found of testFiltering(membership, test)) link.send({ type: 'filtering', ...found })
   },
 
   async connect({ to }: { to: string }) {

@@ -29,11 +29,18 @@ export interface Sample {
 export interface FilteringTest {
   readonly port: boolean
   readonly address?: boolean | undefined
+  /** A request to an endpoint whose unasked-for answer had been kept out left by another port than those before. */
+  readonly remaps?: boolean | undefined
 }
 
 export interface Profile {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
+  /**
+   * Gives a flow another port where a packet nobody asked for has come from its far end before. Left out where it was not
+   * tested; means something only where the mapping is endpoint-independent otherwise.
+   */
+  readonly remaps?: boolean
   /** How the NAT chooses ports; left out where a socket has one mapping for all destinations. */
   readonly allocation?: Allocation
   /** False where the socket's own address and port are the ones the gateway saw: no NAT in between. */
@@ -55,6 +62,7 @@ export function profile(
   return {
     mapping: mappingOf(latest),
     filtering: filteringOf(test),
+    ...(test?.remaps === undefined ? {} : { remaps: test.remaps }),
     translated: latest.length === 0 || !latest.every(isOwn),
     addresses: [...new Set(latest.map(({ mapped }) => mapped.address))],
     samples: latest

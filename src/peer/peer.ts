@@ -8,13 +8,14 @@ import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { FromGateway, FromPeer, Message, Outcome, Verdict } from '../wire/signal.ts'
 import type { Connection } from './connection.ts'
+import { testFiltering } from './filtering.ts'
 import type { Identity } from './identity.ts'
 import type { KnownPeers, PeerName } from './known-peers.ts'
 import { Link, type LinkOptions, type Welcome } from './link.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './nat.ts'
 import { failure, PeerSession } from './session.ts'
 import { Timekeeper } from './timekeeper.ts'
-import { type Membership, ownAddresses, testFiltering, WarmSocket } from './warm.ts'
+import { type Membership, ownAddresses, WarmSocket } from './warm.ts'
 
 export interface PeerOptions extends LinkOptions {
   /** Remembers the fingerprints of peers met before. */
@@ -197,8 +198,13 @@ export class Peer {
   }
 
   async #testFiltering(membership: Membership, signal: AbortSignal): Promise<void> {
-    const test = await testFiltering(membership, signal).catch(() => undefined)
-    if (test) this.#link.send({ type: 'filtering', ...test })
+    const isMappedOnce = () => [...this.#warm.values()].some(warm => warm.isMappedOnce)
+    try {
+      for await (const found of testFiltering(membership, { isMappedOnce, signal }))
+        this.#link.send({ type: 'filtering', ...found })
+    } catch {
+      // What is not known is not said: where UDP is blocked, the warm socket tells.
+    }
   }
 
   #receive(message: FromGateway): void {

@@ -1,11 +1,10 @@
 // The socket a peer keeps warm while idle: mapped by its NAT, proved to the gateway, refreshed before the NAT forgets. A
-// connect request then goes straight to plans. A fresh one is bound and shown when a session asks for it. Beside them the
-// test of the NAT's filter, on a throwaway socket.
+// connect request then goes straight to plans. A fresh one is bound and shown when a session asks for it.
 
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
-import { type Endpoint, isLoopback } from '../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, isLoopback } from '../wire/endpoint.ts'
 import type { Address } from '../wire/signal.ts'
 import { RawSocket } from './raw.ts'
 
@@ -26,6 +25,8 @@ export class WarmSocket {
   readonly raw: RawSocket
   readonly #membership: Membership
   readonly #nonces = new Map<Endpoint, Buffer>()
+  /** Where each endpoint saw the socket last. */
+  readonly #mapped = new Map<Endpoint, string>()
   readonly #taken = new AbortController()
   #rttMs = 0
 
@@ -68,6 +69,11 @@ export class WarmSocket {
   /** Round trip to the primary endpoint, in milliseconds. */
   get rttMs(): number {
     return this.#rttMs
+  }
+
+  /** Whether all of the gateway's endpoints saw one mapping: false until it was shown to them. */
+  get isMappedOnce(): boolean {
+    return this.#mapped.size === this.#membership.endpoints.length && new Set(this.#mapped.values()).size === 1
   }
 
   /** The last nonce the primary endpoint sent to this socket. */
@@ -117,80 +123,34 @@ export class WarmSocket {
 
   /** Shows the mapping at one endpoint, and proves it by echoing the nonce that came to it. */
   async #showAt(endpoint: Endpoint, signal: AbortSignal): Promise<number> {
-    const { rttMs, nonce } = await prove(this.raw, endpoint, `p:${this.#membership.peer}:${this.number}`, {
+    const { rttMs, nonce, mapped } = await prove(this.raw, endpoint, `p:${this.#membership.peer}:${this.number}`, {
       key: this.#membership.key,
       nonce: this.#nonces.get(endpoint),
       signal
     })
     this.#nonces.set(endpoint, nonce)
+    if (mapped) this.#mapped.set(endpoint, formatEndpoint(mapped))
     return rttMs
   }
 }
 
 /**
  * One authenticated request whose source is proved: at most twice, since an answer that carries a nonce says "echo this
- * first". Resolves with the nonce that was accepted.
+ * first". Resolves with the nonce that was accepted, and the mapping where the gateway names it.
  */
 export async function prove(
   raw: RawSocket,
   endpoint: Endpoint,
   username: string,
   { key, nonce, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
-): Promise<{ rttMs: number; nonce: Buffer }> {
+): Promise<{ rttMs: number; nonce: Buffer; mapped: Endpoint | undefined }> {
   let echo = nonce
   for (let round = 0; round < 3; round++) {
     const { message, rttMs } = await raw.request(endpoint, { username, ...(echo ? { nonce: echo } : {}) }, key, signal)
-    if (echo && !message.nonce) return { rttMs, nonce: echo }
+    if (echo && !message.nonce) return { rttMs, nonce: echo, mapped: message.mapped }
     echo = message.nonce
   }
   throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)
-}
-
-/** How long the filtering test waits beyond the round trips: for three transmissions, so that a loss does not look like a filter. */
-const FILTER_MS = 400
-
-/**
- * What the NAT lets in (RFC 5780 section 4.4), on a socket that has contacted the primary endpoint only: an answer from
- * another port, and from another address, of the gateway. Undefined where the gateway has one endpoint.
- */
-export async function testFiltering(
-  membership: Membership,
-  signal: AbortSignal
-): Promise<{ port: boolean; address?: boolean } | undefined> {
-  const [primary, ...others] = membership.endpoints
-  if (!primary || others.length === 0) return undefined
-  const hasPort = others.some(({ address }) => address === primary.address)
-  const hasAddress = others.some(({ address }) => address !== primary.address)
-  const raw = await RawSocket.bind()
-  try {
-    const username = `f:${membership.peer}:0`
-    const { rttMs, nonce } = await prove(raw, primary, username, { key: membership.key, signal })
-    const heard = (change: { address: boolean; port: boolean }) =>
-      hears(raw, primary, { username, nonce, change }, { key: membership.key, waitMs: FILTER_MS + 3 * rttMs, signal })
-    const [port, address] = await Promise.all([
-      hasPort ? heard({ address: false, port: true }) : false,
-      hasAddress ? heard({ address: true, port: hasPort }) : undefined
-    ])
-    return { port: port || address === true, ...(address === undefined ? {} : { address }) }
-  } finally {
-    await raw.close()
-  }
-}
-
-/** True as soon as an answer comes from wherever the question asked for; false when none did. */
-async function hears(
-  raw: RawSocket,
-  to: Endpoint,
-  question: { username: string; nonce: Buffer; change: { address: boolean; port: boolean } },
-  { key, waitMs, signal }: { key: Buffer; waitMs: number; signal: AbortSignal }
-): Promise<boolean> {
-  try {
-    await raw.request(to, question, key, AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(waitMs))]))
-    return true
-  } catch {
-    signal.throwIfAborted()
-    return false
-  }
 }
 
 /** The addresses of this host's links. Loopback counts where the gateway itself is on loopback. */
