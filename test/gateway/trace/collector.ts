@@ -1,0 +1,150 @@
+// A collector for tests: OTLP over HTTP, read with the official schema (opentelemetry/proto beside this file). It may be
+// told to accept requests and never answer, and it can be stopped and opened again at the same port.
+
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { gunzipSync } from 'node:zlib'
+import protobuf from 'protobufjs'
+import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
+
+export interface Collected extends SpanRecord {
+  readonly trace: string
+  readonly resource: Readonly<Record<string, unknown>>
+  readonly scope: string
+  readonly dropped: number
+}
+
+export class Collector implements AsyncDisposable {
+  readonly spans: Collected[] = []
+  readonly headers: IncomingHttpHeaders[] = []
+  /** Answers, or leaves them waiting. */
+  answers = true
+  #server: Server = createServer()
+  #port = 0
+  #wake = () => {}
+
+  static async open(): Promise<Collector> {
+    const collector = new Collector()
+    await collector.start()
+    return collector
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  async start(): Promise<void> {
+    this.#server = createServer((request, response) => {
+      void this.#take(request).then(() => this.answers && response.end())
+    })
+    this.#server.listen(this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  /** From now on connections are refused. */
+  async stop(): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** Waits until something is there. */
+  async collects<T>(look: (collector: this) => T | undefined | false): Promise<T> {
+    for (;;) {
+      const found = look(this)
+      if (found !== undefined && found !== false) return found
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#server.listening) await this.stop()
+  }
+
+  async #take(request: IncomingMessage): Promise<void> {
+    const body = await buffer(request)
+    if (request.method !== 'POST' || request.url !== '/v1/traces') throw new Error(`${request.method} ${request.url}`)
+    this.headers.push(request.headers)
+    const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
+    if (this.answers) this.spans.push(...decode(plain))
+    this.#wake()
+  }
+}
+
+const schema = new protobuf.Root()
+schema.resolvePath = (_from, file) => new URL(file, import.meta.url).pathname
+schema.loadSync('opentelemetry/proto/collector/trace/v1/trace_service.proto')
+const request = schema.lookupType('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest')
+
+interface KeyValue {
+  readonly key: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+interface Wire {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly KeyValue[] }
+    readonly scopeSpans: readonly { readonly scope: { readonly name: string }; readonly spans: readonly WireSpan[] }[]
+  }[]
+}
+
+interface WireSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string
+  readonly name: string
+  readonly startTimeUnixNano: string
+  readonly endTimeUnixNano: string
+  readonly attributes: readonly KeyValue[]
+  readonly droppedAttributesCount: number
+  readonly events: readonly { readonly name: string; readonly timeUnixNano: string; readonly attributes: KeyValue[] }[]
+  readonly droppedEventsCount: number
+}
+
+function decode(body: Uint8Array): Collected[] {
+  const options = { longs: String, bytes: String, defaults: true, arrays: true, oneofs: true }
+  const { resourceSpans } = request.toObject(request.decode(body), options) as Wire
+  return resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ scope, spans }) =>
+      spans.map(span => ({ ...read(span), resource: attributesOf(resource.attributes), scope: scope.name }))
+    )
+  )
+}
+
+function read(span: WireSpan) {
+  return {
+    trace: hex(span.traceId),
+    id: hex(span.spanId),
+    ...(span.parentSpanId ? { parent: hex(span.parentSpanId) } : {}),
+    name: span.name,
+    startMs: milliseconds(span.startTimeUnixNano),
+    endMs: milliseconds(span.endTimeUnixNano),
+    attributes: attributesOf(span.attributes),
+    events: span.events.map(({ name, timeUnixNano, attributes }) => ({
+      name,
+      atMs: milliseconds(timeUnixNano),
+      attributes: attributesOf(attributes)
+    })),
+    dropped: span.droppedAttributesCount + span.droppedEventsCount
+  }
+}
+
+const hex = (base64: string) => Buffer.from(base64, 'base64').toString('hex')
+const milliseconds = (nanos: string) => Number(BigInt(nanos) / 1000n) / 1000
+
+const attributesOf = (list: readonly KeyValue[]): Record<string, unknown> =>
+  Object.fromEntries(list.map(({ key, value }) => [key, anyOf(value)]))
+
+/** The member of AnyValue that is set. */
+function anyOf(any: Readonly<Record<string, unknown>>): unknown {
+  const kind = String(any.value)
+  const value = any[kind]
+  if (kind === 'arrayValue') return (value as { values: Record<string, unknown>[] }).values.map(anyOf)
+  return kind === 'intValue' ? Number(value) : value
+}

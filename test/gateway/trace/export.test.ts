@@ -1,0 +1,303 @@
+import { context, TraceFlags, type Tracer, trace } from '@opentelemetry/api'
+import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
+import test, { type ExecutionContext } from 'ava'
+import nodeDataChannel from 'node-datachannel'
+import { PosternError } from '../../../src/errors.ts'
+import { exporting } from '../../../src/gateway/trace/export.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/gateway/trace/store.ts'
+import { until, World, type WorldSpec } from '../../world.ts'
+import { Collector } from './collector.ts'
+
+test.after.always(() => nodeDataChannel.cleanup())
+
+const never = `export default {
+  name: 'never',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
+}`
+
+const caller = { trace: '0af7651916cd43dd8448eb211c80319c', span: 'b7ad6b7169203331' }
+
+for (const [what, strategies] of [
+  ['direct', '[direct]'],
+  ['relayed', '[relay]'],
+  ['failed', '[./never.mjs]']
+] as const)
+  test.serial(
+    `a ${what} connection arrives whole at a collector, with the parents and values the store has`,
+    async t => {
+      await using collector = await Collector.open()
+      const record = await connectOnce(collector, { strategies, files: { 'never.mjs': never } })
+      t.is(record.outcome, what === 'failed' ? 'failed' : 'path')
+      const arrived = collector.spans.filter(span => span.trace === record.id)
+      t.deepEqual(ids(arrived), ids(record.spans))
+      for (const span of record.spans)
+        sameSpan(
+          t,
+          arrived.find(({ id }) => id === span.id),
+          span
+        )
+      const [root] = record.spans
+      t.is(root?.parent, caller.span)
+      t.true(record.spans.slice(1).every(({ parent }) => arrived.some(({ id }) => id === parent)))
+      t.true(arrived.every(({ dropped, scope }) => dropped === 0 && scope === 'postern'))
+    }
+  )
+
+test('the resource says who sends: postern and its version, or what the operator calls it', async t => {
+  const [{ resource: plain }] = await sent({})
+  t.is(plain['service.name'], 'postern')
+  t.regex(String(plain['service.version']), /^\d+\.\d+\.\d+/)
+  t.regex(String(plain['service.instance.id']), /^[0-9a-f-]{36}$/)
+  t.deepEqual([plain['telemetry.sdk.name'], plain['telemetry.sdk.language']], ['opentelemetry', 'nodejs'])
+  const [{ resource: named }] = await sent({
+    OTEL_SERVICE_NAME: 'door',
+    OTEL_RESOURCE_ATTRIBUTES: 'service.name=gate,deployment.environment.name=a%2Cb, service.instance.id=one'
+  })
+  t.is(named['service.name'], 'door')
+  t.is(named['deployment.environment.name'], 'a,b')
+  t.is(named['service.instance.id'], 'one')
+})
+
+test('headers, compression and the endpoint for traces alone are honoured', async t => {
+  await using collector = await Collector.open()
+  await sent(
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces`,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-who=ann,x-what=a%20b',
+      OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-who=bob',
+      OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip'
+    },
+    { collector }
+  )
+  const [headers] = collector.headers
+  t.deepEqual([headers?.['x-who'], headers?.['x-what']], ['bob', 'a b'])
+  t.is(headers?.['content-encoding'], 'gzip')
+  t.is(headers?.['content-type'], 'application/x-protobuf')
+})
+
+test('the sampler chooses what is exported, and everything is recorded all the same', async t => {
+  const unsampled = `00-${caller.trace}-${caller.span}-00`
+  for (const [sampler, argument, exports] of [
+    ['always_on', '', { root: true, unsampled: true }],
+    ['always_off', '', { root: false, unsampled: false }],
+    ['traceidratio', '0', { root: false, unsampled: false }],
+    ['traceidratio', '1', { root: true, unsampled: true }],
+    ['parentbased_always_on', '', { root: true, unsampled: false }],
+    ['parentbased_always_off', '', { root: false, unsampled: false }],
+    ['parentbased_traceidratio', '0.0', { root: false, unsampled: false }],
+    ['', '', { root: true, unsampled: false }]
+  ] as const) {
+    const env = { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: argument }
+    const recorded: string[] = []
+    const spans = await sent(env, {
+      recorded,
+      make: tracer => {
+        family(tracer, 'root')
+        family(tracer, 'unsampled', unsampled)
+      }
+    })
+    t.deepEqual(recorded, ['root child', 'root', 'unsampled child', 'unsampled'])
+    const names = Object.entries(exports).flatMap(([name, yes]) => (yes ? [`${name} child`, name] : []))
+    t.deepEqual(
+      spans.map(({ name }) => name),
+      names,
+      `${sampler} ${argument}`
+    )
+  }
+})
+
+test('limits cut what is exported, tell of it, and leave what is recorded alone', async t => {
+  const recorded: string[] = []
+  let whole: SpanRecord['attributes'] = {}
+  const [span] = await sent(
+    {
+      OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: '2',
+      OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: '3',
+      OTEL_SPAN_EVENT_COUNT_LIMIT: '1'
+    },
+    {
+      recorded,
+      make: tracer => {
+        const span = tracer.startSpan('wide', { attributes: { a: 'letters', b: ['more', 'x'], c: 1 } })
+        span.addEvent('one', { d: 'events' })
+        span.addEvent('two')
+        span.end()
+        whole = (span as unknown as ReadableSpan).attributes
+      }
+    }
+  )
+  t.deepEqual(span.attributes, { a: 'let', b: ['mor', 'x'] })
+  t.deepEqual(
+    span.events.map(({ name, attributes }) => [name, attributes]),
+    [['one', { d: 'eve' }]]
+  )
+  t.is(span.dropped, 2)
+  t.deepEqual(whole, { a: 'letters', b: ['more', 'x'], c: 1 })
+})
+
+test('nothing is exported unless an endpoint is set, nor where OTEL_* turns it off', t => {
+  const there = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }
+  for (const env of [
+    {},
+    { OTEL_EXPORTER_OTLP_ENDPOINT: '' },
+    { ...there, OTEL_SDK_DISABLED: 'TRUE' },
+    { ...there, OTEL_TRACES_EXPORTER: 'none' }
+  ])
+    t.is(exporting(env, quiet).processors.length, 0)
+})
+
+test('a variable that is wrong is a wrong configuration, and says what was expected', t => {
+  for (const [name, value, message] of [
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'localhost:4318', /expected a URL such as http:\/\/localhost:4318$/],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', /got grpc; expected http\/protobuf$/],
+    ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'http/json', /^OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got http\/json/],
+    ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd', /expected none or gzip$/],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s', /got 10s; expected a whole number, at least 1$/],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'secret', /^OTEL_EXPORTER_OTLP_HEADERS: it cannot be read; expected key=value/],
+    ['OTEL_EXPORTER_OTLP_CERTIFICATE', '/nowhere.pem', /\/nowhere\.pem cannot be read; expected a file in PEM$/],
+    ['OTEL_TRACES_EXPORTER', 'zipkin', /got zipkin; expected otlp or none$/],
+    ['OTEL_TRACES_SAMPLER', 'always_om', /did you mean "always_on"\?/],
+    ['OTEL_BSP_MAX_QUEUE_SIZE', '0', /at least 1$/],
+    ['OTEL_SPAN_EVENT_COUNT_LIMIT', 'many', /got many; expected a whole number, at least 0$/],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'a=%zz', /^OTEL_RESOURCE_ATTRIBUTES: it cannot be read/]
+  ] as const) {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', [name]: value }
+    const error = t.throws(() => exporting(env, quiet), { instanceOf: PosternError, message }, name)
+    t.is(error?.code, 'bad-config')
+  }
+  const ratio = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '1.5' }
+  t.throws(() => exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...ratio }, quiet), {
+    message: /^OTEL_TRACES_SAMPLER_ARG: got 1.5; expected a number from 0 to 1$/
+  })
+})
+
+for (const [outage, begin, end] of [
+  ['refuses connections', (c: Collector) => c.stop(), (c: Collector) => c.start()],
+  [
+    'accepts and never answers',
+    async (c: Collector) => {
+      c.answers = false
+    },
+    async (c: Collector) => {
+      c.answers = true
+    }
+  ]
+] as const)
+  test(`while a collector ${outage} spans are kept up to the bound, the rest is counted; later ones arrive`, async t => {
+    await using collector = await Collector.open()
+    const told: string[] = []
+    const log = {
+      info: (_: object, text: string) => told.push(text),
+      warn: (_: object, text: string) => told.push(text)
+    }
+    const exports = exporting(
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_TIMEOUT: '50',
+        OTEL_BSP_SCHEDULE_DELAY: '5',
+        OTEL_BSP_MAX_QUEUE_SIZE: '20',
+        OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10'
+      },
+      log
+    )
+    const provider = new TracerProvider({ spanProcessors: [...exports.processors], sampler: exports.sampler })
+    const tracer = provider.getTracer('test')
+    await begin(collector)
+    for (let made = 0; made < 100; made++) tracer.startSpan('lost').end()
+    const { counters } = exports
+    // Ten are on their way as soon as there are ten, twenty wait.
+    t.is(counters.dropped, 70)
+    await until(() => counters.failed === 30)
+    await end(collector)
+    tracer.startSpan('later').end()
+    await collector.collects(({ spans }) => spans.some(({ name }) => name === 'later'))
+    await provider.shutdown()
+    t.deepEqual(counters, { exported: 1, dropped: 70, failed: 30 })
+    t.deepEqual(told, ['traces do not reach the collector', 'traces reach the collector again'])
+  })
+
+test.serial('connections are made while the collector does not answer, and the gateway closes in time', async t => {
+  await using collector = await Collector.open()
+  collector.answers = false
+  const startMs = performance.now()
+  const record = await connectOnce(collector, { strategies: '[direct]' })
+  t.is(record.path, 'direct')
+  t.deepEqual(collector.spans, [])
+  // Two seconds for last words, and the rest of it.
+  t.true(performance.now() - startMs < 5000)
+})
+
+// Helpers.
+
+const quiet = { info: () => {}, warn: () => {} }
+
+/** A connect within a caller's own trace to a gateway that exports to the collector; the record, when all has ended. */
+async function connectOnce(collector: Collector, spec: WorldSpec): Promise<TraceRecord> {
+  await using opened = new AsyncDisposableStack()
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url
+  opened.defer(() => void delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT)
+  const world = opened.use(await World.open(spec))
+  await world.join('bob')
+  const ann = await world.join('ann')
+  const traceparent = `00-${caller.trace}-${caller.span}-01`
+  const connection = await ann.connect({ name: 'bob' }, { traceparent }).catch(() => undefined)
+  await connection?.close()
+  await world.trace(caller.trace)
+  await opened.disposeAsync()
+  return world.gateway.traces.get(caller.trace)[0] as TraceRecord
+}
+
+interface Sending {
+  readonly collector?: Collector
+  /** Takes the names of all spans that were recorded. */
+  readonly recorded?: string[]
+  make?(tracer: Tracer): void
+}
+
+/** What arrives of some spans. */
+async function sent(env: NodeJS.ProcessEnv, { collector, recorded = [], make }: Sending = {}) {
+  await using own = await Collector.open()
+  const to = collector ?? own
+  const exports = exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: to.url, ...env }, quiet)
+  const store = {
+    onStart() {},
+    onEnd: ({ name }: ReadableSpan) => void recorded.push(name),
+    async forceFlush() {},
+    async shutdown() {}
+  }
+  const { processors, sampler, resource } = exports
+  const provider = new TracerProvider({ spanProcessors: [store, ...processors], sampler, resource })
+  const tracer = provider.getTracer('test')
+  if (make) make(tracer)
+  else tracer.startSpan('one').end()
+  await provider.shutdown()
+  return to.spans as [Collector['spans'][number], ...Collector['spans']]
+}
+
+/** A span and one beneath it, in the caller's trace where there is one. */
+function family(tracer: Tracer, name: string, traceparent?: string): void {
+  const [, traceId = '', spanId = ''] = traceparent?.split('-') ?? []
+  const remote = { traceId, spanId, traceFlags: TraceFlags.NONE, isRemote: true }
+  const around = traceparent ? trace.setSpanContext(context.active(), remote) : context.active()
+  const root = tracer.startSpan(name, {}, around)
+  tracer.startSpan(`${name} child`, {}, trace.setSpan(around, root)).end()
+  root.end()
+}
+
+const ids = (spans: readonly { readonly id: string }[]) => spans.map(({ id }) => id).sort()
+
+/** Times go over the wire in nanoseconds, and are told in floating milliseconds. */
+function sameSpan(t: ExecutionContext, arrived: SpanRecord | undefined, kept: SpanRecord): void {
+  t.is(arrived?.name, kept.name)
+  t.is(arrived?.parent, kept.parent)
+  t.deepEqual(arrived?.attributes, kept.attributes)
+  t.deepEqual(
+    arrived?.events.map(({ name, attributes }) => ({ name, attributes })),
+    kept.events.map(({ name, attributes }) => ({ name, attributes }))
+  )
+  const times = ({ startMs, endMs, events }: SpanRecord) => [startMs, endMs, ...events.map(({ atMs }) => atMs)]
+  const pairs = times(kept).map((ms, at) => [ms, times(arrived ?? kept)[at] ?? 0] as const)
+  t.true(pairs.every(([a, b]) => Math.abs(a - b) < 0.01))
+}
