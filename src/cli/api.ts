@@ -31,10 +31,9 @@ export async function ask(
   throw refusal(body, url)
 }
 
-/** A gateway on this computer may do without one, so that nobody is asked before it is. */
+/** A gateway on this computer may do without one: so it is asked first. */
 const tokenNeeded =
-  'this gateway asks for its admin token: --admin-token, or POSTERN_ADMIN_TOKEN; it is kept in admin-token in the ' +
-  "gateway's state folder, ./state unless configured"
+  "this gateway asks for its admin token, which is in admin-token in the gateway's state folder unless it is configured"
 
 async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promise<URL> {
   const text = gateway.replace(/^ws/, 'http')

@@ -4,7 +4,7 @@
 import { constants } from 'node:os'
 import { styleText } from 'node:util'
 import { asPosternError, PosternError } from '../errors.ts'
-import { Output, type Paint } from './output.ts'
+import { Output, type Paint, wrap } from './output.ts'
 import { becauseText } from './verdict-text.ts'
 
 export interface Run {
@@ -55,16 +55,19 @@ export function report(thrown: unknown, output?: Output): void {
   output?.end()
   output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}) })
   process.stderr.write(`postern: ${code}: ${message}\n`)
-  if (verdict) process.stderr.write(`${becauseText(verdict, { width: process.stderr.columns || 80, paint })}\n`)
+  const width = process.stderr.columns || 80
+  if (verdict) process.stderr.write(`${becauseText(verdict, { width, paint })}\n`)
   const hint = trace ? `what was tried: postern trace ${trace}` : hints[code]
-  if (hint) process.stderr.write(`  ${hint}\n`)
+  if (hint) process.stderr.write(`${wrap(`  ${hint}`, width, 2)}\n`)
 }
 
 const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })
 
 const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
   'gateway-unreachable': 'is it running, and is --gateway (or POSTERN_GATEWAY) its URL?',
-  'bad-token': 'the gateway printed its token at the start; pass it with --token or POSTERN_TOKEN',
+  'bad-token':
+    'the gateway says at its start where its tokens are: --token or POSTERN_TOKEN to join, --admin-token or ' +
+    'POSTERN_ADMIN_TOKEN to look at what it keeps',
   'peer-offline': 'it joins with: postern peer NAME',
   'unknown-peer': 'it joins with: postern peer NAME',
   'self-connect': 'two peers on one computer need a folder each: POSTERN_HOME=./another postern …'

@@ -63,7 +63,9 @@ Examples:
 export function traceCommand(): Command {
   return withAdminOptions(new Command('trace'))
     .summary('show how one connection came about, and why not better')
-    .description('Shows one connection: the verdict, then each step of both peers and the gateway\non one clock.')
+    .description(
+      'Shows one connection: why it ended as it did, then each step of both peers and\nthe gateway, on one clock.'
+    )
     .argument('<id>', 'id of the trace, or the beginning of it')
     .option('--save <file>', 'keep it in a file, for `postern explain`')
     .addHelpText(
@@ -71,7 +73,7 @@ export function traceCommand(): Command {
       `
 Examples:
   postern trace 4bf92f35
-  postern trace 4bf92f35 --save bad.json   for postern explain, or to show others`
+  postern trace 4bf92f35 --save bad.json   for others, and postern explain`
     )
     .action((id: string, options: ShowOptions) => perform(options, run => show(id, options, run)))
 }

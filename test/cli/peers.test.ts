@@ -90,7 +90,7 @@ test.serial('ping --json ends with the path, its round trip and its trace', asyn
   t.regex(String(path?.trace), /^[0-9a-f]{32}$/)
   t.true(Number(path?.ms) > 0 && Number(path?.rttMs) > 0)
   const shown = await world.run(['trace', String(path?.trace)])
-  t.regex(shown.lines.join('\n'), /-> bob {2}path by /)
+  t.regex(shown.lines.join('\n'), /→ bob {2}direct, by /)
 })
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import type { TraceRecord } from '../../src/gateway/trace/store.ts'
+import { World } from './world.ts'
+
+/** What becomes of a connection is up to the name of the callee. */
+const choosy = `
+const limits = { perSession: 4e6, perPeer: 8e6, total: 1e8 }
+const orders = {
+  dan: ({ mapped }) => ({ kind: 'punch', targets: [mapped] }),
+  rita: (_, { gateway }) => ({ kind: 'splice', target: gateway })
+}
+export default {
+  name: 'choosy',
+  defaults: {},
+  start: () => ({
+    plan: ({ caller, callee }) => {
+      const order = orders[callee.name]
+      if (!order) return [{ kind: 'pass', reason: 'not for ' + callee.name }]
+      const plan = { caller: order(callee, caller), callee: order(caller, callee), waitMs: 3000, why: 'it is asked for' }
+      return [{ kind: 'plan', ...plan, ...(callee.name === 'rita' ? { limits } : {}) }]
+    }
+  })
+}
+`
+
+/** At its gateway alice has reached dan directly and rita through the relay, and fred not at all. */
+const world = await World.open()
+const traces = { dan: '', rita: '', fred: '' }
+test.after.always(() => world[Symbol.asyncDispose]())
+
+test.before(async () => {
+  await world.write('choosy.js', choosy)
+  await world.gateway('strategies: [./choosy.js]')
+  for (const name of ['dan', 'rita', 'fred'] as const) {
+    await world.peer(name)
+    const ping = await world.run(['ping', name, '--count', '1', '--name', 'alice', '--json'])
+    traces[name] = String(ping.events.at(-1)?.trace)
+  }
+})
+
+test.serial(
+  'traces are filtered by how they ended, peer, verdict and time; an empty list says what is in the way',
+  async t => {
+    const listed = async (...argv: string[]) => {
+      const { code, events, stderr } = await world.run(['traces', ...argv, '--json'])
+      t.is(code, 0, stderr)
+      return events.map(({ callee }) => callee)
+    }
+    t.deepEqual(await listed(), ['fred', 'rita', 'dan'])
+    t.deepEqual(await listed('--failed'), ['fred'])
+    t.deepEqual(await listed('--relayed'), ['rita'])
+    t.deepEqual(await listed('--failed', '--relayed', '--since', '1h'), ['fred', 'rita'])
+    t.deepEqual(await listed('--peer', 'rita'), ['rita'])
+    t.deepEqual(await listed('--peer', 'alice', '--limit', '2'), ['fred', 'rita'])
+    t.deepEqual(await listed('--verdict', 'direct'), ['dan'])
+    t.deepEqual(await listed('--since', '2020-01-31T12:00'), ['fred', 'rita', 'dan'])
+    t.deepEqual(await listed('--since', '2999-01-31'), [])
+    const told = async (...argv: string[]) => (await world.run(['traces', ...argv])).lines.join('\n')
+    t.is(await told('--verdict', 'deadline'), 'none of the 3 kept is --verdict deadline')
+    t.is(await told('--peer', 'danny'), 'none of the 3 kept is --peer danny (did you mean "dan"?)')
+    t.is(
+      await told('--failed', '--peer', 'dan', '--since', '1h'),
+      'none of the 3 kept is --failed --peer dan --since 1h; there are some without --failed, or without --peer dan'
+    )
+    t.regex(await told('--limit', '1'), /\bfred +failed [\s\S]*\nthe latest 1; --limit shows more$/)
+    t.regex(await told(), new RegExp(`^\\S+ ${traces.dan.slice(0, 8)} +alice +dan +direct +choosy +[\\d.]+$`, 'm'))
+  }
+)
+
+test.serial('a trace is found by the beginning of its id, shown within 80 columns, and kept in a file', async t => {
+  const { rita } = traces
+  const shown = await world.run(['trace', rita.slice(0, 12), '--save', 'rita.json'])
+  t.is(shown.code, 0, shown.stderr)
+  t.regex(shown.lines[0] ?? '', /^alice → rita {2}relayed, by choosy {2}in [\d.]+ ms$/)
+  t.is(shown.lines.at(-1), 'kept in rita.json; ask again with: postern explain rita.json')
+  t.deepEqual(
+    shown.lines.filter(line => line.length > 80),
+    []
+  )
+  for (const lane of ['A', 'B', 'G']) t.true(shown.lines.some(line => line.startsWith(`${lane} `)))
+  const kept = JSON.parse(await readFile(join(world.folder, 'rita.json'), 'utf8')) as TraceRecord[]
+  const told = await world.run(['trace', rita.toUpperCase(), '--json'])
+  t.deepEqual(
+    told.events.map(({ event: _, ...trace }) => trace),
+    JSON.parse(JSON.stringify(kept))
+  )
+  t.is(kept[0]?.path, 'relay')
+})
+
+test.serial('a relayed path is explained where it is told, and a failure with a verdict and its trace', async t => {
+  const rita = await world.run(['ping', 'rita', '--count', '1', '--json'])
+  const path = rita.events.at(-1) as { verdict?: { code?: string; sentence?: string } }
+  t.is(typeof path.verdict?.code, 'string')
+  t.true((path.verdict?.sentence ?? '').length > 10)
+  const human = await world.run(['ping', 'rita', '--count', '1'])
+  t.regex(human.lines.join('\n'), /relayed through the gateway[\s\S]*\n {2}because [\s\S]*\([a-z-]+\)/)
+  const fred = await world.run(['ping', 'fred', '--json'])
+  const failed = fred.events.at(-1) as { trace?: string; verdict?: { code?: string } }
+  t.is(typeof failed.verdict?.code, 'string')
+  t.regex(fred.stderr, new RegExp(`^postern: no-path: .*\n {2}because [\\s\\S]*\\(${failed.verdict?.code}\\)`))
+  t.regex(fred.stderr, new RegExp(`what was tried: postern trace ${failed.trace}\n$`))
+})
+
+test.serial(
+  'a gateway on loopback is read without a token, unless it never is; then it is said where the token is',
+  async t => {
+    await using world = await World.withGateway()
+    const env = { POSTERN_ADMIN_TOKEN: '' }
+    const open = await world.run(['traces'], { env })
+    t.deepEqual(open.lines, ['no connection was asked for yet'], open.stderr)
+    const config = await readFile(await world.config(), 'utf8')
+    const strict = await world.write('strict.yaml', config.replace('admin: {', 'admin: { open: never,'))
+    world.url = String((await world.start(['gateway', '--config', strict, '--json']).event('listening')).url)
+    const closed = await world.run(['traces'], { env })
+    t.is(closed.code, 1)
+    t.regex(
+      closed.stderr,
+      /^postern: bad-token: this gateway asks for its admin token, which is in admin-token in the .*\n.*\n.*--admin-token/
+    )
+  }
+)
+
+test.serial('wrong options of traces and trace are told, with what was meant', async t => {
+  for (const [argv, reason] of [
+    [['traces', '--since', 'soon'], /--since.*a duration such as 30m, 2h or 1d/],
+    [['traces', '--since', '12'], /--since.*a duration/],
+    [['traces', '--verdict', 'both-randon'], /no such verdict \(did you mean "both-random"\?\)/],
+    [['traces', '--verdict', 'x'], /no such verdict; expected one of direct, /],
+    [['traces', '--limit', '0'], /whole number from 1 to 1000/],
+    [['trace', 'xyz'], /xyz is no id of a trace; expected hex digits/],
+    [['trace', 'abc'], /no trace is kept whose id begins with abc; see: postern traces/],
+    [['trace', 'ab'.repeat(16)], /no trace of this id is kept/]
+  ] as const) {
+    const { code, stderr } = await world.run(argv)
+    t.is(code, 1)
+    t.regex(stderr, /^postern: bad-config: [^\n]*\n$/)
+    t.regex(stderr, reason)
+  }
+})
