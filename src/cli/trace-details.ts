@@ -166,14 +166,16 @@ function mappedSentence(facts: Facts): string | undefined {
 
 function allocationSentence(facts: Facts): string | undefined {
   const [kind, confidence, drift] = [facts.text('allocation'), facts.number('confidence'), facts.number('drift')]
+  const evidence = facts.text('evidence')
   return joined([
     labelled('ports: ', kind),
     labelled('step ', facts.text('step')),
     labelled('block ', facts.text('block')),
     labelled('range ', facts.text('range')),
     drift === undefined ? undefined : `drift ${drift.toFixed(1)} mappings a second`,
-    confidence === undefined ? undefined : `${percent(confidence)} sure`,
-    facts.text('evidence')
+    // The evidence says how sure it makes one.
+    confidence === undefined || evidence ? undefined : `${percent(confidence)} sure`,
+    evidence
   ])
 }
 
