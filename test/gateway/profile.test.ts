@@ -91,6 +91,11 @@ test('filtering is told from which answers came through (RFC 4787, 5), and never
   for (const [heard, expected] of table) t.is(profile([], own, heard).filtering, expected)
 })
 
+test('whether flows are remapped is passed on where it was tested', t => {
+  t.false('remaps' in profile([], own, { port: false }))
+  for (const remaps of [true, false]) t.is(profile([], own, { port: false, remaps }).remaps, remaps)
+})
+
 test('a verdict rests on the latest sample of each endpoint', t => {
   const samples = seen([
     [one, 1, 5000],

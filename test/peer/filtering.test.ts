@@ -24,14 +24,14 @@ interface World {
 test('where everything is let in, nothing more is asked', async t => {
   const { found, asked } = await run({ lets: ['01', '11'] })
   t.deepEqual(found, [{ port: true, address: true }])
-  t.deepEqual(asked, new Set(['00']))
+  t.deepEqual(asked, ['00'])
 })
 
 test('a flow that keeps its port behind a filter is told, after what the filter does', async t => {
   const { found, asked } = await run({})
   const filter = { port: false, address: false }
   t.deepEqual(found, [filter, { ...filter, remaps: false }])
-  t.deepEqual(asked, new Set(['00', '01', '10']))
+  t.deepEqual(asked, ['00', '01', '10'])
 })
 
 test('a flow that gets another port because its far end had sent before is told', async t => {
@@ -45,7 +45,7 @@ test('where the other port is let in, the other address is what was kept out', a
     { port: true, address: false },
     { port: true, address: false, remaps: true }
   ])
-  t.false(asked.has('01'))
+  t.false(asked.includes('01'))
 })
 
 test('a gateway with one address, or with one port, is enough', async t => {
@@ -60,7 +60,7 @@ test('nothing is said of a NAT that maps each flow anew, and one known for it is
   t.is((await run({ moves: every })).found.length, 1)
   const { found, asked } = await run({ moves: every, isMappedOnce: false })
   t.is(found.length, 1)
-  t.deepEqual(asked, new Set(['00']))
+  t.deepEqual(asked, ['00'])
 })
 
 test('without an answer nothing is said', async t => {
@@ -87,7 +87,7 @@ async function run({ places = ['00', '01', '10', '11'], isMappedOnce = true, ...
   const options = { isMappedOnce: () => isMappedOnce, signal: AbortSignal.timeout(5000) }
   for await (const findings of testFiltering(membership, options)) found.push(findings)
   for (const socket of sockets.values()) socket.close()
-  return { found, asked }
+  return { found, asked: [...asked].sort() }
 }
 
 /** As the real gateway: who does not echo the nonce of the source it is seen at gets that, and no mapping. */
