@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
+import { explainCommand } from './cli/explain.ts'
 import { gatewayCommand } from './cli/gateway.ts'
 import { namesCommand } from './cli/names.ts'
 import { natCommand } from './cli/nat.ts'
@@ -45,6 +46,7 @@ for (const command of [
   natCommand(),
   tracesCommand(),
   traceCommand(),
+  explainCommand(),
   namesCommand()
 ])
   program.addCommand(command)

@@ -63,7 +63,8 @@ export function outcomeOf({ outcome, path }: Pick<TraceRecord, 'outcome' | 'path
     : ({ word: 'direct', style: 'green' } as const)
 }
 
-function header(trace: TraceRecord, width: number, paint: Paint): string[] {
+/** Who, how it ended, and which trace it is. */
+export function header(trace: TraceRecord, width: number, paint: Paint): string[] {
   const { id, startMs, ms, by, reason } = trace
   const { word, style } = outcomeOf(trace)
   const how = word === 'failed' ? `${word}: ${by}` : by === 'relay' ? word : `${word}, by ${by}`
@@ -79,7 +80,8 @@ function header(trace: TraceRecord, width: number, paint: Paint): string[] {
 export const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
   callee ? `${caller} → ${callee}` : `${caller || 'a peer'} joins`
 
-function blamedIn({ verdict, caller, callee }: TraceRecord): string {
+/** The side at fault in words; empty where there is none. */
+export function blamedIn({ verdict, caller, callee }: TraceRecord): string {
   switch (verdict.side) {
     case 'none':
       return ''

@@ -64,7 +64,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const over = new AbortController()
   opened.defer(() => over.abort())
 
-  const links = await startPlugins(config, opened, { log, over })
+  const links = await startPlugins(config.strategies, opened, { log, over })
   const { memory, file } = config.traces
   const metrics = new Metrics({ strategies: links.map(({ name }) => name), status: () => status() })
   const traces = new TraceStore({
@@ -166,13 +166,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   }
 }
 
-async function startPlugins(
-  config: Config,
+/** In their order. What they open goes with `opened`. Throws `bad-config`. */
+export async function startPlugins(
+  strategies: Config['strategies'],
   opened: AsyncDisposableStack,
   { log, over }: { log: Logger; over: AbortController }
 ): Promise<Link[]> {
   const links: Link[] = []
-  for (const { plugin, options } of await loadPlugins(config.strategies, builtIns)) {
+  for (const { plugin, options } of await loadPlugins(strategies, builtIns)) {
     const own = log.child({ plugin: plugin.name })
     const toolbox = {
       log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) },

@@ -1,0 +1,135 @@
+// From the profiles of a trace to the scenes that strategies were shown, so that others can be asked about them.
+
+import { PosternError } from '../../errors.ts'
+import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { fit, type Observation } from '../ports.ts'
+import type { Behaviour, Profile, Sample } from '../profile.ts'
+import type { Role, Scene, Side } from '../scene.ts'
+import type { SpanRecord, TraceRecord } from './store.ts'
+
+/** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
+export class Moments {
+  readonly first: Scene
+  readonly #sides: Record<Role, readonly Moment[]>
+
+  /** Throws `bad-config` where one of the networks was not observed, or not recorded as this version does. */
+  constructor({ spans, caller, callee, by, reason }: TraceRecord) {
+    const profiles = spans.filter(({ name }) => name === 'postern.profile')
+    const sideOf = (role: Role, name: string) =>
+      profiles.filter(span => text(span, 'side') === role).flatMap(span => momentOf(span, name) ?? [])
+    this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
+    const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
+    if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
+    const atMs = Math.max(one.atMs, other.atMs)
+    this.first = { caller: one.side, callee: other.side, attempts: [], atMs, memory: {} }
+  }
+
+  /**
+   * Each wish for samples is granted with those that were recorded next; where there are no more, with the last ones, as if
+   * they had been made just then: what a counter does next depends on how long ago it was seen, hardly on where it was.
+   */
+  sampler(): (sides: readonly Role[]) => Partial<Scene> {
+    const round = { caller: 0, callee: 0 }
+    return sides => {
+      const next = sides.map(role => this.#sides[role][++round[role]] ?? this.#sides[role].at(-1)).filter(isThere)
+      const atMs = Math.max(...next.map(moment => moment.atMs))
+      const shown = sides.flatMap((role, index) => (next[index] ? [[role, seenAt(next[index].side, atMs)]] : []))
+      return { ...Object.fromEntries(shown), atMs }
+    }
+  }
+}
+
+interface Moment {
+  readonly side: Side
+  readonly atMs: number
+}
+
+const isThere = <T>(value: T | undefined): value is T => value !== undefined
+
+function withoutScene(judged: boolean, by: string, reason: string): string {
+  if (judged) return 'its profiles do not say what strategies need to know: another version of postern recorded it'
+  return `this request ended before both networks were observed, so no strategy was asked (${by}: ${reason})`
+}
+
+/** The same observations, the last of them made just then. */
+function seenAt(side: Side, atMs: number): Side {
+  const laterMs = atMs - Math.max(...side.observations.map(seen => seen.atMs))
+  return { ...side, observations: side.observations.map(seen => ({ ...seen, atMs: seen.atMs + laterMs })) }
+}
+
+/** Undefined where the profile lacks what a side is made of. */
+function momentOf(span: SpanRecord, name: string): Moment | undefined {
+  const { attributes, startMs: atMs } = span
+  const mapped = parseEndpoint(text(span, 'mapped'))
+  const { 'postern.port': port, 'postern.rtt': rttMs, 'postern.probes_left': probes } = attributes
+  if (!mapped || typeof port !== 'number' || typeof rttMs !== 'number' || typeof probes !== 'number') return undefined
+  const samples = samplesOf(span, mapped)
+  const observations = list(span, 'observed').flatMap(seen => observationOf(seen, atMs) ?? [])
+  const side = {
+    name,
+    gateway: samples.find(({ primary }) => primary)?.via ?? mapped,
+    mapped,
+    port,
+    addresses: list(span, 'links').flatMap(link => addressOf(link) ?? []),
+    profile: profileOf(span, samples, observations),
+    observations,
+    probes,
+    rttMs
+  }
+  return { side, atMs }
+}
+
+function profileOf(span: SpanRecord, samples: readonly Sample[], observations: readonly Observation[]): Profile {
+  const { 'postern.allocation': allocation, 'postern.remaps': remaps } = span.attributes
+  return {
+    mapping: behaviourOf(text(span, 'mapping')),
+    filtering: behaviourOf(text(span, 'filtering')),
+    translated: span.attributes['postern.translated'] !== false,
+    addresses: [...new Set(samples.map(({ mapped }) => mapped.address))],
+    samples,
+    ...(typeof remaps === 'boolean' ? { remaps } : {}),
+    // Fitted again rather than read: the models of today are asked.
+    ...(allocation === undefined ? {} : { allocation: fit(observations).describe() })
+  }
+}
+
+/** The primary endpoint is the one whose sample the side's mapping is. */
+function samplesOf({ events }: SpanRecord, shown: Endpoint): Sample[] {
+  const samples: Sample[] = []
+  for (const { atMs, attributes } of events) {
+    const via = parseEndpoint(String(attributes['postern.via'] ?? ''))
+    const mapped = parseEndpoint(String(attributes['postern.mapped'] ?? ''))
+    if (!via || !mapped) continue
+    const primary = !samples.some(sample => sample.primary) && sameEndpoint(mapped, shown)
+    samples.push({ via, primary, mapped, atMs, sinceMs: atMs })
+  }
+  return samples
+}
+
+/** `203.0.113.7:4242 12.5 40000`, and the mappings before it that nobody saw, where there are any. */
+function observationOf(seen: string, atMs: number): Observation | undefined {
+  const [endpoint = '', beforeMs = '', localPort = '', unseen] = seen.split(' ')
+  const mapped = parseEndpoint(endpoint)
+  if (!mapped || !Number.isFinite(Number(beforeMs))) return undefined
+  return {
+    ...mapped,
+    atMs: atMs - Number(beforeMs),
+    ...(/^\d+$/.test(localPort) ? { localPort: Number(localPort) } : {}),
+    ...(unseen === undefined ? {} : { unseen: Number(unseen) })
+  }
+}
+
+function addressOf(link: string): { address: string; prefix: number } | undefined {
+  const [, address, prefix] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(link) ?? []
+  return address === undefined ? undefined : { address, prefix: Number(prefix) }
+}
+
+const behaviours: readonly string[] = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent']
+const behaviourOf = (said: string): Behaviour => (behaviours.includes(said) ? (said as Behaviour) : 'unknown')
+
+const text = ({ attributes }: SpanRecord, name: string): string => String(attributes[`postern.${name}`] ?? '')
+
+function list({ attributes }: SpanRecord, name: string): string[] {
+  const value = attributes[`postern.${name}`]
+  return Array.isArray(value) ? value.map(String) : []
+}

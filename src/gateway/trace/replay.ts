@@ -1,0 +1,126 @@
+// A recorded request, asked again: would other strategies, or another order of them, have helped? The verdict is judged anew
+// from the spans; the scene of that moment is built again from its profiles, and each strategy says what it would do in it.
+// Nothing is sent. What worked between these networks before is not in a trace, so no strategy remembers it here.
+//
+//   spans → profiles → scene (moments.ts) → dry run of each strategy → beside what happened → the answer
+
+import type { Verdict } from '../../wire/signal.ts'
+import type { Link } from '../chain.ts'
+import { type DryRun, dryRun, together } from '../dry-run.ts'
+import { Moments } from './moments.ts'
+import type { SpanRecord, TraceRecord } from './store.ts'
+import { judge } from './verdict.ts'
+
+/** A strategy's turn in the trace. */
+export interface TurnThen {
+  readonly outcome: string
+  readonly reason: string
+  readonly ms: number
+}
+
+export interface Replayed {
+  readonly name: string
+  readonly lastResort: boolean
+  /** Undefined where it had no turn. */
+  readonly before?: TurnThen
+  readonly now: DryRun
+  /** That it finds a direct path, 0 to 1. Nothing for what works wherever it is made, and was tried in vain. */
+  readonly probability: number
+}
+
+export interface Replay {
+  readonly verdict: Verdict
+  /** Names, in the order that was tried then. */
+  readonly order: readonly string[]
+  readonly strategies: readonly Replayed[]
+  /** Of a direct path: by these strategies, and by the plans that were tried then. */
+  readonly probability: number
+  readonly probabilityThen: number
+  /** What was tried in vain before the path or the end, by strategy, and how long it took in all. */
+  readonly inVain: readonly { readonly name: string; readonly ms: number }[]
+  readonly inVainMs: number
+  readonly answer: Answer
+}
+
+/** Would it have helped? */
+export type Answer =
+  | { readonly helps: 'yes' | 'perhaps'; readonly by: readonly string[] }
+  /** The path was direct, and would have been found so much earlier. */
+  | { readonly helps: 'sooner'; readonly ms: number }
+  /** The path was direct, and the strategy that found it is not among these. */
+  | { readonly helps: 'missing'; readonly winner: string }
+  | { readonly helps: 'no' }
+
+/** From here on it would rather have been direct than not. */
+const PROBABLE = 0.5
+
+/** What moves a probability by less would not be noticed. */
+const NOTICEABLE = 0.05
+
+/** Shorter waits are not what anybody changes an order for, in milliseconds. */
+const WORTH_MS = 20
+
+/** @throws PosternError `bad-config` where it failed before both networks were observed. */
+export async function replay(record: TraceRecord, links: readonly Link[]): Promise<Replay> {
+  const moments = new Moments(record)
+  const turns = record.spans.filter(({ name }) => name === 'postern.plugin').map(turnOf)
+  const strategies: Replayed[] = []
+  for (const link of links) strategies.push(await again(link, moments, turns))
+  const inVain = turns.filter(({ outcome }) => outcome !== 'path').map(({ name, ms }) => ({ name, ms }))
+  const told = {
+    verdict: judge(record.spans),
+    order: turns.map(({ name }) => name),
+    strategies,
+    probability: together(strategies.map(({ probability }) => probability)),
+    probabilityThen: together(record.spans.flatMap(expectedOf)),
+    inVain,
+    inVainMs: inVain.reduce((sum, { ms }) => sum + ms, 0)
+  }
+  return { ...told, answer: record.path === 'direct' ? sooner(record, told) : answerOf(told) }
+}
+
+async function again(link: Link, moments: Moments, turns: readonly Turn[]): Promise<Replayed> {
+  const { name, lastResort } = link
+  const turn = turns.find(one => one.name === name)
+  const now = lastResort ? { tries: [] } : await dryRun(link, moments.first, moments.sampler())
+  const failed = turn?.outcome === 'failed'
+  const worth = now.tries.filter(({ judged }) => judged || !failed).map(({ probability }) => probability)
+  const before = turn ? { before: { outcome: turn.outcome, reason: turn.reason, ms: turn.ms } } : {}
+  return { name, lastResort, ...before, now, probability: together(worth) }
+}
+
+type Told = Omit<Replay, 'answer'>
+
+function answerOf({ strategies, probability, probabilityThen }: Told): Answer {
+  if (probability < NOTICEABLE || probability - probabilityThen < NOTICEABLE) return { helps: 'no' }
+  const by = strategies.filter(one => one.probability >= NOTICEABLE).map(({ name }) => name)
+  return { helps: probability >= PROBABLE ? 'yes' : 'perhaps', by }
+}
+
+/** What was in vain then need not be waited for where it comes after the winner, or not at all. */
+function sooner({ by: winner }: TraceRecord, { strategies, inVain }: Told): Answer {
+  const place = strategies.findIndex(({ name }) => name === winner)
+  if (place < 0) return { helps: 'missing', winner }
+  const still = strategies.slice(0, place).map(({ name }) => name)
+  const ms = inVain.filter(({ name }) => !still.includes(name)).reduce((sum, one) => sum + one.ms, 0)
+  return ms >= WORTH_MS ? { helps: 'sooner', ms } : { helps: 'no' }
+}
+
+interface Turn extends TurnThen {
+  readonly name: string
+}
+
+const turnOf = (span: SpanRecord): Turn => ({
+  name: text(span, 'plugin'),
+  outcome: text(span, 'outcome'),
+  reason: text(span, 'reason'),
+  ms: span.endMs - span.startMs
+})
+
+/** Of a plan that the models gave a figure to. */
+function expectedOf({ name, attributes }: SpanRecord): number[] {
+  const expected = attributes['postern.expected']
+  return name === 'postern.plan' && typeof expected === 'number' ? [Math.min(1, Math.max(0, expected))] : []
+}
+
+const text = ({ attributes }: SpanRecord, name: string): string => String(attributes[`postern.${name}`] ?? '')
