@@ -29,7 +29,10 @@ import { receive, type SignallingCounters } from './signalling.ts'
 import { token } from './tokens.ts'
 import { type Exporting, exporting } from './trace/export.ts'
 import { TraceFile } from './trace/file.ts'
+import { masking } from './trace/mask.ts'
+import { type Recording, Refusals } from './trace/refusals.ts'
 import { TraceStore } from './trace/store.ts'
+import { judge } from './trace/verdict.ts'
 import { Binding, type Claim } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
@@ -59,7 +62,7 @@ export interface GatewayOptions {
 
 /** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`, and leaves nothing open then. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
-  const { log = pino({ level: 'silent' }), recording = true } = options
+  const { log = pino({ level: 'silent' }) } = options
   await using opened = new AsyncDisposableStack()
   const over = new AbortController()
   opened.defer(() => over.abort())
@@ -75,7 +78,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const exports = exporting(process.env, log)
   const provider = new TracerProvider({
     resource: exports.resource,
-    sampler: recording ? exports.sampler : new AlwaysOffSampler(),
+    sampler: options.recording === false ? new AlwaysOffSampler() : exports.sampler,
     spanProcessors: [traces, ...exports.processors]
   })
   opened.defer(() => provider.shutdown())
@@ -83,26 +86,31 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const names = new Names(config.state, config.limits.names)
   const directory = new Directory(names)
-  const splices = new SpliceTable({ maxSessions: config.limits.sessions, onIdle: session => sessions.drop(session) })
+  const splices = new SpliceTable({
+    maxSessions: config.limits.sessions,
+    onIdle: (session, counters) => sessions.idle(session, counters),
+    onRelatch: (session, side, source) => sessions.get(session)?.changed({ kind: 'relatched', side, source })
+  })
   opened.defer(() => splices.close())
 
   let udp: Listening = { ports: [], close: async () => {} }
   const budget = new Budget(config.limits)
   const history = new History()
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
+  const recording = recordingOf(provider, { traces, masks: config.traces.addresses === 'subnet' })
   const sessions: Sessions = new Sessions(
     {
+      ...recording,
       observer,
       profiler: { profile },
       commander: directory,
       relay: {
         // By certificate: joining again gives no fresh limits.
         arm: ({ id, caller, callee }, limits) =>
-          void splices.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits),
-        disarm: session => void splices.disarm(session)
+          splices.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits),
+        disarm: session => splices.disarm(session)
       },
       links,
-      tracer: provider.getTracer('postern'),
       paths: new Paths(),
       outcomes: new Outcomes(),
       history,
@@ -125,7 +133,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   opened.defer(() => udp.close())
 
   const nat = new NatDesk({ observer, profiler: { profile }, history, budget }, links)
-  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
+  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
+  const refusals = new Refusals(recording, signalling)
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
   const strangers = new Map<WebSocket, string>()
@@ -148,6 +157,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
         limits: config.limits,
         log,
         counters: signalling,
+        refusals,
         strangers
       })
   })
@@ -163,6 +173,17 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     metrics,
     status,
     close: () => closing.disposeAsync()
+  }
+}
+
+function recordingOf(
+  provider: TracerProvider,
+  { traces, masks }: { readonly traces: TraceStore; readonly masks: boolean }
+): Recording {
+  const tracer = provider.getTracer('postern')
+  return {
+    tracer: masks ? masking(tracer) : tracer,
+    judge: root => (root.isRecording() ? judge(traces.soFar(root)) : undefined)
   }
 }
 

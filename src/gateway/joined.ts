@@ -2,10 +2,12 @@
 // WebSocket; `gone` aborts with the reason when that closes.
 
 import { setMaxListeners } from 'node:events'
+import { nowMs } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, FromGateway } from '../wire/signal.ts'
 import type { FilteringTest } from './profile.ts'
+import type { Clock } from './trace/clock.ts'
 
 /** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
 export interface WarmSocket {
@@ -26,6 +28,16 @@ export interface Identified {
   readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
+  /** When its WebSocket was opened, in milliseconds since the epoch; left out: now. */
+  readonly cameMs?: number
+}
+
+/** The steps of a join, in milliseconds since the epoch. */
+export interface Arrival {
+  readonly cameMs: number
+  readonly helloMs: number
+  /** When it had its first warm socket. */
+  readonly warmMs?: number
 }
 
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
@@ -45,7 +57,10 @@ export class Joined {
   readonly send: (message: FromGateway) => void
   readonly #warm: WarmSocket[] = []
   readonly #changed = new EventTarget()
-  #cold: string | undefined
+  #arrival: Arrival
+  #clock: Clock | undefined
+  #cold: { readonly reason: string; readonly atMs: number } | undefined
+  #warmMs = 0
   #filtering: FilteringTest | undefined
 
   constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
@@ -61,6 +76,21 @@ export class Joined {
     this.endpoints = who.endpoints
     this.send = link.send
     this.gone = link.gone
+    const helloMs = nowMs()
+    this.#arrival = { cameMs: who.cameMs ?? helloMs, helloMs }
+  }
+
+  get arrival(): Arrival {
+    return this.#arrival
+  }
+
+  /** How far its clock is from ours, as it says; undefined until it does. */
+  get clock(): Clock | undefined {
+    return this.#clock
+  }
+
+  keepsTime({ offsetMs, uncertaintyMs }: Clock): void {
+    this.#clock = { offsetMs, uncertaintyMs }
   }
 
   get filtering(): FilteringTest | undefined {
@@ -69,13 +99,15 @@ export class Joined {
 
   warmed(socket: WarmSocket): void {
     this.#cold = undefined
+    if (!this.isWarm) this.#warmMs = nowMs()
+    this.#arrival = { warmMs: this.#warmMs, ...this.#arrival }
     if (this.#warm.length < WARM_SOCKETS) this.#warm.push(socket)
     this.#changed.dispatchEvent(new Event('change'))
   }
 
   /** The peer heard nothing back from the gateway over UDP, and has closed that socket. */
   cooled(number: number, reason: string): void {
-    this.#cold = reason
+    this.#cold = { reason, atMs: nowMs() }
     const index = this.#warm.findIndex(socket => socket.number === number)
     if (index >= 0) this.#warm.splice(index, 1)
     this.#changed.dispatchEvent(new Event('change'))
@@ -90,11 +122,24 @@ export class Joined {
     return this.#warm.length > 0
   }
 
+  /** When the first of its warm sockets came, in milliseconds since the epoch. */
+  get warmMs(): number {
+    return this.#warmMs
+  }
+
+  /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
+  get cold(): { readonly reason: string; readonly atMs: number } | undefined {
+    return this.#cold
+  }
+
   /** Waits for a warm socket. Throws `udp-blocked`, or what `signal` aborts with. */
   async warm(signal: AbortSignal): Promise<void> {
     await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
     if (!this.isWarm)
-      throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold}`)
+      throw new PosternError(
+        'udp-blocked',
+        `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold?.reason}`
+      )
   }
 
   /** The oldest warm socket. Throws `internal` where there is none. */

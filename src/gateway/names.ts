@@ -4,6 +4,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PosternError } from '../errors.ts'
+import { Full } from './full.ts'
 
 export class Names {
   readonly #file: string
@@ -28,7 +29,9 @@ export class Names {
         `the name ${name} belongs to another certificate; its operator can free it: postern names forget ${name}`
       )
     if (this.#names.size >= this.#max)
-      throw new PosternError('name-taken', `the gateway's table of ${this.#max} names is full and takes no new one`)
+      throw new Full('names', `the gateway's table of ${this.#max} names is full and takes no new one`, {
+        code: 'name-taken'
+      })
     this.#write(new Map(this.#names).set(name, fingerprint))
     this.#names.set(name, fingerprint)
   }

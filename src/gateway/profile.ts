@@ -87,13 +87,15 @@ function filteringOf(test: FilteringTest | undefined): Behaviour {
   return 'address-and-port-dependent'
 }
 
+type Nat = Pick<Profile, 'mapping' | 'filtering'>
+
 /**
  * Whether a socket behind `from` can open a path to one behind `to` when each sends to where the gateway saw the other:
  * true, false, or undefined where a verdict is missing. The packet of `from` must pass the filter of `to` (RFC 4787
  * section 5), and the answer goes back to where that packet came from, through a mapping of `to` that `from` has
  * already sent to.
  */
-export function reaches(from: Profile, to: Profile): boolean | undefined {
+export function reaches(from: Nat, to: Nat): boolean | undefined {
   if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
   const passes = to.filtering !== 'address-and-port-dependent' || from.mapping === 'endpoint-independent'
   if (passes && to.mapping === 'unknown') return undefined

@@ -19,6 +19,8 @@ export interface Observer {
   samples(peer: string, socket: number): readonly Sample[]
   /** Resolves when so many endpoints have seen a socket, or `signal` aborts. */
   seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
+  /** Whether a peer other than these two at most reached the gateway over UDP within so many milliseconds. */
+  heardOthers(peers: readonly string[], withinMs: number): boolean
 }
 
 /** Judges a NAT by the mappings of one socket. */

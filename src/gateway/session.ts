@@ -2,20 +2,20 @@
 // what became of it. Everything it starts ends with it.
 
 import { randomBytes } from 'node:crypto'
-import type { Context, Span, Tracer } from '@opentelemetry/api'
+import type { Context } from '@opentelemetry/api'
 import { nowMs } from '../clock.ts'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import {
   type FromGateway,
   type FromPeer,
-  type Handover,
   type Message,
-  type Order,
   OVER_CHARACTERS,
-  STALE_SOCKET
+  STALE_SOCKET,
+  type Verdict
 } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
 import type { Joined } from './joined.ts'
+import { activeOf, blindOf, flowsOf, handoversOf } from './orders.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { Paths } from './paths.ts'
 import type { Commander } from './roles.ts'
@@ -32,22 +32,32 @@ import {
   type Scene
 } from './scene.ts'
 import { Sides, type Watch } from './sides.ts'
-import { parentOf, planAttributes, recordHandover, recordProfile, type Step, within } from './trace/record.ts'
+import { type Change, counterAttributes, recordChange } from './trace/change.ts'
+import { askedMs } from './trace/clock.ts'
+import { recordJoin } from './trace/join.ts'
+import { latchAttributes, planAttributes } from './trace/plan.ts'
+import { recordProfile } from './trace/profile.ts'
+import { errorAttributes, failureAttributes, parentOf, recordShowing, type Step, within } from './trace/record.ts'
+import type { Recording } from './trace/refusals.ts'
+import { Reports } from './trace/reports.ts'
+import { requestAttributes, sidesAttributes } from './trace/request.ts'
+import { verdictAttributes } from './trace/verdict.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
+import type { Splice, SpliceCounters } from './udp/splice.ts'
 
 /** The relay as a session sees it. */
 export interface Relay {
   /** Makes room for the session. Throws `relay-full`. */
-  arm(session: Session, limits: RelayLimits): void
-  disarm(session: string): void
+  arm(session: Session, limits: RelayLimits): Splice
+  /** Its final counts; undefined where it is not armed. */
+  disarm(session: string): SpliceCounters | undefined
 }
 
 /** What every session of a gateway shares. */
-export interface House extends Watch {
+export interface House extends Watch, Recording {
   readonly commander: Commander
   readonly relay: Relay
   readonly links: readonly Link[]
-  readonly tracer: Tracer
   readonly paths: Paths
   readonly outcomes: Outcomes
   readonly deadlineMs: number
@@ -58,6 +68,8 @@ export interface Connect {
   readonly callee: Joined
   readonly request: number
   readonly traceparent?: string | undefined
+  /** When the caller asked for it, on its own clock. */
+  readonly atMs?: number | undefined
 }
 
 export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
@@ -77,8 +89,8 @@ const HANDOVER_ROUND_TRIPS = 8
  */
 const PATIENCE_MS = 10
 
-/** The side that is the DTLS server unless the plan says otherwise: the caller waits, and the client's side opens first. */
-const PASSIVE: Role = 'callee'
+/** Changes of a relayed path's source that a trace has: a side that flaps must not fill it. */
+const RELATCHES = 16
 
 export class Session {
   readonly id = randomBytes(8).toString('hex')
@@ -88,48 +100,55 @@ export class Session {
   readonly keys = { caller: randomBytes(20), callee: randomBytes(20) }
   readonly #probeKey = randomBytes(20)
   readonly #house: House
-  readonly #request: number
-  readonly #traceparent: string | undefined
+  readonly #asked: Connect
   readonly #sides: Sides
+  readonly #reports: Reports
   readonly #over = new AbortController()
   readonly #gone: AbortSignal
   /** The plan that is being tried. */
   #trial: Trial | undefined
-  #left = false
+  #leaver: Role | undefined
   #plans = 0
+  /** The span of the strategy whose turn it is. */
+  #parent: Context = parentOf(undefined)
+  /** The root, once the path is relayed: what becomes of it later is recorded beneath. */
+  #relayed: Context | undefined
+  #relatches = 0
 
-  constructor(house: House, { caller, callee, request, traceparent }: Connect) {
+  constructor(house: House, asked: Connect) {
+    const { caller, callee } = asked
     this.#house = house
     this.caller = caller
     this.callee = callee
-    this.#request = request
-    this.#traceparent = traceparent
+    this.#asked = asked
     this.#gone = AbortSignal.any([caller.gone, callee.gone, this.#over.signal])
     this.#sides = new Sides(house, { caller, callee, gone: this.#gone })
+    this.#reports = new Reports(house.tracer, { caller, callee })
   }
 
   /** Runs to the end; never throws. */
   async run(): Promise<Ended> {
-    const names = { 'postern.caller': this.caller.name, 'postern.callee': this.callee.name, 'postern.session': this.id }
-    return await within(this.#house.tracer, parentOf(this.#traceparent), 'postern.connect', names, async root => {
-      const id = root.span.spanContext().traceId
+    const { tracer } = this.#house
+    const { traceparent, atMs } = this.#asked
+    const arrivedMs = nowMs()
+    const calledMs = askedMs(atMs, this.caller.clock, arrivedMs)
+    const connect = async (root: Step): Promise<Ended> => {
+      root.span.addEvent('asked', {}, arrivedMs)
       try {
-        this.#introduce(id)
-        const ended = await this.#connect(root)
-        return this.#conclude(root.span, ended)
+        this.#introduce(root.span.spanContext().traceId)
+        const won = await this.#connect(root).finally(() => this.#sides.giveBack())
+        return this.#conclude(root, won, calledMs)
       } catch (thrown) {
-        const { code, message } = asPosternError(thrown)
-        root.span.setAttributes({ 'postern.outcome': 'failed', 'postern.code': code, 'postern.reason': message })
-        this.#tellBoth({ type: 'over', session: this.id, code, reason: message.slice(0, OVER_CHARACTERS), trace: id })
-        return { kind: 'failed', code }
-      } finally {
-        this.#sides.giveBack()
+        return await this.#fail(root, thrown, calledMs)
       }
-    })
+    }
+    const attributes = requestAttributes(this, this.#house)
+    return await within(tracer, parentOf(traceparent), 'postern.connect', attributes, connect, calledMs)
   }
 
-  /** What a peer says of the plan that is being tried; words about an older plan come too late to matter. */
+  /** What a peer says of a plan; words about an older one are recorded, and come too late to matter. */
   receive(role: Role, message: FromTrial): void {
+    if (message.type !== 'progress') this.#reports.received(role, message)
     if (message.plan === this.#plans) this.#trial?.receive(role, message)
   }
 
@@ -140,10 +159,8 @@ export class Session {
 
   /** A side wants nothing more of this session. False where it goes on: the other side's word on the open path is awaited. */
   leave(role: Role, code: string, reason: string): boolean {
-    if (this.#trial?.hasOpened(role)) {
-      this.#left = true
-      return false
-    }
+    this.#leaver ??= role
+    if (this.#trial?.hasOpened(role)) return false
     const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
     return true
@@ -151,7 +168,18 @@ export class Session {
 
   /** A side opened the path and has left already. */
   get isLeft(): boolean {
-    return this.#left
+    return this.#leaver !== undefined
+  }
+
+  /** Something became of the relayed path. */
+  changed(change: Change): void {
+    if (!this.#relayed || (change.kind === 'relatched' && ++this.#relatches > RELATCHES)) return
+    recordChange(this.#house.tracer, this.#relayed, change)
+  }
+
+  /** Its relay is over. */
+  ended(counters: SpliceCounters): void {
+    this.changed({ kind: 'ended', side: this.#leaver, counters })
   }
 
   roleOf(peer: Joined): Role | undefined {
@@ -162,7 +190,7 @@ export class Session {
     const message = (role: Role): Message<FromGateway, 'session'> => ({
       type: 'session',
       session: this.id,
-      ...(role === 'caller' ? { request: this.#request } : {}),
+      ...(role === 'caller' ? { request: this.#asked.request } : {}),
       role,
       peer: {
         name: this[otherRole(role)].name,
@@ -188,7 +216,7 @@ export class Session {
         const result = await this.#attempt(plan, link, over)
         this.#gone.throwIfAborted()
         if (result === true) won = { plan, link }
-        else if (this.#left) throw new PosternError('io', 'a side left before the path was open on both')
+        else if (this.isLeft) throw new PosternError('io', 'a side left before the path was open on both')
         return result
       }
     })
@@ -200,15 +228,19 @@ export class Session {
   async #scene(parent: Context, attempts: readonly Attempt[]): Promise<Scene> {
     this.#gone.throwIfAborted()
     const { missing } = this.#sides
-    if (missing.length > 0)
-      await within(this.#house.tracer, parent, 'postern.observe', { 'postern.sides': missing.join(' ') }, () =>
-        this.#sides.take(missing)
-      )
+    if (missing.length > 0) await this.#observe(parent, missing)
     await this.#sides.filteringWhereItMatters()
     const scene = this.#seen(attempts)
-    if (missing.length > 0)
-      for (const role of roles) recordProfile(this.#house.tracer, parent, role, scene[role].profile)
+    if (missing.length > 0) for (const role of roles) recordProfile(this.#house.tracer, parent, role, scene[role])
     return scene
+  }
+
+  async #observe(parent: Context, missing: readonly Role[]): Promise<void> {
+    const sinceMs = nowMs()
+    const attributes = { 'postern.sides': missing.join(' ') }
+    await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) =>
+      this.#sides.take(missing, showing => recordShowing(span, showing, sinceMs))
+    )
   }
 
   #seen(attempts: readonly Attempt[] = []): Scene {
@@ -219,17 +251,20 @@ export class Session {
   /** Fresh sockets, seen a moment ago: from their last mappings the next one is predicted. */
   async #sample(parent: Context, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
+    const sinceMs = nowMs()
     const shown = await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) => {
       const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
-      const result = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))
-      if (result === true) return true
-      const cause = over.aborted ? 'deadline' : 'no-sample'
-      span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': result, 'postern.cause': cause })
-      return { reason: result, cause } as const
+      const showings = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))
+      for (const showing of showings) recordShowing(span, showing, sinceMs)
+      const cold = showings.find(({ isWarm }) => !isWarm)
+      if (!cold) return true
+      const failure = { reason: cold.reason ?? '', cause: over.aborted ? 'deadline' : 'no-sample' } as const
+      span.setAttributes(failureAttributes(failure))
+      return failure
     })
     this.#gone.throwIfAborted()
     if (shown === true)
-      for (const role of sides) recordProfile(this.#house.tracer, parent, role, this.#sides.side(role).profile)
+      for (const role of sides) recordProfile(this.#house.tracer, parent, role, this.#sides.side(role))
     return shown
   }
 
@@ -264,9 +299,6 @@ export class Session {
     return turn
   }
 
-  /** The span of the strategy whose turn it is. */
-  #parent: Context = parentOf(undefined)
-
   async #attempt(plan: Plan, link: Link, signal: AbortSignal): Promise<true | Failure> {
     const name = plan.limits ? 'postern.relay' : 'postern.plan'
     const attributes = { 'postern.plugin': link.name, ...planAttributes(plan) }
@@ -274,20 +306,27 @@ export class Session {
       const scene = this.#seen()
       const refused = this.#charge(plan, scene)
       if (refused) {
-        const cause = 'shared-budget'
-        step.span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': refused, 'postern.cause': cause })
-        return { reason: refused, cause }
+        const failure = { reason: refused, cause: 'shared-budget' } as const
+        step.span.setAttributes(failureAttributes(failure))
+        return failure
       }
-      if (plan.limits) this.#house.relay.arm(this, plan.limits)
-      const result = await this.#order(scene, plan, link, signal)
+      const splice = plan.limits && this.#house.relay.arm(this, plan.limits)
+      const order = (seen: Scene) => this.#order(step, { scene: seen, plan, link, signal })
+      const result = await order(scene)
       const again = !result.open && (await this.#renew(step, result))
-      const settled = again ? await this.#order(this.#seen(), plan, link, signal) : result
-      this.#record(step, settled)
+      const settled = again ? await order(this.#seen()) : result
+      if (splice) step.span.setAttributes(latchAttributes(splice))
       this.#learn(plan, link, scene, settled)
-      if (settled.open) return true
-      if (plan.limits) this.#house.relay.disarm(this.id)
+      if (settled.open) {
+        step.span.setAttributes({ 'postern.outcome': 'path', 'postern.reason': settled.reason })
+        return true
+      }
+      const counters = splice && this.#house.relay.disarm(this.id)
+      if (counters) step.span.setAttributes(counterAttributes(counters))
       this.#callOff(settled)
-      return { reason: settled.reason, cause: settled.cause ?? 'failed' }
+      const failure = { reason: settled.reason, cause: settled.cause ?? 'failed' }
+      step.span.setAttributes(failureAttributes(failure))
+      return failure
     })
   }
 
@@ -335,16 +374,18 @@ export class Session {
 
   #callOff({ used }: TrialResult): void {
     this.#tellBoth({ type: 'cancel', session: this.id, plan: this.#plans })
+    this.#reports.calledOff(this.#plans)
     for (const role of used) this.#sides.drop(role)
   }
 
-  async #order(scene: Scene, plan: Plan, link: Link, signal: AbortSignal): Promise<TrialResult> {
-    const rttMs = this.#sides.rttMs('caller') + this.#sides.rttMs('callee')
-    const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * rttMs
+  async #order({ context }: Step, { scene, plan, link, signal }: Ordering): Promise<TrialResult> {
+    const rttMs = { caller: this.#sides.rttMs('caller'), callee: this.#sides.rttMs('callee') }
+    const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * (rttMs.caller + rttMs.callee)
     const patienceMs = this.#farApart(scene) ? { patienceMs: PATIENCE_MS } : {}
     this.#plans++
     this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, blind: blindOf(plan), signal })
-    const handovers = this.#handovers(plan.passive ?? PASSIVE)
+    const handovers = handoversOf(plan, this)
+    this.#reports.ordered(this.#plans, context, rttMs)
     this.#house.commander.command(
       roles.map(role => ({
         peer: this[role].id,
@@ -363,7 +404,9 @@ export class Session {
         }
       }))
     )
-    return await this.#trial.result
+    const result = await this.#trial.result
+    if (!result.open) this.#trial = undefined
+    return result
   }
 
   /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
@@ -377,42 +420,45 @@ export class Session {
     return rttMs !== undefined && rttMs / 2 >= 2 * PATIENCE_MS
   }
 
-  /** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
-  #handovers(passive: Role): Record<Role, Handover> {
-    const ice = { caller: credentials(), callee: credentials() }
-    const handover = (role: Role): Handover => ({
-      role: role === passive ? 'passive' : 'active',
-      local: ice[role],
-      remote: ice[otherRole(role)],
-      fingerprint: this[otherRole(role)].fingerprint
-    })
-    return { caller: handover('caller'), callee: handover('callee') }
-  }
-
-  #record({ span, context }: Step, result: TrialResult): void {
-    span.setAttributes({
-      'postern.outcome': result.open ? 'path' : 'failed',
-      'postern.reason': result.reason,
-      ...(result.cause ? { 'postern.cause': result.cause } : {})
-    })
-    for (const role of roles) {
-      const side = result[role]
-      if (side) recordHandover(this.#house.tracer, context, role, side, this.#sides.rttMs(role))
-    }
-  }
-
-  #conclude(span: Span, { plan, link }: { plan: Plan; link: Link }): Ended {
+  #conclude(root: Step, { plan, link }: { plan: Plan; link: Link }, calledMs: number): Ended {
     const kind = plan.limits ? 'relay' : 'direct'
     this.#trial = undefined
-    span.setAttributes({
+    root.span.setAttributes({
       'postern.outcome': 'path',
       'postern.path': kind,
       'postern.plugin': link.name,
       'postern.reason': plan.why
     })
+    const verdict = this.#judge(root, calledMs)
+    if (plan.limits) this.#relayed = root.context
     const limit = plan.limits ? { bitsPerSecond: plan.limits.perSession } : {}
-    this.#tellBoth({ type: 'path', session: this.id, by: link.name, kind, ...limit })
+    this.#tellBoth({ type: 'path', session: this.id, by: link.name, kind, ...limit, ...verdict })
     return { kind, by: link.name }
+  }
+
+  /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
+  async #fail(root: Step, thrown: unknown, calledMs: number): Promise<Ended> {
+    const { code, message } = asPosternError(thrown)
+    if (!this.isLeft) await this.#reports.settled()
+    const side = this.#leaver ?? roles.find(role => this[role].gone.aborted)
+    root.span.setAttributes({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
+    const verdict = this.#judge(root, calledMs)
+    const { traceId } = root.span.spanContext()
+    const reason = message.slice(0, OVER_CHARACTERS)
+    this.#tellBoth({ type: 'over', session: this.id, code, reason, trace: traceId, ...verdict })
+    return { kind: 'failed', code }
+  }
+
+  /** Everything else is recorded by now. */
+  #judge({ span, context }: Step, calledMs: number): { verdict?: Verdict } {
+    const { tracer, observer, judge } = this.#house
+    this.#reports.close()
+    for (const role of roles) recordJoin(tracer, context, { side: role, peer: this[role], calledMs })
+    span.setAttributes(sidesAttributes(this, observer))
+    const verdict = judge(span)
+    if (!verdict) return {}
+    span.setAttributes(verdictAttributes(verdict))
+    return { verdict }
   }
 
   #tell(role: Role, message: FromGateway): void {
@@ -424,23 +470,12 @@ export class Session {
   }
 }
 
-const activeOf = (plan: Plan): Role => otherRole(plan.passive ?? PASSIVE)
-
-/** The passive side of an `ice` order hands its socket over at once: its first check is the punch. */
-function blindOf(plan: Plan): Role | undefined {
-  const passive = plan.passive ?? PASSIVE
-  return plan[passive].kind === 'ice' ? passive : undefined
+interface Ordering {
+  readonly scene: Scene
+  readonly plan: Plan
+  readonly link: Link
+  readonly signal: AbortSignal
 }
-
-/** The mappings an order makes when it is carried out to its end. */
-function flowsOf(order: Order): number {
-  if (order.kind === 'splice') return 0
-  const guesses = (order.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
-  return (order.targets.length + guesses) * (order.sockets ?? 1)
-}
-
-/** RFC 8445 section 5.3: at least 24 bits of ufrag and 128 bits of pwd, of the characters ice-char. */
-const credentials = () => ({ ufrag: randomBytes(6).toString('hex'), pwd: randomBytes(16).toString('hex') })
 
 const summary = (attempts: readonly Attempt[]) =>
   attempts.map(({ by, outcome, reason }) => `${by} ${outcome} (${reason})`).join('; ')

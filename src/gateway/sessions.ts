@@ -3,8 +3,11 @@
 
 import { PosternError } from '../errors.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
+import { Full } from './full.ts'
 import type { Joined } from './joined.ts'
+import { roles } from './scene.ts'
 import { type Connect, type Ended, type House, Session } from './session.ts'
+import type { SpliceCounters } from './udp/splice.ts'
 
 export interface SessionCounters {
   started: number
@@ -57,9 +60,16 @@ export class Sessions {
     if (session.leave(role, message.code, message.reason)) this.drop(session.id)
   }
 
+  /** Nothing came over a relayed connection for long, and the relay has forgotten it. */
+  idle(id: string, counters: SpliceCounters): void {
+    this.#all.get(id)?.changed({ kind: 'idle', counters })
+    this.#all.delete(id)
+  }
+
   /** Forgets a session and its relay. */
   drop(id: string): void {
-    this.#house.relay.disarm(id)
+    const counters = this.#house.relay.disarm(id)
+    if (counters) this.#all.get(id)?.ended(counters)
     this.#all.delete(id)
   }
 
@@ -72,13 +82,16 @@ export class Sessions {
 
   #checkRoom(caller: Joined, callee: Joined): void {
     const { sessions, sessionsPerPeer } = this.#limits
-    if (this.#all.size >= sessions)
-      throw new PosternError('relay-full', `the gateway is busy with ${sessions} sessions`)
-    const busy = [caller, callee].find(peer => this.#count(peer) >= sessionsPerPeer)
-    if (busy) throw new PosternError('relay-full', `${busy.name} takes part in ${sessionsPerPeer} sessions already`)
+    if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
+    const pair = { caller, callee }
+    const side = roles.find(role => this.#count(pair[role]) >= sessionsPerPeer)
+    if (side)
+      throw new Full('sessionsPerPeer', `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`, {
+        side
+      })
     const perPair = Math.max(1, Math.floor(sessionsPerPeer * PAIR_SHARE))
     if (this.#count(caller, callee) >= perPair)
-      throw new PosternError('relay-full', `${caller.name} and ${callee.name} have ${perPair} sessions already`)
+      throw new Full('sessionsPerPair', `${caller.name} and ${callee.name} have ${perPair} sessions already`)
   }
 
   /** Sessions that all of these peers take part in. */

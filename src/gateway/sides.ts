@@ -2,6 +2,7 @@
 // reserve, or is a fresh one that shows its mappings on request; it goes back to the reserve if it was never ordered to do
 // anything.
 
+import { nowMs } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import type { Budget } from './budget.ts'
@@ -11,6 +12,7 @@ import { type Allocation, fit, type Observation } from './ports.ts'
 import type { Profile, Sample } from './profile.ts'
 import type { Observer, Profiler } from './roles.ts'
 import { type Role, roles, type Side } from './scene.ts'
+import type { Showing } from './trace/record.ts'
 
 /** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
@@ -62,32 +64,41 @@ export class Sides {
     return roles.filter(role => !this.#using[role])
   }
 
-  /** Takes a warm socket for each of these sides. Throws `udp-blocked`. */
-  async take(missing: readonly Role[]): Promise<void> {
+  /**
+   * Takes a warm socket for each of these sides. Throws `udp-blocked`.
+   * @param shown is told what became of each of them, whether they are all warm or not
+   */
+  async take(missing: readonly Role[], shown: (showing: Showing) => void): Promise<void> {
     // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
     const failed = new AbortController()
     const late = AbortSignal.timeout(OBSERVE_MS)
-    while (!missing.every(role => this[role].isWarm))
-      await Promise.all(missing.map(role => this.#warm(role, failed, late)))
-    this.#gone.throwIfAborted()
+    try {
+      while (!missing.every(role => this[role].isWarm))
+        await Promise.all(missing.map(role => this.#warm(role, failed, late)))
+      this.#gone.throwIfAborted()
+    } finally {
+      for (const side of missing) shown(showingOf(side, this[side]))
+    }
     for (const role of missing) this.#using[role] = { socket: this[role].takeSocket(), fresh: false, ordered: false }
   }
 
   /**
-   * Replaces the sockets of these sides by fresh ones whose mappings have just been seen. Resolves with the reason where a
-   * side shows none.
+   * Replaces the sockets of these sides by fresh ones whose mappings have just been seen, and resolves with what became of
+   * each.
    * @param ask tells a peer to bind a socket and to show it; its `fresh` is handed to `shown`
    */
   async renew(
     sides: readonly Role[],
     ask: (role: Role, round: number) => void,
     signal: AbortSignal
-  ): Promise<true | string> {
+  ): Promise<Showing[]> {
     const round = ++this.#rounds
-    const shown = sides.map(role => this.#fresh(role, round, signal))
+    const shown = sides.map(async (side): Promise<Showing> => {
+      const reason = await this.#fresh(side, round, signal)
+      return { side, isWarm: reason === undefined, atMs: nowMs(), reason }
+    })
     for (const role of sides) ask(role, round)
-    const results = await Promise.all(shown)
-    return results.find(result => result !== true) ?? true
+    return await Promise.all(shown)
   }
 
   /** A peer's word that it shows a fresh socket. */
@@ -161,7 +172,8 @@ export class Sides {
     }
   }
 
-  async #fresh(role: Role, round: number, signal: AbortSignal): Promise<true | string> {
+  /** Why there is no fresh socket; undefined where there is one. */
+  async #fresh(role: Role, round: number, signal: AbortSignal): Promise<string | undefined> {
     const before = this.#using[role]?.socket
     const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(FRESH_MS + 2 * this.rttMs(role)))])
     const { promise, resolve } = Promise.withResolvers<Message<FromPeer, 'fresh'> | undefined>()
@@ -175,7 +187,7 @@ export class Sides {
     this.#putAside(role)
     const socket = { ...before, number: fresh.socket, port: fresh.port }
     this.#using[role] = { socket, fresh: true, ordered: false }
-    return true
+    return undefined
   }
 
   /** All endpoints have seen the socket, or one has and the others are late. */
@@ -227,6 +239,11 @@ export function sideOf(
     probes: budget.left(shown.mapped.address)
   }
 }
+
+const showingOf = (side: Role, { isWarm, warmMs, cold }: Joined): Showing =>
+  isWarm
+    ? { side, isWarm, atMs: warmMs }
+    : { side, isWarm, atMs: cold?.atMs ?? nowMs(), reason: cold?.reason ?? 'it has shown no socket' }
 
 /** As the models take them: a mapping counts from when it was first seen. */
 export const observationsOf = (samples: readonly Sample[], localPort: number): Observation[] =>

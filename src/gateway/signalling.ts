@@ -19,12 +19,14 @@ import {
   REFRESH_MS
 } from '../wire/signal.ts'
 import type { Directory } from './directory.ts'
+import { Full } from './full.ts'
 import { Joined } from './joined.ts'
 import type { Names } from './names.ts'
 import type { NatDesk } from './nat.ts'
 import type { Observer } from './roles.ts'
 import type { Sessions } from './sessions.ts'
 import { sameToken } from './tokens.ts'
+import type { Refusal, Refusals } from './trace/refusals.ts'
 
 export interface Reception {
   readonly directory: Directory
@@ -37,6 +39,8 @@ export interface Reception {
   readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
   readonly log: { info(fields: object, message: string): void }
   readonly counters: SignallingCounters
+  /** Records what is turned away. */
+  readonly refusals: Refusals
   /** Those that have not joined yet, with the address each came from: no more of them than of peers. */
   readonly strangers: Map<WebSocket, string>
   /** How long a hello is waited for, in milliseconds: 10 s unless told. */
@@ -49,6 +53,8 @@ export interface SignallingCounters {
   malformed: number
   /** Times a peer that said too much was not read from for a while. */
   slowed: number
+  /** Refused joins that are in no trace, for there were too many. */
+  unrecorded: number
 }
 
 /** A stranger that opens a WebSocket and says nothing is shown out. */
@@ -71,13 +77,16 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
   const link = new Link(ws)
   const nonce = randomBytes(32).toString('base64')
   const from = addressOf(request)
+  const cameMs = nowMs()
   const budget = new Budget(reception.limits.messagesPerSecond)
   let peer: Joined | undefined
+  let name: string | undefined
   const handle = (text: string) => {
     const message = parseFromPeer(text)
     if (peer) return serve(peer, message, reception)
     if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
-    peer = join(message, nonce, link, { reachedAt: request.socket.localAddress ?? '', reception })
+    name = message.name
+    peer = join(message, nonce, link, { reachedAt: request.socket.localAddress ?? '', cameMs, reception })
     met()
   }
   const refuse = (error: PosternError) => {
@@ -85,7 +94,7 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
     if (error.code === 'bad-message') reception.counters.malformed++
     reception.counters.refused++
     reception.log.info({ code: error.code, from, peer: peer?.name }, `refused: ${error.message}`)
-    link.refuse(error)
+    link.refuse(error, peer ? undefined : reception.refusals.join({ from, cameMs, ...(name ? { name } : {}) }, error))
   }
   // Who may have come only to hold a place gets no time to answer the close.
   const turnAway = (error: PosternError) => {
@@ -114,7 +123,7 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
   // A frame too large or malformed: a close follows, which is where it is dealt with.
   ws.on('error', () => reception.counters.malformed++)
   if (strangers.size >= limits.peers || strangersFrom(from, strangers) >= STRANGERS_PER_ADDRESS)
-    return turnAway(new PosternError('relay-full', 'too many others are just joining'))
+    return turnAway(new Full('strangers', 'too many others are just joining'))
   strangers.set(ws, from)
   link.send({ type: 'challenge', v: PROTOCOL, nonce })
 }
@@ -124,7 +133,7 @@ function join(
   hello: Message<FromPeer, 'hello'>,
   nonce: string,
   link: Link,
-  { reachedAt, reception }: { reachedAt: string; reception: Reception }
+  { reachedAt, cameMs, reception }: { reachedAt: string; cameMs: number; reception: Reception }
 ): Joined {
   const { directory, names, observer, joinToken, limits } = reception
   if (hello.v !== PROTOCOL)
@@ -134,10 +143,9 @@ function join(
     )
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
   const fingerprint = prove(hello, nonce)
-  if (directory.size >= limits.peers)
-    throw new PosternError('relay-full', `the gateway is full: ${limits.peers} peers are joined`)
+  if (directory.size >= limits.peers) throw new Full('peers', `the gateway is full: ${limits.peers} peers are joined`)
   if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
-    throw new PosternError('relay-full', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
+    throw new Full('links', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
   const id = randomBytes(6).toString('hex')
   const endpoints = observer.endpoints(hello.reached ?? reachedAt)
@@ -149,6 +157,7 @@ function join(
       accepts: hello.accepts && hello.name !== undefined,
       fingerprint,
       key: randomBytes(20),
+      cameMs,
       endpoints: endpoints as [Endpoint, ...Endpoint[]]
     },
     { send: message => link.send(message), gone: link.gone }
@@ -181,7 +190,8 @@ function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: st
   return fingerprintOf(certificate)
 }
 
-function serve(peer: Joined, message: FromPeer, { sessions, directory, nat }: Reception): void {
+function serve(peer: Joined, message: FromPeer, reception: Reception): void {
+  const { sessions, nat } = reception
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
@@ -196,8 +206,10 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory, nat }: Re
       return peer.cooled(message.socket, message.reason)
     case 'filtering':
       return peer.filters(message)
+    case 'clock':
+      return peer.keepsTime(message)
     case 'connect':
-      return connect(peer, message, { sessions, directory })
+      return connect(peer, message, reception)
     case 'fresh':
     case 'progress':
     case 'opened':
@@ -214,9 +226,10 @@ function serve(peer: Joined, message: FromPeer, { sessions, directory, nat }: Re
 /** A request that cannot even begin is refused by itself; the peer stays joined. */
 function connect(
   caller: Joined,
-  { request, to, fingerprint, traceparent }: Message<FromPeer, 'connect'>,
-  { sessions, directory }: Pick<Reception, 'sessions' | 'directory'>
+  asked: Message<FromPeer, 'connect'>,
+  { sessions, directory, refusals }: Pick<Reception, 'sessions' | 'directory' | 'refusals'>
 ): void {
+  const { request, to, fingerprint, traceparent, atMs } = asked
   try {
     const callee = directory.find(to)
     if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
@@ -224,10 +237,10 @@ function connect(
         'fingerprint-mismatch',
         `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
       )
-    sessions.connect({ caller, callee, request, traceparent })
+    sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
     const { code, message } = asPosternError(thrown)
-    caller.send({ type: 'refused', code, reason: message, request })
+    caller.send({ type: 'refused', code, reason: message, request, ...refusals.request(caller, asked, thrown) })
   }
 }
 
@@ -284,8 +297,8 @@ class Link {
   }
 
   /** Says why and closes: RFC 6455 section 7.4.1, 1008 for a policy violation. */
-  refuse({ code, message }: PosternError): void {
-    this.send({ type: 'refused', code, reason: message.slice(0, 1000) })
+  refuse({ code, message }: PosternError, refusal: Refusal | undefined): void {
+    this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...refusal })
     this.#ws.close(1008)
   }
 }

@@ -3,9 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { trace } from '@opentelemetry/api'
 import test, { type ExecutionContext } from 'ava'
 import { WebSocketServer } from 'ws'
 import { type Reception, receive } from '../../src/gateway/signalling.ts'
+import { Refusals } from '../../src/gateway/trace/refusals.ts'
 import { createCertificate } from '../../src/peer/certificate.ts'
 import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../src/wire/signal.ts'
 import { HandMade, type HelloSpec, nothingDone } from '../hand-made.ts'
@@ -340,7 +342,7 @@ async function namesOf(world: World): Promise<string[]> {
 async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: number }) {
   const server = createServer()
   const sockets = new WebSocketServer({ server, path: JOIN_PATH })
-  const counters = { joined: 0, refused: 0, malformed: 0, slowed: 0 }
+  const counters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const strangers: Reception['strangers'] = new Map()
   const none = undefined as never
   sockets.on('connection', (ws, request) =>
@@ -350,6 +352,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
       limits: { peers, messagesPerSecond: 10 },
       log: { info: () => {} },
       counters,
+      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters),
       strangers,
       ...(helloMs === undefined ? {} : { helloMs })
     })

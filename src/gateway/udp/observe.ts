@@ -23,6 +23,9 @@ const PROVED = 16
 /** How old a sample may be, in milliseconds: two refreshes were lost then, and the NAT may have forgotten the mapping. */
 const FRESH_MS = 2.5 * REFRESH_MS
 
+/** Of the three peers heard last, one is neither of any two. */
+const HEARD_LAST = 3
+
 interface Watched {
   readonly key: Buffer
   /** By socket, then by the endpoint that saw it. */
@@ -37,6 +40,8 @@ export class UdpObserver implements Observer {
   readonly #public: readonly string[]
   readonly #now: () => number
   readonly #changed = new EventTarget()
+  /** When a peer was heard last; also one that has left. */
+  readonly #heard = new LRUCache<string, number>({ max: HEARD_LAST })
 
   constructor(options: { ports: () => readonly Port[]; public: readonly string[]; now?: () => number }) {
     this.#ports = options.ports
@@ -84,6 +89,11 @@ export class UdpObserver implements Observer {
       })
   }
 
+  heardOthers(peers: readonly string[], withinMs: number): boolean {
+    const sinceMs = this.#now() - withinMs
+    return [...this.#heard.entries()].some(([peer, atMs]) => atMs >= sinceMs && !peers.includes(peer))
+  }
+
   /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
   claim(kind: string, peer: string, socket: string): Claim | undefined {
     const key = this.#peers.get(peer)?.key
@@ -99,6 +109,7 @@ export class UdpObserver implements Observer {
     const watched = this.#peers.get(peer)
     if (!watched) return
     const now = this.#now()
+    this.#heard.set(peer, now)
     if (proved) watched.proved.set(mapped.address, now)
     const samples = watched.sockets.get(socket) ?? new Map<Port, Sample>()
     const before = samples.get(port)

@@ -8,7 +8,8 @@
 // arm ─► latch (again after a change of network) ─► forward … ─► disarm, or by itself after idleMs of silence.
 
 import { PosternError } from '../../errors.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { Full } from '../full.ts'
 import { otherRole, type RelayLimits, type Role } from '../scene.ts'
 import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'
 import type { Port } from './listen.ts'
@@ -38,6 +39,8 @@ export interface SpliceOptions {
   /** Armed sessions without a datagram from either side are disarmed after this time. */
   idleMs?: number
   onIdle?: (session: string, counters: SpliceCounters) => void
+  /** A side that was latched comes from another source now. */
+  onRelatch?: (session: string, role: Role, source: Endpoint) => void
   time?: Time
 }
 
@@ -46,6 +49,7 @@ export class SpliceTable {
   readonly #queueMs: number
   readonly #idleMs: number
   readonly #onIdle: (session: string, counters: SpliceCounters) => void
+  readonly #onRelatch: (session: string, role: Role, source: Endpoint) => void
   readonly #time: Time
   readonly #scheduler: Scheduler
   readonly #sessions = new Map<string, Session>()
@@ -56,11 +60,14 @@ export class SpliceTable {
   #ended: SpliceCounters = { caller: nothing(), callee: nothing() }
 
   // 30 s: consent to send expires after as long without an answer (RFC 7675, 5.1), so both agents have given up by then.
-  constructor({ maxSessions, queueMs = 50, idleMs = 30_000, onIdle = () => {}, time = systemTime }: SpliceOptions) {
+  constructor(options: SpliceOptions) {
+    const { maxSessions, queueMs = 50, idleMs = 30_000, time = systemTime } = options
+    const { onIdle = () => {}, onRelatch = () => {} } = options
     this.#maxSessions = maxSessions
     this.#queueMs = queueMs
     this.#idleMs = idleMs
     this.#onIdle = onIdle
+    this.#onRelatch = onRelatch
     this.#time = time
     this.#scheduler = new Scheduler(time)
   }
@@ -82,10 +89,7 @@ export class SpliceTable {
   arm(session: string, peers: Record<Role, string>, limits: RelayLimits): Splice {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
     if (this.#sessions.size >= this.#maxSessions) {
-      throw new PosternError(
-        'relay-full',
-        `the relay carries ${this.#maxSessions} sessions and has no room for another`
-      )
+      throw new Full('relay', `the relay carries ${this.#maxSessions} sessions and has no room for another`)
     }
     const total = this.#totalBucket(limits.total)
     const armed: Session = {
@@ -110,11 +114,13 @@ export class SpliceTable {
     if (!armed || !side) return false
     const holder = this.#sources.get(port, source)
     if (holder && holder !== side) return false
+    const before = side.source
     this.#unlatch(side)
     side.port = port
     side.source = { address: source.address, port: source.port }
     this.#sources.set(port, side.source, side)
     armed.heardMs = this.#time.now()
+    if (before && !sameEndpoint(before, side.source)) this.#onRelatch(session, role, side.source)
     return true
   }
 

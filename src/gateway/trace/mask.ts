@@ -1,0 +1,73 @@
+// Addresses in traces, cut to their subnet before anything is recorded: whatever text they stand in, and whoever reads the
+// spans then, the store, a collector or the verdict. Ports stay, since what NATs do with them is what traces are about.
+
+import { isIPv6 } from 'node:net'
+import type { Attributes, AttributeValue, Span, Tracer } from '@opentelemetry/api'
+
+/** A tracer whose spans carry no host's address: IPv4 up to its /24, IPv6 up to its /48. */
+export function masking(tracer: Tracer): Tracer {
+  return {
+    startSpan: (name, options = {}, context) => masked(tracer.startSpan(name, maskedOptions(options), context)),
+    startActiveSpan: () => {
+      throw new Error('spans are not made active here: their contexts are handed on by hand')
+    }
+  }
+}
+
+/** The SDK's own span, which processors know, with other ways in. */
+function masked(span: Span): Span {
+  const own = {
+    setAttribute: span.setAttribute.bind(span),
+    setAttributes: span.setAttributes.bind(span),
+    addEvent: span.addEvent.bind(span)
+  }
+  const ways: Pick<Span, keyof typeof own> = {
+    setAttribute: (name, value) => own.setAttribute(name, maskedValue(value)),
+    setAttributes: attributes => own.setAttributes(maskedAttributes(attributes)),
+    addEvent: (name, attributes, time) =>
+      own.addEvent(name, isTime(attributes) ? attributes : maskedAttributes(attributes ?? {}), time)
+  }
+  return Object.assign(span, ways)
+}
+
+type Given = Parameters<Span['addEvent']>[1]
+
+const isTime = (given: Given): given is Exclude<Given, Attributes | undefined> =>
+  typeof given === 'number' || Array.isArray(given) || given instanceof Date
+
+const maskedOptions = (options: NonNullable<Parameters<Tracer['startSpan']>[1]>) => ({
+  ...options,
+  ...(options.attributes ? { attributes: maskedAttributes(options.attributes) } : {})
+})
+
+const maskedAttributes = (attributes: Attributes): Attributes =>
+  Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, value && maskedValue(value)]))
+
+function maskedValue(value: AttributeValue): AttributeValue {
+  if (typeof value === 'string') return maskedText(value)
+  if (!Array.isArray(value)) return value
+  return value.map(part => (typeof part === 'string' ? maskedText(part) : part)) as AttributeValue
+}
+
+/** Four numbers with dots between them, and nothing of the kind before or behind. */
+const ipv4 = /(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?!\.?\d)/g
+
+/** Whatever may be an IPv6 address; most of it is a time, or a fingerprint. */
+const ipv6 = /(?<![\w:.])[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?![\w:])/g
+
+const maskedText = (text: string): string =>
+  text.replace(ipv4, '$1.0').replace(ipv6, word => {
+    const address = word.replace(/\.$/, '')
+    return isIPv6(address) ? `${subnet48(address)}${word.slice(address.length)}` : word
+  })
+
+/** RFC 4291 section 2.2: `::` stands for as many groups of zeros as are missing. */
+function subnet48(address: string): string {
+  const [before = '', behind] = address.split('::')
+  const groups = before === '' ? [] : before.split(':')
+  if (behind === undefined || groups.length >= 3) return `${groups.slice(0, 3).join(':')}::`
+  const tail = behind === '' ? [] : behind.split(':')
+  const width = tail.reduce((sum, group) => sum + (group.includes('.') ? 2 : 1), groups.length)
+  const whole = [...groups, ...Array.from({ length: 8 - width }, () => '0'), ...tail]
+  return `${whole.slice(0, 3).join(':')}::`
+}

@@ -1,0 +1,55 @@
+// One side's network as planners saw it, in full: a trace can be asked again with other strategies.
+
+import type { Attributes, Context, Tracer } from '@opentelemetry/api'
+import { nowMs } from '../../clock.ts'
+import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { Allocation, Observation } from '../ports.ts'
+import type { Role, Side } from '../scene.ts'
+
+/** Mappings that a trace names, the latest ones. Models that step look at fewer, those of pools at as many. */
+const OBSERVED = 64
+
+export function recordProfile(tracer: Tracer, parent: Context, role: Role, side: Side): void {
+  const startTime = nowMs()
+  const attributes = { 'postern.side': role, ...networkAttributes(side), ...profileAttributes(side) }
+  const span = tracer.startSpan('postern.profile', { attributes, startTime }, parent)
+  for (const { via, mapped, atMs } of side.profile.samples)
+    span.addEvent('sample', { 'postern.via': formatEndpoint(via), 'postern.mapped': formatEndpoint(mapped) }, atMs)
+  span.end(nowMs())
+}
+
+const networkAttributes = ({ mapped, port, addresses, rttMs, probes, observations }: Side): Attributes => ({
+  'postern.mapped': formatEndpoint(mapped),
+  'postern.port': port,
+  'postern.links': addresses.map(({ address, prefix }) => `${address}/${prefix}`),
+  'postern.rtt': rttMs,
+  'postern.probes_left': probes,
+  'postern.observed': observedOf(observations, nowMs())
+})
+
+const observedOf = (observations: readonly Observation[], atMs: number): string[] =>
+  observations.slice(-OBSERVED).map(({ address, port, localPort, atMs: seenMs, unseen }) => {
+    const beforeMs = Math.round((atMs - seenMs) * 10) / 10
+    return [formatEndpoint({ address, port }), beforeMs, localPort ?? '-', ...(unseen ? [unseen] : [])].join(' ')
+  })
+
+const profileAttributes = ({ profile }: Side): Attributes => ({
+  'postern.mapping': profile.mapping,
+  'postern.filtering': profile.filtering,
+  'postern.translated': profile.translated,
+  ...(profile.remaps === undefined ? {} : { 'postern.remaps': profile.remaps }),
+  ...(profile.allocation ? allocationAttributes(profile.allocation) : {})
+})
+
+const allocationAttributes = (allocation: Allocation): Attributes => {
+  const { kind, confidence, evidence, step, driftPerSecond, block, range } = allocation
+  return {
+    'postern.allocation': kind,
+    'postern.confidence': confidence,
+    'postern.evidence': evidence,
+    ...(step === undefined ? {} : { 'postern.step': step }),
+    ...(driftPerSecond === undefined ? {} : { 'postern.drift': driftPerSecond }),
+    ...(block ? { 'postern.block': `${block.low}-${block.high}` } : {}),
+    ...(range ? { 'postern.range': `${range.low}-${range.high}` } : {})
+  }
+}
