@@ -50,6 +50,14 @@ export class Driven<Of extends Deeds> implements AsyncDisposable {
     return this.#child.pid ?? 0
   }
 
+  /** Ends the process as no process can resist, or stops it midway; resolves when that is done. */
+  async kill(signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exited = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    if (signal === 'SIGKILL') await exited
+  }
+
   async do<Name extends keyof Of & string>(
     deed: Name,
     given: Parameters<Of[Name]>[0]

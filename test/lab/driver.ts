@@ -7,21 +7,27 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import nodeDataChannel from 'node-datachannel'
 import { parseConfig } from '../../src/config.ts'
 import { asPosternError } from '../../src/errors.ts'
 import { type Gateway, openGateway } from '../../src/gateway/gateway.ts'
+import { createCertificate } from '../../src/peer/certificate.ts'
 import type { Connection } from '../../src/peer/connection.ts'
 import { loadIdentity } from '../../src/peer/identity.ts'
 import { KnownPeers } from '../../src/peer/known-peers.ts'
-import { Peer } from '../../src/peer/peer.ts'
+import { type PathNotice, Peer } from '../../src/peer/peer.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { type Sent, send } from '../../src/peer/services/send.ts'
+import type { Verdict } from '../../src/wire/signal.ts'
 import { serveDeeds } from './driven.ts'
 
 export interface Tried {
   readonly path?: { by: string; kind: 'direct' | 'relay'; local: string; remote: string; ms: number; trace: string }
   readonly failed?: { code: string; reason: string }
+  /** The gateway's record of it, and what the gateway told of that: where it began one, and where there is no direct path. */
+  readonly trace?: string | undefined
+  readonly verdict?: Verdict | undefined
   readonly strategies: readonly { name: string; outcome: string; reason: string; ms: number }[]
   /** Whether the bytes arrived as they were sent. */
   readonly intact: boolean
@@ -31,10 +37,16 @@ export interface Tried {
 const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'))
 let gateway: Gateway | undefined
 let peer: Peer | undefined
+const held: Connection[] = []
+
+/** The gateway's last word on a path comes a round trip after it, or never: the longest line of the laboratory, and more. */
+const NOTICE_MS = 1000
 
 /** What the parent may ask for, by name. */
 export const deeds = {
+  /** Another one takes the place of the one before, with what that has kept. */
   async gateway({ config }: { config: string }) {
+    await gateway?.close()
     gateway = await openGateway(parseConfig(config, join(folder, 'postern.yaml')))
     return { http: gateway.http, joinToken: gateway.joinToken }
   },
@@ -47,33 +59,69 @@ export const deeds = {
     return gateway?.traces.get(id)[0]
   },
 
-  async join({ url, token, name }: { url: string; token: string; name: string }) {
-    const identity = await loadIdentity(folder)
-    const known = new KnownPeers(folder)
-    const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
-    peer = await Peer.join({ ...options, onConnection: serve })
+  /** Of the requests that are over, the one that began last. */
+  async newest(_given: object) {
+    const [newest] = gateway?.traces.list({ limit: 1 }) ?? []
+    return newest && gateway?.traces.get(newest.id)[0]
+  },
+
+  /** Joins, and leaves where it was joined before. */
+  async join(given: Joining) {
+    await peer?.close()
+    peer = await joined(given)
     return { name: peer.name }
   },
 
+  /** Joins where it may be refused, and leaves again where it is not. */
+  async tryToJoin(given: Joining): Promise<Tried> {
+    try {
+      await (await joined(given)).close()
+      return { strategies: [], intact: true, transferMs: 0 }
+    } catch (thrown) {
+      return failed(thrown)
+    }
+  },
+
+  /** Leaves, and stays. */
+  async leave(_given: object) {
+    await peer?.close()
+    peer = undefined
+  },
+
+  /** The folder of its identity and of the peers it knows. */
+  async folder(_given: object) {
+    return folder
+  },
+
   /** Connects, sends `bytes` random bytes, and compares the digest the far side answers with. */
-  async connect({ to, bytes }: { to: string; bytes: number }): Promise<Tried> {
+  async connect({ to, bytes, pin, hold = false }: Connecting): Promise<Tried> {
     const strategies: Tried['strategies'][number][] = []
+    const notice = Promise.withResolvers<PathNotice>()
     try {
       if (!peer) throw new Error('not joined')
       const connection = await peer.connect(
-        { name: to },
-        { onStrategy: ({ name, outcome, reason, ms }) => strategies.push({ name, outcome, reason, ms }) }
+        { name: to, ...(pin ? { pin } : {}) },
+        {
+          onStrategy: ({ name, outcome, reason, ms }) => strategies.push({ name, outcome, reason, ms }),
+          onPath: notice.resolve
+        }
       )
       const startMs = performance.now()
       const intact = bytes === 0 || (await sendBytes(connection, bytes))
       const transferMs = performance.now() - startMs
       const { path } = connection
-      await connection.close()
-      return { path, strategies, intact, transferMs }
+      const { verdict } = await Promise.race([notice.promise, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
+      if (hold) held.push(connection)
+      else await connection.close()
+      return { path, trace: path.trace, verdict, strategies, intact, transferMs }
     } catch (thrown) {
-      const { code, message } = asPosternError(thrown)
-      return { failed: { code, reason: message }, strategies, intact: false, transferMs: 0 }
+      return { ...failed(thrown), strategies }
     }
+  },
+
+  /** Closes the connections that were held. */
+  async release(_given: object) {
+    await Promise.all(held.splice(0).map(connection => connection.close()))
   },
 
   /** Sends a file of random bytes with the services of a peer: from disk to disk, verified by the far side. */
@@ -133,6 +181,38 @@ export const deeds = {
 }
 
 export type Drives = typeof deeds
+
+interface Joining {
+  readonly url: string
+  readonly token: string
+  readonly name: string
+  /** Once it has joined, it proves itself to other peers with another certificate than to the gateway. */
+  readonly impostor?: boolean
+}
+
+interface Connecting {
+  readonly to: string
+  readonly bytes: number
+  /** The only fingerprint that is taken. */
+  readonly pin?: string
+  /** The connection stays open. */
+  readonly hold?: boolean
+}
+
+async function joined({ url, token, name, impostor = false }: Joining): Promise<Peer> {
+  const own = await loadIdentity(folder)
+  const identity = { ...own }
+  const known = new KnownPeers(folder)
+  const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
+  const peer = await Peer.join({ ...options, onConnection: serve })
+  if (impostor) Object.assign(identity, createCertificate())
+  return peer
+}
+
+function failed(thrown: unknown): Tried {
+  const { code, message, trace, verdict } = asPosternError(thrown)
+  return { failed: { code, reason: message }, trace, verdict, strategies: [], intact: false, transferMs: 0 }
+}
 
 function serve(connection: Connection): void {
   connection.serve('digest', async stream => {

@@ -1,8 +1,10 @@
 // `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
-// prints the table of all pairs; `npm run lab` lists the types.
+// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say;
+// `npm run lab` lists the types.
 
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
+import { printCauses } from '../causes/print.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
 import { openRig } from './rig.ts'
@@ -12,6 +14,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     matrix: { type: 'boolean', default: false },
+    causes: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, predict, spray, relay' },
     'delay-a': { type: 'string', default: '0' },
@@ -24,6 +27,8 @@ const { values, positionals } = parseArgs({
 const usage = `npm run lab -- TYPE_A TYPE_B [options]   a connection from behind one NAT to behind another
 npm run lab -- TYPE --same               two hosts behind the same NAT
 npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
+npm run lab -- --causes [WORD...]        the table of causes of failed and relayed connections: each is produced, and
+                                         the verdict of its trace shown; of those with a word in them, where given
 
   --strategies "direct, stun, relay"     as in the YAML file; all when left out
   --delay-a MS, --delay-b MS             one way, between a site and the public network
@@ -34,7 +39,8 @@ Types: ${[...natTypes, ...natFamilies].join(', ')}`
 try {
   const problem = labProblem()
   if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
-  if (values.matrix) await printMatrix()
+  if (values.causes) await printCauses(positionals)
+  else if (values.matrix) await printMatrix()
   else if (positionals.length === (values.same ? 1 : 2)) await printPath(positionals.map(known))
   else console.log(usage)
 } catch (thrown) {

@@ -14,6 +14,7 @@ export type NatType =
   | 'carrier'
   | `carrier-${Symmetric}`
   | 'forgetful'
+  | 'forgetful-cone'
   | 'accepting'
   | 'rejecting'
   | 'udp-blocked'
@@ -45,6 +46,7 @@ export const natTypes: readonly NatType[] = [
   'symmetric-pool-random',
   'carrier',
   'forgetful',
+  'forgetful-cone',
   'accepting',
   'rejecting',
   'udp-blocked'
@@ -171,6 +173,8 @@ function typeNature(type: NatType): Nature {
       return { ...symmetric(stepping(1, poolPorts)), pool: 'at random' }
     case 'forgetful':
       return { ...portRestricted, forgetsAfterS: [forgetfulS, forgetfulS] }
+    case 'forgetful-cone':
+      return { ...typeNature('forgetful'), admits: 'anybody', allocation: { kind: 'moved' } }
     case 'carrier':
       return { ...portRestricted, boxes: 2 }
     case 'accepting':
@@ -311,11 +315,11 @@ function steppingFrom({ step, ports: count }: { step: number; ports: number }, a
   return `meta l4proto udp snat to ${address} : numgen inc mod ${count} map { ${ports} }`
 }
 
-// Cones: the way back is learnt from what leaves, after its translation. Two minutes, like conntrack's own mappings.
-function coneTables({ admits }: Nature): string[] {
+// Cones: the way back is learnt from what leaves, after its translation. It lives as long as conntrack's own mappings.
+function coneTables({ admits, forgetsAfterS }: Nature): string[] {
   if (admits === 'endpoint') return []
   const contacted = admits === 'address' ? 'udp dport . ip saddr @contacted ' : ''
-  const dynamic = ['flags dynamic,timeout', 'timeout 120s', 'size 65535', '}']
+  const dynamic = ['flags dynamic,timeout', `timeout ${Math.max(...forgetsAfterS)}s`, 'size 65535', '}']
   return [
     ...['map back {', 'type inet_service : ipv4_addr . inet_service', ...dynamic],
     ...['set contacted {', 'type inet_service . ipv4_addr', ...dynamic],

@@ -1,5 +1,6 @@
 // A world of the laboratory with the real gateway in it and a real peer on each host, ready to connect to each other.
 
+import { rm } from 'node:fs/promises'
 import { parse, stringify } from 'yaml'
 import type { GatewayStatus } from '../../src/gateway/gateway.ts'
 import type { TraceRecord } from '../../src/gateway/trace/store.ts'
@@ -14,6 +15,9 @@ export interface RigPeer {
   connect(to: RigPeer, bytes: number): Promise<Tried>
 }
 
+/** Disposed of, it is gone, whatever became of it meanwhile. */
+export interface Guest extends RigPeer, AsyncDisposable {}
+
 export interface Rig extends AsyncDisposable {
   readonly world: World
   /** One for each host, in the order of sites and hosts, named `site.host` by their numbers. */
@@ -23,56 +27,81 @@ export interface Rig extends AsyncDisposable {
   readonly door: { url: string; token: string }
   status(): Promise<GatewayStatus>
   trace(id: string): Promise<TraceRecord | undefined>
+  /** Of the requests that are over, the one that began last. */
+  newest(): Promise<TraceRecord | undefined>
+  /** The gateway starts over with another configuration, and the peers join it. */
+  reopen(how: GatewaySpec): Promise<void>
+  /** One more peer, in a process of its own on a site's first host. Joined, unless it is told to wait. */
+  guest(site: Site, options?: { joins?: boolean }): Promise<Guest>
 }
 
-export interface RigSpec extends WorldSpec {
+export interface GatewaySpec {
   /** The strategies as the YAML list has them. */
   strategies: string
   /** More of the gateway's YAML: a section given here is merged into the rig's own of that name, key by key. */
   config?: string
 }
 
+export interface RigSpec extends WorldSpec, GatewaySpec {}
+
 const driver = new URL('driver.ts', import.meta.url)
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
-export async function openRig({ strategies, config = '', ...spec }: RigSpec): Promise<Rig> {
+export async function openRig({ strategies, config, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
   const gateway = opened.use(new Driven<Drives>(world.gateway, driver))
-  const { joinToken } = await gateway.do('gateway', { config: gatewayConfig(world, strategies, config) })
+  const start = (how: GatewaySpec) => gateway.do('gateway', { config: gatewayConfig(world, how) })
+  const { joinToken: token } = await start({ strategies, ...(config ? { config } : {}) })
   const url = `http://${world.gateway.addresses[0]}:8080`
-  const peers = await Promise.all(
-    world.sites.flatMap(site =>
-      site.hosts.map(async (host, number) => {
-        const driven = opened.use(new Driven<Drives>(host, driver))
-        const name = `${site.index}.${number}`
-        await driven.do('join', { url, token: joinToken, name })
-        const connect = (to: RigPeer, bytes: number) => driven.do('connect', { to: to.name, bytes })
-        return { name, site, process: driven, connect }
-      })
-    )
-  )
+  const peerOf = (site: Site, number: number, name: string): RigPeer => {
+    const process = new Driven<Drives>(site.hosts[number] ?? world.gateway, driver)
+    return { name, site, process, connect: (to, bytes) => process.do('connect', { to: to.name, bytes }) }
+  }
+  const peers = world.sites.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
+  for (const { process } of peers) opened.use(process)
+  const joinAll = () => Promise.all(peers.map(({ name, process }) => process.do('join', { url, token, name })))
+  await joinAll()
   const all = opened.move()
+  let guests = 0
   return {
     world,
     peers,
     gateway,
-    door: { url, token: joinToken },
+    door: { url, token },
     status: async () => (await gateway.do('status', {})) as GatewayStatus,
     trace: id => gateway.do('trace', { id }),
+    newest: () => gateway.do('newest', {}),
+    async reopen(how) {
+      await Promise.all(peers.map(({ process }) => process.do('leave', {})))
+      await start(how)
+      await joinAll()
+    },
+    async guest(site, { joins = true } = {}) {
+      const peer = peerOf(site, 0, `guest-of-${site.index}-${guests++}`)
+      const folder = await peer.process.do('folder', {})
+      if (joins) await peer.process.do('join', { url, token, name: peer.name })
+      return {
+        ...peer,
+        async [Symbol.asyncDispose]() {
+          await peer.process.kill('SIGKILL')
+          await rm(folder, { recursive: true, force: true })
+        }
+      }
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync()
   }
 }
 
 type Section = Record<string, unknown>
 
-function gatewayConfig({ gateway }: World, strategies: string, more: string): string {
+function gatewayConfig({ gateway }: World, { strategies, config = '' }: GatewaySpec): string {
   const own: Record<string, Section | string> = {
     listen: { http: '0.0.0.0:8080', udp: { addresses: gateway.addresses, ports: [3478, 3479] } },
     limits: { sessionsPerPeer: 1000, bindingsPerSource: 100_000, messagesPerSecond: 100_000 },
     strategies: parse(strategies)
   }
-  const given = Object.entries((parse(more) ?? {}) as Record<string, Section | string>)
+  const given = Object.entries((parse(config) ?? {}) as Record<string, Section | string>)
   const merged = given.map(([name, section]) => [
     name,
     isSection(section) ? { ...sectionOf(own[name]), ...section } : section

@@ -104,6 +104,8 @@ export interface Counters {
 
 export interface World extends AsyncDisposable {
   readonly gateway: Host
+  /** The router between all sites and the gateway. */
+  readonly core: Host
   readonly sites: readonly Site[]
   readonly seed: number
   /** All UDP at the gateway, of any port, from (in) and to (out) a site's public addresses. Bytes with IP headers. */
@@ -415,6 +417,7 @@ function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
   const gateway = makeHost(sandbox, 'gw', plan.gatewayAddresses)
   return {
     gateway,
+    core: makeHost(sandbox, 'core', [core]),
     sites: plan.sites.map(site => makeSite(sandbox, site, plan.draw)),
     seed: plan.seed,
     async gatewayCounters({ index }) {

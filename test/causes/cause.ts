@@ -1,0 +1,96 @@
+// Causes of failed and relayed connections, each really produced in the laboratory from outside the processes, and what the
+// gateway's trace makes of it. table.ts has the causes; here they are run: a lane is a world and the causes that happen in it,
+// one after the other, each with a gateway and peers that have just joined.
+
+import { setTimeout } from 'node:timers/promises'
+import type { TraceRecord } from '../../src/gateway/trace/store.ts'
+import type { VerdictCode } from '../../src/gateway/trace/verdict.ts'
+import type { Blamed, Verdict } from '../../src/wire/signal.ts'
+import type { Tried } from '../lab/driver.ts'
+import { type GatewaySpec, openRig, type Rig } from '../lab/rig.ts'
+import type { SiteSpec } from '../lab/world.ts'
+
+export interface Cause {
+  /** Unique, and a sentence for the table. */
+  readonly what: string
+  /** What is done to produce it. */
+  readonly done: string
+  readonly code: VerdictCode
+  readonly side: Blamed
+  /** What the verdict names beside. */
+  readonly also?: readonly VerdictCode[]
+  readonly gateway: GatewaySpec
+  /** Resolves with what the caller was told; undefined where nobody is left to be told. */
+  readonly inject: (rig: Rig, gateway: GatewaySpec) => Promise<Tried | undefined>
+}
+
+export interface Lane {
+  readonly sites: readonly SiteSpec[]
+  readonly causes: readonly Cause[]
+}
+
+export interface Result {
+  readonly cause: Cause
+  readonly trace: TraceRecord
+  /** The verdict as the caller was told it. */
+  readonly told: Verdict | undefined
+  /** Whether anybody was there to be told. */
+  readonly asked: boolean
+  readonly ms: number
+}
+
+/** Runs the causes of a lane one after the other. A cause that could not be produced rejects, and the others go on. */
+export async function* runLane(
+  { sites, causes }: Lane,
+  start: Promise<unknown> = Promise.resolve()
+): AsyncIterable<{ cause: Cause; result: Promise<Result> }> {
+  const [first] = causes
+  if (!first) return
+  // That each NAT is what it is called is proved by the laboratory's own tests.
+  await using rig = await openRig({ sites: [...sites], ...first.gateway, verify: false })
+  await start
+  for (const cause of causes) {
+    const result = produce(rig, cause)
+    await result.catch(() => {})
+    yield { cause, result }
+  }
+}
+
+async function produce(rig: Rig, cause: Cause): Promise<Result> {
+  await rig.reopen(cause.gateway)
+  const startMs = performance.now()
+  const tried = await cause.inject(rig, cause.gateway)
+  const trace = await recorded(rig, tried?.trace)
+  return { cause, trace, told: tried?.verdict, asked: tried !== undefined, ms: performance.now() - startMs }
+}
+
+/** A record is complete when its root span ends, which nobody waits for. */
+async function recorded(rig: Rig, id: string | undefined): Promise<TraceRecord> {
+  for (const endMs = performance.now() + 3000; performance.now() < endMs; await setTimeout(20)) {
+    const trace = id ? await rig.trace(id) : await rig.newest()
+    if (trace) return trace
+  }
+  throw new Error('the gateway recorded no trace')
+}
+
+/** What is wrong with a verdict, in a few words; undefined where nothing is. */
+export function wrong({ cause, trace, told, asked }: Result): string | undefined {
+  const { code, side, sentence, evidence, also } = trace.verdict
+  if (code !== cause.code) return `it says ${code}`
+  if (side !== cause.side) return `it blames ${side}`
+  const missing = cause.also?.find(other => !also.includes(other))
+  if (missing) return `it does not name ${missing} beside`
+  if (code === 'direct') return told && 'a direct path needs no explanation'
+  if (evidence.length === 0) return 'it has no evidence'
+  const unnamed = namesOf(trace, side).find(name => !sentence.includes(name))
+  if (unnamed) return `its sentence does not name ${unnamed}`
+  if (asked && JSON.stringify(told) !== JSON.stringify(trace.verdict)) return `the caller was told ${told?.code}`
+  return undefined
+}
+
+/** The peers that are at fault. */
+function namesOf({ spans }: TraceRecord, side: Blamed): string[] {
+  const { attributes = {} } = spans[0] ?? {}
+  const named = ['caller', 'callee'].filter(role => side === role || side === 'both')
+  return named.map(role => String(attributes[`postern.${role}`] ?? attributes['postern.peer']))
+}
