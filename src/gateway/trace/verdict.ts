@@ -4,6 +4,22 @@
 
 import type { Attributes } from '@opentelemetry/api'
 import type { Verdict } from '../../wire/signal.ts'
+import { printable } from '../../wire/text.ts'
+import { type Finding, type Rule, turnLine } from './causes/finding.ts'
+import { deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
+import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/ports.ts'
+import {
+  gatewayPorts,
+  neverObeyed,
+  nobodyHeard,
+  noSample,
+  oneAddress,
+  somePortsBlocked,
+  udpBlocked
+} from './causes/reached.ts'
+import { refused } from './causes/refused.ts'
+import { handoverLost, mappingTimedOut, nothingThrough, oneWay, otherCertificate, remapped } from './causes/through.ts'
+import { type Facts, factsOf } from './facts.ts'
 import type { SpanRecord } from './store.ts'
 
 export type { Blamed, Verdict } from '../../wire/signal.ts'
@@ -47,10 +63,75 @@ export type VerdictCode = keyof typeof verdicts
 
 /** @param spans of one request, its root first: `postern.connect`, or `postern.join` of a peer that was refused. */
 export function judge(spans: readonly SpanRecord[]): Verdict {
-  const said = spans[0]?.attributes ?? {}
-  const direct = said['postern.outcome'] === 'path' && said['postern.path'] === 'direct'
-  const code: VerdictCode = direct ? 'direct' : 'unexplained'
-  return { code, sentence: verdicts[code], side: 'none', evidence: [], advice: '', also: [] }
+  const facts = factsOf(spans)
+  if (facts.outcome === 'path' && facts.path === 'direct') return said(found(facts), [])
+  const stood = inTheWay.flatMap(rule => rule(facts) ?? [])
+  const ended = [refused(facts, stood), ...decisive.map(rule => rule(facts)), relayOff(facts, stood)]
+  const [first = unexplained(facts), ...others] = [...ended.filter(finding => finding !== undefined), ...stood]
+  return said(first, others)
+}
+
+/** What no other strategy or relay could have mended, or what has to be mended first. Weightiest first. */
+const decisive: readonly Rule[] = [otherCertificate, neverObeyed, nobodyHeard, udpBlocked, pluginThrew, outOfTime]
+
+/** What stood in the way of a direct path: what packets showed, then what is known of the NATs. Weightiest first. */
+const inTheWay: readonly Rule[] = [
+  oneWay,
+  remapped,
+  mappingTimedOut,
+  handoverLost,
+  deadline,
+  budgetSharedOut,
+  notTried,
+  bothRandom,
+  sprayTooSmall,
+  predictionMissed,
+  noSample,
+  gatewayPorts,
+  somePortsBlocked,
+  oneAddress,
+  nothingThrough
+]
+
+const found = ({ by, plans }: Facts): Finding => {
+  const tried = plans.filter(({ isOpen }) => !isOpen).length
+  return {
+    code: 'direct',
+    side: 'none',
+    sentence: `a direct path was found${by ? ` by ${by}` : ''}`,
+    evidence: tried > 0 ? [`${tried} ${tried === 1 ? 'plan' : 'plans'} before it failed`] : [],
+    advice: ''
+  }
+}
+
+const unexplained = ({ reason, turns }: Facts): Finding => ({
+  code: 'unexplained',
+  side: 'none',
+  sentence: verdicts.unexplained,
+  evidence: [...(reason ? [reason] : []), ...turns.map(turnLine)],
+  advice: 'look at the spans of this trace; if they do not tell it either, report it with the trace'
+})
+
+/** As much as the wire and a page have room for. */
+const SENTENCE = 200
+const LIST = 8
+
+function said({ code, side, sentence, evidence, advice }: Finding, others: readonly Finding[]): Verdict {
+  const also = new Set(others.map(other => other.code))
+  also.delete(code)
+  return {
+    code,
+    sentence: line(sentence),
+    side,
+    evidence: [...new Set(evidence.map(line))].slice(0, LIST),
+    advice: line(advice),
+    also: [...also].slice(0, LIST)
+  }
+}
+
+function line(text: string): string {
+  const plain = printable(text, Number.POSITIVE_INFINITY)
+  return plain.length > SENTENCE ? `${plain.slice(0, SENTENCE - 1)}…` : plain
 }
 
 /** As a span has it. */

@@ -1,0 +1,77 @@
+// One thing that stood in the way of a path, and what the rules have in common to say it with. A rule is a question to the
+// facts: it answers with a finding, or with nothing.
+
+import type { Blamed } from '../../../wire/signal.ts'
+import type { Role } from '../../scene.ts'
+import { type Facts, latest, type SideFacts, type TurnFacts } from '../facts.ts'
+import type { VerdictCode } from '../verdict.ts'
+
+export interface Finding {
+  readonly code: VerdictCode
+  readonly side: Blamed
+  /** A clause that could follow "because". */
+  readonly sentence: string
+  /** One fact a line, with its numbers. */
+  readonly evidence: readonly string[]
+  /** What an operator or a user can do. */
+  readonly advice: string
+}
+
+export type Rule = (facts: Facts) => Finding | undefined
+
+/** A name takes no more of a sentence than this. */
+const NAME = 32
+
+export const nameOf = ({ names }: Facts, role: Role): string =>
+  names[role].length > NAME ? `${names[role].slice(0, NAME - 1)}…` : names[role]
+
+/** `alice`, or `alice and bob`. */
+export const namesOf = (facts: Facts, sides: readonly Role[]): string =>
+  sides.map(role => nameOf(facts, role)).join(' and ')
+
+export const blame = (sides: readonly Role[]): Blamed => (sides.length > 1 ? 'both' : (sides[0] ?? 'path'))
+
+export const count = (number: number): string => Math.round(number).toLocaleString('en-US')
+
+/** `12 %`, `0.6 %`, `less than 0.1 %`. */
+export function percent(probability: number): string {
+  const share = 100 * Math.min(1, Math.max(0, probability))
+  if (share > 0 && share < 0.1) return 'less than 0.1 %'
+  return `${share >= 10 ? share.toFixed(0) : share.toFixed(1)} %`
+}
+
+/** What a side's NAT does, in one line. */
+export function natLine(facts: Facts, role: Role): string {
+  const profile = latest(facts, role)
+  if (!profile) return `${nameOf(facts, role)}: no mapping was seen`
+  if (profile.translated === false) return `${nameOf(facts, role)}: no NAT, filtering ${profile.filtering}`
+  return `${nameOf(facts, role)}: mapping ${profile.mapping}, filtering ${profile.filtering}${portsOf(profile)}`
+}
+
+function portsOf({ allocation, range, step, drift }: NonNullable<ReturnType<typeof latest>>): string {
+  if (allocation === undefined) return ''
+  const where = range === undefined ? '' : ` in ${range}`
+  const by = step === undefined ? '' : ` by ${step}`
+  const others = drift === undefined ? '' : `, ${drift.toFixed(1)} mappings per second by others`
+  return `, ports ${allocation}${where}${by}${others}`
+}
+
+/** What a side did on a plan, in one line. */
+export function sideLine(facts: Facts, role: Role, { reported, sent, received, steps }: SideFacts): string {
+  const name = nameOf(facts, role)
+  if (!reported) return `${name} reported nothing`
+  const reached = phases.filter(phase => steps.includes(phase))
+  const how = reached.length > 0 ? `, reached ${reached.join(', ')}` : ''
+  return `${name} sent ${count(sent)} and received ${count(received)} datagrams${how}`
+}
+
+/** The steps of a handover, as they follow each other. */
+const phases = ['latched', 'ice', 'dtls', 'sctp', 'open'] as const
+
+/** What a strategy said when it passed or failed. */
+export const turnLine = ({ plugin, outcome, reason }: TurnFacts): string =>
+  `${plugin} ${outcome ?? 'ended'}: ${reason ?? 'no reason'}`
+
+/** The strategy's own word, as evidence. */
+export const turnLines = ({ turns }: Facts, ...plugins: string[]): string[] =>
+  turns.filter(({ plugin }) => plugins.includes(plugin)).map(turnLine)

@@ -1,0 +1,146 @@
+// Requests and joins that ended by an error code: what they need is somebody else, or another certificate, not another path.
+
+import type { Code } from '../../../errors.ts'
+import { otherRole } from '../../scene.ts'
+import type { Facts } from '../facts.ts'
+import { type Finding, nameOf } from './finding.ts'
+
+/** @param stood what stood in the way of a direct path, weightiest first. */
+export function refused(facts: Facts, [stood]: readonly Finding[]): Finding | undefined {
+  if (facts.outcome === 'path' || facts.code === undefined) return undefined
+  const finding = facts.kind === 'join' ? joining(facts) : connecting[facts.code]?.(facts)
+  const evidence = [facts.reason ?? `code ${facts.code}`]
+  if (finding?.code !== 'relay-full' || !stood) return finding && { ...finding, evidence }
+  const sentence = `${finding.sentence}, and there was no direct path: ${stood.sentence}`
+  return { ...finding, sentence, evidence: [...evidence, ...stood.evidence] }
+}
+
+type Bare = Omit<Finding, 'evidence'>
+
+function joining(facts: Facts): Bare {
+  const who = facts.names.caller === 'the caller' ? 'a peer' : nameOf(facts, 'caller')
+  switch (facts.code) {
+    case 'bad-token':
+      return {
+        code: 'token-refused',
+        side: 'caller',
+        sentence: `${who} showed a wrong join token`,
+        advice: 'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start'
+      }
+    case 'fingerprint-mismatch':
+      return {
+        code: 'fingerprint-refused',
+        side: 'caller',
+        sentence: `${who} did not prove that its certificate is its own`,
+        advice: 'check who tries to join; the peer must sign with the key of the certificate it shows'
+      }
+    case 'relay-full':
+      return {
+        code: 'join-refused',
+        side: 'gateway',
+        sentence: `${who} could not join: the gateway has no room for it (${facts.limit ?? 'limits'})`,
+        advice: facts.limit === 'links' ? 'end other programs that join with this certificate' : raise(facts)
+      }
+    default:
+      return {
+        code: 'join-refused',
+        side: 'caller',
+        sentence: `${who} could not join: ${joinReasons[facts.code ?? 'internal'] ?? `it was refused with ${facts.code}`}`,
+        advice: joinAdvice[facts.code ?? 'internal'] ?? 'see the reason in the evidence'
+      }
+  }
+}
+
+const joinReasons: Partial<Record<Code, string>> = {
+  'name-taken': 'the name belongs to another certificate',
+  'bad-message': 'it broke the protocol, or speaks another version of it',
+  timeout: 'it opened a connection and said nothing'
+}
+
+const joinAdvice: Partial<Record<Code, string>> = {
+  'name-taken': 'choose another name, or bring the certificate that claimed this one',
+  'bad-message': 'use the same version of postern for peer and gateway'
+}
+
+/** By the code that a request ended with; what is missing here is explained by what was tried. */
+const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
+  'unknown-peer': facts => ({
+    code: 'unknown-peer',
+    side: 'callee',
+    sentence: `nobody has ever joined as ${nameOf(facts, 'callee')}`,
+    advice: 'check the name; a peer has to join once before it can be asked for'
+  }),
+  'peer-offline': facts => (facts.begun ? lost(facts) : offline(facts)),
+  'self-connect': facts => ({
+    code: 'self-connect',
+    side: 'caller',
+    sentence: `${nameOf(facts, 'caller')} asked for a connection to itself`,
+    advice: 'give each peer a certificate (state folder) of its own'
+  }),
+  'fingerprint-mismatch': facts => {
+    const refusing = facts.side ?? 'caller'
+    const shown = otherRole(refusing)
+    return {
+      code: 'fingerprint-refused',
+      side: shown,
+      sentence: `${nameOf(facts, refusing)} refused ${nameOf(facts, shown)}: its certificate is not the pinned or remembered one`,
+      advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known_peers; if not, somebody else uses its name`
+    }
+  },
+  'relay-full': facts => (quotas.includes(facts.limit ?? '') ? overQuota(facts) : full(facts)),
+  io: facts => left(facts),
+  timeout: facts => left(facts)
+}
+
+const offline = (facts: Facts): Bare => ({
+  code: 'peer-offline',
+  side: 'callee',
+  sentence: `${nameOf(facts, 'callee')} has not joined now, or accepts no connections`,
+  advice: 'start the callee and see that it stays joined; a peer that only calls is not reachable'
+})
+
+function lost(facts: Facts): Bare {
+  const who = facts.side ? nameOf(facts, facts.side) : 'a side'
+  return {
+    code: 'peer-lost',
+    side: facts.side ?? 'none',
+    sentence: `${who} lost its connection to the gateway while the path was searched`,
+    advice: 'see whether that program was ended, its host slept, or its network changed; then ask again'
+  }
+}
+
+function left(facts: Facts): Bare {
+  const who = facts.side ? nameOf(facts, facts.side) : 'a side'
+  return {
+    code: 'peer-left',
+    side: facts.side ?? 'none',
+    sentence: `${who} gave the request up before there was a path`,
+    advice: 'let the program wait longer for a connection, or see why it ended'
+  }
+}
+
+const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', 'links']
+
+const overQuota = (facts: Facts): Bare => ({
+  code: 'over-quota',
+  side: facts.limit === 'sessionsPerPair' ? 'both' : (facts.side ?? 'both'),
+  sentence: `${
+    facts.limit === 'sessionsPerPair' || !facts.side
+      ? `${nameOf(facts, 'caller')} and ${nameOf(facts, 'callee')} have`
+      : `${nameOf(facts, facts.side)} has`
+  } as many sessions as limits.sessionsPerPeer allows`,
+  advice: 'close connections that are not needed, or raise limits.sessionsPerPeer; one pair may have a quarter of it'
+})
+
+const full = (facts: Facts): Bare => ({
+  code: 'relay-full',
+  side: 'gateway',
+  sentence: facts.begun ? 'the relay has no room for another session' : 'the gateway has no room for another session',
+  advice: raise(facts)
+})
+
+const raise = ({ limit = 'sessions' }: Facts): string =>
+  `raise limits.${optionOf[limit] ?? limit} of the gateway, or run a second gateway`
+
+/** Bounds that have no option of their own. */
+const optionOf: Readonly<Record<string, string>> = { relay: 'sessions', strangers: 'peers' }

@@ -1,0 +1,177 @@
+// What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
+
+import { otherRole, type Role, roles } from '../../scene.ts'
+import { deafIn, direct, type Facts, hears, isHard, latest, type PlanFacts, type ProfileFacts } from '../facts.ts'
+import { blame, type Finding, nameOf, namesOf, natLine, percent, sideLine } from './finding.ts'
+
+/** Somebody is in the middle, or a peer lied about its certificate. */
+export function otherCertificate(facts: Facts): Finding | undefined {
+  const plan = facts.plans.findLast(({ sides }) => roles.some(role => isMismatch(sides[role].code)))
+  const seen = roles.filter(role => isMismatch(plan?.sides[role].code))
+  if (!plan || seen.length === 0) return undefined
+  const shown = seen.map(otherRole)
+  return {
+    code: 'dtls-fingerprint',
+    side: blame(shown),
+    sentence: `the certificate that ${namesOf(facts, shown)} showed on the path is not the one the gateway announced`,
+    evidence: seen.map(role => `${nameOf(facts, role)}: ${plan.sides[role].reason ?? plan.sides[role].code}`),
+    advice:
+      'somebody may stand between the two; if not, a peer uses two certificates: start it again with one state folder'
+  }
+}
+
+const isMismatch = (code: string | undefined) => code === 'fingerprint-mismatch'
+
+/** Where one side is deaf, and nothing its NAT is known to do makes it so. */
+export function oneWay(facts: Facts): Finding | undefined {
+  const plan = facts.plans.findLast(one => !one.isOpen && !one.isRelay && deafSide(facts, one) !== undefined)
+  const deaf = plan && deafSide(facts, plan)
+  if (!plan || !deaf) return undefined
+  const other = otherRole(deaf)
+  return {
+    code: 'one-way',
+    side: deaf,
+    sentence: `${nameOf(facts, other)} heard ${nameOf(facts, deaf)}, but nothing of ${nameOf(facts, other)} reached ${nameOf(facts, deaf)}`,
+    evidence: [
+      ...roles.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+      ...plan.sides[other].heard.slice(0, 2).map(from => `${nameOf(facts, deaf)} was heard from ${from}`)
+    ],
+    advice: `let UDP from the other side's address in at the firewall of ${nameOf(facts, deaf)}, or out at that of ${nameOf(facts, other)}`
+  }
+}
+
+/**
+ * A side whose NAT maps by port and lets in more than it sent to hears probes at mappings that its answers do not leave
+ * from: then the other side is deaf by no fault of its own.
+ */
+function deafSide(facts: Facts, plan: PlanFacts): Role | undefined {
+  const [deaf] = deafIn(plan)
+  const hearing = deaf && latest(facts, otherRole(deaf))
+  const strays = isHard(hearing) && hearing?.filtering !== 'address-and-port-dependent'
+  return strays ? undefined : deaf
+}
+
+/** The path was there, and ICE, DTLS or SCTP did not come to an end on it. */
+export function handoverLost(facts: Facts): Finding | undefined {
+  const plan = facts.plans.findLast(one => one.cause === 'handover' && roles.some(role => hears(one.sides[role])))
+  if (!plan || (!plan.isRelay && deafSide(facts, plan))) return undefined
+  return {
+    code: 'handover-lost',
+    side: 'path',
+    sentence: `${plan.isRelay ? 'the relay' : plan.plugin} found the path, and ${phaseIn(plan)} did not come to an end on it`,
+    evidence: roles.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+    advice:
+      'see whether the network drops large or many packets (DTLS sends some of 1,200 bytes), or a host is very busy'
+  }
+}
+
+/** What both sides have not got through. */
+function phaseIn({ sides }: PlanFacts): string {
+  const done = (step: string) => roles.every(role => sides[role].steps.includes(step))
+  return !done('ice') ? 'ICE' : !done('dtls') ? 'DTLS' : 'SCTP'
+}
+
+/** The NAT gives a flow another port once it has dropped something from its far end. */
+export function remapped(facts: Facts): Finding | undefined {
+  const tried = unheard(facts)
+  const sides = roles.filter(role => !isHard(latest(facts, role)) && latest(facts, role)?.remaps === true)
+  if (tried.length === 0 || sides.length === 0) return undefined
+  return {
+    code: 'remapped',
+    side: blame(sides),
+    sentence: `the NAT of ${namesOf(facts, sides)} gives a flow another port once a packet came that nobody had asked for`,
+    evidence: [
+      ...sides.map(role => `${nameOf(facts, role)}: a test of its NAT showed it`),
+      ...roles.flatMap(role => elsewhere(facts, role)),
+      ...tried.map(plan => `${plan.plugin}: neither heard the other`).slice(0, 2)
+    ],
+    advice:
+      'forward a UDP port to that peer, enable UPnP, or let the router drop what is unasked for before it tracks it'
+  }
+}
+
+/** Where the other side heard this one, if that is none of the mappings the gateway saw. */
+function elsewhere(facts: Facts, role: Role): string[] {
+  const profile = latest(facts, role)
+  if (!profile?.mapped || profile.mapping !== 'endpoint-independent') return []
+  const heard = direct(facts).flatMap(({ sides }) => sides[otherRole(role)].heard)
+  return [...new Set(heard)]
+    .filter(from => from !== profile.mapped)
+    .slice(0, 1)
+    .map(from => `${nameOf(facts, role)} was heard from ${from}, and ${profile.mapped} is what the gateway saw`)
+}
+
+/** One socket was seen with two ports: the first mapping was forgotten in between. */
+export function mappingTimedOut(facts: Facts): Finding | undefined {
+  const shown = roles.map(role => ({ role, lines: forgotten(facts, role) })).filter(({ lines }) => lines.length > 0)
+  const [first] = shown
+  if (!first) return undefined
+  const sides = shown.map(({ role }) => role)
+  return {
+    code: 'mapping-timed-out',
+    side: blame(sides),
+    sentence: `the NAT of ${namesOf(facts, sides)} forgot a mapping before it was used`,
+    evidence: shown.flatMap(({ lines }) => lines).slice(0, 4),
+    advice:
+      'raise the UDP timeout of that router to 30 s or more (RFC 4787 asks for 2 min); mappings are refreshed every 15 s'
+  }
+}
+
+function forgotten(facts: Facts, role: Role): string[] {
+  const profile = latest(facts, role)
+  if (!profile || isHard(profile) || profile.translated === false) return []
+  return [...atRelay(facts, role), ...between(facts, role, profile)]
+}
+
+/** The relay saw the socket that was profiled, at another port. */
+function atRelay(facts: Facts, role: Role): string[] {
+  const relay = facts.plans.findLast(({ isRelay, sides }) => isRelay && sides[role].latched !== undefined)
+  const { latched, localPort } = relay?.sides[role] ?? {}
+  const before = facts.profiles[role].findLast(({ atMs }) => relay !== undefined && atMs <= relay.startMs)
+  if (latched === undefined || before?.mapped === undefined || latched === before.mapped) return []
+  if (localPort === undefined || localPort !== before.port) return []
+  return [`${nameOf(facts, role)}: ${before.mapped} was seen of its socket, and ${latched} when it came to the relay`]
+}
+
+// Mappings of one burst of requests are not further apart: what differs within it is no question of time.
+const BURST_MS = 2000
+
+/** The same socket was seen with another port of the same address, a while before. */
+function between(facts: Facts, role: Role, { port, observed }: ProfileFacts): string[] {
+  const own = observed.filter(({ localPort }) => localPort === port)
+  const last = own.at(-1)
+  const before = own.findLast(
+    ({ mapped, agoMs }) =>
+      last !== undefined &&
+      mapped !== last.mapped &&
+      addressOf(mapped) === addressOf(last.mapped) &&
+      agoMs - last.agoMs > BURST_MS
+  )
+  if (!last || !before) return []
+  const apart = ((before.agoMs - last.agoMs) / 1000).toFixed(0)
+  return [`${nameOf(facts, role)}: ${before.mapped} of its socket became ${last.mapped} ${apart} s later`]
+}
+
+const addressOf = (endpoint: string) => endpoint.slice(0, endpoint.lastIndexOf(':'))
+
+/** Both ports were known, both sides sent, and nothing arrived. */
+export function nothingThrough(facts: Facts): Finding | undefined {
+  const tried = unheard(facts)
+  const last = tried.at(-1)
+  if (!last || roles.some(role => isHard(latest(facts, role)))) return undefined
+  return {
+    code: 'nothing-through',
+    side: 'path',
+    sentence: `both sides sent to the right ports, and neither ${nameOf(facts, 'caller')} nor ${nameOf(facts, 'callee')} heard the other`,
+    evidence: [
+      ...roles.map(role => `${last.plugin}: ${sideLine(facts, role, last.sides[role])}`),
+      ...roles.map(role => natLine(facts, role)),
+      ...(last.expected === undefined ? [] : [`expected with ${percent(last.expected)}`])
+    ],
+    advice: 'see whether a firewall drops UDP between the two networks; forward a UDP port, or enable UPnP on a router'
+  }
+}
+
+/** Plans that were tried to their end, and that nobody heard anything of. */
+const unheard = (facts: Facts): PlanFacts[] =>
+  direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !roles.some(role => hears(sides[role])))

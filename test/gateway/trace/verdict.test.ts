@@ -1,0 +1,484 @@
+// Each verdict from a trace that is made up of what would be recorded, and what a verdict is whatever was.
+
+import test from 'ava'
+import fc from 'fast-check'
+import { type Role, roles } from '../../../src/gateway/scene.ts'
+import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
+import { judge, type Verdict, type VerdictCode, verdicts } from '../../../src/gateway/trace/verdict.ts'
+import { parseFromGateway } from '../../../src/wire/signal.ts'
+import { block, endpoints, MadeUp, random, stepping } from './made-up.ts'
+
+interface Expected {
+  readonly side: Verdict['side']
+  readonly sentence: RegExp
+  /** Of one of its lines. */
+  readonly evidence?: RegExp
+  readonly also?: readonly VerdictCode[]
+}
+
+interface Case extends Expected {
+  readonly code: VerdictCode
+  readonly what: string
+  readonly made: MadeUp
+}
+
+const cases: Case[] = []
+
+function when(what: string, code: VerdictCode, made: MadeUp, expected: Expected): void {
+  cases.push({ code, what, made, ...expected })
+}
+
+const failed = (code: string, more: Record<string, unknown> = {}) => {
+  const { outcome = 'failed', reason = `it ended with ${code}`, ...others } = more
+  return new MadeUp({ outcome, code, reason, path: undefined, plugin: undefined, ...others })
+}
+const early = (code: string, more: Record<string, unknown> = {}) => failed(code, { session: undefined, ...more })
+const join = (code: string, more: Record<string, unknown> = {}) =>
+  new MadeUp({ outcome: 'failed', code, reason: `refused with ${code}`, peer: 'carol', ...more }, 'join')
+
+const both = (one: Record<string, unknown>, two = one, root = {}) =>
+  new MadeUp(root).profile('caller', one).profile('callee', two)
+const easy = {}
+const unheard = { caller: {}, callee: {} }
+
+when('a path is direct', 'direct', new MadeUp({ path: 'direct', plugin: 'stun' }), {
+  side: 'none',
+  sentence: /^a direct path was found by stun$/
+})
+
+when('nobody has joined under the name', 'unknown-peer', early('unknown-peer'), {
+  side: 'callee',
+  sentence: /^nobody has ever joined as bob$/
+})
+when('the callee is not joined', 'peer-offline', early('peer-offline'), {
+  side: 'callee',
+  sentence: /^bob has not joined now/
+})
+when('the callee is lost midway', 'peer-lost', failed('peer-offline', { side: 'callee' }), {
+  side: 'callee',
+  sentence: /^bob lost its connection/
+})
+when('the caller gives it up', 'peer-left', failed('timeout', { side: 'caller' }), {
+  side: 'caller',
+  sentence: /^alice gave the request up/
+})
+when('a peer asks for itself', 'self-connect', early('self-connect'), { side: 'caller', sentence: /to itself$/ })
+when('the join token is wrong', 'token-refused', join('bad-token'), {
+  side: 'caller',
+  sentence: /^carol showed a wrong join token$/
+})
+when('a name is taken', 'join-refused', join('name-taken'), {
+  side: 'caller',
+  sentence: /^carol could not join: the name belongs to another certificate$/
+})
+when('the gateway has no room for a peer', 'join-refused', join('relay-full', { limit: 'peers' }), {
+  side: 'gateway',
+  sentence: /^carol could not join: the gateway has no room for it \(peers\)$/
+})
+when('a pin is not met', 'fingerprint-refused', early('fingerprint-mismatch', { side: 'caller' }), {
+  side: 'callee',
+  sentence: /^alice refused bob: its certificate/
+})
+when('the callee refuses the caller', 'fingerprint-refused', failed('fingerprint-mismatch', { side: 'callee' }), {
+  side: 'caller',
+  sentence: /^bob refused alice: its certificate/
+})
+when('the gateway carries as many sessions as it may', 'relay-full', early('relay-full', { limit: 'sessions' }), {
+  side: 'gateway',
+  sentence: /^the gateway has no room/
+})
+when('a peer has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPeer', side: 'caller' }), {
+  side: 'caller',
+  sentence: /^alice has as many sessions as limits\.sessionsPerPeer allows$/
+})
+when('a pair has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPair' }), {
+  side: 'both',
+  sentence: /^alice and bob have as many sessions/
+})
+when(
+  'the relay has no room after the others',
+  'relay-full',
+  failed('relay-full', { limit: 'relay' })
+    .profile('caller', random)
+    .profile('callee', random)
+    .turn('spray', 'passed', 'unlikely', { expected: 0.001 })
+    .turn('relay', 'failed', 'relay-full'),
+  {
+    side: 'gateway',
+    sentence: /^the relay has no room for another session, and there was no direct path: both NATs choose/,
+    evidence: /^alice: mapping address-and-port-dependent/,
+    also: ['both-random']
+  }
+)
+
+const blocked = (cold: readonly Role[], root = {}) =>
+  failed('udp-blocked', root).observe(
+    roles,
+    { outcome: 'failed', cause: 'no-sample' },
+    roles.map(side => [cold.includes(side) ? 'cold' : 'warm', { side }] as const)
+  )
+when('the callee cannot send UDP', 'udp-blocked', blocked(['callee']), {
+  side: 'callee',
+  sentence: /^no UDP datagram of bob reached the gateway$/,
+  evidence: /^alice: UDP was heard$/
+})
+when('neither can, and others can', 'udp-blocked', blocked(roles), { side: 'both', sentence: /of alice and bob/ })
+when('nobody can', 'gateway-ports', blocked(roles, { 'gateway.heard': false }), {
+  side: 'gateway',
+  sentence: /nor of anybody else$/
+})
+when(
+  'the caller was warm already, and the callee is waited for',
+  'udp-blocked',
+  failed('udp-blocked').observe(['callee'], { outcome: 'failed', cause: 'no-sample' }),
+  { side: 'callee', sentence: /of bob/ }
+)
+when(
+  'UDP stops before the relay',
+  'udp-blocked',
+  failed('no-path')
+    .profile('caller')
+    .profile('callee')
+    .turn('relay', 'failed', 'unheard')
+    .plan('unheard', { caller: { events: ['latched'] }, callee: {} }),
+  { side: 'callee', sentence: /^UDP of bob reached the gateway before/, evidence: /^bob sent 12/ }
+)
+when(
+  'an endpoint is reached by neither',
+  'gateway-ports',
+  new MadeUp()
+    .profile('caller', { mapping: 'unknown' }, endpoints.slice(0, 2))
+    .profile('callee', { mapping: 'unknown' }, endpoints.slice(0, 2))
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'gateway', sentence: /more than 2 of the gateway's 4 UDP endpoints/, also: ['nothing-through'] }
+)
+when(
+  'some endpoints are reached by one side alone',
+  'udp-blocked',
+  new MadeUp()
+    .profile('caller')
+    .profile('callee', { mapping: 'unknown' }, endpoints.slice(0, 1))
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'callee', sentence: /^bob reaches 1 of the gateway's 4/ }
+)
+when(
+  'the gateway has one address',
+  'one-address',
+  new MadeUp({ 'gateway.addresses': 1, 'gateway.ports': 2 })
+    .profile('caller', {}, endpoints.slice(0, 2))
+    .profile('callee', { mapping: 'unknown' }, endpoints.slice(0, 2))
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'gateway', sentence: /how bob is mapped/, evidence: /^1 address and 2/, also: ['nothing-through'] }
+)
+
+when('both NATs are random', 'both-random', both(random).turn('spray', 'passed', 'unlikely', { expected: 0.001 }), {
+  side: 'both',
+  sentence: /^both NATs choose their ports at random, and all probes .* a chance of 0\.1 %$/,
+  evidence: /^bob: mapping address-and-port-dependent, .* ports random in 1024-65535$/
+})
+when(
+  'a search of one random NAT was not worth it',
+  'spray-too-small',
+  both(easy, random).turn('spray', 'passed', 'unlikely', { expected: 0.12 }),
+  { side: 'callee', sentence: /^the NAT of bob chooses its ports at random, and all probes .* of 12 %$/ }
+)
+when(
+  'a search missed',
+  'spray-too-small',
+  both(random, easy)
+    .turn('spray', 'failed', 'unheard', { expected: 0.62 })
+    .plan('unheard', unheard, { expected: 0.62, 'caller.sockets': 256, 'caller.ports': 1, 'caller.probes': 496 }),
+  {
+    side: 'caller',
+    sentence: /a search that had a chance of 62 % missed$/,
+    evidence: /^alice: 256 sockets, 1 ports, 12 of 496 probes sent, 0 received$/
+  }
+)
+when(
+  'others use up the ports',
+  'prediction-missed',
+  both(stepping, easy)
+    .turn('predict', 'failed', 'unheard', { expected: 0.8 })
+    .plan('unheard', unheard, { expected: 0.8, 'callee.ports': 256 }),
+  {
+    side: 'caller',
+    sentence: /^the next port of alice could not be told: others behind that NAT use up 53 ports per second$/,
+    evidence: /^tried 256 ports with 1 sockets, 80 % expected/
+  }
+)
+when(
+  'both count, and neither can be told',
+  'prediction-missed',
+  both(stepping).turn('predict', 'passed', 'unlikely', { expected: 0.04 }),
+  { side: 'both', sentence: /^the next port of alice and bob/, evidence: /^predict expected 4\.0 %$/ }
+)
+when(
+  'others use up the probes',
+  'budget-shared-out',
+  both(easy, { ...random, probes_left: 40 }).turn('spray', 'passed', 'shared-budget', { expected: 0.01 }),
+  { side: 'gateway', sentence: /aimed at bob: 40 were left$/, also: ['spray-too-small'] }
+)
+when(
+  'a fresh socket is not seen',
+  'no-sample',
+  both(easy, stepping)
+    .turn('predict', 'failed', 'no-sample')
+    .observe(['callee'], { fresh: true, outcome: 'failed', cause: 'no-sample' }),
+  { side: 'callee', sentence: /^no mapping of a fresh socket of bob/ }
+)
+when(
+  'the callee reports nothing',
+  'never-obeyed',
+  both(easy).turn('stun', 'failed', 'unheard').plan('unheard', { caller: {} }),
+  { side: 'callee', sentence: /^bob was joined and did nothing/, evidence: /bob reported nothing$/ }
+)
+when(
+  'the caller cannot obey',
+  'never-obeyed',
+  both(easy)
+    .turn('stun', 'failed', 'failed')
+    .plan('failed', { caller: { code: 'io', reason: 'too many open files' }, callee: {} }),
+  { side: 'caller', sentence: /^alice could not do what stun told$/, evidence: /^alice: too many open files$/ }
+)
+when(
+  'one side heard the other',
+  'one-way',
+  both(easy)
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', { caller: { received: 4, heard: ['198.51.100.2:40000'] }, callee: {} }),
+  { side: 'callee', sentence: /^alice heard bob, but nothing of alice reached bob$/, evidence: /^bob was heard from/ }
+)
+when(
+  'the passive agent never has an answer',
+  'one-way',
+  both(stepping)
+    .turn('predict', 'failed', 'handover')
+    .plan('handover', {
+      caller: {},
+      callee: { received: 2, events: ['heard'], handover: { said: { outcome: 'failed' }, events: [] } }
+    }),
+  { side: 'caller', sentence: /^bob heard alice/, also: ['prediction-missed'] }
+)
+when('nothing gets through', 'nothing-through', both(easy).turn('stun', 'failed', 'unheard').plan('unheard', unheard), {
+  side: 'path',
+  sentence: /neither alice nor bob heard the other$/
+})
+when(
+  'a NAT remaps',
+  'remapped',
+  both({ remaps: true }, easy).turn('stun', 'failed', 'unheard').plan('unheard', unheard),
+  { side: 'caller', sentence: /^the NAT of alice gives a flow another port/, also: ['nothing-through'] }
+)
+const latched = (at: string) =>
+  both(easy)
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard)
+    .turn('relay', 'path')
+    .plan(
+      undefined,
+      { caller: { handover: { said: { 'network.local.port': 5000 } } }, callee: {} },
+      { 'caller.latched': at }
+    )
+when('the relay sees another mapping of the same socket', 'mapping-timed-out', latched('198.51.100.1:41234'), {
+  side: 'caller',
+  sentence: /^the NAT of alice forgot a mapping/,
+  evidence: /198\.51\.100\.1:40000 was seen .* 198\.51\.100\.1:41234 when/
+})
+when('the relay sees the same', 'nothing-through', latched('198.51.100.1:40000'), { side: 'path', sentence: /neither/ })
+when(
+  'a socket was seen with two ports, a while apart',
+  'mapping-timed-out',
+  both(easy, { observed: ['198.51.100.2:40000 31000 5000', '198.51.100.2:41111 1000 5000'] })
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'callee', sentence: /of bob/, evidence: /became 198\.51\.100\.2:41111 30 s later$/ }
+)
+when(
+  'DTLS is lost',
+  'handover-lost',
+  both(easy)
+    .turn('stun', 'failed', 'handover')
+    .plan('handover', {
+      caller: { received: 2, handover: { events: ['ice'] } },
+      callee: { received: 3, handover: { events: ['ice', 'dtls'] } }
+    }),
+  {
+    side: 'path',
+    sentence: /^stun found the path, and DTLS did not come/,
+    evidence: /bob sent 12 .* reached ice, dtls$/
+  }
+)
+when(
+  'the certificate on the path is another',
+  'dtls-fingerprint',
+  both(easy)
+    .turn('stun', 'failed', 'handover')
+    .plan('handover', {
+      caller: { received: 2, handover: { said: { code: 'fingerprint-mismatch', reason: 'not the announced one' } } },
+      callee: { received: 2 }
+    }),
+  { side: 'callee', sentence: /^the certificate that bob showed/, evidence: /^alice: not the announced one$/ }
+)
+when(
+  'the relay is off',
+  'relay-off',
+  both(random, random, {
+    outcome: 'failed',
+    code: 'no-path',
+    path: undefined,
+    'relay.configured': false,
+    strategies: ['direct', 'stun', 'predict', 'spray']
+  }).turn('spray', 'passed', 'unlikely', { expected: 0.001 }),
+  {
+    side: 'gateway',
+    sentence: /^there was no direct path \(both NATs choose .*\), and the relay is not among the strategies$/,
+    also: ['both-random']
+  }
+)
+when(
+  'the time is over before anything was heard',
+  'deadline',
+  both(random, easy, { deadline: 50 }).turn('stun', 'passed', 'unsuited').turn('spray', 'passed', 'deadline'),
+  {
+    side: 'gateway',
+    sentence: /^the deadline of 50 ms was over before spray had a turn$/,
+    also: ['spray-too-small']
+  }
+)
+when(
+  'what was heard has used up the time',
+  'one-way',
+  both(easy)
+    .turn('stun', 'failed', 'deadline')
+    .plan('deadline', { caller: { received: 9 }, callee: {} }),
+  { side: 'callee', sentence: /^alice heard bob/, also: ['deadline'] }
+)
+when(
+  'a plugin throws',
+  'plugin-threw',
+  both(random).turn('mine', 'passed', 'threw').turn('spray', 'passed', 'unlikely'),
+  {
+    side: 'gateway',
+    sentence: /^the plugin mine threw/,
+    evidence: /^mine passed: mine said why$/,
+    also: ['both-random']
+  }
+)
+for (const [fitting, one, two] of [
+  ['stun', easy, easy],
+  ['predict', stepping, easy],
+  ['spray', easy, block]
+] as const)
+  when(
+    `${fitting} would fit and is not in the list`,
+    'not-tried',
+    both(one, two, { strategies: ['direct', 'relay'] }).turn('direct', 'passed', 'unsuited'),
+    {
+      side: 'gateway',
+      sentence: new RegExp(`^${fitting}, which suits`),
+      evidence: /^strategies: direct, relay$/
+    }
+  )
+when('nothing was recorded that explains it', 'unexplained', new MadeUp().turn('mine', 'passed', 'unsuited'), {
+  side: 'none',
+  sentence: /does not explain/,
+  evidence: /^mine passed: mine said why$/
+})
+
+for (const { code, what, made, side, sentence, evidence, also } of cases)
+  test(`${what}: ${code}`, t => {
+    const verdict = judge(made.spans)
+    t.is(verdict.code, code, verdict.sentence)
+    t.is(verdict.side, side)
+    t.regex(verdict.sentence, sentence)
+    if (evidence)
+      t.true(
+        verdict.evidence.some(line => evidence.test(line)),
+        verdict.evidence.join('\n')
+      )
+    if (code !== 'direct') t.true(verdict.evidence.length > 0 && verdict.advice.length > 0)
+    for (const other of also ?? []) t.true(verdict.also.includes(other), verdict.also.join())
+  })
+
+test('every code has a trace that leads to it', t => {
+  const missing = Object.keys(verdicts).filter(code => !cases.some(one => one.code === code))
+  t.deepEqual(missing, [])
+})
+
+test('a side that hears probes at mappings that its answers do not leave from makes nobody deaf', t => {
+  const loose = { ...stepping, filtering: 'address-dependent' }
+  const made = both(easy, loose)
+    .turn('predict', 'failed', 'unheard')
+    .plan('unheard', { caller: {}, callee: { received: 3 } })
+  t.is(judge(made.spans).code, 'prediction-missed')
+})
+
+test('names as long as may be leave a sentence its end, and no text of a peer is more than a line', t => {
+  const name = 'x'.repeat(64)
+  const { sentence, evidence } = judge(
+    failed('fingerprint-mismatch', { caller: name, callee: name, side: 'callee', reason: `\u001b[2J${name.repeat(9)}` })
+      .spans
+  )
+  t.regex(sentence, /^x+… refused x+…: its certificate is not the pinned or remembered one$/)
+  t.is(evidence.length, 1)
+  t.true((evidence[0]?.length ?? 0) <= 200)
+  t.false(evidence.join().includes('\u001b'))
+})
+
+const nonsense = fc.oneof(
+  fc.anything(),
+  fc.constantFrom('caller', 'callee', 'failed', 'path', 'no-path', 'udp-blocked', 'handover', 'unheard', 'threw', true),
+  fc.array(fc.string()),
+  fc.string()
+)
+
+/** Spans of the cases above, mixed, some attributes of them turned into something else. */
+const torn: fc.Arbitrary<SpanRecord[]> = fc
+  .tuple(
+    fc.constantFrom(...cases),
+    fc.array(fc.constantFrom(...cases.flatMap(({ made }) => made.spans)), { maxLength: 12 }),
+    fc.array(fc.tuple(fc.nat(20), fc.nat(20), nonsense), { maxLength: 12 }),
+    fc.array(fc.nat(20), { maxLength: 4 })
+  )
+  .map(([{ made }, others, changes, dropped]) => {
+    const spans = structuredClone([...made.spans, ...others]) as SpanRecord[]
+    for (const [at, which, value] of changes) {
+      const attributes = spans[at % spans.length]?.attributes as Record<string, unknown>
+      const names = Object.keys(attributes)
+      const name = names[which % names.length]
+      if (name !== undefined) attributes[name] = value
+    }
+    return spans.filter((_, at) => !dropped.includes(at))
+  })
+
+test('whatever was recorded, a verdict is one that fits the wire, and says something', t => {
+  fc.assert(
+    fc.property(torn, spans => {
+      const verdict = judge(spans)
+      const sent = { type: 'path', session: '0123456789abcdef', by: 'relay', kind: 'relay', verdict }
+      t.deepEqual(parseFromGateway(JSON.stringify(sent)), sent as never)
+      return (
+        Object.hasOwn(verdicts, verdict.code) &&
+        verdict.sentence.length > 0 &&
+        verdict.sentence.length <= 200 &&
+        !verdict.also.includes(verdict.code) &&
+        (verdict.code !== 'direct' || verdict.side === 'none')
+      )
+    }),
+    { numRuns: 300 }
+  )
+})
+
+test('the same spans have the same verdict, and are only read', t => {
+  fc.assert(
+    fc.property(torn, spans => {
+      const before = structuredClone(spans)
+      t.deepEqual(judge(spans), judge(before))
+      t.deepEqual(spans, before)
+    }),
+    { numRuns: 100 }
+  )
+})
