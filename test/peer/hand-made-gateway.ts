@@ -38,6 +38,8 @@ export class HandMadeGateway implements AsyncDisposable {
   readonly shown: Shown[] = []
   /** Whether requests over UDP are answered. */
   answers = true
+  /** What it says to everybody in the place of a welcome. */
+  refuses: Message<FromGateway, 'refused'> | undefined
   readonly #key = Buffer.from('the key of a peer')
   readonly #folder: string
   readonly #http: WebSocketServer
@@ -105,7 +107,8 @@ export class HandMadeGateway implements AsyncDisposable {
     await rm(this.#folder, { recursive: true })
   }
 
-  #welcome(): Message<FromGateway, 'welcome'> {
+  #welcome(): FromGateway {
+    if (this.refuses) return this.refuses
     const endpoints = this.#udp.map(socket => ({ address: '127.0.0.1', port: socket.address().port }))
     const key = this.#key.toString('base64')
     return { type: 'welcome', peer: 'guest', name: 'guest', key, endpoints, refreshMs: 60_000 }
@@ -157,12 +160,12 @@ export class Guest {
     return this.said.splice(at.index, 1)[0] as Message<FromPeer, Type>
   }
 
-  /** Introduces somebody who calls. */
-  begin({ fingerprint }: { fingerprint: string }): void {
+  /** Introduces somebody who calls, or who was called with this request. */
+  begin({ fingerprint }: { fingerprint: string }, request?: number): void {
     this.say({
       type: 'session',
       session,
-      role: 'callee',
+      ...(request === undefined ? { role: 'callee' } : { role: 'caller', request }),
       peer: { name: 'somebody', fingerprint, named: true },
       key: 'AAAA',
       probeKey: probeKey.toString('base64'),
