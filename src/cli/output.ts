@@ -109,6 +109,12 @@ export function formatMs(ms: number): string {
   return ms < 10_000 ? `${Math.round(ms)} ms` : formatSeconds(ms / 1000)
 }
 
+/** `+12.3` or `−0.2`; what rounds to nothing has no minus. */
+export function signed(value: number): string {
+  const digits = Math.abs(value).toFixed(1)
+  return `${value < 0 && digits !== '0.0' ? '−' : '+'}${digits}`
+}
+
 /** Local date and time with its zone, `2026-01-31 13:00:00 +01:00`. */
 export function formatMoment(atMs: number): string {
   const zoneMinutes = -new Date(atMs).getTimezoneOffset()

@@ -4,7 +4,7 @@
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
 import type { SpanRecord } from '../gateway/trace/store.ts'
-import { formatBytes } from './output.ts'
+import { formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
 
@@ -83,8 +83,7 @@ class Facts {
   }
 
   #offset({ atMs }: Event): string {
-    const ms = atMs - this.#startMs
-    return `${ms < 0 ? '−' : '+'}${Math.abs(ms).toFixed(1)}`
+    return signed(atMs - this.#startMs)
   }
 }
 
@@ -97,7 +96,6 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   mappedSentence,
   allocationSentence,
   observedSentence,
-  facts => samplesSentence(facts.events('sample')),
   facts => effortSentence('caller', facts),
   facts => effortSentence('callee', facts),
   limitsSentence,
@@ -179,18 +177,18 @@ function allocationSentence(facts: Facts): string | undefined {
   ])
 }
 
-/** Of `address:port milliseconds-before local-port` the ports, oldest first. */
+/** Of `address:port milliseconds-before local-port` the ports, oldest first, where there are more than the samples show. */
 function observedSentence(facts: Facts): string | undefined {
   const ports = facts.list('observed').map(text => /:(\d+)(?: |$)/.exec(String(text))?.[1] ?? String(text))
-  if (ports.length === 0) return undefined
-  const more = ports.length > OBSERVED ? '… ' : ''
-  return `${counted(ports.length, 'port')} seen, oldest first: ${more}${ports.slice(-OBSERVED).join(' ')}`
-}
-
-/** `203.0.113.5:4000 seen from two endpoints`: most NATs show all of them the same. */
-function samplesSentence(samples: readonly Event[]): string | undefined {
+  const samples = facts.events('sample')
   const by = Map.groupBy(samples, ({ attributes }) => String(attributes['postern.mapped']))
-  return joined([...by].map(([mapped, seen]) => `${mapped} seen by ${seen.map(viaOf).join(', ')}`))
+  const sampled = joined([...by].map(([mapped, seen]) => `${mapped} seen by ${seen.map(viaOf).join(', ')}`))
+  if (ports.length <= samples.length) return sampled
+  const more = ports.length > OBSERVED ? '… ' : ''
+  return joined([
+    sampled,
+    `${counted(ports.length, 'port')} in all, oldest first: ${more}${ports.slice(-OBSERVED).join(' ')}`
+  ])
 }
 
 const viaOf = ({ attributes }: Event): string => String(attributes['postern.via'])
@@ -264,7 +262,10 @@ const joined = (parts: readonly (string | undefined)[]): string =>
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
-const percent = (share: number): string => `${Number((share * 100).toPrecision(share > 0.99 ? 4 : 2))} %`
+function percent(share: number): string {
+  if (share > 0 && share < 0.0001) return 'below 0.01 %'
+  return `${Number((share * 100).toPrecision(share > 0.99 ? 4 : 2))} %`
+}
 
 function plain(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'

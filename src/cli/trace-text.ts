@@ -12,7 +12,7 @@
 //                          what it says of itself, wrapped          trace-details.ts
 
 import type { SpanRecord, TraceRecord } from '../gateway/trace/store.ts'
-import { fit, formatMoment, type Paint, unpainted, wrap } from './output.ts'
+import { fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'
 import { verdictText } from './verdict-text.ts'
@@ -128,7 +128,7 @@ function clockOf(root: SpanRecord | undefined, side: 'caller' | 'callee', lane: 
   const uncertainty = root?.attributes[`postern.${side}.clock.uncertainty`]
   if (typeof offset !== 'number') return []
   const within = typeof uncertainty === 'number' ? ` ±${uncertainty.toFixed(1)}` : ''
-  return [`${lane} ${offset < 0 ? '−' : '+'}${Math.abs(offset).toFixed(1)} ms${within}`]
+  return [`${lane} ${signed(offset)} ms${within}`]
 }
 
 /** Depth first, in the order of their start; a span whose parent is missing stands on its own. */

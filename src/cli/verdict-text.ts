@@ -35,6 +35,6 @@ export function becauseText({ code, sentence, advice }: Verdict, { width, paint 
   const columns = width ?? 80
   return [
     wrap(`  because ${sentence} ${paint('dim', `(${code})`)}`, columns, 4),
-    ...(advice ? [wrap(`  ${advice}`, columns, 4)] : [])
+    ...(advice ? [wrap(`  ${paint('dim', 'to do:')} ${advice}`, columns, 4)] : [])
   ].join('\n')
 }
