@@ -221,7 +221,10 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
 
 function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts {
   const spans = below.filter(
-    span => ['postern.probe', 'postern.handover'].includes(span.name) && new Said(span).role('side') === role
+    span =>
+      ['postern.probe', 'postern.handover'].includes(span.name) &&
+      new Said(span).role('side') === role &&
+      !isSilent(span)
   )
   const own = spans.map(span => new Said(span))
   const most = (name: string) => Math.max(0, ...own.map(said => said.number(name) ?? 0))
@@ -245,6 +248,9 @@ function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts
     ports: plan.number(`${role}.ports`)
   }
 }
+
+/** A probe that stands for a report which never came. */
+const isSilent = (span: SpanRecord): boolean => new Said(span).text('cause') === 'no-report'
 
 /** What a side says of an order whose time was over, here or there. */
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']
