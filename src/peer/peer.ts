@@ -59,6 +59,8 @@ export class Peer {
   readonly #options: PeerOptions
   readonly #link: Link
   readonly #sessions = new Map<string, PeerSession>()
+  /** Those being obeyed, or given up: a file may be written on the way. */
+  readonly #orders = new Set<Promise<void>>()
   readonly #connects = new Map<number, Connecting>()
   readonly #questions = new Questions()
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
@@ -144,6 +146,7 @@ export class Peer {
     for (const connecting of this.#connects.values()) connecting.fail(left)
     await Promise.all([...this.#connections].map(connection => connection.close()))
     await Promise.all([...this.#sessions.values()].map(session => session.end(left)))
+    await Promise.all(this.#orders)
     await Promise.all([...this.#warm.values()].map(warm => warm.raw.close()))
     this.#warm.clear()
     await this.#link.close()
@@ -283,7 +286,8 @@ export class Peer {
     const reserved = this.#warm.get(message.socket)
     this.#warm.delete(message.socket)
     reserved?.take()
-    const settled = session.order(message, reserved)
+    const settled = session.order(message, reserved).finally(() => this.#orders.delete(settled))
+    this.#orders.add(settled)
     if (reserved) void this.#replace(guesses(message) ? settled : undefined)
   }
 
