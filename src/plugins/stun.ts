@@ -39,7 +39,7 @@ function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
     return
   }
   const sure = [caller, callee].every(({ profile }) => profile.mapping === 'endpoint-independent')
-  const order = sure && roles.some(role => mayRemap(scene[role])) ? inOrderOfSuccess(scene) : (['together'] as const)
+  const order = sure ? inOrderOfSuccess(scene) : (['together'] as const)
   for (const [tried, way] of order.entries()) {
     // What was remapped stays so for this pair of endpoints: another try needs other sockets.
     if (tried > 0) yield { kind: 'sample', sides: roles }
@@ -53,8 +53,8 @@ function together(scene: Scene, options: { waitMs: number; sure: boolean }): Pla
 
 /**
  * A NAT that does not drop what nobody asked for may keep a state for it, and then has to give the very flow that would
- * have met it another port (Linux does). So the side behind such a NAT must have sent before anything comes. Which of the
- * two that is no test can tell without doing the damage, so each gets its turn.
+ * have met it another port (Linux does). So the side behind such a NAT must have sent before anything comes. Where no test
+ * of the peer's has told which of the two that is, each gets its turn.
  */
 function inTurn(scene: Scene, first: Role): Plan {
   const second = otherRole(first)
@@ -72,12 +72,18 @@ type Way = 'together' | Role
 
 /** What worked between these networks before comes first, what failed last. */
 function inOrderOfSuccess(scene: Scene): readonly Way[] {
-  const ways = ['together', 'caller', 'callee'] as const
-  return ways.toSorted((a, b) => score(scene, `stun/${b}`) - score(scene, `stun/${a}`))
+  return ways(scene).toSorted((a, b) => score(scene, `stun/${b}`) - score(scene, `stun/${a}`))
+}
+
+/** Whoever may remap may have to be first, unless the other would suffer from it; who is known to had better be. */
+function ways(scene: Scene): readonly Way[] {
+  const first = roles.filter(role => mayRemap(scene[role]) && scene[otherRole(role)].profile.remaps !== true)
+  return first.some(role => scene[role].profile.remaps) ? [...first, 'together'] : ['together', ...first]
 }
 
 /** A filter that lets a stranger in keeps no state of its own for what it does not want. */
-const mayRemap = ({ profile }: Side) => profile.translated && profile.filtering !== 'endpoint-independent'
+const mayRemap = ({ profile }: Side) =>
+  profile.translated && profile.filtering !== 'endpoint-independent' && profile.remaps !== false
 
 /** By how much orders that left together may arrive apart, beyond half the round trips. */
 const JITTER_MS = 20

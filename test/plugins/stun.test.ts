@@ -1,6 +1,6 @@
 import test from 'ava'
 import type { Behaviour } from '../../src/gateway/profile.ts'
-import type { Plan, Scene } from '../../src/gateway/scene.ts'
+import type { Plan, Role, Scene } from '../../src/gateway/scene.ts'
 import { stun } from '../../src/plugins/stun.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
@@ -57,8 +57,10 @@ test('it passes with both NATs in its reason', async t => {
 })
 
 const strict = { filtering: 'address-and-port-dependent' } as const
-const waysOf = async (memory: Scene['memory']) => {
-  const scene = { ...sceneOf({ profile: strict, rttMs: 60 }, { profile: strict, rttMs: 40 }), memory }
+const waysOf = async (memory: Scene['memory'], remaps: Partial<Record<Role, boolean>> = {}) => {
+  const profile = (role: Role) => ({ ...strict, ...(remaps[role] === undefined ? {} : { remaps: remaps[role] }) })
+  const sides = [{ profile: profile('caller'), rttMs: 60 } as const, { profile: profile('callee'), rttMs: 40 } as const]
+  const scene = { ...sceneOf(...sides), memory }
   const steps = await stepsOf(await startPlugin(stun), scene)
   return { steps, ways: steps.flatMap(step => (step.kind === 'plan' ? [step.label] : [])) }
 }
@@ -73,6 +75,19 @@ test('where a filter may remap what it does not want, the sides also send in tur
   const [, , callerFirst, , calleeFirst] = steps as Plan[]
   t.deepEqual(callerFirst?.afterMs, { callee: 30 }, 'the side whose order arrives first waits the longer')
   t.deepEqual(calleeFirst?.afterMs, { caller: 20 })
+})
+
+test('where neither side remaps, nothing is tried in turn; where one does it sends first', async t => {
+  const ways = async (caller?: boolean, callee?: boolean) =>
+    (await waysOf({}, { ...(caller === undefined ? {} : { caller }), ...(callee === undefined ? {} : { callee }) }))
+      .ways
+  t.deepEqual(await ways(false, false), ['together'])
+  t.deepEqual(await ways(true, false), ['caller', 'together'])
+  t.deepEqual(await ways(undefined, true), ['callee', 'together'])
+  t.deepEqual(await ways(undefined, false), ['together', 'caller'])
+  t.deepEqual(await ways(true, true), ['together'])
+  const learned = { 'stun/together': { opened: 3, failed: 0 } }
+  t.deepEqual((await waysOf(learned, { caller: true, callee: false })).ways, ['together', 'caller'])
 })
 
 test('what worked between two networks before is tried first, what failed last', async t => {
