@@ -48,7 +48,8 @@ export function parentOf(traceparent: string | undefined): Context {
   const remote = {
     traceId: match[1],
     spanId: match[2],
-    traceFlags: Number.parseInt(match[3] ?? '0', 16) | 1,
+    // Whether the caller's trace is sampled decides whether it is exported: recorded it is anyway (export.ts).
+    traceFlags: Number.parseInt(match[3] ?? '0', 16),
     isRemote: true
   }
   return trace.setSpanContext(context.active(), remote)

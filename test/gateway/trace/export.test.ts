@@ -44,6 +44,13 @@ for (const [what, strategies] of [
     }
   )
 
+test.serial('a trace that its caller does not sample is kept by the gateway, and not exported', async t => {
+  await using collector = await Collector.open()
+  const record = await connectOnce(collector, { strategies: '[direct]' }, '00')
+  t.is(record.outcome, 'path')
+  t.deepEqual(collector.spans, [])
+})
+
 test('the resource says who sends: postern and its version, or what the operator calls it', async t => {
   const [{ resource: plain }] = await sent({})
   t.is(plain['service.name'], 'postern')
@@ -234,14 +241,14 @@ test.serial('connections are made while the collector does not answer, and the g
 const quiet = { info: () => {}, warn: () => {} }
 
 /** A connect within a caller's own trace to a gateway that exports to the collector; the record, when all has ended. */
-async function connectOnce(collector: Collector, spec: WorldSpec): Promise<TraceRecord> {
+async function connectOnce(collector: Collector, spec: WorldSpec, flags = '01'): Promise<TraceRecord> {
   await using opened = new AsyncDisposableStack()
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url
   opened.defer(() => void delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT)
   const world = opened.use(await World.open(spec))
   await world.join('bob')
   const ann = await world.join('ann')
-  const traceparent = `00-${caller.trace}-${caller.span}-01`
+  const traceparent = `00-${caller.trace}-${caller.span}-${flags}`
   const connection = await ann.connect({ name: 'bob' }, { traceparent }).catch(() => undefined)
   await connection?.close()
   await world.trace(caller.trace)
