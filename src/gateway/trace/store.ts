@@ -229,7 +229,8 @@ const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] 
 const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
 const keyOf = (span: ReadableSpan, root: string): string => `${span.spanContext().traceId}-${root}`
 
-function recordOf(span: ReadableSpan): SpanRecord {
+/** As it is kept. */
+export function recordOf(span: ReadableSpan): SpanRecord {
   const parent = span.parentSpanContext?.spanId
   return {
     id: span.spanContext().spanId,
