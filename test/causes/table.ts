@@ -370,7 +370,7 @@ const crossing: readonly Cause[] = [
     what: 'packets pass in one direction only',
     done: "from the caller's address to the callee's they are dropped on the way",
     code: 'one-way',
-    side: 'path',
+    side: 'callee',
     gateway: plain,
     async inject(rig) {
       const [a, b] = pair(rig)
@@ -438,6 +438,7 @@ const idling: readonly Cause[] = [
     gateway: plain,
     async inject(rig) {
       await setTimeout(7000) // the kernel's clock, and no other
+      await typed(rig, 'forgetful-cone').site.tidy()
       return await between(rig, ['forgetful-cone', 'firewalled'])
     }
   }

@@ -88,6 +88,8 @@ export interface Site {
    * with another number of boxes.
    */
   become(nat: NatType, options?: { forget?: boolean }): Promise<void>
+  /** Mappings whose time is over are gone. The kernel cleans up at its leisure, and until then may give such a port again. */
+  tidy(): Promise<void>
   /**
    * A neighbour behind the site's NAT opens UDP mappings at this mean rate, at times of a Poisson process, each from a new
    * port to the core's address. It has begun when this resolves. Throws where there is no NAT.
@@ -484,7 +486,10 @@ function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw): Site {
           .map((name, at) => within(name, [boxScript(plan, at)]))
           .join('\n')
       )
-      if (forget) await Promise.all(boxes.map(forgetMappings))
+      if (forget) await Promise.all(boxes.map(box => forgetMappings(box)))
+    },
+    async tidy() {
+      await Promise.all(boxes.map(box => forgetMappings(box, 'expired')))
     },
     async traffic(perSecond) {
       if (!plan.nature.translates) throw new Error(`site ${plan.index} has no NAT`)
@@ -518,8 +523,8 @@ async function addNeighbour(sandbox: Sandbox, { index, lan }: SitePlan): Promise
   return makeHost(sandbox, name, [lan.neighbour])
 }
 
-async function forgetMappings(box: Host): Promise<void> {
-  await succeed(box.run([tool('python3'), fileURLToPath(new URL('forget.py', import.meta.url))]))
+async function forgetMappings(box: Host, ...which: 'expired'[]): Promise<void> {
+  await succeed(box.run([tool('python3'), fileURLToPath(new URL('forget.py', import.meta.url)), ...which]))
 }
 
 // A host that dropped its own packets would be told so, hence the rules sit in the next namespace on the way.
