@@ -13,6 +13,7 @@ import { relay } from '../plugins/relay.ts'
 import { spray } from '../plugins/spray.ts'
 import { stun } from '../plugins/stun.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { Access } from './access.ts'
 import { Budget } from './budget.ts'
 import type { Link } from './chain.ts'
 import { Directory } from './directory.ts'
@@ -137,13 +138,15 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const refusals = new Refusals(recording, signalling)
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
+  const access = new Access({ token: adminToken, open: config.admin.open })
   const strangers = new Map<WebSocket, string>()
   const status = (): GatewayStatus =>
-    statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports })
+    statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports, access })
   const http = await serveHttp(config.listen.http, {
-    adminToken,
+    access,
     traces,
     names,
+    metrics,
     status,
     peers: config.limits.peers,
     join: (ws, request) =>
@@ -229,6 +232,7 @@ function statusOf(parts: {
   budget: Budget
   traces: TraceStore
   exports: Exporting
+  access: Access
 }) {
   return {
     peers: parts.directory.size,
@@ -238,6 +242,7 @@ function statusOf(parts: {
     probes: { refused: parts.budget.refused },
     relay: parts.splices.totals(),
     traces: parts.traces.counters,
-    spans: { ...parts.exports.counters }
+    spans: { ...parts.exports.counters },
+    access: { ...parts.access.counters }
   }
 }

@@ -1,5 +1,8 @@
-// The HTTP side: health, the API that reads traces and keeps names, and the WebSocket that peers join by. Handlers throw, one place
-// answers.
+// The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
+// throw, one place answers: with a page whoever reads pages, with JSON everybody else.
+//
+//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets
+//                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
@@ -9,11 +12,16 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { asPosternError, type Code, PosternError } from '../errors.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../wire/signal.ts'
+import type { Access } from './access.ts'
 import { type ApiSide, apiRoutes } from './api.ts'
-import { sameToken } from './tokens.ts'
+import { assetRoutes } from './pages/assets.ts'
+import { errorPage } from './pages/error.ts'
+import { loginPath, loginRoutes, visitOf } from './pages/login.ts'
+import { pageRoutes, wantsPage } from './pages/routes.ts'
 
 export interface HttpSide extends ApiSide {
-  readonly adminToken: string
+  readonly access: Access
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
   /** Serves one WebSocket of a peer. */
@@ -25,7 +33,7 @@ export interface HttpListening {
   close(): Promise<void>
 }
 
-/** TCP connections besides those of peers and of as many that are just joining: for health checks and the API. */
+/** TCP connections besides those of peers and of as many that are just joining: for health checks, pages and the API. */
 const OTHERS = 64
 
 /** For a whole request, in milliseconds: none has a body worth waiting for, and who is silent holds a connection. */
@@ -38,7 +46,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: REQUEST_MS / 4
   }
-  const server = createServer(timeouts, application(side).callback())
+  const server = createServer(timeouts, application(side, at.address).callback())
   server.maxConnections = side.peers * 2 + OTHERS
   const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
   sockets.on('connection', (ws, request) => side.join(ws, request))
@@ -63,31 +71,69 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   }
 }
 
-function application(side: HttpSide): Koa {
+/** @param listener the address it is bound to. */
+function application(side: HttpSide, listener: string): Koa {
   const open = new Router()
-  open.get('/', ctx => {
-    ctx.body =
-      'This is a postern gateway: it brings two peers behind NATs together. Peers join it with the postern command.\n'
-  })
   open.get('/healthz', ctx => {
     ctx.body = { ok: true }
   })
+  const metrics = new Router()
+  metrics.get('/metrics', async ctx => {
+    ctx.set('content-type', side.metrics.contentType)
+    ctx.body = await side.metrics.text()
+  })
   const koa = new Koa()
-  for (const middleware of [answerErrors, open.routes(), admitted(side), apiRoutes(side).routes()])
+  for (const middleware of [
+    answerErrors,
+    guard,
+    open.routes(),
+    assetRoutes().routes(),
+    loginRoutes(side.access, listener).routes(),
+    door(side.access, listener),
+    pageRoutes(side).routes(),
+    apiRoutes(side).routes(),
+    metrics.routes(),
+    nothing
+  ])
     koa.use(middleware as Koa.Middleware)
   return koa
 }
 
-const admitted =
-  ({ adminToken }: HttpSide): Koa.Middleware =>
+/** Nothing from elsewhere, nothing inline, in no frame, kept nowhere, and no address of a page told to others. */
+const guard: Koa.Middleware = async (ctx, next) => {
+  ctx.set({
+    'content-security-policy':
+      "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-resource-policy': 'same-origin',
+    'cache-control': 'no-store'
+  })
+  await next()
+}
+
+/** People are led to the form, programs are told what is missing. */
+const door =
+  (access: Access, listener: string): Koa.Middleware =>
   async (ctx, next) => {
-    if (!ctx.path.startsWith('/api/')) return await next()
-    const given = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1] ?? ''
-    if (!sameToken(given, adminToken)) throw new PosternError('bad-token', 'the admin token is missing or wrong')
-    await next()
+    const admission = access.admit(visitOf(ctx, listener))
+    if (admission === 'limited') ctx.throw(429, 'too many wrong tokens; wait a minute')
+    if (admission !== 'refused') {
+      ctx.state.admission = admission
+      return await next()
+    }
+    if (ctx.method === 'GET' && wantsPage(ctx)) {
+      ctx.status = 303
+      ctx.set('location', loginPath(ctx.url))
+      return
+    }
+    throw new PosternError('bad-token', 'the admin token is missing or wrong')
   }
 
-const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-config': 400, 'bad-token': 401, 'unknown-peer': 404 }
+const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
+
+const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 }
 
 const answerErrors: Koa.Middleware = async (ctx, next) => {
   try {
@@ -96,13 +142,16 @@ const answerErrors: Koa.Middleware = async (ctx, next) => {
     const status = (thrown as { status?: number }).status
     const { code, message } = asPosternError(thrown)
     ctx.status = status ?? statusFor[code] ?? 500
+    const reason = ctx.status === 500 ? 'a fault in the gateway' : message
     if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
-    ctx.body = {
-      code: status === 404 ? 'not-found' : code,
-      reason: ctx.status === 500 ? 'a fault in the gateway' : message
-    }
+    if (ctx.status === 429) ctx.set('retry-after', '60')
+    if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
+    else ctx.body = { code: codeFor(status) ?? code, reason }
   }
 }
+
+const codeFor = (status: number | undefined) =>
+  status === 404 ? 'not-found' : status === 429 || status === 413 ? 'bad-token' : undefined
 
 async function bind(server: Server, at: Endpoint): Promise<void> {
   try {

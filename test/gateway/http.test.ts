@@ -11,9 +11,9 @@ const never = `export default {
   start: () => ({ plan: () => [{ kind: 'pass', reason: 'not today' }] })
 }`
 
-test('health and the front page are for everybody', async t => {
-  await using world = await World.open()
-  for (const path of ['/healthz', '/']) {
+test('health and the login are for everybody', async t => {
+  await using world = await World.open({ more: 'admin: { open: never }' })
+  for (const path of ['/healthz', '/login']) {
     const answer = await fetch(world.url + path)
     t.is(answer.status, 200, path)
     const text = await answer.text()
@@ -21,14 +21,17 @@ test('health and the front page are for everybody', async t => {
   }
 })
 
-test('the API takes the admin token, and the join token does not do', async t => {
-  await using world = await World.open()
+test('the API and the metrics take the admin token, and the join token does not do', async t => {
+  await using world = await World.open({ more: 'admin: { open: never }' })
   const { joinToken } = world.gateway
   const requests = [
     ['GET', '/api/status'],
     ['GET', '/api/traces'],
     ['GET', '/api/traces/x'],
     ['GET', '/api/names'],
+    ['GET', '/metrics'],
+    ['GET', '/'],
+    ['GET', '/nothing'],
     ['DELETE', '/api/names/ann']
   ] as const
   for (const [method, path] of requests) {

@@ -1,0 +1,38 @@
+// What a person is told instead of a page.
+
+import { type Html, html } from './html.ts'
+import { page } from './page.ts'
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'This cannot be asked for',
+  401: 'Not logged in',
+  404: 'Not found',
+  413: 'Too long',
+  429: 'Wait a minute'
+}
+
+export function errorPage(status: number, reason: string): Html {
+  const title = titles[status] ?? 'Something went wrong'
+  return page({
+    title,
+    bare: true,
+    body: html`<section class="card narrow"><h1>${title}</h1><p>${capital(reason)}.</p>
+<p><a href="/">Overview</a> · <a href="/traces">All traces</a></p></section>`
+  })
+}
+
+/** What has no record: it may be under way, gone, or never have been. */
+export const noTracePage = (id: string, session: boolean): Html =>
+  page({
+    title: 'No such trace',
+    at: 'traces',
+    session,
+    body: html`<section class="card narrow"><h1>No such trace</h1>
+<p>Nothing is kept under <code>${id.slice(0, 64)}</code>. That is so while its request is under way, after it had to make room for newer
+ones, and after a restart, unless the gateway keeps its traces in a file (<code>traces.file</code>).</p>
+<form method="get" action="/traces" class="find"><label for="peer">Look for a peer’s traces</label>
+<span class="row"><input id="peer" name="peer" autocomplete="off" spellcheck="false" required><button type="submit">Find</button></span></form>
+<p><a href="/traces">All traces</a></p></section>`
+  })
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)

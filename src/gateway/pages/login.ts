@@ -1,0 +1,121 @@
+// From the admin token in a form to a cookie that stands for it, and back. The cookie holds a random id and nothing else; the
+// port is in its name because browsers send cookies of a host to all its ports.
+
+import type { IncomingMessage } from 'node:http'
+import Router from '@koa/router'
+import type { Context } from 'koa'
+import { type Access, isForeign, SESSION_MS, type Visit } from '../access.ts'
+import { html } from './html.ts'
+import { page } from './page.ts'
+
+/** A token and a path, with room to spare. */
+const FORM_BYTES = 4096
+
+export const loginPath = (to: string): string => (to === '/' ? '/login' : `/login?to=${encodeURIComponent(to)}`)
+
+export function visitOf(ctx: Context, listener: string): Visit {
+  return {
+    method: ctx.method,
+    httpVersion: ctx.req.httpVersion,
+    headers: ctx.headers,
+    listener,
+    source: ctx.req.socket.remoteAddress ?? '',
+    session: ctx.cookies.get(cookieName(ctx))
+  }
+}
+
+/** Open to everybody: `/login`, and `/logout`. */
+export function loginRoutes(access: Access, listener: string): Router {
+  const router = new Router()
+  router.get('/login', ctx => {
+    const to = localPath(String(ctx.query.to ?? '/'))
+    ctx.type = 'html'
+    ctx.body = form({ to, foreign: isForeign(ctx.headers) }).toString()
+  })
+  router.post('/login', async ctx => {
+    const fields = new URLSearchParams(await bodyOf(ctx))
+    const to = localPath(fields.get('to') ?? '/')
+    const result = access.logIn(fields.get('token')?.trim() ?? '', visitOf(ctx, listener))
+    if (typeof result === 'object') {
+      setCookie(ctx, result.session, SESSION_MS)
+      return seeOther(ctx, to)
+    }
+    ctx.status = result === 'limited' ? 429 : 401
+    if (result === 'limited') ctx.set('retry-after', '60')
+    ctx.type = 'html'
+    ctx.body = form({ to, wrong: result }).toString()
+  })
+  router.post('/logout', ctx => {
+    access.logOut(ctx.cookies.get(cookieName(ctx)) ?? '')
+    setCookie(ctx, '', 0)
+    seeOther(ctx, '/login')
+  })
+  return router
+}
+
+interface Form {
+  readonly to: string
+  readonly foreign?: boolean
+  readonly wrong?: 'refused' | 'limited'
+}
+
+function form({ to, foreign, wrong }: Form) {
+  const why =
+    wrong === 'limited' ? 'Too many wrong tokens came from there. Wait a minute.' : 'This is not the admin token.'
+  return page({
+    title: wrong ? 'Not logged in' : 'Log in',
+    bare: true,
+    body: html`
+<form class="login card" method="post" action="/login">
+  <h1>This gateway’s traces</h1>
+  ${foreign && html`<p class="note">You came from another site. Where you are logged in, <a href="${to}">go on</a>.</p>`}
+  ${wrong && html`<p class="problem" id="problem" role="alert">${why}</p>`}
+  <input type="hidden" name="to" value="${to}">
+  <label for="token">Admin token</label>
+  <input id="token" name="token" type="password" autocomplete="current-password" required autofocus maxlength="1024" spellcheck="false"
+    ${wrong && html`aria-invalid="true" aria-describedby="problem"`}>
+  <p class="hint">The gateway says at its start where it is kept.</p>
+  <button type="submit">Log in</button>
+</form>`
+  })
+}
+
+const cookieName = (ctx: Context) => `postern-${ctx.req.socket.localPort}`
+
+/** A client that makes https up harms nobody: its own cookie does not come back over http. */
+const cameByHttps = (ctx: Context) => ctx.get('x-forwarded-proto').split(',')[0]?.trim() === 'https'
+
+function setCookie(ctx: Context, value: string, maxAge: number): void {
+  const secure = cameByHttps(ctx)
+  // Else the library refuses: it sees plain HTTP from the proxy.
+  ctx.cookies.secure = secure
+  ctx.cookies.set(cookieName(ctx), value, { httpOnly: true, sameSite: 'strict', secure, maxAge, overwrite: true })
+}
+
+/** A path of this gateway; `/` for whatever else a link may have put there. */
+export function localPath(to: string): string {
+  const here = 'http://gateway.invalid'
+  if (!URL.canParse(to, here)) return '/'
+  const { origin, pathname, search } = new URL(to, here)
+  return origin === here && !pathname.startsWith('//') ? pathname + search : '/'
+}
+
+function seeOther(ctx: Context, to: string): void {
+  ctx.status = 303
+  ctx.set('location', to)
+}
+
+async function bodyOf(ctx: Context): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  // The connection is needed for the answer.
+  for await (const chunk of (ctx.req as IncomingMessage).iterator({ destroyOnReturn: false })) {
+    bytes += (chunk as Buffer).length
+    if (bytes > FORM_BYTES) {
+      ctx.set('connection', 'close')
+      ctx.throw(413, 'the form is too long')
+    }
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

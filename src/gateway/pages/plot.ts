@@ -1,0 +1,172 @@
+// Shares over time: a stacked bar for each stretch of time, with a legend that has the figures, and the same as a table.
+// Pure: what happened when, and in which category, in; HTML and SVG out. Positions are percentages, so that a plot fits its
+// place without scaling its text.
+
+import { type Html, html } from './html.ts'
+import { grouped, share } from './words.ts'
+
+export interface Happening {
+  readonly atMs: number
+  readonly category: string
+}
+
+export interface PlotSpec {
+  readonly id: string
+  readonly title: string
+  readonly happenings: readonly Happening[]
+  readonly nowMs: number
+  /** Class of a category's colour; categories stand in this order, others after them by how many they are. */
+  readonly colours: Readonly<Record<string, string>>
+  readonly link?: (category: string) => string | undefined
+}
+
+const BARS = 24
+const HEIGHT = 132
+
+/** More categories than these cannot be told apart: what is rare becomes one. */
+const CATEGORIES = 7
+const OTHERS = 'others'
+
+/** What 24 bars cover: of the last minutes to the last months. */
+const widthsMs = [1, 2, 5, 10, 30, 60, 120, 360, 720, 1440, 2880, 10_080].map(minutes => minutes * 60_000)
+
+export interface Bar {
+  readonly fromMs: number
+  readonly counts: ReadonlyMap<string, number>
+  readonly total: number
+}
+
+/** Bars of equal time that reach back to the oldest, or as far as bars do. Aligned to whole multiples of their width. */
+export function barsOf(happenings: readonly Happening[], nowMs: number): { widthMs: number; bars: Bar[] } {
+  const oldestMs = happenings.reduce((oldest, { atMs }) => Math.min(oldest, atMs), nowMs)
+  const longest = widthsMs.at(-1) ?? 0
+  const startOf = (width: number) => (Math.floor(nowMs / width) - BARS + 1) * width
+  const widthMs = widthsMs.find(width => startOf(width) <= oldestMs) ?? longest
+  const startMs = startOf(widthMs)
+  const counts = Array.from({ length: BARS }, () => new Map<string, number>())
+  for (const { atMs, category } of happenings) {
+    // A clock that was set back must not make the newest vanish.
+    const bar = counts[Math.min(BARS - 1, Math.floor((atMs - startMs) / widthMs))]
+    bar?.set(category, (bar.get(category) ?? 0) + 1)
+  }
+  const bars = counts.map((bar, index) => ({
+    fromMs: startMs + index * widthMs,
+    counts: bar,
+    total: [...bar.values()].reduce((sum, count) => sum + count, 0)
+  }))
+  return { widthMs, bars }
+}
+
+export function plot(spec: PlotSpec): Html {
+  const { categories, happenings } = gathered(spec)
+  const { widthMs, bars } = barsOf(happenings, spec.nowMs)
+  const most = niceAbove(Math.max(1, ...bars.map(({ total }) => total)))
+  return html`<figure class="plot" aria-labelledby="${spec.id}-title">
+<figcaption id="${spec.id}-title">${spec.title}</figcaption>
+<div class="frame"><span class="most" aria-hidden="true">${grouped(most)}</span>
+<svg class="bars" width="100%" height="${HEIGHT}" role="img" aria-label="${spec.title}, ${bars.length} bars of ${widthText(widthMs)}; figures below">
+<line class="grid" x1="0" x2="100%" y1="0.5" y2="0.5"/><line class="grid" x1="0" x2="100%" y1="${HEIGHT / 2}" y2="${HEIGHT / 2}"/><line class="base" x1="0" x2="100%" y1="${HEIGHT - 0.5}" y2="${HEIGHT - 0.5}"/>
+${bars.map((bar, index) => barShape(bar, { index, most, categories, widthMs }))}
+</svg></div>
+<p class="scale" aria-hidden="true"><span>${labelOf(bars[0]?.fromMs ?? 0, widthMs)}</span><span>${labelOf(bars[BARS / 2]?.fromMs ?? 0, widthMs)}</span><span>now</span></p>
+${legend(spec, categories, happenings.length)}
+<details id="${spec.id}-table"><summary>Figures over time</summary><div class="scroll" tabindex="0" role="region" aria-label="${spec.title}, figures over time">${table(bars, categories, widthMs)}</div></details>
+</figure>`
+}
+
+interface Category {
+  readonly name: string
+  readonly colour: string
+  readonly count: number
+}
+
+/** The categories there are, in their order, with what is rare under one name. */
+function gathered({ happenings, colours }: PlotSpec): { categories: Category[]; happenings: readonly Happening[] } {
+  const counts = new Map<string, number>()
+  for (const { category } of happenings) counts.set(category, (counts.get(category) ?? 0) + 1)
+  const known = Object.keys(colours)
+  const place = (name: string) => (known.includes(name) ? known.indexOf(name) : known.length)
+  const byCount = [...counts.keys()].sort((a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0))
+  const kept = byCount.length > CATEGORIES ? byCount.slice(0, CATEGORIES - 1) : byCount
+  const named = happenings.map(one => (kept.includes(one.category) ? one : { ...one, category: OTHERS }))
+  const rest = named.filter(({ category }) => category === OTHERS).length
+  const free = freeColours(Object.values(colours))
+  const categories = [...kept]
+    .sort((a, b) => place(a) - place(b))
+    .map(name => ({ name, colour: colours[name] ?? free.shift() ?? 'c-other', count: counts.get(name) ?? 0 }))
+  return {
+    categories: rest > 0 ? [...categories, { name: OTHERS, colour: 'c-other', count: rest }] : categories,
+    happenings: named
+  }
+}
+
+const freeColours = (taken: readonly string[]) =>
+  ['c-1', 'c-2', 'c-3', 'c-4', 'c-5', 'c-6', 'c-7'].filter(colour => !taken.includes(colour))
+
+interface Drawing {
+  readonly index: number
+  readonly most: number
+  readonly categories: readonly Category[]
+  readonly widthMs: number
+}
+
+function barShape({ fromMs, counts, total }: Bar, { index, most, categories, widthMs }: Drawing): Html | undefined {
+  if (total === 0) return undefined
+  const step = 100 / BARS
+  let above = HEIGHT
+  const pieces = categories.flatMap(({ name, colour }) => {
+    const count = counts.get(name) ?? 0
+    if (count === 0) return []
+    const height = (count / most) * HEIGHT
+    above -= height
+    // What is rare stays visible.
+    return [
+      html`<rect class="${colour}" x="${(index * step + step * 0.12).toFixed(2)}%" width="${(step * 0.76).toFixed(2)}%" y="${above.toFixed(1)}" height="${Math.max(1.5, height).toFixed(1)}"/>`
+    ]
+  })
+  const said = categories.flatMap(({ name }) => (counts.get(name) ? [`${name} ${counts.get(name)}`] : []))
+  return html`<g><title>${labelOf(fromMs, widthMs)}: ${said.join(', ')}</title>${pieces}</g>`
+}
+
+function legend({ link }: PlotSpec, categories: readonly Category[], whole: number): Html {
+  const name = (category: string) => {
+    const to = link?.(category)
+    return to === undefined ? html`${category}` : html`<a href="${to}">${category}</a>`
+  }
+  return html`<table class="legend"><thead class="hidden"><tr><th scope="col">Kind</th><th scope="col">Connections</th><th scope="col">Share</th></tr></thead><tbody>${categories.map(
+    category =>
+      html`<tr><th scope="row"><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="${category.colour}" width="10" height="10" rx="2"/></svg>${name(category.name)}</th><td class="number">${grouped(category.count)}</td><td class="number">${share(category.count, whole)}</td></tr>`
+  )}</tbody></table>`
+}
+
+function table(bars: readonly Bar[], categories: readonly Category[], widthMs: number): Html {
+  return html`<table class="figures"><thead><tr><th scope="col">From</th>${categories.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+<tbody>${bars
+    .filter(({ total }) => total > 0)
+    .toReversed()
+    .map(
+      ({ fromMs, counts }) =>
+        html`<tr><th scope="row">${labelOf(fromMs, widthMs)}</th>${categories.map(({ name }) => html`<td class="number">${grouped(counts.get(name) ?? 0)}</td>`)}</tr>`
+    )}</tbody></table>`
+}
+
+/** The time of day, or the day where bars are long. */
+function labelOf(atMs: number, widthMs: number): string {
+  const iso = new Date(atMs).toISOString()
+  if (widthMs * BARS <= 86_400_000) return iso.slice(11, 16)
+  return widthMs < 86_400_000 ? `${iso.slice(5, 10)} ${iso.slice(11, 16)}` : iso.slice(5, 10)
+}
+
+function widthText(widthMs: number): string {
+  const minutes = widthMs / 60_000
+  if (minutes < 60) return minutes === 1 ? 'a minute' : `${minutes} minutes`
+  const hours = minutes / 60
+  if (hours < 24) return hours === 1 ? 'an hour' : `${hours} hours`
+  return hours === 24 ? 'a day' : `${hours / 24} days`
+}
+
+/** 1, 2, 4, 6, 8 or 10 times a power of ten: the half of it is a whole number, but of 1. */
+function niceAbove(count: number): number {
+  const power = 10 ** Math.floor(Math.log10(count))
+  return ([1, 2, 4, 6, 8].find(factor => factor * power >= count) ?? 10) * power
+}
