@@ -2,7 +2,6 @@
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
 import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
-import { nowMs } from '../../clock.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../../wire/signal.ts'
 import type { Role } from '../scene.ts'
@@ -14,8 +13,9 @@ export interface Reported {
   readonly side: Role
   readonly told: Told
   readonly clock: Clock | undefined
-  /** When the order left, in milliseconds since the epoch. */
+  /** When the order left and the report arrived, in milliseconds since the epoch. */
   readonly leftMs: number
+  readonly arrivedMs: number
   readonly rttMs: number
 }
 
@@ -23,10 +23,10 @@ export interface Reported {
 const searching = ['heard', 'answered', 'checked', 'latched', 'walked', 'spent'] as const
 const handingOver = { ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
 
-export function recordReport(tracer: Tracer, parent: Context, { side, told, clock, leftMs, rttMs }: Reported): void {
+export function recordReport(tracer: Tracer, parent: Context, reported: Reported): void {
+  const { side, told, clock, leftMs, arrivedMs, rttMs } = reported
   const { report } = told
   const steps = new Map(report.steps)
-  const arrivedMs = nowMs()
   const possible = [leftMs, arrivedMs] as const
   const startMs = onOurClock(report.startedMs, clock, possible) ?? clamped(leftMs + rttMs / 2, possible)
   const at = (ms: number) => Math.min(arrivedMs, startMs + ms)

@@ -44,8 +44,9 @@ export class Reports {
   received(side: Role, told: Told): void {
     const order = this.#orders.get(told.plan)
     if (!order?.awaited.delete(side)) return
+    const { context, leftMs, rttMs } = order
     const { clock } = this.#peers[side]
-    recordReport(this.#tracer, order.context, { side, told, clock, leftMs: order.leftMs, rttMs: order.rttMs[side] })
+    recordReport(this.#tracer, context, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
     this.#arrived()
   }
 
