@@ -11,7 +11,7 @@
 //   relay   then  path in 45.0 ms
 //           now   the last resort
 //
-//   would this order have helped?
+//   would stun, relay have helped?
 //     yes: …
 
 import type { Replay, Replayed } from '../gateway/trace/replay.ts'
@@ -28,7 +28,7 @@ const WHEN = 6
 
 export function explanationText(record: TraceRecord, replay: Replay, look: Look): string {
   const { width, paint } = look
-  const { verdict, strategies } = replay
+  const { verdict, strategies, masked } = replay
   const column = Math.min(NAME.most, Math.max(NAME.least, ...strategies.map(({ name }) => name.length)))
   return [
     ...header(record, width, paint),
@@ -38,8 +38,10 @@ export function explanationText(record: TraceRecord, replay: Replay, look: Look)
     '',
     ...strategies.flatMap(strategy => strategyLines(strategy, column, look)),
     '',
-    paint('bold', 'would this order have helped?'),
-    ...[answerOf(record, replay), happened(record, replay)].map(text => wrap(`  ${text}`, width, 2))
+    paint('bold', wrap(`would ${strategies.map(({ name }) => name).join(', ')} have helped?`, width, 2)),
+    ...[answerOf(record, replay), happened(record, replay), ...(masked ? [MASKED] : [])].map(text =>
+      wrap(`  ${text}`, width, 2)
+    )
   ].join('\n')
 }
 
@@ -62,12 +64,13 @@ function thenOf({ before }: Replayed): string {
 function nowOf({ lastResort, now: { tries, passes }, before, probability }: Replayed): string {
   if (lastResort) return 'the last resort'
   const [first] = tries
+  if (!first && passes !== undefined && passes === before?.reason) return 'passes, for the same reason'
   if (!first) return `passes: ${passes ?? 'has no plan'}`
   const again = before?.outcome === 'failed' && probability === 0 ? 'the same, which was in vain' : percent(probability)
   return `tries, ${again}${tries.length > 1 ? ` in ${tries.length} plans` : ''}: ${first.why}`
 }
 
-function answerOf({ by }: TraceRecord, { answer, probability, probabilityThen }: Replay): string {
+function answerOf({ by, path }: TraceRecord, { answer, probability, probabilityThen }: Replay): string {
   const chance = `the chance of a direct path is ${percent(probability)} with these`
   const before = `${percent(probabilityThen)} with what was tried`
   switch (answer.helps) {
@@ -79,6 +82,7 @@ function answerOf({ by }: TraceRecord, { answer, probability, probabilityThen }:
     case 'missing':
       return `no: ${answer.winner}, which found the direct path, is not among them; ${chance}`
     case 'no':
+      if (path === 'direct') return `no: it was direct already, by ${by}, and little time was lost before`
       return noHelp[probability < NEGLIGIBLE ? 'hopeless' : 'same'](`${chance}, and was ${before}`)
   }
 }
@@ -95,6 +99,8 @@ function happened(record: TraceRecord, { inVain, inVainMs }: Replay): string {
   const vain = parts.length > 0 ? `, ${formatMs(inVainMs)} of them in vain (${parts.join(', ')})` : ''
   return `what happened: ${how} after ${formatMs(record.ms)}${vain}`
 }
+
+const MASKED = 'addresses were recorded up to their subnets alone: who shares one looks like a neighbour here'
 
 /** Shorter turns are those of strategies that passed at once. */
 const NOTABLE_MS = 1

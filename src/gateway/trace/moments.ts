@@ -10,6 +10,8 @@ import type { SpanRecord, TraceRecord } from './store.ts'
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
 export class Moments {
   readonly first: Scene
+  /** Addresses were cut to their subnets, so that whoever shares one looks like a neighbour. */
+  readonly masked: boolean
   readonly #sides: Record<Role, readonly Moment[]>
 
   /** Throws `bad-config` where one of the networks was not observed, or not recorded as this version does. */
@@ -21,6 +23,7 @@ export class Moments {
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
     const atMs = Math.max(one.atMs, other.atMs)
+    this.masked = [one, other].every(({ side }) => /(?:\.0|::)$/.test(side.mapped.address))
     this.first = { caller: one.side, callee: other.side, attempts: [], atMs, memory: {} }
   }
 

@@ -32,6 +32,8 @@ export interface Replay {
   readonly verdict: Verdict
   /** Names, in the order that was tried then. */
   readonly order: readonly string[]
+  /** Addresses were recorded up to their subnets alone: what follows from two of them being alike is uncertain. */
+  readonly masked: boolean
   readonly strategies: readonly Replayed[]
   /** Of a direct path: by these strategies, and by the plans that were tried then. */
   readonly probability: number
@@ -63,13 +65,16 @@ const WORTH_MS = 20
 /** @throws PosternError `bad-config` where it failed before both networks were observed. */
 export async function replay(record: TraceRecord, links: readonly Link[]): Promise<Replay> {
   const moments = new Moments(record)
-  const turns = record.spans.filter(({ name }) => name === 'postern.plugin').map(turnOf)
+  const turns = record.spans
+    .filter(({ name }) => name === 'postern.plugin')
+    .map(span => turnOf(span, moments.first.atMs))
   const strategies: Replayed[] = []
   for (const link of links) strategies.push(await again(link, moments, turns))
   const inVain = turns.filter(({ outcome }) => outcome !== 'path').map(({ name, ms }) => ({ name, ms }))
   const told = {
     verdict: judge(record.spans),
     order: turns.map(({ name }) => name),
+    masked: moments.masked,
     strategies,
     probability: together(strategies.map(({ probability }) => probability)),
     probabilityThen: together(record.spans.flatMap(expectedOf)),
@@ -110,11 +115,12 @@ interface Turn extends TurnThen {
   readonly name: string
 }
 
-const turnOf = (span: SpanRecord): Turn => ({
+/** Until both networks were known, the first turn was not its strategy's. */
+const turnOf = (span: SpanRecord, knownMs: number): Turn => ({
   name: text(span, 'plugin'),
   outcome: text(span, 'outcome'),
   reason: text(span, 'reason'),
-  ms: span.endMs - span.startMs
+  ms: Math.max(0, span.endMs - Math.max(span.startMs, knownMs))
 })
 
 /** Of a plan that the models gave a figure to. */

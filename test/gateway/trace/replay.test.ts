@@ -129,6 +129,19 @@ const plan = (expected: number): Proposal => ({
   expected
 })
 
+test("what both networks were waited for is no strategy's time", async t => {
+  const record = recorded({
+    turns: [
+      ['direct', 'passed', 500],
+      ['relay', 'path', 40]
+    ]
+  })
+  const known = record.startMs + 499
+  const spans = record.spans.map(span => (span.name === 'postern.profile' ? { ...span, startMs: known } : span))
+  const { inVainMs } = await replay({ ...record, spans }, [])
+  t.true(inVainMs > 0 && inVainMs < 10, `${inVainMs} ms`)
+})
+
 test('a chance that was missed counts as a chance again, and helps only where it is larger than it was', async t => {
   const record = recorded({ turns: [['lottery', 'failed', 300, 0.3]] })
   const answer = async (...expected: number[]) =>
@@ -265,6 +278,14 @@ test('a request that ended before both networks were observed cannot be asked ag
     code: 'bad-config',
     message: /another version of postern/
   })
+})
+
+test('that addresses were cut to their subnets is told', async t => {
+  const at = (address: string): SideSpec => ({ mapped: { address, port: 40_000 } })
+  const masked = async (...[one, other]: [string, string]) =>
+    (await replay(recorded({ caller: at(one), callee: at(other), turns: relayed }), [])).masked
+  t.true(await masked('198.51.100.0', '203.0.113.0'))
+  t.false(await masked('198.51.100.0', '203.0.113.10'))
 })
 
 test('values of any sort in the attributes of a profile break nothing', async t => {
