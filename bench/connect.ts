@@ -204,13 +204,16 @@ async function printBudget(rig: Rig, paths: readonly { trace: string; ms: number
   const add = (phase: string, ms: number) => phases.set(phase, [...(phases.get(phase) ?? []), ms])
   for (const { trace, ms } of paths) {
     const record = await rig.trace(trace)
-    const handover = record?.spans.find(
-      ({ name, attributes }) => name === 'postern.handover' && attributes['postern.side'] === 'caller'
-    )
-    if (!handover) continue
-    let before = handover.startMs
-    add('order', ms - ((handover.events.at(-1)?.atMs ?? before) - before))
-    for (const { name, atMs } of handover.events) {
+    const own = (wanted: string) =>
+      record?.spans.findLast(
+        ({ name, attributes }) => name === `postern.${wanted}` && attributes['postern.side'] === 'caller'
+      )
+    const [probe, handover] = [own('probe'), own('handover')]
+    if (!probe || !handover) continue
+    let before = probe.startMs
+    add('order', ms - (handover.endMs - before))
+    const found = probe.events.filter(({ name }) => !/^(first|last)_/.test(name))
+    for (const { name, atMs } of [...found, { name: 'bound', atMs: handover.startMs }, ...handover.events]) {
       add(name, atMs - before)
       before = atMs
     }

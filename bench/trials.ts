@@ -191,7 +191,7 @@ const plansOf = (record: TraceRecord, plugin: string): SpanRecord[] =>
 
 function probesOf({ spans }: TraceRecord, plans: readonly SpanRecord[]): number {
   const ids = new Set(plans.map(({ id }) => id))
-  const sides = spans.filter(({ name, parent }) => name === 'postern.handover' && parent && ids.has(parent))
+  const sides = spans.filter(({ name, parent }) => name === 'postern.probe' && parent && ids.has(parent))
   return sides.reduce((sum, { attributes }) => sum + Number(attributes['postern.sent'] ?? 0), 0)
 }
 
