@@ -55,10 +55,18 @@ export function report(thrown: unknown, output?: Output): void {
   output?.end()
   output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}) })
   process.stderr.write(`postern: ${code}: ${message}\n`)
+  for (const line of below(code, { trace, verdict })) process.stderr.write(`${line}\n`)
+}
+
+/** Why, and what to do about it; where the verdict only repeats the code, the command that helps instead. */
+function below(code: PosternError['code'], { trace, verdict }: Pick<PosternError, 'trace' | 'verdict'>): string[] {
   const width = process.stderr.columns || 80
-  if (verdict) process.stderr.write(`${becauseText(verdict, { width, paint })}\n`)
-  const hint = trace ? `what was tried: postern trace ${trace}` : hints[code]
-  if (hint) process.stderr.write(`${wrap(`  ${hint}`, width, 2)}\n`)
+  const hint = hints[code]
+  const told = verdict && !(hint && verdict.code === code)
+  return [
+    ...(told ? [becauseText(verdict, { width, paint })] : hint ? [wrap(`  ${hint}`, width, 2)] : []),
+    ...(trace ? [`  what was tried: postern trace ${trace}`] : [])
+  ]
 }
 
 const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })

@@ -23,7 +23,7 @@ export interface Met {
   readonly connection: Connection
   /** The relay's limit, each direction apart; undefined on a direct path. */
   readonly bitsPerSecond: number | undefined
-  /** Why it is relayed, as far as the gateway said. */
+  /** What the gateway makes of the request: of a relayed path, why it is. */
   readonly verdict: Verdict | undefined
 }
 

@@ -98,6 +98,11 @@ export function fit(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text.padEnd(width)
 }
 
+/** Fingerprints by their ends: whole they are wider than most terminals, and --json has them whole. */
+export function abridged(text: string): string {
+  return text.replaceAll(/\b((?:[0-9A-F]{2}:){4})(?:[0-9A-F]{2}:){25}((?:[0-9A-F]{2}:?){3})\b/g, '$1…:$2')
+}
+
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))

@@ -4,7 +4,7 @@
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
 import type { SpanRecord } from '../gateway/trace/store.ts'
-import { formatBytes, signed } from './output.ts'
+import { abridged, formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
 
@@ -44,7 +44,7 @@ class Facts {
   /** As text; undefined where there is none, or only an empty one. */
   text(key: string): string | undefined {
     const value = this.#take(key)
-    return value === undefined || value === '' ? undefined : plain(value)
+    return value === undefined || value === '' ? undefined : abridged(plain(value))
   }
 
   number(key: string): number | undefined {

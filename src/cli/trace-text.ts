@@ -12,7 +12,7 @@
 //                          what it says of itself, wrapped          trace-details.ts
 
 import type { SpanRecord, TraceRecord } from '../gateway/trace/store.ts'
-import { fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
+import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'
 import { verdictText } from './verdict-text.ts'
@@ -72,7 +72,7 @@ export function header(trace: TraceRecord, width: number, paint: Paint): string[
     wrap(`${paint('bold', partiesOf(trace))}  ${paint(style, how)}  in ${number(ms)} ms`, width, 2),
     wrap(`${formatMoment(startMs)}  trace ${id}`, width, 2),
     // What became of each strategy is below.
-    ...(word === 'failed' && reason && by !== 'no-path' ? [wrap(`  ${reason}`, width, 2)] : [])
+    ...(word === 'failed' && reason && by !== 'no-path' ? [wrap(`  ${abridged(reason)}`, width, 2)] : [])
   ]
 }
 
@@ -86,9 +86,9 @@ export function blamedIn({ verdict, caller, callee }: TraceRecord): string {
     case 'none':
       return ''
     case 'caller':
-      return caller ? `${caller}, the caller` : 'the caller'
+      return callee ? `${caller}, the caller` : caller || 'the peer'
     case 'callee':
-      return callee ? `${callee}, the callee` : 'the callee'
+      return `${callee}, the callee`
     case 'both':
       return 'both sides'
     case 'gateway':

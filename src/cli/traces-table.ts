@@ -63,7 +63,7 @@ function cellsOf(
   return [
     timeOf(startMs, nowMs),
     id.slice(0, characters),
-    caller,
+    caller || '(a peer)',
     callee || '(joins)',
     word,
     by,

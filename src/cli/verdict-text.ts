@@ -1,7 +1,7 @@
 // A verdict for people: whole, as a trace has it on top, or in the few lines that stand below a path or a failure.
 
 import type { Verdict } from '../wire/signal.ts'
-import { type Paint, unpainted, wrap } from './output.ts'
+import { abridged, type Paint, unpainted, wrap } from './output.ts'
 
 export interface Look {
   /** In columns. */
@@ -26,7 +26,7 @@ export function verdictText(verdict: Verdict, blamed: string, { width, paint }: 
   ]
   return [
     wrap(`${paint(['bold', code === 'direct' ? 'green' : 'yellow'], code)}: ${sentence}`, width, 2),
-    ...rows.map(([label, text]) => wrap(`  ${paint('dim', label.padEnd(LABEL - 2))}${text}`, width, LABEL))
+    ...rows.map(([label, text]) => wrap(`  ${paint('dim', label.padEnd(LABEL - 2))}${abridged(text)}`, width, LABEL))
   ].join('\n')
 }
 

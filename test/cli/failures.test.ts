@@ -96,7 +96,7 @@ test.serial('whom nobody knows, who is away and oneself: each is told apart', as
   t.like(unknown.events.at(-1), { event: 'failed', code: 'unknown-peer' })
   const self = await world.run(['ping', 'bob', '--json'], { who: 'bob' })
   t.like(self.events.at(-1), { event: 'failed', code: 'self-connect' })
-  t.regex(self.stderr, /POSTERN_HOME/)
+  t.regex(self.stderr, /\n {2}two peers [^\n]* POSTERN_HOME[^\n]*\n {2}what was tried: postern trace [0-9a-f]{32}\n$/)
   bob.signal('SIGTERM')
   await bob.ended
   const away = await world.run(['ping', 'bob', '--json'])

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { formatBytes, formatMoment, formatMs, formatSeconds, wrap } from '../../src/cli/output.ts'
+import { abridged, formatBytes, formatMoment, formatMs, formatSeconds, signed, wrap } from '../../src/cli/output.ts'
 import { drawn } from '../../src/cli/progress.ts'
 
 test('text is wrapped at spaces, with its indentation, and nothing of it is lost', t => {
@@ -13,6 +13,16 @@ test('quantities are written with the unit that suits them', t => {
   t.deepEqual([0, 1023, 1024, 67_108_864].map(formatBytes), ['0 B', '1023 B', '1.0 KiB', '64.0 MiB'])
   t.deepEqual([1.234, 123.4, 12_345].map(formatMs), ['1.2 ms', '123 ms', '12 s'])
   t.deepEqual([0.54, 12.3, 125, 3720].map(formatSeconds), ['0.5 s', '12 s', '2 min 5 s', '1 h 2 min'])
+})
+
+test('a fingerprint is told by its ends, and an address is left as it is', t => {
+  const print = Array.from({ length: 32 }, (_, at) => (at + 0xa0).toString(16).toUpperCase()).join(':')
+  t.is(abridged(`it is ${print}, not ${print}`), 'it is A0:A1:A2:A3:…:BD:BE:BF, not A0:A1:A2:A3:…:BD:BE:BF')
+  t.is(abridged('2001:DB8:AA:BB:CC:DD:EE:FF, 12:34:56'), '2001:DB8:AA:BB:CC:DD:EE:FF, 12:34:56')
+})
+
+test('numbers have a sign unless they round to nothing', t => {
+  t.deepEqual([1.25, -0.26, -0.01, 0].map(signed), ['+1.3', '−0.3', '+0.0', '+0.0'])
 })
 
 test('a moment is told in the zone of who reads it', t => {

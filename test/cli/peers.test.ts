@@ -85,7 +85,8 @@ test.serial('ping --json ends with the path, its round trip and its trace', asyn
     ['joined', 'ping', 'ping', 'path']
   )
   const path = events.at(-1)
-  t.deepEqual(Object.keys(path ?? {}), ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace'])
+  t.deepEqual(Object.keys(path ?? {}), ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace', 'verdict'])
+  t.like(path?.verdict, { code: 'direct' })
   t.is(path?.kind, 'direct')
   t.regex(String(path?.trace), /^[0-9a-f]{32}$/)
   t.true(Number(path?.ms) > 0 && Number(path?.rttMs) > 0)
