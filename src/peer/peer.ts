@@ -66,6 +66,8 @@ export class Peer {
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
   readonly #connections = new Set<Connection>()
   readonly #warm = new Map<number, WarmSocket>()
+  /** Whether the last warm socket had one mapping for all of the gateway's endpoints. */
+  #isMappedOnce = false
   #membership: Membership | undefined
   #joined = new AbortController()
   #requests = 0
@@ -154,6 +156,7 @@ export class Peer {
 
   #welcomed(welcome: Welcome): void {
     this.#joined = new AbortController()
+    this.#isMappedOnce = false
     this.#name = welcome.name
     this.#membership = {
       peer: welcome.peer,
@@ -186,6 +189,7 @@ export class Peer {
     try {
       warm = await WarmSocket.open(number, membership, signal)
       this.#warm.set(number, warm)
+      this.#isMappedOnce = warm.isMappedOnce
       const addresses = ownAddresses(membership.endpoints[0])
       this.#link.send({ type: 'warm', socket: number, port: warm.port, addresses, rttMs: warm.rttMs })
       await warm.keep(AbortSignal.any([signal, warm.taken]))
@@ -201,10 +205,9 @@ export class Peer {
   }
 
   async #testFiltering(membership: Membership, signal: AbortSignal): Promise<void> {
-    const isMappedOnce = () => [...this.#warm.values()].some(warm => warm.isMappedOnce)
+    const options = { isMappedOnce: () => this.#isMappedOnce, signal }
     try {
-      for await (const found of testFiltering(membership, { isMappedOnce, signal }))
-        this.#link.send({ type: 'filtering', ...found })
+      for await (const found of testFiltering(membership, options)) this.#link.send({ type: 'filtering', ...found })
     } catch {
       // What is not known is not said: where UDP is blocked, the warm socket tells.
     }

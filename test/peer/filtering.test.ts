@@ -6,6 +6,8 @@ import { once } from 'node:events'
 import test from 'ava'
 import { type Findings, testFiltering } from '../../src/peer/filtering.ts'
 import { BINDING, decode, encode } from '../../src/wire/stun.ts'
+import { labTest } from '../lab/lab-test.ts'
+import { openRig, type RigPeer } from '../lab/rig.ts'
 
 /** The gateway's endpoints by their place: address and port, `00` the primary. */
 type Place = '00' | '01' | '10' | '11'
@@ -65,6 +67,21 @@ test('nothing is said of a NAT that maps each flow anew, and one known for it is
 
 test('without an answer nothing is said', async t => {
   t.deepEqual((await run({ mute: ['01'] })).found, [{ port: false, address: false }])
+})
+
+labTest('in the laboratory a NAT that accepts what is unsolicited remaps, and one that drops it does not', async t => {
+  await using rig = await openRig({ sites: [{ nat: 'accepting' }, { nat: 'port-restricted' }], strategies: '[stun]' })
+  const [ann, bob] = rig.peers as [RigPeer, RigPeer]
+  const endMs = performance.now() + 10_000
+  let remaps: Record<string, unknown> = {}
+  // The test takes half a second from the join.
+  while (performance.now() < endMs && !('caller' in remaps && 'callee' in remaps)) {
+    const { trace = '' } = await ann.connect(bob, 0)
+    const spans = (await rig.trace(trace))?.spans ?? []
+    const told = spans.filter(({ attributes }) => 'postern.remaps' in attributes)
+    remaps = Object.fromEntries(told.map(({ attributes: of }) => [of['postern.side'], of['postern.remaps']]))
+  }
+  t.deepEqual(remaps, { caller: true, callee: false })
 })
 
 const key = Buffer.from('the key of a peer')
