@@ -3,9 +3,18 @@
 import { readdirSync } from 'node:fs'
 
 const [name, ...rest] = process.argv.slice(2)
-const benchmarks = ['connect', 'handover', 'direct', 'relay', 'soak', 'leaks', 'models', 'trials'].filter(known =>
-  readdirSync(import.meta.dirname).includes(`${known}.ts`)
-)
+const benchmarks = [
+  'connect',
+  'handover',
+  'direct',
+  'relay',
+  'soak',
+  'leaks',
+  'models',
+  'trials',
+  'tracing',
+  'sessions'
+].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))
 if (name && benchmarks.includes(name)) {
   process.argv = [process.argv[0] ?? 'node', `${name}.ts`, ...rest]
   await import(`./${name}.ts`)

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { Metrics } from '../../src/gateway/metrics.ts'
@@ -74,6 +75,35 @@ test('verdicts, turns, profiles and times are counted by what the spans say', as
   t.is(series.get('postern_connect_seconds_sum{strategy="stun"}'), 0.03)
   t.is(series.get('postern_connect_seconds_bucket{le="0.02",strategy="stun"}'), 0)
   t.is(series.get('postern_connect_seconds_bucket{le="0.05",strategy="stun"}'), 1)
+})
+
+test('docs/monitoring.md lists every metric with its labels, and no other', async t => {
+  const { metrics } = made()
+  metrics.ended(record({ spans: ['postern.plugin', 'postern.profile'].map(name => span(name, {})) }))
+  const series = [...read(await metrics.text()).keys()].filter(
+    name => /^postern_/.test(name) && !/_(sum|count)/.test(name)
+  )
+  const labelled = series.map(one => {
+    const [name = '', labels = ''] = one.replace(/_bucket\b/, '').split('{')
+    return [name, ...[...labels.matchAll(/(\w+)=/g)].map(([, label]) => label).filter(label => label !== 'le')].join(
+      ' '
+    )
+  })
+  const documented = (await readFile(new URL('../../docs/monitoring.md', import.meta.url), 'utf8'))
+    .split('\n')
+    .filter(line => line.startsWith('| `postern_'))
+    .map(line =>
+      [
+        ...line
+          .split('|')
+          .slice(1, 3)
+          .join('')
+          .matchAll(/`(\w+)`/g)
+      ]
+        .map(([, word]) => word)
+        .join(' ')
+    )
+  t.deepEqual([...new Set(labelled)].sort(), documented.sort())
 })
 
 test('a thousand strange words make no more series than one', async t => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { context, TraceFlags, type Tracer, trace } from '@opentelemetry/api'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
@@ -178,6 +179,24 @@ test('a variable that is wrong is a wrong configuration, and says what was expec
   t.throws(() => exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...ratio }, quiet), {
     message: /^OTEL_TRACES_SAMPLER_ARG: got 1.5; expected a number from 0 to 1$/
   })
+})
+
+test('docs/monitoring.md lists every variable that is read, and no other', async t => {
+  const asked = new Set<string>()
+  const env = new Proxy({} as NodeJS.ProcessEnv, {
+    get: (_, name) => {
+      asked.add(String(name))
+      return name === 'OTEL_TRACES_EXPORTER' ? 'otlp' : name === 'OTEL_TRACES_SAMPLER' ? 'traceidratio' : undefined
+    }
+  })
+  exporting(env, quiet)
+  const text = await readFile(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8')
+  const rows = text.split('\n').filter(line => line.startsWith('| `OTEL_'))
+  const documented = rows.flatMap(row => row.split('|')[1]?.match(/OTEL_\w+/g) ?? [])
+  const general = [...asked].map(name =>
+    /TRACES_(?!ENDPOINT)/.test(name) ? name.replace('OTLP_TRACES_', 'OTLP_') : name
+  )
+  t.deepEqual([...new Set(general)].sort(), documented.sort())
 })
 
 for (const [outage, begin, end] of [
