@@ -33,11 +33,10 @@ export function explainCommand(): Command {
       'after',
       `
 Examples:
-  postern explain trace.json
-  postern explain trace.json --strategies "[stun, predict, relay]"
-  postern explain trace.json --strategies "[{ spray: { probes: 8192 } }, relay]"
-  curl -H "Authorization: Bearer $POSTERN_ADMIN_TOKEN" \\
-    $POSTERN_GATEWAY/api/traces/ID | postern explain -`
+  postern trace 4bf92f35 --save bad.json
+  postern explain bad.json
+  postern explain bad.json --strategies "[stun, predict, relay]"
+  postern explain bad.json --strategies "[{ spray: { probes: 8192 } }, relay]"`
     )
     .action((file: string, options: Options) => perform(options, run => explain(file, options, run)))
 }

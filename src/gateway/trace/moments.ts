@@ -5,6 +5,7 @@ import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.
 import { fit, type Observation } from '../ports.ts'
 import type { Behaviour, Profile, Sample } from '../profile.ts'
 import type { Role, Scene, Side } from '../scene.ts'
+import { Said } from './said.ts'
 import type { SpanRecord, TraceRecord } from './store.ts'
 
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
@@ -18,7 +19,7 @@ export class Moments {
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
     const sideOf = (role: Role, name: string) =>
-      profiles.filter(span => text(span, 'side') === role).flatMap(span => momentOf(span, name) ?? [])
+      profiles.filter(span => new Said(span).role('side') === role).flatMap(span => momentOf(span, name) ?? [])
     this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
@@ -62,19 +63,20 @@ function seenAt(side: Side, atMs: number): Side {
 
 /** Undefined where the profile lacks what a side is made of. */
 function momentOf(span: SpanRecord, name: string): Moment | undefined {
-  const { attributes, startMs: atMs } = span
-  const mapped = parseEndpoint(text(span, 'mapped'))
-  const { 'postern.port': port, 'postern.rtt': rttMs, 'postern.probes_left': probes } = attributes
-  if (!mapped || typeof port !== 'number' || typeof rttMs !== 'number' || typeof probes !== 'number') return undefined
+  const { startMs: atMs } = span
+  const said = new Said(span)
+  const mapped = parseEndpoint(said.text('mapped') ?? '')
+  const [port, rttMs, probes] = [said.number('port'), said.number('rtt'), said.number('probes_left')]
+  if (!mapped || port === undefined || rttMs === undefined || probes === undefined) return undefined
   const samples = samplesOf(span, mapped)
-  const observations = list(span, 'observed').flatMap(seen => observationOf(seen, atMs) ?? [])
+  const observations = said.list('observed').flatMap(seen => observationOf(seen, atMs) ?? [])
   const side = {
     name,
     gateway: samples.find(({ primary }) => primary)?.via ?? mapped,
     mapped,
     port,
-    addresses: list(span, 'links').flatMap(link => addressOf(link) ?? []),
-    profile: profileOf(span, samples, observations),
+    addresses: said.list('links').flatMap(link => addressOf(link) ?? []),
+    profile: profileOf(said, samples, observations),
     observations,
     probes,
     rttMs
@@ -82,26 +84,28 @@ function momentOf(span: SpanRecord, name: string): Moment | undefined {
   return { side, atMs }
 }
 
-function profileOf(span: SpanRecord, samples: readonly Sample[], observations: readonly Observation[]): Profile {
-  const { 'postern.allocation': allocation, 'postern.remaps': remaps } = span.attributes
+function profileOf(said: Said, samples: readonly Sample[], observations: readonly Observation[]): Profile {
+  const remaps = said.flag('remaps')
   return {
-    mapping: behaviourOf(text(span, 'mapping')),
-    filtering: behaviourOf(text(span, 'filtering')),
-    translated: span.attributes['postern.translated'] !== false,
+    mapping: behaviourOf(said.text('mapping')),
+    filtering: behaviourOf(said.text('filtering')),
+    translated: said.flag('translated') ?? true,
     addresses: [...new Set(samples.map(({ mapped }) => mapped.address))],
     samples,
-    ...(typeof remaps === 'boolean' ? { remaps } : {}),
+    ...(remaps === undefined ? {} : { remaps }),
     // Fitted again rather than read: the models of today are asked.
-    ...(allocation === undefined ? {} : { allocation: fit(observations).describe() })
+    ...(said.text('allocation') === undefined ? {} : { allocation: fit(observations).describe() })
   }
 }
 
 /** The primary endpoint is the one whose sample the side's mapping is. */
-function samplesOf({ events }: SpanRecord, shown: Endpoint): Sample[] {
+function samplesOf(span: SpanRecord, shown: Endpoint): Sample[] {
   const samples: Sample[] = []
-  for (const { atMs, attributes } of events) {
-    const via = parseEndpoint(String(attributes['postern.via'] ?? ''))
-    const mapped = parseEndpoint(String(attributes['postern.mapped'] ?? ''))
+  for (const event of span.events) {
+    const { atMs } = event
+    const said = new Said(event)
+    const via = parseEndpoint(said.text('via') ?? '')
+    const mapped = parseEndpoint(said.text('mapped') ?? '')
     if (!via || !mapped) continue
     const primary = !samples.some(sample => sample.primary) && sameEndpoint(mapped, shown)
     samples.push({ via, primary, mapped, atMs, sinceMs: atMs })
@@ -127,12 +131,10 @@ function addressOf(link: string): { address: string; prefix: number } | undefine
   return address === undefined ? undefined : { address, prefix: Number(prefix) }
 }
 
-const behaviours: readonly string[] = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent']
-const behaviourOf = (said: string): Behaviour => (behaviours.includes(said) ? (said as Behaviour) : 'unknown')
-
-const text = ({ attributes }: SpanRecord, name: string): string => String(attributes[`postern.${name}`] ?? '')
-
-function list({ attributes }: SpanRecord, name: string): string[] {
-  const value = attributes[`postern.${name}`]
-  return Array.isArray(value) ? value.map(String) : []
-}
+const behaviours: readonly Behaviour[] = [
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+  'unknown'
+]
+const behaviourOf = (said: string | undefined): Behaviour => behaviours.find(one => one === said) ?? 'unknown'

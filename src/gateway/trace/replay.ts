@@ -8,6 +8,7 @@ import type { Verdict } from '../../wire/signal.ts'
 import type { Link } from '../chain.ts'
 import { type DryRun, dryRun, together } from '../dry-run.ts'
 import { Moments } from './moments.ts'
+import { Said } from './said.ts'
 import type { SpanRecord, TraceRecord } from './store.ts'
 import { judge } from './verdict.ts'
 
@@ -116,17 +117,15 @@ interface Turn extends TurnThen {
 }
 
 /** Until both networks were known, the first turn was not its strategy's. */
-const turnOf = (span: SpanRecord, knownMs: number): Turn => ({
-  name: text(span, 'plugin'),
-  outcome: text(span, 'outcome'),
-  reason: text(span, 'reason'),
-  ms: Math.max(0, span.endMs - Math.max(span.startMs, knownMs))
-})
-
-/** Of a plan that the models gave a figure to. */
-function expectedOf({ name, attributes }: SpanRecord): number[] {
-  const expected = attributes['postern.expected']
-  return name === 'postern.plan' && typeof expected === 'number' ? [Math.min(1, Math.max(0, expected))] : []
+function turnOf(span: SpanRecord, knownMs: number): Turn {
+  const said = new Said(span)
+  const text = (name: string) => said.text(name) ?? ''
+  const ms = Math.max(0, span.endMs - Math.max(span.startMs, knownMs))
+  return { name: text('plugin'), outcome: text('outcome'), reason: text('reason'), ms }
 }
 
-const text = ({ attributes }: SpanRecord, name: string): string => String(attributes[`postern.${name}`] ?? '')
+/** Of a plan that the models gave a figure to. */
+function expectedOf(span: SpanRecord): number[] {
+  const expected = new Said(span).number('expected')
+  return span.name === 'postern.plan' && expected !== undefined ? [Math.min(1, Math.max(0, expected))] : []
+}

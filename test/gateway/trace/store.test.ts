@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { type Attributes, type Context, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
@@ -330,6 +333,21 @@ test('a line that was cut short, or is no trace, costs that line alone, and is c
   t.is(after.traces.counters.kept, 2)
   t.is(after.traces.get(idOf(second)).length, 1, 'what comes after a torn line begins on one of its own')
   await after.traces.shutdown()
+})
+
+test('a process that is killed while it writes leaves all that it had written, and at most one line that is torn', async t => {
+  const path = join(await folderOf(t), 'traces.jsonl')
+  const script = fileURLToPath(new URL('writes-on.ts', import.meta.url))
+  const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let written = 0
+  for await (const line of createInterface(child.stdout)) {
+    written = Number(line)
+    if (written >= 100) child.kill('SIGKILL')
+  }
+  const { traces } = await withFile(path, 2 ** 30)
+  t.true(traces.counters.kept >= written, `${traces.counters.kept} of ${written}`)
+  t.true((traces.counters.file?.skipped ?? 9) <= 1)
+  await traces.shutdown()
 })
 
 test('a file is read within the memory there is, what would be kept is', async t => {
