@@ -158,8 +158,13 @@ async function openDoor(name: string, opening: Opening): Promise<Door> {
   return { gateway, caller: await join('caller') }
 }
 
-const enough = (count: number) => (round: number) => round < count
-const until = (endMs: number) => () => performance.now() < endMs
+function enough(count: number): (round: number) => boolean {
+  return round => round < count
+}
+
+function until(endMs: number): () => boolean {
+  return () => performance.now() < endMs
+}
 
 /** Milliseconds of each connection, by door. Each round begins with another. */
 async function inTurns(doors: readonly Door[], goesOn: (round: number) => boolean): Promise<number[][]> {
