@@ -16,7 +16,7 @@ const OBSERVED = 8
 
 /** The title, the header and the verdict have these. */
 const toldElsewhere =
-  /^(outcome|side|sides|plugin|order|change|path|caller|callee|code|verdict(\..+)?|(caller|callee)\.clock\..+)$/
+  /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|(caller|callee)\.clock\..+)$/
 
 export function detailsOf(span: SpanRecord): string[] {
   const facts = new Facts(span)
@@ -71,7 +71,8 @@ class Facts {
   }
 
   rest(): string[] {
-    const attributes = [...this.#attributes].map(([key, value]) => `${key} ${plain(value)}`)
+    const left = [...this.#attributes].map(([key, value]) => [key, plain(value)] as const)
+    const attributes = left.filter(([, value]) => value !== '').map(part => part.join(' '))
     const events = this.#events.map(event => [event.name, ...about(event), this.#offset(event)].join(' '))
     return [attributes.join('; '), events.join(', ')].filter(line => line !== '')
   }
@@ -117,11 +118,12 @@ function whySentence(facts: Facts): string | undefined {
   ])
 }
 
-/** The header and the verdict have the root's reason, and the plan that won has its plugin's. */
+/** The header has the root's reason and code, and the plan that won has its plugin's. */
 function reasonSentence(facts: Facts): string | undefined {
-  const [reason, cause] = [facts.text('reason'), facts.text('cause')]
-  const told = facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')
-  return [told ? undefined : reason, cause && `(${cause})`].filter(Boolean).join(' ')
+  const [reason, cause, code] = [facts.text('reason'), facts.text('cause'), facts.text('code')]
+  if (facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')) return undefined
+  const words = [cause, code].filter(word => word !== undefined).join(', ')
+  return [reason, words && `(${words})`].filter(Boolean).join(' ')
 }
 
 function gatewaySentence(facts: Facts): string | undefined {
@@ -135,8 +137,10 @@ function gatewaySentence(facts: Facts): string | undefined {
     addresses === undefined ? undefined : `gateway: ${counted(addresses, 'address', 'addresses')}`,
     ports === undefined ? undefined : counted(ports, 'UDP endpoint'),
     labelled('others heard over UDP: ', heard),
+    labelled('nobody heard at ', facts.list('gateway.deaf').join(', ')),
     labelled('relay configured: ', relay),
-    deadline === undefined ? undefined : `deadline ${deadline / 1000} s`
+    deadline === undefined ? undefined : `deadline ${deadline / 1000} s`,
+    labelled('limit reached: ', facts.text('limit'))
   ])
 }
 

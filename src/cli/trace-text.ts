@@ -178,21 +178,32 @@ function laneOf({ name, attributes }: SpanRecord): Lane {
   return attributes['postern.side'] === 'callee' ? 'B' : 'A'
 }
 
-function titleOf({ name, attributes }: SpanRecord, paint: Paint): string {
-  const said = (key: string) => String(attributes[`postern.${key}`] ?? '')
-  const step = name.replace(/^postern\./, '')
-  const title = step === 'plugin' ? said('plugin') || step : step
-  const about =
-    step === 'plan' || step === 'relay'
-      ? said('order')
-      : step === 'change'
-        ? said('change')
-        : said('sides') || said('side')
-  const lane = /^(join|probe|handover)$/.test(step)
-  const outcome = said('outcome')
+function titleOf(span: SpanRecord, paint: Paint): string {
+  const step = stepOf(span)
+  const title = step === 'plugin' ? said(span, 'plugin') || step : step
+  const outcome = said(span, 'outcome')
   const styles = { path: 'green', passed: 'dim', failed: 'yellow' } as const
   const painted = outcome in styles ? paint(styles[outcome as keyof typeof styles], outcome) : outcome
-  return [paint('bold', title), lane ? '' : about, painted].filter(text => text !== '').join('  ')
+  return [paint('bold', title), aboutOf(span), painted].filter(text => text !== '').join('  ')
 }
+
+/** What the step is about; a side's own steps have their letter. */
+function aboutOf(span: SpanRecord): string {
+  switch (stepOf(span)) {
+    case 'plan':
+    case 'relay':
+      return said(span, 'order')
+    case 'change':
+      return said(span, 'change')
+    case 'profile':
+      return said(span, 'side')
+    default:
+      return said(span, 'sides')
+  }
+}
+
+const stepOf = ({ name }: SpanRecord): string => name.replace(/^postern\./, '')
+
+const said = ({ attributes }: SpanRecord, key: string): string => String(attributes[`postern.${key}`] ?? '')
 
 const number = (ms: number): string => (Math.abs(ms) < 10_000 ? ms.toFixed(1) : `${Math.round(ms)}`)
