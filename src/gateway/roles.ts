@@ -21,6 +21,8 @@ export interface Observer {
   seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
   /** Whether a peer other than these two at most reached the gateway over UDP within so many milliseconds. */
   heardOthers(peers: readonly string[], withinMs: number): boolean
+  /** The endpoints, as peers know them, at which no peer was heard within so many milliseconds. */
+  deaf(withinMs: number): Endpoint[]
 }
 
 /** Judges a NAT by the mappings of one socket. */

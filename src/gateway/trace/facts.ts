@@ -29,6 +29,8 @@ export interface Facts {
     readonly endpoints: number | undefined
     /** Others than these two were heard over UDP lately. */
     readonly heard: boolean | undefined
+    /** Endpoints where nobody at all was heard lately. */
+    readonly deaf: readonly string[] | undefined
   }
   readonly waits: readonly Wait[]
   /** Oldest first. */
@@ -62,8 +64,8 @@ export interface ProfileFacts {
   /** As `low-high`. */
   readonly range: string | undefined
   readonly probesLeft: number | undefined
-  /** Endpoints of the gateway that saw the socket. */
-  readonly vias: readonly string[]
+  /** Endpoints of the gateway that saw the socket; masked, several may look the same. */
+  readonly seenBy: number
   readonly observed: readonly Observed[]
 }
 
@@ -138,7 +140,8 @@ export function factsOf(spans: readonly SpanRecord[]): Facts {
     gateway: {
       addresses: root.number('gateway.addresses'),
       endpoints: root.number('gateway.ports'),
-      heard: root.flag('gateway.heard')
+      heard: root.flag('gateway.heard'),
+      deaf: root.of('postern.gateway.deaf') === undefined ? undefined : root.list('gateway.deaf')
     },
     waits: named('postern.observe').map(waitOf),
     profiles: profilesOf(named('postern.profile')),
@@ -167,7 +170,6 @@ function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
 
 function profileOf(span: SpanRecord): ProfileFacts {
   const said = new Said(span)
-  const vias = eventsOf(span, 'sample').flatMap(event => event.text('via') ?? [])
   return {
     atMs: span.startMs,
     mapping: behaviour(said.text('mapping')),
@@ -181,7 +183,7 @@ function profileOf(span: SpanRecord): ProfileFacts {
     drift: said.number('drift'),
     range: said.text('range') ?? said.text('block'),
     probesLeft: said.number('probes_left'),
-    vias: [...new Set(vias)],
+    seenBy: eventsOf(span, 'sample').length,
     observed: said.list('observed').flatMap(observed)
   }
 }

@@ -1,6 +1,7 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
 import type { Attributes } from '@opentelemetry/api'
+import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Link } from '../chain.ts'
 import type { Joined } from '../joined.ts'
 import type { Observer } from '../roles.ts'
@@ -32,6 +33,7 @@ export const sidesAttributes = (pair: Pair, observer: Observer): Attributes => (
     roles.map(role => pair[role].id),
     HEARD_MS
   ),
+  'postern.gateway.deaf': observer.deaf(HEARD_MS).map(formatEndpoint),
   ...clockAttributes('caller', pair.caller.clock),
   ...clockAttributes('callee', pair.callee.clock)
 })

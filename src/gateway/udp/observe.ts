@@ -42,6 +42,8 @@ export class UdpObserver implements Observer {
   readonly #changed = new EventTarget()
   /** When a peer was heard last; also one that has left. */
   readonly #heard = new LRUCache<string, number>({ max: HEARD_LAST })
+  /** When each endpoint heard a peer last. */
+  readonly #heardAt = new Map<Port, number>()
 
   constructor(options: { ports: () => readonly Port[]; public: readonly string[]; now?: () => number }) {
     this.#ports = options.ports
@@ -94,6 +96,13 @@ export class UdpObserver implements Observer {
     return [...this.#heard.entries()].some(([peer, atMs]) => atMs >= sinceMs && !peers.includes(peer))
   }
 
+  deaf(withinMs: number): Endpoint[] {
+    const sinceMs = this.#now() - withinMs
+    return this.#ports()
+      .filter(port => (this.#heardAt.get(port) ?? -Infinity) < sinceMs)
+      .map(port => this.#publicOf(port))
+  }
+
   /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
   claim(kind: string, peer: string, socket: string): Claim | undefined {
     const key = this.#peers.get(peer)?.key
@@ -110,6 +119,7 @@ export class UdpObserver implements Observer {
     if (!watched) return
     const now = this.#now()
     this.#heard.set(peer, now)
+    this.#heardAt.set(port, now)
     if (proved) watched.proved.set(mapped.address, now)
     const samples = watched.sockets.get(socket) ?? new Map<Port, Sample>()
     const before = samples.get(port)

@@ -105,7 +105,7 @@ when(
     .turn('relay', 'failed', 'relay-full'),
   {
     side: 'gateway',
-    sentence: /^the relay has no room for another session, and there was no direct path: both NATs choose/,
+    sentence: /^the relay has no room for another session, and there was no direct path: the NATs of/,
     evidence: /^alice: mapping address-and-port-dependent/,
     also: ['both-random']
   }
@@ -126,6 +126,11 @@ when('neither can, and others can', 'udp-blocked', blocked(roles), { side: 'both
 when('nobody can', 'gateway-ports', blocked(roles, { 'gateway.heard': false }), {
   side: 'gateway',
   sentence: /nor of anybody else$/
+})
+when('nobody reaches a port', 'gateway-ports', blocked(roles, { 'gateway.deaf': endpoints.slice(0, 1) }), {
+  side: 'gateway',
+  sentence: /^neither side could show a mapping, and nobody reaches the gateway at 192\.0\.2\.1:3478$/,
+  evidence: /^nobody was heard at 192\.0\.2\.1:3478/
 })
 when(
   'the caller was warm already, and the callee is waited for',
@@ -154,6 +159,16 @@ when(
   { side: 'gateway', sentence: /more than 2 of the gateway's 4 UDP endpoints/, also: ['nothing-through'] }
 )
 when(
+  'endpoints that others reach are reached by neither',
+  'nothing-through',
+  new MadeUp({ 'gateway.deaf': [] })
+    .profile('caller', { mapping: 'unknown' }, endpoints.slice(0, 2))
+    .profile('callee', { mapping: 'unknown' }, endpoints.slice(0, 2))
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'path', sentence: /neither alice nor bob/ }
+)
+when(
   'some endpoints are reached by one side alone',
   'udp-blocked',
   new MadeUp()
@@ -176,7 +191,7 @@ when(
 
 when('both NATs are random', 'both-random', both(random).turn('spray', 'passed', 'unlikely', { expected: 0.001 }), {
   side: 'both',
-  sentence: /^both NATs choose their ports at random, and all probes .* a chance of 0\.1 %$/,
+  sentence: /^the NATs of alice and bob both choose their ports at random, and all probes .* a chance of 0\.1 %$/,
   evidence: /^bob: mapping address-and-port-dependent, .* ports random in 1024-65535$/
 })
 when(
@@ -334,7 +349,7 @@ when(
   }).turn('spray', 'passed', 'unlikely', { expected: 0.001 }),
   {
     side: 'gateway',
-    sentence: /^there was no direct path \(both NATs choose .*\), and the relay is not among the strategies$/,
+    sentence: /^there was no direct path \(the NATs of .*\), and the relay is not among the strategies$/,
     also: ['both-random']
   }
 )

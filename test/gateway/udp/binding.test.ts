@@ -183,6 +183,19 @@ test('a sample that two refreshes did not renew is believed no more', t => {
   t.deepEqual(seen(), [])
 })
 
+test('an endpoint is deaf where nobody was heard for a while, whoever it was and whether he is still there', t => {
+  const { ask, observer, keys, ports, time } = desk()
+  const deaf = () => observer.deaf(60_000).length
+  t.is(deaf(), ports.length)
+  ask(question({ username: 'p:0a:3' }), ann)
+  t.is(deaf(), ports.length, 'a stranger may have said so')
+  ask(question({ username: 'p:0a:3' }, { key: keys.peer }), ann)
+  observer.dismiss('0a')
+  t.is(deaf(), ports.length - 1)
+  time.advance(60_001)
+  t.is(deaf(), ports.length)
+})
+
 test('a nonce proves the address and port it was sent to and no other', t => {
   const { ask, observer, keys, nonceOf } = desk()
   const username = 'p:0a:3'

@@ -17,7 +17,7 @@ export function bothRandom(facts: Facts): Finding | undefined {
   return {
     code: 'both-random',
     side: 'both',
-    sentence: `both NATs choose their ports at random${chance(facts)}`,
+    sentence: `the NATs of ${namesOf(facts, roles)} both choose their ports at random${chance(facts)}`,
     evidence: [...roles.map(role => natLine(facts, role)), ...effort(facts), ...turnLines(facts, 'spray')],
     advice: FORWARD
   }

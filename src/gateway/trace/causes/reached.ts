@@ -5,15 +5,13 @@ import { type Facts, latest, type PlanFacts } from '../facts.ts'
 import { blame, count, type Finding, nameOf, namesOf, sideLine } from './finding.ts'
 
 const OPEN_UDP = 'open UDP outbound to the gateway (listen.udp.ports, 3478-3479) in the firewall of that network'
+const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, cloud firewall and host firewall'
 
 /** A side showed no socket at all, or never latched at the relay though it obeyed. */
 export function udpBlocked(facts: Facts): Finding | undefined {
   const silent = silentSides(facts)
-  if (silent.length === 2 && facts.gateway.heard === false) return undefined
-  return silent.length > 0 ? blockedFromStart(facts, silent) : blockedLater(facts)
-}
-
-function blockedFromStart(facts: Facts, silent: readonly Role[]): Finding {
+  if (silent.length === 0) return blockedLater(facts)
+  if (isDeaf(facts, silent)) return undefined
   return {
     code: 'udp-blocked',
     side: blame(silent),
@@ -56,53 +54,61 @@ function silentSides({ waits, code, profiles }: Facts): Role[] {
   return without.length > 0 ? without : [...wait.cold]
 }
 
-const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, cloud firewall and host firewall'
+/** Two networks may block UDP, but hardly everybody's. */
+const isDeaf = ({ gateway }: Facts, silent: readonly Role[]): boolean =>
+  silent.length === 2 && (gateway.heard === false || (gateway.deaf ?? []).length > 0)
 
-/** Two networks may block UDP, but hardly all of them. */
+/** Neither side is heard, and it is not they alone. */
 export function nobodyHeard(facts: Facts): Finding | undefined {
-  if (silentSides(facts).length < 2 || facts.gateway.heard !== false) return undefined
+  const { heard, deaf = [] } = facts.gateway
+  if (!isDeaf(facts, silentSides(facts))) return undefined
   return {
     code: 'gateway-ports',
     side: 'gateway',
-    sentence: 'no UDP datagram of either side reached the gateway, nor of anybody else',
-    evidence: ['neither side showed a mapping', 'nobody else was heard over UDP within a minute'],
+    sentence:
+      heard === false
+        ? 'no UDP datagram of either side reached the gateway, nor of anybody else'
+        : `neither side could show a mapping, and nobody reaches the gateway at ${deaf.slice(0, 2).join(' and ')}`,
+    evidence: ['neither side showed a mapping', ...deafLines(facts)],
     advice: PUBLISH
   }
 }
 
-/** An endpoint that neither side reached. */
+function deafLines({ gateway: { heard, deaf = [] } }: Facts): string[] {
+  const at = deaf.map(endpoint => `nobody was heard at ${endpoint} within a minute`)
+  return [...(heard === false ? ['nobody else was heard over UDP within a minute'] : []), ...at]
+}
+
+/** An endpoint that neither side reached, nor anybody else. */
 export function gatewayPorts(facts: Facts): Finding | undefined {
-  const { endpoints } = facts.gateway
-  const seen = new Set(roles.flatMap(role => facts.profiles[role].flatMap(({ vias }) => vias)))
-  if (endpoints === undefined || seen.size === 0 || seen.size >= endpoints) return undefined
+  const { endpoints, deaf } = facts.gateway
+  const most = Math.max(...roles.map(role => seenBy(facts, role)))
+  if (endpoints === undefined || most === 0 || most >= endpoints || deaf?.length === 0) return undefined
   return {
     code: 'gateway-ports',
     side: 'gateway',
-    sentence: `neither side reached more than ${seen.size} of the gateway's ${endpoints} UDP endpoints, so mappings could not be told`,
-    evidence: [`reached: ${[...seen].join(', ')}`, ...roles.map(role => viaLine(facts, role))],
+    sentence: `neither side reached more than ${most} of the gateway's ${endpoints} UDP endpoints, so mappings could not be told`,
+    evidence: [...roles.map(role => seenLine(facts, role)), ...deafLines(facts)],
     advice: PUBLISH
   }
 }
 
-const viaLine = (facts: Facts, role: Role) =>
-  `${nameOf(facts, role)} was seen by ${viasOf(facts, role).size} of ${facts.gateway.endpoints ?? 'the'} endpoints`
+const seenLine = (facts: Facts, role: Role) =>
+  `${nameOf(facts, role)} was seen by ${seenBy(facts, role)} of ${facts.gateway.endpoints ?? 'the'} endpoints`
 
-const viasOf = (facts: Facts, role: Role) => new Set(facts.profiles[role].flatMap(({ vias }) => vias))
+const seenBy = (facts: Facts, role: Role) => Math.max(0, ...facts.profiles[role].map(profile => profile.seenBy))
 
 /** One side alone cannot reach some endpoints, so that its mapping is unknown. */
 export function somePortsBlocked(facts: Facts): Finding | undefined {
   const { endpoints } = facts.gateway
   if (endpoints === undefined) return undefined
-  const short = roles.filter(
-    role => viasOf(facts, role).size < endpoints && viasOf(facts, otherRole(role)).size === endpoints
-  )
-  const [side] = short
+  const side = roles.find(role => seenBy(facts, role) < endpoints && seenBy(facts, otherRole(role)) >= endpoints)
   if (!side || latest(facts, side)?.mapping !== 'unknown') return undefined
   return {
     code: 'udp-blocked',
     side,
-    sentence: `${nameOf(facts, side)} reaches ${viasOf(facts, side).size} of the gateway's ${endpoints} UDP endpoints, so its mapping could not be told`,
-    evidence: roles.map(role => viaLine(facts, role)),
+    sentence: `${nameOf(facts, side)} reaches ${seenBy(facts, side)} of the gateway's ${endpoints} UDP endpoints, so its mapping could not be told`,
+    evidence: roles.map(role => seenLine(facts, role)),
     advice: OPEN_UDP
   }
 }
