@@ -1,0 +1,79 @@
+// A connect request on its way, from the call to the connection or the error; and what its caller hears meanwhile.
+
+import { PosternError } from '../errors.ts'
+import type { FromGateway, Message, Outcome, Verdict } from '../wire/signal.ts'
+import type { Connection } from './connection.ts'
+import type { PeerName } from './known-peers.ts'
+
+export interface StrategyReport {
+  readonly name: string
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly ms: number
+}
+
+/** What the gateway says of a path once both sides have opened it. */
+export interface PathNotice {
+  /** The relay's limit for this connection, each direction apart; undefined on a direct path. */
+  readonly bitsPerSecond?: number | undefined
+  /** Why it is relayed; undefined on a direct path. */
+  readonly verdict?: Verdict | undefined
+}
+
+export interface ConnectOptions {
+  /** What became of each strategy. The one that won is told a round trip after the connection is there. */
+  readonly onStrategy?: (report: StrategyReport) => void
+  /** Called after the last strategy was told; never when the gateway is lost before. */
+  readonly onPath?: (notice: PathNotice) => void
+  /** A W3C traceparent that the gateway's trace goes on from. */
+  readonly traceparent?: string
+  readonly signal?: AbortSignal
+}
+
+/** A connect request on its way. */
+export class Connecting {
+  readonly connection: Promise<Connection>
+  readonly to: PeerName
+  readonly options: ConnectOptions
+  readonly done: (connection: Connection) => void
+  readonly startMs = performance.now()
+  /** The gateway's id for it, once it has begun. */
+  session = ''
+  readonly #reject: (error: PosternError) => void
+  #trace: string | undefined
+
+  constructor(to: PeerName, options: ConnectOptions) {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
+    this.connection = promise
+    this.done = resolve
+    this.#reject = reject
+    this.to = to
+    this.options = options
+  }
+
+  begins({ session, trace }: Message<FromGateway, 'session'>): void {
+    this.session = session
+    this.#trace = trace
+  }
+
+  /** Whatever ended it, the trace says what was tried before. */
+  fail(error: PosternError): void {
+    const trace = this.#trace
+    const known = error.trace !== undefined || trace === undefined
+    this.#reject(known ? error : new PosternError(error.code, error.message, { cause: error, trace }))
+  }
+}
+
+/** The gateway may not introduce anybody else than was asked for, and where a fingerprint is pinned, nobody without it. */
+export function doubtful(
+  { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
+  to: PeerName
+): PosternError | undefined {
+  if (!named || name !== to.name)
+    return new PosternError(
+      'bad-message',
+      `the gateway was asked for ${to.name} and introduced ${named ? name : 'a guest'}`
+    )
+  if (!to.pin || to.pin === fingerprint) return undefined
+  return new PosternError('fingerprint-mismatch', `${name} has the fingerprint ${fingerprint}, but ${to.pin} is pinned`)
+}
