@@ -58,7 +58,7 @@ export interface UdpListen {
 }
 
 export interface Traces {
-  /** Bytes of traces kept in memory; 0: none is kept, and unless they are exported none is recorded. */
+  /** Bytes of traces kept in memory; 0: none. */
   readonly memory: number
   /** Absolute path of a file of JSON lines that outlives a restart; empty: none. */
   readonly file: string
