@@ -2,29 +2,8 @@ import test from 'ava'
 import type { RawSocket } from '../../src/peer/raw.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import { HandMade, nothingDone } from '../hand-made.ts'
-import { until, World, type WorldSpec } from '../world.ts'
-
-/** A world of peers made by hand, which say that nothing filters unless they are to keep it to themselves. */
-async function handMade(
-  names: readonly string[],
-  { filtering = true, ...spec }: WorldSpec & { filtering?: boolean } = {}
-) {
-  const world = await World.open(spec)
-  const peers = await Promise.all(
-    names.map(async name =>
-      HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name })
-    )
-  )
-  if (filtering) for (const peer of peers) peer.say({ type: 'filtering', port: true, address: true })
-  return {
-    world,
-    peers: peers as [HandMade, HandMade, HandMade],
-    async [Symbol.asyncDispose]() {
-      await Promise.all(peers.map(peer => peer.close()))
-      await world[Symbol.asyncDispose]()
-    }
-  }
-}
+import { until } from '../world.ts'
+import { handMade } from './room.ts'
 
 const never = `export default {
   name: 'never',

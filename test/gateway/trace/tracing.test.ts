@@ -1,0 +1,152 @@
+// docs/tracing.md is true: what is recorded is listed, and what is listed is recorded. Everything by hand here; what real
+// peers have recorded of them is in connect.test.ts.
+
+import { ROOT_CONTEXT } from '@opentelemetry/api'
+import test from 'ava'
+import type { Allocation } from '../../../src/gateway/ports.ts'
+import { recordProfile } from '../../../src/gateway/trace/profile.ts'
+import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
+import type { RawSocket } from '../../../src/peer/raw.ts'
+import type { Endpoint } from '../../../src/wire/endpoint.ts'
+import type { Report } from '../../../src/wire/signal.ts'
+import { HandMade, nothingDone } from '../../hand-made.ts'
+import { sideOf } from '../../scenes.ts'
+import { until, type World } from '../../world.ts'
+import { handMade } from '../room.ts'
+import { listed, recorded, unlisted } from './listed.ts'
+import { recorder } from './recorder.ts'
+
+/** Passes, and says what its plan would have been worth. */
+const careful = `export default {
+  name: 'careful',
+  defaults: {},
+  start: () => ({ plan: () => [{ kind: 'pass', reason: 'worth too little', cause: 'unlikely', expected: 0.01 }] })
+}`
+
+/** Asks for fresh samples, and guesses ports of both sides then. */
+const guesser = `export default {
+  name: 'guesser',
+  defaults: {},
+  start: () => ({
+    *plan({ caller, callee }) {
+      yield { kind: 'sample', sides: ['caller'] }
+      const at = ({ mapped }) => ({
+        kind: 'punch',
+        targets: [],
+        guesses: [{ address: mapped.address, ports: [40000, 40002] }],
+        probes: 50
+      })
+      const fixed = { expected: 0.5, label: 'twice', waitMs: 2000, why: 'it is a guess' }
+      yield { kind: 'plan', caller: at(callee), callee: at(caller), ...fixed }
+    }
+  })
+}`
+
+const files = { 'careful.mjs': careful, 'guesser.mjs': guesser }
+
+const report: Report = {
+  steps: ['heard', 'answered', 'checked', 'latched', 'walked', 'spent', 'bound', 'ice', 'dtls', 'open'].map(name => [
+    name,
+    1
+  ]),
+  ...{ sent: 9, received: 3, flows: 2, sentMs: [1, 5], receivedMs: [2, 4], heard: [{ address: '127.0.0.1', port: 9 }] }
+}
+
+const failed = { type: 'failed', code: 'io', reason: 'it did not work', report }
+
+/** What is recorded of a join, a request, and its session, by the id of the trace. */
+const spansOf = async (world: World, trace: string | undefined): Promise<readonly SpanRecord[]> =>
+  (await until(() => world.gateway.traces.get(trace ?? '')[0])).spans
+
+/** Guesses that fail, then a relayed path that changes and ends; another request beside it has no room. */
+async function longStory(): Promise<readonly SpanRecord[]> {
+  await using room = await handMade(['ann', 'bob'], {
+    ...{ files, strategies: '[./careful.mjs, ./guesser.mjs, relay]' },
+    more: 'limits: { sessionsPerPeer: 1 }'
+  })
+  const [ann, bob] = room.peers
+  for (const peer of room.peers) {
+    peer.say({ type: 'filtering', port: true, address: true, remaps: false })
+    peer.say({ type: 'clock', offsetMs: 0, uncertaintyMs: 1 })
+  }
+  const raws = [await ann.warm(0), await bob.warm(0)] as const
+  ann.say({ type: 'connect', request: 0, to: 'bob', atMs: Date.now() - 20 })
+  const { session, trace } = await ann.hears('session')
+  ann.say({ type: 'connect', request: 1, to: 'bob' })
+  const refused = await ann.hears('refused')
+  const { round } = await ann.hears('sample')
+  ann.say({ type: 'fresh', session, round, socket: 5, port: (await ann.warm(5)).port })
+  for (const peer of [ann, bob]) peer.say({ ...failed, session, plan: (await peer.hears('order')).plan })
+
+  const { plan } = await ann.hears('order')
+  const { key } = await bob.hears('session')
+  const [relay] = bob.welcome.endpoints as [Endpoint]
+  const latch = (raw: RawSocket) => bob.show(raw, relay, `s:${session}:callee`, Buffer.from(key, 'base64'))
+  await latch(raws[1])
+  for (const peer of [ann, bob]) peer.say({ type: 'opened', session, plan, local: relay, remote: relay, report })
+  await bob.hears('path')
+  await latch(await bob.warm(7))
+  ann.say({ type: 'leave', session, code: 'io', reason: 'that was all' })
+  const changes = (spans: readonly SpanRecord[]) => spans.filter(({ name }) => name === 'postern.change')
+  const whole = await until(() => {
+    const [record] = room.world.gateway.traces.get(trace)
+    return record && changes(record.spans).length === 2 && record.spans
+  })
+  return [...whole, ...(await spansOf(room.world, refused.trace))]
+}
+
+/** One side fails at the relay, where the other has latched. */
+async function relayFails(): Promise<readonly SpanRecord[]> {
+  await using room = await handMade(['ann', 'bob'], { strategies: '[relay]' })
+  const [ann, bob] = room.peers
+  const raws = [await ann.warm(0), await bob.warm(0)] as const
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, key } = await ann.hears('session')
+  const { plan } = await ann.hears('order')
+  const [relay] = ann.welcome.endpoints as [Endpoint]
+  await ann.show(raws[0], relay, `s:${session}:caller`, Buffer.from(key, 'base64'))
+  bob.say({ ...failed, report: nothingDone, session, plan })
+  return await spansOf(room.world, (await ann.hears('over')).trace)
+}
+
+async function udpIsBlocked(): Promise<readonly SpanRecord[]> {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await ann.warm(0)
+  bob.say({ type: 'cold', socket: 0, reason: 'silence' })
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  return await spansOf(room.world, (await ann.hears('over')).trace)
+}
+
+async function joinIsRefused(): Promise<readonly SpanRecord[]> {
+  await using room = await handMade(['ann'], { more: 'limits: { names: 1 }' })
+  const stranger = new HandMade(room.world.url)
+  const identity = await room.world.identity('eve')
+  await stranger.hello({ identity, token: room.world.gateway.joinToken, name: 'eve' })
+  const { trace, verdict } = await stranger.hears('refused')
+  if (verdict === undefined) throw new Error('a refused join has no verdict')
+  await stranger.closed
+  return await spansOf(room.world, trace)
+}
+
+/** Ports as no NAT on loopback chooses them. */
+function hardNat(): readonly SpanRecord[] {
+  const { tracer, spans } = recorder()
+  const range = { low: 40_000, high: 50_000 }
+  const allocation: Allocation = {
+    ...{ kind: 'stepping', confidence: 0.9, step: 2, driftPerSecond: 4, block: range, range, evidence: 'it steps' }
+  }
+  recordProfile(tracer, ROOT_CONTEXT, 'caller', sideOf('caller', { profile: { allocation } }))
+  return spans
+}
+
+test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
+  const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused()])
+  const spans = [...runs.flat(), ...hardNat()]
+  t.deepEqual(unlisted(spans), [])
+  const known = recorded(spans)
+  t.deepEqual(
+    [...listed].filter(one => !known.has(one)),
+    []
+  )
+})
