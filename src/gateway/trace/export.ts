@@ -76,11 +76,11 @@ class Outbox implements SpanProcessor {
   #reached = true
 
   constructor(settings: ExportSettings, counters: ExportCounters, log: ExportLog) {
-    const { batch, collector } = settings
+    const { batch } = settings
     this.#settings = settings
     this.#counters = counters
     this.#log = log
-    this.#collector = openCollector(collector, this.#over.signal)
+    this.#collector = openCollector(settings, this.#over.signal)
     this.#batches = new BatchSpanProcessor({
       exporter: { export: (spans, done) => this.#export(spans, done), shutdown: () => this.#collector.shutdown() },
       scheduledDelayMillis: batch.delayMs,
@@ -141,10 +141,13 @@ class Outbox implements SpanProcessor {
 
 type Options = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
 
-function openCollector({ url, headers, timeoutMs, compression, tls }: ExportSettings['collector'], over: AbortSignal) {
+function openCollector({ collector, batch }: ExportSettings, over: AbortSignal): SpanExporter {
+  const { url, headers, timeoutMs, compression, tls } = collector
   return new OTLPTraceExporter({
     url,
     timeoutMillis: timeoutMs,
+    // One at a time, but for the end, when the whole queue leaves at once.
+    concurrencyLimit: Math.ceil(batch.queue / batch.size) + 1,
     compression: compression as NonNullable<Options['compression']>,
     headers: async () => {
       // Asked for before each try: there is none after the end.

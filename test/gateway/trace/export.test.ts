@@ -145,6 +145,13 @@ test('limits cut what is exported, tell of it, and leave what is recorded alone'
   t.deepEqual(whole, { a: 'letters', b: ['more', 'x'], c: 1 })
 })
 
+test('the whole queue leaves at the end, however small the batches', async t => {
+  const make = (tracer: Tracer) => {
+    for (let made = 0; made < 100; made++) tracer.startSpan('one').end()
+  }
+  t.is((await sent({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }, { make })).length, 100)
+})
+
 test('nothing is exported unless an endpoint is set, nor where OTEL_* turns it off', t => {
   const there = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }
   for (const env of [
