@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Attributes, TraceFlags } from '@opentelemetry/api'
+import { type Attributes, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 import {
@@ -18,6 +18,7 @@ import {
   createAlwaysRecordSampler,
   type ReadableSpan,
   type Sampler,
+  type Span,
   type SpanExporter,
   type SpanProcessor
 } from '@opentelemetry/sdk-trace'
@@ -91,6 +92,12 @@ class Outbox implements SpanProcessor {
   }
 
   onStart(): void {}
+
+  /** What collectors know a failure by. */
+  onEnding(span: Span): void {
+    const { 'postern.outcome': outcome, 'postern.reason': reason } = span.attributes
+    if (outcome === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: String(reason ?? '') })
+  }
 
   onEnd(span: ReadableSpan): void {
     if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) return

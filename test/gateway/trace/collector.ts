@@ -14,6 +14,8 @@ export interface Collected extends SpanRecord {
   readonly resource: Readonly<Record<string, unknown>>
   readonly scope: string
   readonly dropped: number
+  /** Its status is an error. */
+  readonly error: boolean
 }
 
 export class Collector implements AsyncDisposable {
@@ -105,10 +107,11 @@ interface WireSpan {
   readonly droppedAttributesCount: number
   readonly events: readonly { readonly name: string; readonly timeUnixNano: string; readonly attributes: KeyValue[] }[]
   readonly droppedEventsCount: number
+  readonly status: { readonly code: string }
 }
 
 function decode(body: Uint8Array): Collected[] {
-  const options = { longs: String, bytes: String, defaults: true, arrays: true, oneofs: true }
+  const options = { longs: String, bytes: String, enums: String, defaults: true, arrays: true, oneofs: true }
   const { resourceSpans } = request.toObject(request.decode(body), options) as Wire
   return resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ scope, spans }) =>
@@ -131,7 +134,8 @@ function read(span: WireSpan) {
       atMs: milliseconds(timeUnixNano),
       attributes: attributesOf(attributes)
     })),
-    dropped: span.droppedAttributesCount + span.droppedEventsCount
+    dropped: span.droppedAttributesCount + span.droppedEventsCount,
+    error: span.status.code === 'STATUS_CODE_ERROR'
   }
 }
 

@@ -41,6 +41,7 @@ for (const [what, strategies] of [
       const [root] = record.spans
       t.is(root?.parent, caller.span)
       t.true(record.spans.slice(1).every(({ parent }) => arrived.some(({ id }) => id === parent)))
+      t.true(arrived.every(({ error, attributes }) => error === (attributes['postern.outcome'] === 'failed')))
       t.true(arrived.every(({ dropped, scope }) => dropped === 0 && scope === 'postern'))
     }
   )
