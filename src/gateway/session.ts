@@ -15,14 +15,13 @@ import {
 } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
 import type { Joined } from './joined.ts'
-import { activeOf, blindOf, flowsOf, handoversOf } from './orders.ts'
+import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { Paths } from './paths.ts'
 import type { Commander } from './roles.ts'
 import {
   type Attempt,
   type Failure,
-  headStartMs,
   otherRole,
   type Plan,
   probesOf,
@@ -73,21 +72,6 @@ export interface Connect {
 }
 
 export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
-
-/** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
-const HANDOVER_MS = 4000
-
-/** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
-const HANDOVER_ROUND_TRIPS = 8
-
-/**
- * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. Only where
- * a packet between the peers is known to take at least twice as long: then the check neither arrives just when the socket
- * changes hands, nor is it answered later than the ClientHello arrives, for our answer to it leaves first and goes the
- * same way. The orders arrive no further apart than such a packet takes (triangle inequality, and `afterMs`), so this is
- * for their jitter. It saves most of one way between the peers.
- */
-const PATIENCE_MS = 10
 
 /** Changes of a relayed path's source that a trace has: a side that flaps must not fill it. */
 const RELATCHES = 16
@@ -378,46 +362,21 @@ export class Session {
     for (const role of used) this.#sides.drop(role)
   }
 
-  async #order({ context }: Step, { scene, plan, link, signal }: Ordering): Promise<TrialResult> {
-    const rttMs = { caller: this.#sides.rttMs('caller'), callee: this.#sides.rttMs('callee') }
-    const handoverMs = HANDOVER_MS + HANDOVER_ROUND_TRIPS * (rttMs.caller + rttMs.callee)
-    const patienceMs = this.#farApart(scene) ? { patienceMs: PATIENCE_MS } : {}
-    this.#plans++
+  async #order({ context }: Step, { scene, plan, link, signal }: Trying): Promise<TrialResult> {
+    const each = <T>(of: (role: Role) => T) => ({ caller: of('caller'), callee: of('callee') })
+    const rttMs = each(role => this.#sides.rttMs(role))
+    const handoverMs = handoverMsOf(rttMs)
+    const number = ++this.#plans
     this.#trial = new Trial({ waitMs: plan.waitMs, handoverMs, blind: blindOf(plan), signal })
-    const handovers = handoversOf(plan, this)
-    this.#reports.ordered(this.#plans, context, rttMs)
+    const sockets = each(role => this.#sides.ordered(role))
+    const betweenMs = this.#house.paths.rttMs(scene.caller.mapped.address, scene.callee.mapped.address)
+    this.#reports.ordered(number, context, rttMs)
     this.#house.commander.command(
-      roles.map(role => ({
-        peer: this[role].id,
-        message: {
-          type: 'order',
-          session: this.id,
-          plan: this.#plans,
-          by: link.name,
-          socket: this.#sides.ordered(role),
-          order: plan[role],
-          handover: handovers[role],
-          afterMs: (plan.afterMs?.[role] ?? 0) + this.#headStartMs(plan, role),
-          ...patienceMs,
-          waitMs: plan.waitMs,
-          handoverMs
-        }
-      }))
+      ordersOf(plan, this, { session: this.id, number, by: link.name, sockets, rttMs, betweenMs })
     )
     const result = await this.#trial.result
     if (!result.open) this.#trial = undefined
     return result
-  }
-
-  /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
-  #headStartMs(plan: Plan, role: Role): number {
-    if (plan[role].kind !== 'ice' || role === activeOf(plan)) return 0
-    return headStartMs({ rttMs: this.#sides.rttMs(role) }, { rttMs: this.#sides.rttMs(otherRole(role)) })
-  }
-
-  #farApart({ caller, callee }: Scene): boolean {
-    const rttMs = this.#house.paths.rttMs(caller.mapped.address, callee.mapped.address)
-    return rttMs !== undefined && rttMs / 2 >= 2 * PATIENCE_MS
   }
 
   #conclude(root: Step, { plan, link }: { plan: Plan; link: Link }, calledMs: number): Ended {
@@ -470,7 +429,7 @@ export class Session {
   }
 }
 
-interface Ordering {
+interface Trying {
   readonly scene: Scene
   readonly plan: Plan
   readonly link: Link
