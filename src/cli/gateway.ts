@@ -64,6 +64,8 @@ interface Announcement {
   readonly warnings: readonly string[]
   /** Files of the tokens that were made up. */
   readonly tokens: { readonly join?: string; readonly admin?: string }
+  /** Whether pages and traces take no token from this computer. */
+  readonly open: boolean
   /** What a peer's `--token` takes: the made-up token itself, or where the configured one is expected to be. */
   readonly token: string
   readonly insecure: boolean
@@ -80,6 +82,7 @@ function announcement({ http, endpoints, joinToken }: Gateway, config: Config): 
       ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
       ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
     },
+    open: isLoopback(http.address) && config.admin.open === 'loopback',
     // One that the operator chose is known to the operator, and need not stand in the log of a container.
     token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
     insecure: !isPrivate(address)
@@ -113,7 +116,7 @@ function warnings({ listen, strategies }: Config, address: string): string[] {
 }
 
 function tell(told: Announcement, output: Output): void {
-  const { url, http, udp, warnings, tokens } = told
+  const { url, http, udp, warnings, tokens, open } = told
   output.tell({ event: 'listening', url, http, udp, tokens, warnings })
   const bold = (text: string) => output.paint('bold', text)
   output.line(`${bold('postern gateway')} is listening`)
@@ -126,9 +129,15 @@ function tell(told: Announcement, output: Output): void {
   output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
   if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)
   else output.line('\nThe join token is the one you configured.')
-  const admin = tokens.admin ? `"$(cat ${tokens.admin})"` : '"$POSTERN_ADMIN_TOKEN"'
-  output.line('Look at the traces of connections with')
-  output.line(bold(`  postern traces --gateway ${url} \\\n    --admin-token ${admin}`))
+  output.line('Why a connection was relayed, or failed, is on its pages, and on the command line:')
+  output.line(bold(`  ${url}/`))
+  output.line(bold(`  ${tracesCommand(told)}`))
+}
+
+function tracesCommand({ url, tokens, open, insecure }: Announcement): string {
+  const token = tokens.admin ? `"$(cat ${tokens.admin})"` : '"$POSTERN_ADMIN_TOKEN"'
+  const command = `postern traces --gateway ${url}${insecure ? ' --insecure' : ''}`
+  return open ? command : `${command} \\\n    --admin-token ${token}`
 }
 
 function joinCommand({ url, token, insecure }: Announcement, command: string): string {

@@ -112,13 +112,7 @@ function notes({ caller, callee, spans }: TraceRecord, width: number, paint: Pai
   return [
     wrap(`${paint('dim', 'lanes'.padEnd(9))}${lanes.join('   ')}`, width, 9),
     ...(clocks.length > 0
-      ? [
-          wrap(
-            `${paint('dim', 'clocks'.padEnd(9))}${clocks.join(', ')} (the gateway's less theirs; set right below)`,
-            width,
-            9
-          )
-        ]
+      ? [wrap(`${paint('dim', 'clocks'.padEnd(9))}${clocks.join(', ')} (the gateway's less its own)`, width, 9)]
       : [])
   ]
 }
