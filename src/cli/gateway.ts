@@ -116,7 +116,7 @@ function warnings({ listen, strategies }: Config, address: string): string[] {
 }
 
 function tell(told: Announcement, output: Output): void {
-  const { url, http, udp, warnings, tokens, open } = told
+  const { url, http, udp, warnings, tokens } = told
   output.tell({ event: 'listening', url, http, udp, tokens, warnings })
   const bold = (text: string) => output.paint('bold', text)
   output.line(`${bold('postern gateway')} is listening`)
@@ -129,7 +129,7 @@ function tell(told: Announcement, output: Output): void {
   output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
   if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)
   else output.line('\nThe join token is the one you configured.')
-  output.line('Why a connection was relayed, or failed, is on its pages, and on the command line:')
+  output.line('Why a connection was relayed or failed is told on its pages, and by a command:')
   output.line(bold(`  ${url}/`))
   output.line(bold(`  ${tracesCommand(told)}`))
 }
