@@ -7,6 +7,7 @@ import { WebSocket } from 'ws'
 import type { PosternError } from '../../../src/errors.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/gateway/trace/store.ts'
 import { decode } from '../../../src/wire/stun.ts'
+import { HandMade } from '../../hand-made.ts'
 import { until, World, type WorldSpec } from '../../world.ts'
 import { unlisted } from './listed.ts'
 
@@ -31,10 +32,14 @@ const files = { 'never.mjs': never, 'vain.mjs': vain }
 /** Connects ann to bob, and gives the trace. */
 async function traced(spec: WorldSpec, { traceparent }: { traceparent?: string } = {}): Promise<TraceRecord> {
   await using world = await World.open({ files, ...spec })
+  return await connects(world, traceparent === undefined ? {} : { traceparent })
+}
+
+async function connects(world: World, options: { traceparent?: string } = {}): Promise<TraceRecord> {
   await world.join('bob')
   const ann = await world.join('ann')
   try {
-    const connection = await ann.connect({ name: 'bob' }, traceparent === undefined ? {} : { traceparent })
+    const connection = await ann.connect({ name: 'bob' }, options)
     await connection.ping()
     const trace = await world.trace(connection.path.trace)
     await connection.close()
@@ -161,7 +166,21 @@ test.serial('a relayed connection ends at the gateway when a side closes it', as
   t.is(world.gateway.status().sessions.won.relay, 1)
 })
 
-test.serial('no key, token, nonce, certificate or credential is in any trace', async t => {
+test.serial('with addresses cut to their subnets no other one is recorded, and ports are', async t => {
+  const more = 'traces: { addresses: subnet }'
+  for (const strategies of ['[direct]', '[./vain.mjs, relay]', '[./vain.mjs]']) {
+    const trace = await traced({ strategies, more })
+    const addresses = JSON.stringify(trace).match(/\d+\.\d+\.\d+\.\d+/g) ?? []
+    t.deepEqual(
+      [...new Set(addresses)].filter(address => !address.endsWith('.0')),
+      []
+    )
+    for (const span of named(trace, 'profile')) t.regex(`${span.attributes['postern.mapped']}`, /^127\.0\.0\.0:\d+$/)
+    t.not(trace.verdict.code, 'unexplained')
+  }
+})
+
+test.serial('no key, token, nonce, certificate or credential is in any trace, list or page', async t => {
   const secrets = new Set<string>()
   const hushed = ['key', 'probeKey', 'nonce', 'token', 'signature', 'certificate', 'ufrag', 'pwd']
   const collect = (value: unknown, name = ''): void => {
@@ -181,18 +200,38 @@ test.serial('no key, token, nonce, certificate or credential is in any trace', a
   } as typeof send
   try {
     for (const strategies of ['[direct]', '[./vain.mjs, relay]', '[./vain.mjs]']) {
-      const text = JSON.stringify(await traced({ strategies }))
+      await using world = await World.open({ files, strategies })
+      const { id } = await connects(world)
+      const refused = await turnedAway(world)
+      for (const token of [world.gateway.joinToken, world.gateway.adminToken]) secrets.add(token)
       t.true(secrets.size > 20, 'there were secrets to be kept')
-      t.deepEqual(
-        [...secrets].filter(secret => text.includes(secret)),
-        []
-      )
+      const paths = ['/', '/traces', '/metrics', '/api/traces', '/api/status']
+      for (const trace of [id, refused]) paths.push(`/traces/${trace}`, `/api/traces/${trace}`)
+      for (const path of paths) {
+        const answer = await world.api(path)
+        t.is(answer.status, 200, path)
+        const text = await answer.text()
+        t.deepEqual(
+          [...secrets].filter(secret => text.includes(secret)),
+          [],
+          path
+        )
+      }
     }
   } finally {
     WebSocket.prototype.send = say
     Socket.prototype.send = send
   }
 })
+
+/** A stranger with a token that is wrong, and may be right elsewhere. */
+async function turnedAway(world: World): Promise<string> {
+  const stranger = new HandMade(world.url)
+  await stranger.hello({ identity: await world.identity('eve'), token: 'the-token-of-another-gateway', name: 'eve' })
+  const { trace = '' } = await stranger.hears('refused')
+  await stranger.closed
+  return trace
+}
 
 /** As it is written, and as its bytes would be. */
 function formsOf(secret: string): string[] {

@@ -42,6 +42,16 @@ test('a side that latches again is heard and reached at its new source alone', t
   ])
 })
 
+test('a side that latches from another source is told of, once; one that only repeats itself is not', t => {
+  const moves: unknown[] = []
+  const { table, otherPort } = spliced({ onRelatch: (...move) => moves.push(move) })
+  const moved = { address: '203.0.113.99', port: 41000 }
+  table.latch('s', 'caller', otherPort, moved)
+  table.latch('s', 'caller', otherPort, moved)
+  table.latch('s', 'callee', otherPort, moved)
+  t.deepEqual(moves, [['s', 'caller', moved]])
+})
+
 test('what waits in the queue when a side moves goes to its new source', t => {
   const { table, sent, port, otherPort, time } = spliced()
   for (let index = 0; index < 8; index++) table.forward(port, ann, Buffer.alloc(1000))
