@@ -18,8 +18,17 @@ import {
   udpBlocked
 } from './causes/reached.ts'
 import { refused } from './causes/refused.ts'
-import { handoverLost, mappingTimedOut, nothingThrough, oneWay, otherCertificate, remapped } from './causes/through.ts'
-import { type Facts, factsOf } from './facts.ts'
+import {
+  handoverLost,
+  mappingTimedOut,
+  nothingThrough,
+  oneWay,
+  otherCertificate,
+  relayMute,
+  remapped
+} from './causes/through.ts'
+import type { Facts } from './facts.ts'
+import { factsOf } from './reading.ts'
 import type { SpanRecord } from './store.ts'
 
 export type { Blamed, Verdict } from '../../wire/signal.ts'
@@ -72,7 +81,15 @@ export function judge(spans: readonly SpanRecord[]): Verdict {
 }
 
 /** What no other strategy or relay could have mended, or what has to be mended first. Weightiest first. */
-const decisive: readonly Rule[] = [otherCertificate, neverObeyed, nobodyHeard, udpBlocked, pluginThrew, outOfTime]
+const decisive: readonly Rule[] = [
+  otherCertificate,
+  neverObeyed,
+  nobodyHeard,
+  udpBlocked,
+  pluginThrew,
+  relayMute,
+  outOfTime
+]
 
 /** What stood in the way of a direct path: what packets showed, then what is known of the NATs. Weightiest first. */
 const inTheWay: readonly Rule[] = [

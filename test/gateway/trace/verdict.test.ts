@@ -191,14 +191,15 @@ when(
 
 when('both NATs are random', 'both-random', both(random).turn('spray', 'passed', 'unlikely', { expected: 0.001 }), {
   side: 'both',
-  sentence: /^the NATs of alice and bob both choose their ports at random, and all probes .* a chance of 0\.1 %$/,
+  sentence:
+    /^the NATs of alice and bob both choose their ports at random; with all its probes spray would have met with a chance of 0\.1 %$/,
   evidence: /^bob: mapping address-and-port-dependent, .* ports random in 1024-65535$/
 })
 when(
   'a search of one random NAT was not worth it',
   'spray-too-small',
   both(easy, random).turn('spray', 'passed', 'unlikely', { expected: 0.12 }),
-  { side: 'callee', sentence: /^the NAT of bob chooses its ports at random, and all probes .* of 12 %$/ }
+  { side: 'callee', sentence: /^the NAT of bob chooses its ports at random; with all its probes .* of 12 %$/ }
 )
 when(
   'a search missed',
@@ -208,8 +209,8 @@ when(
     .plan('unheard', unheard, { expected: 0.62, 'caller.sockets': 256, 'caller.ports': 1, 'caller.probes': 496 }),
   {
     side: 'caller',
-    sentence: /a search that had a chance of 62 % missed$/,
-    evidence: /^alice: 256 sockets, 1 ports, 12 of 496 probes sent, 0 received$/
+    sentence: /; spray searched with a chance of 62 %, and missed$/,
+    evidence: /^alice: 256 sockets, 1 port, 12 of 496 probes sent, 0 received$/
   }
 )
 when(
@@ -221,7 +222,7 @@ when(
   {
     side: 'caller',
     sentence: /^the next port of alice could not be told: others behind that NAT use up 53 ports per second$/,
-    evidence: /^tried 256 ports with 1 sockets, 80 % expected/
+    evidence: /^tried 256 ports with 1 socket, 80 % expected/
   }
 )
 when(
@@ -325,6 +326,25 @@ when(
     sentence: /^stun found the path, and DTLS did not come/,
     evidence: /bob sent 12 .* reached ice, dtls$/
   }
+)
+when(
+  'the relay lets nothing through',
+  'handover-lost',
+  failed('no-path')
+    .profile('caller')
+    .profile('callee')
+    .turn('relay', 'failed', 'unheard')
+    .plan(
+      'unheard',
+      { caller: { events: ['latched'] }, callee: { events: ['latched'] } },
+      {
+        'caller.latched': '198.51.100.1:40000',
+        'callee.latched': '198.51.100.2:40000',
+        'caller.dropped': 9,
+        'callee.dropped': 8
+      }
+    ),
+  { side: 'gateway', sentence: /^alice and bob came to the relay/, evidence: /^the relay dropped 17 datagrams$/ }
 )
 when(
   'the certificate on the path is another',

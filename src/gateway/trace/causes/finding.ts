@@ -33,6 +33,14 @@ export const blame = (sides: readonly Role[]): Blamed => (sides.length > 1 ? 'bo
 
 export const count = (number: number): string => Math.round(number).toLocaleString('en-US')
 
+/** `1 port`, `2,032 ports`. */
+export const counted = (number: number, what: string): string =>
+  `${count(number)} ${what}${Math.round(number) === 1 ? '' : 's'}`
+
+/** `the NAT of alice`, or `the NATs of alice and bob`, and a verb for it. */
+export const natsOf = (facts: Facts, sides: readonly Role[], [one, several]: readonly [string, string]): string =>
+  `the ${sides.length === 1 ? 'NAT' : 'NATs'} of ${namesOf(facts, sides)} ${sides.length === 1 ? one : several}`
+
 /** `12 %`, `0.6 %`, `less than 0.1 %`. */
 export function percent(probability: number): string {
   const share = 100 * Math.min(1, Math.max(0, probability))
@@ -62,7 +70,7 @@ export function sideLine(facts: Facts, role: Role, { reported, sent, received, s
   if (!reported) return `${name} reported nothing`
   const reached = phases.filter(phase => steps.includes(phase))
   const how = reached.length > 0 ? `, reached ${reached.join(', ')}` : ''
-  return `${name} sent ${count(sent)} and received ${count(received)} datagrams${how}`
+  return `${name} sent ${counted(sent, 'datagram')} and received ${count(received)}${how}`
 }
 
 /** The steps of a handover, as they follow each other. */

@@ -2,7 +2,7 @@
 
 import { type Role, roles } from '../../scene.ts'
 import { direct, type Facts, hardSides, latest, type ProfileFacts, type TurnFacts } from '../facts.ts'
-import { blame, count, type Finding, nameOf, namesOf, natLine, percent, turnLines } from './finding.ts'
+import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLines } from './finding.ts'
 
 const scatters = (profile: ProfileFacts | undefined): boolean =>
   profile?.allocation === 'random' || profile?.allocation === 'block'
@@ -41,8 +41,8 @@ function chance(facts: Facts): string {
   const expected = turn?.expected
   if (expected === undefined) return ''
   return turn?.outcome === 'passed'
-    ? `, and all probes of the budget would have met with a chance of ${percent(expected)}`
-    : `, and a search that had a chance of ${percent(expected)} missed`
+    ? `; with all its probes spray would have met with a chance of ${percent(expected)}`
+    : `; spray searched with a chance of ${percent(expected)}, and missed`
 }
 
 /** How much was tried. */
@@ -53,7 +53,7 @@ const effort = (facts: Facts): string[] =>
     .filter(({ probes }) => probes !== undefined)
     .map(
       ({ role, sockets = 1, ports = 0, probes = 0, sent, received }) =>
-        `${nameOf(facts, role)}: ${count(sockets)} sockets, ${count(ports)} ports, ${count(sent)} of ${count(probes)} probes sent, ${count(received)} received`
+        `${nameOf(facts, role)}: ${counted(sockets, 'socket')}, ${counted(ports, 'port')}, ${count(sent)} of ${counted(probes, 'probe')} sent, ${count(received)} received`
     )
 
 export function predictionMissed(facts: Facts): Finding | undefined {
@@ -88,7 +88,7 @@ const windows = (facts: Facts): string[] =>
       const ports = Math.max(...roles.map(role => sides[role].ports ?? 0))
       const sockets = Math.max(...roles.map(role => sides[role].sockets ?? 1))
       const worth = expected === undefined ? '' : `, ${percent(expected)} expected`
-      return `tried ${count(ports)} ports with ${count(sockets)} sockets${worth}, and nothing was heard`
+      return `tried ${counted(ports, 'port')} with ${counted(sockets, 'socket')}${worth}, and nothing was heard`
     })
 
 export function budgetSharedOut(facts: Facts): Finding | undefined {
@@ -108,7 +108,7 @@ export function budgetSharedOut(facts: Facts): Finding | undefined {
       : 'other sessions use up the probes that may be aimed at one of the two',
     evidence: [
       ...turnLines(facts, plugin),
-      ...(known ? [`${count(known.left)} probes left for the address of ${nameOf(facts, known.role)}`] : [])
+      ...(known ? [`${counted(known.left, 'probe')} left for the address of ${nameOf(facts, known.role)}`] : [])
     ],
     advice: 'raise limits.probesPerAddress or limits.probesInAll, or try again in a minute'
   }

@@ -2,7 +2,7 @@
 
 import { otherRole, type Role, roles } from '../../scene.ts'
 import { deafIn, direct, type Facts, hears, isHard, latest, type PlanFacts, type ProfileFacts } from '../facts.ts'
-import { blame, type Finding, nameOf, namesOf, natLine, percent, sideLine } from './finding.ts'
+import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, percent, sideLine } from './finding.ts'
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
 export function otherCertificate(facts: Facts): Finding | undefined {
@@ -65,6 +65,25 @@ export function handoverLost(facts: Facts): Finding | undefined {
   }
 }
 
+/** Both came to the relay, and heard nothing of each other there. */
+export function relayMute(facts: Facts): Finding | undefined {
+  const plan = facts.plans.findLast(({ isRelay, isOpen, cause }) => isRelay && !isOpen && cause === 'unheard')
+  if (!plan || !roles.every(role => plan.sides[role].reported && plan.sides[role].latched !== undefined))
+    return undefined
+  const dropped = roles.reduce((sum, role) => sum + plan.sides[role].dropped, 0)
+  return {
+    code: 'handover-lost',
+    side: dropped > 0 ? 'gateway' : 'path',
+    sentence: `${namesOf(facts, roles)} came to the relay, and did not hear each other through it`,
+    evidence: [
+      ...roles.map(role => sideLine(facts, role, plan.sides[role])),
+      `the relay dropped ${counted(dropped, 'datagram')}`
+    ],
+    advice:
+      dropped > 0 ? 'raise perSession, perPeer and total of relay' : 'raise waitMs of relay, or see what drops UDP'
+  }
+}
+
 /** What both sides have not got through. */
 function phaseIn({ sides }: PlanFacts): string {
   const done = (step: string) => roles.every(role => sides[role].steps.includes(step))
@@ -79,7 +98,7 @@ export function remapped(facts: Facts): Finding | undefined {
   return {
     code: 'remapped',
     side: blame(sides),
-    sentence: `the NAT of ${namesOf(facts, sides)} gives a flow another port once a packet came that nobody had asked for`,
+    sentence: `${natsOf(facts, sides, ['gives', 'give'])} a flow another port once a packet came that nobody had asked for`,
     evidence: [
       ...sides.map(role => `${nameOf(facts, role)}: a test of its NAT showed it`),
       ...roles.flatMap(role => elsewhere(facts, role)),
@@ -110,7 +129,7 @@ export function mappingTimedOut(facts: Facts): Finding | undefined {
   return {
     code: 'mapping-timed-out',
     side: blame(sides),
-    sentence: `the NAT of ${namesOf(facts, sides)} forgot a mapping before it was used`,
+    sentence: `${natsOf(facts, sides, ['forgot', 'forgot'])} a mapping before it was used`,
     evidence: shown.flatMap(({ lines }) => lines).slice(0, 4),
     advice:
       'raise the UDP timeout of that router to 30 s or more (RFC 4787 asks for 2 min); mappings are refreshed every 15 s'

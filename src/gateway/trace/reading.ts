@@ -1,0 +1,152 @@
+// From spans to facts: the only place where the verdict reads attributes. A trace may come from a file, torn or from another
+// version, so nothing is taken to be there, or to be what it should be.
+
+import type { Code } from '../../errors.ts'
+import type { Behaviour } from '../profile.ts'
+import { type Cause, type Role, roles } from '../scene.ts'
+import type { Facts, Observed, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
+import { eventsOf, Said } from './said.ts'
+import type { SpanRecord } from './store.ts'
+
+export function factsOf(spans: readonly SpanRecord[]): Facts {
+  const root = new Said(spans[0])
+  const named = (...names: string[]) => spans.filter(({ name }) => names.includes(name)).toSorted(byStart)
+  return {
+    kind: spans[0]?.name === 'postern.join' ? 'join' : 'connect',
+    outcome: root.text('outcome'),
+    path: root.text('path'),
+    by: root.text('plugin'),
+    code: root.text('code') as Code | undefined,
+    reason: root.text('reason'),
+    names: {
+      caller: root.text('caller') ?? root.text('peer') ?? 'the caller',
+      callee: root.text('callee') ?? 'the callee'
+    },
+    side: root.role('side'),
+    limit: root.text('limit'),
+    begun: root.text('session') !== undefined,
+    strategies: root.list('strategies'),
+    relayConfigured: root.flag('relay.configured'),
+    deadlineMs: root.number('deadline'),
+    gateway: {
+      addresses: root.number('gateway.addresses'),
+      endpoints: root.number('gateway.ports'),
+      heard: root.flag('gateway.heard'),
+      deaf: root.of('postern.gateway.deaf') === undefined ? undefined : root.list('gateway.deaf')
+    },
+    waits: named('postern.observe').map(waitOf),
+    profiles: profilesOf(named('postern.profile')),
+    turns: named('postern.plugin').map(turnOf),
+    plans: named('postern.plan', 'postern.relay').map(span => planOf(span, spans))
+  }
+}
+
+function waitOf(span: SpanRecord): Wait {
+  const said = new Said(span)
+  const sides = said.text('sides')?.split(/[ ,]+/) ?? []
+  const shown = (name: string) => roles.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
+  return {
+    fresh: said.flag('fresh') ?? false,
+    failed: said.text('outcome') === 'failed' || said.text('cause') !== undefined,
+    sides: roles.filter(role => sides.includes(role)),
+    warm: shown('warm'),
+    cold: shown('cold')
+  }
+}
+
+function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
+  const of = (role: Role) => spans.filter(span => new Said(span).role('side') === role).map(profileOf)
+  return { caller: of('caller'), callee: of('callee') }
+}
+
+function profileOf(span: SpanRecord): ProfileFacts {
+  const said = new Said(span)
+  return {
+    atMs: span.startMs,
+    mapping: behaviour(said.text('mapping')),
+    filtering: behaviour(said.text('filtering')),
+    translated: said.flag('translated'),
+    remaps: said.flag('remaps'),
+    mapped: said.text('mapped'),
+    port: said.number('port'),
+    allocation: said.text('allocation'),
+    step: said.number('step'),
+    drift: said.number('drift'),
+    range: said.text('range') ?? said.text('block'),
+    probesLeft: said.number('probes_left'),
+    seenBy: eventsOf(span, 'sample').length,
+    observed: said.list('observed').flatMap(observed)
+  }
+}
+
+/** `address:port milliseconds-before local-port` */
+function observed(text: string): Observed[] {
+  const [mapped, agoMs, localPort] = text.split(' ')
+  return mapped && agoMs && localPort ? [{ mapped, agoMs: Number(agoMs), localPort: Number(localPort) }] : []
+}
+
+function turnOf(span: SpanRecord): TurnFacts {
+  const said = new Said(span)
+  return {
+    plugin: said.text('plugin') ?? 'a strategy',
+    outcome: said.text('outcome'),
+    cause: said.text('cause') as Cause | undefined,
+    reason: said.text('reason'),
+    expected: said.number('expected'),
+    ms: Math.max(0, span.endMs - span.startMs)
+  }
+}
+
+function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
+  const said = new Said(span)
+  const below = spans.filter(({ parent }) => parent !== undefined && parent === span.id)
+  return {
+    plugin: said.text('plugin') ?? 'a strategy',
+    isRelay: span.name === 'postern.relay',
+    isOpen: said.text('outcome') === 'path',
+    cause: said.text('cause') as Cause | undefined,
+    expected: said.number('expected'),
+    startMs: span.startMs,
+    sides: { caller: sideOf('caller', said, below), callee: sideOf('callee', said, below) }
+  }
+}
+
+function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts {
+  const spans = below.filter(
+    span =>
+      ['postern.probe', 'postern.handover'].includes(span.name) &&
+      new Said(span).role('side') === role &&
+      !isSilent(span)
+  )
+  const own = spans.map(span => new Said(span))
+  const most = (name: string) => Math.max(0, ...own.map(said => said.number(name) ?? 0))
+  const first = (name: string) => own.map(said => said.text(name)).find(text => text !== undefined)
+  const code = first('code')
+  return {
+    reported: own.length > 0,
+    sent: most('sent'),
+    received: most('received'),
+    heard: own.flatMap(said => said.list('heard')),
+    steps: spans.flatMap(({ events }) => events.map(({ name }) => name)),
+    code,
+    reason: first('reason'),
+    failed: code !== undefined && !CALLED_OFF_CODES.includes(code),
+    localPort: own.map(said => said.of('network.local.port')).find(port => typeof port === 'number'),
+    latched: plan.text(`${role}.latched`),
+    dropped: plan.number(`${role}.dropped`) ?? 0,
+    sockets: plan.number(`${role}.sockets`),
+    probes: plan.number(`${role}.probes`),
+    ports: plan.number(`${role}.ports`)
+  }
+}
+
+/** A probe that stands for a report which never came. */
+const isSilent = (span: SpanRecord): boolean => new Said(span).text('cause') === 'no-report'
+
+/** What a side says of an order whose time was over, here or there. */
+const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']
+
+const byStart = (a: SpanRecord, b: SpanRecord) => a.startMs - b.startMs
+
+const behaviours: readonly string[] = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent']
+const behaviour = (text = 'unknown') => (behaviours.includes(text) ? text : 'unknown') as Behaviour
