@@ -1,19 +1,38 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
-import { checkOrder, type FromPeer, helloProof, parseFromGateway, parseFromPeer } from '../../src/wire/signal.ts'
+import {
+  checkOrder,
+  type FromPeer,
+  helloProof,
+  parseFromGateway,
+  parseFromPeer,
+  type Report
+} from '../../src/wire/signal.ts'
 
 const session = '00112233445566aa'
 const report = { steps: [['found', 1.5]], sent: 1, received: 0 } as const
 const endpoint = { address: '203.0.113.7', port: 4242 }
+
+/** All that a report may hold. */
+const fullReport: Report = {
+  startedMs: 1_795_000_000_000.25,
+  steps: [['found', 1.5]],
+  sent: 3,
+  received: 2,
+  flows: 1,
+  sentMs: [0.5, 20],
+  receivedMs: [10, 10],
+  heard: [endpoint]
+}
 
 /** One of each kind of message. */
 const messages: readonly FromPeer[] = [
   { type: 'hello', v: 1, name: 'ann', token: 't', certificate: 'c', signature: 'c2ln', accepts: true },
   { type: 'warm', socket: 0, port: 12345, addresses: [{ address: '10.0.0.2', prefix: 24 }], rttMs: 1.5 },
   { type: 'cold', socket: 0, reason: 'silence' },
-  { type: 'filtering', port: true },
-  { type: 'connect', request: 0, to: 'bob', fingerprint: 'AA', traceparent: '00-…' },
+  { type: 'filtering', port: true, remaps: false },
+  { type: 'connect', request: 0, to: 'bob', fingerprint: 'AA', traceparent: '00-…', atMs: 1_795_000_000_000.25 },
   { type: 'progress', session, plan: 1, step: 'found' },
   {
     type: 'opened',
@@ -21,11 +40,12 @@ const messages: readonly FromPeer[] = [
     plan: 1,
     local: endpoint,
     remote: endpoint,
-    report: { ...report, steps: [['found', 1.5]] }
+    report: fullReport
   },
   { type: 'failed', session, plan: 1, code: 'io', reason: 'no', report: { ...report, steps: [] } },
   { type: 'leave', session, code: 'io', reason: 'no' },
-  { type: 'ping', at: 1.5 }
+  { type: 'ping', at: 1.5 },
+  { type: 'clock', offsetMs: -3_600_000.5, uncertaintyMs: 0.75 }
 ]
 
 const isRefused = (text: string): boolean => {
@@ -43,7 +63,7 @@ test('each kind of message comes out as it went in', t => {
 })
 
 test('a message with one field missing, of another type or too many is malformed', t => {
-  const optional = ['name', 'fingerprint', 'traceparent']
+  const optional = ['name', 'fingerprint', 'traceparent', 'atMs', 'remaps']
   for (const message of messages) {
     for (const field of Object.keys(message)) {
       const { [field]: _, ...rest } = message as Record<string, unknown>
@@ -97,6 +117,7 @@ test('every text and list has an end', t => {
     { ...messages[1], addresses },
     { ...messages[4], to: long },
     { ...messages[6], report: { ...report, steps } },
+    { ...messages[6], report: { ...report, heard: Array(9).fill(endpoint) } },
     { ...messages[7], reason: 'x'.repeat(513) }
   ])
     t.true(isRefused(JSON.stringify(odd)))
@@ -110,6 +131,12 @@ test('numbers out of range are malformed: ports, prefixes, times', t => {
     { ...messages[1], rttMs: -1 },
     { ...messages[1], socket: 1.5 },
     { ...messages[6], session: 'short' },
+    { ...messages[6], report: { ...report, sentMs: [0, -1] } },
+    { ...messages[6], report: { ...report, sentMs: [0] } },
+    { ...messages[6], report: { ...report, startedMs: 1e16 } },
+    { ...messages[6], report: { ...report, heard: [{ ...endpoint, port: 0 }] } },
+    { ...messages[10], offsetMs: -1e16 },
+    { ...messages[10], uncertaintyMs: -1 },
     subnet('10.0.0.1', 33),
     subnet('2001:db8::1', 129),
     subnet('10.0.0', 8)
@@ -134,6 +161,16 @@ test("a gateway's messages are held to the same", t => {
       t.throws(() => parseFromGateway(text), { instanceOf: PosternError, code: 'bad-message' })
     })
   )
+})
+
+test('a verdict is held to its limits, and only printable', t => {
+  const verdict = { code: 'c', sentence: 's', side: 'both', evidence: ['e'], advice: 'a', also: ['x'] }
+  const over = { type: 'over', session, code: 'no-path', reason: 'r', trace: 'a'.repeat(32) }
+  const given = (changes: object) => JSON.stringify({ ...over, verdict: { ...verdict, ...changes } })
+  t.like(parseFromGateway(given({})), { verdict })
+  t.like(parseFromGateway(given({ sentence: 'a\u001b[2Jb' })), { verdict: { sentence: 'a [2Jb' } })
+  for (const odd of [{ side: 'us' }, { evidence: Array(9).fill('e') }, { sentence: 'x'.repeat(513) }, { more: 1 }])
+    t.throws(() => parseFromGateway(given(odd)), { instanceOf: PosternError, code: 'bad-message' })
 })
 
 test('what others will read is one line, without a command to their terminal', t => {
