@@ -28,10 +28,19 @@ async function joins(world: World, name: string | undefined, key = name ?? 'gues
   return HandMade.join(world.url, name === undefined ? hello : { ...hello, name })
 }
 
-async function refusedConnect(t: ExecutionContext, from: HandMade, to: string, more: object = {}): Promise<string> {
+async function refusedConnect(
+  t: ExecutionContext,
+  world: World,
+  from: HandMade,
+  to: string,
+  more: object = {}
+): Promise<string> {
   from.say({ type: 'connect', request: 7, to, ...more })
-  const { code, request } = await from.hears('refused')
+  const { code, request, trace = '', verdict } = await from.hears('refused')
   t.is(request, 7, 'only the request is refused')
+  const [record] = world.gateway.traces.get(trace)
+  t.like(record, { callee: to, outcome: 'failed', by: code, verdict }, 'it is a trace of its own')
+  t.is(record?.spans.length, 1)
   await from.settled()
   return code
 }
@@ -210,13 +219,13 @@ test('a connect to oneself, to nobody, to one who left, to a guest or with a wro
   await using world = await World.open()
   const [ann, bob, guest] = [await joins(world, 'ann'), await joins(world, 'bob'), await joins(world, undefined)]
   const pin = (await world.identity('eve')).fingerprint
-  t.is(await refusedConnect(t, ann, 'ann'), 'self-connect')
-  t.is(await refusedConnect(t, ann, 'nobody'), 'unknown-peer')
-  t.is(await refusedConnect(t, ann, guest.welcome.name), 'unknown-peer')
-  t.is(await refusedConnect(t, ann, 'bob', { fingerprint: pin }), 'fingerprint-mismatch')
+  t.is(await refusedConnect(t, world, ann, 'ann'), 'self-connect')
+  t.is(await refusedConnect(t, world, ann, 'nobody'), 'unknown-peer')
+  t.is(await refusedConnect(t, world, ann, guest.welcome.name), 'unknown-peer')
+  t.is(await refusedConnect(t, world, ann, 'bob', { fingerprint: pin }), 'fingerprint-mismatch')
   await bob.close()
   await until(() => world.gateway.status().peers === 2)
-  t.is(await refusedConnect(t, ann, 'bob'), 'peer-offline')
+  t.is(await refusedConnect(t, world, ann, 'bob'), 'peer-offline')
   t.is(world.gateway.status().sessions.started, 0)
   await Promise.all([ann.close(), guest.close()])
 })
@@ -224,7 +233,7 @@ test('a connect to oneself, to nobody, to one who left, to a guest or with a wro
 test('a second process of one peer is that peer: a connect to it is one to oneself', async t => {
   await using world = await World.open()
   const [waiting, calling] = [await joins(world, 'ann'), await joins(world, undefined, 'ann')]
-  t.is(await refusedConnect(t, calling, 'ann'), 'self-connect')
+  t.is(await refusedConnect(t, world, calling, 'ann'), 'self-connect')
   await Promise.all([waiting.close(), calling.close()])
 })
 
