@@ -71,9 +71,13 @@ export function header(trace: TraceRecord, width: number, paint: Paint): string[
   return [
     wrap(`${paint('bold', partiesOf(trace))}  ${paint(style, how)}  in ${number(ms)} ms`, width, 2),
     wrap(`${formatMoment(startMs)}  trace ${id}`, width, 2),
-    // What became of each strategy is below.
-    ...(word === 'failed' && reason && by !== 'no-path' ? [wrap(`  ${abridged(reason)}`, width, 2)] : [])
+    ...(word === 'failed' && !isToldBelow(trace) ? [wrap(`  ${abridged(reason)}`, width, 2)] : [])
   ]
+}
+
+/** The reason, by the verdict; or, where strategies were tried, by each of them. */
+function isToldBelow({ by, reason, verdict }: TraceRecord): boolean {
+  return by === 'no-path' || ['', verdict.sentence, ...verdict.evidence].includes(reason)
 }
 
 /** `alice → bob`, or who wanted to join. */

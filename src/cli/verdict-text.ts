@@ -17,7 +17,8 @@ const LABEL = 11
  * @param blamed the side at fault in words, where one is.
  */
 export function verdictText(verdict: Verdict, blamed: string, { width, paint }: Look): string {
-  const { code, sentence, evidence, advice, also } = verdict
+  const { code, sentence, advice, also } = verdict
+  const evidence = verdict.evidence.filter(fact => fact !== sentence)
   const rows: [string, string][] = [
     ...(blamed ? [['at fault', blamed] as [string, string]] : []),
     ...evidence.map((fact, index): [string, string] => [index === 0 ? 'evidence' : '', fact]),
