@@ -134,6 +134,6 @@ export const isHard = (profile: ProfileFacts | undefined): boolean =>
 
 export const hardSides = (facts: Facts): Role[] => roles.filter(role => isHard(latest(facts, role)))
 
-/** One plan was heard by this side and not by the other, or neither, or both. */
+/** The side that heard nothing on a plan, and was heard: one at most. */
 export const deafIn = ({ sides }: PlanFacts): Role[] =>
   roles.filter(role => sides[role].reported && !hears(sides[role]) && hears(sides[otherRole(role)]))
