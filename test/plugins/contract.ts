@@ -99,11 +99,27 @@ export function keepsContract(plugin: Plugin): void {
           if (step.kind === 'pass') t.true(step.reason.length > 0)
           else if (step.kind === 'plan')
             for (const order of [step.caller, step.callee]) t.notThrows(() => checkOrder(order))
+          if (step.kind === 'plan') t.true(isProbability(step.expected ?? 1))
           if (step.kind === 'plan') t.true(step.waitMs > 0 && step.waitMs < 60_000 && step.why.length > 0)
         }
       }),
       some
     )
+  })
+
+  test(`${plugin.name} says in a word why it passes, and where its plan is not worth it, what it would be worth`, async t => {
+    const planner = await startPlugin(plugin)
+    await fc.assert(
+      fc.asyncProperty(side, side, async (caller, callee) => {
+        for (const step of await stepsOf(planner, sceneOf(caller, callee))) {
+          if (step.kind !== 'pass') continue
+          t.true(['unsuited', 'unlikely', 'shared-budget'].includes(step.cause ?? 'unsuited'), step.cause)
+          t.true(step.cause === 'unlikely' ? isProbability(step.expected) : isProbability(step.expected ?? 0))
+        }
+      }),
+      some
+    )
+    t.pass()
   })
 
   test(`${plugin.name} passes with a reason or not at all, and nothing follows a pass`, async t => {
@@ -177,6 +193,8 @@ export function keepsContract(plugin: Plugin): void {
     )
   })
 }
+
+const isProbability = (given: number | undefined): boolean => given !== undefined && given >= 0 && given <= 1
 
 const same =
   (address: string) =>

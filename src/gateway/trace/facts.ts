@@ -95,6 +95,8 @@ export interface PlanFacts {
 export interface SideFacts {
   /** It reported what it did. */
   readonly reported: boolean
+  /** It handed its socket over; of what ICE sent and received then nothing is known. */
+  readonly bound: boolean
   readonly sent: number
   readonly received: number
   /** Endpoints the other side was heard from. */

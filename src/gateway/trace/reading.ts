@@ -124,6 +124,7 @@ function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts
   const code = first('code')
   return {
     reported: own.length > 0,
+    bound: spans.some(({ name }) => name === 'postern.handover'),
     sent: most('sent'),
     received: most('received'),
     heard: own.flatMap(said => said.list('heard')),

@@ -65,12 +65,14 @@ function portsOf({ allocation, range, step, drift }: NonNullable<ReturnType<type
 }
 
 /** What a side did on a plan, in one line. */
-export function sideLine(facts: Facts, role: Role, { reported, sent, received, steps }: SideFacts): string {
+export function sideLine(facts: Facts, role: Role, { reported, bound, sent, received, steps }: SideFacts): string {
   const name = nameOf(facts, role)
   if (!reported) return `${name} reported nothing`
+  const did =
+    bound && sent === 0 ? 'left the search to ICE' : `sent ${counted(sent, 'datagram')} and received ${count(received)}`
   const reached = phases.filter(phase => steps.includes(phase))
   const how = reached.length > 0 ? `, reached ${reached.join(', ')}` : ''
-  return `${name} sent ${counted(sent, 'datagram')} and received ${count(received)}${how}`
+  return `${name} ${did}${how}`
 }
 
 /** The steps of a handover, as they follow each other. */
