@@ -3,9 +3,10 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Context } from '@opentelemetry/api'
-import { nowMs } from '../clock.ts'
+import { nowMs, timeoutSignal } from '../clock.ts'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import {
+  CALLED_OFF,
   type FromGateway,
   type FromPeer,
   type Message,
@@ -92,6 +93,7 @@ export class Session {
   /** The plan that is being tried. */
   #trial: Trial | undefined
   #leaver: Role | undefined
+  #isDecided = false
   #plans = 0
   /** The span of the strategy whose turn it is. */
   #parent: Context = parentOf(undefined)
@@ -127,13 +129,21 @@ export class Session {
       }
     }
     const attributes = requestAttributes(this, this.#house)
-    return await within(tracer, parentOf(traceparent), 'postern.connect', attributes, connect, calledMs)
+    try {
+      return await within(tracer, parentOf(traceparent), 'postern.connect', attributes, connect, calledMs)
+    } finally {
+      this.#isDecided = true
+    }
   }
 
-  /** What a peer says of a plan; words about an older one are recorded, and come too late to matter. */
+  /**
+   * What a peer says of a plan; words about an older one are recorded, and come too late to matter. So does what had come of an
+   * order when it was called off: whoever called it off has ended the plan, or is about to leave.
+   */
   receive(role: Role, message: FromTrial): void {
     if (message.type !== 'progress') this.#reports.received(role, message)
-    if (message.plan === this.#plans) this.#trial?.receive(role, message)
+    if (message.plan !== this.#plans || (message.type === 'failed' && message.code === CALLED_OFF)) return
+    this.#trial?.receive(role, message)
   }
 
   /** A side shows the fresh socket it was asked for. */
@@ -141,13 +151,20 @@ export class Session {
     this.#sides.shown(role, message)
   }
 
-  /** A side wants nothing more of this session. False where it goes on: the other side's word on the open path is awaited. */
-  leave(role: Role, code: string, reason: string): boolean {
+  /**
+   * A side wants nothing more of this session. Where it has opened the path, the other side's word on that is awaited; while
+   * the search is under way, what the other side reports of it.
+   */
+  leave(role: Role, code: string, reason: string): void {
     this.#leaver ??= role
-    if (this.#trial?.hasOpened(role)) return false
+    if (this.#trial?.hasOpened(role)) return
     const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
-    return true
+  }
+
+  /** The request is over: there is a path, or there will be none. */
+  get isDecided(): boolean {
+    return this.#isDecided
   }
 
   /** A side opened the path and has left already. */
@@ -189,7 +206,7 @@ export class Session {
   }
 
   async #connect(root: Step): Promise<{ plan: Plan; link: Link }> {
-    const deadline = AbortSignal.timeout(this.#house.deadlineMs)
+    const deadline = timeoutSignal(this.#house.deadlineMs)
     let won: { plan: Plan; link: Link } | undefined
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
@@ -398,7 +415,7 @@ export class Session {
   /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
   async #fail(root: Step, thrown: unknown, calledMs: number): Promise<Ended> {
     const { code, message } = asPosternError(thrown)
-    if (!this.isLeft) await this.#reports.settled()
+    await this.#reports.settled()
     const side = this.#leaver ?? roles.find(role => this[role].gone.aborted)
     root.span.setAttributes({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
     const verdict = this.#judge(root, calledMs)

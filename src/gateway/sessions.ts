@@ -57,7 +57,8 @@ export class Sessions {
     if (!session || !role) return
     if (message.type === 'fresh') return session.shown(role, message)
     if (message.type !== 'leave') return session.receive(role, message)
-    if (session.leave(role, message.code, message.reason)) this.drop(session.id)
+    session.leave(role, message.code, message.reason)
+    if (session.isDecided) this.drop(session.id)
   }
 
   /** Nothing came over a relayed connection for long, and the relay has forgotten it. */

@@ -113,8 +113,9 @@ export class PeerSession {
     if (!this.#connection) this.#hooks.ended(error)
   }
 
-  /** This side wants nothing more of it, and says so. */
+  /** This side wants nothing more of it, and says so, after what has come of it so far. */
   async leave(error: PosternError): Promise<void> {
+    this.#callOff()
     this.#say({ type: 'leave', code: error.code, reason: error.message.slice(0, 500) })
     await this.end(error)
   }
