@@ -1,4 +1,5 @@
-// The time of day in fractions of a millisecond. `Date.now` has whole ones, too coarse for the order of steps.
+// The time of day in fractions of a millisecond (`Date.now` has whole ones, too coarse for the order of steps), and a signal
+// that tells when some of it has passed.
 
 let anchorMs = performance.timeOrigin
 
@@ -9,4 +10,14 @@ export function nowMs(): number {
   if (Math.abs(exact - coarse) <= 2) return exact
   anchorMs = coarse - performance.now()
   return coarse
+}
+
+/**
+ * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node keeps for good what `AbortSignal.any` made of one of those, once
+ * that is made part of another signal (24.21); not so of this one.
+ */
+export function timeoutSignal(waitMs: number): AbortSignal {
+  const over = new AbortController()
+  setTimeout(() => over.abort(new DOMException('the time is over', 'TimeoutError')), waitMs).unref()
+  return over.signal
 }

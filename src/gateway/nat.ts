@@ -1,7 +1,7 @@
 // A peer asks what its network is like: the sockets it has just shown are judged as those of a connection would be, and
 // the strategies are asked what they could do with that.
 
-import { nowMs } from '../clock.ts'
+import { nowMs, timeoutSignal } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { FromPeer, Message, NatReport } from '../wire/signal.ts'
 import type { Link } from './chain.ts'
@@ -33,7 +33,7 @@ export class NatDesk {
     const { request } = question
     try {
       this.#admit(peer)
-      await peer.filteringKnown(AbortSignal.timeout(FILTERING_MS))
+      await peer.filteringKnown(timeoutSignal(FILTERING_MS))
       peer.send({ type: 'nat', request, report: await this.#report(peer, question) })
     } catch (thrown) {
       const { code, message } = asPosternError(thrown)

@@ -2,7 +2,7 @@
 // reserve, or is a fresh one that shows its mappings on request; it goes back to the reserve if it was never ordered to do
 // anything.
 
-import { nowMs } from '../clock.ts'
+import { nowMs, timeoutSignal } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import type { Budget } from './budget.ts'
@@ -71,7 +71,7 @@ export class Sides {
   async take(missing: readonly Role[], shown: (showing: Showing) => void): Promise<void> {
     // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
     const failed = new AbortController()
-    const late = AbortSignal.timeout(OBSERVE_MS)
+    const late = timeoutSignal(OBSERVE_MS)
     try {
       while (!missing.every(role => this[role].isWarm))
         await Promise.all(missing.map(role => this.#warm(role, failed, late)))
@@ -111,7 +111,7 @@ export class Sides {
   async filteringWhereItMatters(): Promise<void> {
     const plain = ({ mapping, translated }: Profile) => mapping === 'endpoint-independent' && translated
     if (roles.every(role => plain(this.side(role).profile))) return
-    this.#patience ??= AbortSignal.timeout(FILTERING_MS)
+    this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
     await Promise.all(roles.map(role => this[role].filteringKnown(signal)))
   }
@@ -175,7 +175,7 @@ export class Sides {
   /** Why there is no fresh socket; undefined where there is one. */
   async #fresh(role: Role, round: number, signal: AbortSignal): Promise<string | undefined> {
     const before = this.#using[role]?.socket
-    const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(FRESH_MS + 2 * this.rttMs(role)))])
+    const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(role)))])
     const { promise, resolve } = Promise.withResolvers<Message<FromPeer, 'fresh'> | undefined>()
     this.#awaited[role] = { round, done: resolve }
     const give = () => resolve(undefined)
@@ -195,7 +195,7 @@ export class Sides {
     const { observer } = this.#watch
     const { id, endpoints } = this[role]
     await observer.seen(id, socket, 1, late)
-    await observer.seen(id, socket, endpoints.length, AbortSignal.any([late, AbortSignal.timeout(STRAGGLERS_MS)]))
+    await observer.seen(id, socket, endpoints.length, AbortSignal.any([late, timeoutSignal(STRAGGLERS_MS)]))
     return observer.samples(id, socket).length > 0
   }
 

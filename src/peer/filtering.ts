@@ -8,6 +8,7 @@
 // is in the way of (Linux does, where its own firewall accepts the packet). A probe that comes too early spoils the path it
 // is for in this way. Here it is done on purpose, to a socket of no use.
 
+import { timeoutSignal } from '../clock.ts'
 import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import type { DecodedStun } from '../wire/stun.ts'
@@ -76,7 +77,7 @@ async function introduce(raw: RawSocket, primary: Endpoint, { peer, key }: Membe
   const username = `f:${peer}:0`
   const { rttMs, nonce, mapped } = await prove(raw, primary, username, { key, signal })
   const ask = async (to: Endpoint, change?: Change): Promise<DecodedStun | undefined> => {
-    const late = AbortSignal.timeout(Math.ceil(ANSWER_MS + 3 * rttMs))
+    const late = timeoutSignal(Math.ceil(ANSWER_MS + 3 * rttMs))
     try {
       const question = { username, nonce, ...(change ? { change } : {}) }
       return (await raw.request(to, question, key, AbortSignal.any([signal, late]))).message

@@ -6,6 +6,7 @@
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { timeoutSignal } from '../clock.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromGateway, Message } from '../wire/signal.ts'
 import type { Diary } from './diary.ts'
@@ -32,7 +33,7 @@ export interface Obeying {
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `fingerprint-mismatch` or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
   const { identity, signal } = obeying
-  const late = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(message.waitMs + message.handoverMs))])
+  const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(message.waitMs + message.handoverMs))])
   const step = (name: string) => diary.step(name)
   const { raw, remote } = await path(message, { ...obeying, signal: late }, diary)
   obeying.found()

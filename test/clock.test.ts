@@ -1,0 +1,31 @@
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import test from 'ava'
+import { nowMs, timeoutSignal } from '../src/clock.ts'
+
+test('the clock follows the time of day', t => {
+  t.true(Math.abs(nowMs() - Date.now()) <= 3)
+})
+
+test('a timeout aborts as the one of the platform does', async t => {
+  const signal = timeoutSignal(1)
+  await new Promise(resolve => signal.addEventListener('abort', resolve))
+  t.is((signal.reason as DOMException).name, 'TimeoutError')
+})
+
+test('a signal made of a timeout is let go although it was made part of another', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const { signal } = new AbortController()
+  const made = () => {
+    const either = AbortSignal.any([signal, timeoutSignal(60_000)])
+    AbortSignal.any([either, signal])
+    return new WeakRef(either)
+  }
+  const references = Array.from({ length: 10 }, made)
+  // What a WeakRef was made of lives on until the turn of the event loop is over.
+  await setImmediate()
+  collect()
+  t.true(references.every(reference => reference.deref() === undefined))
+})
