@@ -4,12 +4,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { nowMs } from '../../src/clock.ts'
+import { PosternError } from '../../src/errors.ts'
 import { Diary } from '../../src/peer/diary.ts'
 import { CALLED_OFF, HEARD, parseFromPeer } from '../../src/wire/signal.ts'
+import { until, World } from '../world.ts'
 import { Far } from './far.ts'
 import { type Guest, HandMadeGateway, session } from './hand-made-gateway.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
+
+/** A strategy whose plans lead to somebody who does not answer. */
+const nowhere = (port: number) => `export default {
+  name: 'nowhere',
+  defaults: {},
+  start: () => ({
+    *plan() {
+      const punch = { kind: 'punch', targets: [{ address: '127.0.0.1', port: ${port} }] }
+      for (const why of ['once', 'again']) yield { kind: 'plan', caller: punch, callee: punch, waitMs: 3000, why }
+    }
+  })
+}`
 
 const fingerprint = 'AA:'.repeat(31).concat('AA')
 
@@ -57,6 +71,27 @@ test.serial('a peer that leaves tells first what its order has come to', async t
   await peer.close()
   t.like(await guest.heard('failed'), { plan, code: CALLED_OFF })
 })
+
+test.serial(
+  'a request that is given up midway leaves both reports in the trace, and nothing more is tried',
+  async t => {
+    await using far = await Far.open()
+    const files = { 'nowhere.mjs': nowhere(far.endpoint.port) }
+    await using world = await World.open({ strategies: '[./nowhere.mjs]', files })
+    await world.join('bob')
+    const ann = await world.join('ann')
+    const over = new AbortController()
+    const failed = t.throwsAsync(ann.connect({ name: 'bob' }, { signal: over.signal }), { instanceOf: PosternError })
+    await until(() => world.gateway.status().sessions.now > 0)
+    await sleep(100)
+    over.abort(new PosternError('timeout', 'long enough'))
+    const { spans } = await world.trace((await failed)?.trace ?? '')
+    t.is(spans.filter(({ name }) => name === 'postern.plan').length, 1)
+    const probes = spans.filter(({ name }) => name === 'postern.probe')
+    t.deepEqual(probes.map(({ attributes }) => attributes['postern.side']).sort(), ['callee', 'caller'])
+    t.true(probes.every(({ attributes }) => Number(attributes['postern.sent']) > 0))
+  }
+)
 
 test.serial('an order that has failed or opened is not told again when it is called off', async t => {
   await using gateway = await HandMadeGateway.open()
