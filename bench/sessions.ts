@@ -11,14 +11,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadIdentity } from '../src/peer/identity.ts'
 import { RawSocket } from '../src/peer/raw.ts'
-import type { FromGateway, Message } from '../src/wire/signal.ts'
+import { CALLED_OFF, type FromGateway, type Message } from '../src/wire/signal.ts'
 import { HandMade, nothingDone } from '../test/hand-made.ts'
 import { goal } from './figures.ts'
 import { openGatewayProcess } from './gateway-process.ts'
 
 const sessions = Number(process.argv[2] ?? 50_000)
 /** Tables that remember past spans and traces are full by then, and code is compiled. */
-const WARM_UP = 10_000
+const WARM_UP = 8000
 const LOOKS = 10
 const PAIRS = 8
 /** Sessions of one peer between two joins. */
@@ -94,9 +94,14 @@ class Scripted {
     this.say({ type: 'opened', session, plan, local: at, remote: at, report: nothingDone })
   }
 
-  async fails(): Promise<void> {
+  async fails(code = 'io'): Promise<void> {
     const { session, plan } = await this.hears('order')
-    this.say({ type: 'failed', session, plan, code: 'io', reason: 'as the script says', report: nothingDone })
+    this.say({ type: 'failed', session, plan, code, reason: 'as the script says', report: nothingDone })
+  }
+
+  /** Reports that nothing came of an order: it will be called off, and its report be waited for. */
+  async gives(): Promise<void> {
+    await this.fails(CALLED_OFF)
   }
 }
 
@@ -164,13 +169,13 @@ async function session(caller: Scripted, callee: Scripted, turn: Turn): Promise<
   const { session } = await caller.hears('session')
   const leave = { type: 'leave', session, code: 'io', reason: 'enough' }
   if (turn === 'left') {
-    await callee.hears('order')
+    await Promise.all([caller.gives(), callee.gives()])
     caller.say(leave)
     await Promise.all([caller.hears('over'), callee.hears('over')])
     return
   }
-  if (turn !== 'direct') await Promise.all([caller.fails(), callee.hears('order')])
-  if (turn === 'failed') await Promise.all([caller.fails(), callee.hears('order')])
+  if (turn !== 'direct') await Promise.all([caller.fails(), callee.gives()])
+  if (turn === 'failed') await Promise.all([caller.fails(), callee.gives()])
   else await Promise.all([caller.opens(), callee.opens()])
   const end = turn === 'failed' ? 'over' : 'path'
   await Promise.all([caller.hears(end), callee.hears(end)])
