@@ -417,6 +417,12 @@ for (const [fitting, one, two] of [
       evidence: /^strategies: direct, relay$/
     }
   )
+when(
+  'no strategy would fit, whatever the list',
+  'spray-too-small',
+  both(stepping, random, { strategies: ['direct', 'stun', 'relay'] }).turn('stun', 'passed', 'unsuited'),
+  { side: 'callee', sentence: /^the NAT of bob chooses its ports at random$/ }
+)
 when('nothing was recorded that explains it', 'unexplained', new MadeUp().turn('mine', 'passed', 'unsuited'), {
   side: 'none',
   sentence: /does not explain/,

@@ -59,7 +59,8 @@ function fittingFor(facts: Facts): 'stun' | 'predict' | 'spray' | undefined {
   const sure = [caller, callee].every(({ mapping }) => mapping === 'endpoint-independent')
   if (sure || reaches(caller, callee) || reaches(callee, caller)) return done ? undefined : 'stun'
   const kinds = hardSides(facts).map(role => latest(facts, role)?.allocation)
-  if (kinds.length === 0 || (kinds.length === 2 && kinds.every(kind => kind === 'random'))) return undefined
+  // Two sides whose ports are not known, one of them anywhere: no search is worth it.
+  if (kinds.length === 0 || (kinds.length === 2 && kinds.includes('random'))) return undefined
   return kinds.some(kind => kind === 'random' || kind === 'block') ? 'spray' : 'predict'
 }
 

@@ -25,7 +25,8 @@ export function bothRandom(facts: Facts): Finding | undefined {
 
 export function sprayTooSmall(facts: Facts): Finding | undefined {
   const [side, ...more] = scattering(facts)
-  if (!side || more.length > 0 || !turnOf(facts, 'spray')) return undefined
+  const isAlone = hardSides(facts).length < 2
+  if (!side || more.length > 0 || (isAlone && !turnOf(facts, 'spray'))) return undefined
   return {
     code: 'spray-too-small',
     side,
