@@ -15,53 +15,22 @@ import {
   type Verdict
 } from '../wire/signal.ts'
 import { type Link, type Turn, walk } from './chain.ts'
+import type { House } from './house.ts'
 import type { Joined } from './joined.ts'
 import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
-import type { Outcomes } from './outcomes.ts'
-import type { Paths } from './paths.ts'
-import type { Commander } from './roles.ts'
-import {
-  type Attempt,
-  type Failure,
-  otherRole,
-  type Plan,
-  probesOf,
-  type RelayLimits,
-  type Role,
-  roles,
-  type Scene
-} from './scene.ts'
-import { Sides, type Watch } from './sides.ts'
+import { type Attempt, type Failure, otherRole, type Plan, probesOf, type Role, roles, type Scene } from './scene.ts'
+import { Sides } from './sides.ts'
 import { type Change, counterAttributes, recordChange } from './trace/change.ts'
 import { askedMs } from './trace/clock.ts'
 import { recordJoin } from './trace/join.ts'
 import { latchAttributes, planAttributes } from './trace/plan.ts'
 import { recordProfile } from './trace/profile.ts'
 import { errorAttributes, failureAttributes, parentOf, recordShowing, type Step, within } from './trace/record.ts'
-import type { Recording } from './trace/refusals.ts'
 import { Reports } from './trace/reports.ts'
 import { requestAttributes, sidesAttributes } from './trace/request.ts'
 import { verdictAttributes } from './trace/verdict.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
-import type { Splice, SpliceCounters } from './udp/splice.ts'
-
-/** The relay as a session sees it. */
-export interface Relay {
-  /** Makes room for the session. Throws `relay-full`. */
-  arm(session: Session, limits: RelayLimits): Splice
-  /** Its final counts; undefined where it is not armed. */
-  disarm(session: string): SpliceCounters | undefined
-}
-
-/** What every session of a gateway shares. */
-export interface House extends Watch, Recording {
-  readonly commander: Commander
-  readonly relay: Relay
-  readonly links: readonly Link[]
-  readonly paths: Paths
-  readonly outcomes: Outcomes
-  readonly deadlineMs: number
-}
+import type { SpliceCounters } from './udp/splice.ts'
 
 export interface Connect {
   readonly caller: Joined
@@ -206,7 +175,7 @@ export class Session {
   }
 
   async #connect(root: Step): Promise<{ plan: Plan; link: Link }> {
-    const deadline = timeoutSignal(this.#house.deadlineMs)
+    using deadline = timeoutSignal(this.#house.deadlineMs)
     let won: { plan: Plan; link: Link } | undefined
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
@@ -415,8 +384,8 @@ export class Session {
   /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
   async #fail(root: Step, thrown: unknown, calledMs: number): Promise<Ended> {
     const { code, message } = asPosternError(thrown)
-    await this.#reports.settled()
     const side = this.#leaver ?? roles.find(role => this[role].gone.aborted)
+    await this.#reports.settled()
     root.span.setAttributes({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
     const verdict = this.#judge(root, calledMs)
     const { traceId } = root.span.spanContext()

@@ -4,9 +4,10 @@
 import { PosternError } from '../errors.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import { Full } from './full.ts'
+import type { House } from './house.ts'
 import type { Joined } from './joined.ts'
 import { roles } from './scene.ts'
-import { type Connect, type Ended, type House, Session } from './session.ts'
+import { type Connect, type Ended, Session } from './session.ts'
 import type { SpliceCounters } from './udp/splice.ts'
 
 export interface SessionCounters {

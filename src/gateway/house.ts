@@ -1,0 +1,28 @@
+// What every session of a gateway shares.
+
+import type { Link } from './chain.ts'
+import type { Joined } from './joined.ts'
+import type { Outcomes } from './outcomes.ts'
+import type { Paths } from './paths.ts'
+import type { Commander } from './roles.ts'
+import type { RelayLimits, Role } from './scene.ts'
+import type { Watch } from './sides.ts'
+import type { Recording } from './trace/refusals.ts'
+import type { Splice, SpliceCounters } from './udp/splice.ts'
+
+export interface House extends Watch, Recording {
+  readonly commander: Commander
+  readonly relay: Relay
+  readonly links: readonly Link[]
+  readonly paths: Paths
+  readonly outcomes: Outcomes
+  readonly deadlineMs: number
+}
+
+/** The relay as a session sees it. */
+export interface Relay {
+  /** Makes room for the session. Throws `relay-full`. */
+  arm(session: Readonly<Record<Role, Joined>> & { readonly id: string }, limits: RelayLimits): Splice
+  /** Its final counts; undefined where it is not armed. */
+  disarm(session: string): SpliceCounters | undefined
+}
