@@ -5,22 +5,22 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import Router from '@koa/router'
 
-const types = { 'style.css': 'text/css', 'live.js': 'text/javascript', 'icon.svg': 'image/svg+xml' } as const
-type Name = keyof typeof types
+/** One file for the browser; what stands later may refine what stands before. */
+const styles = ['base', 'frame', 'overview', 'list', 'trace', 'waterfall', 'networks'].map(name => `style/${name}.css`)
 
-const read = (name: Name) => {
-  const text = readFileSync(new URL(name, import.meta.url))
+const read = (name: string, type: string, files: readonly string[] = [name]) => {
+  const text = files.map(file => readFileSync(new URL(file, import.meta.url), 'utf8')).join('\n')
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 12)
-  return { text, type: types[name], path: `/assets/${hash}/${name}` }
+  return { text, type, path: `/assets/${hash}/${name}` }
 }
 
-const assets: Readonly<Record<Name, ReturnType<typeof read>>> = {
-  'style.css': read('style.css'),
-  'live.js': read('live.js'),
-  'icon.svg': read('icon.svg')
+const assets = {
+  'style.css': read('style.css', 'text/css', styles),
+  'live.js': read('live.js', 'text/javascript'),
+  'icon.svg': read('icon.svg', 'image/svg+xml')
 }
 
-export const assetPath = (name: Name): string => assets[name].path
+export const assetPath = (name: keyof typeof assets): string => assets[name].path
 
 export function assetRoutes(): Router {
   const router = new Router()

@@ -82,7 +82,7 @@ function choice({ name, label, given, all, options }: Choice): Html {
 /** Each row leads to its trace. */
 export function traceTable(traces: readonly TraceSummary[]): Html {
   return html`<table class="traces">
-<thead><tr><th scope="col">Time</th><th scope="col">Caller → callee</th><th scope="col">Outcome</th><th scope="col">Verdict</th><th scope="col">By</th><th scope="col" class="number">Took</th></tr></thead>
+<thead><tr><th scope="col" class="time">Time</th><th scope="col" class="who">Caller → callee</th><th scope="col" class="fate">Outcome</th><th scope="col">Verdict</th><th scope="col" class="by">By</th><th scope="col" class="ms number">Took</th></tr></thead>
 <tbody>${traces.map(row)}</tbody>
 </table>`
 }

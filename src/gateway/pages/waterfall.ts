@@ -4,7 +4,7 @@
 
 import type { SpanRecord, TraceRecord } from '../trace/store.ts'
 import { type Html, html, type Piece } from './html.ts'
-import { lasted, shown, signed, textOf } from './words.ts'
+import { lasted, numberOf, share, shown, signed, textOf } from './words.ts'
 
 type Lane = 'caller' | 'callee' | 'gateway'
 
@@ -52,13 +52,20 @@ function treeOf(spans: readonly SpanRecord[]): { span: SpanRecord; depth: number
 function row({ span, depth, record, key }: Row): Html {
   const lane = laneOf(span)
   const outcome = textOf(span, 'outcome')
-  const reason = depth > 0 ? textOf(span, 'reason') : ''
+  const reason = reasonOf(span, record)
   return html`<li><details id="${key}-${span.id}"><summary class="step d${Math.min(depth, 4)}">
-<span class="what"><b>${titleOf(span)}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`}</span>
+<span class="what"><b>${titleOf(span)}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`} <span class="about">${oddsOf(span)}</span></span>
 <span class="bar">${bar(span, record, lane)}</span>
 <span class="number began">${signed(span.startMs - record.startMs)}</span><span class="number took">${lasted(span.endMs - span.startMs)}</span>
 ${reason && html`<span class="reason">${reason}</span>`}
 </summary>${details(span, record)}</details></li>`
+}
+
+/** The verdict has that of the whole, and a strategy that of its only plan. */
+function reasonOf(span: SpanRecord, { spans }: TraceRecord): string {
+  const reason = textOf(span, 'reason')
+  const parent = spans.find(({ id }) => id === span.parent)
+  return span === spans[0] || textOf(parent, 'reason') === reason ? '' : reason
 }
 
 const sideOf = (span: SpanRecord): Lane | undefined => {
@@ -77,10 +84,13 @@ function titleOf(span: SpanRecord): string {
 /** Which side, which kind of order, which change. */
 function aboutOf(span: SpanRecord, lane: Lane): string {
   if (lane !== 'gateway') return span.name === 'postern.change' ? `${lane}, ${textOf(span, 'change')}` : lane
-  const expected = span.attributes['postern.expected']
-  const odds = typeof expected === 'number' ? `expected ${Math.round(expected * 100)} %` : ''
-  const words = [textOf(span, 'order'), textOf(span, 'sides'), textOf(span, 'change'), odds]
+  const words = [textOf(span, 'order'), textOf(span, 'sides'), textOf(span, 'change')]
   return words.filter(word => word !== '').join(', ')
+}
+
+function oddsOf(span: SpanRecord): string {
+  const expected = numberOf(span, 'expected')
+  return expected === undefined ? '' : `(expected ${share(expected, 1)})`
 }
 
 /** @returns percent of the request's time, within it. */
