@@ -14,10 +14,12 @@ export function nowMs(): number {
 
 /**
  * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node keeps for good what `AbortSignal.any` made of one of those, once
- * that is made part of another signal (24.21); not so of this one.
+ * that is made part of another signal (24.21); not so of this one. Whoever does not need it any more disposes of it: a
+ * gateway with many sessions would have the timers of all that ended within some seconds.
  */
-export function timeoutSignal(waitMs: number): AbortSignal {
+export function timeoutSignal(waitMs: number): AbortSignal & Disposable {
   const over = new AbortController()
-  setTimeout(() => over.abort(new DOMException('the time is over', 'TimeoutError')), waitMs).unref()
-  return over.signal
+  const abort = () => over.abort(new DOMException('the time is over', 'TimeoutError'))
+  const timer = setTimeout(abort, waitMs).unref()
+  return Object.assign(over.signal, { [Symbol.dispose]: () => clearTimeout(timer) })
 }

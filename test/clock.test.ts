@@ -14,6 +14,13 @@ test('a timeout aborts as the one of the platform does', async t => {
   t.is((signal.reason as DOMException).name, 'TimeoutError')
 })
 
+test('a timeout that was disposed of does not abort', async t => {
+  const signal = timeoutSignal(1)
+  signal[Symbol.dispose]()
+  await new Promise(resolve => timeoutSignal(10).addEventListener('abort', resolve))
+  t.false(signal.aborted)
+})
+
 test('a signal made of a timeout is let go although it was made part of another', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void

@@ -71,7 +71,7 @@ export class Sides {
   async take(missing: readonly Role[], shown: (showing: Showing) => void): Promise<void> {
     // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
     const failed = new AbortController()
-    const late = timeoutSignal(OBSERVE_MS)
+    using late = timeoutSignal(OBSERVE_MS)
     try {
       while (!missing.every(role => this[role].isWarm))
         await Promise.all(missing.map(role => this.#warm(role, failed, late)))
