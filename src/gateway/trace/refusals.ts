@@ -25,8 +25,10 @@ export interface Refusal {
   readonly verdict?: Verdict
 }
 
-/** Refused joins recorded in a minute: a person who mistypes a token, and a handful of them. */
+/** Refused joins of one source that are recorded in a minute: a person who mistypes a token. */
 const PER_SOURCE = 5
+
+/** Of all sources together so many at once, and one a minute from then on: some megabytes in a day. */
 const IN_ALL = 60
 const MINUTE_MS = 60_000
 
@@ -40,7 +42,7 @@ export class Refusals {
   readonly #recording: Recording
   readonly #sources = new LRUCache<string, number>({ max: SOURCES, ttl: MINUTE_MS, noUpdateTTL: true })
   readonly #counters: { unrecorded: number }
-  #inAll = { count: 0, sinceMs: -Infinity }
+  #inAll = { left: IN_ALL, atMs: performance.now() }
 
   /** @param counters `unrecorded`: refused joins that are in no trace */
   constructor(recording: Recording, counters: { unrecorded: number }) {
@@ -78,10 +80,16 @@ export class Refusals {
   }
 
   #admit(from: string): boolean {
-    const now = performance.now()
-    if (now - this.#inAll.sinceMs > MINUTE_MS) this.#inAll = { count: 0, sinceMs: now }
     const ofSource = (this.#sources.get(from) ?? 0) + 1
     this.#sources.set(from, ofSource)
-    return ofSource <= PER_SOURCE && ++this.#inAll.count <= IN_ALL
+    return ofSource <= PER_SOURCE && this.#hasRoom()
+  }
+
+  #hasRoom(): boolean {
+    const atMs = performance.now()
+    const left = Math.min(IN_ALL, this.#inAll.left + (atMs - this.#inAll.atMs) / MINUTE_MS)
+    const hasRoom = left >= 1
+    this.#inAll = { left: hasRoom ? left - 1 : left, atMs }
+    return hasRoom
   }
 }
