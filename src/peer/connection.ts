@@ -82,7 +82,8 @@ export class Connection {
     this.closed = this.#over.signal
     this.#pc = pc
     this.#control = control
-    pc.onStateChange(safely(state => this.#stateChanged(state)))
+    // After the last event the library never lets go of a listener, which keeps the process.
+    if (pc.state() !== 'closed') pc.onStateChange(safely(state => this.#stateChanged(state)))
     pc.onDataChannel(safely(channel => this.#offered(channel)))
     control.onClosed(safely(() => this.#lost()))
     control.onError(safely(() => this.#lost()))

@@ -1,7 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import fc from 'fast-check'
 import { cleanup } from 'node-datachannel'
@@ -227,3 +228,11 @@ async function stalled(count: () => number): Promise<void> {
     await new Promise(resolve => setTimeout(resolve, 400))
   }
 }
+
+test('a path that is closed before it becomes a connection does not keep the process', async t => {
+  // A channel to this process would keep that one.
+  const child = spawn(process.execPath, [fileURLToPath(farSide), 'late'], { stdio: 'inherit' })
+  children.push(child)
+  const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })
+  t.is(code, 0)
+})
