@@ -13,7 +13,8 @@ const benchmarks = [
   'models',
   'trials',
   'tracing',
-  'sessions'
+  'sessions',
+  'pages'
 ].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))
 if (name && benchmarks.includes(name)) {
   process.argv = [process.argv[0] ?? 'node', `${name}.ts`, ...rest]
