@@ -20,6 +20,8 @@ export interface Cause {
   /** What the verdict names beside. */
   readonly also?: readonly VerdictCode[]
   readonly gateway: GatewaySpec
+  /** The caller has ended it by itself, or has its connection already: there is nothing to tell it. */
+  readonly isUntold?: boolean
   /** Resolves with what the caller was told; undefined where nobody is left to be told. */
   readonly inject: (rig: Rig, gateway: GatewaySpec) => Promise<Tried | undefined>
 }
@@ -32,27 +34,41 @@ export interface Lane {
 export interface Result {
   readonly cause: Cause
   readonly trace: TraceRecord
-  /** The verdict as the caller was told it. */
-  readonly told: Verdict | undefined
-  /** Whether anybody was there to be told. */
-  readonly asked: boolean
+  /** The verdict as the caller was told it, if it was to be told. */
+  readonly told: Verdict | 'nobody' | undefined
   readonly ms: number
 }
 
-/** Runs the causes of a lane one after the other. A cause that could not be produced rejects, and the others go on. */
-export async function* runLane(
-  { sites, causes }: Lane,
-  start: Promise<unknown> = Promise.resolve()
-): AsyncIterable<{ cause: Cause; result: Promise<Result> }> {
-  const [first] = causes
-  if (!first) return
-  // That each NAT is what it is called is proved by the laboratory's own tests.
-  await using rig = await openRig({ sites: [...sites], ...first.gateway, verify: false })
-  await start
+/**
+ * Runs lanes beside each other, once all their worlds are there: opening one takes all the processor there is. A cause that
+ * could not be produced rejects, and the others go on.
+ */
+export async function runLanes(
+  lanes: readonly Lane[],
+  done: (cause: Cause, result: Promise<Result>) => void
+): Promise<void> {
+  await using worlds = new AsyncDisposableStack()
+  const opened = await Promise.all(
+    lanes
+      .filter(({ causes }) => causes.length > 0)
+      // That each NAT is what it is called is proved by the laboratory's own tests.
+      .map(async ({ sites, causes }) => {
+        const rig = await openRig({ sites: [...sites], strategies: '[relay]', verify: false })
+        return { rig: worlds.use(rig), causes }
+      })
+  )
+  await Promise.all(opened.map(({ rig, causes }) => runAll(rig, causes, done)))
+}
+
+async function runAll(
+  rig: Rig,
+  causes: readonly Cause[],
+  done: (cause: Cause, result: Promise<Result>) => void
+): Promise<void> {
   for (const cause of causes) {
     const result = produce(rig, cause)
+    done(cause, result)
     await result.catch(() => {})
-    yield { cause, result }
   }
 }
 
@@ -61,7 +77,8 @@ async function produce(rig: Rig, cause: Cause): Promise<Result> {
   const startMs = performance.now()
   const tried = await cause.inject(rig, cause.gateway)
   const trace = await recorded(rig, tried?.trace)
-  return { cause, trace, told: tried?.verdict, asked: tried !== undefined, ms: performance.now() - startMs }
+  const told = tried && !cause.isUntold ? tried.verdict : 'nobody'
+  return { cause, trace, told, ms: performance.now() - startMs }
 }
 
 /** A record is complete when its root span ends, which nobody waits for. */
@@ -74,18 +91,17 @@ async function recorded(rig: Rig, id: string | undefined): Promise<TraceRecord> 
 }
 
 /** What is wrong with a verdict, in a few words; undefined where nothing is. */
-export function wrong({ cause, trace, told, asked }: Result): string | undefined {
+export function wrong({ cause, trace, told }: Result): string | undefined {
   const { code, side, sentence, evidence, also } = trace.verdict
   if (code !== cause.code) return `it says ${code}`
   if (side !== cause.side) return `it blames ${side}`
   const missing = cause.also?.find(other => !also.includes(other))
   if (missing) return `it does not name ${missing} beside`
-  if (code === 'direct') return told && 'a direct path needs no explanation'
-  if (evidence.length === 0) return 'it has no evidence'
+  if (code !== 'direct' && evidence.length === 0) return 'it has no evidence'
   const unnamed = namesOf(trace, side).find(name => !sentence.includes(name))
   if (unnamed) return `its sentence does not name ${unnamed}`
-  if (asked && JSON.stringify(told) !== JSON.stringify(trace.verdict)) return `the caller was told ${told?.code}`
-  return undefined
+  const isTold = told === 'nobody' || JSON.stringify(told) === JSON.stringify(trace.verdict)
+  return isTold ? undefined : `the caller was told ${told?.code ?? 'nothing'}`
 }
 
 /** The peers that are at fault. */

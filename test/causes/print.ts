@@ -1,7 +1,7 @@
 // The table of causes for a terminal: what was done, what the trace says, and how many are right.
 
 import { wrap } from '../../src/cli/output.ts'
-import { type Cause, type Result, runLane, wrong } from './cause.ts'
+import { type Cause, type Result, runLanes, wrong } from './cause.ts'
 import { lanes } from './table.ts'
 
 const WIDTH = 100
@@ -14,14 +14,10 @@ export async function printCauses(words: readonly string[]): Promise<void> {
     causes: lane.causes.filter(cause => words.length === 0 || words.some(word => textOf(cause, name).includes(word)))
   }))
   const counts = { all: 0, right: 0 }
-  await Promise.all(
-    chosen.map(async lane => {
-      for await (const { cause, result } of runLane(lane)) {
-        counts.all++
-        if (await print(cause, result)) counts.right++
-      }
-    })
-  )
+  await runLanes(chosen, async (cause, result) => {
+    counts.all++
+    if (await print(cause, result)) counts.right++
+  })
   console.log(`${counts.right} of ${counts.all} right`)
   if (counts.right < counts.all) process.exitCode = 1
 }

@@ -2,18 +2,15 @@
 
 import test from 'ava'
 import { labTest } from '../lab/lab-test.ts'
-import { type Cause, type Lane, type Result, runLane, wrong } from './cause.ts'
+import { type Cause, type Lane, type Result, runLanes, wrong } from './cause.ts'
 
 export function testLanes(...lanes: readonly Lane[]): void {
   const causes = lanes.flatMap(lane => lane.causes)
   const results = new Map(causes.map(cause => [cause, Promise.withResolvers<Result>()]))
-  const produce = async (lane: Lane) => {
-    for await (const { cause, result } of runLane(lane)) results.get(cause)?.resolve(result)
-  }
   let producing: Promise<unknown> | undefined
   for (const cause of causes)
     labTest(titleOf(cause), async t => {
-      producing ??= Promise.all(lanes.map(produce))
+      producing ??= runLanes(lanes, (cause, result) => results.get(cause)?.resolve(result))
       const result = await Promise.race([results.get(cause)?.promise, producing.then(() => undefined)])
       if (!result) return t.fail('it was not produced')
       const { verdict } = result.trace

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Tried } from '../lab/driver.ts'
-import { drop, fromTo } from '../lab/drop.ts'
+import { drop, forwarding, fromTo } from '../lab/drop.ts'
 import type { NatType } from '../lab/nat.ts'
 import type { Rig, RigPeer } from '../lab/rig.ts'
 import type { Host, Site } from '../lab/world.ts'
@@ -113,6 +113,7 @@ const asking: readonly Cause[] = [
     done: "the caller's file of known peers was edited",
     code: 'fingerprint-refused',
     side: 'callee',
+    isUntold: true,
     gateway: all,
     async inject(rig) {
       const [caller, callee] = pair(rig)
@@ -125,6 +126,7 @@ const asking: readonly Cause[] = [
     done: "the callee's file of known peers was edited",
     code: 'fingerprint-refused',
     side: 'caller',
+    isUntold: true,
     gateway: all,
     async inject(rig) {
       const [caller, callee] = pair(rig)
@@ -147,6 +149,14 @@ const asking: readonly Cause[] = [
     side: 'caller',
     gateway: { ...relayed, config: 'limits: { sessionsPerPeer: 1 }' },
     inject: async rig => await whileHeld(rig, [0, 2], async () => await call(rig, 0, 1))
+  },
+  {
+    what: 'the two have as many sessions as a pair may',
+    done: 'limits.sessionsPerPeer: 4, a quarter for a pair, and they have one',
+    code: 'over-quota',
+    side: 'both',
+    gateway: { ...relayed, config: 'limits: { sessionsPerPeer: 4 }' },
+    inject: async rig => await whileHeld(rig, [0, 1], async () => await call(rig, 0, 1))
   },
   {
     what: 'the relay is full',
@@ -190,15 +200,9 @@ const leaving: readonly Cause[] = [
     side: 'callee',
     gateway: { strategies: '[stun: { waitMs: 2s }, relay]' },
     async inject(rig) {
+      await using cutting = new AsyncDisposableStack()
       const box = boxOf(siteOf(rig, 1))
-      return await midway(
-        rig,
-        call(rig, 0, 1),
-        () => box.nft(resetting),
-        async () => {
-          await box.nft('delete table ip resetting\n')
-        }
-      )
+      return await midway(rig, call(rig, 0, 1), async () => void cutting.use(await forwarding(box, ...resetting)))
     }
   },
   {
@@ -345,6 +349,31 @@ const guessing: readonly Cause[] = [
     side: 'gateway',
     gateway: { ...all, config: 'listen: { udp: { addresses: [203.0.113.6], ports: [3478, 3479] } }' },
     inject: async rig => await between(rig, ['address-dependent', 'port-restricted'])
+  },
+  {
+    what: "the gateway's second address is closed",
+    done: 'dropped at the gateway, for everybody; the NAT maps by address',
+    code: 'gateway-ports',
+    side: 'gateway',
+    gateway: all,
+    async inject(rig, gateway) {
+      await using _lost = await drop(rig.world.gateway, 'ip daddr 203.0.113.7 meta l4proto udp')
+      await rig.reopen(gateway)
+      return await between(rig, ['address-dependent', 'port-restricted'])
+    }
+  },
+  {
+    what: 'a NAT makes no new mappings',
+    done: 'what begins a flow is dropped there; what is open stays',
+    code: 'no-sample',
+    side: 'caller',
+    gateway: all,
+    async inject(rig) {
+      const caller = typed(rig, 'symmetric+1')
+      await setTimeout(TESTED_MS)
+      await using _full = await forwarding(boxOf(caller.site), 'iifname lan meta l4proto udp ct state new drop')
+      return await caller.connect(typed(rig, 'port-restricted'), 0)
+    }
   },
   {
     what: 'the strategy that fits is not in the list',
@@ -527,34 +556,22 @@ async function punching(from: Site, to: Site): Promise<void> {
   while ((await from.sentTo(to)).packets === 0) await setTimeout(20)
 }
 
-/** Something happens while the first two sites try what cannot work; it is undone when the attempt is over. */
+/** Something happens while the first two sites try what cannot work. */
 async function midway(
   rig: Rig,
   trying: Promise<Tried | undefined>,
-  happens: () => Promise<void>,
-  undo = async () => {}
+  happens: () => Promise<void>
 ): Promise<Tried | undefined> {
   const [a, b] = [siteOf(rig, 0), siteOf(rig, 1)]
   await using _cut = await cut(rig, a, b)
   await Promise.all([a.resetSent(), b.resetSent()])
   await punching(a, b)
   await happens()
-  try {
-    return await trying
-  } finally {
-    await undo()
-  }
+  return await trying
 }
 
 /** Whoever speaks TCP to the gateway's port, or hears from it, is told that nobody is there. */
-const resetting = `table ip resetting {
-chain forward {
-type filter hook forward priority -1
-tcp dport 8080 reject with tcp reset
-tcp sport 8080 reject with tcp reset
-}
-}
-`
+const resetting = ['tcp dport 8080 reject with tcp reset', 'tcp sport 8080 reject with tcp reset']
 
 /** Connects two while a relayed connection of two others, or of one of them, is open. */
 async function whileHeld(rig: Rig, [from, to]: [number, number], run: () => Promise<Tried>): Promise<Tried> {

@@ -1,5 +1,4 @@
-// Packets that are lost on purpose: nftables rules on a host of the laboratory, which take them before anything else there
-// sees them. Whoever sent them is told nothing.
+// Packets that are lost on purpose: nftables rules on a host of the laboratory, until they are disposed of.
 
 import { tool } from './sandbox.ts'
 import type { Host, Site } from './world.ts'
@@ -7,15 +6,24 @@ import type { Host, Site } from './world.ts'
 let tables = 0
 
 /**
- * From now on what comes to this host, or through it, is lost where it matches one of these expressions of nftables. Disposed
- * of, it passes again.
+ * What comes to this host, or through it, is lost where it matches one of these expressions. It is taken before anything else
+ * sees it: no mapping is made, or kept alive, and whoever sent it is told nothing.
  */
-export async function drop(host: Host, ...matches: string[]): Promise<AsyncDisposable> {
-  const table = `drop${tables++}`
-  const rules = matches.map(match => `${match} drop`)
-  // Before conntrack: no mapping is made, or kept alive, by what is lost.
-  const chain = ['chain incoming {', 'type filter hook prerouting priority raw', ...rules, '}']
-  await host.nft([`table ip ${table} {`, ...chain, '}', ''].join('\n'))
+export const drop = (host: Host, ...matches: string[]): Promise<AsyncDisposable> =>
+  chain(
+    host,
+    'prerouting priority raw',
+    matches.map(match => `${match} drop`)
+  )
+
+/** What goes through a box meets these rules, before the box's own. */
+export const forwarding = (box: Host, ...rules: string[]): Promise<AsyncDisposable> =>
+  chain(box, 'forward priority filter - 1', rules)
+
+async function chain(host: Host, hook: string, rules: readonly string[]): Promise<AsyncDisposable> {
+  const table = `extra${tables++}`
+  const lines = ['chain rules {', `type filter hook ${hook}`, ...rules, '}']
+  await host.nft([`table ip ${table} {`, ...lines, '}', ''].join('\n'))
   return {
     async [Symbol.asyncDispose]() {
       await host.run([tool('nft'), 'delete', 'table', 'ip', table]) // the world may be gone

@@ -1,0 +1,16 @@
+// Requests and joins that are refused, firewalls, and NATs that need luck: each cause is produced, and its verdict is right.
+
+import test from 'ava'
+import { verdicts } from '../../src/gateway/trace/verdict.ts'
+import { testLanes } from './run.ts'
+import { lanes } from './table.ts'
+
+test('every verdict has a cause that is produced, but the one for what is not known', t => {
+  const produced = new Set(Object.values(lanes).flatMap(({ causes }) => causes.map(({ code }) => code)))
+  t.deepEqual(
+    Object.keys(verdicts).filter(code => !produced.has(code as keyof typeof verdicts)),
+    ['unexplained']
+  )
+})
+
+testLanes(lanes.asking, lanes.firewalled, lanes.guessing)

@@ -1,0 +1,6 @@
+// Sides that go away, paths that do not open, and time that is short: each cause is produced, and its verdict is right.
+
+import { testLanes } from './run.ts'
+import { lanes } from './table.ts'
+
+testLanes(lanes.leaving, lanes.crossing, lanes.idling, lanes.far)
