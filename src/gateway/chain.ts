@@ -50,17 +50,22 @@ export interface Steps {
 export async function walk(links: readonly Link[], steps: Steps): Promise<Attempt[]> {
   const attempts: Attempt[] = []
   for (const link of links) {
-    const turn = await steps.turn(link, () => takeTurn(link, steps, attempts))
+    // Before the turn: what is waited for here is no strategy's own time.
+    const scene = new Refreshed(await steps.scene(attempts))
+    const turn = await steps.turn(link, () => takeTurn(link, steps, { scene, attempts }))
     attempts.push({ by: link.name, ...turn })
     if (turn.outcome === 'path') break
   }
   return attempts
 }
 
-async function takeTurn(link: Link, steps: Steps, attempts: readonly Attempt[]): Promise<Turn> {
+async function takeTurn(
+  link: Link,
+  steps: Steps,
+  { scene, attempts }: { scene: Refreshed; attempts: readonly Attempt[] }
+): Promise<Turn> {
   let last: Turn = { outcome: 'passed', reason: 'had no plan', cause: 'unsuited' }
   const over = steps.over(link)
-  const scene = new Refreshed(await steps.scene(attempts))
   for await (const step of plansOf(link, scene, over)) {
     if (step.kind === 'pass') return passed(step, last)
     if (step.kind === 'sample') {

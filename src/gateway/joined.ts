@@ -155,11 +155,14 @@ export class Joined {
     this.#changed.dispatchEvent(new Event('change'))
   }
 
+  /** Its filtering test is not over. Testing takes a second endpoint. */
+  get isTesting(): boolean {
+    return this.endpoints.length > 1 && this.#filtering === undefined
+  }
+
   /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
   async filteringKnown(signal: AbortSignal): Promise<void> {
-    // Testing takes a second endpoint.
-    if (this.endpoints.length < 2) return
-    await this.#until(() => this.#filtering !== undefined, signal).catch(() => {})
+    await this.#until(() => !this.isTesting, signal).catch(() => {})
   }
 
   async #until(reached: () => boolean, signal: AbortSignal): Promise<void> {

@@ -180,7 +180,7 @@ export class Session {
     const attempts = await walk(this.#house.links, {
       scene: tried => this.#scene(root.context, tried),
       over: link => (link.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])),
-      sample: (sides, over) => this.#sample(root.context, sides, over),
+      sample: (sides, over) => this.#sample(sides, over),
       turn: (link, run) => this.#turn(root.context, link, run),
       attempt: async (plan, link, over) => {
         const result = await this.#attempt(plan, link, over)
@@ -199,7 +199,7 @@ export class Session {
     this.#gone.throwIfAborted()
     const { missing } = this.#sides
     if (missing.length > 0) await this.#observe(parent, missing)
-    await this.#sides.filteringWhereItMatters()
+    await this.#judgeFilters(parent)
     const scene = this.#seen(attempts)
     if (missing.length > 0) for (const role of roles) recordProfile(this.#house.tracer, parent, role, scene[role])
     return scene
@@ -213,15 +213,24 @@ export class Session {
     )
   }
 
+  /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on what the tests say of them. */
+  async #judgeFilters(parent: Context): Promise<void> {
+    const sides = this.#sides.untested
+    if (sides.length === 0) return
+    const attributes = { 'postern.sides': sides.join(' '), 'postern.test': 'filtering' }
+    await within(this.#house.tracer, parent, 'postern.observe', attributes, () => this.#sides.filteringKnown(sides))
+  }
+
   #seen(attempts: readonly Attempt[] = []): Scene {
     const [caller, callee] = [this.#sides.side('caller'), this.#sides.side('callee')]
     return { caller, callee, attempts, atMs: nowMs(), memory: this.#house.outcomes.recall(caller, callee) }
   }
 
   /** Fresh sockets, seen a moment ago: from their last mappings the next one is predicted. */
-  async #sample(parent: Context, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
+  async #sample(sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
     const sinceMs = nowMs()
+    const parent = this.#parent
     const shown = await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) => {
       const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
       const showings = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))

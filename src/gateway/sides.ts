@@ -107,13 +107,18 @@ export class Sides {
     if (awaited?.round === fresh.round) awaited.done(fresh)
   }
 
-  /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on them. */
-  async filteringWhereItMatters(): Promise<void> {
+  /** The sides whose filter matters, and that have not told yet what it lets in. */
+  get untested(): Role[] {
     const plain = ({ mapping, translated }: Profile) => mapping === 'endpoint-independent' && translated
-    if (roles.every(role => plain(this.side(role).profile))) return
+    if (this.#patience?.aborted || roles.every(role => plain(this.side(role).profile))) return []
+    return roles.filter(role => this[role].isTesting)
+  }
+
+  /** Waits until these have told, in all of a session not longer than tests take. */
+  async filteringKnown(sides: readonly Role[]): Promise<void> {
     this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
-    await Promise.all(roles.map(role => this[role].filteringKnown(signal)))
+    await Promise.all(sides.map(role => this[role].filteringKnown(signal)))
   }
 
   side(role: Role): Side {

@@ -49,9 +49,10 @@ async function connects(world: World, options: { traceparent?: string } = {}): P
   }
 }
 
-/** The spans as a tree of names, those beneath one in the order of the alphabet. */
+/** The spans as a tree of names, those beneath one in the order of the alphabet. Tests of filters may be over by then. */
 function tree({ spans }: Pick<TraceRecord, 'spans'>, { id, name } = spans[0] as SpanRecord): string {
-  const below = spans.filter(span => span.parent === id).map(span => tree({ spans }, span))
+  const here = spans.filter(span => span.parent === id && span.attributes['postern.test'] === undefined)
+  const below = here.map(span => tree({ spans }, span))
   const own = name.replace('postern.', '')
   return below.length > 0 ? `${own}(${below.sort().join(' ')})` : own
 }

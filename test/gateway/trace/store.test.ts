@@ -356,7 +356,8 @@ test('a file is read within the memory there is, what would be kept is', async t
   const failed = before.connect('failed')
   for (let count = 0; count < 20; count++) before.connect('direct')
   await before.traces.shutdown()
-  const memory = sizeOfOne('failed') + 3 * sizeOfOne('direct')
+  // Times have more digits or fewer.
+  const memory = Math.round(sizeOfOne('failed') + 3.5 * sizeOfOne('direct'))
   const after = await withFile(path, memory)
   t.is(after.traces.get(idOf(failed)).length, 1)
   t.true(after.traces.counters.bytes <= memory)
