@@ -158,3 +158,53 @@ test('the status counts, and names nobody', async t => {
   t.false(text.includes('secret'))
   await ann.close()
 })
+
+test('no answer may be framed, guessed at, kept, or run anything from elsewhere', async t => {
+  await using world = await World.open()
+  for (const path of ['/', '/traces', '/traces/none', '/login', '/api/status', '/metrics', '/nothing', '/healthz']) {
+    const { headers } = await fetch(world.url + path, { headers: { accept: 'text/html' } })
+    const policy = headers.get('content-security-policy') ?? ''
+    t.regex(policy, /^default-src 'none';/, path)
+    t.regex(policy, /frame-ancestors 'none'/, path)
+    t.notRegex(policy, /unsafe|\*|http/, path)
+    t.is(headers.get('x-content-type-options'), 'nosniff', path)
+    t.is(headers.get('referrer-policy'), 'no-referrer', path)
+    t.is(headers.get('cache-control'), 'no-store', path)
+  }
+})
+
+test('a page has nothing inline that the policy would stop', async t => {
+  await using world = await World.open()
+  for (const path of ['/', '/traces', '/traces/none', '/login']) {
+    const text = await (await fetch(world.url + path, { headers: { accept: 'text/html' } })).text()
+    t.notRegex(
+      text,
+      /<style|<script(?! src="\/assets\/[0-9a-f]{12}\/live\.js" defer><\/script>)| style=| on[a-z]+=/,
+      path
+    )
+    t.notRegex(text, /(href|src|action)="(?!\/|#)/, path)
+  }
+})
+
+test('a browser is told of a mistake by a page, a program by JSON', async t => {
+  await using world = await World.open()
+  for (const [path, status] of [
+    ['/nothing', 404],
+    ['/traces/none', 404],
+    ['/traces?verdict=none', 400],
+    ['/traces?since=x', 400]
+  ] as const) {
+    const page = await fetch(world.url + path, { headers: { accept: 'text/html,*/*;q=0.8' } })
+    t.is(page.status, status, path)
+    t.regex(await page.text(), /^<!doctype html>/, path)
+  }
+  const answer = await fetch(`${world.url}/traces?verdict=none`)
+  t.is(((await answer.json()) as { code: string }).code, 'bad-config')
+})
+
+test('the metrics are text for Prometheus', async t => {
+  await using world = await World.open()
+  const answer = await world.api('/metrics')
+  t.regex(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+  t.regex(await answer.text(), /^postern_peers 0$/m)
+})

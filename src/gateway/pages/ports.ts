@@ -144,7 +144,7 @@ function tried({ low, high, first }: Guess, { at, low: least, high: most }: Scal
   const width = Math.max(0.4, ((high - low) / (most - least)) * 100)
   return {
     height: 24,
-    svg: html`<rect class="tried" x="${at(low)}" width="${width.toFixed(2)}%" y="8" height="8" rx="1"/>${first.map(port => html`<line class="first" x1="${at(port)}" x2="${at(port)}" y1="4" y2="20"><title>${port}</title></line>`)}`
+    svg: html`${low < high && html`<rect class="tried" x="${at(low)}" width="${width.toFixed(2)}%" y="8" height="8" rx="1"/>`}${first.map(port => html`<line class="first" x1="${at(port)}" x2="${at(port)}" y1="4" y2="20"><title>${port}</title></line>`)}`
   }
 }
 

@@ -7,7 +7,7 @@ import { page } from './page.ts'
 import { portPictures } from './ports.ts'
 import { profiles } from './profiles.ts'
 import { waterfall } from './waterfall.ts'
-import { badge, blamedOn, fateOf, lasted, utc } from './words.ts'
+import { badge, begun, blamedOn, fateOf, lasted, utc } from './words.ts'
 
 /** A relayed path may still change: seldom. */
 const EVERY_MS = 10_000
@@ -59,16 +59,16 @@ function verdict(record: TraceRecord, head: (text: Piece) => Html): Html {
   const fate = fateOf(record)
   return html`<div class="verdict-box card ${fate}">
 <div class="line">${badge(fate)} ${head(who(record))}</div>
-<p class="sentence">${sentence}</p>
+<p class="sentence">${begun(sentence, record)}</p>
 <dl class="facts">
 <div><dt>Verdict</dt><dd><a href="/traces?verdict=${code}"><code>${code}</code></a></dd></div>
-<div><dt>In the way</dt><dd>${blamedOn(side, record)}</dd></div>
+${side !== 'none' && html`<div><dt>In the way</dt><dd>${blamedOn(side, record)}</dd></div>`}
 <div><dt>${fate === 'failed' ? 'Error' : 'Strategy'}</dt><dd>${by}</dd></div>
 <div><dt>Began</dt><dd>${utc(startMs)}</dd></div>
 <div><dt>Took</dt><dd>${lasted(ms)}</dd></div>
 </dl>
 ${evidence.length > 0 && html`<h3 class="small">What shows it</h3><ul class="evidence">${evidence.map(fact => html`<li>${fact}</li>`)}</ul>`}
-${advice !== '' && html`<h3 class="small">What to do</h3><p class="advice">${advice}</p>`}
+${advice !== '' && html`<h3 class="small">What to do</h3><p class="advice">${begun(advice, record)}</p>`}
 ${also.length > 0 && html`<p class="also">Also in the way: ${also.map((other, at) => html`${at > 0 && ', '}<a href="/traces?verdict=${other}"><code>${other}</code></a>`)}</p>`}
 ${reason !== '' && html`<details id="said-${record.spans[0]?.id}"><summary>What the peers were told</summary><p>${reason}</p></details>`}
 </div>`

@@ -26,7 +26,8 @@ export function lasted(ms: number): string {
   return ms >= 1000 ? `${grouped(Math.round(ms))} ms` : `${ms.toFixed(1)} ms`
 }
 
-export const signed = (ms: number): string => `${ms < 0 ? '−' : '+'}${lasted(Math.abs(ms))}`
+/** An offset. What rounds to nothing has no side. */
+export const signed = (ms: number): string => `${ms <= -0.05 ? '−' : '+'}${lasted(Math.abs(ms))}`
 
 export const grouped = (count: number): string => count.toLocaleString('en-US')
 
@@ -80,4 +81,10 @@ export function blamedOn(side: Blamed, { caller, callee }: Pick<TraceSummary, 'c
     none: 'nobody'
   }
   return who[side]
+}
+
+/** A sentence begins with a capital, unless it begins with a name, which is written as it is. */
+export function begun(sentence: string, { caller, callee }: Pick<TraceSummary, 'caller' | 'callee'>): string {
+  const named = [caller, callee].some(name => name !== '' && sentence.startsWith(name))
+  return named ? sentence : sentence.charAt(0).toUpperCase() + sentence.slice(1)
 }

@@ -62,7 +62,7 @@ async function walk(t: ExecutionContext, served: Served, { page }: Visit): Promi
   t.is(await page.getByRole('heading', { level: 1 }).innerText(), 'ann → bob')
   await page.getByText('bob was not joined when it was asked for', { exact: true }).waitFor()
   await page.getByText('the callee, bob', { exact: true }).waitFor()
-  await page.getByText('start postern up on bob', { exact: true }).waitFor()
+  await page.getByText('Start postern up on bob', { exact: true }).waitFor()
   await page.getByRole('button', { name: 'Log out' }).click()
   await page.goto(`${served.url}/traces`)
   t.is(await page.title(), 'Log in · postern')

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { lasted, share, signed, timeTag } from '../../../src/gateway/pages/words.ts'
+import { begun, lasted, share, signed, timeTag } from '../../../src/gateway/pages/words.ts'
 
 test('durations are told in the unit that fits, and offsets with their sign', t => {
   const told: [number, string][] = [
@@ -12,6 +12,7 @@ test('durations are told in the unit that fits, and offsets with their sign', t 
   for (const [ms, text] of told) t.is(lasted(ms), text)
   t.is(signed(3), '+3.0 ms')
   t.is(signed(-3202), '−3,202 ms')
+  t.is(signed(-0.01), '+0.0 ms')
 })
 
 test('a share is whole only where it is, and nothing only where there is none', t => {
@@ -26,4 +27,11 @@ test('a time of another day says which', t => {
   const atMs = Date.UTC(2026, 10, 23, 14, 3, 22)
   t.regex(String(timeTag(atMs, atMs + 1000)), />14:03:22</)
   t.regex(String(timeTag(atMs, atMs + 86_400_000)), />2026-11-23 14:03:22</)
+})
+
+test('a sentence begins with a capital, a name as it is', t => {
+  const names = { caller: 'ann', callee: '' }
+  t.is(begun('the relay is full', names), 'The relay is full')
+  t.is(begun('ann did not obey', names), 'ann did not obey')
+  t.is(begun('', names), '')
 })
