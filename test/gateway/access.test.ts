@@ -1,3 +1,4 @@
+import { get } from 'node:http'
 import test from 'ava'
 import { Access, type Visit } from '../../src/gateway/access.ts'
 import { World } from '../world.ts'
@@ -139,6 +140,22 @@ test('behind a proxy on this host wrong tokens count against whom the proxy name
   for (let turn = 0; turn < 20; turn++) access.logIn('wrong', visit({ source: `2001:db8:1:2::${turn}` }))
   t.is(access.logIn(right, visit({ source: '2001:db8:1:2:ffff::1' })), 'limited')
   t.is(typeof access.logIn(right, visit({ source: '2001:db8:1:3::1' })), 'object')
+})
+
+test('over the wire too: a gateway on loopback is open to a local program, and not through a proxy or another name', async t => {
+  await using world = await World.open()
+  const statusFor = (headers: Record<string, string>, path = '/api/status') =>
+    new Promise(resolve => get(world.url + path, { headers }, answer => resolve(answer.resume().statusCode)))
+  t.is(await statusFor({}), 200)
+  t.is(await statusFor({}, '/metrics'), 200)
+  for (const headers of [
+    { host: 'evil.example' },
+    { 'x-forwarded-for': '198.51.100.7' },
+    { via: '1.1 proxy' },
+    { 'sec-fetch-site': 'cross-site' }
+  ])
+    for (const path of ['/api/status', '/metrics', '/', '/traces'])
+      t.is(await statusFor(headers, path), 401, `${path} ${JSON.stringify(headers)}`)
 })
 
 const form = (world: World, fields: Record<string, string>, headers: Record<string, string> = {}) =>

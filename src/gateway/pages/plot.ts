@@ -58,8 +58,9 @@ export function barsOf(happenings: readonly Happening[], nowMs: number): { width
 }
 
 export function plot(spec: PlotSpec): Html {
-  const { categories, happenings } = gathered(spec)
-  const { widthMs, bars } = barsOf(happenings, spec.nowMs)
+  const { widthMs, bars: counted } = barsOf(spec.happenings, spec.nowMs)
+  const categories = categoriesOf(counted, spec)
+  const bars = counted.map(bar => folded(bar, categories))
   const most = niceAbove(Math.max(1, ...bars.map(({ total }) => total)))
   return html`<figure class="plot" aria-labelledby="${spec.id}-title">
 <figcaption id="${spec.id}-title">${spec.title}</figcaption>
@@ -69,7 +70,7 @@ export function plot(spec: PlotSpec): Html {
 ${bars.map((bar, index) => barShape(bar, { index, most, categories, widthMs }))}
 </svg></div>
 <p class="scale" aria-hidden="true"><span>${labelOf(bars[0]?.fromMs ?? 0, widthMs)}</span><span>${labelOf(bars[BARS / 2]?.fromMs ?? 0, widthMs)}</span><span>now</span></p>
-${legend(spec, categories, happenings.length)}
+${legend(spec, categories)}
 <details id="${spec.id}-table"><summary>Figures over time</summary><div class="scroll" tabindex="0" role="region" aria-label="${spec.title}, figures over time">${table(bars, categories, widthMs)}</div></details>
 </figure>`
 }
@@ -80,24 +81,34 @@ interface Category {
   readonly count: number
 }
 
-/** The categories there are, in their order, with what is rare under one name. */
-function gathered({ happenings, colours }: PlotSpec): { categories: Category[]; happenings: readonly Happening[] } {
-  const counts = new Map<string, number>()
-  for (const { category } of happenings) counts.set(category, (counts.get(category) ?? 0) + 1)
+/** The categories there are, in their order; what is rare goes under one name. */
+function categoriesOf(bars: readonly Bar[], { colours }: PlotSpec): Category[] {
+  const counts = sumOf(bars)
   const known = Object.keys(colours)
   const place = (name: string) => (known.includes(name) ? known.indexOf(name) : known.length)
-  const byCount = [...counts.keys()].sort((a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0))
+  const byCount = [...counts].sort(([, a], [, b]) => b - a)
   const kept = byCount.length > CATEGORIES ? byCount.slice(0, CATEGORIES - 1) : byCount
-  const named = happenings.map(one => (kept.includes(one.category) ? one : { ...one, category: OTHERS }))
-  const rest = named.filter(({ category }) => category === OTHERS).length
+  const rest = byCount.slice(kept.length).reduce((sum, [, count]) => sum + count, 0)
   const free = freeColours(Object.values(colours))
-  const categories = [...kept]
-    .sort((a, b) => place(a) - place(b))
-    .map(name => ({ name, colour: colours[name] ?? free.shift() ?? 'c-other', count: counts.get(name) ?? 0 }))
-  return {
-    categories: rest > 0 ? [...categories, { name: OTHERS, colour: 'c-other', count: rest }] : categories,
-    happenings: named
-  }
+  const colourOf = (name: string) => (known.includes(name) ? colours[name] : free.shift()) ?? 'c-other'
+  const categories = kept
+    .sort(([a], [b]) => place(a) - place(b))
+    .map(([name, count]) => ({ name, colour: colourOf(name), count }))
+  return rest > 0 ? [...categories, { name: OTHERS, colour: 'c-other', count: rest }] : categories
+}
+
+function sumOf(bars: readonly Bar[]): Map<string, number> {
+  const sum = new Map<string, number>()
+  for (const { counts } of bars) for (const [name, count] of counts) sum.set(name, (sum.get(name) ?? 0) + count)
+  return sum
+}
+
+/** What is none of the categories counts as one of the others. */
+function folded(bar: Bar, categories: readonly Category[]): Bar {
+  const counts = new Map(categories.map(({ name }) => [name, bar.counts.get(name) ?? 0]))
+  const named = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  if (named < bar.total) counts.set(OTHERS, (counts.get(OTHERS) ?? 0) + bar.total - named)
+  return { ...bar, counts }
 }
 
 const freeColours = (taken: readonly string[]) =>
@@ -128,7 +139,8 @@ function barShape({ fromMs, counts, total }: Bar, { index, most, categories, wid
   return html`<g><title>${labelOf(fromMs, widthMs)}: ${said.join(', ')}</title>${pieces}</g>`
 }
 
-function legend({ link }: PlotSpec, categories: readonly Category[], whole: number): Html {
+function legend({ link }: PlotSpec, categories: readonly Category[]): Html {
+  const whole = categories.reduce((sum, { count }) => sum + count, 0)
   const name = (category: string) => {
     const to = link?.(category)
     return to === undefined ? html`${category}` : html`<a href="${to}">${category}</a>`

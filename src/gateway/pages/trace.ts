@@ -12,10 +12,14 @@ import { badge, begun, blamedOn, fateOf, lasted, utc } from './words.ts'
 /** A relayed path may still change: seldom. */
 const EVERY_MS = 10_000
 
+/** Requests of one trace that are drawn, the newest: a caller may make any number of them under one id. */
+const DRAWN = 10
+
 /** @param records the requests of one trace, oldest first; at least one. */
 export function tracePage(records: readonly TraceRecord[], session: boolean): Html {
   const [first] = records
   const id = first?.id ?? ''
+  const drawn = records.slice(-DRAWN)
   const title = records.length > 1 ? `${records.length} requests` : textOfWho(first)
   return page({
     title,
@@ -24,10 +28,16 @@ export function tracePage(records: readonly TraceRecord[], session: boolean): Ht
     ...(records.some(({ path }) => path === 'relay') ? { everyMs: EVERY_MS } : {}),
     body: html`
 <p class="crumbs"><a href="/traces">Traces</a> <span aria-hidden="true">/</span> <code>${id}</code></p>
-${records.length > 1 && html`<h1>${records.length} requests of one trace</h1><ol class="contents">${records.map((record, at) => html`<li><a href="#r${at}">${who(record)}</a> ${badge(fateOf(record))}</li>`)}</ol>`}
-${records.map((record, index) => request(record, { key: `r${index}`, alone: records.length === 1 }))}
+${records.length > 1 && contents(drawn, records.length)}
+${drawn.map((record, index) => request(record, { key: `r${index}`, alone: records.length === 1 }))}
 <p class="download"><a class="button" href="/api/traces/${id}?download" download>Download as JSON</a> <span class="hint">for <code>postern explain</code>, or a report of a fault</span></p>`
   })
+}
+
+function contents(drawn: readonly TraceRecord[], all: number): Html {
+  return html`<h1>${all} requests of one trace</h1>
+${all > drawn.length && html`<p class="note">The last ${drawn.length} of them; the JSON has the others.</p>`}
+<ol class="contents">${drawn.map((record, at) => html`<li><a href="#r${at}">${who(record)}</a> ${badge(fateOf(record))}</li>`)}</ol>`
 }
 
 const textOfWho = (record: TraceRecord | undefined) =>
