@@ -1,0 +1,74 @@
+// Paths that should open, and what happens on them.
+
+import { setTimeout } from 'node:timers/promises'
+import { drop, fromTo } from '../../lab/drop.ts'
+import type { Cause, Lane } from '../cause.ts'
+import { between, cut, pair, plain, sites, TESTED_MS, typed } from '../means.ts'
+
+const causes: readonly Cause[] = [
+  {
+    what: 'packets pass in one direction only',
+    done: "from the caller's address to the callee's they are dropped on the way",
+    code: 'one-way',
+    side: 'callee',
+    gateway: plain,
+    async inject(rig) {
+      const [a, b] = pair(rig)
+      await using _lost = await drop(rig.world.core, `${fromTo(a.site, b.site)} meta l4proto udp`)
+      return await a.connect(b, 0)
+    }
+  },
+  {
+    what: 'no packet passes between the two',
+    done: 'UDP between their addresses is dropped on the way',
+    code: 'nothing-through',
+    side: 'path',
+    gateway: plain,
+    async inject(rig) {
+      const [a, b] = pair(rig)
+      await using _cut = await cut(rig, a.site, b.site)
+      return await a.connect(b, 0)
+    }
+  },
+  {
+    what: 'the handover is lost',
+    done: 'DTLS between their addresses is dropped on the way',
+    code: 'handover-lost',
+    side: 'path',
+    gateway: plain,
+    async inject(rig) {
+      const [a, b] = [typed(rig, 'full-cone'), typed(rig, 'full-cone', 1)]
+      await using _cut = await cut(rig, a.site, b.site, 'meta l4proto udp @th,64,8 20-63')
+      return await a.connect(b, 0)
+    }
+  },
+  {
+    what: 'another certificate than the announced one',
+    done: 'the callee makes connections with another key than it joined with',
+    code: 'dtls-fingerprint',
+    side: 'callee',
+    gateway: plain,
+    async inject(rig) {
+      const caller = typed(rig, 'full-cone')
+      await using guest = await rig.guest(typed(rig, 'full-cone', 1).site, { joins: false })
+      await guest.process.do('join', { ...rig.door, name: guest.name, impostor: true })
+      return await caller.connect(guest, 0)
+    }
+  },
+  {
+    what: 'both NATs move a flow that met uninvited packets',
+    done: 'two Linux NATs without a rule for input',
+    code: 'remapped',
+    side: 'both',
+    gateway: plain,
+    async inject(rig) {
+      await setTimeout(TESTED_MS)
+      return await between(rig, ['accepting', 'accepting'])
+    }
+  }
+]
+
+export const crossing: Lane = {
+  sites: sites('port-restricted', 'port-restricted', 'full-cone', 'full-cone', 'accepting', 'accepting'),
+  causes
+}
