@@ -93,7 +93,7 @@ when('a peer has its share', 'over-quota', early('relay-full', { limit: 'session
 })
 when('a pair has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPair' }), {
   side: 'both',
-  sentence: /^alice and bob have as many sessions/
+  sentence: /^alice and bob have as many sessions as limits\.sessionsPerPeer allows a pair$/
 })
 when(
   'the relay has no room after the others',
@@ -369,7 +369,7 @@ when(
   }).turn('spray', 'passed', 'unlikely', { expected: 0.001 }),
   {
     side: 'gateway',
-    sentence: /^there was no direct path \(the NATs of .*\), and the relay is not among the strategies$/,
+    sentence: /^the relay is not among the strategies, and there was no direct path: the NATs of /,
     also: ['both-random']
   }
 )

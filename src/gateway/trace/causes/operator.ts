@@ -67,11 +67,11 @@ function fittingFor(facts: Facts): 'stun' | 'predict' | 'spray' | undefined {
 /** @param stood what stood in the way of a direct path, weightiest first. */
 export function relayOff(facts: Facts, [stood]: readonly Finding[]): Finding | undefined {
   if (facts.outcome === 'path' || facts.code !== 'no-path' || facts.relayConfigured !== false) return undefined
-  const why = stood ? ` (${stood.sentence})` : ''
+  const why = stood ? `: ${stood.sentence}` : ''
   return {
     code: 'relay-off',
     side: 'gateway',
-    sentence: `there was no direct path${why}, and the relay is not among the strategies`,
+    sentence: `the relay is not among the strategies, and there was no direct path${why}`,
     evidence: [`strategies: ${facts.strategies.join(', ')}`, ...(stood?.evidence ?? facts.turns.map(turnLine))],
     advice: `add relay as the last of strategies${stood ? `; for a direct path: ${stood.advice}` : ''}`
   }

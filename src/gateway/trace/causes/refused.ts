@@ -84,7 +84,7 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
       code: 'fingerprint-refused',
       side: shown,
       sentence: `${nameOf(facts, refusing)} refused ${nameOf(facts, shown)}: its certificate is not the pinned or remembered one`,
-      advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known_peers; if not, somebody else uses its name`
+      advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known-peers; if not, somebody else uses its name`
     }
   },
   'relay-full': facts => (quotas.includes(facts.limit ?? '') ? overQuota(facts) : full(facts)),
@@ -121,16 +121,16 @@ function left(facts: Facts): Bare {
 
 const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', 'links']
 
-const overQuota = (facts: Facts): Bare => ({
-  code: 'over-quota',
-  side: facts.limit === 'sessionsPerPair' ? 'both' : (facts.side ?? 'both'),
-  sentence: `${
-    facts.limit === 'sessionsPerPair' || !facts.side
-      ? `${nameOf(facts, 'caller')} and ${nameOf(facts, 'callee')} have`
-      : `${nameOf(facts, facts.side)} has`
-  } as many sessions as limits.sessionsPerPeer allows`,
-  advice: 'close connections that are not needed, or raise limits.sessionsPerPeer; one pair may have a quarter of it'
-})
+function overQuota(facts: Facts): Bare {
+  const advice =
+    'close connections that are not needed, or raise limits.sessionsPerPeer; one pair may have a quarter of it'
+  const bound = 'as many sessions as limits.sessionsPerPeer allows'
+  const { side } = facts
+  if (facts.limit !== 'sessionsPerPair' && side)
+    return { code: 'over-quota', side, sentence: `${nameOf(facts, side)} has ${bound}`, advice }
+  const sentence = `${nameOf(facts, 'caller')} and ${nameOf(facts, 'callee')} have ${bound} a pair`
+  return { code: 'over-quota', side: 'both', sentence, advice }
+}
 
 const full = (facts: Facts): Bare => ({
   code: 'relay-full',
