@@ -47,17 +47,19 @@ export async function runLanes(
   lanes: readonly Lane[],
   done: (cause: Cause, result: Promise<Result>) => void
 ): Promise<void> {
-  await using worlds = new AsyncDisposableStack()
-  const opened = await Promise.all(
-    lanes
-      .filter(({ causes }) => causes.length > 0)
-      // That each NAT is what it is called is proved by the laboratory's own tests.
-      .map(async ({ sites, causes }) => {
-        const rig = await openRig({ sites: [...sites], strategies: '[relay]', verify: false })
-        return { rig: worlds.use(rig), causes }
-      })
-  )
-  await Promise.all(opened.map(({ rig, causes }) => runAll(rig, causes, done)))
+  const wanted = lanes.filter(({ causes }) => causes.length > 0)
+  // That each NAT is what it is called is proved by the laboratory's own tests.
+  const opening = wanted.map(({ sites }) => openRig({ sites: [...sites], strategies: '[relay]', verify: false }))
+  const opened = Promise.all(opening)
+  opened.catch(() => {})
+  const running = wanted.map(async ({ causes }, index) => {
+    await using rig = (await opening[index]) as Rig
+    // Where another world does not open, this one is closed.
+    await opened
+    await runAll(rig, causes, done)
+  })
+  for (const { status, reason } of (await Promise.allSettled(running)) as PromiseRejectedResult[])
+    if (status === 'rejected') throw reason
 }
 
 async function runAll(

@@ -59,7 +59,7 @@ export async function openRig({ strategies, config, ...spec }: RigSpec): Promise
     return { name, site, process, connect: (to, bytes) => process.do('connect', { to: to.name, bytes }) }
   }
   const peers = world.sites.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
-  for (const { process } of peers) opened.use(process)
+  opened.defer(async () => void (await Promise.all(peers.map(({ process }) => process[Symbol.asyncDispose]()))))
   const joinAll = () => Promise.all(peers.map(({ name, process }) => process.do('join', { url, token, name })))
   await joinAll()
   const all = opened.move()
