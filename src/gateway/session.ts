@@ -208,9 +208,20 @@ export class Session {
   async #observe(parent: Context, missing: readonly Role[]): Promise<void> {
     const sinceMs = nowMs()
     const attributes = { 'postern.sides': missing.join(' ') }
-    await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) =>
-      this.#sides.take(missing, showing => recordShowing(span, showing, sinceMs))
-    )
+    try {
+      await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) =>
+        this.#sides.take(missing, showing => recordShowing(span, showing, sinceMs))
+      )
+    } catch (error) {
+      await this.#askOther(parent)
+      throw error
+    }
+  }
+
+  /** One side is not heard. Whether the other, which was heard at some time, is so now tells whose fault that is. */
+  async #askOther(parent: Context): Promise<void> {
+    const heard = this.#sides.takeWarm()
+    if (heard.length === 1 && !this.#gone.aborted) await this.#sample(heard, this.#gone, parent)
   }
 
   /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on what the tests say of them. */
@@ -227,10 +238,9 @@ export class Session {
   }
 
   /** Fresh sockets, seen a moment ago: from their last mappings the next one is predicted. */
-  async #sample(sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
+  async #sample(sides: readonly Role[], over: AbortSignal, parent = this.#parent): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
     const sinceMs = nowMs()
-    const parent = this.#parent
     const shown = await within(this.#house.tracer, parent, 'postern.observe', attributes, async ({ span }) => {
       const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
       const showings = await this.#sides.renew(sides, ask, AbortSignal.any([over, this.#gone]))

@@ -79,7 +79,13 @@ export class Sides {
     } finally {
       for (const side of missing) shown(showingOf(side, this[side]))
     }
-    for (const role of missing) this.#using[role] = { socket: this[role].takeSocket(), fresh: false, ordered: false }
+    for (const role of missing) this.#take(role)
+  }
+
+  /** Takes what warm sockets there are, and gives the sides that have one now. */
+  takeWarm(): Role[] {
+    for (const role of this.missing) if (this[role].isWarm) this.#take(role)
+    return roles.filter(role => this.#using[role])
   }
 
   /**
@@ -155,6 +161,10 @@ export class Sides {
   /** What was never used is as good as before. */
   giveBack(): void {
     for (const role of roles) this.#putAside(role)
+  }
+
+  #take(role: Role): void {
+    this.#using[role] = { socket: this[role].takeSocket(), fresh: false, ordered: false }
   }
 
   #putAside(role: Role): void {

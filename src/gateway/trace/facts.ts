@@ -128,6 +128,15 @@ export const hears = ({ received, heard, steps }: SideFacts): boolean =>
 export const direct = ({ plans }: Facts): PlanFacts[] =>
   plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'shared-budget')
 
+/** A smaller chance than this is not what happened. */
+const BAD_LUCK = 0.01
+
+/** What was tried in vain should have met, by what was expected of all plans together: that it did not is no bad luck. */
+export function isNoBadLuck(facts: Facts): boolean {
+  const tried = direct(facts).filter(({ cause }) => cause === 'unheard')
+  return tried.reduce((chance, { expected = 0 }) => chance * (1 - expected), 1) < BAD_LUCK
+}
+
 /** The port used towards the peer is none that the gateway saw. */
 export const isHard = (profile: ProfileFacts | undefined): boolean =>
   profile !== undefined &&

@@ -1,10 +1,11 @@
 // Firewalls, on both sides and before the gateway. A third peer shows whether the gateway can be reached at all.
 
+import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../../lab/driver.ts'
 import { drop } from '../../lab/drop.ts'
 import type { GatewaySpec, Rig } from '../../lab/rig.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { all, boxOf, call, peerOf, siteOf, sites } from '../means.ts'
+import { all, boxOf, call, peerOf, second, siteOf, sites, WARM_MS } from '../means.ts'
 
 const causes: readonly Cause[] = [
   {
@@ -38,6 +39,19 @@ const causes: readonly Cause[] = [
     side: 'gateway',
     gateway: all,
     inject: async (rig, gateway) => await closed(rig, gateway, [3478, 3479])
+  },
+  {
+    what: "the gateway's UDP ports are closed while others are joined",
+    done: 'both are dropped at the gateway, and the caller joins then',
+    code: 'gateway-ports',
+    side: 'gateway',
+    gateway: all,
+    async inject(rig) {
+      await setTimeout(WARM_MS)
+      await using _lost = await drop(rig.world.gateway, 'udp dport { 3478, 3479 }')
+      await using guest = await rig.guest(siteOf(rig, 0))
+      return await guest.connect(second(rig), 0)
+    }
   },
   {
     what: "the first of the gateway's UDP ports is closed",

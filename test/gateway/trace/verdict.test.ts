@@ -149,6 +149,29 @@ when(
   { side: 'callee', sentence: /^UDP of bob reached the gateway before/, evidence: /^bob sent 12/ }
 )
 when(
+  'UDP of both stops before the relay',
+  'gateway-ports',
+  both(random, random, { outcome: 'failed', code: 'no-path', path: undefined, plugin: undefined })
+    .turn('spray', 'passed', 'unlikely', { expected: 0.001 })
+    .turn('relay', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'gateway', sentence: /^UDP of both sides reached the gateway before/, also: ['both-random'] }
+)
+when(
+  'one is not heard, and the other is no more',
+  'gateway-ports',
+  blocked(['caller']).observe(['callee'], { fresh: true, outcome: 'failed', cause: 'no-sample' }, [
+    ['cold', { side: 'callee' }]
+  ]),
+  { side: 'gateway', sentence: /^UDP of bob reached the gateway before, and nobody's does now$/, also: [] }
+)
+when(
+  'one is not heard, and the other is still',
+  'udp-blocked',
+  blocked(['caller']).observe(['callee'], { fresh: true }, [['warm', { side: 'callee' }]]),
+  { side: 'caller', sentence: /of alice/ }
+)
+when(
   'an endpoint is reached by neither',
   'gateway-ports',
   new MadeUp()
@@ -212,6 +235,37 @@ when(
     sentence: /; spray searched with a chance of 62 %, and missed$/,
     evidence: /^alice: 256 sockets, 1 port, 12 of 496 probes sent, 0 received$/
   }
+)
+when(
+  'a search that could hardly miss heard nothing',
+  'nothing-through',
+  both(random, easy)
+    .turn('spray', 'failed', 'unheard', { expected: 0.999 })
+    .plan('unheard', unheard, { expected: 0.999 }),
+  {
+    side: 'path',
+    sentence: /^both sides sent to ports that could hardly miss/,
+    evidence: /^expected with 100 %$/,
+    also: []
+  }
+)
+when(
+  'predictions that could hardly miss heard nothing, and nobody else uses up ports',
+  'nothing-through',
+  both({ ...stepping, drift: 0 }, easy)
+    .turn('predict', 'failed', 'unheard', { expected: 0.95 })
+    .plan('unheard', unheard, { expected: 0.95 })
+    .plan('unheard', unheard, { expected: 0.95 }),
+  { side: 'path', sentence: /could hardly miss/, also: [] }
+)
+when(
+  'predictions that could hardly miss do so where others use up ports',
+  'prediction-missed',
+  both(stepping, easy)
+    .turn('predict', 'failed', 'unheard', { expected: 0.95 })
+    .plan('unheard', unheard, { expected: 0.95 })
+    .plan('unheard', unheard, { expected: 0.95 }),
+  { side: 'caller', sentence: /others behind that NAT use up 53/ }
 )
 when(
   'others use up the ports',

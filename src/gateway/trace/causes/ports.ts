@@ -1,7 +1,7 @@
 // Ports that have to be found: what the NATs do with them, and what the search was worth.
 
 import { type Role, roles } from '../../scene.ts'
-import { direct, type Facts, hardSides, latest, type ProfileFacts, type TurnFacts } from '../facts.ts'
+import { direct, type Facts, hardSides, isNoBadLuck, latest, type ProfileFacts, type TurnFacts } from '../facts.ts'
 import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLines } from './finding.ts'
 
 const scatters = (profile: ProfileFacts | undefined): boolean =>
@@ -26,7 +26,7 @@ export function bothRandom(facts: Facts): Finding | undefined {
 export function sprayTooSmall(facts: Facts): Finding | undefined {
   const [side, ...more] = scattering(facts)
   const isAlone = hardSides(facts).length < 2
-  if (!side || more.length > 0 || (isAlone && !turnOf(facts, 'spray'))) return undefined
+  if (!side || more.length > 0 || (isAlone && !turnOf(facts, 'spray')) || isNoBadLuck(facts)) return undefined
   return {
     code: 'spray-too-small',
     side,
@@ -62,6 +62,8 @@ export function predictionMissed(facts: Facts): Finding | undefined {
   const sides = hardSides(facts).filter(role => !scatters(latest(facts, role)))
   if (!turn || sides.length === 0 || scattering(facts).length > 0) return undefined
   if (!['unlikely', 'unheard', 'handover', 'deadline'].includes(turn.cause ?? '')) return undefined
+  // Where others use up ports, what was expected is not worth much.
+  if (isNoBadLuck(facts) && !sides.some(role => (latest(facts, role)?.drift ?? 0) >= SOME_DRIFT)) return undefined
   return {
     code: 'prediction-missed',
     side: blame(sides),
@@ -91,6 +93,9 @@ const windows = (facts: Facts): string[] =>
       const worth = expected === undefined ? '' : `, ${percent(expected)} expected`
       return `tried ${counted(ports, 'port')} with ${counted(sockets, 'socket')}${worth}, and nothing was heard`
     })
+
+/** Mappings of others, per second: fewer can hardly spoil a prediction. */
+const SOME_DRIFT = 1
 
 export function budgetSharedOut(facts: Facts): Finding | undefined {
   const turn = facts.turns.find(({ cause }) => cause === 'shared-budget')

@@ -11,7 +11,7 @@ const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, clo
 export function udpBlocked(facts: Facts): Finding | undefined {
   const silent = silentSides(facts)
   if (silent.length === 0) return blockedLater(facts)
-  if (isDeaf(facts, silent)) return undefined
+  if (isDeaf(facts)) return undefined
   return {
     code: 'udp-blocked',
     side: blame(silent),
@@ -29,20 +29,28 @@ export function udpBlocked(facts: Facts): Finding | undefined {
 }
 
 function blockedLater(facts: Facts): Finding | undefined {
-  const relay = facts.plans.findLast(({ isRelay, isOpen }) => isRelay && !isOpen)
-  if (!relay) return undefined
-  const silent = roles.filter(role => {
+  const [side, ...more] = neverLatched(facts)
+  const relay = lastRelay(facts)
+  if (!relay || !side || more.length > 0) return undefined
+  return {
+    code: 'udp-blocked',
+    side,
+    sentence: `UDP of ${nameOf(facts, side)} reached the gateway before, and not when it was to use the relay`,
+    evidence: [sideLine(facts, side, relay.sides[side])],
+    advice: OPEN_UDP
+  }
+}
+
+const lastRelay = ({ plans }: Facts) => plans.findLast(({ isRelay, isOpen }) => isRelay && !isOpen)
+
+/** The sides that did as they were told, and were not heard at the relay. */
+function neverLatched(facts: Facts): Role[] {
+  const relay = lastRelay(facts)
+  if (!relay) return []
+  return roles.filter(role => {
     const { reported, steps, latched } = relay.sides[role]
     return reported && !steps.includes('latched') && latched === undefined
   })
-  if (silent.length === 0) return undefined
-  return {
-    code: 'udp-blocked',
-    side: blame(silent),
-    sentence: `UDP of ${namesOf(facts, silent)} reached the gateway before, and not when it was to use the relay`,
-    evidence: silent.map(role => sideLine(facts, role, relay.sides[role])),
-    advice: OPEN_UDP
-  }
 }
 
 /** The sides that had no socket to use, of those that were waited for. */
@@ -54,24 +62,46 @@ function silentSides({ waits, code, profiles }: Facts): Role[] {
   return without.length > 0 ? without : [...wait.cold]
 }
 
-/** Two networks may block UDP, but hardly everybody's. */
-const isDeaf = ({ gateway }: Facts, silent: readonly Role[]): boolean =>
-  silent.length === 2 && (gateway.heard === false || (gateway.deaf ?? []).length > 0)
+/** Sides that were heard at some time, and were not when they were asked again because of the other. */
+const lapsed = ({ waits, code }: Facts): Role[] =>
+  code === 'udp-blocked' ? roles.filter(role => waits.some(({ fresh, cold }) => fresh && cold.includes(role))) : []
+
+/** Two networks may block UDP, but hardly everybody's, and hardly both of a sudden. */
+function isDeaf(facts: Facts): boolean {
+  const silent = silentSides(facts)
+  const { heard, deaf = [] } = facts.gateway
+  if (silent.length === 2) return heard === false || deaf.length > 0
+  return silent.length + lapsed(facts).length === 2
+}
 
 /** Neither side is heard, and it is not they alone. */
 export function nobodyHeard(facts: Facts): Finding | undefined {
-  const { heard, deaf = [] } = facts.gateway
-  if (!isDeaf(facts, silentSides(facts))) return undefined
-  return {
-    code: 'gateway-ports',
-    side: 'gateway',
-    sentence:
-      heard === false
-        ? 'no UDP datagram of either side reached the gateway, nor of anybody else'
-        : `neither side could show a mapping, and nobody reaches the gateway at ${deaf.slice(0, 2).join(' and ')}`,
-    evidence: ['neither side showed a mapping', ...deafLines(facts)],
-    advice: PUBLISH
+  const found = (sentence: string, evidence: string[]): Finding => {
+    return { code: 'gateway-ports', side: 'gateway', sentence, evidence, advice: PUBLISH }
   }
+  const relay = lastRelay(facts)
+  if (relay && neverLatched(facts).length === 2)
+    return found(
+      'UDP of both sides reached the gateway before, and of neither when they were to use the relay',
+      roles.map(role => sideLine(facts, role, relay.sides[role]))
+    )
+  if (!isDeaf(facts)) return undefined
+  const { heard, deaf = [] } = facts.gateway
+  const [before] = lapsed(facts)
+  if (before)
+    return found(`UDP of ${nameOf(facts, before)} reached the gateway before, and nobody's does now`, [
+      `${nameOf(facts, otherRole(before))}: no mapping was seen`,
+      `${nameOf(facts, before)}: a mapping was seen, and no other when it was asked for one`
+    ])
+  if (heard === false)
+    return found('no UDP datagram of either side reached the gateway, nor of anybody else', [
+      'neither side showed a mapping',
+      ...deafLines(facts)
+    ])
+  return found(
+    `neither side could show a mapping, and nobody reaches the gateway at ${deaf.slice(0, 2).join(' and ')}`,
+    ['neither side showed a mapping', ...deafLines(facts)]
+  )
 }
 
 function deafLines({ gateway: { heard, deaf = [] } }: Facts): string[] {
@@ -161,6 +191,7 @@ function couldNot(facts: Facts): Finding | undefined {
 
 /** The next port is told from fresh sockets alone. */
 export function noSample(facts: Facts): Finding | undefined {
+  if (facts.code === 'udp-blocked') return undefined
   const turn = facts.turns.find(({ cause }) => cause === 'no-sample')
   const wait = facts.waits.findLast(({ fresh, failed }) => fresh && failed)
   if (!turn && !wait) return undefined

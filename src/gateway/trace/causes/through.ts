@@ -1,7 +1,17 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
 import { otherRole, type Role, roles } from '../../scene.ts'
-import { deafIn, direct, type Facts, hears, isHard, latest, type PlanFacts, type ProfileFacts } from '../facts.ts'
+import {
+  deafIn,
+  direct,
+  type Facts,
+  hears,
+  isHard,
+  isNoBadLuck,
+  latest,
+  type PlanFacts,
+  type ProfileFacts
+} from '../facts.ts'
 import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, percent, sideLine } from './finding.ts'
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
@@ -173,15 +183,17 @@ function between(facts: Facts, role: Role, { port, observed }: ProfileFacts): st
 
 const addressOf = (endpoint: string) => endpoint.slice(0, endpoint.lastIndexOf(':'))
 
-/** Both ports were known, both sides sent, and nothing arrived. */
+/** Both ports were known, or as good as known, both sides sent, and nothing arrived. */
 export function nothingThrough(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
   const last = tried.at(-1)
-  if (!last || roles.some(role => isHard(latest(facts, role)))) return undefined
+  const isGuess = roles.some(role => isHard(latest(facts, role)))
+  if (!last || (isGuess && !isNoBadLuck(facts))) return undefined
+  const ports = isGuess ? 'ports that could hardly miss' : 'the right ports'
   return {
     code: 'nothing-through',
     side: 'path',
-    sentence: `both sides sent to the right ports, and neither ${nameOf(facts, 'caller')} nor ${nameOf(facts, 'callee')} heard the other`,
+    sentence: `both sides sent to ${ports}, and neither ${nameOf(facts, 'caller')} nor ${nameOf(facts, 'callee')} heard the other`,
     evidence: [
       ...roles.map(role => `${last.plugin}: ${sideLine(facts, role, last.sides[role])}`),
       ...roles.map(role => natLine(facts, role)),
