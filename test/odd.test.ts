@@ -338,7 +338,8 @@ for (const lie of lies)
       const { code, reason } = calls === 'ann' ? await failure(ann) : await liar.calls('ann')
       t.is(code, 'no-path', reason)
       t.regex(reason, lie.reason)
-      t.true(performance.now() - startMs < 4000, `${performance.now() - startMs} ms`) // the relay's turn comes after 2 s
+      // The relay's turn comes after 2 s; the rest is for a computer that has much else to do.
+      t.true(performance.now() - startMs < 15_000, `${performance.now() - startMs} ms`)
     }
     const connection = await ann.connect({ name: bob.name })
     t.is(connection.path.kind, 'relay')
