@@ -204,7 +204,7 @@ const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
     v: z.int(),
-    name: short.optional(),
+    name: word.optional(),
     token: short,
     certificate: z.string().max(8192),
     signature: z.base64().max(256),
@@ -236,8 +236,8 @@ const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('connect'),
     request: z.int().nonnegative(),
-    to: short,
-    fingerprint: short.optional(),
+    to: word,
+    fingerprint: word.optional(),
     traceparent: short.optional(),
     /** When the caller asked for it, in milliseconds since the epoch on its own clock. */
     atMs: epochMs.optional()
@@ -376,6 +376,6 @@ function checked<T>(schema: z.ZodType<T>, given: unknown): T {
   const issue = result.error.issues[0]
   throw new PosternError(
     'bad-message',
-    `a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`
+    printable(`a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
   )
 }

@@ -45,6 +45,9 @@ async function refusedConnect(
   return code
 }
 
+/** Without anything that a terminal would take for a command, also where it is written as JSON. */
+const isPlain = (text: string) => !/[\p{Cc}\p{Cf}]|\\u00/u.test(text)
+
 test('a wrong token is refused before anything else is looked at', async t => {
   await using world = await World.open()
   for (const token of ['', 'x', world.gateway.adminToken, `${world.gateway.joinToken} `])
@@ -67,6 +70,27 @@ test('a certificate whose key did not sign the nonce is refused, and its name no
   for (const lie of wrong) t.is((await refusal(world, { lie })).code, 'fingerprint-mismatch')
   t.is((await refusal(world, { lie: { certificate: 'none' } })).code, 'bad-message')
   t.deepEqual(await namesOf(world), [])
+})
+
+test('nothing that a stranger or a peer makes up reaches terminals and traces as it is', async t => {
+  await using world = await World.open()
+  const made = ['\u001b]0;x\u0007', '\u009b2J', '\u202e', `\u001b${'x'.repeat(9000)}`]
+  for (const one of made) t.true(isPlain((await refusal(world, { lie: { [one]: 1 } })).reason))
+  for (const name of made) t.true(isPlain((await refusal(world, { name: name.slice(0, 99) })).reason))
+  const ann = await joins(world, 'ann')
+  await joins(world, 'bob')
+  for (const one of made.map(text => text.slice(0, 99)))
+    for (const asked of [{ to: one }, { to: 'bob', fingerprint: one }]) {
+      ann.say({ type: 'connect', request: 7, ...asked })
+      await ann.hears('refused')
+    }
+  const kept = world.gateway.traces.list({ limit: 99 }).flatMap(({ id }) => world.gateway.traces.get(id))
+  t.true(kept.length >= 2 * made.length)
+  for (const record of kept) {
+    t.true(isPlain(record.reason), JSON.stringify(record.reason))
+    t.true(isPlain(JSON.stringify(record)))
+    t.true(JSON.stringify(record).length < 3000)
+  }
 })
 
 test("another peer's certificate cannot be used by replaying its hello", async t => {

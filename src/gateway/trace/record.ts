@@ -4,6 +4,8 @@
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code } from '../../errors.ts'
+import { OVER_CHARACTERS } from '../../wire/signal.ts'
+import { printable } from '../../wire/text.ts'
 import { Full } from '../full.ts'
 import type { Cause, Failure, Role } from '../scene.ts'
 
@@ -27,7 +29,7 @@ export async function within<T>(
   } catch (error) {
     const { code, message } = asPosternError(error)
     const cause = causes[code] ?? 'gone'
-    span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': message, 'postern.cause': cause })
+    span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': told(message), 'postern.cause': cause })
     throw error
   } finally {
     span.end(nowMs())
@@ -68,11 +70,14 @@ export function errorAttributes(error: unknown): Attributes {
   return {
     'postern.outcome': 'failed',
     'postern.code': code,
-    'postern.reason': message,
+    'postern.reason': told(message),
     ...(error instanceof Full ? { 'postern.limit': error.bound } : {}),
     ...(error instanceof Full && error.side ? { 'postern.side': error.side } : {})
   }
 }
+
+/** The message of an error may quote what a stranger said. */
+const told = (message: string): string => printable(message, OVER_CHARACTERS)
 
 /** What became of waiting for a socket of one side. */
 export interface Showing {

@@ -47,3 +47,12 @@ test('of one source a few refused joins in a minute are recorded, and of all tog
   for (let source = 0; source < 5000; source++) refusals.join({ from: `2001:db8::${source}`, cameMs }, wrong)
   t.deepEqual([spans.length, counters.unrecorded], [60, 5040])
 })
+
+test('of what a stranger said and an error quotes, one line of words is recorded', t => {
+  const { refusals, spans } = desk()
+  const quoting = new PosternError('bad-message', `it says \u001b]0;x\u0007\u009b\u202e${'x'.repeat(99_999)}`)
+  refusals.join({ from: '192.0.2.1', cameMs }, quoting)
+  const reason = String(spans[0]?.attributes['postern.reason'])
+  t.regex(reason, /^it says {2}\]0;x x+$/)
+  t.is(reason.length, 2000)
+})
