@@ -247,7 +247,8 @@ export class Session {
       for (const showing of showings) recordShowing(span, showing, sinceMs)
       const cold = showings.find(({ isWarm }) => !isWarm)
       if (!cold) return true
-      const failure = { reason: cold.reason ?? '', cause: over.aborted ? 'deadline' : 'no-sample' } as const
+      const cause = this.#gone.aborted ? 'gone' : over.aborted ? 'deadline' : 'no-sample'
+      const failure = { reason: cold.reason ?? '', cause } as const
       span.setAttributes(failureAttributes(failure))
       return failure
     })

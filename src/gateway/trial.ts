@@ -2,7 +2,7 @@
 // both sides, when a side gave up, or when its time is over; whatever was started is then called off.
 
 import { nowMs } from '../clock.ts'
-import { asPosternError, type PosternError } from '../errors.ts'
+import { asPosternError, PosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
 import { type Cause, type Failure, type Role, roles } from './scene.ts'
@@ -60,7 +60,7 @@ export class Trial {
     this.#handoverMs = handoverMs
     this.#blind = blind
     this.result = new Promise(resolve => {
-      const abort = () => this.#overdue(asPosternError(signal.reason))
+      const abort = () => this.#overdue(signal.reason)
       this.#end = result => {
         clearTimeout(this.#timer)
         signal.removeEventListener('abort', abort)
@@ -113,9 +113,11 @@ export class Trial {
   }
 
   /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
-  #overdue({ code, message }: PosternError): void {
-    const ended = { reason: message, cause: code === 'timeout' ? 'deadline' : 'gone' } as const
-    if (code !== 'timeout' || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
+  #overdue(thrown: unknown): void {
+    // A side that has waited long enough leaves with a `timeout` of its own.
+    const isDeadline = !(thrown instanceof PosternError)
+    const ended = { reason: asPosternError(thrown).message, cause: isDeadline ? 'deadline' : 'gone' } as const
+    if (!isDeadline || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
     clearTimeout(this.#timer)
     this.#timer = this.#patience(GRACE_MS, ended)
   }

@@ -90,6 +90,23 @@ test('a peer that shows no fresh socket fails the strategy within its time, not 
   }
 })
 
+test('a side that leaves while samples are awaited is no deadline', async t => {
+  await using room = await handMade(['ann', 'bob'], {
+    strategies: '[./sampler.mjs]',
+    files: { 'sampler.mjs': sampler }
+  })
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session } = await ann.hears('sample')
+  ann.say({ type: 'leave', session, code: 'timeout', reason: 'it takes too long' })
+  const { trace } = await bob.hears('over')
+  const [record] = await until(() => room.world.gateway.traces.get(trace))
+  const causes = record?.spans.map(({ attributes }) => attributes['postern.cause']).filter(cause => cause !== undefined)
+  t.deepEqual(new Set(causes), new Set(['gone']))
+  t.like(record?.verdict, { code: 'peer-left', side: 'caller', also: ['not-tried'] })
+})
+
 test('a plan that aims more probes at an address than all may is not ordered, and counted', async t => {
   await using room = await handMade(['ann', 'bob'], {
     strategies: '[./sampler.mjs]',

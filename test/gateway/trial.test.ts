@@ -70,6 +70,10 @@ test('the deadline and a side that is gone are told apart', async t => {
   const left = trial({})
   left.over.abort(new PosternError('io', 'bob left'))
   t.like(await left.trial.result, { open: false, cause: 'gone', reason: 'bob left' })
+  const impatient = trial({})
+  impatient.trial.receive('callee', opened)
+  impatient.over.abort(new PosternError('timeout', 'ann left: it took too long'))
+  t.is(await causeOf(impatient), 'gone', 'its own time is not that of all strategies')
 })
 
 test('a channel that is open on both sides has no cause', async t => {

@@ -2,7 +2,7 @@
 
 import { otherRole, type Role, roles } from '../../scene.ts'
 import { type Facts, latest, type PlanFacts } from '../facts.ts'
-import { blame, count, type Finding, nameOf, namesOf, sideLine } from './finding.ts'
+import { blame, count, type Finding, nameOf, namesOf, sideLine, turnLine } from './finding.ts'
 
 const OPEN_UDP = 'open UDP outbound to the gateway (listen.udp.ports, 3478-3479) in the firewall of that network'
 const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, cloud firewall and host firewall'
@@ -193,15 +193,15 @@ function couldNot(facts: Facts): Finding | undefined {
 export function noSample(facts: Facts): Finding | undefined {
   if (facts.code === 'udp-blocked') return undefined
   const turn = facts.turns.find(({ cause }) => cause === 'no-sample')
+  if (!turn) return undefined
   const wait = facts.waits.findLast(({ fresh, failed }) => fresh && failed)
-  if (!turn && !wait) return undefined
   const missing = (wait?.sides ?? []).filter(role => !wait?.warm.includes(role))
   const who = missing.length > 0 ? namesOf(facts, missing) : 'a side'
   return {
     code: 'no-sample',
     side: blame(missing),
     sentence: `no mapping of a fresh socket of ${who} was seen in time, so its next port could not be predicted`,
-    evidence: turn?.reason ? [`${turn.plugin}: ${turn.reason}`] : ['a fresh socket was asked for, and not seen'],
+    evidence: [turnLine(turn)],
     advice: 'see whether that network loses packets, or its NAT has no room for new mappings'
   }
 }
