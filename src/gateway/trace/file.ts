@@ -5,7 +5,7 @@
 //   append → queue → write together → too large? → write what is kept beside it, rename
 
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { PosternError } from '../../errors.ts'
@@ -164,6 +164,8 @@ export class TraceFile {
       await rename(beside, this.#path)
     } catch (error) {
       await handle.close()
+      // A part of it would keep its place on a disk that may be full.
+      await rm(beside, { force: true })
       throw error
     }
     const before = this.#handle

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -381,6 +381,22 @@ test('a file that has grown beyond twice the memory holds what is kept and no mo
   t.deepEqual(after.traces.list({ limit: 1000 }), traces.list({ limit: 1000 }))
   t.is(after.traces.get(idOf(failed)).length, 1, 'what was written before as well')
   await after.traces.shutdown()
+})
+
+test('what could not be written anew leaves nothing beside the file, and is tried again', async t => {
+  const path = join(await folderOf(t), 'traces.jsonl')
+  const { traces, connect, warnings } = await withFile(path)
+  // A disk that is full.
+  await symlink('/dev/full', `${path}.new`)
+  const more = { 'postern.long': 'x'.repeat(20_000) }
+  for (let round = 0; round < 20; round++) {
+    for (let count = 0; count < 10; count++) connect('direct', { more })
+    await traces.forceFlush()
+  }
+  await traces.shutdown()
+  t.is(warnings.length, 1)
+  t.true((await lstat(path)).size < 2.5 * ROOM)
+  await t.throwsAsync(lstat(`${path}.new`), { code: 'ENOENT' })
 })
 
 test('a file that cannot be opened is said at the start', async t => {
