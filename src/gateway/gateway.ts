@@ -69,6 +69,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   opened.defer(() => over.abort())
 
   const links = await startPlugins(config.strategies, opened, { log, over })
+  const exports = exporting(process.env, log)
   const { memory, file } = config.traces
   const metrics = new Metrics({ strategies: links.map(({ name }) => name), status: () => status() })
   const traces = new TraceStore({
@@ -76,7 +77,6 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
     onEnded: record => metrics.ended(record)
   })
-  const exports = exporting(process.env, log)
   const provider = new TracerProvider({
     resource: exports.resource,
     sampler: options.recording === false ? new AlwaysOffSampler() : exports.sampler,

@@ -1,13 +1,30 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { parseConfig } from '../../src/config.ts'
 import { PosternError } from '../../src/errors.ts'
 import { openGateway } from '../../src/gateway/gateway.ts'
 import { World } from '../world.ts'
+
+// By itself: the environment is that of the whole process.
+test.serial(
+  'a variable of the collector that is wrong keeps the gateway from starting, and no file is opened',
+  async t => {
+    process.env.OTEL_TRACES_SAMPLER = 'sometimes'
+    t.teardown(() => delete process.env.OTEL_TRACES_SAMPLER)
+    process.env.OTEL_TRACES_EXPORTER = 'otlp'
+    t.teardown(() => delete process.env.OTEL_TRACES_EXPORTER)
+    const folder = await mkdtemp(join(tmpdir(), 'postern-'))
+    t.teardown(() => rm(folder, { recursive: true }))
+    const config = parseConfig('traces: { file: traces.jsonl }', join(folder, 'postern.yaml'), {})
+    await t.throwsAsync(openGateway(config), { instanceOf: PosternError, code: 'bad-config', message: /SAMPLER/ })
+    t.deepEqual(await readdir(folder), [])
+  }
+)
 
 test('tokens are made up once, kept with the names for the owner alone, and are the same after a restart', async t => {
   await using world = await World.open()
