@@ -2,6 +2,7 @@
 
 import { type Code, codes, PosternError } from '../errors.ts'
 import { refusePublic } from '../peer/link.ts'
+import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 
 /** Longer than any list takes; a gateway that hangs must not hang the command. */
@@ -25,7 +26,7 @@ export async function ask(
     throw unreachable(url, cause, signal)
   })
   if (response.status === 204) return undefined
-  const body: unknown = await response.json().catch(() => undefined)
+  const body = await response.json().then(printableJson, () => undefined)
   if (response.ok && body !== undefined) return body
   if (response.status === 401 && !options.adminToken) throw new PosternError('bad-token', tokenNeeded)
   throw refusal(body, url)

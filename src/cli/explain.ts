@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import { PosternError } from '../errors.ts'
 import type { Replay } from '../gateway/trace/replay.ts'
 import type { TraceRecord } from '../gateway/trace/store.ts'
+import { printable, printableJson } from '../wire/text.ts'
 import { perform, type Run } from './door.ts'
 import { explanationText } from './explain-text.ts'
 import { configOf } from './gateway.ts'
@@ -98,8 +99,8 @@ async function read(file: string, signal: AbortSignal): Promise<string> {
 
 function parse(json: string, name: string): unknown {
   try {
-    return JSON.parse(json)
+    return printableJson(JSON.parse(json))
   } catch (cause) {
-    throw new PosternError('bad-config', `${name} is no JSON: ${(cause as Error).message}`, { cause })
+    throw new PosternError('bad-config', `${name} is no JSON: ${printable((cause as Error).message)}`, { cause })
   }
 }

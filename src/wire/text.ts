@@ -4,3 +4,12 @@
 export function printable(text: string, mostCharacters = 300): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, mostCharacters)
 }
+
+/** JSON from a file, or from a gateway, with every text in it printable, names of members too. */
+export function printableJson(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value, Number.POSITIVE_INFINITY)
+  if (Array.isArray(value)) return value.map(printableJson)
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value)
+  return Object.fromEntries(members.map(([name, one]) => [printableJson(name), printableJson(one)]))
+}

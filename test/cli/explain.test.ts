@@ -92,6 +92,8 @@ test.serial('what cannot be explained is said in one sentence', async t => {
     [[await write('text.json', 'hello')], /^postern: bad-config: \S+text\.json is no JSON: /],
     [[await write('other.json', '{"a":1}')], /^postern: bad-config: \S+ is no trace; expected what \/api\/traces\/ID/],
     [[await write('none.json', '[]')], /is no trace/],
+    [[await write('when.json', JSON.stringify({ ...record, startMs: 1e300 }))], /is no trace/],
+    [[await write('odd.json', '\u001b]0;x\u0007')], /odd\.json is no JSON: \P{Cc}*\n$/u],
     [
       [await write('early.json', JSON.stringify(await early))],
       /^postern: bad-config: this request ended before both networks were/
@@ -106,6 +108,28 @@ test.serial('what cannot be explained is said in one sentence', async t => {
     t.regex(stderr, message)
     t.is(stderr.trim().split('\n').length, 1)
   }
+})
+
+test.serial('a file of a stranger says nothing that a terminal would obey', async t => {
+  await using world = await World.open()
+  const odd = (text: string) => `${text}\u001b]0;x\u0007\u009b2J`
+  const { verdict, spans, ...record } = await recorded
+  const [root, ...others] = spans
+  const [code, by, caller] = [odd(verdict.code), odd(record.by), odd(record.caller)]
+  const judged = {
+    ...root,
+    attributes: { ...root?.attributes, 'postern.caller': caller, [odd('postern.x')]: odd('y') }
+  }
+  const trace = {
+    ...record,
+    by,
+    caller,
+    verdict: { ...verdict, code, evidence: [odd('z')] },
+    spans: [judged, ...others]
+  }
+  const { lines, stderr } = await world.run(['explain', await world.write('odd.json', JSON.stringify(trace))])
+  t.is(stderr, '')
+  t.notRegex(lines.join(''), /\p{Cc}/u)
 })
 
 labTest('two cones that were relayed by an order without stun: with it they would have been direct', async t => {

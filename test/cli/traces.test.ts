@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import type { TraceRecord } from '../../src/gateway/trace/store.ts'
+import { failed } from './traces-made.ts'
 import { World } from './world.ts'
 
 /** What becomes of a connection is up to the name of the callee. */
@@ -138,4 +142,17 @@ test.serial('wrong options of traces and trace are told, with what was meant', a
     t.regex(stderr, /^postern: bad-config: [^\n]*\n$/)
     t.regex(stderr, reason)
   }
+})
+
+test('what a gateway says of a trace is shown without anything that a terminal would obey', async t => {
+  const odd = { ...failed, caller: 'al\u001b]0;x\u0007ice', verdict: { ...failed.verdict, sentence: '\u009b2J' } }
+  const server = createServer((_, answer) => answer.end(JSON.stringify([odd]))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const gateway = ['--gateway', `http://127.0.0.1:${(server.address() as AddressInfo).port}`]
+  for (const argv of [['traces'], ['trace', failed.id], ['traces', '--peer', 'zoe']]) {
+    const { code, lines, stderr } = await world.run([...argv, ...gateway])
+    t.is(code, 0, stderr)
+    t.notRegex(lines.join(''), /\p{Cc}/u)
+  }
+  server.close()
 })

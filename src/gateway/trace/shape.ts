@@ -3,16 +3,19 @@
 import { z } from 'zod'
 import type { TraceRecord } from './store.ts'
 
+/** Milliseconds since the epoch that are a date: pages and tables write them as one. */
+const moment = z.number().min(-8.64e15).max(8.64e15)
+
 const attributes = z.record(z.string(), z.unknown())
 
 const span = z.object({
   id: z.string(),
   parent: z.string().optional(),
   name: z.string(),
-  startMs: z.number(),
-  endMs: z.number(),
+  startMs: moment,
+  endMs: moment,
   attributes,
-  events: z.array(z.object({ name: z.string(), atMs: z.number(), attributes }))
+  events: z.array(z.object({ name: z.string(), atMs: moment, attributes }))
 })
 
 const verdict = z.object({
@@ -26,7 +29,7 @@ const verdict = z.object({
 
 const record = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
-  startMs: z.number(),
+  startMs: moment,
   ms: z.number(),
   caller: z.string(),
   callee: z.string(),
