@@ -1,6 +1,6 @@
 // Finished records within so many bytes. What nobody will ask about goes first: records of direct paths, the oldest of them
-// first, and only when none of these is left the others. Each is kept as its line of JSON, whose bytes can be counted, beside
-// what a list shows of it.
+// first; then what was refused before anything was tried, which strangers and peers can make any number of; and only when
+// none of these is left the others. Each is kept as its line of JSON, whose bytes can be counted, beside what a list shows.
 
 import { LRUCache } from 'lru-cache'
 import type { TraceRecord, TraceSummary } from './store.ts'
@@ -20,14 +20,14 @@ const ENTRY_BYTES = 512
 export class Kept {
   evicted = 0
   readonly #memory: number
-  /** Of direct paths, and of the others: what goes first stands first. */
+  /** What goes first stands first. */
   readonly #caches: readonly LRUCache<string, Entry>[]
 
   /** @param memory bytes; 0: nothing is kept. */
   constructor(memory: number) {
     const cache = () => new LRUCache<string, Entry>({ maxSize: memory, sizeCalculation: bytesOf })
     this.#memory = memory
-    this.#caches = memory === 0 ? [] : [cache(), cache()]
+    this.#caches = memory === 0 ? [] : [cache(), cache(), cache()]
   }
 
   get size(): number {
@@ -48,11 +48,13 @@ export class Kept {
 
   /** Adds a record, or replaces it, and gives its line; undefined where nothing is kept. */
   add(key: string, { spans, ...summary }: TraceRecord, late: number): Buffer | undefined {
-    const cache = this.#caches[isDirect(summary) ? 0 : 1]
+    const cache = this.#caches[isDirect(summary) ? 0 : spans.length === 1 ? 1 : 2]
     if (!cache) return undefined
     // The spans last: who reads a file by eye sees first what it is about.
     const line = Buffer.from(JSON.stringify({ ...summary, spans }))
-    const before = this.size + (cache.has(key) ? 0 : 1)
+    const before = this.size + (this.has(key) ? 0 : 1)
+    // With a span that came late it is no longer one that was refused at once.
+    for (const other of this.#caches) if (other !== cache) other.delete(key)
     cache.set(key, { summary, line, late })
     while (this.bytes > this.#memory) this.#caches.find(({ size }) => size > 0)?.pop()
     this.evicted += before - this.size

@@ -160,6 +160,28 @@ test('only so many bytes are kept: the oldest direct paths go first, then the ol
   t.like(traces.counters, { kept: 4, evicted: 4 })
 })
 
+test('what is refused before anything was tried drives nothing but its like and direct paths out', t => {
+  const { traces, begin, step, connect } = store({ memory: 20 * sizeOfOne('failed') })
+  const kept = [connect('failed'), connect('relayed')]
+  const direct = connect('direct')
+  const refuse = () => {
+    const root = begin()
+    root.setAttributes(ends.failed)
+    root.end()
+    return root
+  }
+  const refused = Array.from({ length: 1000 }, refuse)
+  const isKept = (root: Span | undefined) => root !== undefined && traces.get(idOf(root)).length === 1
+  t.true(kept.every(isKept))
+  t.deepEqual([isKept(direct), isKept(refused[0]), isKept(refused.at(-1))], [false, false, true])
+  const late = refused.at(-1) as Span
+  step(late).end()
+  t.is(traces.get(idOf(late))[0]?.spans.length, 2)
+  t.is(traces.counters.kept + traces.counters.evicted, 1003, 'it is there once')
+  Array.from({ length: 1000 }, refuse)
+  t.true(isKept(late))
+})
+
 test('with no memory nothing is kept, and who is told of records is told all the same', t => {
   let told = 0
   const { traces, connect } = store({ memory: 0, onEnded: () => told++ })
