@@ -47,3 +47,17 @@ export function recorded(all: readonly SpanRecord[]): Set<string> {
 }
 
 export const unlisted = (all: readonly SpanRecord[]): string[] => [...recorded(all)].filter(one => !listed.has(one))
+
+const parents = new Map(
+  rowsOf('Spans').flatMap(([names = '', beneath = '']) => namesIn(names).map(name => [name, namesIn(beneath)] as const))
+)
+
+/** Spans of one request or more, each as `span beneath span`, that stand where the document does not have them. */
+export function misplaced(all: readonly SpanRecord[]): string[] {
+  const names = new Map(all.map(({ id, name }) => [id, name]))
+  const within = all.filter(({ parent }) => parent !== undefined && names.has(parent))
+  const places = within.map(({ name, parent = '' }) => ({ name, above: names.get(parent) ?? '' }))
+  return places
+    .filter(({ name, above }) => !parents.get(name)?.includes(above))
+    .map(one => `${one.name} beneath ${one.above}`)
+}

@@ -13,7 +13,7 @@ import { HandMade, nothingDone } from '../../hand-made.ts'
 import { sideOf } from '../../scenes.ts'
 import { until, type World } from '../../world.ts'
 import { handMade } from '../room.ts'
-import { listed, recorded, unlisted } from './listed.ts'
+import { listed, misplaced, recorded, unlisted } from './listed.ts'
 import { recorder } from './recorder.ts'
 
 /** Passes, and says what its plan would have been worth. */
@@ -144,6 +144,7 @@ test('docs/tracing.md lists every span, event and attribute that is recorded, an
   const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused()])
   const spans = [...runs.flat(), ...hardNat()]
   t.deepEqual(unlisted(spans), [])
+  t.deepEqual(misplaced(spans), [])
   const known = recorded(spans)
   t.deepEqual(
     [...listed].filter(one => !known.has(one)),
