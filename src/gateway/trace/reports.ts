@@ -10,8 +10,11 @@ import type { Joined } from '../joined.ts'
 import { type Role, roles } from '../scene.ts'
 import { recordReport, recordSilence, type Told } from './report.ts'
 
-/** A report that is owed leaves when its peer hears that the order is called off; beyond the round trip, for a busy computer. */
-const BUSY_MS = 100
+/**
+ * A report that is owed leaves when its peer hears that the order is called off. One lost segment of TCP costs a round trip and
+ * 200 ms more (RFC 6298, with Linux's least RTO); the rest is for a busy computer. Who is too early blames a side that obeyed.
+ */
+const LATE_MS = 400
 
 interface Ordered {
   readonly context: Context
@@ -53,7 +56,7 @@ export class Reports {
   calledOff(plan: number): void {
     const order = this.#orders.get(plan)
     if (!order || order.off) return
-    const waitMs = Math.max(order.rttMs.caller, order.rttMs.callee) + BUSY_MS
+    const waitMs = 2 * Math.max(order.rttMs.caller, order.rttMs.callee) + LATE_MS
     order.off = { atMs: nowMs(), dueMs: performance.now() + waitMs }
   }
 
