@@ -125,8 +125,12 @@ export class Session {
    * the search is under way, what the other side reports of it.
    */
   leave(role: Role, code: string, reason: string): void {
-    this.#leaver ??= role
-    if (this.#trial?.hasOpened(role)) return
+    if (this.#trial?.hasOpened(role)) {
+      this.#leaver ??= role
+      return
+    }
+    // Who had opened the path may have left already, because this one closed it: this one ends the session, and says why.
+    if (!this.#over.signal.aborted) this.#leaver = role
     const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
   }

@@ -284,6 +284,21 @@ test('a path that was opened and closed at once counts, though one side has left
   }
 })
 
+test('who refuses a path is the one that left, though the other, which had opened it, said so before', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  await Promise.all([ann.warm(0), bob.warm(0)])
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, plan } = await bob.hears('order')
+  const { endpoints } = bob.welcome
+  bob.say({ type: 'opened', session, plan, local: endpoints[0], remote: endpoints[1], report: nothingDone })
+  bob.say({ type: 'leave', session, code: 'io', reason: 'the connection was closed' })
+  await bob.settled()
+  ann.say({ type: 'leave', session, code: 'fingerprint-mismatch', reason: 'it had another before' })
+  const { verdict } = await ann.hears('over')
+  t.like(verdict, { code: 'fingerprint-refused', side: 'callee' })
+})
+
 test('a relayed session ends with the first side that leaves', async t => {
   await using room = await handMade(['ann', 'bob'], { strategies: '[relay]' })
   const [ann, bob] = room.peers
