@@ -367,6 +367,14 @@ when(
   { side: 'callee', sentence: /of bob/, evidence: /became 198\.51\.100\.2:41111 30 s later$/ }
 )
 when(
+  'a socket got another port minutes ago, and has it still',
+  'nothing-through',
+  both(easy, { observed: ['198.51.100.2:40000 391000 5000', '198.51.100.2:41111 361000 5000'] })
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', unheard),
+  { side: 'path', sentence: /neither/, also: [] }
+)
+when(
   'DTLS is lost',
   'handover-lost',
   both(easy)

@@ -1,5 +1,6 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
+import { REFRESH_MS } from '../../../wire/signal.ts'
 import { otherRole, type Role, roles } from '../../scene.ts'
 import {
   deafIn,
@@ -165,7 +166,10 @@ function atRelay(facts: Facts, role: Role): string[] {
 // Mappings of one burst of requests are not further apart: what differs within it is no question of time.
 const BURST_MS = 2000
 
-/** The same socket was seen with another port of the same address, a while before. */
+// A mapping that dies between two refreshes is made again by the next one: an older change is another story.
+const LATELY_MS = 2 * REFRESH_MS
+
+/** The same socket was seen with another port of the same address, a while before, and that not long ago. */
 function between(facts: Facts, role: Role, { port, observed }: ProfileFacts): string[] {
   const own = observed.filter(({ localPort }) => localPort === port)
   const last = own.at(-1)
@@ -176,7 +180,7 @@ function between(facts: Facts, role: Role, { port, observed }: ProfileFacts): st
       addressOf(mapped) === addressOf(last.mapped) &&
       agoMs - last.agoMs > BURST_MS
   )
-  if (!last || !before) return []
+  if (!last || !before || last.agoMs > LATELY_MS) return []
   const apart = ((before.agoMs - last.agoMs) / 1000).toFixed(0)
   return [`${nameOf(facts, role)}: ${before.mapped} of its socket became ${last.mapped} ${apart} s later`]
 }
