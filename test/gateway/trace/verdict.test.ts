@@ -300,6 +300,14 @@ when(
   { side: 'callee', sentence: /^no mapping of a fresh socket of bob/ }
 )
 when(
+  'a search that was worth it wanted a fresh socket, and did not see it',
+  'no-sample',
+  both(random, stepping)
+    .turn('spray', 'failed', 'no-sample')
+    .observe(['callee'], { fresh: true, outcome: 'failed', cause: 'no-sample' }),
+  { side: 'callee', sentence: /of bob/, also: ['spray-too-small'] }
+)
+when(
   'the callee reports nothing',
   'never-obeyed',
   both(easy).turn('stun', 'failed', 'unheard').plan('unheard', { caller: {} }),
