@@ -11,9 +11,9 @@
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
-import { isLoopback } from '../wire/endpoint.ts'
+import { groupsOf, isLoopback } from '../wire/endpoint.ts'
 import { sameToken } from './tokens.ts'
 
 /** What is known of a request before its path matters. */
@@ -35,7 +35,7 @@ export interface AccessCounters {
   loggedIn: number
   /** Wrong tokens, in a form or a header. */
   wrongTokens: number
-  /** Tokens that were not looked at, since their source had shown too many wrong ones. */
+  /** Tokens that were refused unseen, since their source had shown too many wrong ones. */
   limited: number
 }
 
@@ -44,6 +44,12 @@ export const SESSION_MS = 12 * 3_600_000
 
 /** Only who has the token makes sessions; a script that logs in each time must not fill the memory. */
 const SESSIONS = 1000
+
+/**
+ * From so many characters on a token is beyond guessing, as the one that is made up is. Nobody can keep its owner out with wrong
+ * ones then, by whatever way they come: many may share one source, behind a proxy or a container's host.
+ */
+const LONG_TOKEN = 16
 
 /** Wrong tokens a minute from one source: far more than slips of the hand, far too few to guess the poorest token. */
 const WRONG_TOKENS = 20
@@ -85,14 +91,16 @@ export class Access {
     this.#sessions.delete(session)
   }
 
-  /** The right token is not told from a wrong one either while its source is limited, or the limit would be none. */
+  /** A short token is not told from a wrong one either while its source is limited, or the limit would be none. */
   #check(given: string, source: string): 'token' | 'refused' | 'limited' {
+    const isRight = sameToken(given, this.#token)
+    if (isRight && this.#token.length >= LONG_TOKEN) return 'token'
     const wrong = this.#wrong.get(source)
     if (wrong && wrong.count >= WRONG_TOKENS) {
       this.counters.limited++
       return 'limited'
     }
-    if (sameToken(given, this.#token)) return 'token'
+    if (isRight) return 'token'
     this.counters.wrongTokens++
     if (wrong) wrong.count++
     else this.#wrong.set(source, { count: 1 })
@@ -133,8 +141,8 @@ export function isLocal({ listener, source, httpVersion, headers }: Visit): bool
 function sourceOf({ source, headers }: Visit): string {
   const direct = unmapped(source)
   const named = isLoopback(direct) ? [headers['x-forwarded-for'] ?? []].flat().join().split(',').at(-1)?.trim() : ''
-  const address = named || direct
-  return isIPv6(address) ? address.split(':').slice(0, 4).join(':') : address
+  const address = named && isIP(named) ? named : direct
+  return isIPv6(address) ? groupsOf(address).slice(0, 4).join(':') : address
 }
 
 /** A socket that takes both families shows IPv4 addresses as `::ffff:127.0.0.1`. */

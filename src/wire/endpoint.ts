@@ -45,3 +45,11 @@ export function isPrivate(address: string): boolean {
 export function isLoopback(address: string): boolean {
   return address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 }
+
+/** The groups of an IPv6 address. RFC 4291 section 2.2: `::` stands for as many groups of zeros as are missing. */
+export function groupsOf(address: string): string[] {
+  const [before = [], behind] = address.split('::').map(part => part.split(':').filter(group => group !== ''))
+  if (!behind) return before
+  const width = behind.reduce((sum, group) => sum + (group.includes('.') ? 2 : 1), before.length)
+  return [...before, ...Array.from({ length: 8 - width }, () => '0'), ...behind]
+}

@@ -142,6 +142,24 @@ test('behind a proxy on this host wrong tokens count against whom the proxy name
   t.is(typeof access.logIn(right, visit({ source: '2001:db8:1:3::1' })), 'object')
 })
 
+test('who has a token that cannot be guessed is never kept out by the wrong ones of others', t => {
+  const long = 'sixteen-letters-'
+  const access = new Access({ token: long, open: 'never' })
+  for (let turn = 0; turn < 20; turn++) access.logIn('wrong', visit())
+  t.is(access.logIn('wrong', visit()), 'limited')
+  t.is(access.admit(visit({ headers: bearer(long) })), 'token')
+  t.is(typeof access.logIn(long, visit()), 'object')
+})
+
+test('made-up names of sources, and other addresses of an IPv6 network, give no more guesses', t => {
+  const access = made('never')
+  const taken = (visits: Visit[]) => visits.filter(one => access.logIn('wrong', one) === 'refused').length
+  const each = (make: (turn: number) => Visit) => Array.from({ length: 99 }, (_, turn) => make(turn))
+  t.is(taken(each(turn => visit({ source: `2001:db8::${turn + 1}:1:1:1` }))), 20)
+  t.is(taken(each(turn => visit({ source: `2001:db8:7::${turn + 1}` }))), 20)
+  t.is(taken(each(turn => visit({ headers: { 'x-forwarded-for': `somebody ${turn}` } }))), 20)
+})
+
 test('over the wire too: a gateway on loopback is open to a local program, and not through a proxy or another name', async t => {
   await using world = await World.open()
   const statusFor = (headers: Record<string, string>, path = '/api/status') =>

@@ -1,6 +1,13 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { formatEndpoint, isLoopback, isPrivate, parseEndpoint, sameEndpoint } from '../../src/wire/endpoint.ts'
+import {
+  formatEndpoint,
+  groupsOf,
+  isLoopback,
+  isPrivate,
+  parseEndpoint,
+  sameEndpoint
+} from '../../src/wire/endpoint.ts'
 
 test('what is formatted is parsed to the same endpoint', t => {
   const address = fc.oneof(fc.ipV4(), fc.ipV6())
@@ -49,4 +56,14 @@ test('addresses that are not routed on the Internet are private, up to the edges
 test('loopback is 127.0.0.0/8 and ::1', t => {
   for (const address of ['127.0.0.1', '127.255.0.9', '::1']) t.true(isLoopback(address), address)
   for (const address of ['128.0.0.1', '::2', '127.example.org', '10.0.0.1']) t.false(isLoopback(address), address)
+})
+
+test('an IPv6 address has eight groups, however short it is written', t => {
+  const groups = (address: string) => groupsOf(address).join(' ')
+  t.is(groups('::'), '0 0 0 0 0 0 0 0')
+  t.is(groups('::1'), '0 0 0 0 0 0 0 1')
+  t.is(groups('2001:db8::'), '2001 db8 0 0 0 0 0 0')
+  t.is(groups('2001:db8::a:b:c:d'), '2001 db8 0 0 a b c d')
+  t.is(groups('1:2:3:4:5:6:7:8'), '1 2 3 4 5 6 7 8')
+  t.is(groups('::ffff:192.0.2.1'), '0 0 0 0 0 ffff 192.0.2.1')
 })

@@ -3,6 +3,7 @@
 
 import { isIPv6 } from 'node:net'
 import type { Attributes, AttributeValue, Span, Tracer } from '@opentelemetry/api'
+import { groupsOf } from '../../wire/endpoint.ts'
 
 /** A tracer whose spans carry no host's address: IPv4 up to its /24, IPv6 up to its /48. */
 export function masking(tracer: Tracer): Tracer {
@@ -61,13 +62,4 @@ const maskedText = (text: string): string =>
     return isIPv6(address) ? `${subnet48(address)}${word.slice(address.length)}` : word
   })
 
-/** RFC 4291 section 2.2: `::` stands for as many groups of zeros as are missing. */
-function subnet48(address: string): string {
-  const [before = '', behind] = address.split('::')
-  const groups = before === '' ? [] : before.split(':')
-  if (behind === undefined || groups.length >= 3) return `${groups.slice(0, 3).join(':')}::`
-  const tail = behind === '' ? [] : behind.split(':')
-  const width = tail.reduce((sum, group) => sum + (group.includes('.') ? 2 : 1), groups.length)
-  const whole = [...groups, ...Array.from({ length: 8 - width }, () => '0'), ...tail]
-  return `${whole.slice(0, 3).join(':')}::`
-}
+const subnet48 = (address: string): string => `${groupsOf(address).slice(0, 3).join(':')}::`
