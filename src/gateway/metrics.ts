@@ -8,6 +8,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { GatewayStatus } from './gateway.ts'
+import { behaviours } from './profile.ts'
 import type { SpanRecord, TraceRecord } from './trace/store.ts'
 import { verdicts } from './trace/verdict.ts'
 
@@ -24,7 +25,6 @@ const CONNECT_BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30]
 const OTHER = 'other'
 
 const outcomes = ['path', 'passed', 'failed']
-const behaviours = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown']
 const allocations = ['kept', 'stepping', 'block', 'random']
 
 export class Metrics {

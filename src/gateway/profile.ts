@@ -6,7 +6,13 @@ import type { Address } from '../wire/signal.ts'
 import type { Allocation } from './ports.ts'
 
 /** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */
-export type Behaviour = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent' | 'unknown'
+export const behaviours = [
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+  'unknown'
+] as const
+export type Behaviour = (typeof behaviours)[number]
 
 /** One mapping of a socket, as it arrived at one of the gateway's endpoints. */
 export interface Sample {

@@ -3,7 +3,7 @@
 import { PosternError } from '../../errors.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { fit, type Observation } from '../ports.ts'
-import type { Behaviour, Profile, Sample } from '../profile.ts'
+import type { Profile, Sample } from '../profile.ts'
 import type { Role, Scene, Side } from '../scene.ts'
 import { Said } from './said.ts'
 import type { SpanRecord, TraceRecord } from './store.ts'
@@ -87,8 +87,8 @@ function momentOf(span: SpanRecord, name: string): Moment | undefined {
 function profileOf(said: Said, samples: readonly Sample[], observations: readonly Observation[]): Profile {
   const remaps = said.flag('remaps')
   return {
-    mapping: behaviourOf(said.text('mapping')),
-    filtering: behaviourOf(said.text('filtering')),
+    mapping: said.behaviour('mapping'),
+    filtering: said.behaviour('filtering'),
     translated: said.flag('translated') ?? true,
     addresses: [...new Set(samples.map(({ mapped }) => mapped.address))],
     samples,
@@ -130,11 +130,3 @@ function addressOf(link: string): { address: string; prefix: number } | undefine
   const [, address, prefix] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(link) ?? []
   return address === undefined ? undefined : { address, prefix: Number(prefix) }
 }
-
-const behaviours: readonly Behaviour[] = [
-  'endpoint-independent',
-  'address-dependent',
-  'address-and-port-dependent',
-  'unknown'
-]
-const behaviourOf = (said: string | undefined): Behaviour => behaviours.find(one => one === said) ?? 'unknown'

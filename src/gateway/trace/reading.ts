@@ -2,7 +2,6 @@
 // version, so nothing is taken to be there, or to be what it should be.
 
 import type { Code } from '../../errors.ts'
-import type { Behaviour } from '../profile.ts'
 import { type Cause, type Role, roles } from '../scene.ts'
 import type { Facts, Observed, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 import { eventsOf, Said } from './said.ts'
@@ -63,8 +62,8 @@ function profileOf(span: SpanRecord): ProfileFacts {
   const said = new Said(span)
   return {
     atMs: span.startMs,
-    mapping: behaviour(said.text('mapping')),
-    filtering: behaviour(said.text('filtering')),
+    mapping: said.behaviour('mapping'),
+    filtering: said.behaviour('filtering'),
     translated: said.flag('translated'),
     remaps: said.flag('remaps'),
     mapped: said.text('mapped'),
@@ -148,6 +147,3 @@ const isSilent = (span: SpanRecord): boolean => new Said(span).text('cause') ===
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']
 
 const byStart = (a: SpanRecord, b: SpanRecord) => a.startMs - b.startMs
-
-const behaviours: readonly string[] = ['endpoint-independent', 'address-dependent', 'address-and-port-dependent']
-const behaviour = (text = 'unknown') => (behaviours.includes(text) ? text : 'unknown') as Behaviour

@@ -1,5 +1,6 @@
 // What a span says of itself, each attribute as the type it should have. What is missing, or something else, is undefined.
 
+import { type Behaviour, behaviours } from '../profile.ts'
 import { type Role, roles } from '../scene.ts'
 import type { SpanRecord } from './store.ts'
 
@@ -36,6 +37,10 @@ export class Said {
 
   role(name: string): Role | undefined {
     return roles.find(role => role === this.text(name))
+  }
+
+  behaviour(name: string): Behaviour {
+    return behaviours.find(one => one === this.text(name)) ?? 'unknown'
   }
 }
 
