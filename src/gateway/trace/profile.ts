@@ -6,8 +6,8 @@ import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Allocation, Observation } from '../ports.ts'
 import type { Role, Side } from '../scene.ts'
 
-/** Mappings that a trace names, the latest ones. Models that step look at fewer, those of pools at as many. */
-const OBSERVED = 64
+/** Mappings that a trace names, the latest ones: as many as models look at (ports/observation.ts). */
+const OBSERVED = 32
 
 export function recordProfile(tracer: Tracer, parent: Context, role: Role, side: Side): void {
   const startTime = nowMs()
