@@ -53,13 +53,17 @@ function maskedValue(value: AttributeValue): AttributeValue {
 /** Four numbers with dots between them, and nothing of the kind before or behind. */
 const ipv4 = /(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?!\.?\d)/g
 
-/** Whatever may be an IPv6 address; most of it is a time, or a fingerprint. */
-const ipv6 = /(?<![\w:.])[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?![\w:])/g
+/** Whatever may be an IPv6 address; most of it is a number, a time, or a fingerprint. One star: peers choose the text. */
+const ipv6 = /(?<![\w:.])[0-9a-fA-F:][0-9a-fA-F:.]*(?![\w:])/g
 
 const maskedText = (text: string): string =>
   text.replace(ipv4, '$1.0').replace(ipv6, word => {
-    const address = word.replace(/\.$/, '')
-    return isIPv6(address) ? `${subnet48(address)}${word.slice(address.length)}` : word
+    const address = addressIn(word)
+    return address === undefined ? word : `${subnet48(address)}${word.slice(address.length)}`
   })
+
+/** With what a sentence may put behind it left out. */
+const addressIn = (word: string): string | undefined =>
+  [word, word.replace(/\.{1,3}$/, ''), word.replace(/:$/, '')].find(one => isIPv6(one))
 
 const subnet48 = (address: string): string => `${groupsOf(address).slice(0, 3).join(':')}::`
