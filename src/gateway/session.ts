@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Context } from '@opentelemetry/api'
 import { nowMs, timeoutSignal } from '../clock.ts'
-import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
+import { asPosternError, type Code, PosternError } from '../errors.ts'
 import {
   CALLED_OFF,
   type FromGateway,
@@ -42,6 +42,9 @@ export interface Connect {
 }
 
 export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
+
+/** What a side may leave for. Any other code is the gateway's own, and a verdict would take it for that. */
+const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch']
 
 /** Changes of a relayed path's source that a trace has: a side that flaps must not fill it. */
 const RELATCHES = 16
@@ -131,7 +134,7 @@ export class Session {
     }
     // Who had opened the path may have left already, because this one closed it: this one ends the session, and says why.
     if (!this.#over.signal.aborted) this.#leaver = role
-    const known = Object.hasOwn(codes, code) ? (code as Code) : 'io'
+    const known = leavingCodes.find(one => one === code) ?? 'io'
     this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
   }
 

@@ -107,6 +107,19 @@ test('a side that leaves while samples are awaited is no deadline', async t => {
   t.like(record?.verdict, { code: 'peer-left', side: 'caller', also: ['not-tried'] })
 })
 
+test('a side that leaves cannot put it on the gateway or on the other: its word is no verdict', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  for (const code of ['relay-full', 'unknown-peer', 'self-connect', 'peer-offline', 'internal', 'udp-blocked']) {
+    ann.say({ type: 'connect', request: 0, to: 'bob' })
+    const { session } = await bob.hears('session')
+    bob.say({ type: 'leave', session, code, reason: 'the gateway is at fault' })
+    const over = await ann.hears('over')
+    t.is(over.code, 'io', code)
+    t.like(over.verdict, { code: 'peer-left', side: 'callee' }, code)
+  }
+})
+
 test('a plan that aims more probes at an address than all may is not ordered, and counted', async t => {
   await using room = await handMade(['ann', 'bob'], {
     strategies: '[./sampler.mjs]',
