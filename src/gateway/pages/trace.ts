@@ -1,6 +1,7 @@
 // One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
 
 import type { TraceRecord } from '../trace/store.ts'
+import { takingTurns } from '../trace/turns.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { who } from './list.ts'
 import { page } from './page.ts'
@@ -12,14 +13,14 @@ import { badge, begun, blamedOn, fateOf, lasted, utc } from './words.ts'
 /** A relayed path may still change: seldom. */
 const EVERY_MS = 10_000
 
-/** Requests of one trace that are drawn, the newest: a caller may make any number of them under one id. */
+/** Requests of one trace that are drawn: a caller may make any number of them under one id. */
 const DRAWN = 10
 
 /** @param records the requests of one trace, oldest first; at least one. */
 export function tracePage(records: readonly TraceRecord[], session: boolean): Html {
   const [first] = records
   const id = first?.id ?? ''
-  const drawn = records.slice(-DRAWN)
+  const drawn = takingTurns(records.toReversed(), DRAWN, record => record).toReversed()
   const title = records.length > 1 ? `${records.length} requests` : textOfWho(first)
   return page({
     title,
@@ -36,7 +37,7 @@ ${drawn.map((record, index) => request(record, { key: `r${index}`, alone: record
 
 function contents(drawn: readonly TraceRecord[], all: number): Html {
   return html`<h1>${all} requests of one trace</h1>
-${all > drawn.length && html`<p class="note">The last ${drawn.length} of them; the JSON has the others.</p>`}
+${all > drawn.length && html`<p class="note">The last ${drawn.length} of them, taking callers in turn; the JSON has the others.</p>`}
 <ol class="contents">${drawn.map((record, at) => html`<li><a href="#r${at}">${who(record)}</a> ${badge(fateOf(record))}</li>`)}</ol>`
 }
 

@@ -13,6 +13,7 @@ import type { TraceFile } from './file.ts'
 import { matches, type TraceFilter } from './filter.ts'
 import { Kept } from './kept.ts'
 import { readRecord } from './shape.ts'
+import { takingTurns } from './turns.ts'
 import { judge, saidVerdict } from './verdict.ts'
 
 export type { TraceFilter } from './filter.ts'
@@ -70,7 +71,7 @@ const SPANS = 1000
 /** Spans that end after their root: reports that come late, and changes of a relayed path. */
 const LATE = 50
 
-/** Requests told of within one trace, the newest: a caller may make any number of them. */
+/** Requests told of within one trace: a caller may make any number of them. */
 const TOGETHER = 100
 
 /** A request that is under way, or was. */
@@ -114,9 +115,8 @@ export class TraceStore implements SpanProcessor {
 
   /** The requests made within one trace, oldest first. */
   get(id: string): TraceRecord[] {
-    return this.#kept
-      .entries(entry => entry.summary.id === id)
-      .slice(0, TOGETHER)
+    const newestFirst = this.#kept.entries(({ summary }) => summary.id === id)
+    return takingTurns(newestFirst, TOGETHER, ({ summary }) => summary)
       .map(({ line }) => JSON.parse(line.toString()) as TraceRecord)
       .toReversed()
   }

@@ -18,6 +18,13 @@ test('requests within one trace have a part each, and of very many the last ones
   t.regex(many, /The last 10 of them/)
 })
 
+test('who makes very many requests within the trace of another does not hide it', t => {
+  const flood = Array.from({ length: 99 }, () => ({ ...failedRecord(), caller: 'mallory' }))
+  const page = String(tracePage([{ ...failedRecord(), caller: 'victim' }, ...flood], false))
+  t.is(countOf(page, '<article'), 10)
+  t.true(page.includes('victim'))
+})
+
 test('every span of a request has a row, beneath its parent, and what came later stands apart', t => {
   const record = relayedRecord()
   const text = String(tracePage([record], false))

@@ -225,6 +225,20 @@ test('of several connects within one trace, by whomever, none replaces another',
   t.is(new Set(records.map(({ spans }) => spans[0]?.id)).size, 3)
 })
 
+test('however many requests a caller makes under the id of another one, the other is told of', t => {
+  const { traces, connect } = store()
+  const parent = parentOf(`00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`)
+  connect('failed', { parent, more: { 'postern.caller': 'victim' } })
+  for (let request = 0; request < 150; request++) connect('failed', { parent })
+  const told = traces.get('a'.repeat(32))
+  t.is(told.length, 100)
+  t.deepEqual([told[0]?.caller, told[1]?.caller], ['victim', 'ann'])
+  t.deepEqual(
+    told.map(({ startMs }) => startMs),
+    told.map(({ startMs }) => startMs).sort((a, b) => a - b)
+  )
+})
+
 test('a span that ends after its root is added to the record, wherever in it its parent is', t => {
   const { traces, connect, begin, step } = store()
   const root = begin()
