@@ -98,7 +98,7 @@ function reachable(address: string, { listen }: Config): string {
   return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
 }
 
-function warnings({ listen, strategies }: Config, address: string): string[] {
+function warnings({ listen, admin, strategies }: Config, address: string): string[] {
   const { addresses, public: told } = listen.udp
   const relay = strategies.some(({ use }) => use.kind === 'built-in' && use.name === 'relay')
   return [
@@ -110,6 +110,13 @@ function warnings({ listen, strategies }: Config, address: string): string[] {
       : []),
     ...(told.length === 0 && addresses.every(isLoopback)
       ? ['UDP listens on loopback alone: only peers of this computer can use it']
+      : []),
+    // Peers of other computers come to the HTTP port through something, then.
+    ...(isLoopback(address) && admin.open === 'loopback' && !addresses.every(isLoopback)
+      ? [
+          'HTTP listens on loopback, where pages and traces take no token: with a proxy or a tunnel in front of it, ' +
+            'say admin.open: never'
+        ]
       : []),
     ...(relay ? [] : ['no relay is among the strategies: where no direct path opens, a connection fails'])
   ]

@@ -6,8 +6,9 @@
 //           ─► refused
 //
 // Local is a request at a listener that is bound to loopback only, under a local name (another name is DNS rebinding, or a
-// proxy), without a trace of anything in between. A proxy that adds no header, speaks HTTP/1.1 and writes its own idea of a
-// Host header cannot be told from a local program: who runs one says `admin.open: never`.
+// proxy), without a trace of anything in between. A proxy that adds no header, speaks HTTP/1.1 and hands on a local Host, its
+// own idea of it (nginx since 1.29.7) or whatever a stranger wrote (any tunnel), cannot be told from a local program: who runs
+// one says `admin.open: never`, and is told so at the start.
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
