@@ -133,8 +133,14 @@ function clockOf(root: SpanRecord | undefined, side: 'caller' | 'callee', lane: 
 function treeOf(spans: readonly SpanRecord[]): Row[] {
   const ids = new Set(spans.map(({ id }) => id))
   const below = Map.groupBy(spans, ({ parent }) => (parent !== undefined && ids.has(parent) ? parent : ''))
+  const take = (id: string) => {
+    const children = below.get(id) ?? []
+    // Once: in a file that somebody wrote, spans may be their own parents.
+    below.delete(id)
+    return children
+  }
   const descend = (id: string, depth: number): Row[] =>
-    (below.get(id) ?? []).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
+    take(id).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
   return descend('', 0)
 }
 

@@ -32,7 +32,7 @@ import { type Exporting, exporting } from './trace/export.ts'
 import { TraceFile } from './trace/file.ts'
 import { masking } from './trace/mask.ts'
 import { type Recording, Refusals } from './trace/refusals.ts'
-import { TraceStore } from './trace/store.ts'
+import { type TraceRecord, TraceStore } from './trace/store.ts'
 import { judge } from './trace/verdict.ts'
 import { Binding, type Claim } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
@@ -75,7 +75,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const traces = new TraceStore({
     memory,
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
-    onEnded: record => metrics.ended(record)
+    onEnded: record => counted(metrics, record, log)
   })
   const provider = new TracerProvider({
     resource: exports.resource,
@@ -148,6 +148,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     names,
     metrics,
     status,
+    log,
     peers: config.limits.peers,
     join: (ws, request) =>
       receive(ws, request, {
@@ -212,6 +213,15 @@ export async function startPlugins(
     links.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
   }
   return links
+}
+
+/** A fault in what is counted must not end a connection. */
+function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
+  try {
+    metrics.ended(record)
+  } catch (error) {
+    log.error({ trace: record.id }, `a trace was not counted: ${error}`)
+  }
 }
 
 /** Who a USERNAME is: a peer's socket, a peer's filtering test, or a side of a session. */

@@ -411,7 +411,8 @@ export class Session {
   /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
   async #fail(root: Step, thrown: unknown, calledMs: number): Promise<Ended> {
     const { code, message } = asPosternError(thrown)
-    const side = this.#leaver ?? roles.find(role => this[role].gone.aborted)
+    const lost = roles.find(role => this[role].gone.aborted)
+    const side = code === 'peer-offline' ? (lost ?? this.#leaver) : (this.#leaver ?? lost)
     await this.#reports.settled()
     root.span.setAttributes({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
     const verdict = this.#judge(root, calledMs)

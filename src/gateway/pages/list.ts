@@ -16,8 +16,7 @@ const EVERY_MS = 3000
 
 /** What the form sends, in the words of the API. */
 export function queryOf({ outcome, ...query }: ParsedUrlQuery): ParsedUrlQuery {
-  if (outcome === 'failed' || outcome === 'relayed') return { ...query, [outcome]: '' }
-  return outcome === 'direct' ? { ...query, verdict: 'direct' } : query
+  return typeof outcome === 'string' && Object.hasOwn(fates, outcome) ? { ...query, [outcome]: '' } : query
 }
 
 export interface List {

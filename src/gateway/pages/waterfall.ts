@@ -42,9 +42,15 @@ function treeOf(spans: readonly SpanRecord[]): { span: SpanRecord; depth: number
   const ids = new Set(spans.map(({ id }) => id))
   const [root, ...rest] = spans
   const beneath = Map.groupBy(rest, ({ parent }) => (parent && ids.has(parent) ? parent : root?.id))
+  const take = (id: string) => {
+    const children = beneath.get(id) ?? []
+    // Once: in a file that somebody wrote, spans may be their own parents.
+    beneath.delete(id)
+    return children
+  }
   const walk = (span: SpanRecord, depth: number): { span: SpanRecord; depth: number }[] => [
     { span, depth },
-    ...(beneath.get(span.id) ?? []).flatMap(child => walk(child, depth + 1))
+    ...take(span.id).flatMap(child => walk(child, depth + 1))
   ]
   return root ? walk(root, 0) : []
 }

@@ -22,6 +22,9 @@ const SMALL_BYTES = 2 ** 20
 /** Written at once. */
 const BATCH_BYTES = 2 ** 20
 
+/** From one rewriting that failed to the next, in milliseconds. */
+const REST_MS = 30_000
+
 const NEWLINE = Buffer.from('\n')
 
 export class TraceFile {
@@ -34,6 +37,7 @@ export class TraceFile {
   #bytes: number
   /** The file does not end with the end of a line. */
   #torn = false
+  #restsUntilMs = 0
   #queue: Buffer[] = []
   #queued = 0
   #writing: Promise<void> | undefined
@@ -120,7 +124,7 @@ export class TraceFile {
     while (this.#queue.length > 0) {
       const lines = this.#take()
       try {
-        if (this.#bytes > Math.max(SMALL_BYTES, 2 * this.#memory) && this.#kept) await this.#renew(this.#kept())
+        if (this.#bytes > Math.max(SMALL_BYTES, 2 * this.#memory) && this.#kept) await this.#renewAtTimes(this.#kept)
         else await this.#extend(lines)
         this.counters.written += lines.length
         this.#complained = false
@@ -147,6 +151,14 @@ export class TraceFile {
     await this.#handle.appendFile(whole)
     this.#torn = false
     this.#bytes += whole.length
+  }
+
+  /** All that is kept may be much: on a disk where it failed it is not tried again at once, and the file grows no further. */
+  async #renewAtTimes(kept: () => readonly Buffer[]): Promise<void> {
+    if (performance.now() < this.#restsUntilMs) throw new Error('the file is too long, and could not be written anew')
+    this.#restsUntilMs = performance.now() + REST_MS
+    await this.#renew(kept())
+    this.#restsUntilMs = 0
   }
 
   /** What was queued before is among what is kept, or went already. */

@@ -7,9 +7,10 @@ import type { TraceSummary } from './store.ts'
 import { verdicts } from './verdict.ts'
 
 export interface TraceFilter {
-  /** Of `failed` and `relayed` together: either. */
+  /** Of `failed`, `relayed` and `direct`, where several are given: any. */
   readonly failed?: boolean
   readonly relayed?: boolean
+  readonly direct?: boolean
   /** Name of either side. */
   readonly peer?: string
   readonly verdict?: string
@@ -26,7 +27,7 @@ const MOST = 1000
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * `failed`, `relayed`, `peer=NAME`, `verdict=CODE`, `since=1h` or a time, `before=` a time, `limit=n`. What is left empty, as
+ * `failed`, `relayed`, `direct`, `peer=NAME`, `verdict=CODE`, `since=1h` or a time, `before=` a time, `limit=n`. What is left empty, as
  * a form sends it, is left out. Throws `bad-config`.
  */
 export function filterOf(query: Query, atMs: number): TraceFilter {
@@ -38,6 +39,7 @@ export function filterOf(query: Query, atMs: number): TraceFilter {
   return {
     ...(flag(query, 'failed') ? { failed: true } : {}),
     ...(flag(query, 'relayed') ? { relayed: true } : {}),
+    ...(flag(query, 'direct') ? { direct: true } : {}),
     ...(peer ? { peer } : {}),
     ...(verdict ? { verdict: known(verdict) } : {}),
     ...(since ? { sinceMs: momentOf('since', since, atMs) } : {}),
@@ -47,10 +49,14 @@ export function filterOf(query: Query, atMs: number): TraceFilter {
 }
 
 export function matches(trace: TraceSummary, filter: TraceFilter): boolean {
-  const { failed, relayed, peer, verdict, sinceMs = -Infinity, beforeMs = Infinity } = filter
-  const ended = (failed && trace.outcome === 'failed') || (relayed && trace.path === 'relay')
+  const { failed, relayed, direct, peer, verdict, sinceMs = -Infinity, beforeMs = Infinity } = filter
+  const ended = [
+    failed && trace.outcome === 'failed',
+    relayed && trace.path === 'relay',
+    direct && trace.path === 'direct'
+  ]
   return (
-    (!(failed || relayed) || Boolean(ended)) &&
+    (!(failed || relayed || direct) || ended.includes(true)) &&
     (peer === undefined || trace.caller === peer || trace.callee === peer) &&
     (verdict === undefined || trace.verdict.code === verdict) &&
     trace.startMs >= sinceMs &&

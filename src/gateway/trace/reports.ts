@@ -47,6 +47,7 @@ export class Reports {
   received(side: Role, told: Told): void {
     const order = this.#orders.get(told.plan)
     if (!order?.awaited.delete(side)) return
+    if (order.awaited.size === 0) this.#orders.delete(told.plan)
     const { context, leftMs, rttMs } = order
     const { clock } = this.#peers[side]
     recordReport(this.#tracer, context, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })

@@ -6,7 +6,7 @@ import type { Attributes } from '@opentelemetry/api'
 import type { Verdict } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
-import { deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
+import { cutShort, deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/ports.ts'
 import {
   gatewayPorts,
@@ -72,6 +72,15 @@ export type VerdictCode = keyof typeof verdicts
 
 /** @param spans of one request, its root first: `postern.connect`, or `postern.join` of a peer that was refused. */
 export function judge(spans: readonly SpanRecord[]): Verdict {
+  try {
+    return judged(spans)
+  } catch (error) {
+    // A connection must not end by a fault in what explains it.
+    return said({ ...unknown, evidence: [`${FAULT}: ${error instanceof Error ? error.message : error}`] }, [])
+  }
+}
+
+function judged(spans: readonly SpanRecord[]): Verdict {
   const facts = factsOf(spans)
   if (facts.outcome === 'path' && facts.path === 'direct') return said(found(facts), [])
   const stood = inTheWay.flatMap(rule => rule(facts) ?? [])
@@ -97,7 +106,7 @@ const inTheWay: readonly Rule[] = [
   remapped,
   mappingTimedOut,
   handoverLost,
-  deadline,
+  cutShort,
   budgetSharedOut,
   notTried,
   noSample,
@@ -107,6 +116,7 @@ const inTheWay: readonly Rule[] = [
   gatewayPorts,
   somePortsBlocked,
   oneAddress,
+  deadline,
   nothingThrough
 ]
 
@@ -122,12 +132,19 @@ const found = ({ by, plans }: Facts): Finding => {
 }
 
 const unexplained = ({ reason, turns }: Facts): Finding => ({
+  ...unknown,
+  evidence: [...(reason ? [reason] : []), ...turns.map(turnLine)]
+})
+
+const unknown = {
   code: 'unexplained',
   side: 'none',
   sentence: verdicts.unexplained,
-  evidence: [...(reason ? [reason] : []), ...turns.map(turnLine)],
   advice: 'look at the spans of this trace; if they do not tell it either, report it with the trace'
-})
+} as const
+
+/** What the evidence begins with where a rule threw. */
+export const FAULT = 'a fault in the verdict itself'
 
 /** As much as the wire and a page have room for. */
 const SENTENCE = 200

@@ -4,7 +4,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { type Role, roles } from '../../../src/gateway/scene.ts'
 import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
-import { judge, type Verdict, type VerdictCode, verdicts } from '../../../src/gateway/trace/verdict.ts'
+import { FAULT, judge, type Verdict, type VerdictCode, verdicts } from '../../../src/gateway/trace/verdict.ts'
 import { parseFromGateway } from '../../../src/wire/signal.ts'
 import { block, endpoints, MadeUp, random, stepping } from './made-up.ts'
 
@@ -454,6 +454,15 @@ when(
   }
 )
 when(
+  'the time is over in the last turn, and what came before it ran to its end',
+  'both-random',
+  both(random)
+    .turn('spray', 'failed', 'unheard')
+    .plan('unheard', { caller: { sent: 9 }, callee: { sent: 9 } })
+    .turn('mine', 'failed', 'deadline'),
+  { side: 'both', sentence: /^the NATs of alice and bob both choose/, also: ['deadline'] }
+)
+when(
   'what was heard has used up the time',
   'one-way',
   both(easy)
@@ -576,11 +585,26 @@ test('whatever was recorded, a verdict is one that fits the wire, and says somet
         verdict.sentence.length > 0 &&
         verdict.sentence.length <= 200 &&
         !verdict.also.includes(verdict.code) &&
+        !verdict.evidence.some(line => line.startsWith(FAULT)) &&
         (verdict.code !== 'direct' || verdict.side === 'none')
       )
     }),
     { numRuns: 300 }
   )
+})
+
+test('a fault in a rule is told as one, and ends no connection', t => {
+  const attributes = new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error('not this one')
+      }
+    }
+  )
+  const { code, evidence } = judge([{ id: '1', name: 'postern.connect', startMs: 0, endMs: 1, attributes, events: [] }])
+  t.is(code, 'unexplained')
+  t.deepEqual(evidence, [`${FAULT}: not this one`])
 })
 
 test('the same spans have the same verdict, and are only read', t => {

@@ -3,7 +3,7 @@
 import { reaches } from '../../profile.ts'
 import { roles } from '../../scene.ts'
 import { direct, type Facts, hardSides, hears, latest } from '../facts.ts'
-import { count, type Finding, natLine, turnLine } from './finding.ts'
+import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
 
 export function pluginThrew({ turns }: Facts): Finding | undefined {
   const threw = turns.filter(({ cause }) => cause === 'threw')
@@ -17,11 +17,19 @@ export function pluginThrew({ turns }: Facts): Finding | undefined {
   }
 }
 
-/** Where nothing was heard it is the time alone; otherwise what was heard says what used it up. */
-export const outOfTime = (facts: Facts): Finding | undefined =>
+/** Nothing was heard, and some strategy had no time for what it could do: it is the time alone. */
+export const outOfTime: Rule = facts => (wasHeard(facts) || ranOut(facts) ? undefined : deadline(facts))
+
+/** Something was heard, and what might have come of it was cut short. */
+export const cutShort: Rule = facts => (wasHeard(facts) ? deadline(facts) : undefined)
+
+const wasHeard = (facts: Facts) =>
   direct(facts).some(({ isOpen, sides }) => !isOpen && roles.some(role => hears(sides[role])))
-    ? undefined
-    : deadline(facts)
+
+/** Every strategy had its turn, and one a whole plan in vain: more time would hardly have helped. */
+const ranOut = (facts: Facts) =>
+  facts.turns.every(({ cause, outcome }) => cause !== 'deadline' || outcome !== 'passed') &&
+  direct(facts).some(({ cause }) => cause === 'unheard')
 
 export function deadline({ turns, deadlineMs }: Facts): Finding | undefined {
   const cut = turns.filter(({ cause }) => cause === 'deadline')
