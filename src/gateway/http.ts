@@ -24,6 +24,8 @@ export interface HttpSide extends ApiSide {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
+  /** Told of faults of our own; what requests do wrong is theirs alone. */
+  readonly log: { error(fields: object, text: string): void }
   /** Serves one WebSocket of a peer. */
   join(ws: WebSocket, request: IncomingMessage): void
 }
@@ -83,8 +85,10 @@ function application(side: HttpSide, listener: string): Koa {
     ctx.body = await side.metrics.text()
   })
   const koa = new Koa()
+  // What comes here are connections that broke, or were too slow: anybody's, and it would go to standard error.
+  koa.silent = true
   for (const middleware of [
-    answerErrors,
+    answerErrors(side.log),
     guard,
     open.routes(),
     assetRoutes().routes(),
@@ -135,20 +139,25 @@ const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
 
 const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 }
 
-const answerErrors: Koa.Middleware = async (ctx, next) => {
-  try {
-    await next()
-  } catch (thrown) {
-    const status = (thrown as { status?: number }).status
-    const { code, message } = asPosternError(thrown)
-    ctx.status = status ?? statusFor[code] ?? 500
-    const reason = ctx.status === 500 ? 'a fault in the gateway' : message
-    if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
-    if (ctx.status === 429) ctx.set('retry-after', '60')
-    if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
-    else ctx.body = { code: codeFor(status) ?? code, reason }
+const answerErrors =
+  (log: HttpSide['log']): Koa.Middleware =>
+  async (ctx, next) => {
+    try {
+      await next()
+    } catch (thrown) {
+      // Within its body: the connection is what failed, and nobody is there to be answered.
+      if (ctx.req.errored) return
+      const status = (thrown as { status?: number }).status
+      const { code, message } = asPosternError(thrown)
+      ctx.status = status ?? statusFor[code] ?? 500
+      const reason = ctx.status === 500 ? 'a fault in the gateway' : message
+      if (ctx.status === 500) log.error({ err: thrown }, reason)
+      if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
+      if (ctx.status === 429) ctx.set('retry-after', '60')
+      if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
+      else ctx.body = { code: codeFor(status) ?? code, reason }
+    }
   }
-}
 
 const codeFor = (status: number | undefined) =>
   status === 404 ? 'not-found' : status === 429 || status === 413 ? 'bad-token' : undefined

@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import test from 'ava'
 import { WebSocket } from 'ws'
+import type { TraceRecord } from '../../src/gateway/trace/store.ts'
 import { HandMade } from '../hand-made.ts'
 import { World } from '../world.ts'
+import { failedRecord } from './pages/records.ts'
+import { servePages } from './pages/serve.ts'
 
 const never = `export default {
   name: 'never',
@@ -48,6 +51,31 @@ test('the API and the metrics take the admin token, and the join token does not 
     }
     t.not((await world.api(path, { method })).status, 401)
   }
+})
+
+test('a fault is logged and not shown; a connection that breaks midway is neither', async t => {
+  const broken = { ...failedRecord(), verdict: undefined } as unknown as TraceRecord
+  await using served = await servePages([broken])
+  const said: unknown[] = []
+  const { error } = console
+  console.error = (...words: unknown[]) => void said.push(words)
+  try {
+    const { port } = new URL(served.url)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write('POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ntoken')
+    await once(socket, 'connect')
+    socket.end()
+    await once(socket.resume(), 'close')
+    t.deepEqual(served.faults, [])
+    const answer = await fetch(`${served.url}/traces/${broken.id}`, { headers: { accept: 'text/html' } })
+    t.is(answer.status, 500)
+    t.notRegex(await answer.text(), /TypeError|undefined|\.ts/)
+    t.is(served.faults.length, 1)
+    t.true((served.faults[0] as { err: unknown }).err instanceof TypeError)
+  } finally {
+    console.error = error
+  }
+  t.deepEqual(said, [])
 })
 
 test('what is not there is a 404, however it is written', async t => {

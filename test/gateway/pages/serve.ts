@@ -16,6 +16,8 @@ const status = {
 
 export interface Served extends AsyncDisposable {
   readonly url: string
+  /** What was logged. */
+  readonly faults: object[]
 }
 
 /** @param records newest first. Open to local requests unless told. */
@@ -27,6 +29,7 @@ export async function servePages(
     get: id => records.filter(record => record.id === id).toReversed(),
     list: filter => records.filter(record => matches(record, filter)).slice(0, filter.limit)
   }
+  const faults: object[] = []
   const { local, close } = await serveHttp(
     { address: '127.0.0.1', port: 0 },
     {
@@ -36,8 +39,9 @@ export async function servePages(
       metrics: { contentType: 'text/plain', text: async () => '' },
       status: () => status,
       peers: 100,
+      log: { error: fields => void faults.push(fields) },
       join: ws => ws.close()
     }
   )
-  return { url: `http://127.0.0.1:${local.port}`, [Symbol.asyncDispose]: close }
+  return { url: `http://127.0.0.1:${local.port}`, faults, [Symbol.asyncDispose]: close }
 }
