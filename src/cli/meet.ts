@@ -67,11 +67,18 @@ export async function withConnection(
     const connection = await peer.connect(callee, {
       onStrategy: report => tellStrategy(report, run.output),
       onPath: resolve,
+      ...traceOfCaller(),
       signal: run.signal
     })
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
     await work({ connection, bitsPerSecond: told.bitsPerSecond, verdict: told.verdict })
   })
+}
+
+/** A script that is traced hands its context on by TRACEPARENT, as OpenTelemetry has it for programs; what is none is passed over. */
+function traceOfCaller(): { traceparent?: string } {
+  const traceparent = process.env.TRACEPARENT ?? ''
+  return /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? { traceparent } : {}
 }
 
 /** @param rttMs a round trip over the path. */

@@ -1,5 +1,6 @@
 // A connect request on its way, from the call to the connection or the error; and what its caller hears meanwhile.
 
+import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
 import type { FromGateway, Message, Outcome, Verdict } from '../wire/signal.ts'
 import type { Connection } from './connection.ts'
@@ -25,7 +26,7 @@ export interface ConnectOptions {
   readonly onStrategy?: (report: StrategyReport) => void
   /** Called after the last strategy was told; never when the gateway is lost before. */
   readonly onPath?: (notice: PathNotice) => void
-  /** A W3C traceparent that the gateway's trace goes on from. */
+  /** A W3C traceparent that the gateway's trace goes on from: left out, the application's own active span, if there is one. */
   readonly traceparent?: string
   readonly signal?: AbortSignal
 }
@@ -76,4 +77,11 @@ export function doubtful(
     )
   if (!to.pin || to.pin === fingerprint) return undefined
   return new PosternError('fingerprint-mismatch', `${name} has the fingerprint ${fingerprint}, but ${to.pin} is pinned`)
+}
+
+/** The application's active span as a W3C traceparent (Trace Context, section 3.2). */
+export function activeTraceparent(): string | undefined {
+  const active = trace.getActiveSpan()?.spanContext()
+  if (!active || !isSpanContextValid(active)) return undefined
+  return `00-${active.traceId}-${active.spanId}-${(active.traceFlags & 1).toString().padStart(2, '0')}`
 }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
-import { Connecting, type ConnectOptions, doubtful } from './connecting.ts'
+import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection.ts'
 import { testFiltering } from './filtering.ts'
 import type { Identity } from './identity.ts'
@@ -79,6 +79,7 @@ export class Peer {
     options.signal?.throwIfAborted()
     const atMs = nowMs()
     const request = this.#requests++
+    const traceparent = options.traceparent ?? activeTraceparent()
     const connecting = new Connecting(to, options)
     const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
     options.signal?.addEventListener('abort', abort, { once: true })
@@ -89,7 +90,7 @@ export class Peer {
         request,
         to: to.name,
         ...(to.pin ? { fingerprint: to.pin } : {}),
-        ...(options.traceparent ? { traceparent: options.traceparent } : {}),
+        ...(traceparent ? { traceparent } : {}),
         atMs
       })
       if (!sent)

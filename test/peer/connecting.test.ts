@@ -1,8 +1,10 @@
 // The gateway's verdict, and the id of the trace it is about, where a caller finds them: on the error, or with the path.
 
+import * as api from '@opentelemetry/api'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
+import type { ConnectOptions } from '../../src/peer/connecting.ts'
 import type { Peer } from '../../src/peer/peer.ts'
 import type { Verdict } from '../../src/wire/signal.ts'
 import { until } from '../world.ts'
@@ -30,6 +32,40 @@ test.serial('a request that the gateway gave up fails with its verdict', async t
   t.like(await failed, { code: 'no-path', message: 'nothing worked', trace, verdict })
 })
 
+test.serial("a request goes on from the application's active span, unless it is told from which", async t => {
+  await using gateway = await HandMadeGateway.open()
+  const { peer, guest } = await gateway.join('ann')
+  const [traceId, spanId] = ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7']
+  const active = api.trace.setSpanContext(api.ROOT_CONTEXT, { traceId, spanId, traceFlags: 1 })
+  const asked = async (traceparent?: string) => {
+    const failed = failure(peer, traceparent === undefined ? {} : { traceparent })
+    const { request, traceparent: said } = await guest.heard('connect')
+    guest.say({ type: 'refused', code: 'peer-offline', reason: 'gone', request })
+    await failed
+    return said
+  }
+  t.is(await asked(), undefined)
+  api.context.setGlobalContextManager(fixed(active))
+  try {
+    t.is(await asked(), `00-${traceId}-${spanId}-01`)
+    t.is(await asked(`00-${'1'.repeat(32)}-${spanId}-00`), `00-${'1'.repeat(32)}-${spanId}-00`)
+  } finally {
+    api.context.disable()
+  }
+})
+
+/** A manager to which one context is active wherever it is asked. */
+function fixed(active: api.Context): api.ContextManager {
+  const manager: api.ContextManager = {
+    active: () => active,
+    with: (_, work, self, ...given) => work.apply(self as never, given),
+    bind: (_, target) => target,
+    enable: () => manager,
+    disable: () => manager
+  }
+  return manager
+}
+
 test.serial('a request that was refused fails with the verdict, and with the trace where there is one', async t => {
   await using gateway = await HandMadeGateway.open()
   const { peer, guest } = await gateway.join('ann')
@@ -53,7 +89,7 @@ test.serial('a caller that gives up keeps the trace that had begun', async t => 
   await using gateway = await HandMadeGateway.open()
   const { peer, guest } = await gateway.join('ann')
   const over = new AbortController()
-  const failed = failure(peer, over.signal)
+  const failed = failure(peer, { signal: over.signal })
   const { request } = await guest.heard('connect')
   guest.begin({ fingerprint }, request)
   guest.sample(0)
@@ -77,9 +113,9 @@ test.serial('the verdict on a relayed path comes with the notice of it', async t
 const fingerprint = 'AA:'.repeat(31).concat('AA')
 
 /** What a call to somebody fails with. */
-async function failure(peer: Peer, signal?: AbortSignal): Promise<PosternError> {
+async function failure(peer: Peer, options: ConnectOptions = {}): Promise<PosternError> {
   try {
-    await peer.connect({ name: 'somebody' }, signal ? { signal } : {})
+    await peer.connect({ name: 'somebody' }, options)
   } catch (thrown) {
     return thrown as PosternError
   }
