@@ -4,6 +4,7 @@
 // Names, meanings and defaults: OpenTelemetry's "Environment Variable Specification" and "OTLP Exporter Configuration".
 
 import { readFileSync } from 'node:fs'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -62,7 +63,7 @@ export function exportSettings(env: Environment): ExportSettings | undefined {
   return {
     collector: {
       url,
-      headers: { ...read.pairs('OTEL_EXPORTER_OTLP_HEADERS'), ...read.pairs('OTEL_EXPORTER_OTLP_TRACES_HEADERS') },
+      headers: { ...read.headers('OTEL_EXPORTER_OTLP_HEADERS'), ...read.headers('OTEL_EXPORTER_OTLP_TRACES_HEADERS') },
       timeoutMs: Math.min(timeoutMs, read.number(specific(read, 'TIMEOUT'), 10_000)),
       compression: read.word(specific(read, 'COMPRESSION'), ['none', 'gzip']) ?? 'none',
       tls: {
@@ -172,7 +173,7 @@ class Reader {
     if (text === undefined) return undefined
     const url = URL.parse(text)
     if (url && /^https?:$/.test(url.protocol)) return url
-    throw wrong(name, `got ${text}`, 'a URL such as http://localhost:4318')
+    throw wrong(name, `got ${text.replace(/.*@/s, '…@')}`, 'a URL such as http://localhost:4318')
   }
 
   /** `key=value,key=value`, percent-encoded. Never shown in a message: headers carry keys. */
@@ -182,6 +183,20 @@ class Reader {
       return Object.fromEntries(parts.map(pairOf))
     } catch (cause) {
       throw wrong(name, 'it cannot be read', 'key=value,key=value with anything else percent-encoded', cause)
+    }
+  }
+
+  /** The same, checked now: what sends them would put a wrong one into its error. */
+  headers(name: string): Record<string, string> {
+    const pairs = this.pairs(name)
+    try {
+      for (const [key, value] of Object.entries(pairs)) {
+        validateHeaderName(key)
+        validateHeaderValue(key, value)
+      }
+      return pairs
+    } catch {
+      throw wrong(name, 'it has what no header can be', 'key=value,key=value with anything else percent-encoded')
     }
   }
 

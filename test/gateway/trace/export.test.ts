@@ -172,6 +172,9 @@ test('a variable that is wrong is a wrong configuration, and says what was expec
     ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd', /expected none or gzip$/],
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s', /got 10s; expected a whole number, at least 1$/],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'secret', /^OTEL_EXPORTER_OTLP_HEADERS: it cannot be read; expected key=value/],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://me:secret@collector', /got …@collector; expected a URL/],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'Bearer secret==', /^OTEL_EXPORTER_OTLP_HEADERS: it has what no header can be; /],
+    ['OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'key=sec%0Aret', /HEADERS: it has what no header can be; /],
     ['OTEL_EXPORTER_OTLP_CERTIFICATE', '/nowhere.pem', /\/nowhere\.pem cannot be read; expected a file in PEM$/],
     ['OTEL_TRACES_EXPORTER', 'zipkin', /got zipkin; expected otlp or none$/],
     ['OTEL_TRACES_SAMPLER', 'always_om', /did you mean "always_on"\?/],
@@ -182,6 +185,7 @@ test('a variable that is wrong is a wrong configuration, and says what was expec
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', [name]: value }
     const error = t.throws(() => exporting(env, quiet), { instanceOf: PosternError, message }, name)
     t.is(error?.code, 'bad-config')
+    t.notRegex(String(error?.message), /secret/)
   }
   const ratio = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '1.5' }
   t.throws(() => exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...ratio }, quiet), {
