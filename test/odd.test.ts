@@ -290,7 +290,8 @@ const lies: readonly Lie[] = [
   },
   {
     what: 'shows a port that is not its own, and obeys nothing',
-    reason: /predict failed \(no answer to any/,
+    // Where the computer is busy its socket may be late as well.
+    reason: /predict failed \((no answer to any|mallory showed no fresh socket in time)/,
     sampled: shown
   },
   {
