@@ -20,6 +20,7 @@ import {
   type Role,
   roles,
   type Scene,
+  type Side,
   score
 } from '../gateway/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
@@ -79,7 +80,7 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const soonMs = Math.max(...sides.map(role => scene[role].rttMs))
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
   const hopeless = plannedIn(scene, options.probes, at => planned(at, soon))
-  if (hopeless.kind === 'pass') return yield hopeless
+  if (hopeless.kind === 'pass' && sides.every(role => isTold(scene[role]))) return yield hopeless
   let left = options.probes
   for (let round = 0; round < options.rounds; round++) {
     yield { kind: 'sample', sides }
@@ -93,6 +94,10 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
       return yield pass('a port was right, and nothing came of it: the next would be no better', { cause: 'handover' })
   }
 }
+
+/** Whether what was seen of a side can tell a counter at all: of a pool in which each address has one of its own, it may be one port each. */
+const isTold = ({ observations }: Side): boolean =>
+  [...Map.groupBy(observations, ({ address }) => address).values()].some(seen => seen.length > 1)
 
 /**
  * How the hard side's first packet leaves, where one side is hard: as the punch itself (see reach.ts), or among probes. What

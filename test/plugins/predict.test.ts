@@ -180,6 +180,25 @@ test('the counters of a pool are tried at the address whose turn it is', async t
   t.deepEqual(targetsOf(plan.callee)[0], { address: pool[0], port: 20_004 })
 })
 
+test('of a pool that has shown one port of each address nothing is believed before there are samples', async t => {
+  const pool = [10, 11, 12, 13].map(host => `198.51.100.${host}`)
+  const ports = [30_214, 42_178, 30_058, 30_461]
+  const seen = (round: number) =>
+    pool.map((address, i) => ({
+      address,
+      port: (ports[i] ?? 0) + round,
+      atMs: 999_900 + 50 * round + i,
+      localPort: 12_010
+    }))
+  const [asks] = await stepsOf(
+    await startPlugin(predict),
+    sceneOf(caller({ observations: seen(0), profile: { addresses: pool } }))
+  )
+  t.is(asks?.kind, 'sample')
+  const plan = await first(sceneOf(caller({ observations: [...seen(0), ...seen(1)], profile: { addresses: pool } })))
+  t.deepEqual(targetsOf(plan.callee)[0], { address: pool[0], port: 30_216 })
+})
+
 // Earlier sockets are what a gateway has seen of a peer that joined half a minute ago. Without them the rate of others is a
 // guess, and with it the probability.
 const world = { roll: dice(20), callee: easy, rttMs: 2, earlier: 7 }
