@@ -36,7 +36,7 @@ export interface Config {
   readonly join: { readonly token: string }
   readonly admin: {
     readonly token: string
-    /** When pages, API and metrics take no token: to local requests at a listener that is bound to loopback only. */
+    /** When pages, API and metrics take no token: to local requests where all that listens is bound to loopback only. */
     readonly open: 'loopback' | 'never'
   }
   /** Absolute path of the folder where names and fingerprints persist. */
@@ -177,7 +177,7 @@ function schema(env: Environment) {
         'What reading traces and metrics takes; empty: made up and printed'
       ),
       open: choice('loopback', 'never').describe(
-        'When no token is needed: to local requests where listen.http is on loopback, or never'
+        'When no token is needed: to local requests where all that listens is on loopback, or never'
       )
     }),
     state: leaf(text => text || undefined, 'a folder')

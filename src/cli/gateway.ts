@@ -71,7 +71,7 @@ interface Announcement {
   readonly insecure: boolean
 }
 
-function announcement({ http, endpoints, joinToken }: Gateway, config: Config): Announcement {
+function announcement({ http, endpoints, joinToken, open }: Gateway, config: Config): Announcement {
   const address = reachable(http.address, config)
   return {
     url: `http://${formatEndpoint({ address, port: http.port })}`,
@@ -82,7 +82,7 @@ function announcement({ http, endpoints, joinToken }: Gateway, config: Config): 
       ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
       ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
     },
-    open: isLoopback(http.address) && config.admin.open === 'loopback',
+    open,
     // One that the operator chose is known to the operator, and need not stand in the log of a container.
     token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
     insecure: !isPrivate(address)
@@ -98,7 +98,7 @@ function reachable(address: string, { listen }: Config): string {
   return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
 }
 
-function warnings({ listen, admin, strategies }: Config, address: string): string[] {
+function warnings({ listen, strategies }: Config, address: string): string[] {
   const { addresses, public: told } = listen.udp
   const relay = strategies.some(({ use }) => use.kind === 'built-in' && use.name === 'relay')
   return [
@@ -111,20 +111,13 @@ function warnings({ listen, admin, strategies }: Config, address: string): strin
     ...(told.length === 0 && addresses.every(isLoopback)
       ? ['UDP listens on loopback alone: only peers of this computer can use it']
       : []),
-    // Peers of other computers come to the HTTP port through something, then.
-    ...(isLoopback(address) && admin.open === 'loopback' && !addresses.every(isLoopback)
-      ? [
-          'HTTP listens on loopback, where pages and traces take no token: with a proxy or a tunnel in front of it, ' +
-            'say admin.open: never'
-        ]
-      : []),
     ...(relay ? [] : ['no relay is among the strategies: where no direct path opens, a connection fails'])
   ]
 }
 
 function tell(told: Announcement, output: Output): void {
-  const { url, http, udp, warnings, tokens } = told
-  output.tell({ event: 'listening', url, http, udp, tokens, warnings })
+  const { url, http, udp, warnings, tokens, open } = told
+  output.tell({ event: 'listening', url, http, udp, tokens, open, warnings })
   const bold = (text: string) => output.paint('bold', text)
   output.line(`${bold('postern gateway')} is listening`)
   output.line(`  API and peers   ${http}/tcp`)

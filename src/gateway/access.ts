@@ -7,15 +7,22 @@
 //
 // Local is a request at a listener that is bound to loopback only, under a local name (another name is DNS rebinding, or a
 // proxy), without a trace of anything in between. A proxy that adds no header, speaks HTTP/1.1 and hands on a local Host, its
-// own idea of it (nginx since 1.29.7) or whatever a stranger wrote (any tunnel), cannot be told from a local program: who runs
-// one says `admin.open: never`, and is told so at the start.
+// own idea of it (nginx since 1.29.7) or whatever a stranger wrote (any tunnel), cannot be told from a local program. But who
+// runs one for others lets their UDP in: so a gateway whose UDP is not on loopback alone is open to nobody.
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
+import type { Config } from '../config.ts'
 import { groupsOf, isLoopback } from '../wire/endpoint.ts'
 import { sameToken } from './tokens.ts'
+
+/** Whether a gateway is for this computer alone, so that its pages may be open here. */
+export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
+  const alone = [listen.http.address, ...listen.udp.addresses].every(isLoopback)
+  return alone ? admin.open : 'never'
+}
 
 /** What is known of a request before its path matters. */
 export interface Visit {

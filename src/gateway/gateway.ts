@@ -13,7 +13,7 @@ import { relay } from '../plugins/relay.ts'
 import { spray } from '../plugins/spray.ts'
 import { stun } from '../plugins/stun.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { Access } from './access.ts'
+import { Access, openTo } from './access.ts'
 import { Budget } from './budget.ts'
 import type { Link } from './chain.ts'
 import { Directory } from './directory.ts'
@@ -45,6 +45,8 @@ export interface Gateway {
   readonly http: Endpoint
   readonly joinToken: string
   readonly adminToken: string
+  /** Whether local requests need no token. */
+  readonly open: boolean
   readonly endpoints: readonly Endpoint[]
   readonly traces: TraceStore
   readonly metrics: Metrics
@@ -138,7 +140,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const refusals = new Refusals(recording, signalling)
   const joinToken = token(config.join.token, config.state, 'join')
   const adminToken = token(config.admin.token, config.state, 'admin')
-  const access = new Access({ token: adminToken, open: config.admin.open })
+  const open = openTo(config)
+  const access = new Access({ token: adminToken, open })
   const strangers = new Map<WebSocket, string>()
   const status = (): GatewayStatus =>
     statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports, access })
@@ -172,6 +175,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     http: http.local,
     joinToken,
     adminToken,
+    open: open === 'loopback',
     endpoints: udp.ports.map(({ local }) => local),
     traces,
     metrics,
