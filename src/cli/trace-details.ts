@@ -14,9 +14,9 @@ const PORTS = 6
 /** As many of the latest observations, for the same reason. */
 const OBSERVED = 8
 
-/** The title, the header and the verdict have these. */
+/** The title, the header and the verdict have these; `error.type` is the code again. */
 const toldElsewhere =
-  /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|(caller|callee)\.clock\..+)$/
+  /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
 
 export function detailsOf(span: SpanRecord): string[] {
   const facts = new Facts(span)

@@ -69,12 +69,15 @@ export function errorAttributes(error: unknown): Attributes {
   const { code, message } = asPosternError(error)
   return {
     'postern.outcome': 'failed',
-    'postern.code': code,
+    ...codeAttributes(code),
     'postern.reason': told(message),
     ...(error instanceof Full ? { 'postern.limit': error.bound } : {}),
     ...(error instanceof Full && error.side ? { 'postern.side': error.side } : {})
   }
 }
+
+/** Under the name of OpenTelemetry's conventions too: collectors count by it. */
+export const codeAttributes = (code: string): Attributes => ({ 'postern.code': code, 'error.type': code })
 
 /** The message of an error may quote what a stranger said. */
 const told = (message: string): string => printable(message, OVER_CHARACTERS)

@@ -6,6 +6,7 @@ import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../../wire/signal.ts'
 import type { Role } from '../scene.ts'
 import { type Clock, clamped, onOurClock } from './clock.ts'
+import { codeAttributes } from './record.ts'
 
 export type Told = Message<FromPeer, 'opened' | 'failed'>
 
@@ -86,7 +87,7 @@ const found: Attributes = { 'postern.outcome': 'path' }
 
 const failureOf = (told: Told): Attributes =>
   told.type === 'failed'
-    ? { 'postern.outcome': 'failed', 'postern.code': told.code, 'postern.reason': told.reason }
+    ? { 'postern.outcome': 'failed', ...codeAttributes(told.code), 'postern.reason': told.reason }
     : {}
 
 const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): Attributes => ({
