@@ -1,6 +1,5 @@
 // The command line. Each command is a file in cli/; this one puts them together, and ends what they do not catch.
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
@@ -14,8 +13,7 @@ import { pipeCommand } from './cli/pipe.ts'
 import { sendCommand } from './cli/send.ts'
 import { traceCommand, tracesCommand } from './cli/traces.ts'
 import { PosternError } from './errors.ts'
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+import { version } from './version.ts'
 
 const program = new Command('postern')
   .description(

@@ -12,6 +12,7 @@
 //                          what it says of itself, wrapped          trace-details.ts
 
 import type { SpanRecord, TraceRecord } from '../gateway/trace/store.ts'
+import { fateOf, type Row, treeOf } from '../gateway/trace/telling.ts'
 import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'
@@ -30,8 +31,6 @@ const TITLE_COLUMNS = { least: 24, most: 34 }
 
 /** Fewer columns than these show no course of events. */
 const LEAST_CELLS = 10
-
-type Row = { readonly span: SpanRecord; readonly depth: number }
 
 /** @param width in columns; 80 unless told. */
 export function renderTrace(
@@ -56,12 +55,12 @@ export function renderTrace(
 }
 
 /** How a request ended, in one word, and its colour. */
-export function outcomeOf({ outcome, path }: Pick<TraceRecord, 'outcome' | 'path'>) {
-  if (outcome !== 'path') return { word: 'failed', style: 'red' } as const
-  return path === 'relay'
-    ? ({ word: 'relayed', style: 'yellow' } as const)
-    : ({ word: 'direct', style: 'green' } as const)
+export function outcomeOf(trace: Pick<TraceRecord, 'outcome' | 'path'>) {
+  const word = fateOf(trace)
+  return { word, style: fateStyles[word] }
 }
+
+const fateStyles = { failed: 'red', relayed: 'yellow', direct: 'green' } as const
 
 /** Who, how it ended, and which trace it is. */
 export function header(trace: TraceRecord, width: number, paint: Paint): string[] {
@@ -127,21 +126,6 @@ function clockOf(root: SpanRecord | undefined, side: 'caller' | 'callee', lane: 
   if (typeof offset !== 'number') return []
   const within = typeof uncertainty === 'number' ? ` ±${uncertainty.toFixed(1)}` : ''
   return [`${lane} ${signed(offset)} ms${within}`]
-}
-
-/** Depth first, in the order of their start; a span whose parent is missing stands on its own. */
-function treeOf(spans: readonly SpanRecord[]): Row[] {
-  const ids = new Set(spans.map(({ id }) => id))
-  const below = Map.groupBy(spans, ({ parent }) => (parent !== undefined && ids.has(parent) ? parent : ''))
-  const take = (id: string) => {
-    const children = below.get(id) ?? []
-    // Once: in a file that somebody wrote, spans may be their own parents.
-    below.delete(id)
-    return children
-  }
-  const descend = (id: string, depth: number): Row[] =>
-    take(id).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
-  return descend('', 0)
 }
 
 function columnsFor(rows: readonly Row[]): number {

@@ -35,6 +35,8 @@ const sampler = `export default {
   })
 }`
 
+const sampling = { strategies: '[./sampler.mjs]', files: { 'sampler.mjs': sampler } }
+
 const failed = { type: 'failed', code: 'io', reason: 'it did not work', report: nothingDone }
 
 test('both orders belong together, and the keys of the two sides do not', async t => {
@@ -55,10 +57,7 @@ test('both orders belong together, and the keys of the two sides do not', async 
 })
 
 test('a strategy that asks for samples orders the fresh socket, and knows its mappings', async t => {
-  await using room = await handMade(['ann', 'bob'], {
-    strategies: '[./sampler.mjs]',
-    files: { 'sampler.mjs': sampler }
-  })
+  await using room = await handMade(['ann', 'bob'], sampling)
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
@@ -74,10 +73,7 @@ test('a strategy that asks for samples orders the fresh socket, and knows its ma
 })
 
 test('a peer that shows no fresh socket fails the strategy within its time, not the gateway', async t => {
-  await using room = await handMade(['ann', 'bob'], {
-    strategies: '[./sampler.mjs]',
-    files: { 'sampler.mjs': sampler }
-  })
+  await using room = await handMade(['ann', 'bob'], sampling)
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0), bob.warm(0)])
   for (const lie of [{}, { round: 9, socket: 0, port: 9 }, { round: 1, socket: 77, port: 9 }]) {
@@ -91,10 +87,7 @@ test('a peer that shows no fresh socket fails the strategy within its time, not 
 })
 
 test('a side that leaves while samples are awaited is no deadline', async t => {
-  await using room = await handMade(['ann', 'bob'], {
-    strategies: '[./sampler.mjs]',
-    files: { 'sampler.mjs': sampler }
-  })
+  await using room = await handMade(['ann', 'bob'], sampling)
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })

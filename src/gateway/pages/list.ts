@@ -2,10 +2,11 @@
 
 import type { ParsedUrlQuery } from 'node:querystring'
 import type { TraceSummary } from '../trace/store.ts'
+import { fateOf } from '../trace/telling.ts'
 import { verdicts } from '../trace/verdict.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { page } from './page.ts'
-import { badge, fateOf, lasted, timeTag } from './words.ts'
+import { badge, lasted, timeTag } from './words.ts'
 
 const fates = { failed: 'failed', relayed: 'relayed', direct: 'direct' } as const
 

@@ -2,11 +2,12 @@
 // directly, and what was counted.
 
 import type { TraceSummary } from '../trace/store.ts'
+import { fateOf } from '../trace/telling.ts'
 import { type Html, html } from './html.ts'
 import { nothingYet, traceTable } from './list.ts'
 import { page } from './page.ts'
 import { plot } from './plot.ts'
-import { fateOf, grouped, share } from './words.ts'
+import { grouped, share } from './words.ts'
 
 export interface Overview {
   /** All that are kept, newest first. */

@@ -1,7 +1,7 @@
 // What every page has: head, landmarks, navigation, and a line that says whether what is shown is still true.
 
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { version } from '../../version.ts'
 import { assetPath } from './assets.ts'
 import { type Html, html } from './html.ts'
 
@@ -20,10 +20,6 @@ export interface Page {
 
 /** Gateways are told apart by their hosts. */
 export const gatewayName = hostname()
-
-export const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 
 /** Two hosts of one room, and a door between them. */
 const mark = html`<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M4 21V9a8 8 0 0 1 16 0v12M2 21h20"/><path d="M9 21v-9a3 3 0 0 1 6 0v9"/></svg>`

@@ -8,6 +8,7 @@
 //   the other side's handover    network.peer.port                       hit
 
 import { otherRole, type Role, roles } from '../scene.ts'
+import { observedIn } from '../trace/observed.ts'
 import type { SpanRecord, TraceRecord } from '../trace/store.ts'
 import { type Html, html } from './html.ts'
 import { profileOf } from './profiles.ts'
@@ -50,7 +51,7 @@ export function pictureOf(record: TraceRecord, role: Role): PortPicture {
   return {
     role,
     name: record[role],
-    observed: listOf(profile, 'observed').flatMap(one => portOf(String(one).split(' ')[0] ?? '')),
+    observed: listOf(profile, 'observed').flatMap(one => portOf(observedIn(String(one))?.mapped ?? '')),
     guesses: plans.flatMap(plan => guessOf(plan, other)),
     hits: [...new Set(plans.flatMap(({ id }) => hitsOf(record, { plan: id, other, address })))]
   }

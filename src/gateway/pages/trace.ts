@@ -1,6 +1,7 @@
 // One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
 
 import type { TraceRecord } from '../trace/store.ts'
+import { fateOf } from '../trace/telling.ts'
 import { takingTurns } from '../trace/turns.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { who } from './list.ts'
@@ -8,7 +9,7 @@ import { page } from './page.ts'
 import { portPictures } from './ports.ts'
 import { profiles } from './profiles.ts'
 import { waterfall } from './waterfall.ts'
-import { badge, begun, blamedOn, fateOf, lasted, utc } from './words.ts'
+import { badge, begun, blamedOn, lasted, utc } from './words.ts'
 
 /** A relayed path may still change: seldom. */
 const EVERY_MS = 10_000

@@ -3,6 +3,7 @@
 // began before the call stands at its left edge, and what came after the end has a list of its own.
 
 import type { SpanRecord, TraceRecord } from '../trace/store.ts'
+import { treeOf } from '../trace/telling.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { lasted, numberOf, share, shown, signed, textOf } from './words.ts'
 
@@ -18,7 +19,7 @@ export function waterfall(record: TraceRecord, key: string): Html {
   const { spans, caller, callee } = record
   const later = spans.filter(({ name }) => name === 'postern.change')
   const steps = spans.filter(span => !later.includes(span))
-  const rows = treeOf(steps)
+  const rows = treeOf(steps, steps[0])
   const lane = (name: Lane, text: string) =>
     html`<li><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="lane-${name}" width="10" height="10" rx="2"/></svg>${text}</li>`
   return html`<div class="waterfall">
@@ -35,24 +36,6 @@ interface Row {
   readonly depth: number
   readonly record: TraceRecord
   readonly key: string
-}
-
-/** Each span below its parent, in the order they began. */
-function treeOf(spans: readonly SpanRecord[]): { span: SpanRecord; depth: number }[] {
-  const ids = new Set(spans.map(({ id }) => id))
-  const [root, ...rest] = spans
-  const beneath = Map.groupBy(rest, ({ parent }) => (parent && ids.has(parent) ? parent : root?.id))
-  const take = (id: string) => {
-    const children = beneath.get(id) ?? []
-    // Once: in a file that somebody wrote, spans may be their own parents.
-    beneath.delete(id)
-    return children
-  }
-  const walk = (span: SpanRecord, depth: number): { span: SpanRecord; depth: number }[] => [
-    { span, depth },
-    ...take(span.id).flatMap(child => walk(child, depth + 1))
-  ]
-  return root ? walk(root, 0) : []
 }
 
 function row({ span, depth, record, key }: Row): Html {

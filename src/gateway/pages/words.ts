@@ -2,12 +2,8 @@
 
 import type { Blamed } from '../../wire/signal.ts'
 import type { SpanRecord, TraceSummary } from '../trace/store.ts'
+import type { Fate } from '../trace/telling.ts'
 import { type Html, html } from './html.ts'
-
-export type Fate = 'direct' | 'relayed' | 'failed'
-
-export const fateOf = ({ outcome, path }: Pick<TraceSummary, 'outcome' | 'path'>): Fate =>
-  outcome !== 'path' ? 'failed' : path === 'relay' ? 'relayed' : 'direct'
 
 /** A shape for each fate, so that it is not told by colour alone. */
 const shapes: Readonly<Record<Fate, Html>> = {

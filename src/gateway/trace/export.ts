@@ -7,7 +7,6 @@
 // bounded. The gateway's own store and verdicts see every span, whatever the sampler and the limits of `OTEL_*` say.
 
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Attributes, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
@@ -22,6 +21,7 @@ import {
   type SpanExporter,
   type SpanProcessor
 } from '@opentelemetry/sdk-trace'
+import { version } from '../../version.ts'
 import { type Cut, type ExportSettings, exportSettings } from './environment.ts'
 
 export interface Exporting {
@@ -172,7 +172,6 @@ function openCollector({ collector, batch }: ExportSettings, over: AbortSignal):
 }
 
 function resourceOf(attributes: Readonly<Record<string, string>>): Resource {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
   return defaultResource().merge(
     resourceFromAttributes({
       'service.name': 'postern',

@@ -3,6 +3,7 @@
 import type { Code } from '../../errors.ts'
 import type { Behaviour } from '../profile.ts'
 import { type Cause, otherRole, type Role, roles } from '../scene.ts'
+import type { Observed } from './observed.ts'
 
 export interface Facts {
   readonly kind: 'connect' | 'join'
@@ -64,13 +65,6 @@ export interface ProfileFacts {
   /** Endpoints of the gateway that saw the socket; masked, several may look the same. */
   readonly seenBy: number
   readonly observed: readonly Observed[]
-}
-
-/** A mapping, and how long before the profile it was made. */
-export interface Observed {
-  readonly mapped: string
-  readonly agoMs: number
-  readonly localPort: number
 }
 
 export interface TurnFacts {

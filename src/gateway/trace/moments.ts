@@ -5,6 +5,7 @@ import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.
 import { fit, type Observation } from '../ports.ts'
 import type { Profile, Sample } from '../profile.ts'
 import type { Role, Scene, Side } from '../scene.ts'
+import { observedIn } from './observed.ts'
 import { Said } from './said.ts'
 import type { SpanRecord, TraceRecord } from './store.ts'
 
@@ -113,16 +114,16 @@ function samplesOf(span: SpanRecord, shown: Endpoint): Sample[] {
   return samples
 }
 
-/** `203.0.113.7:4242 12.5 40000`, and the mappings before it that nobody saw, where there are any. */
-function observationOf(seen: string, atMs: number): Observation | undefined {
-  const [endpoint = '', beforeMs = '', localPort = '', unseen] = seen.split(' ')
-  const mapped = parseEndpoint(endpoint)
-  if (!mapped || !Number.isFinite(Number(beforeMs))) return undefined
+function observationOf(line: string, atMs: number): Observation | undefined {
+  const seen = observedIn(line)
+  const mapped = parseEndpoint(seen?.mapped ?? '')
+  if (!seen || !mapped) return undefined
+  const { agoMs, localPort, unseen } = seen
   return {
     ...mapped,
-    atMs: atMs - Number(beforeMs),
-    ...(/^\d+$/.test(localPort) ? { localPort: Number(localPort) } : {}),
-    ...(unseen === undefined ? {} : { unseen: Number(unseen) })
+    atMs: atMs - agoMs,
+    ...(localPort === undefined ? {} : { localPort }),
+    ...(unseen === undefined ? {} : { unseen })
   }
 }
 

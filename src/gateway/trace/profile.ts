@@ -3,35 +3,33 @@
 import type { Attributes, Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Allocation, Observation } from '../ports.ts'
+import type { Allocation } from '../ports.ts'
 import type { Role, Side } from '../scene.ts'
+import { observedLine } from './observed.ts'
 
 /** Mappings that a trace names, the latest ones: as many as models look at (ports/observation.ts). */
 const OBSERVED = 32
 
 export function recordProfile(tracer: Tracer, parent: Context, role: Role, side: Side): void {
   const startTime = nowMs()
-  const attributes = { 'postern.side': role, ...networkAttributes(side), ...profileAttributes(side) }
+  const attributes = { 'postern.side': role, ...networkAttributes(side, startTime), ...profileAttributes(side) }
   const span = tracer.startSpan('postern.profile', { attributes, startTime }, parent)
   for (const { via, mapped, atMs } of side.profile.samples)
     span.addEvent('sample', { 'postern.via': formatEndpoint(via), 'postern.mapped': formatEndpoint(mapped) }, atMs)
   span.end(nowMs())
 }
 
-const networkAttributes = ({ mapped, port, addresses, rttMs, probes, observations }: Side): Attributes => ({
+const networkAttributes = (
+  { mapped, port, addresses, rttMs, probes, observations }: Side,
+  atMs: number
+): Attributes => ({
   'postern.mapped': formatEndpoint(mapped),
   'postern.port': port,
   'postern.links': addresses.map(({ address, prefix }) => `${address}/${prefix}`),
   'postern.rtt': rttMs,
   'postern.probes_left': probes,
-  'postern.observed': observedOf(observations, nowMs())
+  'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
 })
-
-const observedOf = (observations: readonly Observation[], atMs: number): string[] =>
-  observations.slice(-OBSERVED).map(({ address, port, localPort, atMs: seenMs, unseen }) => {
-    const beforeMs = Math.round((atMs - seenMs) * 10) / 10
-    return [formatEndpoint({ address, port }), beforeMs, localPort ?? '-', ...(unseen ? [unseen] : [])].join(' ')
-  })
 
 const profileAttributes = ({ profile }: Side): Attributes => ({
   'postern.mapping': profile.mapping,

@@ -3,7 +3,8 @@
 
 import type { Code } from '../../errors.ts'
 import { type Cause, type Role, roles } from '../scene.ts'
-import type { Facts, Observed, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
+import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
+import { observedIn } from './observed.ts'
 import { eventsOf, Said } from './said.ts'
 import type { SpanRecord } from './store.ts'
 
@@ -74,14 +75,8 @@ function profileOf(span: SpanRecord): ProfileFacts {
     range: said.text('range') ?? said.text('block'),
     probesLeft: said.number('probes_left'),
     seenBy: eventsOf(span, 'sample').length,
-    observed: said.list('observed').flatMap(observed)
+    observed: said.list('observed').flatMap(line => observedIn(line) ?? [])
   }
-}
-
-/** `address:port milliseconds-before local-port` */
-function observed(text: string): Observed[] {
-  const [mapped, agoMs, localPort] = text.split(' ')
-  return mapped && agoMs && localPort ? [{ mapped, agoMs: Number(agoMs), localPort: Number(localPort) }] : []
 }
 
 function turnOf(span: SpanRecord): TurnFacts {

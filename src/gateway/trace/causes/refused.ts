@@ -99,22 +99,22 @@ const offline = (facts: Facts): Bare => ({
   advice: 'start the callee and see that it stays joined; a peer that only calls is not reachable'
 })
 
+const whoOf = (facts: Facts): string => (facts.side ? nameOf(facts, facts.side) : 'a side')
+
 function lost(facts: Facts): Bare {
-  const who = facts.side ? nameOf(facts, facts.side) : 'a side'
   return {
     code: 'peer-lost',
     side: facts.side ?? 'none',
-    sentence: `${who} lost its connection to the gateway while the path was searched`,
+    sentence: `${whoOf(facts)} lost its connection to the gateway while the path was searched`,
     advice: 'see whether that program was ended, its host slept, or its network changed; then ask again'
   }
 }
 
 function left(facts: Facts): Bare {
-  const who = facts.side ? nameOf(facts, facts.side) : 'a side'
   return {
     code: 'peer-left',
     side: facts.side ?? 'none',
-    sentence: `${who} gave the request up before there was a path`,
+    sentence: `${whoOf(facts)} gave the request up before there was a path`,
     advice: 'let the program wait longer for a connection, or see why it ended'
   }
 }

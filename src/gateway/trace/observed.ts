@@ -1,0 +1,26 @@
+// A mapping that a profile names, as one line: `203.0.113.7:4242 12.5 40000`, which is the mapping, how many milliseconds
+// before the profile it was made, and the socket's own port (`-` where that is unknown); then how many mappings nobody saw
+// before it, where there are any.
+
+import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { Observation } from '../ports.ts'
+
+export interface Observed {
+  readonly mapped: string
+  readonly agoMs: number
+  readonly localPort: number | undefined
+  readonly unseen: number | undefined
+}
+
+export function observedLine({ address, port, localPort, atMs, unseen }: Observation, nowMs: number): string {
+  const agoMs = Math.round((nowMs - atMs) * 10) / 10
+  return [formatEndpoint({ address, port }), agoMs, localPort ?? '-', ...(unseen ? [unseen] : [])].join(' ')
+}
+
+/** Undefined where a line is none. */
+export function observedIn(line: string): Observed | undefined {
+  const [, mapped, ago, localPort, unseen] = /^(\S+) (-?[\d.]+) (\d+|-)(?: (\d+))?$/.exec(line) ?? []
+  if (mapped === undefined) return undefined
+  const number = (text: string | undefined) => (text === undefined || text === '-' ? undefined : Number(text))
+  return { mapped, agoMs: Number(ago), localPort: number(localPort), unseen: number(unseen) }
+}

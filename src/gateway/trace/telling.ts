@@ -1,0 +1,35 @@
+// What the pages and the terminal both tell of a record: how a request ended, in one word, and its spans as a tree.
+
+import type { SpanRecord, TraceSummary } from './store.ts'
+
+export type Fate = 'direct' | 'relayed' | 'failed'
+
+export const fateOf = ({ outcome, path }: Pick<TraceSummary, 'outcome' | 'path'>): Fate =>
+  outcome !== 'path' ? 'failed' : path === 'relay' ? 'relayed' : 'direct'
+
+export interface Row {
+  readonly span: SpanRecord
+  readonly depth: number
+}
+
+/**
+ * Depth first, in the order given, which is that of their start.
+ * @param root stands on top, and spans whose parent is missing beneath it; left out, these stand on their own
+ */
+export function treeOf(spans: readonly SpanRecord[], root?: SpanRecord): Row[] {
+  const ids = new Set(spans.map(({ id }) => id))
+  const above = (span: SpanRecord) => {
+    if (span === root) return ''
+    return span.parent && ids.has(span.parent) ? span.parent : (root?.id ?? '')
+  }
+  const below = Map.groupBy(spans, above)
+  const take = (id: string) => {
+    const children = below.get(id) ?? []
+    // Once: in a file that somebody wrote, spans may be their own parents.
+    below.delete(id)
+    return children
+  }
+  const descend = (id: string, depth: number): Row[] =>
+    take(id).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
+  return descend('', 0)
+}
