@@ -1,7 +1,7 @@
 // What the library offers: a peer, a gateway, and the contract of a plugin. Everything else may change.
 
-export type { Config } from './config.ts'
-export { loadConfig, parseConfig } from './config.ts'
+export type { Config } from './config/config.ts'
+export { loadConfig, parseConfig } from './config/config.ts'
 export type { Code } from './errors.ts'
 export { codes, PosternError } from './errors.ts'
 export type { Gateway, GatewayStatus } from './gateway/gateway.ts'

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { closest } from '../src/closest.ts'
+import { closest } from '../src/config/closest.ts'
 import { formatDuration, formatRate, parseDuration, parseRate } from '../src/units.ts'
 
 test('a duration is told in milliseconds', t => {

@@ -7,7 +7,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseConfig } from '../src/config.ts'
+import { parseConfig } from '../src/config/config.ts'
 import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
 import type { TraceRecord } from '../src/gateway/trace/store.ts'
 import { type Identity, loadIdentity } from '../src/peer/identity.ts'

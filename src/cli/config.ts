@@ -44,11 +44,14 @@ async function validate(file: string, { output }: Run): Promise<void> {
 }
 
 async function show(file: string | undefined, { output }: Run): Promise<void> {
-  const { showConfig } = await import('../config.ts')
+  const { showConfig } = await import('../config/config.ts')
   output.line(showConfig(await configOf(file)).trimEnd())
 }
 
 async function schema({ output }: Run): Promise<void> {
-  const [{ builtIns }, { configSchema }] = await Promise.all([import('../gateway/gateway.ts'), import('../config.ts')])
+  const [{ builtIns }, { configSchema }] = await Promise.all([
+    import('../gateway/gateway.ts'),
+    import('../config/config.ts')
+  ])
   output.line(JSON.stringify(configSchema(builtIns), undefined, 2))
 }

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { PosternError } from '../errors.ts'
 import type { Replay } from '../gateway/trace/replay.ts'
 import type { TraceRecord } from '../gateway/trace/store.ts'
@@ -73,7 +73,7 @@ function tell(record: TraceRecord, found: Replay, output: Output): void {
 async function configFor({ config, strategies }: Options): Promise<Pick<Config, 'strategies'>> {
   if (strategies === undefined) return await configOf(config)
   if (config !== undefined) throw new PosternError('bad-config', 'give --config or --strategies, not both')
-  const { parseConfig } = await import('../config.ts')
+  const { parseConfig } = await import('../config/config.ts')
   return parseConfig(`strategies: ${strategies}`, '--strategies')
 }
 

@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { perform, type Run } from './door.ts'
@@ -53,7 +53,7 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
 
 /** The file's configuration; or, without a file, every default, with the state in the current folder. */
 export async function configOf(file: string | undefined): Promise<Config> {
-  const { loadConfig, parseConfig } = await import('../config.ts')
+  const { loadConfig, parseConfig } = await import('../config/config.ts')
   return file === undefined ? parseConfig('', 'postern.yaml') : loadConfig(file)
 }
 

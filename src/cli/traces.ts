@@ -5,7 +5,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError } from 'commander'
-import { closest, didYouMean } from '../closest.ts'
+import { closest, didYouMean } from '../config/closest.ts'
 import { PosternError } from '../errors.ts'
 import type { TraceRecord, TraceSummary } from '../gateway/trace/store.ts'
 import { verdicts } from '../gateway/trace/verdict.ts'

@@ -14,7 +14,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { groupsOf, isLoopback } from '../wire/endpoint.ts'
 import { sameToken } from './tokens.ts'
 

@@ -4,7 +4,7 @@
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { direct } from '../plugins/direct.ts'
 import { loadPlugins } from '../plugins/load.ts'
 import type { Plugin } from '../plugins/plugin.ts'

@@ -7,9 +7,9 @@
 
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { closest, didYouMean } from '../closest.ts'
-import type { Strategy } from '../config.ts'
-import { type Position, type Problem, throwProblems } from '../located-yaml.ts'
+import { closest, didYouMean } from '../config/closest.ts'
+import type { Strategy } from '../config/config.ts'
+import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
 import type { Plugin } from './plugin.ts'
 

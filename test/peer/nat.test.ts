@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/config.ts'
 import { openGateway } from '../../src/gateway/gateway.ts'
 import { until, World } from '../world.ts'
 

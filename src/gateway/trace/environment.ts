@@ -12,7 +12,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler
 } from '@opentelemetry/sdk-trace'
-import { didYouMean } from '../../closest.ts'
+import { didYouMean } from '../../config/closest.ts'
 import { PosternError } from '../../errors.ts'
 
 export interface ExportSettings {

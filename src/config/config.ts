@@ -11,8 +11,10 @@ import { isIP, isIPv4 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { PosternError } from '../errors.ts'
+import { aDuration, aSize, formatDuration, formatSize, parseDuration, parseSize } from '../units.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { didYouMean } from './closest.ts'
-import { PosternError } from './errors.ts'
 import {
   type Environment,
   keyOf,
@@ -23,8 +25,6 @@ import {
   readYaml,
   throwProblems
 } from './located-yaml.ts'
-import { aDuration, aSize, formatDuration, formatSize, parseDuration, parseSize } from './units.ts'
-import { type Endpoint, formatEndpoint } from './wire/endpoint.ts'
 
 export interface Config {
   readonly listen: {

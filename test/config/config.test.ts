@@ -3,12 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../src/config.ts'
-import { PosternError } from '../src/errors.ts'
-import { builtIns } from '../src/gateway/gateway.ts'
-import { loadPlugins } from '../src/plugins/load.ts'
+import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../../src/config/config.ts'
+import { PosternError } from '../../src/errors.ts'
+import { builtIns } from '../../src/gateway/gateway.ts'
+import { loadPlugins } from '../../src/plugins/load.ts'
 
-const shipped = new URL('../config/', import.meta.url).pathname
+const shipped = new URL('../../config', import.meta.url).pathname
 
 // Where a strategy stood differs between two texts that mean the same.
 function meaning({ strategies, ...rest }: Config): unknown {

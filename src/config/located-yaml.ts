@@ -6,7 +6,7 @@
 // environment variable is the same as one from the file. Whoever reads a value knows which type it must be.
 
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLError } from 'yaml'
-import { PosternError } from './errors.ts'
+import { PosternError } from '../errors.ts'
 
 /** Line and column count from 1. */
 export interface Position {
