@@ -4,7 +4,7 @@
 // carrier gives each of its subscribers a block of its own.
 
 import { LRUCache } from 'lru-cache'
-import type { Observation } from './ports.ts'
+import type { Observation } from '../nat/assignment.ts'
 
 /** Certificates remembered; the ones longest unused go first. */
 const PEERS = 10_000

@@ -4,9 +4,9 @@
 import { setMaxListeners } from 'node:events'
 import { nowMs } from '../clock.ts'
 import { PosternError } from '../errors.ts'
+import type { FilteringTest } from '../nat/profile.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, FromGateway } from '../wire/signal.ts'
-import type { FilteringTest } from './profile.ts'
 import type { Clock } from './trace/clock.ts'
 
 /** A socket a peer has bound, mapped and proved, and that no session has taken yet. */

@@ -7,8 +7,8 @@
 //   status, when asked ──────┘
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { behaviours } from '../nat/profile.ts'
 import type { GatewayStatus } from './gateway.ts'
-import { behaviours } from './profile.ts'
 import type { SpanRecord, TraceRecord } from './trace/store.ts'
 import { verdicts } from './trace/verdict.ts'
 

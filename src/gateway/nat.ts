@@ -3,10 +3,10 @@
 
 import { nowMs, timeoutSignal } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
+import { fit } from '../nat/assignment.ts'
 import type { FromPeer, Message, NatReport } from '../wire/signal.ts'
 import type { Link } from './chain.ts'
 import type { Joined } from './joined.ts'
-import { fit } from './ports.ts'
 import { prospects } from './prospects.ts'
 import { observationsOf, sideOf, type Watch } from './sides.ts'
 

@@ -1,11 +1,11 @@
 // What the strategies could do from a network: each planner is asked for its plans against every kind of network the other
 // side may be in, and nothing is ordered. So the answer follows the operator's own list, and plugins of somebody's own.
 
+import { fit, type Observation } from '../nat/assignment.ts'
+import type { Behaviour } from '../nat/profile.ts'
 import type { NatReport } from '../wire/signal.ts'
 import type { Link } from './chain.ts'
 import { dryRun, together } from './dry-run.ts'
-import { fit, type Observation } from './ports.ts'
-import type { Behaviour } from './profile.ts'
 import type { Scene, Side } from './scene.ts'
 
 type Prospect = NatReport['prospects'][number]

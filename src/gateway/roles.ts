@@ -1,9 +1,9 @@
 // The three roles of the registration server, one interface each, so that they can run on several hosts later: who
 // watches mappings, who judges them, who commands the peers. Sessions know these interfaces only.
 
+import type { FilteringTest, Profile, Sample } from '../nat/profile.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, FromGateway } from '../wire/signal.ts'
-import type { FilteringTest, Profile, Sample } from './profile.ts'
 
 /** Watches the mappings of peers' sockets on UDP endpoints of its own. */
 export interface Observer {

@@ -1,10 +1,10 @@
 // What a plugin sees and what it says. The gateway builds a Scene from what its own sockets observed, a planner answers
 // with plans (data, no I/O), the session turns a plan into two orders that leave together.
 
+import type { Observation } from '../nat/assignment.ts'
+import type { Profile } from '../nat/profile.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address, Order, Outcome } from '../wire/signal.ts'
-import type { Observation } from './ports.ts'
-import type { Profile } from './profile.ts'
 
 export const roles = ['caller', 'callee'] as const
 export type Role = (typeof roles)[number]

@@ -8,7 +8,6 @@
 // of the other. They meet if that port is among the burst's, so m is the window. With one socket each, walking over ports
 // in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
 
-import type { Candidate } from '../gateway/ports.ts'
 import {
   headStartMs,
   otherRole,
@@ -23,6 +22,7 @@ import {
   type Side,
   score
 } from '../gateway/scene.ts'
+import type { Candidate } from '../nat/assignment.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/signal.ts'
 import {

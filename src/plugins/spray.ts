@@ -8,7 +8,6 @@
 //
 // One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
 
-import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../gateway/ports.ts'
 import {
   otherRole,
   type Pass,
@@ -20,6 +19,7 @@ import {
   type Scene,
   type Side
 } from '../gateway/scene.ts'
+import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/signal.ts'
 import {

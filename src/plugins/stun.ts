@@ -1,7 +1,6 @@
 // `stun`: each side sends to where the gateway saw the other's socket. Works wherever one packet can pass one filter and
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
-import { reaches } from '../gateway/profile.ts'
 import {
   headStartMs,
   otherRole,
@@ -14,6 +13,7 @@ import {
   type Side,
   score
 } from '../gateway/scene.ts'
+import { reaches } from '../nat/profile.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { Plugin } from './plugin.ts'
 import { aim } from './reach.ts'

@@ -4,8 +4,8 @@
 
 import * as allocators from '../../bench/allocators.ts'
 import { between, type Dice, type Foreign, type Nat, nobody } from '../../bench/allocators.ts'
-import type { Observation } from '../../src/gateway/ports.ts'
 import { type Plan, type Proposal, type Role, roles, type Scene, type Side } from '../../src/gateway/scene.ts'
+import type { Observation } from '../../src/nat/assignment.ts'
 import type { Planner } from '../../src/plugins/plugin.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Order } from '../../src/wire/signal.ts'

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { dice } from '../../bench/allocators.ts'
-import type { Observation } from '../../src/gateway/ports.ts'
 import type { Cause, Plan, Proposal, Scene } from '../../src/gateway/scene.ts'
+import type { Observation } from '../../src/nat/assignment.ts'
 import { predict } from '../../src/plugins/predict.ts'
 import { type SideSpec, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf, targetsOf } from './contract.ts'

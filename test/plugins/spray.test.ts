@@ -1,7 +1,7 @@
 import test from 'ava'
 import { dice } from '../../bench/allocators.ts'
-import { birthdayRate, type Observation } from '../../src/gateway/ports.ts'
 import type { Proposal, Scene } from '../../src/gateway/scene.ts'
+import { birthdayRate, type Observation } from '../../src/nat/assignment.ts'
 import { spray } from '../../src/plugins/spray.ts'
 import { type SideSpec, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf, targetsOf } from './contract.ts'

@@ -1,6 +1,6 @@
 import test from 'ava'
-import type { Behaviour } from '../../src/gateway/profile.ts'
 import type { Plan, Role, Scene } from '../../src/gateway/scene.ts'
+import type { Behaviour } from '../../src/nat/profile.ts'
 import { stun } from '../../src/plugins/stun.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'

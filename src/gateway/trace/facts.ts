@@ -1,7 +1,7 @@
 // What the spans of one request say, with types (reading.ts fills them in), and the questions that several rules ask of it.
 
 import type { Code } from '../../errors.ts'
-import type { Behaviour } from '../profile.ts'
+import type { Behaviour } from '../../nat/profile.ts'
 import { type Cause, otherRole, type Role, roles } from '../scene.ts'
 import type { Observed } from './observed.ts'
 

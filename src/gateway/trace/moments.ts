@@ -1,9 +1,9 @@
 // From the profiles of a trace to the scenes that strategies were shown, so that others can be asked about them.
 
 import { PosternError } from '../../errors.ts'
+import { fit, type Observation } from '../../nat/assignment.ts'
+import type { Profile, Sample } from '../../nat/profile.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { fit, type Observation } from '../ports.ts'
-import type { Profile, Sample } from '../profile.ts'
 import type { Role, Scene, Side } from '../scene.ts'
 import { observedIn } from './observed.ts'
 import { Said } from './said.ts'

@@ -2,8 +2,8 @@
 // before the profile it was made, and the socket's own port (`-` where that is unknown); then how many mappings nobody saw
 // before it, where there are any.
 
+import type { Observation } from '../../nat/assignment.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Observation } from '../ports.ts'
 
 export interface Observed {
   readonly mapped: string

@@ -2,8 +2,8 @@
 
 import type { Attributes, Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
+import type { Allocation } from '../../nat/assignment.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Allocation } from '../ports.ts'
 import type { Role, Side } from '../scene.ts'
 import { observedLine } from './observed.ts'
 

@@ -3,9 +3,9 @@
 
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import type { Allocation } from '../../../src/gateway/ports.ts'
 import { recordProfile } from '../../../src/gateway/trace/profile.ts'
 import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
+import type { Allocation } from '../../../src/nat/assignment.ts'
 import type { RawSocket } from '../../../src/peer/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import type { Report } from '../../../src/wire/signal.ts'

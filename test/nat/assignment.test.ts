@@ -12,7 +12,7 @@ import {
   sprayRate,
   sweep,
   windowRate
-} from '../../src/gateway/ports.ts'
+} from '../../src/nat/assignment.ts'
 
 const nat = '198.51.100.7'
 const now = { elapsedMs: 20 }

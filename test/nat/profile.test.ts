@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { type Behaviour, type Profile, profile, reaches, type Sample } from '../../src/gateway/profile.ts'
+import { type Behaviour, type Profile, profile, reaches, type Sample } from '../../src/nat/profile.ts'
 import { behaviours } from '../scenes.ts'
 
 const [one, two] = ['203.0.113.1', '203.0.113.2'] as const

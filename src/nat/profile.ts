@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/signal.ts'
-import type { Allocation } from './ports.ts'
+import type { Allocation } from './assignment.ts'
 
 /** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */
 export const behaviours = [
