@@ -1,7 +1,7 @@
 // Scenes as the gateway would build them, for tests of plugins and of the chain: each side told by how its NAT behaves.
 
-import type { Scene, Side } from '../src/gateway/scene.ts'
 import type { Behaviour, Profile } from '../src/nat/profile.ts'
+import type { Scene, Side } from '../src/strategy/scene.ts'
 
 export interface SideSpec extends Partial<Omit<Side, 'profile'>> {
   readonly profile?: Partial<Profile>

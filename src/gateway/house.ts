@@ -1,11 +1,11 @@
 // What every session of a gateway shares.
 
-import type { Link } from './chain.ts'
+import type { Link } from '../strategy/chain.ts'
+import type { RelayLimits, Role } from '../strategy/scene.ts'
 import type { Joined } from './joined.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { Paths } from './paths.ts'
 import type { Commander } from './roles.ts'
-import type { RelayLimits, Role } from './scene.ts'
 import type { Watch } from './sides.ts'
 import type { Recording } from './trace/refusals.ts'
 import type { Splice, SpliceCounters } from './udp/splice.ts'

@@ -2,9 +2,9 @@
 // what node-datachannel must know, and how long all of it may take.
 
 import { randomBytes } from 'node:crypto'
+import { headStartMs, otherRole, type Plan, type Role, roles } from '../strategy/scene.ts'
 import type { FromGateway, Handover, Message, Order } from '../wire/signal.ts'
 import type { Joined } from './joined.ts'
-import { headStartMs, otherRole, type Plan, type Role, roles } from './scene.ts'
 
 /** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
 const HANDOVER_MS = 4000

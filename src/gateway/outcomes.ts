@@ -2,7 +2,7 @@
 // Kept per pair of networks as they were judged; never moves the order of the strategies, which is the operator's.
 
 import { LRUCache } from 'lru-cache'
-import type { Side, Outcomes as Tally } from './scene.ts'
+import type { Side, Outcomes as Tally } from '../strategy/scene.ts'
 
 /** Pairs remembered; the ones longest unused go first. */
 const PAIRS = 10_000

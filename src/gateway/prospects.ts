@@ -3,10 +3,10 @@
 
 import { fit, type Observation } from '../nat/assignment.ts'
 import type { Behaviour } from '../nat/profile.ts'
+import type { Link } from '../strategy/chain.ts'
+import { dryRun, together } from '../strategy/dry-run.ts'
+import type { Scene, Side } from '../strategy/scene.ts'
 import type { NatReport } from '../wire/signal.ts'
-import type { Link } from './chain.ts'
-import { dryRun, together } from './dry-run.ts'
-import type { Scene, Side } from './scene.ts'
 
 type Prospect = NatReport['prospects'][number]
 

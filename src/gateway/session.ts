@@ -5,6 +5,17 @@ import { randomBytes } from 'node:crypto'
 import type { Context } from '@opentelemetry/api'
 import { nowMs, timeoutSignal } from '../clock.ts'
 import { asPosternError, type Code, PosternError } from '../errors.ts'
+import { type Link, type Turn, walk } from '../strategy/chain.ts'
+import {
+  type Attempt,
+  type Failure,
+  otherRole,
+  type Plan,
+  probesOf,
+  type Role,
+  roles,
+  type Scene
+} from '../strategy/scene.ts'
 import {
   CALLED_OFF,
   type FromGateway,
@@ -14,11 +25,9 @@ import {
   STALE_SOCKET,
   type Verdict
 } from '../wire/signal.ts'
-import { type Link, type Turn, walk } from './chain.ts'
 import type { House } from './house.ts'
 import type { Joined } from './joined.ts'
 import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
-import { type Attempt, type Failure, otherRole, type Plan, probesOf, type Role, roles, type Scene } from './scene.ts'
 import { Sides } from './sides.ts'
 import { type Change, counterAttributes, recordChange } from './trace/change.ts'
 import { askedMs } from './trace/clock.ts'

@@ -2,11 +2,11 @@
 // certificate here: who joins twice, or again, has no more than before.
 
 import { PosternError } from '../errors.ts'
+import { roles } from '../strategy/scene.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import { Full } from './full.ts'
 import type { House } from './house.ts'
 import type { Joined } from './joined.ts'
-import { roles } from './scene.ts'
 import { type Connect, type Ended, Session } from './session.ts'
 import type { SpliceCounters } from './udp/splice.ts'
 

@@ -6,12 +6,12 @@ import { nowMs, timeoutSignal } from '../clock.ts'
 import { PosternError } from '../errors.ts'
 import { type Allocation, fit, type Observation } from '../nat/assignment.ts'
 import type { Profile, Sample } from '../nat/profile.ts'
+import { type Role, roles, type Side } from '../strategy/scene.ts'
 import type { FromPeer, Message } from '../wire/signal.ts'
 import type { Budget } from './budget.ts'
 import type { History } from './history.ts'
 import type { Joined, WarmSocket } from './joined.ts'
 import type { Observer, Profiler } from './roles.ts'
-import { type Role, roles, type Side } from './scene.ts'
 import type { Showing } from './trace/record.ts'
 
 /** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */

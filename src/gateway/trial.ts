@@ -3,9 +3,9 @@
 
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
+import { type Cause, type Failure, type Role, roles } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../wire/signal.ts'
-import { type Cause, type Failure, type Role, roles } from './scene.ts'
 
 export interface SideResult {
   readonly local?: Endpoint

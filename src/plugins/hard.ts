@@ -1,9 +1,9 @@
 // What `predict` and `spray` share: which sides are hard, whose NAT uses another port towards the peer than towards the
 // gateway, what that NAT does in words, and what may still be sent.
 
-import { otherRole, type Pass, type Plan, pass, type Role, roles, type Scene, type Side } from '../gateway/scene.ts'
 import { type Allocation, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
 import type { Behaviour } from '../nat/profile.ts'
+import { otherRole, type Pass, type Plan, pass, type Role, roles, type Scene, type Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/signal.ts'
 

@@ -10,8 +10,8 @@ import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
 import type { Strategy } from '../config/config.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
+import type { Plugin } from '../strategy/plugin.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
-import type { Plugin } from './plugin.ts'
 
 export interface LoadedPlugin {
   readonly plugin: Plugin

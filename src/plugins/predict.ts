@@ -8,6 +8,8 @@
 // of the other. They meet if that port is among the burst's, so m is the window. With one socket each, walking over ports
 // in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
 
+import type { Candidate } from '../nat/assignment.ts'
+import type { Plugin } from '../strategy/plugin.ts'
 import {
   headStartMs,
   otherRole,
@@ -21,8 +23,7 @@ import {
   type Scene,
   type Side,
   score
-} from '../gateway/scene.ts'
-import type { Candidate } from '../nat/assignment.ts'
+} from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/signal.ts'
 import {
@@ -45,7 +46,6 @@ import {
   unlikely,
   waitMsOf
 } from './hard.ts'
-import type { Plugin } from './plugin.ts'
 import { NEAR_MS } from './reach.ts'
 
 interface Options {

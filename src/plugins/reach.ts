@@ -1,6 +1,6 @@
 // What `direct` and `stun` share: how two sides that know each other's endpoint start, and how long that may take.
 
-import type { Plan, Side } from '../gateway/scene.ts'
+import type { Plan, Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 
 /**

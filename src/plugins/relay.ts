@@ -1,7 +1,7 @@
 // `relay`: both sides send to the gateway, which splices their datagrams within a limit. The last resort: it works for
 // whoever can reach the gateway over UDP, and costs the operator bandwidth.
 
-import type { Plugin } from './plugin.ts'
+import type { Plugin } from '../strategy/plugin.ts'
 
 interface Options {
   /** UDP payload of one session, each direction apart, in bits per second. */

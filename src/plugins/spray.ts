@@ -8,6 +8,8 @@
 //
 // One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
 
+import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
+import type { Plugin } from '../strategy/plugin.ts'
 import {
   otherRole,
   type Pass,
@@ -18,8 +20,7 @@ import {
   roles,
   type Scene,
   type Side
-} from '../gateway/scene.ts'
-import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
+} from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/signal.ts'
 import {
@@ -41,7 +42,6 @@ import {
   unlikely,
   waitMsOf
 } from './hard.ts'
-import type { Plugin } from './plugin.ts'
 
 interface Options {
   /** Milliseconds for answers, on top of the walk and the round trips. */

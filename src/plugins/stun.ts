@@ -1,6 +1,8 @@
 // `stun`: each side sends to where the gateway saw the other's socket. Works wherever one packet can pass one filter and
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
+import { reaches } from '../nat/profile.ts'
+import type { Plugin } from '../strategy/plugin.ts'
 import {
   headStartMs,
   otherRole,
@@ -12,10 +14,8 @@ import {
   type Scene,
   type Side,
   score
-} from '../gateway/scene.ts'
-import { reaches } from '../nat/profile.ts'
+} from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import type { Plugin } from './plugin.ts'
 import { aim } from './reach.ts'
 
 interface Options {

@@ -1,6 +1,6 @@
 // A strategy of an operator's own, with a mistake in it.
 
-import type { Plugin } from '../../src/plugins/plugin.ts'
+import type { Plugin } from '../../src/strategy/plugin.ts'
 
 export default {
   name: 'mine',

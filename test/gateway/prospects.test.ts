@@ -1,9 +1,9 @@
 import test from 'ava'
-import type { Link } from '../../src/gateway/chain.ts'
 import { prospects } from '../../src/gateway/prospects.ts'
-import { type Pass, type Plan, type Proposal, pass, type Scene } from '../../src/gateway/scene.ts'
 import { direct } from '../../src/plugins/direct.ts'
 import { stun } from '../../src/plugins/stun.ts'
+import type { Link } from '../../src/strategy/chain.ts'
+import { type Pass, type Plan, type Proposal, pass, type Scene } from '../../src/strategy/scene.ts'
 import { sideOf } from '../scenes.ts'
 
 const strict = 'address-and-port-dependent'

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { PosternError } from '../../src/errors.ts'
-import type { Role } from '../../src/gateway/scene.ts'
 import { Trial } from '../../src/gateway/trial.ts'
+import type { Role } from '../../src/strategy/scene.ts'
 import type { Report } from '../../src/wire/signal.ts'
 import { nothingDone } from '../hand-made.ts'
 

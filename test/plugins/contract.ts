@@ -3,9 +3,9 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import type { Plan, Proposal, Scene } from '../../src/gateway/scene.ts'
 import { loadPlugins } from '../../src/plugins/load.ts'
-import type { Planner, Plugin } from '../../src/plugins/plugin.ts'
+import type { Planner, Plugin } from '../../src/strategy/plugin.ts'
+import type { Plan, Proposal, Scene } from '../../src/strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../../src/wire/endpoint.ts'
 import { checkOrder, type Order } from '../../src/wire/signal.ts'
 import { behaviours, type SideSpec, sceneOf } from '../scenes.ts'

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { parseConfig } from '../../src/config/config.ts'
 import { PosternError } from '../../src/errors.ts'
 import { type LoadedPlugin, loadPlugins } from '../../src/plugins/load.ts'
-import type { Plugin } from '../../src/plugins/plugin.ts'
+import type { Plugin } from '../../src/strategy/plugin.ts'
 
 const planner = { plan: () => [] }
 const direct: Plugin = { name: 'direct', defaults: {}, start: () => planner }

@@ -4,9 +4,9 @@
 
 import * as allocators from '../../bench/allocators.ts'
 import { between, type Dice, type Foreign, type Nat, nobody } from '../../bench/allocators.ts'
-import { type Plan, type Proposal, type Role, roles, type Scene, type Side } from '../../src/gateway/scene.ts'
 import type { Observation } from '../../src/nat/assignment.ts'
-import type { Planner } from '../../src/plugins/plugin.ts'
+import type { Planner } from '../../src/strategy/plugin.ts'
+import { type Plan, type Proposal, type Role, roles, type Scene, type Side } from '../../src/strategy/scene.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Order } from '../../src/wire/signal.ts'
 import { sideOf } from '../scenes.ts'

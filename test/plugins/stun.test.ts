@@ -1,7 +1,7 @@
 import test from 'ava'
-import type { Plan, Role, Scene } from '../../src/gateway/scene.ts'
 import type { Behaviour } from '../../src/nat/profile.ts'
 import { stun } from '../../src/plugins/stun.ts'
+import type { Plan, Role, Scene } from '../../src/strategy/scene.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
 

@@ -7,7 +7,7 @@
 //   the other side's probe       postern.heard                           hit
 //   the other side's handover    network.peer.port                       hit
 
-import { otherRole, type Role, roles } from '../scene.ts'
+import { otherRole, type Role, roles } from '../../strategy/scene.ts'
 import { observedIn } from '../trace/observed.ts'
 import type { SpanRecord, TraceRecord } from '../trace/store.ts'
 import { type Html, html } from './html.ts'

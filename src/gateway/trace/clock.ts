@@ -2,7 +2,7 @@
 // what it says is moved into the interval in which it must have been.
 
 import type { Attributes } from '@opentelemetry/api'
-import type { Role } from '../scene.ts'
+import type { Role } from '../../strategy/scene.ts'
 
 /** As the peer measured it, in milliseconds. */
 export interface Clock {

@@ -2,7 +2,7 @@
 // version, so nothing is taken to be there, or to be what it should be.
 
 import type { Code } from '../../errors.ts'
-import { type Cause, type Role, roles } from '../scene.ts'
+import { type Cause, type Role, roles } from '../../strategy/scene.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 import { observedIn } from './observed.ts'
 import { eventsOf, Said } from './said.ts'

@@ -4,10 +4,10 @@
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code } from '../../errors.ts'
+import type { Cause, Failure, Role } from '../../strategy/scene.ts'
 import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import { Full } from '../full.ts'
-import type { Cause, Failure, Role } from '../scene.ts'
 
 export interface Step {
   readonly span: Span

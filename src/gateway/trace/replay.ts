@@ -4,9 +4,9 @@
 //
 //   spans → profiles → scene (moments.ts) → dry run of each strategy → beside what happened → the answer
 
+import type { Link } from '../../strategy/chain.ts'
+import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
 import type { Verdict } from '../../wire/signal.ts'
-import type { Link } from '../chain.ts'
-import { type DryRun, dryRun, together } from '../dry-run.ts'
 import { Moments } from './moments.ts'
 import { Said } from './said.ts'
 import type { SpanRecord, TraceRecord } from './store.ts'

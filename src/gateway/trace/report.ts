@@ -2,9 +2,9 @@
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
 import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
+import type { Role } from '../../strategy/scene.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { FromPeer, Message, Report } from '../../wire/signal.ts'
-import type { Role } from '../scene.ts'
 import { type Clock, clamped, onOurClock } from './clock.ts'
 import { codeAttributes } from './record.ts'
 

@@ -6,8 +6,8 @@
 
 import type { Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
+import { type Role, roles } from '../../strategy/scene.ts'
 import type { Joined } from '../joined.ts'
-import { type Role, roles } from '../scene.ts'
 import { recordReport, recordSilence, type Told } from './report.ts'
 
 /**

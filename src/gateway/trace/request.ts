@@ -1,11 +1,11 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
 import type { Attributes } from '@opentelemetry/api'
+import type { Link } from '../../strategy/chain.ts'
+import { type Role, roles } from '../../strategy/scene.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Link } from '../chain.ts'
 import type { Joined } from '../joined.ts'
 import type { Observer } from '../roles.ts'
-import { type Role, roles } from '../scene.ts'
 import { clockAttributes } from './clock.ts'
 
 type Pair = Readonly<Record<Role, Joined>> & { readonly id: string }

@@ -1,7 +1,7 @@
 // What a span says of itself, each attribute as the type it should have. What is missing, or something else, is undefined.
 
 import { type Behaviour, behaviours } from '../../nat/profile.ts'
-import { type Role, roles } from '../scene.ts'
+import { type Role, roles } from '../../strategy/scene.ts'
 import type { SpanRecord } from './store.ts'
 
 export class Said {

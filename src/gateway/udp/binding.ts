@@ -12,9 +12,9 @@
 
 import type { RemoteInfo } from 'node:dgram'
 import { LRUCache } from 'lru-cache'
+import type { Role } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../wire/stun.ts'
-import type { Role } from '../scene.ts'
 import type { Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
 

@@ -8,9 +8,9 @@
 // arm ─► latch (again after a change of network) ─► forward … ─► disarm, or by itself after idleMs of silence.
 
 import { PosternError } from '../../errors.ts'
+import { otherRole, type RelayLimits, type Role } from '../../strategy/scene.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { Full } from '../full.ts'
-import { otherRole, type RelayLimits, type Role } from '../scene.ts'
 import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'
 import type { Port } from './listen.ts'
 

@@ -1,7 +1,7 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
+import { otherRole, type Role, roles } from '../../../strategy/scene.ts'
 import { REFRESH_MS } from '../../../wire/signal.ts'
-import { otherRole, type Role, roles } from '../../scene.ts'
 import {
   deafIn,
   direct,

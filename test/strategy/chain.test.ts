@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { type Link, type Steps, type Turn, walk } from '../../src/gateway/chain.ts'
-import { type Attempt, type Plan, type Proposal, pass, type Scene } from '../../src/gateway/scene.ts'
-import type { Planner } from '../../src/plugins/plugin.ts'
+import { type Link, type Steps, type Turn, walk } from '../../src/strategy/chain.ts'
+import type { Planner } from '../../src/strategy/plugin.ts'
+import { type Attempt, type Plan, type Proposal, pass, type Scene } from '../../src/strategy/scene.ts'
 import { sceneOf } from '../scenes.ts'
 
 const plan = (why: string): Plan => ({

@@ -1,8 +1,8 @@
 // The strategies in the order of the YAML file: the first path that opens wins. A plugin that throws, or yields what no
 // peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
-import type { Planner } from '../plugins/plugin.ts'
 import { checkOrder } from '../wire/signal.ts'
+import type { Planner } from './plugin.ts'
 import {
   type Attempt,
   type Cause,

@@ -9,8 +9,8 @@
 //
 // A plugin that throws passes its turn, and its error is in the trace. Types only: a plugin needs nothing from here to run.
 
-import type { Proposal, Scene, Toolbox } from '../gateway/scene.ts'
 import type { DurationText, RateText } from '../units.ts'
+import type { Proposal, Scene, Toolbox } from './scene.ts'
 
 /**
  * The options as documented to the user: each with its default. A default says which type is expected:
