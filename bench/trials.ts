@@ -6,8 +6,8 @@
 // sent; a hit is a path by that plan. The interval is the exact binomial one, of 99 %.
 
 import { parseArgs } from 'node:util'
-import type { SpanRecord, TraceRecord } from '../src/gateway/trace/store.ts'
 import { birthdayRate, sprayRate, windowRate } from '../src/nat/assignment.ts'
+import type { SpanRecord, TraceRecord } from '../src/trace/store/store.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import { binomialInterval } from './binomial.ts'

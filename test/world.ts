@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../src/config/config.ts'
 import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
-import type { TraceRecord } from '../src/gateway/trace/store.ts'
 import { type Identity, loadIdentity } from '../src/peer/identity.ts'
 import { KnownPeers } from '../src/peer/known-peers.ts'
 import { Peer, type PeerOptions } from '../src/peer/peer.ts'
+import type { TraceRecord } from '../src/trace/store/store.ts'
 
 export interface WorldSpec {
   /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */

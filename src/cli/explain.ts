@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { PosternError } from '../errors.ts'
-import type { Replay } from '../gateway/trace/replay.ts'
-import type { TraceRecord } from '../gateway/trace/store.ts'
+import type { TraceRecord } from '../trace/store/store.ts'
+import type { Replay } from '../trace/verdict/replay.ts'
 import { printable, printableJson } from '../wire/text.ts'
 import { perform, type Run } from './door.ts'
 import { explanationText } from './explain-text.ts'
@@ -45,7 +45,7 @@ Examples:
 async function explain(file: string, options: Options, { output, signal }: Run): Promise<void> {
   const [{ strategies }, records] = await Promise.all([configFor(options), recordsOf(file, signal)])
   const [{ replay }, { startPlugins }, { pino }] = await Promise.all([
-    import('../gateway/trace/replay.ts'),
+    import('../trace/verdict/replay.ts'),
     import('../gateway/gateway.ts'),
     import('pino')
   ])
@@ -78,7 +78,7 @@ async function configFor({ config, strategies }: Options): Promise<Pick<Config, 
 }
 
 async function recordsOf(file: string, signal: AbortSignal): Promise<TraceRecord[]> {
-  const { asRecord } = await import('../gateway/trace/shape.ts')
+  const { asRecord } = await import('../trace/record/schema.ts')
   const name = file === '-' ? 'standard input' : file
   const value = parse(file === '-' ? await text(process.stdin) : await read(file, signal), name)
   const values = Array.isArray(value) ? value : [value]

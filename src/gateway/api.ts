@@ -3,9 +3,9 @@
 import Router from '@koa/router'
 import { nowMs } from '../clock.ts'
 import { PosternError } from '../errors.ts'
+import { filterOf } from '../trace/store/filter.ts'
+import type { TraceStore } from '../trace/store/store.ts'
 import type { Names } from './names.ts'
-import { filterOf } from './trace/filter.ts'
-import type { TraceStore } from './trace/store.ts'
 
 export interface ApiSide {
   readonly traces: TraceStore

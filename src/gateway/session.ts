@@ -16,6 +16,7 @@ import {
   roles,
   type Scene
 } from '../strategy/scene.ts'
+import { verdictAttributes } from '../trace/verdict/verdict.ts'
 import {
   CALLED_OFF,
   type FromGateway,
@@ -37,7 +38,6 @@ import { recordProfile } from './trace/profile.ts'
 import { errorAttributes, failureAttributes, parentOf, recordShowing, type Step, within } from './trace/record.ts'
 import { Reports } from './trace/reports.ts'
 import { requestAttributes, sidesAttributes } from './trace/request.ts'
-import { verdictAttributes } from './trace/verdict.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 import type { SpliceCounters } from './udp/splice.ts'
 

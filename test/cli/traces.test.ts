@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
-import type { TraceRecord } from '../../src/gateway/trace/store.ts'
+import type { TraceRecord } from '../../src/trace/store/store.ts'
 import { failed } from './traces-made.ts'
 import { World } from './world.ts'
 

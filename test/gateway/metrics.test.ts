@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { Metrics } from '../../src/gateway/metrics.ts'
-import type { SpanRecord, TraceRecord } from '../../src/gateway/trace/store.ts'
+import type { SpanRecord, TraceRecord } from '../../src/trace/store/store.ts'
 import { until, World } from '../world.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { parse, stringify } from 'yaml'
 import type { GatewayStatus } from '../../src/gateway/gateway.ts'
-import type { TraceRecord } from '../../src/gateway/trace/store.ts'
+import type { TraceRecord } from '../../src/trace/store/store.ts'
 import { Driven } from './driven.ts'
 import type { Drives, Tried } from './driver.ts'
 import { openWorld, type Site, type World, type WorldSpec } from './world.ts'

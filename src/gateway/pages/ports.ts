@@ -8,8 +8,8 @@
 //   the other side's handover    network.peer.port                       hit
 
 import { otherRole, type Role, roles } from '../../strategy/scene.ts'
-import { observedIn } from '../trace/observed.ts'
-import type { SpanRecord, TraceRecord } from '../trace/store.ts'
+import { observedIn } from '../../trace/record/observed.ts'
+import type { SpanRecord, TraceRecord } from '../../trace/store/store.ts'
 import { type Html, html } from './html.ts'
 import { profileOf } from './profiles.ts'
 import { grouped, listOf, numberOf, textOf } from './words.ts'

@@ -5,12 +5,12 @@
 import type { Attributes, Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
+import { verdictAttributes } from '../../trace/verdict/verdict.ts'
 import type { FromPeer, Message, Verdict } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import type { Joined } from '../joined.ts'
 import { askedMs } from './clock.ts'
 import { errorAttributes, parentOf } from './record.ts'
-import { verdictAttributes } from './verdict.ts'
 
 /** Where spans go, and what is made of them. */
 export interface Recording {

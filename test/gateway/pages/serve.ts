@@ -3,8 +3,8 @@
 import { Access } from '../../../src/gateway/access.ts'
 import { serveHttp } from '../../../src/gateway/http.ts'
 import type { Names } from '../../../src/gateway/names.ts'
-import { matches } from '../../../src/gateway/trace/filter.ts'
-import type { TraceRecord, TraceStore } from '../../../src/gateway/trace/store.ts'
+import { matches } from '../../../src/trace/store/filter.ts'
+import type { TraceRecord, TraceStore } from '../../../src/trace/store/store.ts'
 
 const status = {
   peers: 14,

@@ -5,11 +5,11 @@ import test, { type ExecutionContext } from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { WebSocket } from 'ws'
 import type { PosternError } from '../../../src/errors.ts'
-import type { SpanRecord, TraceRecord } from '../../../src/gateway/trace/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
 import { decode } from '../../../src/wire/stun.ts'
 import { HandMade } from '../../hand-made.ts'
+import { unlisted } from '../../trace/listed.ts'
 import { until, World, type WorldSpec } from '../../world.ts'
-import { unlisted } from './listed.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
 

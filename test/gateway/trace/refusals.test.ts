@@ -3,7 +3,7 @@ import { PosternError } from '../../../src/errors.ts'
 import { Full } from '../../../src/gateway/full.ts'
 import { Refusals } from '../../../src/gateway/trace/refusals.ts'
 import type { Verdict } from '../../../src/wire/signal.ts'
-import { recorder } from './recorder.ts'
+import { recorder } from '../../trace/recorder.ts'
 
 const verdict: Verdict = { code: 'join-refused', sentence: 'no', side: 'caller', evidence: [], advice: '', also: [] }
 

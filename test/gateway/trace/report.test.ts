@@ -3,7 +3,7 @@ import test from 'ava'
 import type { Clock } from '../../../src/gateway/trace/clock.ts'
 import { recordReport, type Told } from '../../../src/gateway/trace/report.ts'
 import type { Report } from '../../../src/wire/signal.ts'
-import { recorder } from './recorder.ts'
+import { recorder } from '../../trace/recorder.ts'
 
 const HOUR_MS = 3_600_000
 

@@ -3,11 +3,11 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordJoin } from '../../../src/gateway/trace/join.ts'
-import type { SpanRecord, TraceRecord } from '../../../src/gateway/trace/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
 import { type HandMade, nothingDone } from '../../hand-made.ts'
+import { recorder } from '../../trace/recorder.ts'
 import { until, type World } from '../../world.ts'
 import { handMade } from '../room.ts'
-import { recorder } from './recorder.ts'
 
 const HOUR_MS = 3_600_000
 

@@ -3,10 +3,10 @@
 
 import type { Code } from '../../errors.ts'
 import { type Cause, type Role, roles } from '../../strategy/scene.ts'
+import { observedIn } from '../record/observed.ts'
+import { eventsOf, Said } from '../record/said.ts'
+import type { SpanRecord } from '../store/store.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
-import { observedIn } from './observed.ts'
-import { eventsOf, Said } from './said.ts'
-import type { SpanRecord } from './store.ts'
 
 export function factsOf(spans: readonly SpanRecord[]): Facts {
   const root = new Said(spans[0])

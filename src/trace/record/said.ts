@@ -2,7 +2,7 @@
 
 import { type Behaviour, behaviours } from '../../nat/profile.ts'
 import { type Role, roles } from '../../strategy/scene.ts'
-import type { SpanRecord } from './store.ts'
+import type { SpanRecord } from '../store/store.ts'
 
 export class Said {
   readonly #attributes: Readonly<Record<string, unknown>>

@@ -3,7 +3,7 @@
 import type { Code } from '../../errors.ts'
 import type { Behaviour } from '../../nat/profile.ts'
 import { type Cause, otherRole, type Role, roles } from '../../strategy/scene.ts'
-import type { Observed } from './observed.ts'
+import type { Observed } from '../record/observed.ts'
 
 export interface Facts {
   readonly kind: 'connect' | 'join'

@@ -7,9 +7,9 @@
 import type { Link } from '../../strategy/chain.ts'
 import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
 import type { Verdict } from '../../wire/signal.ts'
+import { Said } from '../record/said.ts'
+import type { SpanRecord, TraceRecord } from '../store/store.ts'
 import { Moments } from './moments.ts'
-import { Said } from './said.ts'
-import type { SpanRecord, TraceRecord } from './store.ts'
 import { judge } from './verdict.ts'
 
 /** A strategy's turn in the trace. */

@@ -5,9 +5,10 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { Verdict } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
+import type { SpanRecord } from '../store/store.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
+import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
 import { cutShort, deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
-import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/ports.ts'
 import {
   gatewayPorts,
   neverObeyed,
@@ -29,7 +30,6 @@ import {
 } from './causes/through.ts'
 import type { Facts } from './facts.ts'
 import { factsOf } from './reading.ts'
-import type { SpanRecord } from './store.ts'
 
 export type { Blamed, Verdict } from '../../wire/signal.ts'
 

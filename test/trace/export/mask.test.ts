@@ -1,8 +1,8 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import { masking } from '../../../src/gateway/trace/mask.ts'
-import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
-import { recorder } from './recorder.ts'
+import { masking } from '../../../src/trace/export/mask.ts'
+import type { SpanRecord } from '../../../src/trace/store/store.ts'
+import { recorder } from '../recorder.ts'
 
 const epochMs = 1_700_000_000_000
 

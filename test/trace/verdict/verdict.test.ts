@@ -2,11 +2,11 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
-import { FAULT, judge, type Verdict, type VerdictCode, verdicts } from '../../../src/gateway/trace/verdict.ts'
 import { type Role, roles } from '../../../src/strategy/scene.ts'
+import type { SpanRecord } from '../../../src/trace/store/store.ts'
+import { FAULT, judge, type Verdict, type VerdictCode, verdicts } from '../../../src/trace/verdict/verdict.ts'
 import { parseFromGateway } from '../../../src/wire/signal.ts'
-import { block, endpoints, MadeUp, random, stepping } from './made-up.ts'
+import { block, endpoints, MadeUp, random, stepping } from '../made-up.ts'
 
 interface Expected {
   readonly side: Verdict['side']

@@ -8,10 +8,10 @@ import { type Attributes, type Context, ROOT_CONTEXT, type Span, trace } from '@
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import { nowMs } from '../../../src/clock.ts'
-import { TraceFile } from '../../../src/gateway/trace/file.ts'
 import { parentOf, within } from '../../../src/gateway/trace/record.ts'
-import { type StoreOptions, type TraceRecord, TraceStore } from '../../../src/gateway/trace/store.ts'
-import { verdictAttributes } from '../../../src/gateway/trace/verdict.ts'
+import { TraceFile } from '../../../src/trace/store/file.ts'
+import { type StoreOptions, type TraceRecord, TraceStore } from '../../../src/trace/store/store.ts'
+import { verdictAttributes } from '../../../src/trace/verdict/verdict.ts'
 
 const ROOM = 2 ** 20
 

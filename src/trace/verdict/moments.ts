@@ -5,9 +5,9 @@ import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Profile, Sample } from '../../nat/profile.ts'
 import type { Role, Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { observedIn } from './observed.ts'
-import { Said } from './said.ts'
-import type { SpanRecord, TraceRecord } from './store.ts'
+import { observedIn } from '../record/observed.ts'
+import { Said } from '../record/said.ts'
+import type { SpanRecord, TraceRecord } from '../store/store.ts'
 
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
 export class Moments {

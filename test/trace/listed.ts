@@ -1,9 +1,9 @@
 // docs/tracing.md as data: what it lists, and what spans have that it does not.
 
 import { readFileSync } from 'node:fs'
-import type { SpanRecord } from '../../../src/gateway/trace/store.ts'
+import type { SpanRecord } from '../../src/trace/store/store.ts'
 
-const text = readFileSync(new URL('../../../docs/tracing.md', import.meta.url), 'utf8')
+const text = readFileSync(new URL('../../docs/tracing.md', import.meta.url), 'utf8')
 
 /** Rows of the table below a heading, cell by cell. */
 function rowsOf(heading: string): string[][] {

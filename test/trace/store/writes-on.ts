@@ -1,8 +1,8 @@
 // Records failed requests into a file of traces until it is killed. For the test of what is left then.
 
 import { TracerProvider } from '@opentelemetry/sdk-trace'
-import { TraceFile } from '../../../src/gateway/trace/file.ts'
-import { TraceStore } from '../../../src/gateway/trace/store.ts'
+import { TraceFile } from '../../../src/trace/store/file.ts'
+import { TraceStore } from '../../../src/trace/store/store.ts'
 
 const memory = 2 ** 30
 const log = { warn: console.error }
