@@ -3,9 +3,9 @@
 //
 //   node bench/pages.ts [repetitions]
 
-import { browse } from '../test/gateway/pages/browser.ts'
-import { aDay } from '../test/gateway/pages/day.ts'
-import { servePages } from '../test/gateway/pages/serve.ts'
+import { browse } from '../test/gateway/http/pages/browser.ts'
+import { aDay } from '../test/gateway/http/pages/day.ts'
+import { servePages } from '../test/gateway/http/pages/serve.ts'
 import { goal, median, percentile, summary } from './figures.ts'
 
 const repetitions = Number(process.argv[2] ?? 20)

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
+import { SpliceTable } from '../../../src/gateway/relay/splice.ts'
 import { Binding, type Claim } from '../../../src/gateway/udp/binding.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
-import { SpliceTable } from '../../../src/gateway/udp/splice.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { decode, encode } from '../../../src/wire/stun.ts'
+import { FakeTime } from '../relay/fake-time.ts'
 import { fakePorts, question, type Sent, sourceOf } from './fake-ports.ts'
-import { FakeTime } from './fake-time.ts'
 
 const ann: Endpoint = { address: '203.0.113.10', port: 40000 }
 const bob: Endpoint = { address: '198.51.100.20', port: 50000 }

@@ -8,7 +8,7 @@ import { type Attributes, type Context, ROOT_CONTEXT, type Span, trace } from '@
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import { nowMs } from '../../../src/clock.ts'
-import { parentOf, within } from '../../../src/gateway/trace/record.ts'
+import { parentOf, within } from '../../../src/gateway/recording/spans.ts'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, type TraceRecord, TraceStore } from '../../../src/trace/store/store.ts'
 import { verdictAttributes } from '../../../src/trace/verdict/verdict.ts'

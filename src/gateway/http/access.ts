@@ -1,0 +1,157 @@
+// Who may read pages, API and metrics, and who may change names.
+//
+//   request ─► Bearer token ──────────────────────────► right: in; wrong: counted against its source
+//           ─► cookie of a login ─┐
+//           ─► local, no token ───┴─► GET, not from another site ─► in
+//           ─► refused
+//
+// Local is a request at a listener that is bound to loopback only, under a local name (another name is DNS rebinding, or a
+// proxy), without a trace of anything in between. A proxy that adds no header, speaks HTTP/1.1 and hands on a local Host, its
+// own idea of it (nginx since 1.29.7) or whatever a stranger wrote (any tunnel), cannot be told from a local program. But who
+// runs one for others lets their UDP in: so a gateway whose UDP is not on loopback alone is open to nobody.
+
+import { randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { isIP, isIPv6 } from 'node:net'
+import { LRUCache } from 'lru-cache'
+import type { Config } from '../../config/config.ts'
+import { groupsOf, isLoopback } from '../../wire/endpoint.ts'
+import { sameToken } from '../peers/tokens.ts'
+
+/** Whether a gateway is for this computer alone, so that its pages may be open here. */
+export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
+  const alone = [listen.http.address, ...listen.udp.addresses].every(isLoopback)
+  return alone ? admin.open : 'never'
+}
+
+/** What is known of a request before its path matters. */
+export interface Visit {
+  readonly method: string
+  readonly httpVersion: string
+  readonly headers: IncomingHttpHeaders
+  /** The address the listener is bound to, and the one the request came from. */
+  readonly listener: string
+  readonly source: string
+  /** The value of the cookie that a login left. */
+  readonly session: string | undefined
+}
+
+export type Admission = 'token' | 'session' | 'local' | 'refused' | 'limited'
+
+export interface AccessCounters {
+  /** Logins with the right token. */
+  loggedIn: number
+  /** Wrong tokens, in a form or a header. */
+  wrongTokens: number
+  /** Tokens that were refused unseen, since their source had shown too many wrong ones. */
+  limited: number
+}
+
+/** A working day: who comes back tomorrow logs in again. */
+export const SESSION_MS = 12 * 3_600_000
+
+/** Only who has the token makes sessions; a script that logs in each time must not fill the memory. */
+const SESSIONS = 1000
+
+/**
+ * From so many characters on a token is beyond guessing, as the one that is made up is. Nobody can keep its owner out with wrong
+ * ones then, by whatever way they come: many may share one source, behind a proxy or a container's host.
+ */
+const LONG_TOKEN = 16
+
+/** Wrong tokens a minute from one source: far more than slips of the hand, far too few to guess the poorest token. */
+const WRONG_TOKENS = 20
+
+/** Sources whose wrong tokens are remembered. Guesses from more addresses only make the limit forgetful. */
+const SOURCES = 10_000
+
+export class Access {
+  readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0 }
+  readonly #token: string
+  readonly #open: 'loopback' | 'never'
+  readonly #sessions = new LRUCache<string, true>({ max: SESSIONS, ttl: SESSION_MS })
+  readonly #wrong = new LRUCache<string, { count: number }>({ max: SOURCES, ttl: 60_000 })
+
+  constructor({ token, open }: { token: string; open: 'loopback' | 'never' }) {
+    this.#token = token
+    this.#open = open
+  }
+
+  admit(visit: Visit): Admission {
+    const given = /^Bearer (.+)$/i.exec(visit.headers.authorization ?? '')?.[1]
+    if (given !== undefined) return this.#check(given, sourceOf(visit))
+    if (!isReading(visit) || isForeign(visit.headers)) return 'refused'
+    if (visit.session !== undefined && this.#sessions.has(visit.session)) return 'session'
+    return this.#open === 'loopback' && isLocal(visit) ? 'local' : 'refused'
+  }
+
+  /** The id of a new session, for a cookie. */
+  logIn(given: string, visit: Visit): { session: string } | 'refused' | 'limited' {
+    const admission = this.#check(given, sourceOf(visit))
+    if (admission !== 'token') return admission
+    this.counters.loggedIn++
+    const session = randomBytes(24).toString('base64url')
+    this.#sessions.set(session, true)
+    return { session }
+  }
+
+  logOut(session: string): void {
+    this.#sessions.delete(session)
+  }
+
+  /** A short token is not told from a wrong one either while its source is limited, or the limit would be none. */
+  #check(given: string, source: string): 'token' | 'refused' | 'limited' {
+    const isRight = sameToken(given, this.#token)
+    if (isRight && this.#token.length >= LONG_TOKEN) return 'token'
+    const wrong = this.#wrong.get(source)
+    if (wrong && wrong.count >= WRONG_TOKENS) {
+      this.counters.limited++
+      return 'limited'
+    }
+    if (isRight) return 'token'
+    this.counters.wrongTokens++
+    if (wrong) wrong.count++
+    else this.#wrong.set(source, { count: 1 })
+    return 'refused'
+  }
+}
+
+const isReading = ({ method }: Visit): boolean => method === 'GET' || method === 'HEAD'
+
+/** Made by a page of another site, another port of the same host included. Programs send neither header. */
+export function isForeign(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site !== 'none' && site !== 'same-origin'
+  return headers.origin !== undefined && headers.origin !== `http://${headers.host}`
+}
+
+const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
+
+/** What proxies and load balancers add to say for whom they ask. */
+const forwarding =
+  /^(forwarded|via|x-forwarded($|-.*)|x-real-ip|x-original-.*|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|x-envoy-.*)$/
+
+/** HTTP/1.0 is what proxies speak that say nothing else of themselves. */
+export function isLocal({ listener, source, httpVersion, headers }: Visit): boolean {
+  return (
+    isLoopback(listener) &&
+    isLoopback(unmapped(source)) &&
+    httpVersion !== '1.0' &&
+    localHost.test(headers.host ?? '') &&
+    !Object.keys(headers).some(name => forwarding.test(name))
+  )
+}
+
+/**
+ * Whom wrong tokens are counted against. Behind a proxy on this host it is whom that proxy names last; an IPv6 host has its
+ * whole /64 to come from.
+ */
+function sourceOf({ source, headers }: Visit): string {
+  const direct = unmapped(source)
+  const named = isLoopback(direct) ? [headers['x-forwarded-for'] ?? []].flat().join().split(',').at(-1)?.trim() : ''
+  const address = named && isIP(named) ? named : direct
+  return isIPv6(address) ? groupsOf(address).slice(0, 4).join(':') : address
+}
+
+/** A socket that takes both families shows IPv4 addresses as `::ffff:127.0.0.1`. */
+const unmapped = (address: string): string => address.replace(/^::ffff:/i, '')

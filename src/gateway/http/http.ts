@@ -1,0 +1,174 @@
+// The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
+// throw, one place answers: with a page whoever reads pages, with JSON everybody else.
+//
+//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets
+//                                └─► door ─► pages, /api, /metrics ─► 404
+
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import Router from '@koa/router'
+import Koa from 'koa'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { asPosternError, type Code, PosternError } from '../../errors.ts'
+import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
+import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
+import type { Access } from './access.ts'
+import { type ApiSide, apiRoutes } from './api.ts'
+import { assetRoutes } from './pages/assets.ts'
+import { errorPage } from './pages/error.ts'
+import { loginPath, loginRoutes, visitOf } from './pages/login.ts'
+import { pageRoutes, wantsPage } from './pages/routes.ts'
+
+export interface HttpSide extends ApiSide {
+  readonly access: Access
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  /** How many peers may be joined at once. */
+  readonly peers: number
+  /** Told of faults of our own; what requests do wrong is theirs alone. */
+  readonly log: { error(fields: object, text: string): void }
+  /** Serves one WebSocket of a peer. */
+  join(ws: WebSocket, request: IncomingMessage): void
+}
+
+export interface HttpListening {
+  readonly local: Endpoint
+  close(): Promise<void>
+}
+
+/** TCP connections besides those of peers and of as many that are just joining: for health checks, pages and the API. */
+const OTHERS = 64
+
+/** For a whole request, in milliseconds: none has a body worth waiting for, and who is silent holds a connection. */
+const REQUEST_MS = 10_000
+
+/** Listens. Throws `port-in-use` or `io`. */
+export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListening> {
+  const timeouts = {
+    headersTimeout: REQUEST_MS,
+    requestTimeout: REQUEST_MS,
+    connectionsCheckingInterval: REQUEST_MS / 4
+  }
+  const server = createServer(timeouts, application(side, at.address).callback())
+  server.maxConnections = side.peers * 2 + OTHERS
+  const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
+  sockets.on('connection', (ws, request) => side.join(ws, request))
+  sockets.on('error', () => {})
+  await bind(server, at)
+  const { address, port } = server.address() as { address: string; port: number }
+  return {
+    local: { address, port },
+    close: async () => {
+      for (const ws of sockets.clients) ws.close(1001)
+      sockets.close()
+      const closed = once(server, 'close')
+      server.close()
+      // A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping.
+      const patience = setTimeout(() => {
+        for (const ws of sockets.clients) ws.terminate()
+        server.closeAllConnections()
+      }, 500)
+      await closed
+      clearTimeout(patience)
+    }
+  }
+}
+
+/** @param listener the address it is bound to. */
+function application(side: HttpSide, listener: string): Koa {
+  const open = new Router()
+  open.get('/healthz', ctx => {
+    ctx.body = { ok: true }
+  })
+  const metrics = new Router()
+  metrics.get('/metrics', async ctx => {
+    ctx.set('content-type', side.metrics.contentType)
+    ctx.body = await side.metrics.text()
+  })
+  const koa = new Koa()
+  // What comes here are connections that broke, or were too slow: anybody's, and it would go to standard error.
+  koa.silent = true
+  for (const middleware of [
+    answerErrors(side.log),
+    guard,
+    open.routes(),
+    assetRoutes().routes(),
+    loginRoutes(side.access, listener).routes(),
+    door(side.access, listener),
+    pageRoutes(side).routes(),
+    apiRoutes(side).routes(),
+    metrics.routes(),
+    nothing
+  ])
+    koa.use(middleware as Koa.Middleware)
+  return koa
+}
+
+/** Nothing from elsewhere, nothing inline, in no frame, kept nowhere, and no address of a page told to others. */
+const guard: Koa.Middleware = async (ctx, next) => {
+  ctx.set({
+    'content-security-policy':
+      "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-resource-policy': 'same-origin',
+    'cache-control': 'no-store'
+  })
+  await next()
+}
+
+/** People are led to the form, programs are told what is missing. */
+const door =
+  (access: Access, listener: string): Koa.Middleware =>
+  async (ctx, next) => {
+    const admission = access.admit(visitOf(ctx, listener))
+    if (admission === 'limited') ctx.throw(429, 'too many wrong tokens; wait a minute')
+    if (admission !== 'refused') {
+      ctx.state.admission = admission
+      return await next()
+    }
+    if (ctx.method === 'GET' && wantsPage(ctx)) {
+      ctx.status = 303
+      ctx.set('location', loginPath(ctx.url))
+      return
+    }
+    throw new PosternError('bad-token', 'the admin token is missing or wrong')
+  }
+
+const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
+
+const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 }
+
+const answerErrors =
+  (log: HttpSide['log']): Koa.Middleware =>
+  async (ctx, next) => {
+    try {
+      await next()
+    } catch (thrown) {
+      // Within its body: the connection is what failed, and nobody is there to be answered.
+      if (ctx.req.errored) return
+      const status = (thrown as { status?: number }).status
+      const { code, message } = asPosternError(thrown)
+      ctx.status = status ?? statusFor[code] ?? 500
+      const reason = ctx.status === 500 ? 'a fault in the gateway' : message
+      if (ctx.status === 500) log.error({ err: thrown }, reason)
+      if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
+      if (ctx.status === 429) ctx.set('retry-after', '60')
+      if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
+      else ctx.body = { code: codeFor(status) ?? code, reason }
+    }
+  }
+
+const codeFor = (status: number | undefined) =>
+  status === 404 ? 'not-found' : status === 429 || status === 413 ? 'bad-token' : undefined
+
+async function bind(server: Server, at: Endpoint): Promise<void> {
+  try {
+    server.listen(at.port, at.address)
+    await once(server, 'listening')
+  } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const why = taken ? 'is already in use' : `cannot be bound: ${(cause as Error).message}`
+    throw new PosternError(taken ? 'port-in-use' : 'io', `TCP ${formatEndpoint(at)} ${why}`, { cause })
+  }
+}

@@ -1,0 +1,174 @@
+// What Prometheus reads. Two sources: each finished trace is counted here, by what its spans say; and what the gateway
+// counts anyway is read when somebody asks. Labels are bounded: they come from tables and from the configured strategies,
+// and name no peer.
+//
+//   finished trace ─► ended ─┐
+//                            ├─► registry ─► text
+//   status, when asked ──────┘
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { behaviours } from '../../nat/profile.ts'
+import type { SpanRecord, TraceRecord } from '../../trace/store/store.ts'
+import { verdicts } from '../../trace/verdict/verdict.ts'
+import type { GatewayStatus } from '../gateway.ts'
+
+export interface MetricsSource {
+  /** Names of the configured strategies. */
+  readonly strategies: readonly string[]
+  status(): GatewayStatus
+}
+
+/** From a path on one's own link to the relay after every deadline, in seconds. */
+const CONNECT_BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30]
+
+/** A label for what is in none of the tables. */
+const OTHER = 'other'
+
+const outcomes = ['path', 'passed', 'failed']
+const allocations = ['kept', 'stepping', 'block', 'random']
+
+export class Metrics {
+  readonly #strategies: readonly string[]
+  readonly #register = new Registry()
+  readonly #attempts = this.#counter('attempts', 'Turns of strategies', ['strategy', 'outcome'])
+  readonly #paths = this.#counter('paths', 'Connect requests that ended with a path', ['kind'])
+  readonly #profiles = this.#counter('profiles', 'NATs judged', ['mapping', 'filtering', 'allocation'])
+  readonly #verdicts = this.#counter('verdicts', 'Finished traces', ['verdict', 'outcome'])
+  readonly #seconds = new Histogram({
+    name: 'postern_connect_seconds',
+    help: 'From the call to the path, by the strategy that found it',
+    labelNames: ['strategy'],
+    buckets: CONNECT_BUCKETS,
+    registers: [this.#register]
+  })
+
+  readonly contentType = this.#register.contentType
+
+  constructor({ strategies, status }: MetricsSource) {
+    this.#strategies = strategies
+    this.#gauges(status)
+    this.#counters(status)
+  }
+
+  /** A request, or a refused join, has ended. */
+  ended({ outcome, by, path, ms, verdict, spans }: TraceRecord): void {
+    const code = Object.hasOwn(verdicts, verdict.code) ? verdict.code : OTHER
+    this.#verdicts.inc({ verdict: code, outcome: oneOf(outcomes, outcome) })
+    if (path) this.#paths.inc({ kind: path })
+    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies, by) }, ms / 1000)
+    for (const span of spans) this.#count(span)
+  }
+
+  /** What a scrape gets. */
+  async text(): Promise<string> {
+    return await Registry.merge([this.#register, processRegister()]).metrics()
+  }
+
+  #count({ name, attributes }: SpanRecord): void {
+    const said = (what: string, known: readonly string[]) => oneOf(known, attributes[`postern.${what}`])
+    if (name === 'postern.plugin')
+      this.#attempts.inc({ strategy: said('plugin', this.#strategies), outcome: said('outcome', outcomes) })
+    if (name === 'postern.profile')
+      this.#profiles.inc({
+        mapping: said('mapping', behaviours),
+        filtering: said('filtering', behaviours),
+        allocation: attributes['postern.allocation'] === undefined ? 'unknown' : said('allocation', allocations)
+      })
+  }
+
+  #gauges(status: () => GatewayStatus): void {
+    this.#gauge('peers', 'Peers joined', () => status().peers)
+    this.#gauge('sessions', 'Connect requests under way and relayed connections', () => status().sessions.now)
+    this.#gauge('relayed', 'Relayed connections, and those about to be', () => status().sessions.relayed)
+    this.#gauge('traces', 'Traces kept', () => status().traces.kept)
+    this.#gauge('traces_bytes', 'Bytes of the traces kept', () => status().traces.bytes)
+  }
+
+  #counters(status: () => GatewayStatus): void {
+    this.#read('traces_evicted', 'Traces that went because the store was full', [], () => [
+      [{}, status().traces.evicted]
+    ])
+    this.#read('spans', 'Spans for the collector', ['outcome'], () =>
+      Object.entries(status().spans).map(([outcome, count]) => [{ outcome }, count])
+    )
+    this.#read('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], () =>
+      Object.entries(status().relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
+    )
+    this.#read('joins', 'Joins', ['outcome'], () => {
+      const { joined, refused } = status().signalling
+      return [
+        [{ outcome: 'joined' }, joined],
+        [{ outcome: 'refused' }, refused]
+      ]
+    })
+    this.#read('drops', 'Datagrams, messages and probes that were not let through', ['reason'], () =>
+      Object.entries(dropsOf(status())).map(([reason, count]) => [{ reason }, count])
+    )
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name: `postern_${name}_total`, help, labelNames, registers: [this.#register] })
+  }
+
+  /** Of what somebody else counts. */
+  #read<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    read: () => [Partial<Record<Label, string>>, number][]
+  ): void {
+    new Counter({
+      name: `postern_${name}_total`,
+      help,
+      labelNames,
+      registers: [this.#register],
+      collect() {
+        this.reset()
+        for (const [labels, count] of read()) this.inc(labels, count)
+      }
+    })
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `postern_${name}`,
+      help,
+      registers: [this.#register],
+      collect() {
+        this.set(read())
+      }
+    })
+  }
+}
+
+function dropsOf({ relay, udp, probes, signalling }: GatewayStatus): Record<string, number> {
+  const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
+    relay.caller.dropped[reason] + relay.callee.dropped[reason]
+  return {
+    'relay-session': relayed('session'),
+    'relay-peer': relayed('peer'),
+    'relay-total': relayed('total'),
+    'relay-unlatched': relayed('unlatched'),
+    'binding-limited': udp.limited,
+    'binding-refused': udp.refused,
+    'binding-foreign': udp.foreign,
+    'message-malformed': signalling.malformed,
+    'probes-refused': probes.refused
+  }
+}
+
+const oneOf = (known: readonly string[], word: unknown): string => known.find(one => one === word) ?? OTHER
+
+/**
+ * Of the process: one for all its gateways, since what watches the garbage collector and the event loop cannot be stopped
+ * again. Made when somebody asks first.
+ */
+let ofProcess: Registry | undefined
+
+function processRegister(): Registry {
+  if (!ofProcess) {
+    ofProcess = new Registry()
+    collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: 100 })
+  }
+  return ofProcess
+}

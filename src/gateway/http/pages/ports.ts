@@ -1,0 +1,171 @@
+// A picture of the ports: for each side whose ports were not known beforehand a number line with the ports that were seen of
+// its NAT, those that were predicted, those that were tried, and where it was met.
+//
+//   profile of the side          postern.observed                        seen, the oldest on top
+//   plans, what the OTHER side   postern.<other>.first_ports             predicted: the first guesses
+//   was ordered to try           postern.<other>.low_port, high_port     tried: from the lowest to the highest
+//   the other side's probe       postern.heard                           hit
+//   the other side's handover    network.peer.port                       hit
+
+import { otherRole, type Role, roles } from '../../../strategy/scene.ts'
+import { observedIn } from '../../../trace/record/observed.ts'
+import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
+import { type Html, html } from './html.ts'
+import { profileOf } from './profiles.ts'
+import { grouped, listOf, numberOf, textOf } from './words.ts'
+
+export interface PortPicture {
+  readonly role: Role
+  readonly name: string
+  /** Ports by age, the oldest first. */
+  readonly observed: readonly number[]
+  readonly guesses: readonly Guess[]
+  readonly hits: readonly number[]
+}
+
+interface Guess {
+  readonly by: string
+  /** The first ones, in the order in which they were tried. */
+  readonly first: readonly number[]
+  readonly low: number
+  readonly high: number
+  readonly ports: number
+  readonly sockets: number
+}
+
+/** Plans drawn, the first ones. */
+const GUESSES = 6
+
+export function portPictures(record: TraceRecord): Html {
+  const pictures = roles.map(role => pictureOf(record, role)).filter(isHard)
+  if (pictures.length === 0)
+    return html`<p class="empty">No port had to be guessed: what the gateway saw of both sides was all there was to try.</p>`
+  return html`<div class="pictures">${pictures.map(picture => drawing(picture))}</div>`
+}
+
+export function pictureOf(record: TraceRecord, role: Role): PortPicture {
+  const profile = profileOf(record, role)
+  const address = addressOf(textOf(profile, 'mapped'))
+  const other = otherRole(role)
+  const plans = record.spans.filter(({ name }) => name === 'postern.plan')
+  return {
+    role,
+    name: record[role],
+    observed: listOf(profile, 'observed').flatMap(one => portOf(observedIn(String(one))?.mapped ?? '')),
+    guesses: plans.flatMap(plan => guessOf(plan, other)),
+    hits: [...new Set(plans.flatMap(({ id }) => hitsOf(record, { plan: id, other, address })))]
+  }
+}
+
+/** One mapping that serves all is nothing to draw. */
+const isHard = ({ observed, guesses }: PortPicture) => guesses.length > 0 || new Set(observed).size > 1
+
+function guessOf(plan: SpanRecord, other: Role): Guess[] {
+  const ports = numberOf(plan, `${other}.ports`) ?? 0
+  const first = listOf(plan, `${other}.first_ports`).filter(port => typeof port === 'number')
+  if (ports === 0 || first.length === 0) return []
+  const low = numberOf(plan, `${other}.low_port`) ?? Math.min(...first)
+  const high = numberOf(plan, `${other}.high_port`) ?? Math.max(...first)
+  return [{ by: textOf(plan, 'plugin'), first, low, high, ports, sockets: numberOf(plan, `${other}.sockets`) ?? 1 }]
+}
+
+/** Where the other side met this one within a plan. An address other than the NAT's is a LAN, or the relay. */
+function hitsOf({ spans }: TraceRecord, { plan, other, address }: { plan: string; other: Role; address: string }) {
+  const own = spans.filter(span => span.parent === plan && textOf(span, 'side') === other)
+  return own.flatMap(span => {
+    const heard = listOf(span, 'heard').filter(one => addressOf(String(one)) === address)
+    const { 'network.peer.address': peer, 'network.peer.port': port } = span.attributes
+    return [
+      ...heard.flatMap(one => portOf(String(one))),
+      ...(peer === address && typeof port === 'number' ? [port] : [])
+    ]
+  })
+}
+
+const addressOf = (endpoint: string) => endpoint.slice(0, Math.max(0, endpoint.lastIndexOf(':')))
+
+function portOf(endpoint: string): number[] {
+  const port = Number(endpoint.slice(endpoint.lastIndexOf(':') + 1))
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? [port] : []
+}
+
+interface Scale {
+  readonly low: number
+  readonly high: number
+  /** Percent of the width. */
+  at(port: number): string
+}
+
+/** From the lowest to the highest port there is to show, with some room; a single port stands in the middle. */
+export function scaleOf({ observed, guesses, hits }: PortPicture): Scale {
+  const all = [...observed, ...hits, ...guesses.flatMap(({ low, high, first }) => [low, high, ...first])]
+  const [least, most] = [Math.min(...all), Math.max(...all)]
+  const room = Math.max(4, Math.ceil((most - least) * 0.04))
+  const low = Math.max(0, least - room)
+  const high = Math.min(65_535, most + room)
+  return { low, high, at: port => `${(((port - low) / (high - low)) * 100).toFixed(2)}%` }
+}
+
+function drawing(picture: PortPicture): Html {
+  const { role, name, observed, guesses, hits } = picture
+  const scale = scaleOf(picture)
+  const middle = Math.round((scale.low + scale.high) / 2)
+  return html`<figure class="ports card"><figcaption><span class="role">${role}</span> ${name}</figcaption>
+<div class="tracks">
+${observed.length > 0 && track('seen', seenText(observed), seen(observed, scale))}
+${guesses.slice(0, GUESSES).map(guess => track(guess.by || 'plan', guessText(guess), tried(guess, scale)))}
+${guesses.length > 0 && track('hit', hitText(hits), hit(hits, scale))}
+<p class="scale" aria-hidden="true"><span></span><span class="ends"><i>${scale.low}</i><i>${middle}</i><i>${scale.high}</i></span></p>
+</div>
+${guesses.length > GUESSES && html`<p class="note">${guesses.length - GUESSES} more plans are in the steps above.</p>`}
+<ul class="keys" aria-label="Signs">
+${key('seen: a mapping, the oldest on top', html`<circle class="seen" cx="8" cy="8" r="3"/>`)}
+${guesses.length > 0 && key('tried: from the lowest to the highest', html`<rect class="tried" width="16" height="8" y="4"/>`)}
+${guesses.length > 0 && key('predicted: the first guesses', html`<line class="first" x1="8" x2="8" y1="1" y2="15"/>`)}
+${hits.length > 0 && key('hit: where it was met', hitShape('8', 8))}
+</ul></figure>`
+}
+
+const key = (text: string, shape: Html) =>
+  html`<li><svg class="key" viewBox="0 0 16 16" aria-hidden="true">${shape}</svg>${text}</li>`
+
+const track = (label: string, text: string, shapes: { height: number; svg: Html }) =>
+  html`<div class="track"><span class="label">${label}</span><svg width="100%" height="${shapes.height}" aria-hidden="true"><line class="base" x1="0" x2="100%" y1="${shapes.height - 0.5}" y2="${shapes.height - 0.5}"/>${shapes.svg}</svg><span class="text">${text}</span></div>`
+
+function seen(observed: readonly number[], { at }: Scale) {
+  const height = Math.min(72, 16 + observed.length * 4)
+  const step = (height - 12) / Math.max(1, observed.length - 1)
+  return {
+    height,
+    svg: html`${observed.map((port, age) => html`<circle class="seen" cx="${at(port)}" cy="${(6 + (observed.length > 1 ? age * step : 0)).toFixed(1)}" r="3"><title>${port}</title></circle>`)}`
+  }
+}
+
+function tried({ low, high, first }: Guess, { at, low: least, high: most }: Scale) {
+  const width = Math.max(0.4, ((high - low) / (most - least)) * 100)
+  return {
+    height: 24,
+    svg: html`${low < high && html`<rect class="tried" x="${at(low)}" width="${width.toFixed(2)}%" y="8" height="8" rx="1"/>`}${first.map(port => html`<line class="first" x1="${at(port)}" x2="${at(port)}" y1="4" y2="20"><title>${port}</title></line>`)}`
+  }
+}
+
+function hit(hits: readonly number[], { at }: Scale) {
+  return { height: 24, svg: html`${hits.map(port => hitShape(at(port), 12, port))}` }
+}
+
+/** A ring with a point in it: not told from the other signs by colour alone. */
+const hitShape = (x: string, y: number, port?: number) =>
+  html`<circle class="hit" cx="${x}" cy="${y}" r="6">${port !== undefined && html`<title>${port}</title>`}</circle><circle class="point" cx="${x}" cy="${y}" r="2"/>`
+
+function seenText(observed: readonly number[]): string {
+  const ports = [...new Set(observed)]
+  if (ports.length === 1) return `${ports[0]} each time`
+  return `${grouped(observed.length)} mappings from ${Math.min(...ports)} to ${Math.max(...ports)}, last ${observed.at(-1)}`
+}
+
+function guessText({ first, low, high, ports, sockets }: Guess): string {
+  const where = low === high ? `port ${low}` : `${grouped(ports)} ports from ${low} to ${high}, first ${first[0]}`
+  return sockets > 1 ? `${where}, each from ${grouped(sockets)} sockets` : where
+}
+
+const hitText = (hits: readonly number[]) => (hits.length > 0 ? hits.join(', ') : 'none')

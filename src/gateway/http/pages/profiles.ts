@@ -1,0 +1,79 @@
+// What the gateway knew of both networks when it looked last, side by side.
+
+import { type Role, roles } from '../../../strategy/scene.ts'
+import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
+import { type Html, html, type Piece } from './html.ts'
+import { lasted, listOf, numberOf, share, shown, signed, textOf } from './words.ts'
+
+/** The last judgement on a side: it is renewed when fresh sockets are shown. */
+export const profileOf = ({ spans }: TraceRecord, role: Role): SpanRecord | undefined =>
+  spans.findLast(span => span.name === 'postern.profile' && textOf(span, 'side') === role)
+
+const rows: readonly {
+  readonly label: string
+  of(span: SpanRecord, root: SpanRecord | undefined, role: Role): Piece
+}[] = [
+  { label: 'NAT', of: span => (span.attributes['postern.translated'] === false ? 'none in between' : 'yes') },
+  { label: 'Mapping', of: span => textOf(span, 'mapping') },
+  { label: 'Filtering', of: span => textOf(span, 'filtering') },
+  { label: 'Seen as', of: span => textOf(span, 'mapped') },
+  { label: 'Own port', of: span => textOf(span, 'port') },
+  { label: 'Links', of: span => shown(span.attributes['postern.links'] ?? '') },
+  { label: 'Ports are', of: allocationOf },
+  { label: 'Since', of: span => textOf(span, 'evidence') },
+  { label: 'Step', of: span => textOf(span, 'step') },
+  { label: 'Others use', of: driftOf },
+  { label: 'Block', of: span => textOf(span, 'block').replace('-', '–') },
+  { label: 'Range', of: span => textOf(span, 'range').replace('-', '–') },
+  { label: 'Unasked packets', of: span => span.attributes['postern.remaps'] === true && 'move a flow to another port' },
+  { label: 'Mappings known', of: span => String(listOf(span, 'observed').length || '') },
+  { label: 'Probes left', of: span => textOf(span, 'probes_left') },
+  { label: 'Round trip', of: span => milliseconds(numberOf(span, 'rtt')) },
+  { label: 'Clock', of: (_, root, role) => clockOf(root, role) }
+]
+
+export function profiles(record: TraceRecord): Html {
+  const spans = roles.map(role => profileOf(record, role))
+  if (spans.every(span => span === undefined))
+    return html`<p class="empty">It ended before either side’s network was judged.</p>`
+  const cells = rows
+    .map(({ label, of }) => ({
+      label,
+      values: roles.map((role, at) => {
+        const span = spans[at]
+        return span && of(span, record.spans[0], role)
+      })
+    }))
+    .filter(({ values }) => values.some(value => value))
+  return html`<table class="profiles"><thead><tr><td></td>${roles.map(role => html`<th scope="col"><span class="role">${role}</span> ${record[role]}</th>`)}</tr></thead>
+<tbody>${cells.map(({ label, values }) => html`<tr><th scope="row">${label}</th>${values.map(value => html`<td>${value || '–'}</td>`)}</tr>`)}</tbody></table>`
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  kept: 'kept: the inside port, where it is free',
+  stepping: 'counted up or down',
+  block: 'random within a block',
+  random: 'random'
+}
+
+function allocationOf(span: SpanRecord): Piece {
+  const kind = textOf(span, 'allocation')
+  const confidence = numberOf(span, 'confidence')
+  if (!kind) return undefined
+  return `${kinds[kind] ?? kind}${confidence === undefined ? '' : ` (${share(confidence, 1)} sure)`}`
+}
+
+function driftOf(span: SpanRecord): Piece {
+  const drift = numberOf(span, 'drift')
+  return drift === undefined ? undefined : `${shown(drift)} mappings a second`
+}
+
+/** How far a side's clock was off, which its steps are corrected by. */
+function clockOf(root: SpanRecord | undefined, role: Role): Piece {
+  const offset = numberOf(root, `${role}.clock.offset`)
+  const uncertainty = numberOf(root, `${role}.clock.uncertainty`)
+  if (offset === undefined) return undefined
+  return `${signed(offset)}${uncertainty === undefined ? '' : ` (± ${lasted(uncertainty)})`} to the gateway’s`
+}
+
+const milliseconds = (ms: number | undefined) => (ms === undefined ? undefined : lasted(ms))

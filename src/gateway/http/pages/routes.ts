@@ -1,0 +1,52 @@
+// From a path to a page. Whoever comes here has been let in.
+
+import Router from '@koa/router'
+import type { Context } from 'koa'
+import { nowMs } from '../../../clock.ts'
+import { filterOf } from '../../../trace/store/filter.ts'
+import type { TraceStore } from '../../../trace/store/store.ts'
+import { noTracePage } from './error.ts'
+import { listPage, queryOf } from './list.ts'
+import { overviewPage } from './overview.ts'
+import { tracePage } from './trace.ts'
+
+export interface PageSide {
+  readonly traces: Pick<TraceStore, 'get' | 'list'>
+  /** Counters, as `/api/status` shows them. */
+  status(): object
+}
+
+/** Rows of the list on one page. */
+const ROWS = 50
+
+/** A person with a browser, and not a program that takes whatever comes. */
+export const wantsPage = (ctx: Context): boolean =>
+  !/^\/(api|metrics)(\/|$)/.test(ctx.path) && ctx.accepts('json', 'html') === 'html'
+
+export function pageRoutes({ traces, status }: PageSide): Router {
+  const router = new Router()
+  const show = (ctx: Context, body: { toString(): string }) => {
+    ctx.type = 'html'
+    ctx.body = body.toString()
+  }
+  router.get('/', ctx => {
+    const all = traces.list({ limit: Number.POSITIVE_INFINITY })
+    show(ctx, overviewPage({ traces: all, status: status(), nowMs: nowMs(), session: hasSession(ctx) }))
+  })
+  router.get('/traces', ctx => {
+    const { limit = String(ROWS), ...query } = queryOf(ctx.query)
+    const filter = filterOf({ ...query, limit }, nowMs())
+    // One more than is shown tells whether there is another page.
+    const found = traces.list({ ...filter, limit: filter.limit + 1 })
+    show(ctx, listPage({ found, rows: filter.limit, query: ctx.query, session: hasSession(ctx) }))
+  })
+  router.get('/traces/:id', ctx => {
+    const id = String(ctx.params.id)
+    const records = traces.get(id.toLowerCase())
+    if (records.length === 0) ctx.status = 404
+    show(ctx, records.length > 0 ? tracePage(records, hasSession(ctx)) : noTracePage(id, hasSession(ctx)))
+  })
+  return router
+}
+
+const hasSession = (ctx: Context): boolean => ctx.state.admission === 'session'

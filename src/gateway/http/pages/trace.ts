@@ -1,0 +1,87 @@
+// One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
+
+import { fateOf } from '../../../trace/record/telling.ts'
+import type { TraceRecord } from '../../../trace/store/store.ts'
+import { takingTurns } from '../../../trace/store/turns.ts'
+import { type Html, html, type Piece } from './html.ts'
+import { who } from './list.ts'
+import { page } from './page.ts'
+import { portPictures } from './ports.ts'
+import { profiles } from './profiles.ts'
+import { waterfall } from './waterfall.ts'
+import { badge, begun, blamedOn, lasted, utc } from './words.ts'
+
+/** A relayed path may still change: seldom. */
+const EVERY_MS = 10_000
+
+/** Requests of one trace that are drawn: a caller may make any number of them under one id. */
+const DRAWN = 10
+
+/** @param records the requests of one trace, oldest first; at least one. */
+export function tracePage(records: readonly TraceRecord[], session: boolean): Html {
+  const [first] = records
+  const id = first?.id ?? ''
+  const drawn = takingTurns(records.toReversed(), DRAWN, record => record).toReversed()
+  const title = records.length > 1 ? `${records.length} requests` : textOfWho(first)
+  return page({
+    title,
+    at: 'traces',
+    session,
+    ...(records.some(({ path }) => path === 'relay') ? { everyMs: EVERY_MS } : {}),
+    body: html`
+<p class="crumbs"><a href="/traces">Traces</a> <span aria-hidden="true">/</span> <code>${id}</code></p>
+${records.length > 1 && contents(drawn, records.length)}
+${drawn.map((record, index) => request(record, { key: `r${index}`, alone: records.length === 1 }))}
+<p class="download"><a class="button" href="/api/traces/${id}?download" download>Download as JSON</a> <span class="hint">for <code>postern explain</code>, or a report of a fault</span></p>`
+  })
+}
+
+function contents(drawn: readonly TraceRecord[], all: number): Html {
+  return html`<h1>${all} requests of one trace</h1>
+${all > drawn.length && html`<p class="note">The last ${drawn.length} of them, taking callers in turn; the JSON has the others.</p>`}
+<ol class="contents">${drawn.map((record, at) => html`<li><a href="#r${at}">${who(record)}</a> ${badge(fateOf(record))}</li>`)}</ol>`
+}
+
+const textOfWho = (record: TraceRecord | undefined) =>
+  record?.callee ? `${record.caller} → ${record.callee}` : `${record?.caller || 'a stranger'} (join)`
+
+/** @param key of the request within the page: ids begin with it. */
+function request(record: TraceRecord, { key, alone }: { key: string; alone: boolean }): Html {
+  const [h1, h2] = alone ? [heading(1), heading(2)] : [heading(2), heading(3)]
+  const joined = record.callee !== ''
+  return html`<article class="request" id="${key}">
+<div id="${key}-verdict" data-live>${verdict(record, h1)}</div>
+<section aria-labelledby="${key}-steps"><div id="${key}-waterfall" data-live>${h2(html`Steps`, `${key}-steps`)}${waterfall(record, key)}</div></section>
+${joined && html`<section aria-labelledby="${key}-ports">${h2(html`Ports`, `${key}-ports`)}${portPictures(record)}</section>`}
+${joined && html`<section aria-labelledby="${key}-nats">${h2(html`Both networks`, `${key}-nats`)}${profiles(record)}</section>`}
+</article>`
+}
+
+const heading =
+  (level: 1 | 2 | 3) =>
+  (text: Piece, id?: string): Html => {
+    const attribute = id && html` id="${id}"`
+    if (level === 1) return html`<h1${attribute}>${text}</h1>`
+    return level === 2 ? html`<h2${attribute}>${text}</h2>` : html`<h3${attribute}>${text}</h3>`
+  }
+
+function verdict(record: TraceRecord, head: (text: Piece) => Html): Html {
+  const { verdict, startMs, ms, by, reason } = record
+  const { code, sentence, side, evidence, advice, also } = verdict
+  const fate = fateOf(record)
+  return html`<div class="verdict-box card ${fate}">
+<div class="line">${badge(fate)} ${head(who(record))}</div>
+<p class="sentence">${begun(sentence, record)}</p>
+<dl class="facts">
+<div><dt>Verdict</dt><dd><a href="/traces?verdict=${code}"><code>${code}</code></a></dd></div>
+${side !== 'none' && html`<div><dt>In the way</dt><dd>${blamedOn(side, record)}</dd></div>`}
+<div><dt>${fate === 'failed' ? 'Error' : 'Strategy'}</dt><dd>${by}</dd></div>
+<div><dt>Began</dt><dd>${utc(startMs)}</dd></div>
+<div><dt>Took</dt><dd>${lasted(ms)}</dd></div>
+</dl>
+${evidence.length > 0 && html`<h3 class="small">What shows it</h3><ul class="evidence">${evidence.map(fact => html`<li>${fact}</li>`)}</ul>`}
+${advice !== '' && html`<h3 class="small">What to do</h3><p class="advice">${begun(advice, record)}</p>`}
+${also.length > 0 && html`<p class="also">Also in the way: ${also.map((other, at) => html`${at > 0 && ', '}<a href="/traces?verdict=${other}"><code>${other}</code></a>`)}</p>`}
+${reason !== '' && html`<details id="said-${record.spans[0]?.id}"><summary>What the peers were told</summary><p>${reason}</p></details>`}
+</div>`
+}

@@ -1,0 +1,112 @@
+// The steps of a request as a waterfall: a row for each span, in the colour of its lane (caller, callee, gateway), with ticks
+// for events and everything known of it when the row is opened. Positions are percentages of the request's own time; what
+// began before the call stands at its left edge, and what came after the end has a list of its own.
+
+import { treeOf } from '../../../trace/record/telling.ts'
+import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
+import { type Html, html, type Piece } from './html.ts'
+import { lasted, numberOf, share, shown, signed, textOf } from './words.ts'
+
+type Lane = 'caller' | 'callee' | 'gateway'
+
+/** Rows of one request: its own strategy may have made any number of plans. */
+const ROWS = 300
+
+/** Height of a bar's drawing. */
+const HEIGHT = 16
+
+export function waterfall(record: TraceRecord, key: string): Html {
+  const { spans, caller, callee } = record
+  const later = spans.filter(({ name }) => name === 'postern.change')
+  const steps = spans.filter(span => !later.includes(span))
+  const rows = treeOf(steps, steps[0])
+  const lane = (name: Lane, text: string) =>
+    html`<li><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="lane-${name}" width="10" height="10" rx="2"/></svg>${text}</li>`
+  return html`<div class="waterfall">
+<ul class="lanes" aria-label="Lanes">${callee !== '' && [lane('caller', `caller ${caller}`), lane('callee', `callee ${callee}`)]}${lane('gateway', 'gateway')}</ul>
+<div class="axis" aria-hidden="true"><span>step</span><span class="ticks">${[0, 0.25, 0.5, 0.75, 1].map(part => html`<i>${lasted(record.ms * part)}</i>`)}</span><span class="number">began</span><span class="number">took</span></div>
+<ol class="steps">${rows.slice(0, ROWS).map(({ span, depth }) => row({ span, depth, record, key }))}</ol>
+${rows.length > ROWS && html`<p class="note">${rows.length - ROWS} more steps are in the JSON.</p>`}
+${later.length > 0 && html`<p class="later-title">Later on this path</p><ol class="steps later">${later.map(span => row({ span, depth: 0, record, key }))}</ol>`}
+</div>`
+}
+
+interface Row {
+  readonly span: SpanRecord
+  readonly depth: number
+  readonly record: TraceRecord
+  readonly key: string
+}
+
+function row({ span, depth, record, key }: Row): Html {
+  const lane = laneOf(span)
+  const outcome = textOf(span, 'outcome')
+  const reason = reasonOf(span, record)
+  return html`<li><details id="${key}-${span.id}"><summary class="step d${Math.min(depth, 4)}">
+<span class="what"><b>${titleOf(span)}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`} <span class="about">${oddsOf(span)}</span></span>
+<span class="bar">${bar(span, record, lane)}</span>
+<span class="number began">${signed(span.startMs - record.startMs)}</span><span class="number took">${lasted(span.endMs - span.startMs)}</span>
+${reason && html`<span class="reason">${reason}</span>`}
+</summary>${details(span, record)}</details></li>`
+}
+
+/** The verdict has that of the whole, and a strategy that of its only plan. */
+function reasonOf(span: SpanRecord, { spans }: TraceRecord): string {
+  const reason = textOf(span, 'reason')
+  const parent = spans.find(({ id }) => id === span.parent)
+  return span === spans[0] || textOf(parent, 'reason') === reason ? '' : reason
+}
+
+const sideOf = (span: SpanRecord): Lane | undefined => {
+  const side = textOf(span, 'side')
+  return side === 'caller' || side === 'callee' ? side : undefined
+}
+
+/** Of the root the side is whose fault it was. */
+const laneOf = (span: SpanRecord): Lane => (span.name === 'postern.connect' ? 'gateway' : (sideOf(span) ?? 'gateway'))
+
+function titleOf(span: SpanRecord): string {
+  const step = span.name.replace(/^postern\./, '')
+  return step === 'plugin' ? textOf(span, 'plugin') || step : step
+}
+
+/** Which side, which kind of order, which change. */
+function aboutOf(span: SpanRecord, lane: Lane): string {
+  if (lane !== 'gateway') return span.name === 'postern.change' ? `${lane}, ${textOf(span, 'change')}` : lane
+  const words = [textOf(span, 'order'), textOf(span, 'sides'), textOf(span, 'change')]
+  return words.filter(word => word !== '').join(', ')
+}
+
+function oddsOf(span: SpanRecord): string {
+  const expected = numberOf(span, 'expected')
+  return expected === undefined ? '' : `(expected ${share(expected, 1)})`
+}
+
+/** @returns percent of the request's time, within it. */
+function place(atMs: number, { startMs, ms }: TraceRecord): number {
+  return Math.min(100, Math.max(0, ((atMs - startMs) / Math.max(ms, 0.001)) * 100))
+}
+
+function bar(span: SpanRecord, record: TraceRecord, lane: Lane): Html {
+  const from = place(span.startMs, record)
+  const width = Math.max(0, place(span.endMs, record) - from)
+  const ticks = span.events.filter(({ atMs }) => atMs >= record.startMs && atMs <= record.startMs + record.ms)
+  return html`<svg width="100%" height="${HEIGHT}" aria-hidden="true">${[25, 50, 75].map(x => html`<line class="grid" x1="${x}%" x2="${x}%" y1="0" y2="${HEIGHT}"/>`)}
+<rect class="lane-${lane}" x="${Math.min(from, 99.5).toFixed(2)}%" width="${Math.max(0.5, width).toFixed(2)}%" y="4" height="8" rx="1.5"/>
+${ticks.map(({ name, atMs }) => html`<line class="tick" x1="${place(atMs, record).toFixed(2)}%" x2="${place(atMs, record).toFixed(2)}%" y1="1" y2="15"><title>${name} ${signed(atMs - record.startMs)}</title></line>`)}</svg>`
+}
+
+function details({ name, attributes, events }: SpanRecord, { startMs }: TraceRecord): Html {
+  // The verdict stands on top of the page.
+  const said = Object.entries(attributes).filter(([key]) => !key.startsWith('postern.verdict'))
+  return html`<div class="opened">
+<p class="span-name"><code>${name}</code></p>
+${said.length > 0 && html`<dl class="attributes">${said.map(([key, value]) => html`<div><dt>${key}</dt><dd>${shown(value)}</dd></div>`)}</dl>`}
+${events.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Events of ${name}"><table class="events"><thead><tr><th scope="col">Event</th><th scope="col" class="number">At</th><th scope="col">With</th></tr></thead><tbody>${events.map(event => html`<tr><td>${event.name}</td><td class="number">${signed(event.atMs - startMs)}</td><td>${pairs(event.attributes)}</td></tr>`)}</tbody></table></div>`}
+</div>`
+}
+
+const pairs = (attributes: Readonly<Record<string, unknown>>): Piece =>
+  Object.entries(attributes)
+    .map(([key, value]) => `${key.replace(/^postern\./, '')} ${shown(value)}`)
+    .join(', ')

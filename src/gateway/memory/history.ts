@@ -1,0 +1,65 @@
+// The mappings seen of a peer's sockets, kept beyond the connection they were seen for: what a NAT did a minute ago is the
+// prior for what it does next, never the truth. Counted among what is remembered are only sockets that shared a public
+// address with the one in use, for a peer may have changed networks. Two peers behind one address are kept apart: a
+// carrier gives each of its subscribers a block of its own.
+
+import { LRUCache } from 'lru-cache'
+import type { Observation } from '../../nat/assignment.ts'
+
+/** Certificates remembered; the ones longest unused go first. */
+const PEERS = 10_000
+
+/** A NAT's counters and blocks outlive its mappings, but not by much. */
+const TTL_MS = 600_000
+
+/** Mappings of one peer: what the models look at. */
+const MOST = 32
+
+interface Remembered {
+  readonly observations: Observation[]
+  /** Mappings made since the last of them that no endpoint of the gateway saw. */
+  unseen: number
+}
+
+export class History {
+  readonly #peers = new LRUCache<string, Remembered>({ max: PEERS, ttl: TTL_MS })
+
+  /** Adds the mappings of the socket in use, and tells all that belong to its public addresses, oldest first. */
+  learn(fingerprint: string, current: readonly Observation[]): Observation[] {
+    const { observations, unseen } = this.#peers.get(fingerprint) ?? { observations: [], unseen: 0 }
+    const known = new Set(observations.map(nameOf))
+    const lastMs = observations.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY
+    const others = current.filter(observation => !known.has(nameOf(observation)))
+    const [first, ...rest] = others.filter(({ atMs }) => atMs > lastMs)
+    const added = first ? [{ ...first, ...(unseen > 0 ? { unseen } : {}) }, ...rest] : []
+    const kept = [...observations, ...added].slice(-MOST)
+    this.#peers.set(fingerprint, { observations: kept, unseen: first ? 0 : unseen })
+    const forgotten = others.filter(({ atMs }) => atMs <= lastMs)
+    return atAddressesOf(forgotten.length > 0 ? [...forgotten, ...afterGap(kept)] : kept, current)
+  }
+
+  /** Mappings were made that nobody saw: the next one observed comes so much later in the NAT's order. */
+  unseen(fingerprint: string, mappings: number): void {
+    const remembered = this.#peers.get(fingerprint)
+    if (remembered) remembered.unseen += mappings
+  }
+}
+
+/** Of the sockets remembered, those that had a public address in common with the current one, or with one of those. */
+function atAddressesOf(all: readonly Observation[], current: readonly Observation[]): Observation[] {
+  const addresses = new Set(current.map(({ address }) => address))
+  const sockets = [...Map.groupBy(all, ({ localPort }) => localPort).values()]
+  for (let grown = true; grown; ) {
+    const before = addresses.size
+    for (const socket of sockets)
+      if (socket.some(({ address }) => addresses.has(address))) for (const { address } of socket) addresses.add(address)
+    grown = addresses.size > before
+  }
+  return all.filter(({ address }) => addresses.has(address))
+}
+
+/** The socket in use is an idle one, older than all that is remembered: nobody knows what was made in between. */
+const afterGap = ([first, ...rest]: readonly Observation[]): Observation[] =>
+  first ? [{ ...first, unseen: Number.POSITIVE_INFINITY }, ...rest] : []
+
+const nameOf = ({ localPort, address, port }: Observation) => `${localPort} ${address} ${port}`

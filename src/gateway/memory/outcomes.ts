@@ -1,0 +1,37 @@
+// What became of plans between two networks: a plugin that has several ways to do a thing tries the one that worked first.
+// Kept per pair of networks as they were judged; never moves the order of the strategies, which is the operator's.
+
+import { LRUCache } from 'lru-cache'
+import type { Side, Outcomes as Tally } from '../../strategy/scene.ts'
+
+/** Pairs remembered; the ones longest unused go first. */
+const PAIRS = 10_000
+
+/** Home routers are replaced seldom, but a peer's network changes within the day. */
+const TTL_MS = 86_400_000
+
+/** Ways remembered of one pair: plugins have a handful each, and a plugin of somebody's own may make labels up. */
+const WAYS = 32
+
+export class Outcomes {
+  readonly #pairs = new LRUCache<string, Map<string, Tally>>({ max: PAIRS, ttl: TTL_MS })
+
+  recall(caller: Side, callee: Side): Readonly<Record<string, Tally>> {
+    return Object.fromEntries(this.#pairs.get(keyOf(caller, callee)) ?? [])
+  }
+
+  /** @param way `plugin/label` */
+  learn(caller: Side, callee: Side, way: string, opened: boolean): void {
+    const key = keyOf(caller, callee)
+    const ways = this.#pairs.get(key) ?? new Map<string, Tally>()
+    const before = ways.get(way) ?? { opened: 0, failed: 0 }
+    if (!ways.has(way) && ways.size >= WAYS) return
+    ways.set(way, opened ? { ...before, opened: before.opened + 1 } : { ...before, failed: before.failed + 1 })
+    this.#pairs.set(key, ways)
+  }
+}
+
+const keyOf = (caller: Side, callee: Side) => [caller, callee].map(networkOf).join(' > ')
+
+const networkOf = ({ mapped, profile: { mapping, filtering, allocation } }: Side) =>
+  [mapped.address, mapping, filtering, allocation?.kind ?? ''].join(' ')

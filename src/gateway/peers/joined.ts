@@ -1,0 +1,183 @@
+// A peer that has joined: who it is, the sockets it keeps warm, and what its NAT does to them. Lives as long as its
+// WebSocket; `gone` aborts with the reason when that closes.
+
+import { setMaxListeners } from 'node:events'
+import { nowMs } from '../../clock.ts'
+import { PosternError } from '../../errors.ts'
+import type { FilteringTest } from '../../nat/profile.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Address, FromGateway } from '../../wire/signal.ts'
+import type { Clock } from '../recording/clock.ts'
+
+/** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
+export interface WarmSocket {
+  readonly number: number
+  readonly port: number
+  readonly addresses: readonly Address[]
+  readonly rttMs: number
+}
+
+export interface Identified {
+  readonly id: string
+  readonly name: string
+  /** False for a caller that gave no name: its name is made up and forgotten with it. */
+  readonly named: boolean
+  readonly fingerprint: string
+  /** Whether others may connect to it. */
+  readonly accepts: boolean
+  readonly key: Buffer
+  /** The gateway's endpoints as this peer was told them, the primary first. */
+  readonly endpoints: readonly [Endpoint, ...Endpoint[]]
+  /** When its WebSocket was opened, in milliseconds since the epoch; left out: now. */
+  readonly cameMs?: number
+}
+
+/** The steps of a join, in milliseconds since the epoch. */
+export interface Arrival {
+  readonly cameMs: number
+  readonly helloMs: number
+  /** When it had its first warm socket. */
+  readonly warmMs?: number
+}
+
+/** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
+const WARM_SOCKETS = 8
+
+export class Joined {
+  readonly id: string
+  readonly name: string
+  readonly named: boolean
+  readonly fingerprint: string
+  readonly accepts: boolean
+  readonly key: Buffer
+  /** The primary endpoint of the gateway. */
+  readonly gateway: Endpoint
+  readonly endpoints: readonly Endpoint[]
+  readonly gone: AbortSignal
+  readonly send: (message: FromGateway) => void
+  readonly #warm: WarmSocket[] = []
+  readonly #changed = new EventTarget()
+  #arrival: Arrival
+  #clock: Clock | undefined
+  #cold: { readonly reason: string; readonly atMs: number } | undefined
+  #warmMs = 0
+  #filtering: FilteringTest | undefined
+
+  constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
+    // One waiter for each session that begins, and their number has a limit of its own.
+    setMaxListeners(0, this.#changed)
+    this.id = who.id
+    this.name = who.name
+    this.named = who.named
+    this.fingerprint = who.fingerprint
+    this.accepts = who.accepts
+    this.key = who.key
+    this.gateway = who.endpoints[0]
+    this.endpoints = who.endpoints
+    this.send = link.send
+    this.gone = link.gone
+    const helloMs = nowMs()
+    this.#arrival = { cameMs: who.cameMs ?? helloMs, helloMs }
+  }
+
+  get arrival(): Arrival {
+    return this.#arrival
+  }
+
+  /** How far its clock is from ours, as it says; undefined until it does. */
+  get clock(): Clock | undefined {
+    return this.#clock
+  }
+
+  keepsTime({ offsetMs, uncertaintyMs }: Clock): void {
+    this.#clock = { offsetMs, uncertaintyMs }
+  }
+
+  get filtering(): FilteringTest | undefined {
+    return this.#filtering
+  }
+
+  warmed(socket: WarmSocket): void {
+    this.#cold = undefined
+    if (!this.isWarm) this.#warmMs = nowMs()
+    this.#arrival = { warmMs: this.#warmMs, ...this.#arrival }
+    if (this.#warm.length < WARM_SOCKETS) this.#warm.push(socket)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  /** The peer heard nothing back from the gateway over UDP, and has closed that socket. */
+  cooled(number: number, reason: string): void {
+    this.#cold = { reason, atMs: nowMs() }
+    const index = this.#warm.findIndex(socket => socket.number === number)
+    if (index >= 0) this.#warm.splice(index, 1)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  filters(test: FilteringTest): void {
+    this.#filtering = test
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  get isWarm(): boolean {
+    return this.#warm.length > 0
+  }
+
+  /** When the first of its warm sockets came, in milliseconds since the epoch. */
+  get warmMs(): number {
+    return this.#warmMs
+  }
+
+  /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
+  get cold(): { readonly reason: string; readonly atMs: number } | undefined {
+    return this.#cold
+  }
+
+  /** Waits for a warm socket. Throws `udp-blocked`, or what `signal` aborts with. */
+  async warm(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
+    if (!this.isWarm)
+      throw new PosternError(
+        'udp-blocked',
+        `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold?.reason}`
+      )
+  }
+
+  /** The oldest warm socket. Throws `internal` where there is none. */
+  takeSocket(): WarmSocket {
+    const socket = this.#warm.shift()
+    if (!socket) throw new PosternError('internal', `${this.name} has no warm socket`)
+    return socket
+  }
+
+  /** A socket that was taken but never ordered to do anything is as warm as before. */
+  giveBack(socket: WarmSocket): void {
+    this.#warm.unshift(socket)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  /** Its filtering test is not over. Testing takes a second endpoint. */
+  get isTesting(): boolean {
+    return this.endpoints.length > 1 && this.#filtering === undefined
+  }
+
+  /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
+  async filteringKnown(signal: AbortSignal): Promise<void> {
+    await this.#until(() => !this.isTesting, signal).catch(() => {})
+  }
+
+  async #until(reached: () => boolean, signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, this.gone])
+    while (!reached()) {
+      over.throwIfAborted()
+      await new Promise<void>(resolve => {
+        const done = () => {
+          over.removeEventListener('abort', done)
+          this.#changed.removeEventListener('change', done)
+          resolve()
+        }
+        over.addEventListener('abort', done)
+        this.#changed.addEventListener('change', done)
+      })
+    }
+  }
+}

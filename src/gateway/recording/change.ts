@@ -1,0 +1,48 @@
+// What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans come
+// when the root has ended already, and stand beneath it.
+
+import type { Attributes, Context, Tracer } from '@opentelemetry/api'
+import { nowMs } from '../../clock.ts'
+import { type Role, roles } from '../../strategy/scene.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { SpliceCounters } from '../relay/splice.ts'
+
+/** `ended` by a side that left or was lost; `idle`: nothing has come through for long. */
+export type Change =
+  | { readonly kind: 'relatched'; readonly side: Role; readonly source: Endpoint }
+  | { readonly kind: 'ended'; readonly side: Role | undefined; readonly counters: SpliceCounters }
+  | { readonly kind: 'idle'; readonly counters: SpliceCounters }
+
+export function recordChange(tracer: Tracer, root: Context, change: Change): void {
+  const attributes = { 'postern.change': change.kind, ...attributesOf(change) }
+  const startTime = nowMs()
+  tracer.startSpan('postern.change', { attributes, startTime }, root).end(startTime)
+}
+
+function attributesOf(change: Change): Attributes {
+  switch (change.kind) {
+    case 'relatched':
+      return {
+        'postern.side': change.side,
+        'network.peer.address': change.source.address,
+        'network.peer.port': change.source.port
+      }
+    case 'ended':
+      return { ...(change.side ? { 'postern.side': change.side } : {}), ...counterAttributes(change.counters) }
+    case 'idle':
+      return counterAttributes(change.counters)
+  }
+}
+
+/** What was forwarded from each side, and what was not. */
+export const counterAttributes = (counters: SpliceCounters): Attributes =>
+  Object.fromEntries(
+    roles.flatMap(role => {
+      const { sentBytes, dropped } = counters[role]
+      const drops = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+      return [
+        [`postern.${role}.bytes`, sentBytes],
+        [`postern.${role}.dropped`, drops]
+      ]
+    })
+  )

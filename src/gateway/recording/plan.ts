@@ -1,0 +1,51 @@
+// What a plan tries, and how much of it: the ports themselves would be thousands.
+
+import type { Attributes } from '@opentelemetry/api'
+import { type Plan, type RelayLimits, type Role, roles } from '../../strategy/scene.ts'
+import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { Order } from '../../wire/signal.ts'
+import type { Splice } from '../relay/splice.ts'
+
+/** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
+const FIRST_PORTS = 32
+
+export function planAttributes(plan: Plan): Attributes {
+  return {
+    'postern.order': plan.caller.kind,
+    'postern.why': plan.why,
+    'postern.wait': plan.waitMs,
+    ...(plan.label === undefined ? {} : { 'postern.label': plan.label }),
+    ...(plan.expected === undefined ? {} : { 'postern.expected': plan.expected }),
+    ...(plan.limits ? limitAttributes(plan.limits) : {}),
+    ...effortAttributes('caller', plan.caller),
+    ...effortAttributes('callee', plan.callee)
+  }
+}
+
+function effortAttributes(role: Role, order: Order): Attributes {
+  if (order.kind === 'splice' || order.probes === undefined) return {}
+  const ports = (order.guesses ?? []).flatMap(guess => guess.ports)
+  return {
+    [`postern.${role}.sockets`]: order.sockets ?? 1,
+    [`postern.${role}.probes`]: order.probes,
+    [`postern.${role}.ports`]: ports.length,
+    ...(ports.length > 0 ? { [`postern.${role}.first_ports`]: ports.slice(0, FIRST_PORTS) } : {}),
+    ...(ports.length > 0 ? { [`postern.${role}.low_port`]: ports.reduce((a, b) => Math.min(a, b)) } : {}),
+    ...(ports.length > 0 ? { [`postern.${role}.high_port`]: ports.reduce((a, b) => Math.max(a, b)) } : {})
+  }
+}
+
+const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): Attributes => ({
+  'postern.relay.per_session': perSession,
+  'postern.relay.per_peer': perPeer,
+  'postern.relay.total': total
+})
+
+/** Where the sides latched at the relay, as far as they did. */
+export const latchAttributes = (splice: Pick<Splice, 'source'>): Attributes =>
+  Object.fromEntries(
+    roles.flatMap(role => {
+      const source = splice.source(role)
+      return source ? [[`postern.${role}.latched`, formatEndpoint(source)]] : []
+    })
+  )

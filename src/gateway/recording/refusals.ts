@@ -1,0 +1,95 @@
+// What comes to nothing before there is a session: a request that is refused, and a join. Each is a trace of one span, with
+// its verdict. Anybody can be refused a join, so only so many are recorded: strangers must not be able to drive the traces
+// of others out of the store.
+
+import type { Attributes, Span, Tracer } from '@opentelemetry/api'
+import { LRUCache } from 'lru-cache'
+import { nowMs } from '../../clock.ts'
+import { verdictAttributes } from '../../trace/verdict/verdict.ts'
+import type { FromPeer, Message, Verdict } from '../../wire/signal.ts'
+import { printable } from '../../wire/text.ts'
+import type { Joined } from '../peers/joined.ts'
+import { askedMs } from './clock.ts'
+import { errorAttributes, parentOf } from './spans.ts'
+
+/** Where spans go, and what is made of them. */
+export interface Recording {
+  readonly tracer: Tracer
+  /** Of a request or a join that is about to end; undefined where nothing is recorded. */
+  readonly judge: (root: Span) => Verdict | undefined
+}
+
+/** As the `refused` message has it. */
+export interface Refusal {
+  readonly trace: string
+  readonly verdict?: Verdict
+}
+
+/** Refused joins of one source that are recorded in a minute: a person who mistypes a token. */
+const PER_SOURCE = 5
+
+/** Of all sources together so many at once, and one a minute from then on: some megabytes in a day. */
+const IN_ALL = 60
+const MINUTE_MS = 60_000
+
+/** Sources that are counted at once: when more come within a minute, the one longest not seen begins anew. */
+const SOURCES = 1024
+
+/** Longest name of a peer, as far as it was not checked yet. */
+const NAME_CHARACTERS = 63
+
+export class Refusals {
+  readonly #recording: Recording
+  readonly #sources = new LRUCache<string, number>({ max: SOURCES, ttl: MINUTE_MS, noUpdateTTL: true })
+  readonly #counters: { unrecorded: number }
+  #inAll = { left: IN_ALL, atMs: performance.now() }
+
+  /** @param counters `unrecorded`: refused joins that are in no trace */
+  constructor(recording: Recording, counters: { unrecorded: number }) {
+    this.#recording = recording
+    this.#counters = counters
+  }
+
+  /** A request of a peer that has joined. */
+  request(caller: Joined, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
+    const arrivedMs = nowMs()
+    const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
+    const startTime = askedMs(atMs, caller.clock, arrivedMs)
+    const root = this.#recording.tracer.startSpan('postern.connect', { attributes, startTime }, parentOf(traceparent))
+    root.addEvent('asked', {}, arrivedMs)
+    return this.#refuse(root, errorAttributes(error))
+  }
+
+  /** A join; undefined where there were too many of late. */
+  join({ from, cameMs, name }: { from: string; cameMs: number; name?: string }, error: unknown): Refusal | undefined {
+    if (!this.#admit(from)) {
+      this.#counters.unrecorded++
+      return undefined
+    }
+    const attributes = name === undefined ? {} : { 'postern.peer': printable(name, NAME_CHARACTERS) }
+    const root = this.#recording.tracer.startSpan('postern.join', { attributes, startTime: cameMs, root: true })
+    return this.#refuse(root, errorAttributes(error))
+  }
+
+  #refuse(root: Span, attributes: Attributes): Refusal {
+    root.setAttributes(attributes)
+    const verdict = this.#recording.judge(root)
+    if (verdict) root.setAttributes(verdictAttributes(verdict))
+    root.end(nowMs())
+    return { trace: root.spanContext().traceId, ...(verdict ? { verdict } : {}) }
+  }
+
+  #admit(from: string): boolean {
+    const ofSource = (this.#sources.get(from) ?? 0) + 1
+    this.#sources.set(from, ofSource)
+    return ofSource <= PER_SOURCE && this.#hasRoom()
+  }
+
+  #hasRoom(): boolean {
+    const atMs = performance.now()
+    const left = Math.min(IN_ALL, this.#inAll.left + (atMs - this.#inAll.atMs) / MINUTE_MS)
+    const hasRoom = left >= 1
+    this.#inAll = { left: hasRoom ? left - 1 : left, atMs }
+    return hasRoom
+  }
+}

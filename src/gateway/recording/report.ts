@@ -1,0 +1,106 @@
+// One side's report as spans: its search, and the handover where it came to one. The report counts from the arrival of the
+// order, which the peer's clock dates; where it told no time, the order took half a round trip.
+
+import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
+import type { Role } from '../../strategy/scene.ts'
+import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { FromPeer, Message, Report } from '../../wire/signal.ts'
+import { type Clock, clamped, onOurClock } from './clock.ts'
+import { codeAttributes } from './spans.ts'
+
+export type Told = Message<FromPeer, 'opened' | 'failed'>
+
+export interface Reported {
+  readonly side: Role
+  readonly told: Told
+  readonly clock: Clock | undefined
+  /** When the order left and the report arrived, in milliseconds since the epoch. */
+  readonly leftMs: number
+  readonly arrivedMs: number
+  readonly rttMs: number
+}
+
+/** Steps that a trace knows; a peer may say any others. What is `open` to a peer is SCTP's work. */
+const searching = ['heard', 'answered', 'checked', 'latched', 'walked', 'spent'] as const
+const handingOver = { ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
+
+export function recordReport(tracer: Tracer, parent: Context, reported: Reported): void {
+  const { side, told, clock, leftMs, arrivedMs, rttMs } = reported
+  const { report } = told
+  const steps = new Map(report.steps)
+  const possible = [leftMs, arrivedMs] as const
+  const startMs = onOurClock(report.startedMs, clock, possible) ?? clamped(leftMs + rttMs / 2, possible)
+  const at = (ms: number) => Math.min(arrivedMs, startMs + ms)
+  const lastMs = at(Math.max(0, ...steps.values(), report.sentMs?.[1] ?? 0, report.receivedMs?.[1] ?? 0))
+  const endMs = told.type === 'opened' ? lastMs : Math.max(lastMs, arrivedMs - rttMs / 2)
+  const bound = steps.get('bound')
+  const isBound = bound !== undefined || told.type === 'opened'
+  const boundMs = bound === undefined ? endMs : at(bound)
+
+  const begin = (name: string, fromMs: number, attributes: Attributes): Span =>
+    tracer.startSpan(name, { attributes: { 'postern.side': side, ...attributes }, startTime: fromMs }, parent)
+  const search = { ...countAttributes(report), ...(isBound ? found : failureOf(told)) }
+  const probe = begin('postern.probe', startMs, search)
+  for (const [name, ms] of eventsOf(report)) probe.addEvent(name, {}, at(ms))
+  probe.end(boundMs)
+  if (!isBound) return
+  const handover = begin('postern.handover', boundMs, told.type === 'opened' ? endsOf(told) : failureOf(told))
+  for (const [step, name] of Object.entries(handingOver)) {
+    const ms = steps.get(step)
+    if (ms !== undefined) handover.addEvent(name, {}, at(ms))
+  }
+  handover.end(endMs)
+}
+
+/** A side is joined and was given an order, but never said what came of it. */
+export function recordSilence(
+  tracer: Tracer,
+  parent: Context,
+  { side, fromMs, toMs }: { side: Role; fromMs: number; toMs: number }
+): void {
+  const attributes = {
+    'postern.side': side,
+    'postern.outcome': 'failed',
+    'postern.cause': 'no-report',
+    'postern.reason': 'it never said what came of its order'
+  }
+  tracer.startSpan('postern.probe', { attributes, startTime: fromMs }, parent).end(Math.max(fromMs, toMs))
+}
+
+/** In order of their time. */
+function eventsOf({ steps, sentMs, receivedMs }: Report): [string, number][] {
+  const known = steps.filter(([name]) => searching.some(step => step === name))
+  return [...known, ...firstAndLast('sent', sentMs), ...firstAndLast('received', receivedMs)].sort(
+    ([, a], [, b]) => a - b
+  )
+}
+
+const firstAndLast = (name: string, span: Report['sentMs']): [string, number][] =>
+  span
+    ? [
+        [`first_${name}`, span[0]],
+        [`last_${name}`, span[1]]
+      ]
+    : []
+
+const found: Attributes = { 'postern.outcome': 'path' }
+
+const failureOf = (told: Told): Attributes =>
+  told.type === 'failed'
+    ? { 'postern.outcome': 'failed', ...codeAttributes(told.code), 'postern.reason': told.reason }
+    : {}
+
+const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): Attributes => ({
+  'postern.outcome': 'path',
+  'network.local.address': local.address,
+  'network.local.port': local.port,
+  'network.peer.address': remote.address,
+  'network.peer.port': remote.port
+})
+
+const countAttributes = ({ sent, received, flows, heard = [] }: Report): Attributes => ({
+  'postern.sent': sent,
+  'postern.received': received,
+  ...(flows === undefined ? {} : { 'postern.flows': flows }),
+  ...(heard.length > 0 ? { 'postern.heard': heard.map(formatEndpoint) } : {})
+})

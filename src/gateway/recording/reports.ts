@@ -1,0 +1,98 @@
+// What peers report of their orders, beneath the plan an order was for. A report may come after the plan has ended: a side
+// is told to stop, and then says how far it had got. None influences the plan under way.
+//
+//   ordered ─► report ─► probe, handover        in time or late
+//           ─► called off ─► … no report        by a side that is there: it did not obey
+
+import type { Context, Tracer } from '@opentelemetry/api'
+import { nowMs } from '../../clock.ts'
+import { type Role, roles } from '../../strategy/scene.ts'
+import type { Joined } from '../peers/joined.ts'
+import { recordReport, recordSilence, type Told } from './report.ts'
+
+/**
+ * A report that is owed leaves when its peer hears that the order is called off. One lost segment of TCP costs a round trip and
+ * 200 ms more (RFC 6298, with Linux's least RTO); the rest is for a busy computer. Who is too early blames a side that obeyed.
+ */
+const LATE_MS = 400
+
+interface Ordered {
+  readonly context: Context
+  /** When the orders left, in milliseconds since the epoch. */
+  readonly leftMs: number
+  readonly rttMs: Record<Role, number>
+  /** The sides that have not reported. */
+  readonly awaited: Set<Role>
+  off?: { readonly atMs: number /** On the clock of `performance`. */; readonly dueMs: number }
+}
+
+export class Reports {
+  readonly #tracer: Tracer
+  readonly #peers: Record<Role, Joined>
+  /** By the number of the plan. */
+  readonly #orders = new Map<number, Ordered>()
+  #arrived = () => {}
+
+  constructor(tracer: Tracer, peers: Record<Role, Joined>) {
+    this.#tracer = tracer
+    this.#peers = peers
+  }
+
+  /** Both orders of a plan leave now. */
+  ordered(plan: number, context: Context, rttMs: Record<Role, number>): void {
+    this.#orders.set(plan, { context, leftMs: nowMs(), rttMs, awaited: new Set(roles) })
+  }
+
+  /** Of each side and plan the first report counts. */
+  received(side: Role, told: Told): void {
+    const order = this.#orders.get(told.plan)
+    if (!order?.awaited.delete(side)) return
+    if (order.awaited.size === 0) this.#orders.delete(told.plan)
+    const { context, leftMs, rttMs } = order
+    const { clock } = this.#peers[side]
+    recordReport(this.#tracer, context, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
+    this.#arrived()
+  }
+
+  calledOff(plan: number): void {
+    const order = this.#orders.get(plan)
+    if (!order || order.off) return
+    const waitMs = 2 * Math.max(order.rttMs.caller, order.rttMs.callee) + LATE_MS
+    order.off = { atMs: nowMs(), dueMs: performance.now() + waitMs }
+  }
+
+  /** Resolves when every report that is owed has come, or is overdue. */
+  async settled(): Promise<void> {
+    // A timer of a busy process may come some milliseconds early: it counts from when the turn of the event loop began.
+    for (let restMs = this.#restMs(); restMs > 0; restMs = this.#restMs()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, Math.ceil(restMs))
+      this.#arrived = resolve
+      await promise
+      clearTimeout(timer)
+    }
+  }
+
+  /** The request is about to be judged: what is overdue is recorded as missing. */
+  close(): void {
+    for (const { side, order, dueMs, offMs } of this.#owed()) {
+      if (performance.now() < dueMs) continue
+      order.awaited.delete(side)
+      recordSilence(this.#tracer, order.context, { side, fromMs: order.leftMs + order.rttMs[side] / 2, toMs: offMs })
+    }
+  }
+
+  /** Milliseconds until the last report that is owed is overdue; below 0 where it is, or none is owed. */
+  #restMs(): number {
+    return Math.max(...this.#owed().map(({ dueMs }) => dueMs)) - performance.now()
+  }
+
+  #owed() {
+    return [...this.#orders.values()].flatMap(order => {
+      const { off, awaited } = order
+      if (!off) return []
+      const there = [...awaited].filter(side => !this.#peers[side].gone.aborted)
+      return there.map(side => ({ side, order, dueMs: off.dueMs, offMs: off.atMs }))
+    })
+  }
+}

@@ -1,0 +1,99 @@
+// Spans around the steps of a connect request. docs/tracing.md lists their names and attributes; contexts are handed on by
+// hand, since a session knows its own parent.
+
+import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import { nowMs } from '../../clock.ts'
+import { asPosternError, type Code } from '../../errors.ts'
+import type { Cause, Failure, Role } from '../../strategy/scene.ts'
+import { OVER_CHARACTERS } from '../../wire/signal.ts'
+import { printable } from '../../wire/text.ts'
+import { Full } from '../peers/full.ts'
+
+export interface Step {
+  readonly span: Span
+  readonly context: Context
+}
+
+/** Runs `work` within a span; an error is recorded and thrown on. */
+export async function within<T>(
+  tracer: Tracer,
+  parent: Context,
+  name: string,
+  attributes: Attributes,
+  work: (step: Step) => Promise<T>,
+  startMs = nowMs()
+): Promise<T> {
+  const span = tracer.startSpan(name, { attributes, startTime: startMs }, parent)
+  try {
+    return await work({ span, context: trace.setSpan(parent, span) })
+  } catch (error) {
+    const { code, message } = asPosternError(error)
+    const cause = causes[code] ?? 'gone'
+    span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': told(message), 'postern.cause': cause })
+    throw error
+  } finally {
+    span.end(nowMs())
+  }
+}
+
+/** What ends a step by an error; any other code is one that a side has left with. */
+const causes: Partial<Record<Code, Cause>> = {
+  'relay-full': 'relay-full',
+  'udp-blocked': 'no-sample',
+  internal: 'failed'
+}
+
+/** The caller's own trace goes on where it sent a W3C `traceparent`. */
+export function parentOf(traceparent: string | undefined): Context {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '')
+  if (!match?.[1] || !match[2] || /^0+$/.test(match[1]) || /^0+$/.test(match[2])) return context.active()
+  const remote = {
+    traceId: match[1],
+    spanId: match[2],
+    // Whether the caller's trace is sampled decides whether it is exported: recorded it is anyway (export.ts).
+    traceFlags: Number.parseInt(match[3] ?? '0', 16),
+    isRemote: true
+  }
+  return trace.setSpanContext(context.active(), remote)
+}
+
+/** What is no path, and why. */
+export const failureAttributes = ({ reason, cause }: Failure): Attributes => ({
+  'postern.outcome': 'failed',
+  'postern.reason': reason,
+  'postern.cause': cause
+})
+
+/** Why a request or a join came to nothing, with the bound that was reached, if it was one. */
+export function errorAttributes(error: unknown): Attributes {
+  const { code, message } = asPosternError(error)
+  return {
+    'postern.outcome': 'failed',
+    ...codeAttributes(code),
+    'postern.reason': told(message),
+    ...(error instanceof Full ? { 'postern.limit': error.bound } : {}),
+    ...(error instanceof Full && error.side ? { 'postern.side': error.side } : {})
+  }
+}
+
+/** Under the name of OpenTelemetry's conventions too: collectors count by it. */
+export const codeAttributes = (code: string): Attributes => ({ 'postern.code': code, 'error.type': code })
+
+/** The message of an error may quote what a stranger said. */
+const told = (message: string): string => printable(message, OVER_CHARACTERS)
+
+/** What became of waiting for a socket of one side. */
+export interface Showing {
+  readonly side: Role
+  readonly isWarm: boolean
+  /** Since when it is so, in milliseconds since the epoch. */
+  readonly atMs: number
+  /** Why it is cold. */
+  readonly reason?: string | undefined
+}
+
+/** @param sinceMs when the waiting began: what was so before is dated with it */
+export function recordShowing(span: Span, { side, isWarm, atMs, reason }: Showing, sinceMs: number): void {
+  const attributes = { 'postern.side': side, ...(reason ? { 'postern.reason': reason } : {}) }
+  span.addEvent(isWarm ? 'warm' : 'cold', attributes, Math.max(sinceMs, atMs))
+}

@@ -1,0 +1,99 @@
+// The two orders of a plan as they leave: what the planner wants, and what a session adds to it. Who waits and who begins,
+// what node-datachannel must know, and how long all of it may take.
+
+import { randomBytes } from 'node:crypto'
+import { headStartMs, otherRole, type Plan, type Role, roles } from '../../strategy/scene.ts'
+import type { FromGateway, Handover, Message, Order } from '../../wire/signal.ts'
+import type { Joined } from '../peers/joined.ts'
+
+/** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
+const HANDOVER_MS = 4000
+
+/** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
+const HANDOVER_ROUND_TRIPS = 8
+
+/**
+ * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. Only where
+ * a packet between the peers is known to take at least twice as long: then the check neither arrives just when the socket
+ * changes hands, nor is it answered later than the ClientHello arrives, for our answer to it leaves first and goes the
+ * same way. The orders arrive no further apart than such a packet takes (triangle inequality, and `afterMs`), so this is
+ * for their jitter. It saves most of one way between the peers.
+ */
+const PATIENCE_MS = 10
+
+/** The side that is the DTLS server unless the plan says otherwise: the caller waits, and the client's side opens first. */
+const PASSIVE: Role = 'callee'
+
+export interface Ordering {
+  readonly session: string
+  /** Of the plan, within its session. */
+  readonly number: number
+  /** The strategy. */
+  readonly by: string
+  readonly sockets: Record<Role, number>
+  /** To the gateway, in milliseconds. */
+  readonly rttMs: Record<Role, number>
+  /** Between the two networks, where it is known. */
+  readonly betweenMs: number | undefined
+}
+
+type Pair = Readonly<Record<Role, Joined>>
+
+export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: string; message: FromGateway }[] {
+  const { session, number, by, sockets, rttMs, betweenMs } = ordering
+  const handovers = handoversOf(plan, peers)
+  const isFar = betweenMs !== undefined && betweenMs / 2 >= 2 * PATIENCE_MS
+  const message = (role: Role): Message<FromGateway, 'order'> => ({
+    ...{ type: 'order', session, plan: number, by },
+    socket: sockets[role],
+    order: plan[role],
+    handover: handovers[role],
+    afterMs: (plan.afterMs?.[role] ?? 0) + aheadMs(plan, role, rttMs),
+    ...(isFar ? { patienceMs: PATIENCE_MS } : {}),
+    waitMs: plan.waitMs,
+    handoverMs: handoverMsOf(rttMs)
+  })
+  return roles.map(role => ({ peer: peers[role].id, message: message(role) }))
+}
+
+/** How long it may take from a path to an open channel on both sides, in milliseconds. */
+export const handoverMsOf = ({ caller, callee }: Record<Role, number>): number =>
+  HANDOVER_MS + HANDOVER_ROUND_TRIPS * (caller + callee)
+
+/** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
+function aheadMs(plan: Plan, role: Role, rttMs: Record<Role, number>): number {
+  if (plan[role].kind !== 'ice' || role === activeOf(plan)) return 0
+  return headStartMs({ rttMs: rttMs[role] }, { rttMs: rttMs[otherRole(role)] })
+}
+
+const passiveOf = ({ passive = PASSIVE }: Plan): Role => passive
+export const activeOf = (plan: Plan): Role => otherRole(passiveOf(plan))
+
+/** The passive side of an `ice` order hands its socket over at once: its first check is the punch. */
+export function blindOf(plan: Plan): Role | undefined {
+  const passive = passiveOf(plan)
+  return plan[passive].kind === 'ice' ? passive : undefined
+}
+
+/** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
+function handoversOf(plan: Plan, peers: Pair): Record<Role, Handover> {
+  const passive = passiveOf(plan)
+  const ice = { caller: credentials(), callee: credentials() }
+  const handover = (role: Role): Handover => ({
+    role: role === passive ? 'passive' : 'active',
+    local: ice[role],
+    remote: ice[otherRole(role)],
+    fingerprint: peers[otherRole(role)].fingerprint
+  })
+  return { caller: handover('caller'), callee: handover('callee') }
+}
+
+/** The mappings an order makes when it is carried out to its end. */
+export function flowsOf(order: Order): number {
+  if (order.kind === 'splice') return 0
+  const guesses = (order.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
+  return (order.targets.length + guesses) * (order.sockets ?? 1)
+}
+
+/** RFC 8445 section 5.3: at least 24 bits of ufrag and 128 bits of pwd, of the characters ice-char. */
+const credentials = () => ({ ufrag: randomBytes(6).toString('hex'), pwd: randomBytes(16).toString('hex') })

@@ -1,0 +1,108 @@
+// The connect requests under way and the relayed connections, bounded in all, per peer and per pair of peers. A peer is its
+// certificate here: who joins twice, or again, has no more than before.
+
+import { PosternError } from '../../errors.ts'
+import { roles } from '../../strategy/scene.ts'
+import type { FromPeer, Message } from '../../wire/signal.ts'
+import { Full } from '../peers/full.ts'
+import type { Joined } from '../peers/joined.ts'
+import type { SpliceCounters } from '../relay/splice.ts'
+import type { House } from './house.ts'
+import { type Connect, type Ended, Session } from './session.ts'
+
+export interface SessionCounters {
+  started: number
+  failed: number
+  /** By the plugin that won. */
+  readonly won: Record<string, number>
+}
+
+/** Of a peer's sessions, the part it may have with one other: so no caller alone makes it unreachable for the rest. */
+const PAIR_SHARE = 1 / 4
+
+export class Sessions {
+  readonly counters: SessionCounters = { started: 0, failed: 0, won: {} }
+  readonly #all = new Map<string, Session>()
+  readonly #house: House
+  readonly #limits: { sessions: number; sessionsPerPeer: number }
+
+  constructor(house: House, limits: { sessions: number; sessionsPerPeer: number }) {
+    this.#house = house
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  get(id: string): Session | undefined {
+    return this.#all.get(id)
+  }
+
+  /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
+  connect(request: Connect): void {
+    const { caller, callee } = request
+    if (caller === callee || caller.fingerprint === callee.fingerprint)
+      throw new PosternError('self-connect', `${callee.name} is this peer itself`)
+    this.#checkRoom(caller, callee)
+    const session = new Session(this.#house, request)
+    this.#all.set(session.id, session)
+    this.counters.started++
+    void session.run().then(ended => this.#ended(session, ended))
+  }
+
+  /** A peer's word on a session it takes part in; any other is ignored. */
+  receive(peer: Joined, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
+    const session = this.#all.get(message.session)
+    const role = session?.roleOf(peer)
+    if (!session || !role) return
+    if (message.type === 'fresh') return session.shown(role, message)
+    if (message.type !== 'leave') return session.receive(role, message)
+    session.leave(role, message.code, message.reason)
+    if (session.isDecided) this.drop(session.id)
+  }
+
+  /** Nothing came over a relayed connection for long, and the relay has forgotten it. */
+  idle(id: string, counters: SpliceCounters): void {
+    this.#all.get(id)?.changed({ kind: 'idle', counters })
+    this.#all.delete(id)
+  }
+
+  /** Forgets a session and its relay. */
+  drop(id: string): void {
+    const counters = this.#house.relay.disarm(id)
+    if (counters) this.#all.get(id)?.ended(counters)
+    this.#all.delete(id)
+  }
+
+  /** A direct path needs the gateway no more; a relayed one stays until a side leaves or nothing comes through. */
+  #ended(session: Session, ended: Ended): void {
+    if (ended.kind === 'failed') this.counters.failed++
+    else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
+    if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
+  }
+
+  #checkRoom(caller: Joined, callee: Joined): void {
+    const { sessions, sessionsPerPeer } = this.#limits
+    if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
+    const pair = { caller, callee }
+    const side = roles.find(role => this.#count(pair[role]) >= sessionsPerPeer)
+    if (side)
+      throw new Full('sessionsPerPeer', `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`, {
+        side
+      })
+    const perPair = Math.max(1, Math.floor(sessionsPerPeer * PAIR_SHARE))
+    if (this.#count(caller, callee) >= perPair)
+      throw new Full('sessionsPerPair', `${caller.name} and ${callee.name} have ${perPair} sessions already`)
+  }
+
+  /** Sessions that all of these peers take part in. */
+  #count(...peers: readonly Joined[]): number {
+    let count = 0
+    for (const { caller, callee } of this.#all.values()) {
+      const sides = [caller.fingerprint, callee.fingerprint]
+      if (peers.every(({ fingerprint }) => sides.includes(fingerprint))) count++
+    }
+    return count
+  }
+}

@@ -1,0 +1,133 @@
+// One plan, tried: both orders leave together, then the peers say how far they got. It ends when the channel is open on
+// both sides, when a side gave up, or when its time is over; whatever was started is then called off.
+
+import { nowMs } from '../../clock.ts'
+import { asPosternError, PosternError } from '../../errors.ts'
+import { type Cause, type Failure, type Role, roles } from '../../strategy/scene.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { FromPeer, Message, Report } from '../../wire/signal.ts'
+
+export interface SideResult {
+  readonly local?: Endpoint
+  readonly remote?: Endpoint
+  readonly code?: string
+  readonly reason?: string
+  readonly report?: Report
+  /** When its last word came, in milliseconds since the epoch. */
+  readonly atMs: number
+}
+
+export interface TrialResult {
+  readonly open: boolean
+  readonly reason: string
+  /** Left out where it is open. */
+  readonly cause?: Cause
+  readonly caller?: SideResult
+  readonly callee?: SideResult
+  /** The sides whose socket node-datachannel has taken: it cannot be used for another plan. */
+  readonly used: ReadonlySet<Role>
+}
+
+export type FromTrial = Message<FromPeer, 'progress' | 'opened' | 'failed'>
+
+/** From the first side's open channel to the other's: one way between the peers, and a busy computer. */
+const GRACE_MS = 1000
+
+export class Trial {
+  readonly result: Promise<TrialResult>
+  readonly #sides: Partial<Record<Role, SideResult>> = {}
+  readonly #used = new Set<Role>()
+  readonly #handoverMs: number
+  readonly #blind: Role | undefined
+  #timer: NodeJS.Timeout
+  #end: (result: TrialResult) => void = () => {}
+
+  /**
+   * @param waitMs until a side has found the path; `handoverMs` counts from then to the open channel on both sides.
+   * @param blind hands its socket over whether it has heard anything or not, so that its word starts no handover's time
+   */
+  constructor({
+    waitMs,
+    handoverMs,
+    blind,
+    signal
+  }: {
+    waitMs: number
+    handoverMs: number
+    blind: Role | undefined
+    signal: AbortSignal
+  }) {
+    this.#handoverMs = handoverMs
+    this.#blind = blind
+    this.result = new Promise(resolve => {
+      const abort = () => this.#overdue(signal.reason)
+      this.#end = result => {
+        clearTimeout(this.#timer)
+        signal.removeEventListener('abort', abort)
+        resolve(result)
+      }
+      signal.addEventListener('abort', abort)
+      if (signal.aborted) queueMicrotask(abort)
+    })
+    const reason = `no answer to any probe within ${Math.round(waitMs)} ms`
+    this.#timer = this.#patience(waitMs, { reason, cause: 'unheard' })
+  }
+
+  hasOpened(role: Role): boolean {
+    return this.#sides[role]?.local !== undefined
+  }
+
+  receive(role: Role, message: FromTrial): void {
+    switch (message.type) {
+      case 'progress':
+        return this.#found(role)
+      case 'opened':
+        this.#used.add(role)
+        this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: nowMs() }
+        if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish({ reason: 'open on both sides' })
+        return
+      case 'failed':
+        this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
+        return this.#finish({ reason: `${role}: ${message.reason}`, cause: this.#isFound ? 'handover' : 'failed' })
+    }
+  }
+
+  /** Somebody has the path: it is known that packets got through at least one way. */
+  get #isFound(): boolean {
+    const steps = roles.flatMap(role => this.#sides[role]?.report?.steps ?? [])
+    return roles.some(role => this.#knows(role)) || steps.some(([name]) => name === 'ice')
+  }
+
+  #knows(role: Role): boolean {
+    return this.#used.has(role) && role !== this.#blind
+  }
+
+  /** A side has the path and gives its socket to node-datachannel: from here on the handover's time counts. */
+  #found(role: Role): void {
+    const known = roles.some(one => this.#knows(one))
+    this.#used.add(role)
+    if (known || !this.#knows(role)) return
+    clearTimeout(this.#timer)
+    const reason = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
+    this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover' })
+  }
+
+  /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
+  #overdue(thrown: unknown): void {
+    // A side that has waited long enough leaves with a `timeout` of its own.
+    const isDeadline = !(thrown instanceof PosternError)
+    const ended = { reason: asPosternError(thrown).message, cause: isDeadline ? 'deadline' : 'gone' } as const
+    if (!isDeadline || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
+    clearTimeout(this.#timer)
+    this.#timer = this.#patience(GRACE_MS, ended)
+  }
+
+  /** Timers come before messages in the event loop's turn: what has arrived in time is read first, however busy we were. */
+  #patience(waitMs: number, ended: Failure): NodeJS.Timeout {
+    return setTimeout(() => setImmediate(() => this.#finish(ended)), waitMs)
+  }
+
+  #finish(ended: Failure | { readonly reason: string }): void {
+    this.#end({ open: !('cause' in ended), ...ended, ...this.#sides, used: this.#used })
+  }
+}

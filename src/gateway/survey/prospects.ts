@@ -1,0 +1,82 @@
+// What the strategies could do from a network: each planner is asked for its plans against every kind of network the other
+// side may be in, and nothing is ordered. So the answer follows the operator's own list, and plugins of somebody's own.
+
+import { fit, type Observation } from '../../nat/assignment.ts'
+import type { Behaviour } from '../../nat/profile.ts'
+import type { Link } from '../../strategy/chain.ts'
+import { dryRun, together } from '../../strategy/dry-run.ts'
+import type { Scene, Side } from '../../strategy/scene.ts'
+import type { NatReport } from '../../wire/signal.ts'
+
+type Prospect = NatReport['prospects'][number]
+
+interface Kind {
+  readonly peer: string
+  readonly mapping: Behaviour
+  readonly filtering: Behaviour
+  readonly translated?: boolean
+  /** Ports of five sockets of four mappings each, where they are not all the same. */
+  readonly port?: (mapping: number) => number
+}
+
+const STRICT = 'address-and-port-dependent'
+
+/** The networks peers are in, the commonest first (figures: Richter 2016, Trautwein 2025). */
+const kinds: readonly Kind[] = [
+  { peer: 'no NAT', mapping: 'endpoint-independent', filtering: 'endpoint-independent', translated: false },
+  { peer: 'full cone', mapping: 'endpoint-independent', filtering: 'endpoint-independent' },
+  { peer: 'port-restricted cone', mapping: 'endpoint-independent', filtering: STRICT },
+  { peer: 'symmetric, stepping', mapping: STRICT, filtering: STRICT, port: n => 30_000 + n },
+  { peer: 'symmetric, block of 512', mapping: STRICT, filtering: STRICT, port: n => 40_960 + ((n * 317) % 512) },
+  { peer: 'symmetric, random', mapping: STRICT, filtering: STRICT, port: n => 1024 + ((n * 39_119) % 64_512) }
+]
+
+/** What a report has room for, of strategies that try and of those that pass. */
+const TOLD = 32
+
+/** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
+export async function prospects(links: readonly Link[], side: Side, atMs: number): Promise<Prospect[]> {
+  const all: Prospect[] = []
+  for (const kind of kinds) {
+    const scene: Scene = { caller: side, callee: sideOf(kind, side, atMs), attempts: [], atMs, memory: {} }
+    all.push(await prospect(links, kind.peer, scene))
+  }
+  return all
+}
+
+async function prospect(links: readonly Link[], peer: string, scene: Scene): Promise<Prospect> {
+  const tries: Prospect['tries'] = []
+  const passes: Prospect['passes'] = []
+  for (const link of links.filter(({ lastResort }) => !lastResort)) {
+    const by = link.name
+    const found = await dryRun(link, scene)
+    for (const { probability, why } of found.tries) tries.push({ by, probability, why })
+    if (found.passes !== undefined) passes.push({ by, reason: found.passes })
+  }
+  const probability = together(tries.map(one => one.probability))
+  return { peer, probability, tries: tries.slice(0, TOLD), passes: passes.slice(0, TOLD) }
+}
+
+/** A made-up side in a documentation network (RFC 5737), which shares nothing with the real one. */
+function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway }: Side, atMs: number): Side {
+  const address = '192.0.2.1'
+  const at = (n: number) => (port ? port(n) : 30_000)
+  const observations: Observation[] = Array.from({ length: 20 }, (_, n) => ({
+    address,
+    port: at(n),
+    atMs: atMs - 2000 + 400 * Math.floor(n / 4) + (n % 4),
+    localPort: 12_000 + Math.floor(n / 4)
+  }))
+  const allocation = port ? { allocation: fit(observations).describe() } : {}
+  return {
+    name: 'a peer',
+    gateway,
+    mapped: { address, port: at(16) },
+    port: 12_004,
+    addresses: translated ? [] : [{ address, prefix: 32 }],
+    profile: { mapping, filtering, translated, addresses: [address], samples: [], ...allocation },
+    observations,
+    probes: Number.MAX_SAFE_INTEGER,
+    rttMs: 40
+  }
+}

@@ -1,0 +1,187 @@
+import { readFile } from 'node:fs/promises'
+import test from 'ava'
+import nodeDataChannel from 'node-datachannel'
+import { Metrics } from '../../../src/gateway/http/metrics.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
+import { until, World } from '../../world.ts'
+
+test.after.always(() => nodeDataChannel.cleanup())
+
+test('a relayed connection is counted, its bytes too when it has ended, and nobody is named', async t => {
+  await using world = await World.open({ strategies: '[relay]' })
+  const bob = await world.join('bob-of-all-names')
+  const ann = await world.join('ann-of-all-names')
+  const connection = await ann.connect({ name: 'bob-of-all-names' })
+  await connection.ping()
+  await world.trace(connection.path.trace)
+  await connection.close()
+  await Promise.all([ann.close(), bob.close()])
+  const { status, metrics } = world.gateway
+  await until(() => status().peers === 0 && status().sessions.relayed === 0)
+  const text = await metrics.text()
+  t.notRegex(text, /of-all-names/)
+  const series = read(text)
+  t.is(series.get('postern_attempts_total{strategy="relay",outcome="path"}'), 1)
+  t.is(series.get('postern_paths_total{kind="relay"}'), 1)
+  t.is(series.get('postern_connect_seconds_count{strategy="relay"}'), 1)
+  t.is(series.get('postern_joins_total{outcome="joined"}'), 2)
+  t.is(series.get('postern_peers'), 0)
+  t.is(series.get('postern_traces'), 1)
+  const { caller, callee } = status().relay
+  t.true(caller.sentBytes > 500 && callee.sentBytes > 500)
+  t.is(series.get('postern_relay_bytes_total{from="caller"}'), caller.sentBytes)
+  t.is(series.get('postern_relay_bytes_total{from="callee"}'), callee.sentBytes)
+})
+
+test('what is scraped is in the text format: help, type and unit, and a number in each line', async t => {
+  const { metrics } = made()
+  metrics.ended(record({}))
+  const text = await metrics.text()
+  t.regex(metrics.contentType, /^text\/plain; version=0\.0\.4/)
+  t.true(text.endsWith('\n'))
+  const told = new Map<string, string>()
+  for (const line of text.trimEnd().split('\n')) {
+    const type = /^# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)$/.exec(line)
+    if (type) told.set(type[1] ?? '', type[2] ?? '')
+    else if (line !== '' && !/^# HELP [a-z_:][a-z0-9_:]* \S.*$/.test(line)) {
+      const [name = ''] = /^[a-z_:][a-z0-9_:]*/.exec(line) ?? []
+      t.regex(line, SAMPLE, line)
+      t.true(told.has(name) || told.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram', line)
+    }
+  }
+  for (const [name, type] of told) if (name.startsWith('postern_')) t.is(name.endsWith('_total'), type === 'counter')
+  t.true([...told.keys()].some(name => name === 'process_resident_memory_bytes'))
+})
+
+test('verdicts, turns, profiles and times are counted by what the spans say', async t => {
+  const { metrics } = made()
+  const profile = {
+    'postern.mapping': 'address-dependent',
+    'postern.filtering': 'unknown',
+    'postern.allocation': 'stepping'
+  }
+  const turns = ['passed', 'path'].map((outcome, at) =>
+    span('postern.plugin', { 'postern.plugin': ['direct', 'stun'][at], 'postern.outcome': outcome })
+  )
+  metrics.ended(record({ spans: [span('postern.connect', {}), span('postern.profile', profile), ...turns] }))
+  metrics.ended(record({ outcome: 'failed', by: 'no-path', path: undefined, verdict: 'both-random' }))
+  const series = read(await metrics.text())
+  t.is(series.get('postern_attempts_total{strategy="direct",outcome="passed"}'), 1)
+  t.is(series.get('postern_attempts_total{strategy="stun",outcome="path"}'), 1)
+  t.is(series.get('postern_paths_total{kind="direct"}'), 1)
+  t.is(series.get('postern_verdicts_total{verdict="direct",outcome="path"}'), 1)
+  t.is(series.get('postern_verdicts_total{verdict="both-random",outcome="failed"}'), 1)
+  t.is(series.get('postern_profiles_total{mapping="address-dependent",filtering="unknown",allocation="stepping"}'), 1)
+  t.is(series.get('postern_connect_seconds_sum{strategy="stun"}'), 0.03)
+  t.is(series.get('postern_connect_seconds_bucket{le="0.02",strategy="stun"}'), 0)
+  t.is(series.get('postern_connect_seconds_bucket{le="0.05",strategy="stun"}'), 1)
+})
+
+test('docs/monitoring.md lists every metric with its labels, and no other', async t => {
+  const { metrics } = made()
+  metrics.ended(record({ spans: ['postern.plugin', 'postern.profile'].map(name => span(name, {})) }))
+  const series = [...read(await metrics.text()).keys()].filter(
+    name => /^postern_/.test(name) && !/_(sum|count)/.test(name)
+  )
+  const labelled = series.map(one => {
+    const [name = '', labels = ''] = one.replace(/_bucket\b/, '').split('{')
+    return [name, ...[...labels.matchAll(/(\w+)=/g)].map(([, label]) => label).filter(label => label !== 'le')].join(
+      ' '
+    )
+  })
+  const documented = (await readFile(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8'))
+    .split('\n')
+    .filter(line => line.startsWith('| `postern_'))
+    .map(line =>
+      [
+        ...line
+          .split('|')
+          .slice(1, 3)
+          .join('')
+          .matchAll(/`(\w+)`/g)
+      ]
+        .map(([, word]) => word)
+        .join(' ')
+    )
+  t.deepEqual([...new Set(labelled)].sort(), documented.sort())
+})
+
+test('a thousand strange words make no more series than one', async t => {
+  const { metrics } = made()
+  const strange = (word: string) => {
+    const said = ['plugin', 'outcome', 'mapping', 'filtering', 'allocation'].map(name => [`postern.${name}`, word])
+    const attributes = Object.fromEntries(said)
+    const spans = ['postern.connect', 'postern.plugin', 'postern.profile'].map(name => span(name, attributes))
+    metrics.ended(record({ caller: word, callee: word, outcome: word, by: word, verdict: word, spans }))
+  }
+  const series = async () => [...read(await metrics.text()).keys()].filter(name => name.startsWith('postern_'))
+  strange('strange-0')
+  const first = await series()
+  for (let number = 1; number <= 1000; number++) strange(`strange-${number}`)
+  t.deepEqual(await series(), first)
+  t.false(first.some(name => name.includes('strange')))
+})
+
+test('what the gateway counts is read when somebody asks', async t => {
+  await using world = await World.open()
+  const { metrics } = world.gateway
+  await world.join('ann')
+  t.is(read(await metrics.text()).get('postern_peers'), 1)
+  await t.throwsAsync(world.join('bob', { token: 'wrong' }))
+  t.is(read(await metrics.text()).get('postern_joins_total{outcome="refused"}'), 1)
+})
+
+// Helpers.
+
+const SAMPLE = /^([a-z_:][a-z0-9_:]*(?:\{(?:[a-z_]+="[^"\\\n]*",?)+\})?) (-?[0-9.e+-]+|[+-]Inf|Na[nN])$/
+
+/** Values by series. */
+function read(text: string): Map<string, number> {
+  const samples = text.split('\n').map(line => SAMPLE.exec(line))
+  return new Map(samples.flatMap(match => (match ? [[match[1] ?? '', Number(match[2])]] : [])))
+}
+
+/** Metrics of a gateway where nothing happens. */
+function made() {
+  const counts = { sentBytes: 0, dropped: { session: 0, peer: 0, total: 0, unlatched: 0 } }
+  const status = {
+    peers: 0,
+    sessions: { now: 0, relayed: 0 },
+    udp: { limited: 0, refused: 0, foreign: 0 },
+    signalling: { joined: 0, refused: 0, malformed: 0 },
+    probes: { refused: 0 },
+    relay: { caller: counts, callee: counts },
+    traces: { kept: 0, bytes: 0, evicted: 0 },
+    spans: { exported: 0, dropped: 0, failed: 0 }
+  }
+  return { metrics: new Metrics({ strategies: ['direct', 'stun', 'relay'], status: () => status as never }) }
+}
+
+type Given = { [Key in keyof Omit<TraceRecord, 'verdict'>]?: TraceRecord[Key] | undefined } & { verdict?: string }
+
+/** A trace of a direct connection that took 30 ms, but for what is given. */
+function record({ verdict = 'direct', ...given }: Given): TraceRecord {
+  return {
+    id: '0'.repeat(32),
+    startMs: 0,
+    ms: 30,
+    caller: 'ann',
+    callee: 'bob',
+    outcome: 'path',
+    by: 'stun',
+    reason: '',
+    path: 'direct',
+    spans: [],
+    ...given,
+    verdict: { code: verdict, sentence: '', side: 'none', evidence: [], advice: '', also: [] }
+  } as TraceRecord
+}
+
+const span = (name: string, attributes: SpanRecord['attributes']): SpanRecord => ({
+  id: '0'.repeat(16),
+  name,
+  startMs: 0,
+  endMs: 1,
+  attributes,
+  events: []
+})

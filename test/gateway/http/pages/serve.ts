@@ -1,0 +1,47 @@
+// The real HTTP side on loopback with made-up traces in it.
+
+import { Access } from '../../../../src/gateway/http/access.ts'
+import { serveHttp } from '../../../../src/gateway/http/http.ts'
+import type { Names } from '../../../../src/gateway/peers/names.ts'
+import { matches } from '../../../../src/trace/store/filter.ts'
+import type { TraceRecord, TraceStore } from '../../../../src/trace/store/store.ts'
+
+const status = {
+  peers: 14,
+  sessions: { started: 1204, failed: 31, now: 6, relayed: 2 },
+  udp: { plain: 12, authenticated: 90_412, unproved: 301, refused: 0, limited: 0, foreign: 118 },
+  signalling: { joined: 96, refused: 3, malformed: 0, slowed: 0 },
+  probes: { refused: 1 }
+}
+
+export interface Served extends AsyncDisposable {
+  readonly url: string
+  /** What was logged. */
+  readonly faults: object[]
+}
+
+/** @param records newest first. Open to local requests unless told. */
+export async function servePages(
+  records: readonly TraceRecord[],
+  open: 'loopback' | 'never' = 'loopback'
+): Promise<Served> {
+  const traces: Pick<TraceStore, 'get' | 'list'> = {
+    get: id => records.filter(record => record.id === id).toReversed(),
+    list: filter => records.filter(record => matches(record, filter)).slice(0, filter.limit)
+  }
+  const faults: object[] = []
+  const { local, close } = await serveHttp(
+    { address: '127.0.0.1', port: 0 },
+    {
+      access: new Access({ token: 'the-admin-token', open }),
+      traces: traces as TraceStore,
+      names: { list: () => [] } as unknown as Names,
+      metrics: { contentType: 'text/plain', text: async () => '' },
+      status: () => status,
+      peers: 100,
+      log: { error: fields => void faults.push(fields) },
+      join: ws => ws.close()
+    }
+  )
+  return { url: `http://127.0.0.1:${local.port}`, faults, [Symbol.asyncDispose]: close }
+}

@@ -1,0 +1,406 @@
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { trace } from '@opentelemetry/api'
+import test, { type ExecutionContext } from 'ava'
+import { WebSocketServer } from 'ws'
+import { Refusals } from '../../../src/gateway/recording/refusals.ts'
+import { type Reception, receive } from '../../../src/gateway/signalling/signalling.ts'
+import { createCertificate } from '../../../src/peer/certificate.ts'
+import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../../src/wire/signal.ts'
+import { HandMade, type HelloSpec, nothingDone } from '../../hand-made.ts'
+import { until, World } from '../../world.ts'
+
+/** Says hello, and gives what it is refused with. */
+async function refusal(world: World, spec: Partial<HelloSpec> = {}): Promise<{ code: string; reason: string }> {
+  const made = new HandMade(world.url)
+  await made.hello({ identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann', ...spec })
+  const { code, reason } = await made.hears('refused')
+  if ((await made.closed) !== 1008) throw new Error('the link was not closed for a policy violation')
+  return { code, reason }
+}
+
+/** A peer that does everything by hand, named and with an identity of its own. */
+async function joins(world: World, name: string | undefined, key = name ?? 'guest'): Promise<HandMade> {
+  const hello = { identity: await world.identity(key), token: world.gateway.joinToken }
+  return HandMade.join(world.url, name === undefined ? hello : { ...hello, name })
+}
+
+async function refusedConnect(
+  t: ExecutionContext,
+  world: World,
+  from: HandMade,
+  to: string,
+  more: object = {}
+): Promise<string> {
+  from.say({ type: 'connect', request: 7, to, ...more })
+  const { code, request, trace = '', verdict } = await from.hears('refused')
+  t.is(request, 7, 'only the request is refused')
+  const [record] = world.gateway.traces.get(trace)
+  t.like(record, { callee: to, outcome: 'failed', by: code, verdict }, 'it is a trace of its own')
+  t.is(record?.spans.length, 1)
+  await from.settled()
+  return code
+}
+
+/** Without anything that a terminal would take for a command, also where it is written as JSON. */
+const isPlain = (text: string) => !/[\p{Cc}\p{Cf}]|\\u00/u.test(text)
+
+test('a wrong token is refused before anything else is looked at', async t => {
+  await using world = await World.open()
+  for (const token of ['', 'x', world.gateway.adminToken, `${world.gateway.joinToken} `])
+    t.is((await refusal(world, { token, lie: { certificate: 'none' } })).code, 'bad-token')
+  t.deepEqual(await namesOf(world), [])
+  t.is(world.gateway.status().signalling.refused, 4)
+  t.is(world.gateway.status().peers, 0)
+})
+
+test('a certificate whose key did not sign the nonce is refused, and its name not claimed', async t => {
+  await using world = await World.open()
+  const eve = await world.identity('eve')
+  const ann = await world.identity('ann')
+  const wrong = [
+    { certificate: ann.certificatePem, signature: eve.sign(helloProof('x')).toString('base64') },
+    { signature: ann.sign(helloProof('of another link')).toString('base64') },
+    { signature: '' },
+    { certificate: createCertificate().certificatePem }
+  ]
+  for (const lie of wrong) t.is((await refusal(world, { lie })).code, 'fingerprint-mismatch')
+  t.is((await refusal(world, { lie: { certificate: 'none' } })).code, 'bad-message')
+  t.deepEqual(await namesOf(world), [])
+})
+
+test('nothing that a stranger or a peer makes up reaches terminals and traces as it is', async t => {
+  await using world = await World.open()
+  const made = ['\u001b]0;x\u0007', '\u009b2J', '\u202e', `\u001b${'x'.repeat(9000)}`]
+  for (const one of made) t.true(isPlain((await refusal(world, { lie: { [one]: 1 } })).reason))
+  for (const name of made) t.true(isPlain((await refusal(world, { name: name.slice(0, 99) })).reason))
+  const ann = await joins(world, 'ann')
+  await joins(world, 'bob')
+  for (const one of made.map(text => text.slice(0, 99)))
+    for (const asked of [{ to: one }, { to: 'bob', fingerprint: one }]) {
+      ann.say({ type: 'connect', request: 7, ...asked })
+      await ann.hears('refused')
+    }
+  const kept = world.gateway.traces.list({ limit: 99 }).flatMap(({ id }) => world.gateway.traces.get(id))
+  t.true(kept.length >= 2 * made.length)
+  for (const record of kept) {
+    t.true(isPlain(record.reason), JSON.stringify(record.reason))
+    t.true(isPlain(JSON.stringify(record)))
+    t.true(JSON.stringify(record).length < 3000)
+  }
+})
+
+test("another peer's certificate cannot be used by replaying its hello", async t => {
+  await using world = await World.open()
+  const ann = new HandMade(world.url)
+  const { nonce } = await ann.hears('challenge')
+  const signature = (await world.identity('ann')).sign(helloProof(nonce)).toString('base64')
+  t.is((await refusal(world, { lie: { signature } })).code, 'fingerprint-mismatch')
+  await ann.close()
+})
+
+test('another version of the protocol is told which one is spoken here', async t => {
+  await using world = await World.open()
+  const { code, reason } = await refusal(world, { lie: { v: 2 } })
+  t.is(code, 'bad-message')
+  t.regex(reason, /version 1 of the protocol, the peer version 2/)
+})
+
+test('a name must be one, and belongs to the first certificate that claimed it, over a restart too', async t => {
+  await using world = await World.open()
+  for (const name of ['', '-x', 'a b', 'x'.repeat(64), '__proto__', '../up', 'größe'])
+    t.is((await refusal(world, { lie: { name } })).code, 'bad-config', name)
+  const ann = await joins(world, 'ann')
+  const eve = { identity: await world.identity('eve') }
+  const { code, reason } = await refusal(world, eve)
+  t.is(code, 'name-taken')
+  t.regex(reason, /postern names forget ann/)
+  await ann.close()
+  await world.gateway.close()
+  await world.start()
+  t.is((await refusal(world, eve)).code, 'name-taken')
+  await (await joins(world, 'ann')).close()
+  t.deepEqual(await namesOf(world), ['ann'])
+})
+
+test('a full table refuses new names and forgets none, until the operator makes room', async t => {
+  await using world = await World.open({ more: 'limits: { names: 2 }' })
+  for (const name of ['ann', 'bob']) await (await joins(world, name)).close()
+  const carol = { identity: await world.identity('carol'), name: 'carol' }
+  const { code, reason } = await refusal(world, carol)
+  t.is(code, 'name-taken')
+  t.regex(reason, /2 names is full/)
+  await (await joins(world, 'ann')).close()
+  await (await joins(world, undefined, 'carol')).close()
+  t.is((await world.api('/api/names/bob', { method: 'DELETE' })).status, 204)
+  await (await joins(world, 'carol')).close()
+  t.deepEqual((await namesOf(world)).toSorted(), ['ann', 'carol'])
+})
+
+test('a name that cannot be written down is not granted, and free for the next', async t => {
+  await using world = await World.open()
+  const file = join(world.folder, 'state', 'names.json.new')
+  await writeFile(file, '')
+  const { chmod, mkdir, rm } = await import('node:fs/promises')
+  await rm(file)
+  await mkdir(file)
+  t.is((await refusal(world)).code, 'io')
+  t.deepEqual(await namesOf(world), [])
+  await chmod(file, 0o700)
+  await rm(file, { recursive: true })
+  await (await joins(world, 'ann', 'eve')).close()
+  t.deepEqual(await namesOf(world), ['ann'])
+})
+
+test('who says nothing is shown out', async t => {
+  await using waiting = await reception({ helloMs: 50 })
+  const made = new HandMade(waiting.url)
+  t.is((await made.hears('refused')).code, 'timeout')
+  t.is(await made.closed, 1008)
+  t.is(waiting.counters.refused, 1)
+})
+
+test('no more strangers are waited for than there may be peers', async t => {
+  await using waiting = await reception({ peers: 2 })
+  const strangers = [new HandMade(waiting.url), new HandMade(waiting.url)]
+  for (const stranger of strangers) await stranger.hears('challenge')
+  const third = new HandMade(waiting.url)
+  t.is((await third.hears('refused')).code, 'relay-full')
+  t.is(await third.closed, 1008)
+  await strangers[0]?.close()
+  await until(() => waiting.strangers.size === 1)
+  const fourth = new HandMade(waiting.url)
+  t.truthy(await fourth.hears('challenge'))
+  await Promise.all([fourth.close(), strangers[1]?.close()])
+})
+
+test('strangers of one address cannot keep others from joining, and hold no place once turned away', async t => {
+  await using waiting = await reception({ peers: 100 })
+  const from = (address: string) => new HandMade(waiting.url, { 'x-forwarded-for': `made up, ${address}` })
+  const idle = Array.from({ length: 32 }, () => from('203.0.113.1'))
+  for (const stranger of idle) await stranger.hears('challenge')
+  const tooMany = from('203.0.113.1')
+  // Reads nothing, and so never answers the close.
+  const deaf = once(tooMany.ws, 'open').then(() => tooMany.ws.pause())
+  await until(() => waiting.counters.refused === 1)
+  await until(() => waiting.open() === 32)
+  await deaf
+  tooMany.ws.resume()
+  t.is((await tooMany.hears('refused')).code, 'relay-full')
+  await tooMany.closed
+  const other = from('203.0.113.2')
+  t.truthy(await other.hears('challenge'))
+  await Promise.all([...idle, other].map(made => made.close()))
+})
+
+test('one certificate is joined eight times at most, under whatever names', async t => {
+  await using world = await World.open()
+  const links = []
+  for (let link = 0; link < 8; link++) links.push(await joins(world, link < 4 ? undefined : `ann${link}`, 'ann'))
+  const { code, reason } = await refusal(world, { name: 'ann-again' })
+  t.deepEqual([code, reason], ['relay-full', 'this certificate is joined 8 times already'])
+  t.false((await namesOf(world)).includes('ann-again'))
+  const bob = await joins(world, 'bob')
+  await links.pop()?.close()
+  await until(() => world.gateway.status().peers === 8)
+  links.push(await joins(world, 'ann-again', 'ann'))
+  await Promise.all([...links, bob].map(made => made.close()))
+})
+
+test('nobody gets a second try on the same link', async t => {
+  await using world = await World.open()
+  const made = new HandMade(world.url)
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann' }
+  const { nonce } = await made.hears('challenge')
+  const right = { type: 'challenge', v: 1, nonce } as const
+  // Both lie in one segment, so that the second has arrived before the refusal has left.
+  made.ws.pause()
+  for (const token of ['wrong', spec.token]) {
+    made.heard.push(right)
+    await made.hello({ ...spec, token })
+  }
+  made.ws.resume()
+  t.is((await made.hears('refused')).code, 'bad-token')
+  await made.closed
+  t.is(world.gateway.status().signalling.joined, 0)
+  t.deepEqual(made.heard, [])
+})
+
+test('a gateway that is full says so, and a peer that leaves makes room', async t => {
+  await using world = await World.open({ more: 'limits: { peers: 1 }' })
+  const ann = await joins(world, 'ann')
+  const bob = { identity: await world.identity('bob'), name: 'bob' }
+  t.is((await refusal(world, bob)).code, 'relay-full')
+  await ann.close()
+  await until(() => world.gateway.status().peers === 0)
+  await (await joins(world, 'bob')).close()
+})
+
+test('a connect to oneself, to nobody, to one who left, to a guest or with a wrong pin is refused by itself', async t => {
+  await using world = await World.open()
+  const [ann, bob, guest] = [await joins(world, 'ann'), await joins(world, 'bob'), await joins(world, undefined)]
+  const pin = (await world.identity('eve')).fingerprint
+  t.is(await refusedConnect(t, world, ann, 'ann'), 'self-connect')
+  t.is(await refusedConnect(t, world, ann, 'nobody'), 'unknown-peer')
+  t.is(await refusedConnect(t, world, ann, guest.welcome.name), 'unknown-peer')
+  t.is(await refusedConnect(t, world, ann, 'bob', { fingerprint: pin }), 'fingerprint-mismatch')
+  await bob.close()
+  await until(() => world.gateway.status().peers === 2)
+  t.is(await refusedConnect(t, world, ann, 'bob'), 'peer-offline')
+  t.is(world.gateway.status().sessions.started, 0)
+  await Promise.all([ann.close(), guest.close()])
+})
+
+test('a second process of one peer is that peer: a connect to it is one to oneself', async t => {
+  await using world = await World.open()
+  const [waiting, calling] = [await joins(world, 'ann'), await joins(world, undefined, 'ann')]
+  t.is(await refusedConnect(t, world, calling, 'ann'), 'self-connect')
+  await Promise.all([waiting.close(), calling.close()])
+})
+
+test('a name that only calls does not take the place of the one that accepts', async t => {
+  await using world = await World.open()
+  const accepting = await joins(world, 'ann')
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann', accepts: false }
+  const calling = await HandMade.join(world.url, spec)
+  const bob = await joins(world, 'bob')
+  bob.say({ type: 'connect', request: 1, to: 'ann' })
+  t.is((await accepting.hears('session')).peer.name, 'bob')
+  await Promise.all([accepting.close(), calling.close(), bob.close()])
+})
+
+test('what is binary, malformed, unknown or said in the wrong place ends that link, and no other', async t => {
+  await using world = await World.open()
+  const other = await joins(world, 'other')
+  const wrong = [
+    Buffer.from('{"type":"ping","at":1}'),
+    'no JSON',
+    '{"type":"ping"}',
+    '{"type":"ping","at":1,"more":1}',
+    '{"type":"surprise"}',
+    '[]',
+    'null',
+    { type: 'hello', v: 1, token: '', certificate: '', signature: '', accepts: true }
+  ]
+  for (const message of wrong) {
+    const peer = await joins(world, 'ann')
+    peer.say(message)
+    t.is((await peer.hears('refused')).code, 'bad-message', String(message))
+    t.is(await peer.closed, 1008)
+  }
+  t.is(world.gateway.status().signalling.malformed, wrong.length)
+  await other.settled()
+  t.is(world.gateway.status().peers, 1)
+  await other.close()
+})
+
+test('before the hello nothing else is heard', async t => {
+  await using world = await World.open()
+  const made = new HandMade(world.url)
+  await made.hears('challenge')
+  made.say({ type: 'ping', at: 1 })
+  t.is((await made.hears('refused')).code, 'bad-message')
+  t.is(await made.closed, 1008)
+})
+
+test('a message that is too long is not read to its end: closed with 1009, and counted', async t => {
+  await using world = await World.open()
+  const peer = await joins(world, 'ann')
+  peer.say('x'.repeat(MESSAGE_BYTES + 1))
+  t.is(await peer.closed, 1009)
+  t.is(world.gateway.status().signalling.malformed, 1)
+})
+
+test('a peer that says too much is read from later; nothing it said is lost, and nobody else waits', async t => {
+  await using world = await World.open({ more: 'limits: { messagesPerSecond: 100 }' })
+  const [flood, other] = [await joins(world, 'flood'), await joins(world, 'other')]
+  const startMs = performance.now()
+  // Padded, so that they do not all lie in the one segment that was read before the budget was found to be spent.
+  const padding = ' '.repeat(8000)
+  for (let at = 0; at < 160; at++) flood.say(`{"type":"ping","at":${at}${padding}}`)
+  await other.settled()
+  t.true(flood.heard.length < 160, 'the other is answered while the flood is still waiting')
+  for (let at = 0; at < 160; at++) t.is((await flood.hears('pong')).at, at)
+  const tookMs = performance.now() - startMs
+  t.true(tookMs > 400, `60 over the budget take 0.6 s, not ${tookMs} ms`)
+  t.true(world.gateway.status().signalling.slowed > 0)
+  t.is(world.gateway.status().signalling.refused, 0)
+  await Promise.all([flood.close(), other.close()])
+})
+
+test('a peer that reads nothing is cut off before its backlog grows without end', async t => {
+  await using world = await World.open({ more: 'limits: { messagesPerSecond: 100000 }' })
+  const deaf = await joins(world, 'deaf')
+  deaf.ws.pause()
+  const cutOff = until(() => world.gateway.status().peers === 0, 10_000)
+  const flooding = setInterval(() => {
+    for (let at = 0; at < 2000; at++) deaf.say({ type: 'ping', at })
+  }, 1)
+  await cutOff
+  clearInterval(flooding)
+  deaf.ws.terminate()
+  t.pass()
+})
+
+test('a word on a session from a peer that takes no part in it is ignored', async t => {
+  await using world = await World.open()
+  const [ann, bob, eve] = [await joins(world, 'ann'), await joins(world, 'bob'), await joins(world, 'eve')]
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session } = await ann.hears('session')
+  eve.say({ type: 'leave', session, code: 'io', reason: 'no' })
+  eve.say({ type: 'failed', session, plan: 1, code: 'io', reason: 'no', report: nothingDone })
+  eve.say({ type: 'leave', session: '0'.repeat(16), code: 'io', reason: 'no such session' })
+  await eve.settled()
+  t.is(world.gateway.status().sessions.now, 1)
+  bob.say({ type: 'leave', session, code: 'constructor', reason: 'enough' })
+  const { code, reason } = await ann.hears('over')
+  t.deepEqual([code, reason], ['io', 'bob left: enough'])
+  await until(() => world.gateway.status().sessions.now === 0)
+  await Promise.all([ann.close(), bob.close(), eve.close()])
+})
+
+async function namesOf(world: World): Promise<string[]> {
+  const written = await readFile(join(world.folder, 'state', 'names.json'), 'utf8').catch(() => '{}')
+  const told = (await (await world.api('/api/names')).json()) as { name: string }[]
+  const names = told.map(({ name }) => name)
+  if (JSON.stringify(names) !== JSON.stringify(Object.keys(JSON.parse(written))))
+    throw new Error('the table on disk is another one')
+  return names
+}
+
+/** The reception alone: links are served, and nobody gets further than the door. */
+async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: number }) {
+  const server = createServer()
+  const sockets = new WebSocketServer({ server, path: JOIN_PATH })
+  const counters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
+  const strangers: Reception['strangers'] = new Map()
+  const none = undefined as never
+  sockets.on('connection', (ws, request) =>
+    receive(ws, request, {
+      ...{ directory: none, names: none, observer: none, sessions: none, nat: none },
+      joinToken: 'x',
+      limits: { peers, messagesPerSecond: 10 },
+      log: { info: () => {} },
+      counters,
+      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters),
+      strangers,
+      ...(helloMs === undefined ? {} : { helloMs })
+    })
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    counters,
+    strangers,
+    open: () => sockets.clients.size,
+    async [Symbol.asyncDispose]() {
+      for (const ws of sockets.clients) ws.terminate()
+      server.close()
+      await once(server, 'close')
+    }
+  }
+}
