@@ -4,9 +4,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import type { Identity } from '../src/peer/identity.ts'
-import { RawSocket } from '../src/peer/raw.ts'
-import { prove } from '../src/peer/warm.ts'
+import type { Identity } from '../src/peer/identity/identity.ts'
+import { RawSocket } from '../src/peer/punch/raw.ts'
+import { prove } from '../src/peer/punch/warm.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
 import { type FromGateway, helloProof, JOIN_PATH, type Message, PROTOCOL } from '../src/wire/signal.ts'
 

@@ -4,9 +4,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import nodeDataChannel from 'node-datachannel'
-import type { Connection } from '../peer/connection.ts'
-import { defaultFolder, loadIdentity } from '../peer/identity.ts'
-import { KnownPeers, parsePeer } from '../peer/known-peers.ts'
+import type { Connection } from '../peer/connection/connection.ts'
+import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
+import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
 import { type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
 import { formatRate } from '../units.ts'
 import { checkName } from '../wire/name.ts'

@@ -1,7 +1,7 @@
 // `postern nat`: what network one is in, as the gateway sees it, and which peers can be reached from there.
 
 import { Command } from 'commander'
-import { SOCKETS } from '../peer/nat.ts'
+import { SOCKETS } from '../peer/survey.ts'
 import { perform, type Run } from './door.ts'
 import { withPeer } from './meet.ts'
 import { kindOf, renderNat } from './nat-text.ts'

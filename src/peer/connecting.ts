@@ -3,8 +3,8 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
 import type { FromGateway, Message, Outcome, Verdict } from '../wire/signal.ts'
-import type { Connection } from './connection.ts'
-import type { PeerName } from './known-peers.ts'
+import type { Connection } from './connection/connection.ts'
+import type { PeerName } from './identity/known-peers.ts'
 
 export interface StrategyReport {
   readonly name: string

@@ -16,7 +16,7 @@ import {
   PROTOCOL,
   parseFromGateway
 } from '../wire/signal.ts'
-import type { Identity } from './identity.ts'
+import type { Identity } from './identity/identity.ts'
 
 export interface LinkOptions {
   /** `http:`, `https:`, `ws:` or `wss:` of the gateway. */

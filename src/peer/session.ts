@@ -4,13 +4,13 @@
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { CALLED_OFF, type FromGateway, type FromPeer, type Message, STALE_SOCKET } from '../wire/signal.ts'
-import { Connection, type PathReport } from './connection.ts'
-import { Diary } from './diary.ts'
-import type { Opened } from './handover.ts'
-import type { Identity } from './identity.ts'
+import { Connection, type PathReport } from './connection/connection.ts'
+import type { Identity } from './identity/identity.ts'
 import type { Link } from './link.ts'
-import { obey } from './obey.ts'
-import { type Membership, WarmSocket } from './warm.ts'
+import { Diary } from './punch/diary.ts'
+import type { Opened } from './punch/handover.ts'
+import { obey } from './punch/obey.ts'
+import { type Membership, WarmSocket } from './punch/warm.ts'
 
 export interface SessionHooks {
   readonly link: Link

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { kindOf, percent, renderNat } from '../../src/cli/nat-text.ts'
-import type { NatFindings } from '../../src/peer/nat.ts'
+import type { NatFindings } from '../../src/peer/survey.ts'
 import type { NatReport } from '../../src/wire/signal.ts'
 import { tokens, World } from './world.ts'
 

@@ -3,7 +3,7 @@
 // connection of a path that is closed already, and must end by itself.
 
 import { cleanup } from 'node-datachannel'
-import { Connection } from '../../src/peer/connection.ts'
+import { Connection } from '../../src/peer/connection/connection.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { send } from '../../src/peer/services/send.ts'
 import { connectedPair, lines, lineToParent, openPeer } from './loopback.ts'

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import nodeDataChannel from 'node-datachannel'
-import type { Connection } from '../../src/peer/connection.ts'
+import type { Connection } from '../../src/peer/connection/connection.ts'
 import { World } from '../world.ts'
 
 const world = await World.open()

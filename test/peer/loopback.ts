@@ -6,8 +6,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { type DataChannel, PeerConnection } from 'node-datachannel'
-import type { ConnectionParts } from '../../src/peer/connection.ts'
-import { Connection } from '../../src/peer/connection.ts'
+import type { ConnectionParts } from '../../src/peer/connection/connection.ts'
+import { Connection } from '../../src/peer/connection/connection.ts'
 
 /** What one half tells the other: its description, then that its channel is open. */
 export type Signal = { sdp: string } | { open: true }

@@ -6,7 +6,7 @@ import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { WebSocket, WebSocketServer } from 'ws'
 import { PosternError } from '../../src/errors.ts'
-import type { Connection } from '../../src/peer/connection.ts'
+import type { Connection } from '../../src/peer/connection/connection.ts'
 import { type FromGateway, type FromPeer, JOIN_PATH } from '../../src/wire/signal.ts'
 import { World } from '../world.ts'
 

@@ -3,7 +3,7 @@
 
 import type { Readable, Writable } from 'node:stream'
 import { PosternError } from '../../errors.ts'
-import { parseVersioned } from '../stream.ts'
+import { parseVersioned } from '../connection/stream.ts'
 
 /** A name of 255 bytes, escaped, with room for the rest. */
 const maxLineBytes = 4_096

@@ -1,7 +1,7 @@
 // Measures the round trip to a peer over the control channel of an open connection, a few times.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection } from '../connection.ts'
+import type { Connection } from '../connection/connection.ts'
 
 export interface PingOptions {
   count: number

@@ -13,7 +13,7 @@ import { chmod, type FileHandle, link, lstat, open, rename, unlink } from 'node:
 import { join } from 'node:path'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { printable } from '../../wire/text.ts'
-import type { Stream } from '../stream.ts'
+import type { Stream } from '../connection/stream.ts'
 import { atMostTenTimesASecond, Reader, writeLine } from './lines.ts'
 import type { Progress, Sent } from './send.ts'
 

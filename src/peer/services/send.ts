@@ -14,8 +14,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { asPosternError, PosternError } from '../../errors.ts'
-import type { Connection } from '../connection.ts'
-import type { Stream } from '../stream.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Stream } from '../connection/stream.ts'
 import { atMostTenTimesASecond, Reader, write, writeLine } from './lines.ts'
 
 export interface Progress {

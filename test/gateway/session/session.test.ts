@@ -1,5 +1,5 @@
 import test from 'ava'
-import type { RawSocket } from '../../../src/peer/raw.ts'
+import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { HandMade, nothingDone } from '../../hand-made.ts'
 import { until } from '../../world.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { RawSocket } from '../../../src/peer/raw.ts'
+import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { NatReport } from '../../../src/wire/signal.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World, type WorldSpec } from '../../world.ts'

@@ -1,6 +1,6 @@
 import test from 'ava'
-import { candidatePort, outside, restPort } from '../../src/peer/ports.ts'
-import { RawSocket } from '../../src/peer/raw.ts'
+import { candidatePort, outside, restPort } from '../../../src/peer/punch/candidate-ports.ts'
+import { RawSocket } from '../../../src/peer/punch/raw.ts'
 
 test('ports are chosen outside the range that the system gives to anybody', t => {
   t.deepEqual(outside({ first: 32_768, last: 60_999 }), { first: 10_000, last: 32_767 })

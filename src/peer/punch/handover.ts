@@ -5,10 +5,10 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
-import { PosternError } from '../errors.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
-import type { Handover } from '../wire/signal.ts'
-import type { Identity } from './identity.ts'
+import { PosternError } from '../../errors.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Handover } from '../../wire/signal.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { RawSocket } from './raw.ts'
 
 export interface Opened {

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { PosternError } from '../../src/errors.ts'
-import { KnownPeers, parsePeer } from '../../src/peer/known-peers.ts'
-import { checkName } from '../../src/wire/name.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { KnownPeers, parsePeer } from '../../../src/peer/identity/known-peers.ts'
+import { checkName } from '../../../src/wire/name.ts'
 
 const one = Array(32).fill('AA').join(':')
 const two = Array(32).fill('BB').join(':')

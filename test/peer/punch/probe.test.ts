@@ -2,14 +2,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { Diary } from '../../src/peer/diary.ts'
-import { findPath, type Punch } from '../../src/peer/probe.ts'
-import { RawSocket } from '../../src/peer/raw.ts'
-import type { Effort } from '../../src/peer/walk.ts'
-import type { Endpoint } from '../../src/wire/endpoint.ts'
-import type { Handover } from '../../src/wire/signal.ts'
-import { until } from '../world.ts'
-import { Far, handovers, openSockets, probeKey } from './far.ts'
+import { Diary } from '../../../src/peer/punch/diary.ts'
+import { findPath, type Punch } from '../../../src/peer/punch/probe.ts'
+import { RawSocket } from '../../../src/peer/punch/raw.ts'
+import type { Effort } from '../../../src/peer/punch/walk.ts'
+import type { Endpoint } from '../../../src/wire/endpoint.ts'
+import type { Handover } from '../../../src/wire/signal.ts'
+import { until } from '../../world.ts'
+import { Far, handovers, openSockets, probeKey } from '../far.ts'
 
 test.serial('what was ordered is walked over endpoint by endpoint, each from every socket', async t => {
   await using world = await Ordered.open()

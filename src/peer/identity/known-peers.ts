@@ -7,9 +7,9 @@
 
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PosternError } from '../errors.ts'
-import { normaliseFingerprint } from '../wire/certificate.ts'
-import { checkName } from '../wire/name.ts'
+import { PosternError } from '../../errors.ts'
+import { normaliseFingerprint } from '../../wire/certificate.ts'
+import { checkName } from '../../wire/name.ts'
 
 /** How a fingerprint was judged: it is the one pinned, the one remembered, or was never seen and is remembered now. */
 export type Trust = 'pinned' | 'known' | 'new'

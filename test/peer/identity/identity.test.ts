@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import nodeDataChannel, { PeerConnection } from 'node-datachannel'
-import { PosternError } from '../../src/errors.ts'
-import { createCertificate } from '../../src/peer/certificate.ts'
-import { defaultFolder, type Identity, loadIdentity } from '../../src/peer/identity.ts'
-import { fingerprintOf, normaliseFingerprint, verifySignature } from '../../src/wire/certificate.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { createCertificate } from '../../../src/peer/identity/certificate.ts'
+import { defaultFolder, type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
+import { fingerprintOf, normaliseFingerprint, verifySignature } from '../../../src/wire/certificate.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
 
@@ -58,7 +58,7 @@ test('many certificates are all well-formed, whatever lengths their signatures h
 test('processes that start at once in one folder end with one identity', async t => {
   const folder = temporary()
   const program = join(folder, 'load.mjs')
-  const source = new URL('../../src/peer/identity.ts', import.meta.url).href
+  const source = new URL('../../../src/peer/identity/identity.ts', import.meta.url).href
   writeFileSync(
     program,
     `import { loadIdentity } from '${source}'

@@ -3,13 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
-import { nowMs } from '../../src/clock.ts'
-import { PosternError } from '../../src/errors.ts'
-import { Diary } from '../../src/peer/diary.ts'
-import { CALLED_OFF, HEARD, parseFromPeer } from '../../src/wire/signal.ts'
-import { until, World } from '../world.ts'
-import { Far } from './far.ts'
-import { type Guest, HandMadeGateway, session } from './hand-made-gateway.ts'
+import { nowMs } from '../../../src/clock.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { Diary } from '../../../src/peer/punch/diary.ts'
+import { CALLED_OFF, HEARD, parseFromPeer } from '../../../src/wire/signal.ts'
+import { until, World } from '../../world.ts'
+import { Far } from '../far.ts'
+import { type Guest, HandMadeGateway, session } from '../hand-made-gateway.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
 

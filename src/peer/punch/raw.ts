@@ -3,10 +3,10 @@
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { PosternError } from '../errors.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
-import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../wire/stun.ts'
-import { candidatePort, restPort } from './ports.ts'
+import { PosternError } from '../../errors.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../../wire/stun.ts'
+import { candidatePort, restPort } from './candidate-ports.ts'
 
 /** Ports tried before giving up: with thousands to choose from, a few are enough unless nearly all are taken. */
 const BINDS = 50

@@ -14,8 +14,8 @@
 
 import { Duplex } from 'node:stream'
 import type { DataChannel } from 'node-datachannel'
-import { PosternError } from '../errors.ts'
-import { printable } from '../wire/text.ts'
+import { PosternError } from '../../errors.ts'
+import { printable } from '../../wire/text.ts'
 
 /** The largest both sides announce. Beside 64 KiB it saves a tenth of the CPU's time on a direct path. */
 const messageBytes = 262_144

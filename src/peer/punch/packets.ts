@@ -1,8 +1,8 @@
 // What a punch loop says, each a STUN Binding: the probe, the answer to a probe or a check, and the check of ICE.
 
-import type { Endpoint } from '../wire/endpoint.ts'
-import type { Handover } from '../wire/signal.ts'
-import { BINDING, encode, transactionId } from '../wire/stun.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Handover } from '../../wire/signal.ts'
+import { BINDING, encode, transactionId } from '../../wire/stun.ts'
 
 /** @param key of the session, which both sides have */
 export function probe(role: Handover['role'], transaction: Buffer, key: Buffer): Buffer {

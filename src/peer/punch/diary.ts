@@ -1,9 +1,9 @@
 // What an order came to, as its report tells: each step with its time, what was sent and heard, and from where. The time of
 // the order's arrival is on the peer's clock; everything else counts from there.
 
-import { nowMs } from '../clock.ts'
-import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
-import { HEARD, type Report } from '../wire/signal.ts'
+import { nowMs } from '../../clock.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { HEARD, type Report } from '../../wire/signal.ts'
 
 type Span = [firstMs: number, lastMs: number]
 

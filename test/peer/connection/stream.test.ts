@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mock } from 'node:test'
 import test from 'ava'
 import type { DataChannel } from 'node-datachannel'
-import { Stream } from '../../src/peer/stream.ts'
+import { Stream } from '../../../src/peer/connection/stream.ts'
 
 test('the opener lets the far side send before it sends itself, whatever event comes first', async t => {
   const { channel, sent, arrives } = fakeChannel()

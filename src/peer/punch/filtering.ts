@@ -8,10 +8,10 @@
 // is in the way of (Linux does, where its own firewall accepts the packet). A probe that comes too early spoils the path it
 // is for in this way. Here it is done on purpose, to a socket of no use.
 
-import { timeoutSignal } from '../clock.ts'
-import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
-import type { FromPeer, Message } from '../wire/signal.ts'
-import type { DecodedStun } from '../wire/stun.ts'
+import { timeoutSignal } from '../../clock.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import type { FromPeer, Message } from '../../wire/signal.ts'
+import type { DecodedStun } from '../../wire/stun.ts'
 import { RawSocket } from './raw.ts'
 import { type Membership, prove } from './warm.ts'
 

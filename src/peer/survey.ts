@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
 import type { Address, FromGateway, FromPeer, Message, NatReport } from '../wire/signal.ts'
-import { type Membership, ownAddresses, WarmSocket } from './warm.ts'
+import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
 
 export interface NatOptions {
   /** How many sockets are shown, 1 to 16: 5 unless told. More tell steps from drift more surely. */

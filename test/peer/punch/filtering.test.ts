@@ -4,10 +4,10 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import test from 'ava'
-import { type Findings, testFiltering } from '../../src/peer/filtering.ts'
-import { BINDING, decode, encode } from '../../src/wire/stun.ts'
-import { labTest } from '../lab/lab-test.ts'
-import { openRig, type RigPeer } from '../lab/rig.ts'
+import { type Findings, testFiltering } from '../../../src/peer/punch/filtering.ts'
+import { BINDING, decode, encode } from '../../../src/wire/stun.ts'
+import { labTest } from '../../lab/lab-test.ts'
+import { openRig, type RigPeer } from '../../lab/rig.ts'
 
 /** The gateway's endpoints by their place: address and port, `00` the primary. */
 type Place = '00' | '01' | '10' | '11'

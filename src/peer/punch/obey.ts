@@ -6,12 +6,12 @@
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { timeoutSignal } from '../clock.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
-import type { FromGateway, Message } from '../wire/signal.ts'
+import { timeoutSignal } from '../../clock.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { FromGateway, Message } from '../../wire/signal.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { Diary } from './diary.ts'
 import { handOver, type Opened } from './handover.ts'
-import type { Identity } from './identity.ts'
 import { findPath, type Path } from './probe.ts'
 import type { Effort } from './walk.ts'
 import { prove, type WarmSocket } from './warm.ts'

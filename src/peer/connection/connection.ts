@@ -14,7 +14,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DataChannel, PeerConnection } from 'node-datachannel'
-import { asPosternError, PosternError } from '../errors.ts'
+import { asPosternError, PosternError } from '../../errors.ts'
 import { parseVersioned, Stream, safely } from './stream.ts'
 
 export interface PathReport {

@@ -14,9 +14,9 @@
 // heard; `#receive` answers. The first socket with a path wins, and the others are closed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Endpoint, sameEndpoint } from '../wire/endpoint.ts'
-import type { Handover } from '../wire/signal.ts'
-import { type DecodedStun, decode, transactionId } from '../wire/stun.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import type { Handover } from '../../wire/signal.ts'
+import { type DecodedStun, decode, transactionId } from '../../wire/stun.ts'
 import type { Diary } from './diary.ts'
 import { answer, iceCheck, probe } from './packets.ts'
 import { RawSocket } from './raw.ts'

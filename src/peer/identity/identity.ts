@@ -10,8 +10,8 @@ import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { PosternError } from '../errors.ts'
-import { fingerprintOf, isP256, parseCertificate } from '../wire/certificate.ts'
+import { PosternError } from '../../errors.ts'
+import { fingerprintOf, isP256, parseCertificate } from '../../wire/certificate.ts'
 import { createCertificate } from './certificate.ts'
 
 export interface Identity {

@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test from 'ava'
-import { RawSocket } from '../../src/peer/raw.ts'
-import type { Endpoint } from '../../src/wire/endpoint.ts'
-import { BINDING, decode, encode } from '../../src/wire/stun.ts'
+import { RawSocket } from '../../../src/peer/punch/raw.ts'
+import type { Endpoint } from '../../../src/wire/endpoint.ts'
+import { BINDING, decode, encode } from '../../../src/wire/stun.ts'
 
 const key = Buffer.from('key')
 
@@ -32,7 +32,7 @@ test('an error of the system at a socket that is in use ends nothing', async t =
 test('sockets are bound all or none: at the limit of open files the error says so, and none is left', async t => {
   const script = `
     import { readdirSync } from 'node:fs'
-    import { RawSocket } from '${new URL('../../src/peer/raw.ts', import.meta.url)}'
+    import { RawSocket } from '${new URL('../../../src/peer/punch/raw.ts', import.meta.url)}'
     const open = () => readdirSync('/proc/self/fd').length
     const before = open()
     const { code, message } = await RawSocket.bindMany(256).catch(error => error)

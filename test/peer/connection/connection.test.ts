@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import fc from 'fast-check'
 import { cleanup } from 'node-datachannel'
-import { PosternError } from '../../src/errors.ts'
-import { Connection } from '../../src/peer/connection.ts'
-import { parseVersioned, type Stream } from '../../src/peer/stream.ts'
-import { connectedPair, lines, lineToChild, openPeer } from './loopback.ts'
+import { PosternError } from '../../../src/errors.ts'
+import { Connection } from '../../../src/peer/connection/connection.ts'
+import { parseVersioned, type Stream } from '../../../src/peer/connection/stream.ts'
+import { connectedPair, lines, lineToChild, openPeer } from '../loopback.ts'
 
 const farSide = new URL('far-side.ts', import.meta.url)
 const made: Connection[] = []
