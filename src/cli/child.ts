@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { PosternError } from '../errors.ts'
-import type { Event } from './output.ts'
+import type { Event } from './text/output.ts'
 
 /** What starts the command line: this Node and its entry. */
 export const postern: readonly string[] = [process.execPath, fileURLToPath(new URL('../main.ts', import.meta.url))]

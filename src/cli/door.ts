@@ -4,8 +4,8 @@
 import { constants } from 'node:os'
 import { styleText } from 'node:util'
 import { asPosternError, PosternError } from '../errors.ts'
-import { Output, type Paint, wrap } from './output.ts'
-import { becauseText } from './verdict-text.ts'
+import { Output, type Paint, wrap } from './text/output.ts'
+import { becauseText } from './text/verdict-text.ts'
 
 export interface Run {
   readonly output: Output

@@ -9,9 +9,9 @@ import type { TraceRecord } from '../trace/store/store.ts'
 import type { Replay } from '../trace/verdict/replay.ts'
 import { printable, printableJson } from '../wire/text.ts'
 import { perform, type Run } from './door.ts'
-import { explanationText } from './explain-text.ts'
 import { configOf } from './gateway.ts'
-import type { Output } from './output.ts'
+import { explanationText } from './text/explain-text.ts'
+import type { Output } from './text/output.ts'
 
 interface Options {
   readonly config?: string

@@ -9,8 +9,8 @@ import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { perform, type Run } from './door.ts'
-import type { Output } from './output.ts'
-import { wrap } from './output.ts'
+import type { Output } from './text/output.ts'
+import { wrap } from './text/output.ts'
 
 interface Options {
   readonly config?: string

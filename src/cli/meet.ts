@@ -13,8 +13,8 @@ import { checkName } from '../wire/name.ts'
 import type { Verdict } from '../wire/signal.ts'
 import type { Run } from './door.ts'
 import { type JoinOptions, joinToken } from './options.ts'
-import { type Event, formatMs, type Output, wrap } from './output.ts'
-import { becauseText } from './verdict-text.ts'
+import { type Event, formatMs, type Output, wrap } from './text/output.ts'
+import { becauseText } from './text/verdict-text.ts'
 
 /** How long the gateway's last words on a path are waited for: they come a round trip after it, or never. */
 const NOTICE_MS = 1000

@@ -4,8 +4,8 @@ import { Command } from 'commander'
 import { SOCKETS } from '../peer/survey.ts'
 import { perform, type Run } from './door.ts'
 import { withPeer } from './meet.ts'
-import { kindOf, renderNat } from './nat-text.ts'
 import { type JoinOptions, wholeNumber, withJoinOptions } from './options.ts'
+import { kindOf, renderNat } from './text/nat-text.ts'
 
 interface Options extends JoinOptions {
   readonly sockets: number

@@ -12,8 +12,8 @@ import { type Received, receive } from '../peer/services/receive.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, withPeer } from './meet.ts'
 import { type JoinOptions, withTokenOption } from './options.ts'
-import { formatBytes, formatSeconds, formatThroughput, type Output } from './output.ts'
-import { progressBar } from './progress.ts'
+import { formatBytes, formatSeconds, formatThroughput, type Output } from './text/output.ts'
+import { progressBar } from './text/progress.ts'
 
 interface Options extends JoinOptions {
   readonly receive?: string

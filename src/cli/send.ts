@@ -8,8 +8,8 @@ import { type Sent, send } from '../peer/services/send.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
 import { type JoinOptions, withJoinOptions } from './options.ts'
-import { formatBytes, formatSeconds, formatThroughput, type Output } from './output.ts'
-import { progressBar } from './progress.ts'
+import { formatBytes, formatSeconds, formatThroughput, type Output } from './text/output.ts'
+import { progressBar } from './text/progress.ts'
 
 export function sendCommand(): Command {
   return withJoinOptions(new Command('send'))

@@ -13,8 +13,8 @@ import { parseDuration } from '../units.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'
 import { type AdminOptions, wholeNumber, withAdminOptions } from './options.ts'
-import { renderTrace } from './trace-text.ts'
-import { tracesTable } from './traces-table.ts'
+import { renderTrace } from './text/trace-text.ts'
+import { tracesTable } from './text/traces-table.ts'
 
 interface ListOptions extends AdminOptions, Filters {
   readonly limit: number

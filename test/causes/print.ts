@@ -1,6 +1,6 @@
 // The table of causes for a terminal: what was done, what the trace says, and how many are right.
 
-import { wrap } from '../../src/cli/output.ts'
+import { wrap } from '../../src/cli/text/output.ts'
 import { type Cause, type Result, runLanes, wrong } from './cause.ts'
 import { lanes } from './table.ts'
 

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { kindOf, percent, renderNat } from '../../src/cli/nat-text.ts'
+import { kindOf, percent, renderNat } from '../../src/cli/text/nat-text.ts'
 import type { NatFindings } from '../../src/peer/survey.ts'
 import type { NatReport } from '../../src/wire/signal.ts'
 import { tokens, World } from './world.ts'

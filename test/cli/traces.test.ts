@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import type { TraceRecord } from '../../src/trace/store/store.ts'
-import { failed } from './traces-made.ts'
+import { failed } from './text/traces-made.ts'
 import { World } from './world.ts'
 
 /** What becomes of a connection is up to the name of the callee. */

@@ -1,8 +1,8 @@
 // What people see of a trace, column by column.
 
 import test from 'ava'
-import { renderTrace } from '../../src/cli/trace-text.ts'
-import { tracesTable } from '../../src/cli/traces-table.ts'
+import { renderTrace } from '../../../src/cli/text/trace-text.ts'
+import { tracesTable } from '../../../src/cli/text/traces-table.ts'
 import { failed, relayed } from './traces-made.ts'
 
 // Times are told in the zone of who reads them.

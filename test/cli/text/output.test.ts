@@ -1,6 +1,14 @@
 import test from 'ava'
-import { abridged, formatBytes, formatMoment, formatMs, formatSeconds, signed, wrap } from '../../src/cli/output.ts'
-import { drawn } from '../../src/cli/progress.ts'
+import {
+  abridged,
+  formatBytes,
+  formatMoment,
+  formatMs,
+  formatSeconds,
+  signed,
+  wrap
+} from '../../../src/cli/text/output.ts'
+import { drawn } from '../../../src/cli/text/progress.ts'
 
 test('text is wrapped at spaces, with its indentation, and nothing of it is lost', t => {
   t.is(wrap('  one two three four', 11, 4), '  one two\n    three\n    four')

@@ -1,6 +1,6 @@
 // The progress of a transfer: an event for programs, one line that is drawn over on a terminal, nothing elsewhere.
 
-import type { Progress } from '../peer/services/send.ts'
+import type { Progress } from '../../peer/services/send.ts'
 import { fit, formatBytes, formatSeconds, type Output } from './output.ts'
 
 /** The rate is measured over about so long: quick enough to follow, slow enough to read. */
