@@ -7,7 +7,7 @@
 
 import { parseArgs } from 'node:util'
 import { birthdayRate, sprayRate, windowRate } from '../src/nat/assignment.ts'
-import type { SpanRecord, TraceRecord } from '../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../src/trace/record/record.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import { binomialInterval } from './binomial.ts'

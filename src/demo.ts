@@ -17,7 +17,7 @@ import { report } from './cli/door.ts'
 import { type Event, formatBytes, formatMs, formatSeconds, formatThroughput, Output, wrap } from './cli/text/output.ts'
 import { renderTrace } from './cli/text/trace-text.ts'
 import { PosternError } from './errors.ts'
-import type { TraceRecord } from './trace/store/store.ts'
+import type { TraceRecord } from './trace/record/record.ts'
 
 const fileBytes = 64 * 2 ** 20
 /** What all of it may take; some seconds of it are for the NATs to prove what they are. */

@@ -1,7 +1,7 @@
 // One error class for everything a user is told about, and the table of its codes. A code is stable: scripts match it,
 // `--json` prints it, traces carry it. Nothing found is `undefined`; an error is for what should not happen.
 
-import type { Verdict } from './wire/signal.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Each code and what it means to the person who reads it. */
 export const codes = {

@@ -12,7 +12,7 @@ import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
 import { type Identity, loadIdentity } from '../src/peer/identity/identity.ts'
 import { KnownPeers } from '../src/peer/identity/known-peers.ts'
 import { Peer, type PeerOptions } from '../src/peer/peer.ts'
-import type { TraceRecord } from '../src/trace/store/store.ts'
+import type { TraceRecord } from '../src/trace/record/record.ts'
 
 export interface WorldSpec {
   /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */

@@ -35,7 +35,7 @@ Examples:
 
 async function validate(file: string, { output }: Run): Promise<void> {
   const [{ builtIns }, { loadPlugins }] = await Promise.all([
-    import('../gateway/gateway.ts'),
+    import('../plugins/built-in.ts'),
     import('../plugins/load.ts')
   ])
   const { strategies } = await configOf(file)
@@ -50,7 +50,7 @@ async function show(file: string | undefined, { output }: Run): Promise<void> {
 
 async function schema({ output }: Run): Promise<void> {
   const [{ builtIns }, { configSchema }] = await Promise.all([
-    import('../gateway/gateway.ts'),
+    import('../plugins/built-in.ts'),
     import('../config/config.ts')
   ])
   output.line(JSON.stringify(configSchema(builtIns), undefined, 2))

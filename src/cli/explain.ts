@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { PosternError } from '../errors.ts'
-import type { TraceRecord } from '../trace/store/store.ts'
+import type { TraceRecord } from '../trace/record/record.ts'
 import type { Replay } from '../trace/verdict/replay.ts'
 import { printable, printableJson } from '../wire/text.ts'
 import { perform, type Run } from './door.ts'
@@ -46,7 +46,7 @@ async function explain(file: string, options: Options, { output, signal }: Run):
   const [{ strategies }, records] = await Promise.all([configFor(options), recordsOf(file, signal)])
   const [{ replay }, { startPlugins }, { pino }] = await Promise.all([
     import('../trace/verdict/replay.ts'),
-    import('../gateway/gateway.ts'),
+    import('../plugins/built-in.ts'),
     import('pino')
   ])
   await using opened = new AsyncDisposableStack()

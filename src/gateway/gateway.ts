@@ -6,23 +6,18 @@ import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Config } from '../config/config.ts'
 import { profile } from '../nat/profile.ts'
-import { direct } from '../plugins/direct.ts'
-import { loadPlugins } from '../plugins/load.ts'
-import { predict } from '../plugins/predict.ts'
-import { relay } from '../plugins/relay.ts'
-import { spray } from '../plugins/spray.ts'
-import { stun } from '../plugins/stun.ts'
-import type { Link } from '../strategy/chain.ts'
-import type { Plugin } from '../strategy/plugin.ts'
-import { type Exporting, exporting } from '../trace/export/export.ts'
+import { startPlugins } from '../plugins/built-in.ts'
+import { exporting } from '../trace/export/export.ts'
 import { masking } from '../trace/export/mask.ts'
+import type { TraceRecord } from '../trace/record/record.ts'
 import { TraceFile } from '../trace/store/file.ts'
-import { type TraceRecord, TraceStore } from '../trace/store/store.ts'
+import { TraceStore } from '../trace/store/store.ts'
 import { judge } from '../trace/verdict/verdict.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { Access, openTo } from './http/access.ts'
 import { serveHttp } from './http/http.ts'
 import { Metrics } from './http/metrics.ts'
+import { type GatewayStatus, statusOf } from './http/status.ts'
 import { Budget } from './memory/budget.ts'
 import { History } from './memory/history.ts'
 import { Outcomes } from './memory/outcomes.ts'
@@ -39,8 +34,6 @@ import { Binding, type Claim } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
 
-export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, predict, spray, relay }
-
 export interface Gateway {
   readonly http: Endpoint
   readonly joinToken: string
@@ -54,8 +47,6 @@ export interface Gateway {
   status(): GatewayStatus
   close(): Promise<void>
 }
-
-export type GatewayStatus = ReturnType<typeof statusOf>
 
 export interface GatewayOptions {
   readonly log?: Logger
@@ -195,30 +186,6 @@ function recordingOf(
   }
 }
 
-/** In their order. What they open goes with `opened`. Throws `bad-config`. */
-export async function startPlugins(
-  strategies: Config['strategies'],
-  opened: AsyncDisposableStack,
-  { log, over }: { log: Logger; over: AbortController }
-): Promise<Link[]> {
-  const links: Link[] = []
-  for (const { plugin, options } of await loadPlugins(strategies, builtIns)) {
-    const own = log.child({ plugin: plugin.name })
-    const toolbox = {
-      log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) },
-      signal: over.signal
-    }
-    const planner = await plugin.start(options as never, toolbox)
-    opened.defer(async () => {
-      // A plugin may wait in its close for what the signal ends.
-      over.abort()
-      await planner.close?.()
-    })
-    links.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
-  }
-  return links
-}
-
 /** A fault in what is counted must not end a connection. */
 function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
   try {
@@ -235,28 +202,4 @@ function claimOf(username: string, observer: UdpObserver, sessions: Sessions): C
   const session = sessions.get(id)
   if (!session || (rest !== 'caller' && rest !== 'callee')) return undefined
   return { kind: 'latch', key: session.keys[rest], session: id, role: rest }
-}
-
-function statusOf(parts: {
-  directory: Directory
-  sessions: Sessions
-  splices: SpliceTable
-  binding: Binding
-  signalling: SignallingCounters
-  budget: Budget
-  traces: TraceStore
-  exports: Exporting
-  access: Access
-}) {
-  return {
-    peers: parts.directory.size,
-    sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: parts.splices.size },
-    udp: { ...parts.binding.counters },
-    signalling: { ...parts.signalling },
-    probes: { refused: parts.budget.refused },
-    relay: parts.splices.totals(),
-    traces: parts.traces.counters,
-    spans: { ...parts.exports.counters },
-    access: { ...parts.access.counters }
-  }
 }

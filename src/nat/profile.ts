@@ -2,7 +2,7 @@
 // filtering. Pure: samples in, profile out, every verdict with its evidence. What cannot be told is `unknown`.
 
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { Address } from '../wire/signal.ts'
+import type { Address } from '../wire/shapes.ts'
 import type { Allocation } from './assignment.ts'
 
 /** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */

@@ -2,7 +2,8 @@
 
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
-import type { FromGateway, Message, Outcome, Verdict } from '../wire/signal.ts'
+import type { Verdict } from '../verdict.ts'
+import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
 import type { Connection } from './connection/connection.ts'
 import type { PeerName } from './identity/known-peers.ts'
 

@@ -3,7 +3,8 @@
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { CALLED_OFF, type FromGateway, type FromPeer, type Message, STALE_SOCKET } from '../wire/signal.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../wire/order.ts'
+import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Link } from './link.ts'

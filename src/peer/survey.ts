@@ -5,7 +5,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
-import type { Address, FromGateway, FromPeer, Message, NatReport } from '../wire/signal.ts'
+import type { NatReport } from '../wire/nat-report.ts'
+import type { Address } from '../wire/shapes.ts'
+import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
 
 export interface NatOptions {

@@ -1,8 +1,9 @@
 // `direct`: the peers' own addresses, without any mapping. Two hosts on one LAN, or a host that has no NAT in front.
 
 import { BlockList, isIPv4 } from 'node:net'
+import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import { type Pass, type Plan, pass, type Scene, type Side } from '../strategy/scene.ts'
+import type { Scene, Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { aim } from './reach.ts'
 

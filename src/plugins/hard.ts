@@ -3,9 +3,11 @@
 
 import { type Allocation, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
 import type { Behaviour } from '../nat/profile.ts'
-import { otherRole, type Pass, type Plan, pass, type Role, roles, type Scene, type Side } from '../strategy/scene.ts'
+import { type Pass, type Plan, pass } from '../strategy/plan.ts'
+import type { Scene, Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { Order } from '../wire/signal.ts'
+import type { Order } from '../wire/order.ts'
+import { otherRole, type Role, roles } from '../wire/role.ts'
 
 /** The port used towards the peer is none that was observed. With an `unknown` mapping it is, unless several were seen. */
 export function isHard({ profile, port, observations }: Side): boolean {

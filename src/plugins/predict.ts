@@ -9,23 +9,12 @@
 // in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
 
 import type { Candidate } from '../nat/assignment.ts'
+import { type Pass, type Plan, type Proposal, pass, probesOf } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import {
-  headStartMs,
-  otherRole,
-  type Pass,
-  type Plan,
-  type Proposal,
-  pass,
-  probesOf,
-  type Role,
-  roles,
-  type Scene,
-  type Side,
-  score
-} from '../strategy/scene.ts'
+import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { ANSWERS, type Order } from '../wire/signal.ts'
+import { ANSWERS, type Order } from '../wire/order.ts'
+import { otherRole, type Role, roles } from '../wire/role.ts'
 import {
   affordable,
   type Burst,

@@ -1,6 +1,7 @@
 // What `direct` and `stun` share: how two sides that know each other's endpoint start, and how long that may take.
 
-import type { Plan, Side } from '../strategy/scene.ts'
+import type { Plan } from '../strategy/plan.ts'
+import type { Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 
 /**

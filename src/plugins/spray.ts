@@ -9,20 +9,12 @@
 // One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
 
 import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
+import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import {
-  otherRole,
-  type Pass,
-  type Plan,
-  type Proposal,
-  pass,
-  type Role,
-  roles,
-  type Scene,
-  type Side
-} from '../strategy/scene.ts'
+import type { Scene, Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { ANSWERS } from '../wire/signal.ts'
+import { ANSWERS } from '../wire/order.ts'
+import { otherRole, type Role, roles } from '../wire/role.ts'
 import {
   affordable,
   burstsOf,

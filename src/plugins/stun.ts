@@ -2,20 +2,11 @@
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
 import { reaches } from '../nat/profile.ts'
+import { type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import {
-  headStartMs,
-  otherRole,
-  type Plan,
-  type Proposal,
-  pass,
-  type Role,
-  roles,
-  type Scene,
-  type Side,
-  score
-} from '../strategy/scene.ts'
+import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
+import { otherRole, type Role, roles } from '../wire/role.ts'
 import { aim } from './reach.ts'
 
 interface Options {

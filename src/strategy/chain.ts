@@ -1,21 +1,11 @@
 // The strategies in the order of the YAML file: the first path that opens wins. A plugin that throws, or yields what no
 // peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
-import { checkOrder } from '../wire/signal.ts'
+import { checkOrder } from '../wire/order.ts'
+import { type Role, roles } from '../wire/role.ts'
+import { type Cause, type Failure, type Pass, type Plan, type Proposal, pass, type RelayLimits } from './plan.ts'
 import type { Planner } from './plugin.ts'
-import {
-  type Attempt,
-  type Cause,
-  type Failure,
-  type Pass,
-  type Plan,
-  type Proposal,
-  pass,
-  type RelayLimits,
-  type Role,
-  roles,
-  type Scene
-} from './scene.ts'
+import type { Attempt, Scene } from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
 export interface Link {

@@ -1,8 +1,10 @@
 // What a strategy would do: its planner is asked for its plans of a scene, as if each of them came to nothing, and nothing is
 // ordered.
 
+import type { Role } from '../wire/role.ts'
 import type { Link } from './chain.ts'
-import type { Plan, Role, Scene } from './scene.ts'
+import type { Plan } from './plan.ts'
+import type { Scene } from './scene.ts'
 
 /** A plan that would be tried. */
 export interface Try {

@@ -10,7 +10,8 @@
 // A plugin that throws passes its turn, and its error is in the trace. Types only: a plugin needs nothing from here to run.
 
 import type { DurationText, RateText } from '../units.ts'
-import type { Proposal, Scene, Toolbox } from './scene.ts'
+import type { Proposal } from './plan.ts'
+import type { Scene } from './scene.ts'
 
 /**
  * The options as documented to the user: each with its default. A default says which type is expected:
@@ -44,4 +45,11 @@ export interface Planner {
   plan(scene: Scene): Iterable<Proposal> | AsyncIterable<Proposal>
   /** Left out where there is nothing to give back. */
   close?(): void | Promise<void>
+}
+
+/** What a plugin is given at its start. */
+export interface Toolbox {
+  readonly log: { info(message: string): void; warn(message: string): void }
+  /** Aborted when the gateway stops. */
+  readonly signal: AbortSignal
 }

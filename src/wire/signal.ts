@@ -16,9 +16,29 @@
 // type is an error only within one version.
 
 import { z } from 'zod'
-import { PosternError } from '../errors.ts'
-import { nameShape } from './name.ts'
-import { printable } from './text.ts'
+import { blamed, type Verdict } from '../verdict.ts'
+import { natReport } from './nat-report.ts'
+import { handover, order } from './order.ts'
+import { report } from './report.ts'
+import {
+  address,
+  endpoint,
+  epochMs,
+  fingerprint,
+  ms,
+  name,
+  parse,
+  plan,
+  rttMs,
+  secret,
+  sentence,
+  session,
+  short,
+  subnet,
+  trace,
+  word,
+  words
+} from './shapes.ts'
 
 /** Version of these messages. A gateway refuses another one with a sentence that says which it speaks. */
 export const PROTOCOL = 1
@@ -26,21 +46,8 @@ export const PROTOCOL = 1
 /** Longest message a gateway accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
 
-/** Longest round trip to the gateway that is believed, in milliseconds: others wait for a multiple of it. */
-const RTT_MS = 3000
-
 /** Longest reason that a session is over with: what became of each strategy, in one line. */
 export const OVER_CHARACTERS = 2000
-
-/** Most sockets and most guesses or probes that an order may ask of a peer, whatever the gateway's configuration says. */
-export const MOST_SOCKETS = 1024
-export const GUESSES = 8192
-
-/** Datagrams of an order's budget that the walk over its guesses leaves, for answers; of a small budget a quarter. */
-export const ANSWERS = 16
-
-/** Sources of the far side's datagrams that a report names. */
-export const HEARD = 8
 
 /** Longest message a peer accepts from its gateway, in bytes: an order with all guesses takes 50 kB. */
 export const ORDER_BYTES = 65_536
@@ -51,154 +58,20 @@ export const REFRESH_MS = 15_000
 /** The path of the gateway's HTTP side that peers join at. */
 export const JOIN_PATH = '/join'
 
-/** The code a side fails with when the socket an order names is gone: the order before was called off too late. */
-export const STALE_SOCKET = 'stale-socket'
-
-/** The code a side fails with when an order was called off before anything came of it: what it heard is worth knowing. */
-export const CALLED_OFF = 'called-off'
-
-const short = z.string().max(256)
-const address = z.union([z.ipv4(), z.ipv6()])
-const subnet = z.union([
-  z.strictObject({ address: z.ipv4(), prefix: z.int().min(0).max(32) }),
-  z.strictObject({ address: z.ipv6(), prefix: z.int().min(0).max(128) })
-])
-const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
-const session = z.string().regex(/^[0-9a-f]{16}$/)
-const trace = z.string().regex(/^[0-9a-f]{32}$/)
-const plan = z.int().nonnegative()
-const secret = z.base64().max(64)
-const ms = z.number().min(0).max(86_400_000)
-const epochMs = z.number().min(0).max(8.64e15)
-
-/** For people to read: they stand on the terminals of others and in traces. */
-const words = (most: number) =>
-  z
-    .string()
-    .max(most)
-    .transform(text => printable(text, most))
-const word = words(256)
-const sentence = words(512)
-
-const name = z.string().regex(nameShape)
-const fingerprint = z.string().regex(/^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/)
-
-/** RFC 8445 section 5.3 has the lengths, RFC 8839 section 5.4 the characters: these go into a description line by line. */
-const iceChars = (least: number, most: number) => z.string().regex(new RegExp(`^[A-Za-z0-9+/]{${least},${most}}$`))
-const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
-
-/** What node-datachannel needs to know before the first packet, so that descriptions cost no round trip. */
-const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint })
-
-/** Where the other side's mapping may be: ports of one address, tried in this order. */
-const guess = z.strictObject({ address, ports: z.array(z.int().min(1).max(65535)).max(GUESSES) })
-
-/** Probing a NAT's next ports: by how many sockets, how fast, and how much of it. */
-const effort = {
-  /** Tried one after the other, after the targets. */
-  guesses: z.array(guess).max(GUESSES).optional(),
-  /** Sockets that send to every target and guess, the one that was ordered among them; left out: it alone. */
-  sockets: z.int().min(1).max(MOST_SOCKETS).optional(),
-  /** Datagrams per second at most; left out: all at once, again and again by the schedule of the punch loop. */
-  perSecond: z.number().positive().max(100_000).optional(),
-  /** Datagrams in all until the path is found, answers and repetitions included; left out: as many as the time allows. */
-  probes: z.int().positive().max(GUESSES).optional()
-}
-
-/**
- * What a peer is told to do with its socket. `ice`: the passive side binds at once and its first ICE check is the punch.
- * `punch`: both sides send probes, and the passive side binds when one of its own was answered, or with `bindOn: heard` as
- * soon as it heard one. `splice`: latch at the gateway's relay first, then as `punch` with the gateway's endpoint as the
- * only target.
- */
-const order = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8), ...effort }),
-  z.strictObject({
-    kind: z.literal('punch'),
-    targets: z.array(endpoint).max(8),
-    ...effort,
-    bindOn: z.enum(['answered', 'heard']).optional()
-  }),
-  z.strictObject({ kind: z.literal('splice'), target: endpoint })
-])
-
-/** First and last, in milliseconds since the order arrived. */
-const span = z.tuple([ms, ms])
-
-/**
- * Milliseconds since the order arrived, by name of the step; datagram counts by name. `flows` counts pairs of an own
- * socket and a far endpoint that was sent to: so many mappings an address-and-port-dependent NAT has made for it.
- */
-const report = z.strictObject({
-  /** When the order arrived, in milliseconds since the epoch on the peer's clock (see `clock`). */
-  startedMs: epochMs.optional(),
-  steps: z.array(z.tuple([word, ms])).max(32),
-  sent: z.int().nonnegative(),
-  received: z.int().nonnegative(),
-  flows: z.int().nonnegative().optional(),
-  /** When datagrams of the search were sent and received; left out where there was none. */
-  sentMs: span.optional(),
-  receivedMs: span.optional(),
-  /** Sources of the far side's datagrams, the first ones heard. */
-  heard: z.array(endpoint).max(HEARD).optional()
-})
-
-/** Who or what stood in the way. `path` is the network between the two sides, `none` where nothing did. */
-const blamed = z.enum(['caller', 'callee', 'both', 'gateway', 'path', 'none'])
-
-/** Why a connection was relayed or failed: see gateway/trace/verdict.ts, which has the codes. */
+/** Why a connection was relayed or failed: see src/verdict.ts, which has the codes. */
 const verdict = z.strictObject({
   code: word,
   sentence,
-  side: blamed,
+  side: z.enum(blamed),
   /** What was recorded that shows it, one fact a line. */
-  evidence: z.array(sentence).max(8),
+  evidence: z.array(sentence).max(8).readonly(),
   /** What to do about it. */
   advice: sentence,
   /** Codes of what else stood in the way, weightiest first. */
-  also: z.array(word).max(8)
-})
+  also: z.array(word).max(8).readonly()
+}) satisfies z.ZodType<Verdict>
 
 const outcome = z.enum(['path', 'passed', 'failed'])
-
-const behaviour = z.enum(['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'])
-const probability = z.number().min(0).max(1)
-const range = z.strictObject({ low: z.int(), high: z.int() })
-
-/** A network as the gateway judges it, and what its strategies can do from there. */
-const natReport = z.strictObject({
-  mapping: behaviour,
-  filtering: behaviour,
-  translated: z.boolean(),
-  addresses: z.array(address).max(64),
-  /** False where the gateway has one address: an address-dependent mapping cannot be told apart then. */
-  certain: z.boolean(),
-  samples: z.array(z.strictObject({ via: endpoint, mapped: endpoint, socket: z.int() })).max(64),
-  allocation: z
-    .strictObject({
-      kind: z.enum(['kept', 'stepping', 'block', 'random']),
-      confidence: probability,
-      evidence: sentence,
-      step: z.number().optional(),
-      per: word.optional(),
-      driftPerSecond: z.number().optional(),
-      block: range.optional(),
-      range: range.optional()
-    })
-    .optional(),
-  rttMs: ms,
-  /** For each kind of network on the other side: which strategy would be tried first, and what all of them are worth. */
-  prospects: z
-    .array(
-      z.strictObject({
-        peer: word,
-        probability,
-        tries: z.array(z.strictObject({ by: word, probability, why: sentence })).max(32),
-        passes: z.array(z.strictObject({ by: word, reason: sentence })).max(32)
-      })
-    )
-    .max(16)
-})
 
 const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
@@ -217,7 +90,7 @@ const fromPeer = z.discriminatedUnion('type', [
     socket: z.int().nonnegative(),
     port: z.int().min(1).max(65535),
     addresses: z.array(subnet).max(16),
-    rttMs: ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
+    rttMs
   }),
   z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: word }),
   z.strictObject({
@@ -263,7 +136,7 @@ const fromPeer = z.discriminatedUnion('type', [
       .min(1)
       .max(16),
     addresses: z.array(subnet).max(16),
-    rttMs: ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
+    rttMs
   }),
   z.strictObject({ type: z.literal('ping'), at: z.number() })
 ])
@@ -337,14 +210,7 @@ const fromGateway = z.discriminatedUnion('type', [
 
 export type FromPeer = z.infer<typeof fromPeer>
 export type FromGateway = z.infer<typeof fromGateway>
-export type Order = z.infer<typeof order>
-export type Handover = z.infer<typeof handover>
-export type Report = z.infer<typeof report>
-export type NatReport = z.infer<typeof natReport>
-export type Verdict = z.infer<typeof verdict>
-export type Blamed = z.infer<typeof blamed>
 export type Outcome = z.infer<typeof outcome>
-export type Address = { address: string; prefix: number }
 /** The member of a union of messages with this `type`. */
 export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
 
@@ -354,28 +220,5 @@ export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
 /** A gateway's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
 export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
 
-/** Throws `bad-message` unless a peer could read this order. */
-export const checkOrder = (given: unknown): Order => checked(order, given)
-
 /** What a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
 export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)
-
-function parse<T>(schema: z.ZodType<T>, text: string): T {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new PosternError('bad-message', 'a message is not JSON', { cause })
-  }
-  return checked(schema, json)
-}
-
-function checked<T>(schema: z.ZodType<T>, given: unknown): T {
-  const result = schema.safeParse(given)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  throw new PosternError(
-    'bad-message',
-    printable(`a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
-  )
-}

@@ -1,7 +1,7 @@
 // Requests and joins that are refused, firewalls, and NATs that need luck: each cause is produced, and its verdict is right.
 
 import test from 'ava'
-import { verdicts } from '../../src/trace/verdict/verdict.ts'
+import { verdicts } from '../../src/verdict.ts'
 import { testLanes } from './run.ts'
 import { lanes } from './table.ts'
 

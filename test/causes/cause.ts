@@ -3,9 +3,8 @@
 // one after the other, each with a gateway and peers that have just joined.
 
 import { setTimeout } from 'node:timers/promises'
-import type { TraceRecord } from '../../src/trace/store/store.ts'
-import type { VerdictCode } from '../../src/trace/verdict/verdict.ts'
-import type { Blamed, Verdict } from '../../src/wire/signal.ts'
+import type { TraceRecord } from '../../src/trace/record/record.ts'
+import type { Blamed, Verdict, VerdictCode } from '../../src/verdict.ts'
 import type { Tried } from '../lab/driver.ts'
 import { type GatewaySpec, openRig, type Rig } from '../lab/rig.ts'
 import type { SiteSpec } from '../lab/world.ts'

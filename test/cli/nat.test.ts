@@ -1,7 +1,7 @@
 import test from 'ava'
 import { kindOf, percent, renderNat } from '../../src/cli/text/nat-text.ts'
 import type { NatFindings } from '../../src/peer/survey.ts'
-import type { NatReport } from '../../src/wire/signal.ts'
+import type { NatReport } from '../../src/wire/nat-report.ts'
 import { tokens, World } from './world.ts'
 
 const strict = 'address-and-port-dependent'

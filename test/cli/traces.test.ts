@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
-import type { TraceRecord } from '../../src/trace/store/store.ts'
+import type { TraceRecord } from '../../src/trace/record/record.ts'
 import { failed } from './text/traces-made.ts'
 import { World } from './world.ts'
 

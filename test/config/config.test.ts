@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../../src/config/config.ts'
 import { PosternError } from '../../src/errors.ts'
-import { builtIns } from '../../src/gateway/gateway.ts'
+import { builtIns } from '../../src/plugins/built-in.ts'
 import { loadPlugins } from '../../src/plugins/load.ts'
 
 const shipped = new URL('../../config', import.meta.url).pathname

@@ -19,7 +19,7 @@ import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { type PathNotice, Peer } from '../../src/peer/peer.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { type Sent, send } from '../../src/peer/services/send.ts'
-import type { Verdict } from '../../src/wire/signal.ts'
+import type { Verdict } from '../../src/verdict.ts'
 import { serveDeeds } from './driven.ts'
 
 export interface Tried {

@@ -2,8 +2,8 @@
 
 import { rm } from 'node:fs/promises'
 import { parse, stringify } from 'yaml'
-import type { GatewayStatus } from '../../src/gateway/gateway.ts'
-import type { TraceRecord } from '../../src/trace/store/store.ts'
+import type { GatewayStatus } from '../../src/gateway/http/status.ts'
+import type { TraceRecord } from '../../src/trace/record/record.ts'
 import { Driven } from './driven.ts'
 import type { Drives, Tried } from './driver.ts'
 import { openWorld, type Site, type World, type WorldSpec } from './world.ts'

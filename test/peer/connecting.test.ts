@@ -6,7 +6,7 @@ import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import type { ConnectOptions } from '../../src/peer/connecting.ts'
 import type { Peer } from '../../src/peer/peer.ts'
-import type { Verdict } from '../../src/wire/signal.ts'
+import type { Verdict } from '../../src/verdict.ts'
 import { until } from '../world.ts'
 import { HandMadeGateway, session } from './hand-made-gateway.ts'
 

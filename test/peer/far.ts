@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { answer, probe } from '../../src/peer/punch/packets.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
-import type { Handover } from '../../src/wire/signal.ts'
+import type { Handover } from '../../src/wire/order.ts'
 import { type DecodedStun, decode, encode, transactionId } from '../../src/wire/stun.ts'
 import { until } from '../world.ts'
 

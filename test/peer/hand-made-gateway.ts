@@ -12,14 +12,8 @@ import { type Identity, loadIdentity } from '../../src/peer/identity/identity.ts
 import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { Peer, type PeerOptions } from '../../src/peer/peer.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
-import {
-  type FromGateway,
-  type FromPeer,
-  JOIN_PATH,
-  type Message,
-  type Order,
-  PROTOCOL
-} from '../../src/wire/signal.ts'
+import type { Order } from '../../src/wire/order.ts'
+import { type FromGateway, type FromPeer, JOIN_PATH, type Message, PROTOCOL } from '../../src/wire/signal.ts'
 import { BINDING, decode, encode } from '../../src/wire/stun.ts'
 import { until } from '../world.ts'
 import { handovers, probeKey } from './far.ts'

@@ -4,10 +4,11 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { loadPlugins } from '../../src/plugins/load.ts'
+import type { Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Planner, Plugin } from '../../src/strategy/plugin.ts'
-import type { Plan, Proposal, Scene } from '../../src/strategy/scene.ts'
+import type { Scene } from '../../src/strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../../src/wire/endpoint.ts'
-import { checkOrder, type Order } from '../../src/wire/signal.ts'
+import { checkOrder, type Order } from '../../src/wire/order.ts'
 import { behaviours, type SideSpec, sceneOf } from '../scenes.ts'
 
 const address = fc.oneof(

@@ -1,7 +1,9 @@
 import test from 'ava'
 import type { Behaviour } from '../../src/nat/profile.ts'
 import { stun } from '../../src/plugins/stun.ts'
-import type { Plan, Role, Scene } from '../../src/strategy/scene.ts'
+import type { Plan } from '../../src/strategy/plan.ts'
+import type { Scene } from '../../src/strategy/scene.ts'
+import type { Role } from '../../src/wire/role.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
 

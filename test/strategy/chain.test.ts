@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { type Link, type Steps, type Turn, walk } from '../../src/strategy/chain.ts'
+import { type Plan, type Proposal, pass } from '../../src/strategy/plan.ts'
 import type { Planner } from '../../src/strategy/plugin.ts'
-import { type Attempt, type Plan, type Proposal, pass, type Scene } from '../../src/strategy/scene.ts'
+import type { Attempt, Scene } from '../../src/strategy/scene.ts'
 import { sceneOf } from '../scenes.ts'
 
 const plan = (why: string): Plan => ({

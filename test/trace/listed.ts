@@ -1,7 +1,7 @@
 // docs/tracing.md as data: what it lists, and what spans have that it does not.
 
 import { readFileSync } from 'node:fs'
-import type { SpanRecord } from '../../src/trace/store/store.ts'
+import type { SpanRecord } from '../../src/trace/record/record.ts'
 
 const text = readFileSync(new URL('../../docs/tracing.md', import.meta.url), 'utf8')
 

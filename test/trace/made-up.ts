@@ -1,7 +1,7 @@
 // Spans as a gateway would record them, for tests of what is read from them.
 
-import type { Role } from '../../src/strategy/scene.ts'
-import type { SpanRecord } from '../../src/trace/store/store.ts'
+import type { SpanRecord } from '../../src/trace/record/record.ts'
+import type { Role } from '../../src/wire/role.ts'
 
 type Attributes = Record<string, unknown>
 type Event = string | readonly [name: string, attributes: Attributes]

@@ -2,7 +2,8 @@
 
 import type { Tracer } from '@opentelemetry/api'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
-import { recordOf, type SpanRecord } from '../../src/trace/store/store.ts'
+import type { SpanRecord } from '../../src/trace/record/record.ts'
+import { recordOf } from '../../src/trace/store/store.ts'
 
 export function recorder(): { tracer: Tracer; spans: SpanRecord[] } {
   const spans: SpanRecord[] = []

@@ -1,14 +1,9 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
-import {
-  checkOrder,
-  type FromPeer,
-  helloProof,
-  parseFromGateway,
-  parseFromPeer,
-  type Report
-} from '../../src/wire/signal.ts'
+import { checkOrder } from '../../src/wire/order.ts'
+import type { Report } from '../../src/wire/report.ts'
+import { type FromPeer, helloProof, parseFromGateway, parseFromPeer } from '../../src/wire/signal.ts'
 
 const session = '00112233445566aa'
 const report = { steps: [['found', 1.5]], sent: 1, received: 0 } as const

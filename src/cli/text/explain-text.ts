@@ -14,7 +14,7 @@
 //   would stun, relay have helped?
 //     yes: …
 
-import type { TraceRecord } from '../../trace/store/store.ts'
+import type { TraceRecord } from '../../trace/record/record.ts'
 import type { Replay, Replayed } from '../../trace/verdict/replay.ts'
 import { fit, formatMs, wrap } from './output.ts'
 import { blamedIn, header, outcomeOf } from './trace-text.ts'

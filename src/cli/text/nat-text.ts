@@ -15,7 +15,8 @@
 import { BlockList, isIPv4 } from 'node:net'
 import type { NatFindings } from '../../peer/survey.ts'
 import { isLoopback, isPrivate } from '../../wire/endpoint.ts'
-import type { Address, NatReport } from '../../wire/signal.ts'
+import type { NatReport } from '../../wire/nat-report.ts'
+import type { Address } from '../../wire/shapes.ts'
 import { formatMs, type Paint, unpainted, wrap } from './output.ts'
 
 /** A word for programs, and the same for people. */

@@ -4,7 +4,7 @@
 //   0 ms      10        20
 //   ·  ━━━━━━◆━━━       ·
 
-import type { SpanRecord, TraceRecord } from '../../trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 
 export interface Axis {
   readonly startMs: number

@@ -3,7 +3,7 @@
 //
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
-import type { SpanRecord } from '../../trace/store/store.ts'
+import type { SpanRecord } from '../../trace/record/record.ts'
 import { abridged, formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]

@@ -4,7 +4,7 @@
 //   12:40:27 4bf92f35 alice  bob    relayed relay   28 both-random
 //     both NATs choose their ports at random
 
-import type { TraceSummary } from '../../trace/store/store.ts'
+import type { TraceSummary } from '../../trace/record/record.ts'
 import { fit, formatMoment, type Paint, unpainted } from './output.ts'
 import { outcomeOf } from './trace-text.ts'
 

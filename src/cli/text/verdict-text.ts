@@ -1,6 +1,6 @@
 // A verdict for people: whole, as a trace has it on top, or in the few lines that stand below a path or a failure.
 
-import type { Verdict } from '../../wire/signal.ts'
+import type { Verdict } from '../../verdict.ts'
 import { abridged, type Paint, unpainted, wrap } from './output.ts'
 
 export interface Look {

@@ -8,9 +8,9 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { behaviours } from '../../nat/profile.ts'
-import type { SpanRecord, TraceRecord } from '../../trace/store/store.ts'
-import { verdicts } from '../../trace/verdict/verdict.ts'
-import type { GatewayStatus } from '../gateway.ts'
+import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
+import { verdicts } from '../../verdict.ts'
+import type { GatewayStatus } from './status.ts'
 
 export interface MetricsSource {
   /** Names of the configured strategies. */

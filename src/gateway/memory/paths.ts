@@ -2,7 +2,7 @@
 // public addresses. A hint that saves a round trip the next time, never a truth.
 
 import { LRUCache } from 'lru-cache'
-import type { Report } from '../../wire/signal.ts'
+import type { Report } from '../../wire/report.ts'
 
 /** Pairs remembered; the ones longest unused go first. */
 const PAIRS = 10_000

@@ -3,9 +3,9 @@
 
 import { PosternError } from '../../errors.ts'
 import type { FromGateway } from '../../wire/signal.ts'
+import type { Commander } from './commander.ts'
 import type { Joined } from './joined.ts'
 import type { Names } from './names.ts'
-import type { Commander } from './roles.ts'
 
 export class Directory implements Commander {
   readonly #byId = new Map<string, Joined>()

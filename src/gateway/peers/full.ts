@@ -1,7 +1,7 @@
 // No room: the error of whatever is bounded, with the bound that was reached.
 
 import { type Code, PosternError } from '../../errors.ts'
-import type { Role } from '../../strategy/scene.ts'
+import type { Role } from '../../wire/role.ts'
 
 /**
  *   sessions, relay     all that the gateway carries

@@ -6,8 +6,9 @@ import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Address, FromGateway } from '../../wire/signal.ts'
-import type { Clock } from '../recording/clock.ts'
+import type { Address } from '../../wire/shapes.ts'
+import type { FromGateway } from '../../wire/signal.ts'
+import type { Clock } from './clock.ts'
 
 /** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
 export interface WarmSocket {

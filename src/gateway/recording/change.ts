@@ -3,8 +3,8 @@
 
 import type { Attributes, Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
-import { type Role, roles } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 
 /** `ended` by a side that left or was lost; `idle`: nothing has come through for long. */

@@ -2,15 +2,8 @@
 // what it says is moved into the interval in which it must have been.
 
 import type { Attributes } from '@opentelemetry/api'
-import type { Role } from '../../strategy/scene.ts'
-
-/** As the peer measured it, in milliseconds. */
-export interface Clock {
-  /** The gateway's clock less the peer's. */
-  readonly offsetMs: number
-  /** Either way. */
-  readonly uncertaintyMs: number
-}
+import type { Role } from '../../wire/role.ts'
+import type { Clock } from '../peers/clock.ts'
 
 /** @param range first and last possible time, in milliseconds since the epoch on the gateway's clock. */
 export const clamped = (atMs: number, [firstMs, lastMs]: readonly [number, number]): number =>

@@ -1,7 +1,7 @@
 // How a side came to the gateway, where that was shortly before the call: its join is a part of the wait then.
 
 import type { Context, Tracer } from '@opentelemetry/api'
-import type { Role } from '../../strategy/scene.ts'
+import type { Role } from '../../wire/role.ts'
 import type { Joined } from '../peers/joined.ts'
 
 /** Longest time between a join and a call that belong together, in milliseconds: a command joins in order to call. */

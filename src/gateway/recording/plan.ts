@@ -1,9 +1,10 @@
 // What a plan tries, and how much of it: the ports themselves would be thousands.
 
 import type { Attributes } from '@opentelemetry/api'
-import { type Plan, type RelayLimits, type Role, roles } from '../../strategy/scene.ts'
+import type { Plan, RelayLimits } from '../../strategy/plan.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Order } from '../../wire/signal.ts'
+import type { Order } from '../../wire/order.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import type { Splice } from '../relay/splice.ts'
 
 /** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */

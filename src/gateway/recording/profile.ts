@@ -3,9 +3,10 @@
 import type { Attributes, Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import type { Allocation } from '../../nat/assignment.ts'
-import type { Role, Side } from '../../strategy/scene.ts'
+import type { Side } from '../../strategy/scene.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { Role } from '../../wire/role.ts'
 
 /** Mappings that a trace names, the latest ones: as many as models look at (ports/observation.ts). */
 const OBSERVED = 32

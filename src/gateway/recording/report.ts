@@ -2,10 +2,12 @@
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
 import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
-import type { Role } from '../../strategy/scene.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { FromPeer, Message, Report } from '../../wire/signal.ts'
-import { type Clock, clamped, onOurClock } from './clock.ts'
+import type { Report } from '../../wire/report.ts'
+import type { Role } from '../../wire/role.ts'
+import type { FromPeer, Message } from '../../wire/signal.ts'
+import type { Clock } from '../peers/clock.ts'
+import { clamped, onOurClock } from './clock.ts'
 import { codeAttributes } from './spans.ts'
 
 export type Told = Message<FromPeer, 'opened' | 'failed'>

@@ -6,7 +6,7 @@
 
 import type { Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
-import { type Role, roles } from '../../strategy/scene.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import type { Joined } from '../peers/joined.ts'
 import { recordReport, recordSilence, type Told } from './report.ts'
 

@@ -2,10 +2,10 @@
 
 import type { Attributes } from '@opentelemetry/api'
 import type { Link } from '../../strategy/chain.ts'
-import { type Role, roles } from '../../strategy/scene.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import type { Joined } from '../peers/joined.ts'
-import type { Observer } from '../peers/roles.ts'
+import type { Observer } from '../peers/observer.ts'
 import { clockAttributes } from './clock.ts'
 
 type Pair = Readonly<Record<Role, Joined>> & { readonly id: string }

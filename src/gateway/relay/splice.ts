@@ -8,8 +8,9 @@
 // arm ─► latch (again after a change of network) ─► forward … ─► disarm, or by itself after idleMs of silence.
 
 import { PosternError } from '../../errors.ts'
-import { otherRole, type RelayLimits, type Role } from '../../strategy/scene.ts'
+import type { RelayLimits } from '../../strategy/plan.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { otherRole, type Role } from '../../wire/role.ts'
 import { Full } from '../peers/full.ts'
 import type { Port } from '../udp/listen.ts'
 import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'

@@ -2,8 +2,11 @@
 // what node-datachannel must know, and how long all of it may take.
 
 import { randomBytes } from 'node:crypto'
-import { headStartMs, otherRole, type Plan, type Role, roles } from '../../strategy/scene.ts'
-import type { FromGateway, Handover, Message, Order } from '../../wire/signal.ts'
+import type { Plan } from '../../strategy/plan.ts'
+import { headStartMs } from '../../strategy/scene.ts'
+import type { Handover, Order } from '../../wire/order.ts'
+import { otherRole, type Role, roles } from '../../wire/role.ts'
+import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 
 /** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */

@@ -6,26 +6,13 @@ import type { Context } from '@opentelemetry/api'
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { type Link, type Turn, walk } from '../../strategy/chain.ts'
-import {
-  type Attempt,
-  type Failure,
-  otherRole,
-  type Plan,
-  probesOf,
-  type Role,
-  roles,
-  type Scene
-} from '../../strategy/scene.ts'
+import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
+import type { Attempt, Scene } from '../../strategy/scene.ts'
 import { verdictAttributes } from '../../trace/verdict/verdict.ts'
-import {
-  CALLED_OFF,
-  type FromGateway,
-  type FromPeer,
-  type Message,
-  OVER_CHARACTERS,
-  STALE_SOCKET,
-  type Verdict
-} from '../../wire/signal.ts'
+import type { Verdict } from '../../verdict.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
+import { otherRole, type Role, roles } from '../../wire/role.ts'
+import { type FromGateway, type FromPeer, type Message, OVER_CHARACTERS } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 import { type Change, counterAttributes, recordChange } from '../recording/change.ts'
 import { askedMs } from '../recording/clock.ts'

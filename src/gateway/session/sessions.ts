@@ -2,7 +2,7 @@
 // certificate here: who joins twice, or again, has no more than before.
 
 import { PosternError } from '../../errors.ts'
-import { roles } from '../../strategy/scene.ts'
+import { roles } from '../../wire/role.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'

@@ -3,9 +3,11 @@
 
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
-import { type Cause, type Failure, type Role, roles } from '../../strategy/scene.ts'
+import type { Cause, Failure } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { FromPeer, Message, Report } from '../../wire/signal.ts'
+import type { Report } from '../../wire/report.ts'
+import { type Role, roles } from '../../wire/role.ts'
+import type { FromPeer, Message } from '../../wire/signal.ts'
 
 export interface SideResult {
   readonly local?: Endpoint

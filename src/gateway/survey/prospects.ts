@@ -6,7 +6,7 @@ import type { Behaviour } from '../../nat/profile.ts'
 import type { Link } from '../../strategy/chain.ts'
 import { dryRun, together } from '../../strategy/dry-run.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
-import type { NatReport } from '../../wire/signal.ts'
+import type { NatReport } from '../../wire/nat-report.ts'
 
 type Prospect = NatReport['prospects'][number]
 

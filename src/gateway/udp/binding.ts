@@ -12,8 +12,8 @@
 
 import type { RemoteInfo } from 'node:dgram'
 import { LRUCache } from 'lru-cache'
-import type { Role } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Role } from '../../wire/role.ts'
 import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../wire/stun.ts'
 import type { Port } from './listen.ts'
 import { Nonces } from './nonce.ts'

@@ -7,7 +7,7 @@ import { nowMs } from '../../clock.ts'
 import type { Sample } from '../../nat/profile.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { REFRESH_MS } from '../../wire/signal.ts'
-import type { Observer } from '../peers/roles.ts'
+import type { Observer } from '../peers/observer.ts'
 import type { Claim } from './binding.ts'
 import type { Port } from './listen.ts'
 

@@ -3,7 +3,7 @@
 
 import { nowMs } from '../../clock.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { HEARD, type Report } from '../../wire/signal.ts'
+import { HEARD, type Report } from '../../wire/report.ts'
 
 type Span = [firstMs: number, lastMs: number]
 

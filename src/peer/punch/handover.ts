@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
 import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Handover } from '../../wire/signal.ts'
+import type { Handover } from '../../wire/order.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { RawSocket } from './raw.ts'
 

@@ -1,7 +1,7 @@
 // What a punch loop says, each a STUN Binding: the probe, the answer to a probe or a check, and the check of ICE.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Handover } from '../../wire/signal.ts'
+import type { Handover } from '../../wire/order.ts'
 import { BINDING, encode, transactionId } from '../../wire/stun.ts'
 
 /** @param key of the session, which both sides have */

@@ -15,7 +15,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import type { Handover } from '../../wire/signal.ts'
+import type { Handover } from '../../wire/order.ts'
 import { type DecodedStun, decode, transactionId } from '../../wire/stun.ts'
 import type { Diary } from './diary.ts'
 import { answer, iceCheck, probe } from './packets.ts'

@@ -1,7 +1,7 @@
 // Everything a punch loop sends passes here: it is counted, and refused where the order's budget does not allow it.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
-import { ANSWERS, GUESSES } from '../../wire/signal.ts'
+import { ANSWERS, GUESSES } from '../../wire/order.ts'
 import type { Diary } from './diary.ts'
 import type { RawSocket } from './raw.ts'
 import type { Effort } from './walk.ts'

@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Order } from '../../wire/signal.ts'
+import type { Order } from '../../wire/order.ts'
 
 /** What an order says of probing; `splice` names one target and nothing else. */
 export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>

@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint, isLoopback } from '../../wire/endpoint.ts'
-import type { Address } from '../../wire/signal.ts'
+import type { Address } from '../../wire/shapes.ts'
 import { RawSocket } from './raw.ts'
 
 /** What `welcome` told: whom to ask, and how to sign. */

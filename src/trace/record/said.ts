@@ -1,8 +1,8 @@
 // What a span says of itself, each attribute as the type it should have. What is missing, or something else, is undefined.
 
 import { type Behaviour, behaviours } from '../../nat/profile.ts'
-import { type Role, roles } from '../../strategy/scene.ts'
-import type { SpanRecord } from '../store/store.ts'
+import { type Role, roles } from '../../wire/role.ts'
+import type { SpanRecord } from './record.ts'
 
 export class Said {
   readonly #attributes: Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 // A record from a file, which may be torn, of another version, or no record at all.
 
 import { z } from 'zod'
-import type { TraceRecord } from '../store/store.ts'
+import type { TraceRecord } from './record.ts'
 
 /** Milliseconds since the epoch that are a date: pages and tables write them as one. */
 const moment = z.number().min(-8.64e15).max(8.64e15)

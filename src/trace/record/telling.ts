@@ -1,6 +1,6 @@
 // What the pages and the terminal both tell of a record: how a request ended, in one word, and its spans as a tree.
 
-import type { SpanRecord, TraceSummary } from '../store/store.ts'
+import type { SpanRecord, TraceSummary } from './record.ts'
 
 export type Fate = 'direct' | 'relayed' | 'failed'
 

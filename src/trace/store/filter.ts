@@ -3,8 +3,8 @@
 
 import { PosternError } from '../../errors.ts'
 import { aDuration, parseDuration } from '../../units.ts'
-import { verdicts } from '../verdict/verdict.ts'
-import type { TraceSummary } from './store.ts'
+import { verdicts } from '../../verdict.ts'
+import type { TraceSummary } from '../record/record.ts'
 
 export interface TraceFilter {
   /** Of `failed`, `relayed` and `direct`, where several are given: any. */

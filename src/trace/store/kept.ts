@@ -3,7 +3,7 @@
 // none of these is left the others. Each is kept as its line of JSON, whose bytes can be counted, beside what a list shows.
 
 import { LRUCache } from 'lru-cache'
-import type { TraceRecord, TraceSummary } from './store.ts'
+import type { TraceRecord, TraceSummary } from '../record/record.ts'
 
 export interface Entry {
   readonly summary: TraceSummary

@@ -8,7 +8,6 @@
 import type { Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
-import type { Verdict } from '../../wire/signal.ts'
 import { readRecord } from '../record/schema.ts'
 import { judge, saidVerdict } from '../verdict/verdict.ts'
 import type { TraceFile } from './file.ts'
@@ -18,41 +17,7 @@ import { takingTurns } from './turns.ts'
 
 export type { TraceFilter } from './filter.ts'
 
-export interface SpanRecord {
-  readonly id: string
-  readonly parent?: string
-  readonly name: string
-  readonly startMs: number
-  readonly endMs: number
-  readonly attributes: Readonly<Record<string, unknown>>
-  readonly events: readonly {
-    readonly name: string
-    readonly atMs: number
-    readonly attributes: Readonly<Record<string, unknown>>
-  }[]
-}
-
-export interface TraceRecord {
-  /** The trace id: shared by the requests that were made within one trace. */
-  readonly id: string
-  readonly startMs: number
-  readonly ms: number
-  /** Of a refused join the peer, where it gave a name. */
-  readonly caller: string
-  readonly callee: string
-  readonly outcome: string
-  /** The plugin that won, or the code of the failure. */
-  readonly by: string
-  readonly reason: string
-  /** `direct` or `relay` where there is a path. */
-  readonly path?: 'direct' | 'relay'
-  readonly verdict: Verdict
-  /** The root, then the others in the order of their start. */
-  readonly spans: readonly SpanRecord[]
-}
-
-/** What a list shows of a trace. */
-export type TraceSummary = Omit<TraceRecord, 'spans'>
+import type { SpanRecord, TraceRecord, TraceSummary } from '../record/record.ts'
 
 export interface StoreOptions {
   /** Bytes of finished records kept; 0: none. */
@@ -227,6 +192,7 @@ const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] 
 ]
 
 const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
+
 const keyOf = (span: ReadableSpan, root: string): string => `${span.spanContext().traceId}-${root}`
 
 /** As it is kept. */

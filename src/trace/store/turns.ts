@@ -1,7 +1,7 @@
 // Of the requests that share one trace id, those that are told of where they are too many. A caller may make any number of
 // them, under an id that it was told by another one.
 
-import type { TraceSummary } from './store.ts'
+import type { TraceSummary } from '../record/record.ts'
 
 /** The newest of each caller, then the second newest of each, and so on: none pushes the others out. Newest first. */
 export function takingTurns<T>(newestFirst: readonly T[], most: number, summaryOf: (one: T) => TraceSummary): T[] {

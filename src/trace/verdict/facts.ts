@@ -2,7 +2,8 @@
 
 import type { Code } from '../../errors.ts'
 import type { Behaviour } from '../../nat/profile.ts'
-import { type Cause, otherRole, type Role, roles } from '../../strategy/scene.ts'
+import type { Cause } from '../../strategy/plan.ts'
+import { otherRole, type Role, roles } from '../../wire/role.ts'
 import type { Observed } from '../record/observed.ts'
 
 export interface Facts {

@@ -3,11 +3,12 @@
 import { PosternError } from '../../errors.ts'
 import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Profile, Sample } from '../../nat/profile.ts'
-import type { Role, Scene, Side } from '../../strategy/scene.ts'
+import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import type { Role } from '../../wire/role.ts'
 import { observedIn } from '../record/observed.ts'
+import type { SpanRecord, TraceRecord } from '../record/record.ts'
 import { Said } from '../record/said.ts'
-import type { SpanRecord, TraceRecord } from '../store/store.ts'
 
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
 export class Moments {

@@ -2,10 +2,11 @@
 // version, so nothing is taken to be there, or to be what it should be.
 
 import type { Code } from '../../errors.ts'
-import { type Cause, type Role, roles } from '../../strategy/scene.ts'
+import type { Cause } from '../../strategy/plan.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import { observedIn } from '../record/observed.ts'
+import type { SpanRecord } from '../record/record.ts'
 import { eventsOf, Said } from '../record/said.ts'
-import type { SpanRecord } from '../store/store.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 
 export function factsOf(spans: readonly SpanRecord[]): Facts {

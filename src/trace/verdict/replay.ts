@@ -6,9 +6,9 @@
 
 import type { Link } from '../../strategy/chain.ts'
 import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
-import type { Verdict } from '../../wire/signal.ts'
+import type { Verdict } from '../../verdict.ts'
+import type { SpanRecord, TraceRecord } from '../record/record.ts'
 import { Said } from '../record/said.ts'
-import type { SpanRecord, TraceRecord } from '../store/store.ts'
 import { Moments } from './moments.ts'
 import { judge } from './verdict.ts'
 

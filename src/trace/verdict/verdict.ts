@@ -3,9 +3,9 @@
 // trace from a file.
 
 import type { Attributes } from '@opentelemetry/api'
-import type { Verdict } from '../../wire/signal.ts'
+import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
-import type { SpanRecord } from '../store/store.ts'
+import type { SpanRecord } from '../record/record.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
 import { cutShort, deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
@@ -30,45 +30,6 @@ import {
 } from './causes/through.ts'
 import type { Facts } from './facts.ts'
 import { factsOf } from './reading.ts'
-
-export type { Blamed, Verdict } from '../../wire/signal.ts'
-
-/** Each code and what it means. A code is stable: scripts match it, and it labels a metric. */
-export const verdicts = {
-  direct: 'a direct path was found',
-  'unknown-peer': 'nobody has ever joined under the name that was asked for',
-  'peer-offline': 'the callee was not joined when it was asked for, or accepts no connections',
-  'peer-lost': 'a side lost its connection to the gateway midway',
-  'peer-left': 'a side gave the request up',
-  'self-connect': 'a peer asked for a connection to itself',
-  'token-refused': 'a peer that wanted to join showed a wrong token',
-  'join-refused': 'a peer could not join: its name is taken, its protocol differs, or the gateway is full',
-  'fingerprint-refused': 'a certificate is not the pinned or remembered one',
-  'udp-blocked': 'no UDP from one side, or from both, reaches the gateway',
-  'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
-  'one-address': 'the gateway has one address, so that a mapping could not be told',
-  'both-random': 'both NATs choose their ports at random',
-  'prediction-missed': 'the next port could not be predicted: others use up the ports in between',
-  'spray-too-small': 'finding a random port takes more probes than the budget has',
-  'budget-shared-out': 'other sessions used up the probes for this address',
-  'no-sample': 'a fresh socket, which would have shown the next port, was not seen in time',
-  'never-obeyed': 'a side did not obey its orders, or could not',
-  'one-way': 'one side heard the other, which heard nothing',
-  'nothing-through': 'neither side heard the other, and nothing observed explains it',
-  'mapping-timed-out': 'a NAT forgot a mapping before it was used',
-  remapped: 'a NAT gave a flow another port because of packets nobody asked for',
-  'handover-lost': 'the path was found, and the connection on it could not be made',
-  'dtls-fingerprint': 'the far side of the encrypted connection has another certificate than the announced one',
-  'relay-full': 'the relay has no room',
-  'over-quota': 'a peer, or a pair of peers, has as many sessions as it may',
-  'relay-off': 'no direct path, and the relay is not among the strategies',
-  deadline: 'the time for all strategies was over before they had their turns',
-  'plugin-threw': 'a plugin threw an error',
-  'not-tried': 'the strategy that fits this pair is not in the list',
-  unexplained: 'what was recorded does not explain it'
-} as const
-
-export type VerdictCode = keyof typeof verdicts
 
 /** @param spans of one request, its root first: `postern.connect`, or `postern.join` of a peer that was refused. */
 export function judge(spans: readonly SpanRecord[]): Verdict {
@@ -148,6 +109,7 @@ export const FAULT = 'a fault in the verdict itself'
 
 /** As much as the wire and a page have room for. */
 const SENTENCE = 200
+
 const LIST = 8
 
 function said({ code, side, sentence, evidence, advice }: Finding, others: readonly Finding[]): Verdict {

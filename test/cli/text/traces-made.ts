@@ -1,6 +1,6 @@
 // Two traces as a gateway records them, for tests of what people see: one that failed, and one that was relayed.
 
-import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 
 const startMs = Date.UTC(2026, 10, 23, 12, 40, 27)
 

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
-import type { TraceSummary } from '../../../src/trace/store/store.ts'
-import { verdicts } from '../../../src/trace/verdict/verdict.ts'
+import type { TraceSummary } from '../../../src/trace/record/record.ts'
+import { verdicts } from '../../../src/verdict.ts'
 import { HandMade } from '../../hand-made.ts'
 import { until, World } from '../../world.ts'
 

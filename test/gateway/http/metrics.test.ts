@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
-import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { until, World } from '../../world.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())

@@ -2,7 +2,7 @@ import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Full } from '../../../src/gateway/peers/full.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
-import type { Verdict } from '../../../src/wire/signal.ts'
+import type { Verdict } from '../../../src/verdict.ts'
 import { recorder } from '../../trace/recorder.ts'
 
 const verdict: Verdict = { code: 'join-refused', sentence: 'no', side: 'caller', evidence: [], advice: '', also: [] }

@@ -1,8 +1,8 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import type { Clock } from '../../../src/gateway/recording/clock.ts'
+import type { Clock } from '../../../src/gateway/peers/clock.ts'
 import { recordReport, type Told } from '../../../src/gateway/recording/report.ts'
-import type { Report } from '../../../src/wire/signal.ts'
+import type { Report } from '../../../src/wire/report.ts'
 import { recorder } from '../../trace/recorder.ts'
 
 const HOUR_MS = 3_600_000

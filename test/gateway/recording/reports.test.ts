@@ -3,7 +3,7 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordJoin } from '../../../src/gateway/recording/join.ts'
-import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { type HandMade, nothingDone } from '../../hand-made.ts'
 import { recorder } from '../../trace/recorder.ts'
 import { until, type World } from '../../world.ts'

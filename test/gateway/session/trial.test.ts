@@ -1,8 +1,8 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Trial } from '../../../src/gateway/session/trial.ts'
-import type { Role } from '../../../src/strategy/scene.ts'
-import type { Report } from '../../../src/wire/signal.ts'
+import type { Report } from '../../../src/wire/report.ts'
+import type { Role } from '../../../src/wire/role.ts'
 import { nothingDone } from '../../hand-made.ts'
 
 const word = { session: '0123456789abcdef', plan: 1 } as const

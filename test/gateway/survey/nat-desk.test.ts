@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
-import type { NatReport } from '../../../src/wire/signal.ts'
+import type { NatReport } from '../../../src/wire/nat-report.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World, type WorldSpec } from '../../world.ts'
 

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
-import type { Order } from '../../../src/wire/signal.ts'
+import type { Order } from '../../../src/wire/order.ts'
 import { until } from '../../world.ts'
 import { Far, openSockets } from '../far.ts'
 import { type Guest, HandMadeGateway, session } from '../hand-made-gateway.ts'

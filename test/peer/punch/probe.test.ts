@@ -7,7 +7,7 @@ import { findPath, type Punch } from '../../../src/peer/punch/probe.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Effort } from '../../../src/peer/punch/walk.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
-import type { Handover } from '../../../src/wire/signal.ts'
+import type { Handover } from '../../../src/wire/order.ts'
 import { until } from '../../world.ts'
 import { Far, handovers, openSockets, probeKey } from '../far.ts'
 

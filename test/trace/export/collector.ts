@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 import protobuf from 'protobufjs'
-import type { SpanRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord } from '../../../src/trace/record/record.ts'
 
 export interface Collected extends SpanRecord {
   readonly trace: string

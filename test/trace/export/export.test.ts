@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
 import { exporting } from '../../../src/trace/export/export.ts'
-import type { SpanRecord, TraceRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { until, World, type WorldSpec } from '../../world.ts'
 import { Collector } from './collector.ts'
 

@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { masking } from '../../../src/trace/export/mask.ts'
-import type { SpanRecord } from '../../../src/trace/store/store.ts'
+import type { SpanRecord } from '../../../src/trace/record/record.ts'
 import { recorder } from '../recorder.ts'
 
 const epochMs = 1_700_000_000_000

@@ -9,8 +9,9 @@ import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import { nowMs } from '../../../src/clock.ts'
 import { parentOf, within } from '../../../src/gateway/recording/spans.ts'
+import type { TraceRecord } from '../../../src/trace/record/record.ts'
 import { TraceFile } from '../../../src/trace/store/file.ts'
-import { type StoreOptions, type TraceRecord, TraceStore } from '../../../src/trace/store/store.ts'
+import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
 import { verdictAttributes } from '../../../src/trace/verdict/verdict.ts'
 
 const ROOM = 2 ** 20

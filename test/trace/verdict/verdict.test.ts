@@ -2,9 +2,10 @@
 
 import test from 'ava'
 import fc from 'fast-check'
-import { type Role, roles } from '../../../src/strategy/scene.ts'
-import type { SpanRecord } from '../../../src/trace/store/store.ts'
-import { FAULT, judge, type Verdict, type VerdictCode, verdicts } from '../../../src/trace/verdict/verdict.ts'
+import type { SpanRecord } from '../../../src/trace/record/record.ts'
+import { FAULT, judge } from '../../../src/trace/verdict/verdict.ts'
+import { type Verdict, type VerdictCode, verdicts } from '../../../src/verdict.ts'
+import { type Role, roles } from '../../../src/wire/role.ts'
 import { parseFromGateway } from '../../../src/wire/signal.ts'
 import { block, endpoints, MadeUp, random, stepping } from '../made-up.ts'
 

@@ -1,9 +1,9 @@
 // The list of traces: a form that filters, rows that turn into cards where there is no room, and a link to older ones.
 
 import type { ParsedUrlQuery } from 'node:querystring'
+import type { TraceSummary } from '../../../trace/record/record.ts'
 import { fateOf } from '../../../trace/record/telling.ts'
-import type { TraceSummary } from '../../../trace/store/store.ts'
-import { verdicts } from '../../../trace/verdict/verdict.ts'
+import { verdicts } from '../../../verdict.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { page } from './page.ts'
 import { badge, lasted, timeTag } from './words.ts'

@@ -7,9 +7,9 @@
 //   the other side's probe       postern.heard                           hit
 //   the other side's handover    network.peer.port                       hit
 
-import { otherRole, type Role, roles } from '../../../strategy/scene.ts'
 import { observedIn } from '../../../trace/record/observed.ts'
-import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
+import { otherRole, type Role, roles } from '../../../wire/role.ts'
 import { type Html, html } from './html.ts'
 import { profileOf } from './profiles.ts'
 import { grouped, listOf, numberOf, textOf } from './words.ts'

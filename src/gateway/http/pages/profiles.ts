@@ -1,7 +1,7 @@
 // What the gateway knew of both networks when it looked last, side by side.
 
-import { type Role, roles } from '../../../strategy/scene.ts'
-import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
+import { type Role, roles } from '../../../wire/role.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { lasted, listOf, numberOf, share, shown, signed, textOf } from './words.ts'
 

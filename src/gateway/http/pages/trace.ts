@@ -1,7 +1,7 @@
 // One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
 
+import type { TraceRecord } from '../../../trace/record/record.ts'
 import { fateOf } from '../../../trace/record/telling.ts'
-import type { TraceRecord } from '../../../trace/store/store.ts'
 import { takingTurns } from '../../../trace/store/turns.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { who } from './list.ts'

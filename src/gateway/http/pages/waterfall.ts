@@ -2,8 +2,8 @@
 // for events and everything known of it when the row is opened. Positions are percentages of the request's own time; what
 // began before the call stands at its left edge, and what came after the end has a list of its own.
 
+import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
 import { treeOf } from '../../../trace/record/telling.ts'
-import type { SpanRecord, TraceRecord } from '../../../trace/store/store.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { lasted, numberOf, share, shown, signed, textOf } from './words.ts'
 

@@ -1,8 +1,8 @@
 // What the pages say of times, outcomes and spans: the same everywhere.
 
+import type { SpanRecord, TraceSummary } from '../../../trace/record/record.ts'
 import type { Fate } from '../../../trace/record/telling.ts'
-import type { SpanRecord, TraceSummary } from '../../../trace/store/store.ts'
-import type { Blamed } from '../../../wire/signal.ts'
+import type { Blamed } from '../../../verdict.ts'
 import { type Html, html } from './html.ts'
 
 /** A shape for each fate, so that it is not told by colour alone. */

@@ -1,10 +1,9 @@
 // One thing that stood in the way of a path, and what the rules have in common to say it with. A rule is a question to the
 // facts: it answers with a finding, or with nothing.
 
-import type { Role } from '../../../strategy/scene.ts'
-import type { Blamed } from '../../../wire/signal.ts'
+import type { Blamed, VerdictCode } from '../../../verdict.ts'
+import type { Role } from '../../../wire/role.ts'
 import { type Facts, latest, type SideFacts, type TurnFacts } from '../facts.ts'
-import type { VerdictCode } from '../verdict.ts'
 
 export interface Finding {
   readonly code: VerdictCode

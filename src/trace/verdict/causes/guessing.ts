@@ -1,6 +1,6 @@
 // Ports that have to be found: what the NATs do with them, and what the search was worth.
 
-import { type Role, roles } from '../../../strategy/scene.ts'
+import { type Role, roles } from '../../../wire/role.ts'
 import { direct, type Facts, hardSides, isNoBadLuck, latest, type ProfileFacts, type TurnFacts } from '../facts.ts'
 import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLines } from './finding.ts'
 

@@ -1,7 +1,7 @@
 // What the operator of the gateway chose or can mend: the list of strategies, plugins that throw, the time there is, the relay.
 
 import { reaches } from '../../../nat/profile.ts'
-import { roles } from '../../../strategy/scene.ts'
+import { roles } from '../../../wire/role.ts'
 import { direct, type Facts, hardSides, hears, latest } from '../facts.ts'
 import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
 

@@ -1,6 +1,6 @@
 // Who could not be reached at all, or did not do as it was told: the gateway's own endpoints, a side's UDP, a side's orders.
 
-import { otherRole, type Role, roles } from '../../../strategy/scene.ts'
+import { otherRole, type Role, roles } from '../../../wire/role.ts'
 import { type Facts, latest, type PlanFacts } from '../facts.ts'
 import { blame, count, type Finding, nameOf, namesOf, sideLine, turnLine } from './finding.ts'
 

@@ -1,7 +1,7 @@
 // Requests and joins that ended by an error code: what they need is somebody else, or another certificate, not another path.
 
 import type { Code } from '../../../errors.ts'
-import { otherRole } from '../../../strategy/scene.ts'
+import { otherRole } from '../../../wire/role.ts'
 import type { Facts } from '../facts.ts'
 import { type Finding, nameOf } from './finding.ts'
 

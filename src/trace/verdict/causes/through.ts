@@ -1,6 +1,6 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
-import { otherRole, type Role, roles } from '../../../strategy/scene.ts'
+import { otherRole, type Role, roles } from '../../../wire/role.ts'
 import { REFRESH_MS } from '../../../wire/signal.ts'
 import {
   deafIn,

@@ -1,6 +1,6 @@
 // A day of a gateway, made up: some hundred requests of all fates, the same each time.
 
-import type { TraceRecord } from '../../../../src/trace/store/store.ts'
+import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { failedRecord, relayedRecord } from './records.ts'
 
 const names = [

@@ -1,6 +1,6 @@
 // Traces as a gateway records them, made up: for what pages show, whatever a real run happens to show.
 
-import type { SpanRecord, TraceRecord } from '../../../../src/trace/store/store.ts'
+import type { SpanRecord, TraceRecord } from '../../../../src/trace/record/record.ts'
 
 const startMs = Date.UTC(2026, 10, 23, 14, 3, 22, 413)
 

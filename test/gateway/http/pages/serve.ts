@@ -3,8 +3,9 @@
 import { Access } from '../../../../src/gateway/http/access.ts'
 import { serveHttp } from '../../../../src/gateway/http/http.ts'
 import type { Names } from '../../../../src/gateway/peers/names.ts'
+import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { matches } from '../../../../src/trace/store/filter.ts'
-import type { TraceRecord, TraceStore } from '../../../../src/trace/store/store.ts'
+import type { TraceStore } from '../../../../src/trace/store/store.ts'
 
 const status = {
   peers: 14,

@@ -1,0 +1,9 @@
+// Who tells peers what to do: one of the roles of the registration server, as an interface, so that it can run on another
+// host.
+
+import type { FromGateway } from '../../wire/signal.ts'
+
+/** Tells peers what to do. Orders handed over in one call leave together. */
+export interface Commander {
+  command(messages: readonly { peer: string; message: FromGateway }[]): void
+}

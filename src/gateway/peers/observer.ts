@@ -1,0 +1,24 @@
+// Who watches mappings: one of the roles of the registration server, as an interface, so that it can run on another host.
+
+import type { Sample } from '../../nat/profile.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+
+/** Watches the mappings of peers' sockets on UDP endpoints of its own. */
+export interface Observer {
+  /** The endpoints a peer is told to ask, the primary first. `reachedAt` stands in for a listening address of 0.0.0.0. */
+  endpoints(reachedAt: string): Endpoint[]
+  /** Learns the key of a peer whose requests it may believe from now on. */
+  admit(peer: string, key: Buffer): void
+  dismiss(peer: string): void
+  /**
+   * The mappings of a peer's socket, one for each endpoint that has seen it, in the order they were made; empty for one it
+   * never heard of. Their addresses are proved.
+   */
+  samples(peer: string, socket: number): readonly Sample[]
+  /** Resolves when so many endpoints have seen a socket, or `signal` aborts. */
+  seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
+  /** Whether a peer other than these two at most reached the gateway over UDP within so many milliseconds. */
+  heardOthers(peers: readonly string[], withinMs: number): boolean
+  /** The endpoints, as peers know them, at which no peer was heard within so many milliseconds. */
+  deaf(withinMs: number): Endpoint[]
+}

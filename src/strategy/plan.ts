@@ -1,0 +1,97 @@
+// What a strategy says: a plan, a pass, or a wish for samples; and why one of these did not lead to a path. Plain data: the
+// session turns a plan into two orders that leave together.
+
+import type { Order } from '../wire/order.ts'
+import type { Role } from '../wire/role.ts'
+
+/**
+ * Why a strategy, or one of its plans, did not lead to a path, in one word that the verdict can read.
+ *
+ *   unsuited        nothing for this strategy to do here                    (a pass)
+ *   unlikely        its best plan is worth less than it asks for            (a pass)
+ *   shared-budget   probes were left for too few ports: others used them    (a pass, or a refused plan)
+ *   threw           the plugin threw, or yielded what no peer could obey    (a pass)
+ *   deadline        the time of all strategies was over
+ *   unheard         no side found the path within the plan's time
+ *   handover        the path was found, and no channel was opened on it
+ *   failed          a side said that it could not obey
+ *   no-sample       a side did not show a fresh socket
+ *   relay-full      the relay, or a share of it, had no room
+ *   gone            a side left, or was lost
+ */
+export type Cause =
+  | 'unsuited'
+  | 'unlikely'
+  | 'shared-budget'
+  | 'threw'
+  | 'deadline'
+  | 'unheard'
+  | 'handover'
+  | 'failed'
+  | 'no-sample'
+  | 'relay-full'
+  | 'gone'
+
+/** What became of a plan, or of a wish for samples, that came to nothing. */
+export interface Failure {
+  readonly reason: string
+  readonly cause: Cause
+}
+
+/** An order for each side, and how long the two sides have to find a path by it. */
+export interface Plan {
+  readonly kind: 'plan'
+  readonly caller: Order
+  readonly callee: Order
+  /** Milliseconds from the orders leaving the gateway until both sides must have found the path. */
+  readonly waitMs: number
+  /** One line for the trace: what is tried and why it should work. */
+  readonly why: string
+  /** Who is the DTLS server, and hands its socket over first. The callee where left out. */
+  readonly passive?: Role
+  /** Milliseconds a side listens before its first datagram; 0 where left out. */
+  readonly afterMs?: Partial<Record<Role, number>>
+  /** Probability, 0 to 1, that the two sides meet: what the models say before it is tried. */
+  readonly expected?: number
+  /** What the plan is remembered by (`scene.memory`), among those of its plugin. */
+  readonly label?: string
+  /** Rates in bits per second, for a plan whose orders are `splice`. */
+  readonly limits?: RelayLimits
+}
+
+export interface RelayLimits {
+  readonly perSession: number
+  readonly perPeer: number
+  readonly total: number
+}
+
+/**
+ * Instead of a plan: shows the mappings of fresh sockets of these sides first. The scene is then another: the orders
+ * of the next plan are for those sockets, whose next mapping is the one to predict.
+ */
+export interface Sampling {
+  readonly kind: 'sample'
+  readonly sides: readonly Role[]
+}
+
+/** What a planner may yield. */
+export type Proposal = Plan | Pass | Sampling
+
+/** The plugin cannot do anything for this pair, and says why in one line. */
+export interface Pass {
+  readonly kind: 'pass'
+  readonly reason: string
+  /** `unsuited` where left out. */
+  readonly cause?: Cause
+  /** What its best plan would have been worth, 0 to 1, where that is why it passes. */
+  readonly expected?: number
+}
+
+export const pass = (reason: string, why: Pick<Pass, 'cause' | 'expected'> = {}): Pass => ({
+  kind: 'pass',
+  reason,
+  ...why
+})
+
+/** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
+export const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order.probes ?? 0))

@@ -1,0 +1,40 @@
+// One request, or one refused join, as it is recorded: a summary and its spans. Plain data: what memory, a file, the API and a
+// saved trace have.
+
+import type { Verdict } from '../../verdict.ts'
+
+export interface SpanRecord {
+  readonly id: string
+  readonly parent?: string
+  readonly name: string
+  readonly startMs: number
+  readonly endMs: number
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly events: readonly {
+    readonly name: string
+    readonly atMs: number
+    readonly attributes: Readonly<Record<string, unknown>>
+  }[]
+}
+
+export interface TraceRecord {
+  /** The trace id: shared by the requests that were made within one trace. */
+  readonly id: string
+  readonly startMs: number
+  readonly ms: number
+  /** Of a refused join the peer, where it gave a name. */
+  readonly caller: string
+  readonly callee: string
+  readonly outcome: string
+  /** The plugin that won, or the code of the failure. */
+  readonly by: string
+  readonly reason: string
+  /** `direct` or `relay` where there is a path. */
+  readonly path?: 'direct' | 'relay'
+  readonly verdict: Verdict
+  /** The root, then the others in the order of their start. */
+  readonly spans: readonly SpanRecord[]
+}
+
+/** What a list shows of a trace. */
+export type TraceSummary = Omit<TraceRecord, 'spans'>

@@ -1,0 +1,45 @@
+// The answer to `nat`: a network as the gateway judges it, and what its strategies can do from there.
+
+import { z } from 'zod'
+import { address, endpoint, ms, sentence, word } from './shapes.ts'
+
+const behaviour = z.enum(['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'])
+const probability = z.number().min(0).max(1)
+const range = z.strictObject({ low: z.int(), high: z.int() })
+
+/** A network as the gateway judges it, and what its strategies can do from there. */
+export const natReport = z.strictObject({
+  mapping: behaviour,
+  filtering: behaviour,
+  translated: z.boolean(),
+  addresses: z.array(address).max(64),
+  /** False where the gateway has one address: an address-dependent mapping cannot be told apart then. */
+  certain: z.boolean(),
+  samples: z.array(z.strictObject({ via: endpoint, mapped: endpoint, socket: z.int() })).max(64),
+  allocation: z
+    .strictObject({
+      kind: z.enum(['kept', 'stepping', 'block', 'random']),
+      confidence: probability,
+      evidence: sentence,
+      step: z.number().optional(),
+      per: word.optional(),
+      driftPerSecond: z.number().optional(),
+      block: range.optional(),
+      range: range.optional()
+    })
+    .optional(),
+  rttMs: ms,
+  /** For each kind of network on the other side: which strategy would be tried first, and what all of them are worth. */
+  prospects: z
+    .array(
+      z.strictObject({
+        peer: word,
+        probability,
+        tries: z.array(z.strictObject({ by: word, probability, why: sentence })).max(32),
+        passes: z.array(z.strictObject({ by: word, reason: sentence })).max(32)
+      })
+    )
+    .max(16)
+})
+
+export type NatReport = z.infer<typeof natReport>

@@ -1,0 +1,65 @@
+// What several messages have in common: the shapes of their fields, and how text becomes a checked message.
+
+import { z } from 'zod'
+import { PosternError } from '../errors.ts'
+import { nameShape } from './name.ts'
+import { printable } from './text.ts'
+
+export interface Address {
+  readonly address: string
+  readonly prefix: number
+}
+
+export const short = z.string().max(256)
+export const address = z.union([z.ipv4(), z.ipv6()])
+export const subnet = z.union([
+  z.strictObject({ address: z.ipv4(), prefix: z.int().min(0).max(32) }),
+  z.strictObject({ address: z.ipv6(), prefix: z.int().min(0).max(128) })
+])
+export const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
+export const session = z.string().regex(/^[0-9a-f]{16}$/)
+export const trace = z.string().regex(/^[0-9a-f]{32}$/)
+export const plan = z.int().nonnegative()
+export const secret = z.base64().max(64)
+export const ms = z.number().min(0).max(86_400_000)
+export const epochMs = z.number().min(0).max(8.64e15)
+
+/** For people to read: they stand on the terminals of others and in traces. */
+export const words = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .transform(text => printable(text, most))
+export const word = words(256)
+export const sentence = words(512)
+
+export const name = z.string().regex(nameShape)
+export const fingerprint = z.string().regex(/^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/)
+
+/** Longest round trip to the gateway that is believed, in milliseconds: others wait for a multiple of it. */
+const RTT_MS = 3000
+
+/** A round trip to the gateway, as a peer claims it. */
+export const rttMs = ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
+
+/** Throws `bad-message` with the first thing that is wrong. */
+export function parse<T>(schema: z.ZodType<T>, text: string): T {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'a message is not JSON', { cause })
+  }
+  return checked(schema, json)
+}
+
+/** Throws `bad-message` with the first thing that is wrong. */
+export function checked<T>(schema: z.ZodType<T>, given: unknown): T {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  throw new PosternError(
+    'bad-message',
+    printable(`a message is malformed at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
+  )
+}
