@@ -12,8 +12,8 @@ import { Driven } from '../test/lab/driven.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import type { SiteSpec } from '../test/lab/world.ts'
-import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './figures.ts'
-import type { IceDeeds } from './ice.ts'
+import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './means/figures.ts'
+import type { IceDeeds } from './means/ice.ts'
 import { openHyperdht } from './peers/open.ts'
 
 const { values } = parseArgs({
@@ -175,7 +175,7 @@ function besides({ ms, why = 'timeout' }: { ms?: number; why?: string }): Outcom
 /** A pair of plain ICE peers on the same hosts, with a switchboard on the gateway's. */
 async function openIce({ world }: Rig): Promise<AsyncDisposable & { call(): Promise<{ ms?: number }> }> {
   await using opened = new AsyncDisposableStack()
-  const script = new URL('ice.ts', import.meta.url)
+  const script = new URL('means/ice.ts', import.meta.url)
   const switchboard = opened.use(new Driven<IceDeeds>(world.gateway, script))
   await switchboard.do('serve', { port: 8081 })
   const address = world.gateway.addresses[0]

@@ -5,8 +5,8 @@
 
 import { openRig, type RigPeer } from '../test/lab/rig.ts'
 import type { Host } from '../test/lab/world.ts'
-import { BarePair } from './bare-pair.ts'
-import { goal, median } from './figures.ts'
+import { BarePair } from './means/bare-pair.ts'
+import { goal, median } from './means/figures.ts'
 
 const repetitions = Number(process.argv[2] ?? 7)
 const BYTES = 256 << 20

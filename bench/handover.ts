@@ -4,7 +4,7 @@
 
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type RigPeer } from '../test/lab/rig.ts'
-import { goal, summary } from './figures.ts'
+import { goal, summary } from './means/figures.ts'
 
 const trials = Number(process.argv[2] ?? 100)
 const types: NatType[] = ['open', 'restricted', 'port-restricted']

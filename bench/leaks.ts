@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../test/lab/driver.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
-import { goal, summary } from './figures.ts'
+import { goal, summary } from './means/figures.ts'
 
 const sessions = Number(process.argv[2] ?? 500)
 /** A closed connection lingers for 2 s at most, and nothing of its own happens in a peer for so long after that. */

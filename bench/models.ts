@@ -2,8 +2,8 @@
 // beside the best n ports somebody could try who knows the process. `node bench/models.ts [--seed N] [--trials N]`.
 
 import { parseArgs } from 'node:util'
-import { goal } from './figures.ts'
-import { measure, processes, type Score, TRIES } from './processes.ts'
+import { goal } from './means/figures.ts'
+import { measure, processes, type Score, TRIES } from './means/processes.ts'
 
 const { values } = parseArgs({ options: { seed: { type: 'string' }, trials: { type: 'string', default: '200' } } })
 const seed = Number(values.seed ?? 1)

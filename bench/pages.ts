@@ -6,7 +6,7 @@
 import { browse } from '../test/gateway/http/pages/browser.ts'
 import { aDay } from '../test/gateway/http/pages/day.ts'
 import { servePages } from '../test/gateway/http/pages/serve.ts'
-import { goal, median, percentile, summary } from './figures.ts'
+import { goal, median, percentile, summary } from './means/figures.ts'
 
 const repetitions = Number(process.argv[2] ?? 20)
 

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Driven } from '../test/lab/driven.ts'
 import { openRig, type RigPeer } from '../test/lab/rig.ts'
 import type { Host, Site } from '../test/lab/world.ts'
-import type { SocketDeeds } from './bare-socket.ts'
-import { goal, percentile, summary } from './figures.ts'
+import type { SocketDeeds } from './means/bare-socket.ts'
+import { goal, percentile, summary } from './means/figures.ts'
 
 const LIMIT = 4_000_000
 /** The first second of a transfer is SCTP's slow start. */
@@ -77,7 +77,7 @@ async function overload(): Promise<void> {
 type Socket = Driven<SocketDeeds>
 
 function openSocket(host: Host): Socket {
-  return new Driven<SocketDeeds>(host, new URL('bare-socket.ts', import.meta.url))
+  return new Driven<SocketDeeds>(host, new URL('means/bare-socket.ts', import.meta.url))
 }
 
 /** Bits of UDP payload per second that leave the gateway for each site, in a window within a transfer. */

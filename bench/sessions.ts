@@ -14,8 +14,8 @@ import { RawSocket } from '../src/peer/punch/raw.ts'
 import { CALLED_OFF } from '../src/wire/order.ts'
 import type { FromGateway, Message } from '../src/wire/signal.ts'
 import { HandMade, nothingDone } from '../test/hand-made.ts'
-import { goal } from './figures.ts'
-import { openGatewayProcess } from './gateway-process.ts'
+import { goal } from './means/figures.ts'
+import { openGatewayProcess } from './means/gateway-process.ts'
 
 const sessions = Number(process.argv[2] ?? 50_000)
 /** Tables that remember past spans and traces are full by then, and code is compiled. */

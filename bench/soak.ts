@@ -8,9 +8,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Driven } from '../test/lab/driven.ts'
 import { openRig, type RigPeer } from '../test/lab/rig.ts'
 import type { Host } from '../test/lab/world.ts'
-import type { BareDeeds } from './bare.ts'
-import { BarePair } from './bare-pair.ts'
-import { goal, summary } from './figures.ts'
+import type { BareDeeds } from './means/bare.ts'
+import { BarePair } from './means/bare-pair.ts'
+import { goal, summary } from './means/figures.ts'
 
 const connections = Number(process.argv[2] ?? 1000)
 const AT_ONCE = 50

@@ -18,8 +18,8 @@ import nodeDataChannel from 'node-datachannel'
 import { loadIdentity } from '../src/peer/identity/identity.ts'
 import { KnownPeers } from '../src/peer/identity/known-peers.ts'
 import { Peer } from '../src/peer/peer.ts'
-import { goal, median, summary } from './figures.ts'
-import { type GatewayProcess, type Opening, openGatewayProcess } from './gateway-process.ts'
+import { goal, median, summary } from './means/figures.ts'
+import { type GatewayProcess, type Opening, openGatewayProcess } from './means/gateway-process.ts'
 
 const trials = Number(process.argv[2] ?? 400)
 const OUTAGE_MS = 10_000

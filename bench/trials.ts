@@ -10,8 +10,8 @@ import { birthdayRate, sprayRate, windowRate } from '../src/nat/assignment.ts'
 import type { SpanRecord, TraceRecord } from '../src/trace/record/record.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
-import { binomialInterval } from './binomial.ts'
-import { goal, median } from './figures.ts'
+import { binomialInterval } from './means/binomial.ts'
+import { goal, median } from './means/figures.ts'
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, trials: { type: 'string' }, seed: { type: 'string' } }

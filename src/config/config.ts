@@ -269,7 +269,7 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
   return object.prefault({} as z.input<typeof object>)
 }
 
-/** The file holds what memory has: see gateway/trace/file.ts. */
+/** The file holds what memory has: see trace/store/file.ts. */
 function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
   const message = 'what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B'
   if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })

@@ -2,8 +2,8 @@
 // ports: they meet by the birthday paradox. How many of each is a question of numbers alone, and so is whether it is worth
 // trying at all.
 //
-//   one side hard    k sockets towards the other's endpoint; the other walks over n ports, likeliest first (ports/sweep.ts)
-//   both scatter     both open k sockets and aim all of them at t ports, one after the other (ports/meeting.ts)
+//   one side hard    k sockets towards the other's endpoint; the other walks over n ports, likeliest first (assignment/sweep.ts)
+//   both scatter     both open k sockets and aim all of them at t ports, one after the other (assignment/meeting.ts)
 //   one steps        it makes one burst towards a port of the other's range; the other aims k sockets at each of the next ports
 //
 // One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.

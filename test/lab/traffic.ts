@@ -16,7 +16,7 @@ export async function startTraffic(
   host: Host,
   { target, perSecond, seed }: { target: string; perSecond: number; seed: number }
 ): Promise<Traffic> {
-  const program = fileURLToPath(new URL('traffic.py', import.meta.url))
+  const program = fileURLToPath(new URL('programs/traffic.py', import.meta.url))
   const child = host.spawn([tool('python3'), program, `${seed}`, `${perSecond}`, target], {
     stdio: ['pipe', 'pipe', 'inherit']
   })

@@ -355,7 +355,7 @@ class Prober implements Disposable {
 
   constructor(host: Host) {
     this.name = host.name
-    const program = fileURLToPath(new URL('prober.js', import.meta.url))
+    const program = fileURLToPath(new URL('programs/prober.js', import.meta.url))
     this.#child = host.spawn([process.execPath, program], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#child.stdin?.on('error', () => {}) // it was killed with its world
     const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })

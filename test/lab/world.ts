@@ -402,7 +402,7 @@ const publicAddresses = ({ nature, pool, lan }: SitePlan) => (nature.translates 
 async function startWires(sandbox: Sandbox, { seed, sites }: Plan): Promise<void> {
   const lines = sites.flatMap(({ index, line }) => (line ? [`in${index}`, `out${index}`, ...wireNumbers(line)] : []))
   if (lines.length === 0) return
-  const program = fileURLToPath(new URL('wire.py', import.meta.url))
+  const program = fileURLToPath(new URL('programs/wire.py', import.meta.url))
   const child = sandbox.spawn('wires', [tool('python3'), program, String(seed), ...lines], {
     stdio: ['pipe', 'pipe', 'inherit']
   })
@@ -524,7 +524,7 @@ async function addNeighbour(sandbox: Sandbox, { index, lan }: SitePlan): Promise
 }
 
 async function forgetMappings(box: Host, ...which: 'expired'[]): Promise<void> {
-  await succeed(box.run([tool('python3'), fileURLToPath(new URL('forget.py', import.meta.url)), ...which]))
+  await succeed(box.run([tool('python3'), fileURLToPath(new URL('programs/forget.py', import.meta.url)), ...which]))
 }
 
 // A host that dropped its own packets would be told so, hence the rules sit in the next namespace on the way.

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { measure, processes } from '../../bench/processes.ts'
+import { measure, processes } from '../../bench/means/processes.ts'
 import {
   birthdayRate,
   type Candidate,

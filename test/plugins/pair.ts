@@ -2,8 +2,8 @@
 // walked as peers walk it, each pair of a socket and an endpoint taking a mapping of its own. Whether they met is counted
 // beside the probability the plan gave. Seeded; times are simulated.
 
-import * as allocators from '../../bench/allocators.ts'
-import { between, type Dice, type Foreign, type Nat, nobody } from '../../bench/allocators.ts'
+import * as allocators from '../../bench/means/allocators.ts'
+import { between, type Dice, type Foreign, type Nat, nobody } from '../../bench/means/allocators.ts'
 import type { Observation } from '../../src/nat/assignment.ts'
 import type { Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Planner } from '../../src/strategy/plugin.ts'

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { dice } from '../../bench/allocators.ts'
+import { dice } from '../../bench/means/allocators.ts'
 import type { Observation } from '../../src/nat/assignment.ts'
 import { predict } from '../../src/plugins/predict.ts'
 import type { Cause, Plan, Proposal } from '../../src/strategy/plan.ts'

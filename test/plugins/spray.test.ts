@@ -1,5 +1,5 @@
 import test from 'ava'
-import { dice } from '../../bench/allocators.ts'
+import { dice } from '../../bench/means/allocators.ts'
 import { birthdayRate, type Observation } from '../../src/nat/assignment.ts'
 import { spray } from '../../src/plugins/spray.ts'
 import type { Proposal } from '../../src/strategy/plan.ts'

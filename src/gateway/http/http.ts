@@ -14,9 +14,9 @@ import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
 import type { Access } from './access.ts'
 import { type ApiSide, apiRoutes } from './api.ts'
+import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
-import { loginPath, loginRoutes, visitOf } from './pages/login.ts'
 import { pageRoutes, wantsPage } from './pages/routes.ts'
 
 export interface HttpSide extends ApiSide {

@@ -8,7 +8,7 @@ import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Role } from '../../wire/role.ts'
 
-/** Mappings that a trace names, the latest ones: as many as models look at (ports/observation.ts). */
+/** Mappings that a trace names, the latest ones: as many as models look at (assignment/observation.ts). */
 const OBSERVED = 32
 
 export function recordProfile(tracer: Tracer, parent: Context, role: Role, side: Side): void {

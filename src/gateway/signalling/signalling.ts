@@ -1,76 +1,23 @@
 // One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. What a peer sends is parsed, rate
 // limited and handed on; what is wrong is answered with one sentence and a code.
 
-import { randomBytes, X509Certificate } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
-import { fingerprintOf, verifySignature } from '../../wire/certificate.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
-import { checkName } from '../../wire/name.ts'
-import {
-  type FromGateway,
-  type FromPeer,
-  helloProof,
-  type Message,
-  PROTOCOL,
-  parseFromPeer,
-  REFRESH_MS
-} from '../../wire/signal.ts'
-import type { Directory } from '../peers/directory.ts'
+import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
-import { Joined } from '../peers/joined.ts'
-import type { Names } from '../peers/names.ts'
-import type { Observer } from '../peers/observer.ts'
-import { sameToken } from '../peers/tokens.ts'
-import type { Refusal, Refusals } from '../recording/refusals.ts'
-import type { Sessions } from '../session/sessions.ts'
-import type { NatDesk } from '../survey/nat-desk.ts'
-
-export interface Reception {
-  readonly directory: Directory
-  readonly names: Names
-  readonly observer: Observer
-  readonly sessions: Sessions
-  /** Judges a peer's network. */
-  readonly nat: NatDesk
-  readonly joinToken: string
-  readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
-  readonly log: { info(fields: object, message: string): void }
-  readonly counters: SignallingCounters
-  /** Records what is turned away. */
-  readonly refusals: Refusals
-  /** Those that have not joined yet, with the address each came from: no more of them than of peers. */
-  readonly strangers: Map<WebSocket, string>
-  /** How long a hello is waited for, in milliseconds: 10 s unless told. */
-  readonly helloMs?: number
-}
-
-export interface SignallingCounters {
-  joined: number
-  refused: number
-  malformed: number
-  /** Times a peer that said too much was not read from for a while. */
-  slowed: number
-  /** Refused joins that are in no trace, for there were too many. */
-  unrecorded: number
-}
+import type { Joined } from '../peers/joined.ts'
+import { join } from './join.ts'
+import { Link } from './link.ts'
+import type { Reception, SignallingCounters } from './reception.ts'
 
 /** A stranger that opens a WebSocket and says nothing is shown out. */
 const HELLO_MS = 10_000
 
 /** Strangers of one address. A hello is there after a round trip, so many peers behind one NAT fit; a few idlers do not. */
 const STRANGERS_PER_ADDRESS = 32
-
-/** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
-const LINKS_PER_CERTIFICATE = 8
-
-/** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
-const PING_MS = 20_000
-
-/** Backlog of a peer that reads too slowly, in bytes. */
-const BACKLOG_BYTES = 256 * 1024
 
 /** Serves one WebSocket until it closes. Never throws. */
 export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
@@ -126,68 +73,6 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
     return turnAway(new Full('strangers', 'too many others are just joining'))
   strangers.set(ws, from)
   link.send({ type: 'challenge', v: PROTOCOL, nonce })
-}
-
-/** Proves who it is and admits it. Throws what it is refused with. */
-function join(
-  hello: Message<FromPeer, 'hello'>,
-  nonce: string,
-  link: Link,
-  { reachedAt, cameMs, reception }: { reachedAt: string; cameMs: number; reception: Reception }
-): Joined {
-  const { directory, names, observer, joinToken, limits } = reception
-  if (hello.v !== PROTOCOL)
-    throw new PosternError(
-      'bad-message',
-      `this gateway speaks version ${PROTOCOL} of the protocol, the peer version ${hello.v}`
-    )
-  if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
-  const fingerprint = prove(hello, nonce)
-  if (directory.size >= limits.peers) throw new Full('peers', `the gateway is full: ${limits.peers} peers are joined`)
-  if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
-    throw new Full('links', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
-  if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
-  const id = randomBytes(6).toString('hex')
-  const endpoints = observer.endpoints(hello.reached ?? reachedAt)
-  const peer = new Joined(
-    {
-      id,
-      name: hello.name ?? `guest-${id}`,
-      named: hello.name !== undefined,
-      accepts: hello.accepts && hello.name !== undefined,
-      fingerprint,
-      key: randomBytes(20),
-      cameMs,
-      endpoints: endpoints as [Endpoint, ...Endpoint[]]
-    },
-    { send: message => link.send(message), gone: link.gone }
-  )
-  observer.admit(id, peer.key)
-  peer.gone.addEventListener('abort', () => observer.dismiss(id))
-  directory.add(peer)
-  reception.counters.joined++
-  reception.log.info({ peer: peer.name, id }, 'joined')
-  peer.send({
-    type: 'welcome',
-    peer: id,
-    name: peer.name,
-    key: peer.key.toString('base64'),
-    endpoints,
-    refreshMs: REFRESH_MS
-  })
-  return peer
-}
-
-/** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */
-function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: string): string {
-  try {
-    new X509Certificate(certificate)
-  } catch (cause) {
-    throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
-  }
-  if (!verifySignature(certificate, helloProof(nonce), Buffer.from(signature, 'base64')))
-    throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key of the certificate')
-  return fingerprintOf(certificate)
 }
 
 function serve(peer: Joined, message: FromPeer, reception: Reception): void {
@@ -264,43 +149,6 @@ function slowDown(ws: WebSocket, restMs: number, counters: SignallingCounters): 
   counters.slowed++
   ws.pause()
   setTimeout(() => ws.resume(), restMs)
-}
-
-/** The WebSocket as messages go out on it; `gone` aborts when it closes. */
-class Link {
-  readonly gone: AbortSignal
-  readonly #ws: WebSocket
-
-  constructor(ws: WebSocket) {
-    const gone = new AbortController()
-    this.gone = gone.signal
-    this.#ws = ws
-    let alive = true
-    const ping = setInterval(() => {
-      if (!alive) return ws.terminate()
-      alive = false
-      ws.ping()
-    }, PING_MS)
-    ws.on('pong', () => {
-      alive = true
-    })
-    ws.on('close', () => {
-      clearInterval(ping)
-      gone.abort(new PosternError('peer-offline', 'a peer lost its connection to the gateway'))
-    })
-  }
-
-  send(message: FromGateway): void {
-    if (this.#ws.readyState !== this.#ws.OPEN) return
-    if (this.#ws.bufferedAmount > BACKLOG_BYTES) return this.#ws.terminate()
-    this.#ws.send(JSON.stringify(message))
-  }
-
-  /** Says why and closes: RFC 6455 section 7.4.1, 1008 for a policy violation. */
-  refuse({ code, message }: PosternError, refusal: Refusal | undefined): void {
-    this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...refusal })
-    this.#ws.close(1008)
-  }
 }
 
 /** Messages per second, with one second's worth of them saved up at most. */

@@ -11,7 +11,7 @@ import { Connection } from '../../../src/peer/connection/connection.ts'
 import { parseVersioned, type Stream } from '../../../src/peer/connection/stream.ts'
 import { connectedPair, lines, lineToChild, openPeer } from '../loopback.ts'
 
-const farSide = new URL('far-side.ts', import.meta.url)
+const farSide = new URL('../far-side.ts', import.meta.url)
 const made: Connection[] = []
 const children: ChildProcess[] = []
 

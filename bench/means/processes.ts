@@ -1,7 +1,7 @@
 // The processes the port models are measured against, and one trial: a simulated NAT is observed as the gateway would
 // observe it, a model is fitted, and its first n candidates are weighed by the truth beside the best n there are.
 
-import { fit, type Observation, type PortModel } from '../src/nat/assignment.ts'
+import { fit, type Observation, type PortModel } from '../../src/nat/assignment.ts'
 import * as allocators from './allocators.ts'
 import { between, type Course, type Dice, dice, type Nat, nobody } from './allocators.ts'
 

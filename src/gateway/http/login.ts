@@ -4,9 +4,9 @@
 import type { IncomingMessage } from 'node:http'
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import { type Access, isForeign, SESSION_MS, type Visit } from '../access.ts'
-import { html } from './html.ts'
-import { page } from './page.ts'
+import { type Access, isForeign, SESSION_MS, type Visit } from './access.ts'
+import { html } from './pages/html.ts'
+import { page } from './pages/page.ts'
 
 /** A token and a path, with room to spare. */
 const FORM_BYTES = 4096

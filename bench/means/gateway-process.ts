@@ -6,11 +6,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseConfig } from '../src/config/config.ts'
-import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
-import type { GatewayStatus } from '../src/gateway/http/status.ts'
-import { Driven, serveDeeds } from '../test/lab/driven.ts'
-import type { Host } from '../test/lab/world.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { type Gateway, openGateway } from '../../src/gateway/gateway.ts'
+import type { GatewayStatus } from '../../src/gateway/http/status.ts'
+import { Driven, serveDeeds } from '../../test/lab/driven.ts'
+import type { Host } from '../../test/lab/world.ts'
 
 export interface Opening {
   /** YAML. */

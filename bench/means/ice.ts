@@ -4,7 +4,7 @@
 
 import nodeDataChannel, { type DataChannel, type DescriptionType, type PeerConnection } from 'node-datachannel'
 import { WebSocket, WebSocketServer } from 'ws'
-import { serveDeeds } from '../test/lab/driven.ts'
+import { serveDeeds } from '../../test/lab/driven.ts'
 
 type Signal =
   | { to: string; from: string; call: number; sdp: string; type: DescriptionType }

@@ -4,7 +4,7 @@
 //   offer ─► answer ─► add ─► accept ─► blast … ─► shut (both)
 
 import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
-import { serveDeeds } from '../test/lab/driven.ts'
+import { serveDeeds } from '../../test/lab/driven.ts'
 
 /** A description, and how the rest of the world sees its socket, apart: the order in which checks start matters. */
 export interface Described {

@@ -11,13 +11,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parse, stringify } from 'yaml'
+import { Child, postern } from '../src/cli/child.ts'
+import { report } from '../src/cli/door.ts'
+import {
+  type Event,
+  formatBytes,
+  formatMs,
+  formatSeconds,
+  formatThroughput,
+  Output,
+  wrap
+} from '../src/cli/text/output.ts'
+import { renderTrace } from '../src/cli/text/trace-text.ts'
+import { PosternError } from '../src/errors.ts'
+import type { TraceRecord } from '../src/trace/record/record.ts'
 import type { Host } from '../test/lab/world.ts'
-import { Child, postern } from './cli/child.ts'
-import { report } from './cli/door.ts'
-import { type Event, formatBytes, formatMs, formatSeconds, formatThroughput, Output, wrap } from './cli/text/output.ts'
-import { renderTrace } from './cli/text/trace-text.ts'
-import { PosternError } from './errors.ts'
-import type { TraceRecord } from './trace/record/record.ts'
 
 const fileBytes = 64 * 2 ** 20
 /** What all of it may take; some seconds of it are for the NATs to prove what they are. */

@@ -1,7 +1,7 @@
 // The parent's end of two bare peers (bare.ts), one on each of two hosts.
 
-import { Driven } from '../test/lab/driven.ts'
-import type { Host } from '../test/lab/world.ts'
+import { Driven } from '../../test/lab/driven.ts'
+import type { Host } from '../../test/lab/world.ts'
 import type { BareDeeds } from './bare.ts'
 
 export class BarePair implements AsyncDisposable {

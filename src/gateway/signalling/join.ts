@@ -1,0 +1,78 @@
+// From a hello to a joined peer, or to what it is refused with.
+
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { PosternError } from '../../errors.ts'
+import { fingerprintOf, verifySignature } from '../../wire/certificate.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import { checkName } from '../../wire/name.ts'
+import { type FromPeer, helloProof, type Message, PROTOCOL, REFRESH_MS } from '../../wire/signal.ts'
+import { Full } from '../peers/full.ts'
+import { Joined } from '../peers/joined.ts'
+import { sameToken } from '../peers/tokens.ts'
+import type { Link } from './link.ts'
+import type { Reception } from './reception.ts'
+
+/** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
+const LINKS_PER_CERTIFICATE = 8
+
+/** Proves who it is and admits it. Throws what it is refused with. */
+export function join(
+  hello: Message<FromPeer, 'hello'>,
+  nonce: string,
+  link: Link,
+  { reachedAt, cameMs, reception }: { reachedAt: string; cameMs: number; reception: Reception }
+): Joined {
+  const { directory, names, observer, joinToken, limits } = reception
+  if (hello.v !== PROTOCOL)
+    throw new PosternError(
+      'bad-message',
+      `this gateway speaks version ${PROTOCOL} of the protocol, the peer version ${hello.v}`
+    )
+  if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
+  const fingerprint = prove(hello, nonce)
+  if (directory.size >= limits.peers) throw new Full('peers', `the gateway is full: ${limits.peers} peers are joined`)
+  if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
+    throw new Full('links', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
+  if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
+  const id = randomBytes(6).toString('hex')
+  const endpoints = observer.endpoints(hello.reached ?? reachedAt)
+  const peer = new Joined(
+    {
+      id,
+      name: hello.name ?? `guest-${id}`,
+      named: hello.name !== undefined,
+      accepts: hello.accepts && hello.name !== undefined,
+      fingerprint,
+      key: randomBytes(20),
+      cameMs,
+      endpoints: endpoints as [Endpoint, ...Endpoint[]]
+    },
+    { send: message => link.send(message), gone: link.gone }
+  )
+  observer.admit(id, peer.key)
+  peer.gone.addEventListener('abort', () => observer.dismiss(id))
+  directory.add(peer)
+  reception.counters.joined++
+  reception.log.info({ peer: peer.name, id }, 'joined')
+  peer.send({
+    type: 'welcome',
+    peer: id,
+    name: peer.name,
+    key: peer.key.toString('base64'),
+    endpoints,
+    refreshMs: REFRESH_MS
+  })
+  return peer
+}
+
+/** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */
+function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: string): string {
+  try {
+    new X509Certificate(certificate)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
+  }
+  if (!verifySignature(certificate, helloProof(nonce), Buffer.from(signature, 'base64')))
+    throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key of the certificate')
+  return fingerprintOf(certificate)
+}

@@ -1,0 +1,49 @@
+// The WebSocket of one peer, as messages go out on it: lost when it answers no ping, given up when it reads too slowly.
+
+import type { WebSocket } from 'ws'
+import { PosternError } from '../../errors.ts'
+import type { FromGateway } from '../../wire/signal.ts'
+import type { Refusal } from '../recording/refusals.ts'
+
+/** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
+const PING_MS = 20_000
+
+/** Backlog of a peer that reads too slowly, in bytes. */
+const BACKLOG_BYTES = 256 * 1024
+
+/** The WebSocket as messages go out on it; `gone` aborts when it closes. */
+export class Link {
+  readonly gone: AbortSignal
+  readonly #ws: WebSocket
+
+  constructor(ws: WebSocket) {
+    const gone = new AbortController()
+    this.gone = gone.signal
+    this.#ws = ws
+    let alive = true
+    const ping = setInterval(() => {
+      if (!alive) return ws.terminate()
+      alive = false
+      ws.ping()
+    }, PING_MS)
+    ws.on('pong', () => {
+      alive = true
+    })
+    ws.on('close', () => {
+      clearInterval(ping)
+      gone.abort(new PosternError('peer-offline', 'a peer lost its connection to the gateway'))
+    })
+  }
+
+  send(message: FromGateway): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return
+    if (this.#ws.bufferedAmount > BACKLOG_BYTES) return this.#ws.terminate()
+    this.#ws.send(JSON.stringify(message))
+  }
+
+  /** Says why and closes: RFC 6455 section 7.4.1, 1008 for a policy violation. */
+  refuse({ code, message }: PosternError, refusal: Refusal | undefined): void {
+    this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...refusal })
+    this.#ws.close(1008)
+  }
+}

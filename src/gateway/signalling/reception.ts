@@ -1,0 +1,38 @@
+// What serving a peer takes of the gateway, and what is counted meanwhile.
+
+import type { WebSocket } from 'ws'
+import type { Directory } from '../peers/directory.ts'
+import type { Names } from '../peers/names.ts'
+import type { Observer } from '../peers/observer.ts'
+import type { Refusals } from '../recording/refusals.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { NatDesk } from '../survey/nat-desk.ts'
+
+export interface Reception {
+  readonly directory: Directory
+  readonly names: Names
+  readonly observer: Observer
+  readonly sessions: Sessions
+  /** Judges a peer's network. */
+  readonly nat: NatDesk
+  readonly joinToken: string
+  readonly limits: { readonly peers: number; readonly messagesPerSecond: number }
+  readonly log: { info(fields: object, message: string): void }
+  readonly counters: SignallingCounters
+  /** Records what is turned away. */
+  readonly refusals: Refusals
+  /** Those that have not joined yet, with the address each came from: no more of them than of peers. */
+  readonly strangers: Map<WebSocket, string>
+  /** How long a hello is waited for, in milliseconds: 10 s unless told. */
+  readonly helloMs?: number
+}
+
+export interface SignallingCounters {
+  joined: number
+  refused: number
+  malformed: number
+  /** Times a peer that said too much was not read from for a while. */
+  slowed: number
+  /** Refused joins that are in no trace, for there were too many. */
+  unrecorded: number
+}
