@@ -345,7 +345,7 @@ for (const lie of lies)
     const connection = await ann.connect({ name: bob.name })
     t.is(connection.path.kind, 'relay')
     await connection.close()
-    t.is(world.gateway.status().sessions.won.relay, 1)
+    t.is((await world.gateway.status()).sessions.won.relay, 1)
   })
 
 test.after('no socket is left in this process', async t => {

@@ -49,13 +49,11 @@ async function explain(file: string, options: Options, { output, signal }: Run):
     import('../plugins/built-in.ts'),
     import('pino')
   ])
-  await using opened = new AsyncDisposableStack()
-  const over = new AbortController()
-  const links = await startPlugins(strategies, opened, { log: pino({ level: 'silent' }), over })
+  await using started = await startPlugins(strategies, pino({ level: 'silent' }))
   const failures: unknown[] = []
   for (const record of records) {
     try {
-      tell(record, await replay(record, links), output)
+      tell(record, await replay(record, started.strategies), output)
     } catch (thrown) {
       failures.push(thrown)
     }

@@ -42,7 +42,7 @@ export interface Config {
   /** Absolute path of the folder where names and fingerprints persist. */
   readonly state: string
   readonly deadlineMs: number
-  readonly strategies: readonly Strategy[]
+  readonly strategies: readonly StrategyEntry[]
   readonly limits: Limits
   readonly traces: Traces
   readonly log: { readonly level: LogLevel }
@@ -83,7 +83,7 @@ export interface Limits {
 }
 
 /** One entry of the list. The options are as written (YAML scalars are strings); plugins/load.ts gives them their types. */
-export interface Strategy {
+export interface StrategyEntry {
   /** A built-in name, or the absolute path of a plugin's file. */
   readonly use: { readonly kind: 'built-in'; readonly name: string } | { readonly kind: 'file'; readonly file: string }
   readonly options: Readonly<Record<string, unknown>>
@@ -332,7 +332,7 @@ function jsonSchema(): JsonSchema {
 }
 
 function readStrategies(entries: readonly unknown[], yaml: LocatedYaml, folder: string) {
-  const list: Strategy[] = []
+  const list: StrategyEntry[] = []
   const problems: Problem[] = []
   for (const [index, entry] of entries.entries()) {
     const path = ['strategies', index]
@@ -344,7 +344,7 @@ function readStrategies(entries: readonly unknown[], yaml: LocatedYaml, folder: 
   return { list, problems: [...problems, ...relayNotLast(list)] }
 }
 
-function readStrategy(entry: unknown, path: Path, yaml: LocatedYaml, folder: string): Strategy | Problem {
+function readStrategy(entry: unknown, path: Path, yaml: LocatedYaml, folder: string): StrategyEntry | Problem {
   const complain = (text: string, at: Path) => ({
     at: yaml.at(at),
     text: `${keyOf(path)}got ${yaml.written(at)}; ${text}`
@@ -357,7 +357,7 @@ function readStrategy(entry: unknown, path: Path, yaml: LocatedYaml, folder: str
   return { use: strategyUse(name, folder), options, at: yaml.at(path), optionAt }
 }
 
-function twice(strategy: Strategy, path: Path): Problem {
+function twice(strategy: StrategyEntry, path: Path): Problem {
   return { at: strategy.at, text: `${keyOf(path)}${key(strategy)} is there twice; expected each strategy once` }
 }
 
@@ -374,12 +374,12 @@ function strategyParts(entry: unknown): { name: string; options: unknown } | und
   return first?.[0] && more.length === 0 ? { name: first[0], options: first[1] ?? {} } : undefined
 }
 
-function strategyUse(name: string, folder: string): Strategy['use'] {
+function strategyUse(name: string, folder: string): StrategyEntry['use'] {
   return /^\.{0,2}\//.test(name) ? { kind: 'file', file: resolve(folder, name) } : { kind: 'built-in', name }
 }
 
 // The chain ends with the relay: what comes after it would never be asked.
-function relayNotLast(list: readonly Strategy[]): Problem[] {
+function relayNotLast(list: readonly StrategyEntry[]): Problem[] {
   const index = list.findIndex(strategy => key(strategy) === 'relay')
   const relay = list[index]
   if (!relay || index === list.length - 1) return []
@@ -387,7 +387,7 @@ function relayNotLast(list: readonly Strategy[]): Problem[] {
 }
 
 /** How a strategy is written: its built-in name, or its path. */
-export function key({ use }: Pick<Strategy, 'use'>): string {
+export function key({ use }: Pick<StrategyEntry, 'use'>): string {
   return use.kind === 'file' ? use.file : use.name
 }
 
@@ -415,7 +415,7 @@ function optionsShape(defaults: object): object {
   return { type: ['object', 'null'], properties: Object.fromEntries(properties), additionalProperties: false }
 }
 
-function showStrategy(strategy: Strategy): unknown {
+function showStrategy(strategy: StrategyEntry): unknown {
   const options = Object.entries(strategy.options).map(([name, value]) => [
     name,
     isSecret(name) ? mask(String(value)) : value

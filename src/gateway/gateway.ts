@@ -1,13 +1,14 @@
-// The gateway, put together: UDP ports that watch and relay, a chain of plugins, sessions, and the HTTP side that peers
-// join through. Everything is opened here and closed here, in the opposite order.
+// The gateway, put together: plugins, traces, UDP ports that watch and relay, sessions, and the HTTP side that peers join
+// through. Everything is opened here, and closed in the opposite order.
+//
+//   plugins ─► tracing ─► UDP ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► HTTP
 
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
-import type { WebSocket } from 'ws'
 import type { Config } from '../config/config.ts'
-import { profile } from '../nat/profile.ts'
 import { startPlugins } from '../plugins/built-in.ts'
-import { exporting } from '../trace/export/export.ts'
+import type { Strategy } from '../strategy/turn.ts'
+import { type ExportCounters, exporting } from '../trace/export/export.ts'
 import { masking } from '../trace/export/mask.ts'
 import type { TraceRecord } from '../trace/record/record.ts'
 import { TraceFile } from '../trace/store/file.ts'
@@ -26,9 +27,10 @@ import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
 import { token } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
-import { SpliceTable } from './relay/splice.ts'
+import { LocalRelay } from './relay/relay.ts'
+import type { SpliceTable } from './relay/splice.ts'
 import { Sessions } from './session/sessions.ts'
-import type { SignallingCounters } from './signalling/reception.ts'
+import type { Reception, SignallingCounters } from './signalling/reception.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Claim } from './udp/binding.ts'
@@ -42,10 +44,10 @@ export interface Gateway {
   /** Whether local requests need no token. */
   readonly open: boolean
   readonly endpoints: readonly Endpoint[]
+  readonly strategies: readonly Pick<Strategy, 'name' | 'lastResort'>[]
   readonly traces: TraceStore
-  readonly metrics: Metrics
   /** Counters of everything that is limited or dropped. */
-  status(): GatewayStatus
+  status(): Promise<GatewayStatus>
   close(): Promise<void>
 }
 
@@ -57,15 +59,76 @@ export interface GatewayOptions {
 
 /** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`, and leaves nothing open then. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
-  const { log = pino({ level: 'silent' }) } = options
+  const { log = pino({ level: 'silent' }), recording = true } = options
+  const { limits } = config
   await using opened = new AsyncDisposableStack()
-  const over = new AbortController()
-  opened.defer(() => over.abort())
+  const { strategies } = opened.use(await startPlugins(config.strategies, log))
+  const tracing = opened.use(await openTracing(config.traces, { strategies, log, recording }))
+  const udp = await listen(config.listen.udp)
+  opened.defer(() => udp.close())
 
-  const links = await startPlugins(config.strategies, opened, { log, over })
+  const directory = new Directory(new Names(config.state, limits.names))
+  const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
+  const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
+  const watch = { observer, history: new History(), budget: new Budget(limits), commander: directory }
+  const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
+  const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
+  const binding = receiveUdp(udp, { observer, sessions, splices: relay.splices, perSecond: limits.bindingsPerSource })
+
+  const tokens = tokensOf(config)
+  const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
+  const reception: Reception = {
+    door: {
+      joinToken: tokens.join,
+      directory,
+      names: directory.names,
+      observer,
+      peers: limits.peers,
+      strangers: new Map()
+    },
+    desk: { members: directory, sessions, nat: new NatDesk(watch, strategies) },
+    messagesPerSecond: limits.messagesPerSecond,
+    ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
+  }
+  const access = new Access({ token: tokens.admin, open: openTo(config) })
+  const parts = { directory, sessions, relay, binding, signalling: counters, budget: watch.budget, access, ...tracing }
+  const status = () => statusOf(parts)
+  const http = await serveHttp(config.listen.http, {
+    ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
+    peers: limits.peers,
+    join: (ws, request) => receive(ws, request, reception)
+  })
+  opened.defer(() => http.close())
+
+  const closing = opened.move()
+  return {
+    http: http.local,
+    joinToken: tokens.join,
+    adminToken: tokens.admin,
+    open: openTo(config) === 'loopback',
+    endpoints: udp.ports.map(({ local }) => local),
+    strategies,
+    traces: tracing.traces,
+    status,
+    close: () => closing.disposeAsync()
+  }
+}
+
+interface Tracing extends AsyncDisposable {
+  readonly traces: TraceStore
+  readonly metrics: Metrics
+  readonly recording: Recording
+  /** Of spans for the collector. */
+  readonly exported: ExportCounters
+}
+
+/** The store of traces, what counts them, and what hands them to a collector. Throws `bad-config` or `io`. */
+async function openTracing(
+  { memory, file, addresses }: Config['traces'],
+  { strategies, log, recording }: { strategies: readonly Strategy[]; log: Logger; recording: boolean }
+): Promise<Tracing> {
   const exports = exporting(process.env, log)
-  const { memory, file } = config.traces
-  const metrics = new Metrics({ strategies: links.map(({ name }) => name), status: () => status() })
+  const metrics = new Metrics({ strategies: strategies.map(({ name }) => name) })
   const traces = new TraceStore({
     memory,
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
@@ -73,117 +136,25 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   })
   const provider = new TracerProvider({
     resource: exports.resource,
-    sampler: options.recording === false ? new AlwaysOffSampler() : exports.sampler,
+    sampler: recording ? exports.sampler : new AlwaysOffSampler(),
     spanProcessors: [traces, ...exports.processors]
   })
-  opened.defer(() => provider.shutdown())
-  await traces.load()
-
-  const names = new Names(config.state, config.limits.names)
-  const directory = new Directory(names)
-  const splices = new SpliceTable({
-    maxSessions: config.limits.sessions,
-    onIdle: (session, counters) => sessions.idle(session, counters),
-    onRelatch: (session, side, source) => sessions.get(session)?.changed({ kind: 'relatched', side, source })
-  })
-  opened.defer(() => splices.close())
-
-  let udp: Listening = { ports: [], close: async () => {} }
-  const budget = new Budget(config.limits)
-  const history = new History()
-  const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
-  const recording = recordingOf(provider, { traces, masks: config.traces.addresses === 'subnet' })
-  const sessions: Sessions = new Sessions(
-    {
-      ...recording,
-      observer,
-      profiler: { profile },
-      commander: directory,
-      relay: {
-        // By certificate: joining again gives no fresh limits.
-        arm: ({ id, caller, callee }, limits) =>
-          splices.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits),
-        disarm: session => splices.disarm(session)
-      },
-      links,
-      paths: new Paths(),
-      outcomes: new Outcomes(),
-      history,
-      budget,
-      deadlineMs: config.deadlineMs
-    },
-    config.limits
-  )
-  const binding = new Binding(
-    {
-      ports: () => udp.ports,
-      claim: username => claimOf(username, observer, sessions),
-      sample: (claim, port, mapped, proved) => observer.record(claim, port, mapped, proved),
-      latch: ({ session, role }, port, source) => splices.latch(session, role, port, source),
-      forward: (port, source, datagram) => splices.forward(port, source, datagram)
-    },
-    config.limits.bindingsPerSource
-  )
-  udp = await listen(config.listen.udp, (port, source, datagram) => binding.receive(port, source, datagram))
-  opened.defer(() => udp.close())
-
-  const nat = new NatDesk({ observer, profiler: { profile }, history, budget }, links)
-  const signalling: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
-  const refusals = new Refusals(recording, signalling)
-  const joinToken = token(config.join.token, config.state, 'join')
-  const adminToken = token(config.admin.token, config.state, 'admin')
-  const open = openTo(config)
-  const access = new Access({ token: adminToken, open })
-  const strangers = new Map<WebSocket, string>()
-  const status = (): GatewayStatus =>
-    statusOf({ directory, sessions, splices, binding, signalling, budget, traces, exports, access })
-  const http = await serveHttp(config.listen.http, {
-    access,
-    traces,
-    names,
-    metrics,
-    status,
-    log,
-    peers: config.limits.peers,
-    join: (ws, request) =>
-      receive(ws, request, {
-        directory,
-        names,
-        observer,
-        sessions,
-        nat,
-        joinToken,
-        limits: config.limits,
-        log,
-        counters: signalling,
-        refusals,
-        strangers
-      })
-  })
-  opened.defer(() => http.close())
-
-  const closing = opened.move()
-  return {
-    http: http.local,
-    joinToken,
-    adminToken,
-    open: open === 'loopback',
-    endpoints: udp.ports.map(({ local }) => local),
-    traces,
-    metrics,
-    status,
-    close: () => closing.disposeAsync()
-  }
-}
-
-function recordingOf(
-  provider: TracerProvider,
-  { traces, masks }: { readonly traces: TraceStore; readonly masks: boolean }
-): Recording {
   const tracer = provider.getTracer('postern')
+  try {
+    await traces.load()
+  } catch (error) {
+    await provider.shutdown()
+    throw error
+  }
   return {
-    tracer: masks ? masking(tracer) : tracer,
-    judge: root => (root.isRecording() ? judge(traces.soFar(root)) : undefined)
+    traces,
+    metrics,
+    exported: exports.counters,
+    recording: {
+      tracer: addresses === 'subnet' ? masking(tracer) : tracer,
+      judge: root => (root.isRecording() ? judge(traces.soFar(root)) : undefined)
+    },
+    [Symbol.asyncDispose]: () => provider.shutdown()
   }
 }
 
@@ -196,6 +167,30 @@ function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
   }
 }
 
+/** From now on what arrives is observed, latched, forwarded, or answered as any STUN server would. */
+function receiveUdp(
+  udp: Listening,
+  {
+    observer,
+    sessions,
+    splices,
+    perSecond
+  }: { observer: UdpObserver; sessions: Sessions; splices: SpliceTable; perSecond: number }
+): Binding {
+  const binding = new Binding(
+    {
+      ports: () => udp.ports,
+      claim: username => claimOf(username, observer, sessions),
+      sample: (claim, port, mapped, proved) => observer.record(claim, port, mapped, proved),
+      latch: ({ session, role }, port, source) => splices.latch(session, role, port, source),
+      forward: (port, source, datagram) => splices.forward(port, source, datagram)
+    },
+    perSecond
+  )
+  udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
+  return binding
+}
+
 /** Who a USERNAME is: a peer's socket, a peer's filtering test, or a side of a session. */
 function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Claim | undefined {
   const [kind = '', id = '', rest = ''] = username.split(':')
@@ -204,3 +199,9 @@ function claimOf(username: string, observer: UdpObserver, sessions: Sessions): C
   if (!session || (rest !== 'caller' && rest !== 'callee')) return undefined
   return { kind: 'latch', key: session.keys[rest], session: id, role: rest }
 }
+
+/** As configured, or made up and kept. Throws `io`. */
+const tokensOf = ({ join, admin, state }: Config) => ({
+  join: token(join.token, state, 'join'),
+  admin: token(admin.token, state, 'admin')
+})

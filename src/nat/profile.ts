@@ -57,7 +57,7 @@ export interface Profile {
 }
 
 /** Samples of one socket, in order of arrival, with what the peer said of its own links. */
-export function profile(
+export function profileOf(
   samples: readonly Sample[],
   own: { port: number; addresses: readonly Address[] },
   test: FilteringTest | undefined

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
+import { natureOf } from '../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection/connection.ts'
@@ -311,4 +312,4 @@ export class Peer {
 }
 
 const guesses = ({ order }: Message<FromGateway, 'order'>): boolean =>
-  order.kind !== 'splice' && (order.guesses?.length ?? 0) > 0
+  (natureOf(order).effort?.guesses?.length ?? 0) > 0

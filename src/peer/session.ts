@@ -3,7 +3,7 @@
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { CALLED_OFF, STALE_SOCKET } from '../wire/order.ts'
+import { CALLED_OFF, natureOf, STALE_SOCKET } from '../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
 import type { Identity } from './identity/identity.ts'
@@ -172,7 +172,7 @@ export class PeerSession {
     const { peer, trace } = this.#introduction
     const path: PathReport = {
       by: order.by,
-      kind: order.order.kind === 'splice' ? 'relay' : 'direct',
+      kind: natureOf(order.order).isRelayed ? 'relay' : 'direct',
       local: formatEndpoint(local),
       remote: formatEndpoint(remote),
       ms: Math.round((performance.now() - this.#hooks.startMs) * 10) / 10,

@@ -3,8 +3,8 @@
 
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import type { Link } from '../strategy/chain.ts'
 import type { Plugin } from '../strategy/plugin.ts'
+import type { Strategy } from '../strategy/turn.ts'
 import { direct } from './direct.ts'
 import { loadPlugins } from './load.ts'
 import { predict } from './predict.ts'
@@ -14,14 +14,17 @@ import { stun } from './stun.ts'
 
 export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, predict, spray, relay }
 
-/** In their order. What they open goes with `opened`. Throws `bad-config`. */
-export async function startPlugins(
-  strategies: Config['strategies'],
-  opened: AsyncDisposableStack,
-  { log, over }: { log: Logger; over: AbortController }
-): Promise<Link[]> {
-  const links: Link[] = []
-  for (const { plugin, options } of await loadPlugins(strategies, builtIns)) {
+/** Strategies that have been started, in the operator's order; disposing of them closes them. */
+export interface Started extends AsyncDisposable {
+  readonly strategies: readonly Strategy[]
+}
+
+/** Throws `bad-config`, or what a plugin throws at its start; nothing is left open then. */
+export async function startPlugins(entries: Config['strategies'], log: Logger): Promise<Started> {
+  await using opened = new AsyncDisposableStack()
+  const over = new AbortController()
+  const strategies: Strategy[] = []
+  for (const { plugin, options } of await loadPlugins(entries, builtIns)) {
     const own = log.child({ plugin: plugin.name })
     const toolbox = {
       log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) },
@@ -33,7 +36,8 @@ export async function startPlugins(
       over.abort()
       await planner.close?.()
     })
-    links.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
+    strategies.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
   }
-  return links
+  const closing = opened.move()
+  return { strategies, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }

@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
-import type { Strategy } from '../config/config.ts'
+import type { StrategyEntry } from '../config/config.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
@@ -21,7 +21,7 @@ export interface LoadedPlugin {
 
 /** @throws PosternError bad-config, a line `file:line:column: …` for each mistake in the list. */
 export async function loadPlugins(
-  strategies: readonly Strategy[],
+  strategies: readonly StrategyEntry[],
   builtIns: Readonly<Record<string, Plugin>>
 ): Promise<LoadedPlugin[]> {
   const loaded: LoadedPlugin[] = []
@@ -42,7 +42,10 @@ export async function loadPlugins(
 }
 
 // A string says what is wrong.
-async function findPlugin({ use }: Strategy, builtIns: Readonly<Record<string, Plugin>>): Promise<Plugin | string> {
+async function findPlugin(
+  { use }: StrategyEntry,
+  builtIns: Readonly<Record<string, Plugin>>
+): Promise<Plugin | string> {
   switch (use.kind) {
     case 'built-in':
       return Object.hasOwn(builtIns, use.name)
@@ -90,7 +93,7 @@ interface Checked {
   readonly problems: readonly Problem[]
 }
 
-function checkOptions(plugin: Plugin, strategy: Strategy): Checked {
+function checkOptions(plugin: Plugin, strategy: StrategyEntry): Checked {
   const defaults: Readonly<Record<string, unknown>> = { ...plugin.defaults }
   const problems: Problem[] = []
   const options = Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, own(value)]))

@@ -2,9 +2,9 @@
 // ordered.
 
 import type { Role } from '../wire/role.ts'
-import type { Link } from './chain.ts'
 import type { Plan } from './plan.ts'
 import type { Scene } from './scene.ts'
+import type { Strategy } from './turn.ts'
 
 /** A plan that would be tried. */
 export interface Try {
@@ -32,7 +32,7 @@ const WORDS = 500
 
 /** @param sampled the scene once fresh sockets of these sides have been shown; without it the scene stays as it is */
 export async function dryRun(
-  { planner }: Link,
+  { planner }: Strategy,
   scene: Scene,
   sampled: (sides: readonly Role[]) => Partial<Scene> = () => ({})
 ): Promise<DryRun> {

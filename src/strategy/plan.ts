@@ -1,7 +1,7 @@
 // What a strategy says: a plan, a pass, or a wish for samples; and why one of these did not lead to a path. Plain data: the
 // session turns a plan into two orders that leave together.
 
-import type { Order } from '../wire/order.ts'
+import { natureOf, type Order } from '../wire/order.ts'
 import type { Role } from '../wire/role.ts'
 
 /**
@@ -94,4 +94,4 @@ export const pass = (reason: string, why: Pick<Pass, 'cause' | 'expected'> = {})
 })
 
 /** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
-export const probesOf = (order: Order): number => (order.kind === 'splice' ? 0 : (order.probes ?? 0))
+export const probesOf = (order: Order): number => natureOf(order).effort?.probes ?? 0

@@ -57,6 +57,32 @@ export const order = z.discriminatedUnion('kind', [
 ])
 
 export type Order = z.infer<typeof order>
+
+/** What an order says of probing: targets, guesses, sockets, pace, and a budget. */
+export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>
+
+/** What sets the kinds of order apart, for whoever does not carry them out. */
+export interface Nature {
+  /** Undefined where nothing is searched for. */
+  readonly effort: Effort | undefined
+  /** The path leads through the gateway. */
+  readonly isRelayed: boolean
+  /** The passive side hands its socket over at once: its first ICE check is the punch. */
+  readonly isBlind: boolean
+}
+
+/** The one place that asks for the kind of an order, besides the loop that carries it out. */
+export function natureOf(given: Order): Nature {
+  switch (given.kind) {
+    case 'ice':
+      return { effort: given, isRelayed: false, isBlind: true }
+    case 'punch':
+      return { effort: given, isRelayed: false, isBlind: false }
+    case 'splice':
+      return { effort: undefined, isRelayed: true, isBlind: false }
+  }
+}
+
 export type Handover = z.infer<typeof handover>
 
 /** Throws `bad-message` unless a peer could read this order. */

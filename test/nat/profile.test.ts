@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { type Behaviour, type Profile, profile, reaches, type Sample } from '../../src/nat/profile.ts'
+import { type Behaviour, type Profile, profileOf, reaches, type Sample } from '../../src/nat/profile.ts'
 import { behaviours } from '../scenes.ts'
 
 const [one, two] = ['203.0.113.1', '203.0.113.2'] as const
@@ -76,7 +76,7 @@ test('mapping is told from which endpoints see the same port (RFC 4787, 4.1)', t
     ['one endpoint of the gateway', [[one, 1, 5000]], 'unknown'],
     ['nothing at all', [], 'unknown']
   ]
-  for (const [what, rows, expected] of table) t.is(profile(seen(rows), own, undefined).mapping, expected, what)
+  for (const [what, rows, expected] of table) t.is(profileOf(seen(rows), own, undefined).mapping, expected, what)
 })
 
 test('filtering is told from which answers came through (RFC 4787, 5), and never guessed', t => {
@@ -88,12 +88,12 @@ test('filtering is told from which answers came through (RFC 4787, 5), and never
     [{ port: true }, 'address-dependent'],
     [{ port: false }, 'address-and-port-dependent']
   ] as const
-  for (const [heard, expected] of table) t.is(profile([], own, heard).filtering, expected)
+  for (const [heard, expected] of table) t.is(profileOf([], own, heard).filtering, expected)
 })
 
 test('whether flows are remapped is passed on where it was tested', t => {
-  t.false('remaps' in profile([], own, { port: false }))
-  for (const remaps of [true, false]) t.is(profile([], own, { port: false, remaps }).remaps, remaps)
+  t.false('remaps' in profileOf([], own, { port: false }))
+  for (const remaps of [true, false]) t.is(profileOf([], own, { port: false, remaps }).remaps, remaps)
 })
 
 test('a verdict rests on the latest sample of each endpoint', t => {
@@ -103,7 +103,7 @@ test('a verdict rests on the latest sample of each endpoint', t => {
     [one, 1, 6000],
     [two, 1, 6000]
   ])
-  const { mapping, samples: kept } = profile(samples, own, undefined)
+  const { mapping, samples: kept } = profileOf(samples, own, undefined)
   t.is(mapping, 'endpoint-independent')
   t.deepEqual(
     kept.map(({ mapped }) => mapped.port),
@@ -113,9 +113,9 @@ test('a verdict rests on the latest sample of each endpoint', t => {
 
 test('nothing is translated only where the own address and port are seen at every endpoint', t => {
   const bare = { port: 5000, addresses: [{ address: nat, prefix: 24 }] }
-  t.false(profile(seen([[one, 1, 5000]]), bare, undefined).translated)
+  t.false(profileOf(seen([[one, 1, 5000]]), bare, undefined).translated)
   t.true(
-    profile(
+    profileOf(
       seen([
         [one, 1, 5000],
         [two, 1, 5001]
@@ -124,9 +124,9 @@ test('nothing is translated only where the own address and port are seen at ever
       undefined
     ).translated
   )
-  t.true(profile(seen([[one, 1, 5000]]), { ...bare, port: 5001 }, undefined).translated)
-  t.true(profile(seen([[one, 1, 5000]]), own, undefined).translated)
-  t.true(profile([], own, undefined).translated, 'without a sample nothing is known')
+  t.true(profileOf(seen([[one, 1, 5000]]), { ...bare, port: 5001 }, undefined).translated)
+  t.true(profileOf(seen([[one, 1, 5000]]), own, undefined).translated)
+  t.true(profileOf([], own, undefined).translated, 'without a sample nothing is known')
 })
 
 test('the addresses of a pool are all named, each once', t => {
@@ -135,7 +135,7 @@ test('the addresses of a pool are all named, each once', t => {
     [one, 2, nat],
     [two, 1, '198.51.100.8']
   ])
-  t.deepEqual(profile(rows, own, undefined).addresses, [nat, '198.51.100.8'])
+  t.deepEqual(profileOf(rows, own, undefined).addresses, [nat, '198.51.100.8'])
 })
 
 test('one reaches another where its packet passes the filter and the answer finds back', t => {
@@ -166,8 +166,8 @@ test('whatever the samples, a verdict comes without an error, and more samples o
   fc.assert(
     fc.property(fc.array(row, { maxLength: 20 }), rows => {
       const samples = seen(rows)
-      const first = profile(samples, own, undefined)
-      const again = profile([...samples, ...first.samples], own, undefined)
+      const first = profileOf(samples, own, undefined)
+      const again = profileOf([...samples, ...first.samples], own, undefined)
       t.deepEqual([again.mapping, again.translated], [first.mapping, first.translated])
     })
   )

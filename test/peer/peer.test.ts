@@ -147,7 +147,7 @@ test.serial('a peer that was met with another certificate before is refused, tho
   await writeFile(join(world.folder, 'ann', 'known-peers'), `${new URL(world.url).host} bob ${fingerprint}\n`)
   const error = await t.throwsAsync(ann.connect({ name: 'bob' }), { code: 'fingerprint-mismatch' })
   t.regex(error?.message ?? '', /had .* before/)
-  await until(() => world.gateway.status().sessions.failed === 1)
+  await until(async () => (await world.gateway.status()).sessions.failed === 1)
   await until(() => served.every(({ closed }) => closed.aborted))
 })
 

@@ -4,6 +4,7 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordProfile } from '../../src/gateway/recording/profile.ts'
+import { beneath } from '../../src/gateway/recording/spans.ts'
 import type { Allocation } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'
@@ -136,7 +137,7 @@ function hardNat(): readonly SpanRecord[] {
   const allocation: Allocation = {
     ...{ kind: 'stepping', confidence: 0.9, step: 2, driftPerSecond: 4, block: range, range, evidence: 'it steps' }
   }
-  recordProfile(tracer, ROOT_CONTEXT, 'caller', sideOf('caller', { profile: { allocation } }))
+  recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile: { allocation } }))
   return spans
 }
 

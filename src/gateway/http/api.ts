@@ -6,19 +6,20 @@ import { PosternError } from '../../errors.ts'
 import { filterOf } from '../../trace/store/filter.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Names } from '../peers/names.ts'
+import type { GatewayStatus } from './status.ts'
 
 export interface ApiSide {
   readonly traces: TraceStore
   readonly names: Names
   /** What `/api/status` shows: counters, without names of peers. */
-  status(): object
+  status(): Promise<GatewayStatus>
 }
 
 /** The routes below `/api`. */
 export function apiRoutes({ traces, names, status }: ApiSide): Router {
   const api = new Router({ prefix: '/api' })
-  api.get('/status', ctx => {
-    ctx.body = status()
+  api.get('/status', async ctx => {
+    ctx.body = await status()
   })
   api.get('/traces', ctx => {
     ctx.body = traces.list(filterOf(ctx.query, nowMs()))

@@ -18,10 +18,11 @@ import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
 import { pageRoutes, wantsPage } from './pages/routes.ts'
+import type { GatewayStatus } from './status.ts'
 
 export interface HttpSide extends ApiSide {
   readonly access: Access
-  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
   /** Told of faults of our own; what requests do wrong is theirs alone. */
@@ -82,7 +83,7 @@ function application(side: HttpSide, listener: string): Koa {
   const metrics = new Router()
   metrics.get('/metrics', async ctx => {
     ctx.set('content-type', side.metrics.contentType)
-    ctx.body = await side.metrics.text()
+    ctx.body = await side.metrics.text(await side.status())
   })
   const koa = new Koa()
   // What comes here are connections that broke, or were too slow: anybody's, and it would go to standard error.

@@ -12,12 +12,6 @@ import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { verdicts } from '../../verdict.ts'
 import type { GatewayStatus } from './status.ts'
 
-export interface MetricsSource {
-  /** Names of the configured strategies. */
-  readonly strategies: readonly string[]
-  status(): GatewayStatus
-}
-
 /** From a path on one's own link to the relay after every deadline, in seconds. */
 const CONNECT_BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30]
 
@@ -41,13 +35,16 @@ export class Metrics {
     buckets: CONNECT_BUCKETS,
     registers: [this.#register]
   })
+  /** What somebody else counts, brought up to date for each scrape. */
+  readonly #readings: ((status: GatewayStatus) => void)[] = []
 
   readonly contentType = this.#register.contentType
 
-  constructor({ strategies, status }: MetricsSource) {
+  /** @param strategies names of the configured ones */
+  constructor({ strategies }: { readonly strategies: readonly string[] }) {
     this.#strategies = strategies
-    this.#gauges(status)
-    this.#counters(status)
+    this.#readGauges()
+    this.#readCounters()
   }
 
   /** A request, or a refused join, has ended. */
@@ -59,8 +56,9 @@ export class Metrics {
     for (const span of spans) this.#count(span)
   }
 
-  /** What a scrape gets. */
-  async text(): Promise<string> {
+  /** What a scrape gets, with what the gateway counts now. */
+  async text(status: GatewayStatus): Promise<string> {
+    for (const read of this.#readings) read(status)
     return await Registry.merge([this.#register, processRegister()]).metrics()
   }
 
@@ -76,33 +74,30 @@ export class Metrics {
       })
   }
 
-  #gauges(status: () => GatewayStatus): void {
-    this.#gauge('peers', 'Peers joined', () => status().peers)
-    this.#gauge('sessions', 'Connect requests under way and relayed connections', () => status().sessions.now)
-    this.#gauge('relayed', 'Relayed connections, and those about to be', () => status().sessions.relayed)
-    this.#gauge('traces', 'Traces kept', () => status().traces.kept)
-    this.#gauge('traces_bytes', 'Bytes of the traces kept', () => status().traces.bytes)
+  #readGauges(): void {
+    this.#readGauge('peers', 'Peers joined', status => status.peers)
+    this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
+    this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
+    this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
+    this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
   }
 
-  #counters(status: () => GatewayStatus): void {
-    this.#read('traces_evicted', 'Traces that went because the store was full', [], () => [
-      [{}, status().traces.evicted]
+  #readCounters(): void {
+    this.#readCounter('traces_evicted', 'Traces that went because the store was full', [], ({ traces }) => [
+      [{}, traces.evicted]
     ])
-    this.#read('spans', 'Spans for the collector', ['outcome'], () =>
-      Object.entries(status().spans).map(([outcome, count]) => [{ outcome }, count])
+    this.#readCounter('spans', 'Spans for the collector', ['outcome'], ({ spans }) =>
+      Object.entries(spans).map(([outcome, count]) => [{ outcome }, count])
     )
-    this.#read('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], () =>
-      Object.entries(status().relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
+    this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
+      Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )
-    this.#read('joins', 'Joins', ['outcome'], () => {
-      const { joined, refused } = status().signalling
-      return [
-        [{ outcome: 'joined' }, joined],
-        [{ outcome: 'refused' }, refused]
-      ]
-    })
-    this.#read('drops', 'Datagrams, messages and probes that were not let through', ['reason'], () =>
-      Object.entries(dropsOf(status())).map(([reason, count]) => [{ reason }, count])
+    this.#readCounter('joins', 'Joins', ['outcome'], ({ signalling: { joined, refused } }) => [
+      [{ outcome: 'joined' }, joined],
+      [{ outcome: 'refused' }, refused]
+    ])
+    this.#readCounter('drops', 'Datagrams, messages and probes that were not let through', ['reason'], status =>
+      Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
   }
 
@@ -110,34 +105,22 @@ export class Metrics {
     return new Counter({ name: `postern_${name}_total`, help, labelNames, registers: [this.#register] })
   }
 
-  /** Of what somebody else counts. */
-  #read<Label extends string>(
+  #readCounter<Label extends string>(
     name: string,
     help: string,
     labelNames: Label[],
-    read: () => [Partial<Record<Label, string>>, number][]
+    read: (status: GatewayStatus) => [Partial<Record<Label, string>>, number][]
   ): void {
-    new Counter({
-      name: `postern_${name}_total`,
-      help,
-      labelNames,
-      registers: [this.#register],
-      collect() {
-        this.reset()
-        for (const [labels, count] of read()) this.inc(labels, count)
-      }
+    const counter = this.#counter(name, help, labelNames)
+    this.#readings.push(status => {
+      counter.reset()
+      for (const [labels, count] of read(status)) counter.inc(labels, count)
     })
   }
 
-  #gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name: `postern_${name}`,
-      help,
-      registers: [this.#register],
-      collect() {
-        this.set(read())
-      }
-    })
+  #readGauge(name: string, help: string, read: (status: GatewayStatus) => number): void {
+    const gauge = new Gauge({ name: `postern_${name}`, help, registers: [this.#register] })
+    this.#readings.push(status => gauge.set(read(status)))
   }
 }
 

@@ -5,15 +5,16 @@ import { PosternError } from '../../errors.ts'
 import type { FromGateway } from '../../wire/signal.ts'
 import type { Commander } from './commander.ts'
 import type { Joined } from './joined.ts'
+import type { Members } from './member.ts'
 import type { Names } from './names.ts'
 
-export class Directory implements Commander {
+export class Directory implements Commander, Members {
+  readonly names: Names
   readonly #byId = new Map<string, Joined>()
   readonly #byName = new Map<string, Joined>()
-  readonly #names: Names
 
   constructor(names: Names) {
-    this.#names = names
+    this.names = names
   }
 
   get size(): number {
@@ -34,11 +35,10 @@ export class Directory implements Commander {
     })
   }
 
-  /** The peer that answers to a name. Throws `peer-offline` or `unknown-peer`. */
-  find(name: string): Joined {
+  async find(name: string): Promise<Joined> {
     const peer = this.#byName.get(name)
     if (peer) return peer
-    if (this.#names.has(name)) throw new PosternError('peer-offline', `${name} is known but not joined now`)
+    if (this.names.has(name)) throw new PosternError('peer-offline', `${name} is known but not joined now`)
     throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
   }
 

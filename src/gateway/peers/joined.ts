@@ -6,17 +6,9 @@ import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Address } from '../../wire/shapes.ts'
 import type { FromGateway } from '../../wire/signal.ts'
 import type { Clock } from './clock.ts'
-
-/** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
-export interface WarmSocket {
-  readonly number: number
-  readonly port: number
-  readonly addresses: readonly Address[]
-  readonly rttMs: number
-}
+import type { Arrival, Member, WarmSocket } from './member.ts'
 
 export interface Identified {
   readonly id: string
@@ -33,25 +25,16 @@ export interface Identified {
   readonly cameMs?: number
 }
 
-/** The steps of a join, in milliseconds since the epoch. */
-export interface Arrival {
-  readonly cameMs: number
-  readonly helloMs: number
-  /** When it had its first warm socket. */
-  readonly warmMs?: number
-}
-
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
 const WARM_SOCKETS = 8
 
-export class Joined {
+export class Joined implements Member {
   readonly id: string
   readonly name: string
   readonly named: boolean
   readonly fingerprint: string
   readonly accepts: boolean
   readonly key: Buffer
-  /** The primary endpoint of the gateway. */
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
   readonly gone: AbortSignal
@@ -85,7 +68,6 @@ export class Joined {
     return this.#arrival
   }
 
-  /** How far its clock is from ours, as it says; undefined until it does. */
   get clock(): Clock | undefined {
     return this.#clock
   }
@@ -123,17 +105,14 @@ export class Joined {
     return this.#warm.length > 0
   }
 
-  /** When the first of its warm sockets came, in milliseconds since the epoch. */
   get warmMs(): number {
     return this.#warmMs
   }
 
-  /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
   get cold(): { readonly reason: string; readonly atMs: number } | undefined {
     return this.#cold
   }
 
-  /** Waits for a warm socket. Throws `udp-blocked`, or what `signal` aborts with. */
   async warm(signal: AbortSignal): Promise<void> {
     await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
     if (!this.isWarm)
@@ -143,25 +122,19 @@ export class Joined {
       )
   }
 
-  /** The oldest warm socket. Throws `internal` where there is none. */
-  takeSocket(): WarmSocket {
-    const socket = this.#warm.shift()
-    if (!socket) throw new PosternError('internal', `${this.name} has no warm socket`)
-    return socket
+  async takeSocket(): Promise<WarmSocket | undefined> {
+    return this.#warm.shift()
   }
 
-  /** A socket that was taken but never ordered to do anything is as warm as before. */
   giveBack(socket: WarmSocket): void {
     this.#warm.unshift(socket)
     this.#changed.dispatchEvent(new Event('change'))
   }
 
-  /** Its filtering test is not over. Testing takes a second endpoint. */
   get isTesting(): boolean {
     return this.endpoints.length > 1 && this.#filtering === undefined
   }
 
-  /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
   async filteringKnown(signal: AbortSignal): Promise<void> {
     await this.#until(() => !this.isTesting, signal).catch(() => {})
   }

@@ -14,7 +14,7 @@ export interface Observer {
    * The mappings of a peer's socket, one for each endpoint that has seen it, in the order they were made; empty for one it
    * never heard of. Their addresses are proved.
    */
-  samples(peer: string, socket: number): readonly Sample[]
+  samples(peer: string, socket: number): Promise<readonly Sample[]>
   /** Resolves when so many endpoints have seen a socket, or `signal` aborts. */
   seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
   /** Whether a peer other than these two at most reached the gateway over UDP within so many milliseconds. */

@@ -1,11 +1,12 @@
 // What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans come
 // when the root has ended already, and stand beneath it.
 
-import type { Attributes, Context, Tracer } from '@opentelemetry/api'
+import type { Attributes } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
+import type { Beneath } from './spans.ts'
 
 /** `ended` by a side that left or was lost; `idle`: nothing has come through for long. */
 export type Change =
@@ -13,10 +14,10 @@ export type Change =
   | { readonly kind: 'ended'; readonly side: Role | undefined; readonly counters: SpliceCounters }
   | { readonly kind: 'idle'; readonly counters: SpliceCounters }
 
-export function recordChange(tracer: Tracer, root: Context, change: Change): void {
+export function recordChange(root: Beneath, change: Change): void {
   const attributes = { 'postern.change': change.kind, ...attributesOf(change) }
   const startTime = nowMs()
-  tracer.startSpan('postern.change', { attributes, startTime }, root).end(startTime)
+  root.begin('postern.change', attributes, startTime).end(startTime)
 }
 
 function attributesOf(change: Change): Attributes {

@@ -1,18 +1,18 @@
 // How a side came to the gateway, where that was shortly before the call: its join is a part of the wait then.
 
-import type { Context, Tracer } from '@opentelemetry/api'
 import type { Role } from '../../wire/role.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
+import type { Beneath } from './spans.ts'
 
 /** Longest time between a join and a call that belong together, in milliseconds: a command joins in order to call. */
 const SHORTLY_MS = 10_000
 
 /** @param calledMs when the caller called, in milliseconds since the epoch */
-export function recordJoin(tracer: Tracer, root: Context, { side, peer, calledMs }: Joining): void {
+export function recordJoin(root: Beneath, { side, peer, calledMs }: Joining): void {
   const { cameMs, helloMs, warmMs } = peer.arrival
   if (calledMs - helloMs > SHORTLY_MS) return
   const attributes = { 'postern.side': side, 'postern.peer': peer.name }
-  const span = tracer.startSpan('postern.join', { attributes, startTime: cameMs }, root)
+  const span = root.begin('postern.join', attributes, cameMs)
   span.addEvent('hello', {}, helloMs)
   if (warmMs !== undefined) span.addEvent('warm', {}, warmMs)
   span.end(warmMs ?? helloMs)
@@ -20,6 +20,6 @@ export function recordJoin(tracer: Tracer, root: Context, { side, peer, calledMs
 
 interface Joining {
   readonly side: Role
-  readonly peer: Pick<Joined, 'name' | 'arrival'>
+  readonly peer: Pick<Member, 'name' | 'arrival'>
   readonly calledMs: number
 }

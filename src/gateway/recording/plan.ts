@@ -2,10 +2,11 @@
 
 import type { Attributes } from '@opentelemetry/api'
 import type { Plan, RelayLimits } from '../../strategy/plan.ts'
+import type { Turn } from '../../strategy/turn.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Order } from '../../wire/order.ts'
+import { natureOf, type Order } from '../../wire/order.ts'
 import { type Role, roles } from '../../wire/role.ts'
-import type { Splice } from '../relay/splice.ts'
+import type { Latched } from '../relay/splice.ts'
 
 /** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
 const FIRST_PORTS = 32
@@ -24,11 +25,12 @@ export function planAttributes(plan: Plan): Attributes {
 }
 
 function effortAttributes(role: Role, order: Order): Attributes {
-  if (order.kind === 'splice' || order.probes === undefined) return {}
-  const ports = (order.guesses ?? []).flatMap(guess => guess.ports)
+  const { effort } = natureOf(order)
+  if (effort?.probes === undefined) return {}
+  const ports = (effort.guesses ?? []).flatMap(guess => guess.ports)
   return {
-    [`postern.${role}.sockets`]: order.sockets ?? 1,
-    [`postern.${role}.probes`]: order.probes,
+    [`postern.${role}.sockets`]: effort.sockets ?? 1,
+    [`postern.${role}.probes`]: effort.probes,
     [`postern.${role}.ports`]: ports.length,
     ...(ports.length > 0 ? { [`postern.${role}.first_ports`]: ports.slice(0, FIRST_PORTS) } : {}),
     ...(ports.length > 0 ? { [`postern.${role}.low_port`]: ports.reduce((a, b) => Math.min(a, b)) } : {}),
@@ -42,11 +44,19 @@ const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): Attribute
   'postern.relay.total': total
 })
 
-/** Where the sides latched at the relay, as far as they did. */
-export const latchAttributes = (splice: Pick<Splice, 'source'>): Attributes =>
+/** Where the sides are latched at the relay, as far as they are. */
+export const latchAttributes = (latched: Latched): Attributes =>
   Object.fromEntries(
     roles.flatMap(role => {
-      const source = splice.source(role)
+      const source = latched[role]
       return source ? [[`postern.${role}.latched`, formatEndpoint(source)]] : []
     })
   )
+
+/** What became of a strategy's turn. */
+export const turnAttributes = (turn: Turn): Attributes => ({
+  'postern.outcome': turn.outcome,
+  'postern.reason': turn.reason,
+  ...(turn.outcome === 'path' ? {} : { 'postern.cause': turn.cause }),
+  ...(turn.outcome === 'path' || turn.expected === undefined ? {} : { 'postern.expected': turn.expected })
+})

@@ -1,20 +1,21 @@
 // One side's network as planners saw it, in full: a trace can be asked again with other strategies.
 
-import type { Attributes, Context, Tracer } from '@opentelemetry/api'
+import type { Attributes } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import type { Allocation } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Role } from '../../wire/role.ts'
+import type { Beneath } from './spans.ts'
 
 /** Mappings that a trace names, the latest ones: as many as models look at (assignment/observation.ts). */
 const OBSERVED = 32
 
-export function recordProfile(tracer: Tracer, parent: Context, role: Role, side: Side): void {
+export function recordProfile(step: Beneath, role: Role, side: Side): void {
   const startTime = nowMs()
   const attributes = { 'postern.side': role, ...networkAttributes(side, startTime), ...profileAttributes(side) }
-  const span = tracer.startSpan('postern.profile', { attributes, startTime }, parent)
+  const span = step.begin('postern.profile', attributes, startTime)
   for (const { via, mapped, atMs } of side.profile.samples)
     span.addEvent('sample', { 'postern.via': formatEndpoint(via), 'postern.mapped': formatEndpoint(mapped) }, atMs)
   span.end(nowMs())

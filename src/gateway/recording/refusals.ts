@@ -5,11 +5,11 @@
 import type { Attributes, Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import { verdictAttributes } from '../../trace/verdict/verdict.ts'
+import { verdictAttributes } from '../../trace/record/verdict.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
 import { askedMs } from './clock.ts'
 import { errorAttributes, parentOf } from './spans.ts'
 
@@ -52,7 +52,7 @@ export class Refusals {
   }
 
   /** A request of a peer that has joined. */
-  request(caller: Joined, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
+  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
     const arrivedMs = nowMs()
     const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)

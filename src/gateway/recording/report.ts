@@ -1,14 +1,14 @@
 // One side's report as spans: its search, and the handover where it came to one. The report counts from the arrival of the
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
-import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
+import type { Attributes, Span } from '@opentelemetry/api'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Report } from '../../wire/report.ts'
 import type { Role } from '../../wire/role.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Clock } from '../peers/clock.ts'
 import { clamped, onOurClock } from './clock.ts'
-import { codeAttributes } from './spans.ts'
+import { type Beneath, codeAttributes } from './spans.ts'
 
 export type Told = Message<FromPeer, 'opened' | 'failed'>
 
@@ -26,7 +26,7 @@ export interface Reported {
 const searching = ['heard', 'answered', 'checked', 'latched', 'walked', 'spent'] as const
 const handingOver = { ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
 
-export function recordReport(tracer: Tracer, parent: Context, reported: Reported): void {
+export function recordReport(plan: Beneath, reported: Reported): void {
   const { side, told, clock, leftMs, arrivedMs, rttMs } = reported
   const { report } = told
   const steps = new Map(report.steps)
@@ -40,7 +40,7 @@ export function recordReport(tracer: Tracer, parent: Context, reported: Reported
   const boundMs = bound === undefined ? endMs : at(bound)
 
   const begin = (name: string, fromMs: number, attributes: Attributes): Span =>
-    tracer.startSpan(name, { attributes: { 'postern.side': side, ...attributes }, startTime: fromMs }, parent)
+    plan.begin(name, { 'postern.side': side, ...attributes }, fromMs)
   const search = { ...countAttributes(report), ...(isBound ? found : failureOf(told)) }
   const probe = begin('postern.probe', startMs, search)
   for (const [name, ms] of eventsOf(report)) probe.addEvent(name, {}, at(ms))
@@ -56,8 +56,7 @@ export function recordReport(tracer: Tracer, parent: Context, reported: Reported
 
 /** A side is joined and was given an order, but never said what came of it. */
 export function recordSilence(
-  tracer: Tracer,
-  parent: Context,
+  plan: Beneath,
   { side, fromMs, toMs }: { side: Role; fromMs: number; toMs: number }
 ): void {
   const attributes = {
@@ -66,7 +65,7 @@ export function recordSilence(
     'postern.cause': 'no-report',
     'postern.reason': 'it never said what came of its order'
   }
-  tracer.startSpan('postern.probe', { attributes, startTime: fromMs }, parent).end(Math.max(fromMs, toMs))
+  plan.begin('postern.probe', attributes, fromMs).end(Math.max(fromMs, toMs))
 }
 
 /** In order of their time. */

@@ -4,20 +4,22 @@
 //   ordered ─► report ─► probe, handover        in time or late
 //           ─► called off ─► … no report        by a side that is there: it did not obey
 
-import type { Context, Tracer } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { type Role, roles } from '../../wire/role.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
 import { recordReport, recordSilence, type Told } from './report.ts'
+import type { Beneath } from './spans.ts'
 
 /**
  * A report that is owed leaves when its peer hears that the order is called off. One lost segment of TCP costs a round trip and
- * 200 ms more (RFC 6298, with Linux's least RTO); the rest is for a busy computer. Who is too early blames a side that obeyed.
+ * 200 ms more (RFC 6298, with Linux's least RTO); the rest is for a busy computer. If we wait less, a side
+ * that obeyed is blamed.
  */
 const LATE_MS = 400
 
 interface Ordered {
-  readonly context: Context
+  /** The plan that was ordered. */
+  readonly step: Beneath
   /** When the orders left, in milliseconds since the epoch. */
   readonly leftMs: number
   readonly rttMs: Record<Role, number>
@@ -27,20 +29,18 @@ interface Ordered {
 }
 
 export class Reports {
-  readonly #tracer: Tracer
-  readonly #peers: Record<Role, Joined>
+  readonly #peers: Readonly<Record<Role, Member>>
   /** By the number of the plan. */
   readonly #orders = new Map<number, Ordered>()
   #arrived = () => {}
 
-  constructor(tracer: Tracer, peers: Record<Role, Joined>) {
-    this.#tracer = tracer
+  constructor(peers: Readonly<Record<Role, Member>>) {
     this.#peers = peers
   }
 
   /** Both orders of a plan leave now. */
-  ordered(plan: number, context: Context, rttMs: Record<Role, number>): void {
-    this.#orders.set(plan, { context, leftMs: nowMs(), rttMs, awaited: new Set(roles) })
+  ordered(plan: number, step: Beneath, rttMs: Record<Role, number>): void {
+    this.#orders.set(plan, { step, leftMs: nowMs(), rttMs, awaited: new Set(roles) })
   }
 
   /** Of each side and plan the first report counts. */
@@ -48,9 +48,9 @@ export class Reports {
     const order = this.#orders.get(told.plan)
     if (!order?.awaited.delete(side)) return
     if (order.awaited.size === 0) this.#orders.delete(told.plan)
-    const { context, leftMs, rttMs } = order
+    const { step, leftMs, rttMs } = order
     const { clock } = this.#peers[side]
-    recordReport(this.#tracer, context, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
+    recordReport(step, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
     this.#arrived()
   }
 
@@ -78,7 +78,7 @@ export class Reports {
     for (const { side, order, dueMs, offMs } of this.#owed()) {
       if (performance.now() < dueMs) continue
       order.awaited.delete(side)
-      recordSilence(this.#tracer, order.context, { side, fromMs: order.leftMs + order.rttMs[side] / 2, toMs: offMs })
+      recordSilence(order.step, { side, fromMs: order.leftMs + order.rttMs[side] / 2, toMs: offMs })
     }
   }
 

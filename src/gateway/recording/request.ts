@@ -1,34 +1,62 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
 import type { Attributes } from '@opentelemetry/api'
-import type { Link } from '../../strategy/chain.ts'
+import type { Strategy } from '../../strategy/turn.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { type Role, roles } from '../../wire/role.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
 import { clockAttributes } from './clock.ts'
+import { recordJoin } from './join.ts'
+import type { Step } from './spans.ts'
 
-type Pair = Readonly<Record<Role, Joined>> & { readonly id: string }
+type Pair = Readonly<Record<Role, Member>> & { readonly id: string }
 
 /** How long ago another peer's datagram shows that the gateway's UDP ports can be reached, in milliseconds. */
 const HEARD_MS = 60_000
 
 export const requestAttributes = (
   { id, caller, callee }: Pair,
-  { links, deadlineMs }: { readonly links: readonly Link[]; readonly deadlineMs: number }
+  { strategies, deadlineMs }: { readonly strategies: readonly Strategy[]; readonly deadlineMs: number }
 ): Attributes => ({
   'postern.caller': caller.name,
   'postern.callee': callee.name,
   'postern.session': id,
-  'postern.strategies': links.map(({ name }) => name),
-  'postern.relay.configured': links.some(({ lastResort }) => lastResort),
+  'postern.strategies': strategies.map(({ name }) => name),
+  'postern.relay.configured': strategies.some(({ lastResort }) => lastResort),
   'postern.deadline': deadlineMs,
   'postern.gateway.addresses': new Set(callee.endpoints.map(({ address }) => address)).size,
   'postern.gateway.ports': callee.endpoints.length
 })
 
+/** A request that came to a path. */
+export const pathAttributes = ({
+  kind,
+  by,
+  why
+}: {
+  kind: 'direct' | 'relay'
+  by: string
+  why: string
+}): Attributes => ({
+  'postern.outcome': 'path',
+  'postern.path': kind,
+  'postern.plugin': by,
+  'postern.reason': why
+})
+
+/** What is known of the two sides when the request is about to be judged; `calledMs` is when the caller called. */
+export function recordSides(
+  root: Step,
+  pair: Pair,
+  { observer, calledMs }: { readonly observer: Observer; readonly calledMs: number }
+): void {
+  for (const role of roles) recordJoin(root, { side: role, peer: pair[role], calledMs })
+  root.span.setAttributes(sidesAttributes(pair, observer))
+}
+
 /** Late, because a peer may have told its clock, and others may have been heard, only after the request. */
-export const sidesAttributes = (pair: Pair, observer: Observer): Attributes => ({
+const sidesAttributes = (pair: Pair, observer: Observer): Attributes => ({
   'postern.gateway.heard': observer.heardOthers(
     roles.map(role => pair[role].id),
     HEARD_MS

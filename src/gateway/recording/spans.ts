@@ -1,5 +1,5 @@
-// Spans around the steps of a connect request. docs/tracing.md lists their names and attributes; contexts are handed on by
-// hand, since a session knows its own parent.
+// Spans around the steps of a connect request. docs/tracing.md lists their names and attributes; a step is handed to
+// whatever is recorded beneath it.
 
 import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
@@ -10,12 +10,40 @@ import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import { Full } from '../peers/full.ts'
 
-export interface Step {
-  readonly span: Span
-  readonly context: Context
+/** What spans can begin beneath. */
+export interface Beneath {
+  /** A span that its caller ends. Times are milliseconds since the epoch. */
+  begin(name: string, attributes: Attributes, startMs: number): Span
 }
 
-/** Runs `work` within a span; an error is recorded and thrown on. */
+/** Spans that begin beneath a context. */
+export const beneath = (tracer: Tracer, parent: Context): Beneath => ({
+  begin: (name, attributes, startTime) => tracer.startSpan(name, { attributes, startTime }, parent)
+})
+
+/** A step of a request that is under way: its span, and what begins beneath it. */
+export class Step implements Beneath {
+  readonly span: Span
+  readonly #tracer: Tracer
+  readonly #context: Context
+
+  constructor(tracer: Tracer, span: Span, parent: Context) {
+    this.span = span
+    this.#tracer = tracer
+    this.#context = trace.setSpan(parent, span)
+  }
+
+  begin(name: string, attributes: Attributes, startMs: number): Span {
+    return beneath(this.#tracer, this.#context).begin(name, attributes, startMs)
+  }
+
+  /** Runs `work` as a step beneath this one; an error is recorded and thrown on. */
+  within<T>(name: string, attributes: Attributes, work: (step: Step) => Promise<T>): Promise<T> {
+    return within(this.#tracer, this.#context, name, attributes, work)
+  }
+}
+
+/** Runs `work` as a step beneath a context; an error is recorded and thrown on. */
 export async function within<T>(
   tracer: Tracer,
   parent: Context,
@@ -26,7 +54,7 @@ export async function within<T>(
 ): Promise<T> {
   const span = tracer.startSpan(name, { attributes, startTime: startMs }, parent)
   try {
-    return await work({ span, context: trace.setSpan(parent, span) })
+    return await work(new Step(tracer, span, parent))
   } catch (error) {
     const { code, message } = asPosternError(error)
     const cause = causes[code] ?? 'gone'
@@ -58,7 +86,7 @@ export function parentOf(traceparent: string | undefined): Context {
   return trace.setSpanContext(context.active(), remote)
 }
 
-/** What is no path, and why. */
+/** Attributes of a step that found no path. */
 export const failureAttributes = ({ reason, cause }: Failure): Attributes => ({
   'postern.outcome': 'failed',
   'postern.reason': reason,

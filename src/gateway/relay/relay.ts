@@ -1,14 +1,70 @@
-// The relay as the rest of the gateway sees it.
+// The relay as the rest of the gateway knows it. It may run on threads of its own, or on another host: so everything is asked
+// by the id of a session, and counters come as answers.
 
 import type { RelayLimits } from '../../strategy/plan.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Role } from '../../wire/role.ts'
-import type { Joined } from '../peers/joined.ts'
-import type { Splice, SpliceCounters } from './splice.ts'
+import { type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 
-/** The relay as a session sees it. */
+export interface RelayTotals {
+  /** Sessions that are relayed now, or are about to be. */
+  readonly sessions: number
+  /** Of all sessions there ever were. */
+  readonly counters: SpliceCounters
+}
+
+/** Told of what happens by itself. */
+export interface RelayListener {
+  /** Nothing came from either side for long; the session is disarmed. */
+  idle(session: string, counters: SpliceCounters): void
+  /** A side that was latched comes from another source now. */
+  relatched(session: string, side: Role, source: Endpoint): void
+}
+
 export interface Relay {
-  /** Makes room for the session. Throws `relay-full`. */
-  arm(session: Readonly<Record<Role, Joined>> & { readonly id: string }, limits: RelayLimits): Splice
-  /** Its final counts; undefined where it is not armed. */
-  disarm(session: string): SpliceCounters | undefined
+  listener: RelayListener | undefined
+  /**
+   * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
+   * Rejects with `relay-full`.
+   */
+  arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): Promise<void>
+  /** Where the sides are latched now. */
+  latched(session: string): Promise<Latched>
+  /** Ends a session and gives its final counts; undefined where it is not armed. */
+  disarm(session: string): Promise<SpliceCounters | undefined>
+  totals(): Promise<RelayTotals>
+}
+
+/** The relay in this process, whose splice forwards what the gateway's own ports receive. */
+export class LocalRelay implements Relay, Disposable {
+  listener: RelayListener | undefined
+  readonly splices: SpliceTable
+
+  constructor({ maxSessions }: { readonly maxSessions: number }) {
+    this.splices = new SpliceTable({
+      maxSessions,
+      onIdle: (session, counters) => this.listener?.idle(session, counters),
+      onRelatch: (session, side, source) => this.listener?.relatched(session, side, source)
+    })
+  }
+
+  async arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): Promise<void> {
+    this.splices.arm(session, peers, limits)
+  }
+
+  async latched(session: string): Promise<Latched> {
+    return this.splices.latched(session)
+  }
+
+  async disarm(session: string): Promise<SpliceCounters | undefined> {
+    return this.splices.disarm(session)
+  }
+
+  async totals(): Promise<RelayTotals> {
+    return { sessions: this.splices.size, counters: this.splices.totals() }
+  }
+
+  [Symbol.dispose](): void {
+    this.splices.close()
+  }
 }

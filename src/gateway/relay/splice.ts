@@ -10,7 +10,7 @@
 import { PosternError } from '../../errors.ts'
 import type { RelayLimits } from '../../strategy/plan.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { otherRole, type Role } from '../../wire/role.ts'
+import { otherRole, type Role, roles } from '../../wire/role.ts'
 import { Full } from '../peers/full.ts'
 import type { Port } from '../udp/listen.ts'
 import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'
@@ -26,13 +26,8 @@ export interface DirectionCounters extends ShaperCounters {
 /** By the side the datagrams came from. */
 export type SpliceCounters = Record<Role, DirectionCounters>
 
-export interface Splice {
-  readonly session: string
-  /** Live: they go on counting. */
-  counters(): SpliceCounters
-  /** Where a side is latched now. */
-  source(role: Role): Endpoint | undefined
-}
+/** Where sides are latched; a side that is not is left out. */
+export type Latched = Partial<Readonly<Record<Role, Endpoint>>>
 
 export interface SpliceOptions {
   maxSessions: number
@@ -87,7 +82,7 @@ export class SpliceTable {
    * limits in bits of UDP payload per second: each direction, all that a peer sends, all sessions together. Where
    * buckets are shared the latest limits hold. Throws `relay-full` beyond maxSessions.
    */
-  arm(session: string, peers: Record<Role, string>, limits: RelayLimits): Splice {
+  arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): void {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
     if (this.#sessions.size >= this.#maxSessions) {
       throw new Full('relay', `the relay carries ${this.#maxSessions} sessions and has no room for another`)
@@ -102,7 +97,18 @@ export class SpliceTable {
       cancelIdle: this.#time.after(this.#idleMs, () => this.#checkIdle(armed))
     }
     this.#sessions.set(session, armed)
-    return { session, counters: () => countersOf(armed), source: role => armed[role].source }
+  }
+
+  /** What a session has counted so far; undefined where it is not armed. */
+  counters(session: string): SpliceCounters | undefined {
+    const armed = this.#sessions.get(session)
+    return armed && countersOf(armed)
+  }
+
+  latched(session: string): Latched {
+    const armed = this.#sessions.get(session)
+    const sources = roles.map(role => [role, armed?.[role].source] as const)
+    return Object.fromEntries(sources.filter(([, source]) => source !== undefined))
   }
 
   /**
@@ -142,7 +148,7 @@ export class SpliceTable {
     if (!armed) return undefined
     this.#sessions.delete(session)
     armed.cancelIdle()
-    for (const role of ['caller', 'callee'] as const) {
+    for (const role of roles) {
       this.#unlatch(armed[role])
       armed[role].shaper.close()
       this.#releasePeer(armed.peers[role])
@@ -217,7 +223,7 @@ interface Side {
 
 interface Session extends Record<Role, Side> {
   readonly id: string
-  readonly peers: Record<Role, string>
+  readonly peers: Readonly<Record<Role, string>>
   heardMs: number
   cancelIdle: () => void
 }

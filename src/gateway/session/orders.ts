@@ -4,10 +4,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Plan } from '../../strategy/plan.ts'
 import { headStartMs } from '../../strategy/scene.ts'
-import type { Handover, Order } from '../../wire/order.ts'
+import { type Handover, natureOf, type Order } from '../../wire/order.ts'
 import { otherRole, type Role, roles } from '../../wire/role.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
 
 /** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
 const HANDOVER_MS = 4000
@@ -40,7 +40,7 @@ export interface Ordering {
   readonly betweenMs: number | undefined
 }
 
-type Pair = Readonly<Record<Role, Joined>>
+type Pair = Readonly<Record<Role, Member>>
 
 export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: string; message: FromGateway }[] {
   const { session, number, by, sockets, rttMs, betweenMs } = ordering
@@ -65,7 +65,7 @@ export const handoverMsOf = ({ caller, callee }: Record<Role, number>): number =
 
 /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
 function aheadMs(plan: Plan, role: Role, rttMs: Record<Role, number>): number {
-  if (plan[role].kind !== 'ice' || role === activeOf(plan)) return 0
+  if (!natureOf(plan[role]).isBlind || role === activeOf(plan)) return 0
   return headStartMs({ rttMs: rttMs[role] }, { rttMs: rttMs[otherRole(role)] })
 }
 
@@ -75,7 +75,7 @@ export const activeOf = (plan: Plan): Role => otherRole(passiveOf(plan))
 /** The passive side of an `ice` order hands its socket over at once: its first check is the punch. */
 export function blindOf(plan: Plan): Role | undefined {
   const passive = passiveOf(plan)
-  return plan[passive].kind === 'ice' ? passive : undefined
+  return natureOf(plan[passive]).isBlind ? passive : undefined
 }
 
 /** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
@@ -93,9 +93,10 @@ function handoversOf(plan: Plan, peers: Pair): Record<Role, Handover> {
 
 /** The mappings an order makes when it is carried out to its end. */
 export function flowsOf(order: Order): number {
-  if (order.kind === 'splice') return 0
-  const guesses = (order.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
-  return (order.targets.length + guesses) * (order.sockets ?? 1)
+  const { effort } = natureOf(order)
+  if (!effort) return 0
+  const guesses = (effort.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
+  return (effort.targets.length + guesses) * (effort.sockets ?? 1)
 }
 
 /** RFC 8445 section 5.3: at least 24 bits of ufrag and 128 bits of pwd, of the characters ice-char. */

@@ -2,10 +2,12 @@
 // certificate here: who joins twice, or again, has no more than before.
 
 import { PosternError } from '../../errors.ts'
-import { roles } from '../../wire/role.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Role, roles } from '../../wire/role.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
-import type { Joined } from '../peers/joined.ts'
+import type { Member } from '../peers/member.ts'
+import type { RelayListener } from '../relay/relay.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import type { House } from './house.ts'
 import { type Connect, type Ended, Session } from './session.ts'
@@ -20,7 +22,7 @@ export interface SessionCounters {
 /** Of a peer's sessions, the part it may have with one other: so no caller alone makes it unreachable for the rest. */
 const PAIR_SHARE = 1 / 4
 
-export class Sessions {
+export class Sessions implements RelayListener {
   readonly counters: SessionCounters = { started: 0, failed: 0, won: {} }
   readonly #all = new Map<string, Session>()
   readonly #house: House
@@ -29,6 +31,7 @@ export class Sessions {
   constructor(house: House, limits: { sessions: number; sessionsPerPeer: number }) {
     this.#house = house
     this.#limits = limits
+    house.relay.listener = this
   }
 
   get size(): number {
@@ -42,7 +45,7 @@ export class Sessions {
   /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
   connect(request: Connect): void {
     const { caller, callee } = request
-    if (caller === callee || caller.fingerprint === callee.fingerprint)
+    if (caller.fingerprint === callee.fingerprint)
       throw new PosternError('self-connect', `${callee.name} is this peer itself`)
     this.#checkRoom(caller, callee)
     const session = new Session(this.#house, request)
@@ -51,15 +54,22 @@ export class Sessions {
     void session.run().then(ended => this.#ended(session, ended))
   }
 
-  /** A peer's word on a session it takes part in; any other is ignored. */
-  receive(peer: Joined, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
+  /**
+   * A peer's word on a session it takes part in; any other is ignored.
+   * @param peer its id
+   */
+  receive(peer: string, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
     const session = this.#all.get(message.session)
     const role = session?.roleOf(peer)
     if (!session || !role) return
-    if (message.type === 'fresh') return session.shown(role, message)
     if (message.type !== 'leave') return session.receive(role, message)
     session.leave(role, message.code, message.reason)
     if (session.isDecided) this.drop(session.id)
+  }
+
+  /** A side of a relayed connection comes from another source now. */
+  relatched(id: string, side: Role, source: Endpoint): void {
+    this.#all.get(id)?.changed({ kind: 'relatched', side, source })
   }
 
   /** Nothing came over a relayed connection for long, and the relay has forgotten it. */
@@ -70,9 +80,9 @@ export class Sessions {
 
   /** Forgets a session and its relay. */
   drop(id: string): void {
-    const counters = this.#house.relay.disarm(id)
-    if (counters) this.#all.get(id)?.ended(counters)
+    const session = this.#all.get(id)
     this.#all.delete(id)
+    void this.#house.relay.disarm(id).then(counters => counters && session?.ended(counters))
   }
 
   /** A direct path needs the gateway no more; a relayed one stays until a side leaves or nothing comes through. */
@@ -82,7 +92,7 @@ export class Sessions {
     if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
   }
 
-  #checkRoom(caller: Joined, callee: Joined): void {
+  #checkRoom(caller: Member, callee: Member): void {
     const { sessions, sessionsPerPeer } = this.#limits
     if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
     const pair = { caller, callee }
@@ -97,7 +107,7 @@ export class Sessions {
   }
 
   /** Sessions that all of these peers take part in. */
-  #count(...peers: readonly Joined[]): number {
+  #count(...peers: readonly Member[]): number {
     let count = 0
     for (const { caller, callee } of this.#all.values()) {
       const sides = [caller.fingerprint, callee.fingerprint]

@@ -5,16 +5,12 @@
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Allocation, fit, type Observation } from '../../nat/assignment.ts'
-import type { Profile, Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import type { Budget } from '../memory/budget.ts'
-import type { History } from '../memory/history.ts'
-import type { Joined, WarmSocket } from '../peers/joined.ts'
-import type { Observer } from '../peers/observer.ts'
-import type { Profiler } from '../peers/roles.ts'
+import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Showing } from '../recording/spans.ts'
+import { sideOf, type Watch } from './side.ts'
 
 /** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
@@ -35,16 +31,9 @@ interface Using {
   ordered: boolean
 }
 
-export interface Watch {
-  readonly observer: Observer
-  readonly profiler: Profiler
-  readonly history: History
-  readonly budget: Budget
-}
-
 export class Sides {
-  readonly caller: Joined
-  readonly callee: Joined
+  readonly caller: Member
+  readonly callee: Member
   readonly #watch: Watch
   readonly #gone: AbortSignal
   readonly #using: Partial<Record<Role, Using>> = {}
@@ -54,7 +43,7 @@ export class Sides {
   #patience: AbortSignal | undefined
   #rounds = 0
 
-  constructor(watch: Watch, { caller, callee, gone }: { caller: Joined; callee: Joined; gone: AbortSignal }) {
+  constructor(watch: Watch, { caller, callee, gone }: { caller: Member; callee: Member; gone: AbortSignal }) {
     this.caller = caller
     this.callee = callee
     this.#watch = watch
@@ -67,26 +56,31 @@ export class Sides {
   }
 
   /**
-   * Takes a warm socket for each of these sides. Throws `udp-blocked`.
+   * Takes a warm socket for each of these sides. Rejects with `udp-blocked`.
    * @param shown is told what became of each of them, whether they are all warm or not
    */
   async take(missing: readonly Role[], shown: (showing: Showing) => void): Promise<void> {
     // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
     const failed = new AbortController()
     using late = timeoutSignal(OBSERVE_MS)
+    const now = () => missing.map(side => showingOf(side, this[side]))
+    let showings: Showing[] | undefined
     try {
-      while (!missing.every(role => this[role].isWarm))
-        await Promise.all(missing.map(role => this.#warm(role, failed, late)))
-      this.#gone.throwIfAborted()
+      do {
+        showings = undefined
+        while (!missing.every(role => this[role].isWarm))
+          await Promise.all(missing.map(role => this.#warm(role, failed, late)))
+        this.#gone.throwIfAborted()
+        showings = now()
+      } while (!(await this.#takeAll(missing)))
     } finally {
-      for (const side of missing) shown(showingOf(side, this[side]))
+      for (const showing of showings ?? now()) shown(showing)
     }
-    for (const role of missing) this.#take(role)
   }
 
   /** Takes what warm sockets there are, and gives the sides that have one now. */
-  takeWarm(): Role[] {
-    for (const role of this.missing) if (this[role].isWarm) this.#take(role)
+  async takeWarm(): Promise<Role[]> {
+    await Promise.all(this.missing.map(role => this.#takeAll([role])))
     return roles.filter(role => this.#using[role])
   }
 
@@ -116,9 +110,10 @@ export class Sides {
   }
 
   /** The sides whose filter matters, and that have not told yet what it lets in. */
-  get untested(): Role[] {
-    const plain = ({ mapping, translated }: Profile) => mapping === 'endpoint-independent' && translated
-    if (this.#patience?.aborted || roles.every(role => plain(this.side(role).profile))) return []
+  async untested(): Promise<Role[]> {
+    const plain = ({ profile: { mapping, translated } }: Side) => mapping === 'endpoint-independent' && translated
+    const sides = await Promise.all(roles.map(role => this.side(role)))
+    if (this.#patience?.aborted || sides.every(plain)) return []
     return roles.filter(role => this[role].isTesting)
   }
 
@@ -129,11 +124,12 @@ export class Sides {
     await Promise.all(sides.map(role => this[role].filteringKnown(signal)))
   }
 
-  side(role: Role): Side {
+  /** A side as planners see it. Rejects with `udp-blocked` where nothing was observed of it. */
+  async side(role: Role): Promise<Side> {
     const peer = this[role]
     const socket = this.#using[role]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
-    const samples = this.#watch.observer.samples(peer.id, socket.number)
+    const samples = await this.#watch.observer.samples(peer.id, socket.number)
     return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(role, observations))
   }
 
@@ -165,8 +161,15 @@ export class Sides {
     for (const role of roles) this.#putAside(role)
   }
 
-  #take(role: Role): void {
-    this.#using[role] = { socket: this[role].takeSocket(), fresh: false, ordered: false }
+  /** A socket of each of these sides, or of none: true when there was one of each. */
+  async #takeAll(sides: readonly Role[]): Promise<boolean> {
+    const taken = await Promise.all(sides.map(async role => ({ role, socket: await this[role].takeSocket() })))
+    const isWhole = taken.every(({ socket }) => socket !== undefined)
+    for (const { role, socket } of taken) {
+      if (socket && isWhole) this.#using[role] = { socket, fresh: false, ordered: false }
+      else if (socket) this[role].giveBack(socket)
+    }
+    return isWhole
   }
 
   #putAside(role: Role): void {
@@ -213,7 +216,7 @@ export class Sides {
     const { id, endpoints } = this[role]
     await observer.seen(id, socket, 1, late)
     await observer.seen(id, socket, endpoints.length, AbortSignal.any([late, timeoutSignal(STRAGGLERS_MS)]))
-    return observer.samples(id, socket).length > 0
+    return (await observer.samples(id, socket)).length > 0
   }
 
   /** Fitted once for what was seen. */
@@ -228,40 +231,7 @@ export class Sides {
   }
 }
 
-/**
- * A peer's socket as planners see it: judged by what was observed of it, and remembered. Throws `udp-blocked` where nothing
- * was observed.
- * @param verdict fits the models; asked only where there is something to fit, which a mapping for all destinations has not
- */
-export function sideOf(
-  { profiler, history, budget }: Watch,
-  peer: Joined,
-  { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
-  verdict: (observations: readonly Observation[]) => Allocation
-): Side {
-  const shown = samples.find(sample => sample.primary) ?? samples[0]
-  if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
-  const profile = profiler.profile(samples, socket, peer.filtering)
-  const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
-  const hard = profile.translated && profile.mapping !== 'endpoint-independent'
-  return {
-    name: peer.name,
-    gateway: peer.gateway,
-    mapped: shown.mapped,
-    port: socket.port,
-    addresses: socket.addresses,
-    rttMs: socket.rttMs,
-    profile: { ...profile, ...(hard ? { allocation: verdict(observations) } : {}) },
-    observations,
-    probes: budget.left(shown.mapped.address)
-  }
-}
-
-const showingOf = (side: Role, { isWarm, warmMs, cold }: Joined): Showing =>
+const showingOf = (side: Role, { isWarm, warmMs, cold }: Member): Showing =>
   isWarm
     ? { side, isWarm, atMs: warmMs }
     : { side, isWarm, atMs: cold?.atMs ?? nowMs(), reason: cold?.reason ?? 'it has shown no socket' }
-
-/** As the models take them: a mapping counts from when it was first seen. */
-export const observationsOf = (samples: readonly Sample[], localPort: number): Observation[] =>
-  samples.map(({ mapped: { address, port }, sinceMs }) => ({ address, port, atMs: sinceMs, localPort }))

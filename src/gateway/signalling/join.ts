@@ -15,14 +15,24 @@ import type { Reception } from './reception.ts'
 /** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
 const LINKS_PER_CERTIFICATE = 8
 
+/** A peer's hello, and what it answers. */
+export interface Hello {
+  readonly message: Message<FromPeer, 'hello'>
+  /** Of the challenge that it signs. */
+  readonly nonce: string
+  /** When its WebSocket was opened, in milliseconds since the epoch. */
+  readonly cameMs: number
+  /** The gateway's address that it reached. */
+  readonly reachedAt: string
+}
+
 /** Proves who it is and admits it. Throws what it is refused with. */
 export function join(
-  hello: Message<FromPeer, 'hello'>,
-  nonce: string,
+  { message: hello, nonce, cameMs, reachedAt }: Hello,
   link: Link,
-  { reachedAt, cameMs, reception }: { reachedAt: string; cameMs: number; reception: Reception }
+  { door, counters, log }: Reception
 ): Joined {
-  const { directory, names, observer, joinToken, limits } = reception
+  const { directory, names, observer, joinToken, peers } = door
   if (hello.v !== PROTOCOL)
     throw new PosternError(
       'bad-message',
@@ -30,7 +40,7 @@ export function join(
     )
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
   const fingerprint = prove(hello, nonce)
-  if (directory.size >= limits.peers) throw new Full('peers', `the gateway is full: ${limits.peers} peers are joined`)
+  if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
   if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
     throw new Full('links', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
@@ -52,8 +62,8 @@ export function join(
   observer.admit(id, peer.key)
   peer.gone.addEventListener('abort', () => observer.dismiss(id))
   directory.add(peer)
-  reception.counters.joined++
-  reception.log.info({ peer: peer.name, id }, 'joined')
+  counters.joined++
+  log.info({ peer: peer.name, id }, 'joined')
   peer.send({
     type: 'welcome',
     peer: id,

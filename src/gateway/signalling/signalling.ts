@@ -1,17 +1,21 @@
 // One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. What a peer sends is parsed, rate
 // limited and handed on; what is wrong is answered with one sentence and a code.
+//
+//   stranger ─► challenge ─► hello ─► joined (join.ts) ─► messages (desk.ts) ─► closed
+//        └───────────┴─────────┴──────────────┴─► refused, closed
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
-import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
+import { PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
+import { serve } from './desk.ts'
 import { join } from './join.ts'
 import { Link } from './link.ts'
-import type { Reception, SignallingCounters } from './reception.ts'
+import type { Reception } from './reception.ts'
 
 /** A stranger that opens a WebSocket and says nothing is shown out. */
 const HELLO_MS = 10_000
@@ -21,111 +25,92 @@ const STRANGERS_PER_ADDRESS = 32
 
 /** Serves one WebSocket until it closes. Never throws. */
 export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
-  const link = new Link(ws)
-  const nonce = randomBytes(32).toString('base64')
-  const from = addressOf(request)
-  const cameMs = nowMs()
-  const budget = new Budget(reception.limits.messagesPerSecond)
-  let peer: Joined | undefined
-  let name: string | undefined
-  const handle = (text: string) => {
-    const message = parseFromPeer(text)
-    if (peer) return serve(peer, message, reception)
-    if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
-    name = message.name
-    peer = join(message, nonce, link, { reachedAt: request.socket.localAddress ?? '', cameMs, reception })
-    met()
+  new Visitor(ws, request, reception).challenge()
+}
+
+/** Whoever has opened a WebSocket: a stranger first, then a peer. */
+class Visitor {
+  readonly #ws: WebSocket
+  readonly #reception: Reception
+  readonly #link: Link
+  readonly #nonce = randomBytes(32).toString('base64')
+  readonly #cameMs = nowMs()
+  /** The address it came from, and the gateway's own that it reached. */
+  readonly #from: string
+  readonly #reachedAt: string
+  readonly #pace: Pace
+  #silent: NodeJS.Timeout | undefined
+  #name: string | undefined
+  #peer: Joined | undefined
+
+  constructor(ws: WebSocket, request: IncomingMessage, reception: Reception) {
+    this.#ws = ws
+    this.#reception = reception
+    this.#link = new Link(ws)
+    this.#from = addressOf(request)
+    this.#reachedAt = request.socket.localAddress ?? ''
+    this.#pace = new Pace(reception.messagesPerSecond)
+    ws.on('close', () => this.#met())
+    ws.on('message', (data, isBinary) => this.#heard(String(data), isBinary))
+    // A frame too large or malformed: a close follows, which is where it is dealt with.
+    ws.on('error', () => reception.counters.malformed++)
   }
-  const refuse = (error: PosternError) => {
-    clearTimeout(silent)
-    if (error.code === 'bad-message') reception.counters.malformed++
-    reception.counters.refused++
-    reception.log.info({ code: error.code, from, peer: peer?.name }, `refused: ${error.message}`)
-    link.refuse(error, peer ? undefined : reception.refusals.join({ from, cameMs, ...(name ? { name } : {}) }, error))
+
+  challenge(): void {
+    const { strangers, peers, helloMs = HELLO_MS } = this.#reception.door
+    if (strangers.size >= peers || strangersFrom(this.#from, strangers) >= STRANGERS_PER_ADDRESS)
+      return this.#turnAway(new Full('strangers', 'too many others are just joining'))
+    strangers.set(this.#ws, this.#from)
+    this.#silent = setTimeout(() => this.#turnAway(new PosternError('timeout', 'no hello came')), helloMs)
+    this.#link.send({ type: 'challenge', v: PROTOCOL, nonce: this.#nonce })
   }
-  // Who may have come only to hold a place gets no time to answer the close.
-  const turnAway = (error: PosternError) => {
-    refuse(error)
-    ws.terminate()
-  }
-  const { helloMs = HELLO_MS, strangers, limits } = reception
-  const silent = setTimeout(() => turnAway(new PosternError('timeout', 'no hello came')), helloMs)
-  const met = () => {
-    clearTimeout(silent)
-    strangers.delete(ws)
-  }
-  ws.on('close', met)
-  ws.on('message', (data, binary) => {
+
+  #heard(text: string, isBinary: boolean): void {
     // What still comes after a refusal is not heard: nobody gets a second try on the same link.
-    if (ws.readyState !== ws.OPEN) return
+    if (this.#ws.readyState !== this.#ws.OPEN) return
     try {
-      const restMs = budget.take()
-      if (restMs > 0) slowDown(ws, restMs, reception.counters)
-      if (binary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
-      handle(String(data))
+      this.#slowDown(this.#pace.take())
+      if (isBinary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
+      const message = parseFromPeer(text)
+      if (this.#peer) return serve(this.#peer, message, this.#reception)
+      if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
+      this.#name = message.name
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, reachedAt: this.#reachedAt }
+      this.#peer = join(hello, this.#link, this.#reception)
+      this.#met()
     } catch (thrown) {
-      refuse(asPosternError(thrown))
+      this.#refuse(asPosternError(thrown))
     }
-  })
-  // A frame too large or malformed: a close follows, which is where it is dealt with.
-  ws.on('error', () => reception.counters.malformed++)
-  if (strangers.size >= limits.peers || strangersFrom(from, strangers) >= STRANGERS_PER_ADDRESS)
-    return turnAway(new Full('strangers', 'too many others are just joining'))
-  strangers.set(ws, from)
-  link.send({ type: 'challenge', v: PROTOCOL, nonce })
-}
-
-function serve(peer: Joined, message: FromPeer, reception: Reception): void {
-  const { sessions, nat } = reception
-  switch (message.type) {
-    case 'hello':
-      throw new PosternError('bad-message', 'a second hello')
-    case 'warm':
-      return peer.warmed({
-        number: message.socket,
-        port: message.port,
-        addresses: message.addresses,
-        rttMs: message.rttMs
-      })
-    case 'cold':
-      return peer.cooled(message.socket, message.reason)
-    case 'filtering':
-      return peer.filters(message)
-    case 'clock':
-      return peer.keepsTime(message)
-    case 'connect':
-      return connect(peer, message, reception)
-    case 'fresh':
-    case 'progress':
-    case 'opened':
-    case 'failed':
-    case 'leave':
-      return sessions.receive(peer, message)
-    case 'nat':
-      return void nat.answer(peer, message)
-    case 'ping':
-      return peer.send({ type: 'pong', at: message.at, timeMs: nowMs() })
   }
-}
 
-/** A request that cannot even begin is refused by itself; the peer stays joined. */
-function connect(
-  caller: Joined,
-  asked: Message<FromPeer, 'connect'>,
-  { sessions, directory, refusals }: Pick<Reception, 'sessions' | 'directory' | 'refusals'>
-): void {
-  const { request, to, fingerprint, traceparent, atMs } = asked
-  try {
-    const callee = directory.find(to)
-    if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
-      throw new PosternError(
-        'fingerprint-mismatch',
-        `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
-      )
-    sessions.connect({ caller, callee, request, traceparent, atMs })
-  } catch (thrown) {
-    const { code, message } = asPosternError(thrown)
-    caller.send({ type: 'refused', code, reason: message, request, ...refusals.request(caller, asked, thrown) })
+  /** It is no stranger any more. */
+  #met(): void {
+    clearTimeout(this.#silent)
+    this.#reception.door.strangers.delete(this.#ws)
+  }
+
+  #refuse(error: PosternError): void {
+    const { counters, log, refusals } = this.#reception
+    clearTimeout(this.#silent)
+    if (error.code === 'bad-message') counters.malformed++
+    counters.refused++
+    log.info({ code: error.code, from: this.#from, peer: this.#peer?.name }, `refused: ${error.message}`)
+    const stranger = { from: this.#from, cameMs: this.#cameMs, ...(this.#name ? { name: this.#name } : {}) }
+    this.#link.refuse(error, this.#peer ? undefined : refusals.join(stranger, error))
+  }
+
+  /** Who may have come only to hold a place gets no time to answer the close. */
+  #turnAway(error: PosternError): void {
+    this.#refuse(error)
+    this.#ws.terminate()
+  }
+
+  /** A peer that says too much is read from later: TCP holds it back, and nothing it said is lost. */
+  #slowDown(restMs: number): void {
+    if (restMs === 0 || this.#ws.isPaused) return
+    this.#reception.counters.slowed++
+    this.#ws.pause()
+    setTimeout(() => this.#ws.resume(), restMs)
   }
 }
 
@@ -139,20 +124,12 @@ function addressOf({ socket, headers }: IncomingMessage): string {
   return seen && /^(::ffff:)?127\.|^::1$/.test(remote) ? seen : remote
 }
 
-function strangersFrom(address: string, strangers: Reception['strangers']): number {
+function strangersFrom(address: string, strangers: ReadonlyMap<WebSocket, string>): number {
   return [...strangers.values()].filter(other => other === address).length
 }
 
-/** A peer that says too much is read from later: TCP holds it back, and nothing it said is lost. */
-function slowDown(ws: WebSocket, restMs: number, counters: SignallingCounters): void {
-  if (ws.isPaused) return
-  counters.slowed++
-  ws.pause()
-  setTimeout(() => ws.resume(), restMs)
-}
-
 /** Messages per second, with one second's worth of them saved up at most. */
-class Budget {
+class Pace {
   readonly #perSecond: number
   #tokens: number
   #atMs = performance.now()

@@ -4,11 +4,12 @@
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { fit } from '../../nat/assignment.ts'
-import type { Link } from '../../strategy/chain.ts'
+import type { Strategy } from '../../strategy/turn.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
-import type { FromPeer, Message } from '../../wire/signal.ts'
-import type { Joined } from '../peers/joined.ts'
-import { observationsOf, sideOf, type Watch } from '../session/sides.ts'
+import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
+import type { Commander } from '../peers/commander.ts'
+import type { Member } from '../peers/member.ts'
+import { observationsOf, sideOf, type Watch } from '../session/side.ts'
 import { prospects } from './prospects.ts'
 
 type Question = Message<FromPeer, 'nat'>
@@ -21,36 +22,44 @@ const FILTERING_MS = 2000
 
 export class NatDesk {
   readonly #watch: Watch
-  readonly #links: readonly Link[]
-  readonly #asked = new WeakMap<Joined, number>()
+  readonly #commander: Commander
+  readonly #strategies: readonly Strategy[]
+  readonly #asked = new WeakMap<Member, number>()
 
-  constructor(watch: Watch, links: readonly Link[]) {
+  constructor(watch: Watch & { readonly commander: Commander }, strategies: readonly Strategy[]) {
     this.#watch = watch
-    this.#links = links
+    this.#commander = watch.commander
+    this.#strategies = strategies
   }
 
   /** Sends the report, or why there is none. Never throws. */
-  async answer(peer: Joined, question: Question): Promise<void> {
+  async answer(peer: Member, question: Question): Promise<void> {
     const { request } = question
     try {
       this.#admit(peer)
       await peer.filteringKnown(timeoutSignal(FILTERING_MS))
-      peer.send({ type: 'nat', request, report: await this.#report(peer, question) })
+      this.#tell(peer, { type: 'nat', request, report: await this.#report(peer, question) })
     } catch (thrown) {
       const { code, message } = asPosternError(thrown)
-      peer.send({ type: 'refused', request, code, reason: message })
+      this.#tell(peer, { type: 'refused', request, code, reason: message })
     }
   }
 
-  #admit(peer: Joined): void {
+  #tell({ id }: Member, message: FromGateway): void {
+    this.#commander.command([{ peer: id, message }])
+  }
+
+  #admit(peer: Member): void {
     const waitMs = (this.#asked.get(peer) ?? -Infinity) + EVERY_MS - performance.now()
     if (waitMs > 0) throw new PosternError('timeout', 'the network was judged a moment ago; ask again in a second')
     this.#asked.set(peer, performance.now())
   }
 
-  async #report(peer: Joined, { sockets, addresses, rttMs }: Question): Promise<NatReport> {
+  async #report(peer: Member, { sockets, addresses, rttMs }: Question): Promise<NatReport> {
     const { observer, history } = this.#watch
-    const shown = sockets.map(({ socket, port }) => ({ socket, port, samples: observer.samples(peer.id, socket) }))
+    const shown = await Promise.all(
+      sockets.map(async ({ socket, port }) => ({ socket, port, samples: await observer.samples(peer.id, socket) }))
+    )
     const [last] = shown.slice(-1)
     if (!last || last.samples.length === 0)
       throw new PosternError('udp-blocked', 'no UDP datagram of this socket reached the gateway')
@@ -67,7 +76,7 @@ export class NatDesk {
       samples: shown.flatMap(({ socket, samples }) => samples.map(({ via, mapped }) => ({ via, mapped, socket }))),
       ...(allocation ? { allocation } : {}),
       rttMs,
-      prospects: await prospects(this.#links, side, nowMs())
+      prospects: await prospects(this.#strategies, side, nowMs())
     }
   }
 }

@@ -3,9 +3,9 @@
 
 import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Behaviour } from '../../nat/profile.ts'
-import type { Link } from '../../strategy/chain.ts'
 import { dryRun, together } from '../../strategy/dry-run.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
+import type { Strategy } from '../../strategy/turn.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
 
 type Prospect = NatReport['prospects'][number]
@@ -35,21 +35,21 @@ const kinds: readonly Kind[] = [
 const TOLD = 32
 
 /** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
-export async function prospects(links: readonly Link[], side: Side, atMs: number): Promise<Prospect[]> {
+export async function prospects(strategies: readonly Strategy[], side: Side, atMs: number): Promise<Prospect[]> {
   const all: Prospect[] = []
   for (const kind of kinds) {
     const scene: Scene = { caller: side, callee: sideOf(kind, side, atMs), attempts: [], atMs, memory: {} }
-    all.push(await prospect(links, kind.peer, scene))
+    all.push(await prospect(strategies, kind.peer, scene))
   }
   return all
 }
 
-async function prospect(links: readonly Link[], peer: string, scene: Scene): Promise<Prospect> {
+async function prospect(strategies: readonly Strategy[], peer: string, scene: Scene): Promise<Prospect> {
   const tries: Prospect['tries'] = []
   const passes: Prospect['passes'] = []
-  for (const link of links.filter(({ lastResort }) => !lastResort)) {
-    const by = link.name
-    const found = await dryRun(link, scene)
+  for (const strategy of strategies.filter(({ lastResort }) => !lastResort)) {
+    const by = strategy.name
+    const found = await dryRun(strategy, scene)
     for (const { probability, why } of found.tries) tries.push({ by, probability, why })
     if (found.passes !== undefined) passes.push({ by, reason: found.passes })
   }

@@ -18,6 +18,8 @@ export type Receive = (port: Port, source: RemoteInfo, datagram: Buffer) => void
 
 export interface Listening {
   readonly ports: readonly Port[]
+  /** Gets every datagram; until somebody takes them, they are lost. */
+  onDatagram: Receive
   close(): Promise<void>
 }
 
@@ -29,24 +31,19 @@ const BUFFER_BYTES = 512 * 1024
 /** Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. */
 export async function listen(
   at: { addresses: readonly string[]; ports: readonly number[] },
-  receive: Receive
+  receive: Receive = () => {}
 ): Promise<Listening> {
-  const sockets: Socket[] = []
-  const close = async () =>
-    void (await Promise.all(sockets.map(socket => new Promise<void>(done => socket.close(done)))))
-  try {
-    const ports: Port[] = []
-    for (const [row, address] of at.addresses.entries())
-      for (const [column, port] of at.ports.entries()) {
-        const socket = await bind({ address, port })
-        sockets.push(socket)
-        ports.push(attach(socket, row, column, receive))
-      }
-    return { ports, close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  await using opened = new AsyncDisposableStack()
+  const ports: Port[] = []
+  const listening = { ports, onDatagram: receive }
+  for (const [row, address] of at.addresses.entries())
+    for (const [column, port] of at.ports.entries()) {
+      const socket = await bind({ address, port })
+      opened.defer(() => new Promise<void>(done => socket.close(() => done())))
+      ports.push(attach(socket, row, column, listening))
+    }
+  const closing = opened.move()
+  return Object.assign(listening, { close: () => closing.disposeAsync() })
 }
 
 async function bind(at: Endpoint): Promise<Socket> {
@@ -67,7 +64,7 @@ async function bind(at: Endpoint): Promise<Socket> {
   }
 }
 
-function attach(socket: Socket, row: number, column: number, receive: Receive): Port {
+function attach(socket: Socket, row: number, column: number, listening: { readonly onDatagram: Receive }): Port {
   const { address, port } = socket.address()
   const self: Port = {
     local: { address, port },
@@ -82,7 +79,7 @@ function attach(socket: Socket, row: number, column: number, receive: Receive): 
       }
     }
   }
-  socket.on('message', (datagram, source) => receive(self, source, datagram))
+  socket.on('message', (datagram, source) => listening.onDatagram(self, source, datagram))
   socket.on('error', () => {})
   return self
 }

@@ -69,8 +69,12 @@ export class UdpObserver implements Observer {
     this.#peers.delete(peer)
   }
 
+  async samples(peer: string, socket: number): Promise<readonly Sample[]> {
+    return this.#fresh(peer, socket)
+  }
+
   /** Those that are fresh, in the order their mappings were made. */
-  samples(peer: string, socket: number): readonly Sample[] {
+  #fresh(peer: string, socket: number): readonly Sample[] {
     const sinceMs = this.#now() - FRESH_MS
     const watched = this.#peers.get(peer)
     const isProved = ({ mapped }: Sample) => (watched?.proved.get(mapped.address) ?? -Infinity) >= sinceMs
@@ -79,7 +83,7 @@ export class UdpObserver implements Observer {
   }
 
   async seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void> {
-    while (this.samples(peer, socket).length < endpoints && !signal.aborted)
+    while (this.#fresh(peer, socket).length < endpoints && !signal.aborted)
       await new Promise<void>(resolve => {
         const done = () => {
           signal.removeEventListener('abort', done)

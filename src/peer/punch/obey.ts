@@ -8,12 +8,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Effort } from '../../wire/order.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Diary } from './diary.ts'
 import { handOver, type Opened } from './handover.ts'
 import { findPath, type Path } from './probe.ts'
-import type { Effort } from './walk.ts'
 import { prove, type WarmSocket } from './warm.ts'
 
 export interface Obeying {

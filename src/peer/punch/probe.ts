@@ -15,13 +15,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import type { Handover } from '../../wire/order.ts'
+import type { Effort, Handover } from '../../wire/order.ts'
 import { type DecodedStun, decode, transactionId } from '../../wire/stun.ts'
 import type { Diary } from './diary.ts'
 import { answer, iceCheck, probe } from './packets.ts'
 import { RawSocket } from './raw.ts'
 import { type Purpose, Sender } from './sender.ts'
-import { type Effort, endpointsOf, flowsOf, Pace } from './walk.ts'
+import { endpointsOf, flowsOf, Pace } from './walk.ts'
 
 /**
  * When a target is probed, in milliseconds since the start. The first opens one's own NAT; early repeats are for a probe

@@ -1,10 +1,10 @@
 // Everything a punch loop sends passes here: it is counted, and refused where the order's budget does not allow it.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Effort } from '../../wire/order.ts'
 import { ANSWERS, GUESSES } from '../../wire/order.ts'
 import type { Diary } from './diary.ts'
 import type { RawSocket } from './raw.ts'
-import type { Effort } from './walk.ts'
 
 /**
  * What a datagram is for. A walk leaves some of the budget for answers and for probing who was heard; those leave the

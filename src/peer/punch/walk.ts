@@ -6,10 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Order } from '../../wire/order.ts'
-
-/** What an order says of probing; `splice` names one target and nothing else. */
-export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>
+import type { Effort } from '../../wire/order.ts'
 
 export function endpointsOf({ targets, guesses = [] }: Effort): Endpoint[] {
   return [...targets, ...guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))]

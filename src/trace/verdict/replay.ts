@@ -4,8 +4,8 @@
 //
 //   spans → profiles → scene (moments.ts) → dry run of each strategy → beside what happened → the answer
 
-import type { Link } from '../../strategy/chain.ts'
 import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
+import type { Strategy } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
 import { Said } from '../record/said.ts'
@@ -64,20 +64,20 @@ const NOTICEABLE = 0.05
 const WORTH_MS = 20
 
 /** @throws PosternError `bad-config` where it failed before both networks were observed. */
-export async function replay(record: TraceRecord, links: readonly Link[]): Promise<Replay> {
+export async function replay(record: TraceRecord, strategies: readonly Strategy[]): Promise<Replay> {
   const moments = new Moments(record)
   const turns = record.spans
     .filter(({ name }) => name === 'postern.plugin')
     .map(span => turnOf(span, moments.first.atMs))
-  const strategies: Replayed[] = []
-  for (const link of links) strategies.push(await again(link, moments, turns))
+  const replayed: Replayed[] = []
+  for (const strategy of strategies) replayed.push(await again(strategy, moments, turns))
   const inVain = turns.filter(({ outcome }) => outcome !== 'path').map(({ name, ms }) => ({ name, ms }))
   const told = {
     verdict: judge(record.spans),
     order: turns.map(({ name }) => name),
     masked: moments.masked,
-    strategies,
-    probability: together(strategies.map(({ probability }) => probability)),
+    strategies: replayed,
+    probability: together(replayed.map(({ probability }) => probability)),
     probabilityThen: together(record.spans.flatMap(expectedOf)),
     inVain,
     inVainMs: inVain.reduce((sum, { ms }) => sum + ms, 0)
@@ -85,10 +85,10 @@ export async function replay(record: TraceRecord, links: readonly Link[]): Promi
   return { ...told, answer: record.path === 'direct' ? sooner(record, told) : answerOf(told) }
 }
 
-async function again(link: Link, moments: Moments, turns: readonly Turn[]): Promise<Replayed> {
-  const { name, lastResort } = link
+async function again(strategy: Strategy, moments: Moments, turns: readonly Turn[]): Promise<Replayed> {
+  const { name, lastResort } = strategy
   const turn = turns.find(one => one.name === name)
-  const now = lastResort ? { tries: [] } : await dryRun(link, moments.first, moments.sampler())
+  const now = lastResort ? { tries: [] } : await dryRun(strategy, moments.first, moments.sampler())
   const failed = turn?.outcome === 'failed'
   const worth = now.tries.filter(({ judged }) => judged || !failed).map(({ probability }) => probability)
   const before = turn ? { before: { outcome: turn.outcome, reason: turn.reason, ms: turn.ms } } : {}

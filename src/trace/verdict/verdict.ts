@@ -2,7 +2,6 @@
 // side at fault, the evidence and what to do about it. It reads spans and nothing else, so that it can be asked again of a
 // trace from a file.
 
-import type { Attributes } from '@opentelemetry/api'
 import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
@@ -128,30 +127,4 @@ function said({ code, side, sentence, evidence, advice }: Finding, others: reado
 function line(text: string): string {
   const plain = printable(text, Number.POSITIVE_INFINITY)
   return plain.length > SENTENCE ? `${plain.slice(0, SENTENCE - 1)}…` : plain
-}
-
-/** As a span has it. */
-export const verdictAttributes = ({ code, sentence, side, evidence, advice, also }: Verdict): Attributes => ({
-  'postern.verdict': code,
-  'postern.verdict.sentence': sentence,
-  'postern.verdict.side': side,
-  'postern.verdict.evidence': evidence,
-  'postern.verdict.advice': advice,
-  'postern.verdict.also': also
-})
-
-/** The inverse; undefined where a span carries no verdict. */
-export function saidVerdict(attributes: Readonly<Record<string, unknown>>): Verdict | undefined {
-  const code = attributes['postern.verdict']
-  if (typeof code !== 'string') return undefined
-  const text = (name: string) => String(attributes[`postern.verdict.${name}`] ?? '')
-  const list = (name: string) => (attributes[`postern.verdict.${name}`] ?? []) as string[]
-  return {
-    code,
-    sentence: text('sentence'),
-    side: text('side') as Verdict['side'],
-    evidence: list('evidence'),
-    advice: text('advice'),
-    also: list('also')
-  }
 }

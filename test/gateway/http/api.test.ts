@@ -93,7 +93,7 @@ test('a trace can be downloaded under a name of its own', async t => {
 test('the status counts what is kept of traces, and what had to go', async t => {
   const { world } = await afterFailures(6, 'traces: { memory: 16 KiB }')
   await using _ = world
-  const { traces } = await until(() => world.gateway.status())
+  const { traces } = await until(async () => world.gateway.status())
   t.true(traces.bytes > 0 && traces.bytes <= 16 * 1024)
   t.is(traces.kept + traces.evicted, 6)
   const told = (await (await world.api('/api/status')).json()) as { traces: object }

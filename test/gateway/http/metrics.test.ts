@@ -16,9 +16,11 @@ test('a relayed connection is counted, its bytes too when it has ended, and nobo
   await world.trace(connection.path.trace)
   await connection.close()
   await Promise.all([ann.close(), bob.close()])
-  const { status, metrics } = world.gateway
-  await until(() => status().peers === 0 && status().sessions.relayed === 0)
-  const text = await metrics.text()
+  const { relay } = await until(async () => {
+    const status = await world.gateway.status()
+    return status.peers === 0 && status.sessions.relayed === 0 && status
+  })
+  const text = await scraped(world)
   t.notRegex(text, /of-all-names/)
   const series = read(text)
   t.is(series.get('postern_attempts_total{strategy="relay",outcome="path"}'), 1)
@@ -27,20 +29,20 @@ test('a relayed connection is counted, its bytes too when it has ended, and nobo
   t.is(series.get('postern_joins_total{outcome="joined"}'), 2)
   t.is(series.get('postern_peers'), 0)
   t.is(series.get('postern_traces'), 1)
-  const { caller, callee } = status().relay
+  const { caller, callee } = relay
   t.true(caller.sentBytes > 500 && callee.sentBytes > 500)
   t.is(series.get('postern_relay_bytes_total{from="caller"}'), caller.sentBytes)
   t.is(series.get('postern_relay_bytes_total{from="callee"}'), callee.sentBytes)
 })
 
 test('what is scraped is in the text format: help, type and unit, and a number in each line', async t => {
-  const { metrics } = made()
+  const { metrics, text } = made()
   metrics.ended(record({}))
-  const text = await metrics.text()
+  const said = await text()
   t.regex(metrics.contentType, /^text\/plain; version=0\.0\.4/)
-  t.true(text.endsWith('\n'))
+  t.true(said.endsWith('\n'))
   const told = new Map<string, string>()
-  for (const line of text.trimEnd().split('\n')) {
+  for (const line of said.trimEnd().split('\n')) {
     const type = /^# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)$/.exec(line)
     if (type) told.set(type[1] ?? '', type[2] ?? '')
     else if (line !== '' && !/^# HELP [a-z_:][a-z0-9_:]* \S.*$/.test(line)) {
@@ -54,7 +56,7 @@ test('what is scraped is in the text format: help, type and unit, and a number i
 })
 
 test('verdicts, turns, profiles and times are counted by what the spans say', async t => {
-  const { metrics } = made()
+  const { metrics, text } = made()
   const profile = {
     'postern.mapping': 'address-dependent',
     'postern.filtering': 'unknown',
@@ -65,7 +67,7 @@ test('verdicts, turns, profiles and times are counted by what the spans say', as
   )
   metrics.ended(record({ spans: [span('postern.connect', {}), span('postern.profile', profile), ...turns] }))
   metrics.ended(record({ outcome: 'failed', by: 'no-path', path: undefined, verdict: 'both-random' }))
-  const series = read(await metrics.text())
+  const series = read(await text())
   t.is(series.get('postern_attempts_total{strategy="direct",outcome="passed"}'), 1)
   t.is(series.get('postern_attempts_total{strategy="stun",outcome="path"}'), 1)
   t.is(series.get('postern_paths_total{kind="direct"}'), 1)
@@ -78,11 +80,9 @@ test('verdicts, turns, profiles and times are counted by what the spans say', as
 })
 
 test('docs/monitoring.md lists every metric with its labels, and no other', async t => {
-  const { metrics } = made()
+  const { metrics, text } = made()
   metrics.ended(record({ spans: ['postern.plugin', 'postern.profile'].map(name => span(name, {})) }))
-  const series = [...read(await metrics.text()).keys()].filter(
-    name => /^postern_/.test(name) && !/_(sum|count)/.test(name)
-  )
+  const series = [...read(await text()).keys()].filter(name => /^postern_/.test(name) && !/_(sum|count)/.test(name))
   const labelled = series.map(one => {
     const [name = '', labels = ''] = one.replace(/_bucket\b/, '').split('{')
     return [name, ...[...labels.matchAll(/(\w+)=/g)].map(([, label]) => label).filter(label => label !== 'le')].join(
@@ -107,14 +107,14 @@ test('docs/monitoring.md lists every metric with its labels, and no other', asyn
 })
 
 test('a thousand strange words make no more series than one', async t => {
-  const { metrics } = made()
+  const { metrics, text } = made()
   const strange = (word: string) => {
     const said = ['plugin', 'outcome', 'mapping', 'filtering', 'allocation'].map(name => [`postern.${name}`, word])
     const attributes = Object.fromEntries(said)
     const spans = ['postern.connect', 'postern.plugin', 'postern.profile'].map(name => span(name, attributes))
     metrics.ended(record({ caller: word, callee: word, outcome: word, by: word, verdict: word, spans }))
   }
-  const series = async () => [...read(await metrics.text()).keys()].filter(name => name.startsWith('postern_'))
+  const series = async () => [...read(await text()).keys()].filter(name => name.startsWith('postern_'))
   strange('strange-0')
   const first = await series()
   for (let number = 1; number <= 1000; number++) strange(`strange-${number}`)
@@ -124,14 +124,15 @@ test('a thousand strange words make no more series than one', async t => {
 
 test('what the gateway counts is read when somebody asks', async t => {
   await using world = await World.open()
-  const { metrics } = world.gateway
   await world.join('ann')
-  t.is(read(await metrics.text()).get('postern_peers'), 1)
+  t.is(read(await scraped(world)).get('postern_peers'), 1)
   await t.throwsAsync(world.join('bob', { token: 'wrong' }))
-  t.is(read(await metrics.text()).get('postern_joins_total{outcome="refused"}'), 1)
+  t.is(read(await scraped(world)).get('postern_joins_total{outcome="refused"}'), 1)
 })
 
 // Helpers.
+
+const scraped = async (world: World): Promise<string> => await (await world.api('/metrics')).text()
 
 const SAMPLE = /^([a-z_:][a-z0-9_:]*(?:\{(?:[a-z_]+="[^"\\\n]*",?)+\})?) (-?[0-9.e+-]+|[+-]Inf|Na[nN])$/
 
@@ -154,7 +155,8 @@ function made() {
     traces: { kept: 0, bytes: 0, evicted: 0 },
     spans: { exported: 0, dropped: 0, failed: 0 }
   }
-  return { metrics: new Metrics({ strategies: ['direct', 'stun', 'relay'], status: () => status as never }) }
+  const metrics = new Metrics({ strategies: ['direct', 'stun', 'relay'] })
+  return { metrics, text: () => metrics.text(status as never) }
 }
 
 type Given = { [Key in keyof Omit<TraceRecord, 'verdict'>]?: TraceRecord[Key] | undefined } & { verdict?: string }

@@ -7,17 +7,17 @@ import { Directory } from '../../../src/gateway/peers/directory.ts'
 import { Joined } from '../../../src/gateway/peers/joined.ts'
 import { Names } from '../../../src/gateway/peers/names.ts'
 
-test('the owner of a name who joined twice is found at the newer link, and at the older one when that has gone', t => {
+test('the owner of a name who joined twice is found at the newer link, and at the older one when that has gone', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-directory-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const directory = new Directory(new Names(folder, 10))
   const [older, newer, caller] = [joined('1'), joined('2'), joined('3', false)]
   for (const { peer } of [older, newer, caller]) directory.add(peer)
-  t.is(directory.find('bob'), newer.peer)
+  t.is(await directory.find('bob'), newer.peer)
   newer.leave()
-  t.is(directory.find('bob'), older.peer)
+  t.is(await directory.find('bob'), older.peer)
   older.leave()
-  t.throws(() => directory.find('bob'), { instanceOf: PosternError, code: 'unknown-peer' })
+  await t.throwsAsync(directory.find('bob'), { instanceOf: PosternError, code: 'unknown-peer' })
   t.is(directory.size, 1)
 })
 

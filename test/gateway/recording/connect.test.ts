@@ -141,9 +141,9 @@ test.serial('the relay is used only where every earlier strategy has passed or f
   await world.join('bob')
   const ann = await world.join('ann')
   for (let count = 0; count < 3; count++) await (await ann.connect({ name: 'bob' })).close()
-  await until(() => world.gateway.status().sessions.won.direct === 3)
-  t.is(world.gateway.status().sessions.won.relay, undefined)
-  t.is(world.gateway.status().sessions.relayed, 0)
+  await until(async () => (await world.gateway.status()).sessions.won.direct === 3)
+  t.is((await world.gateway.status()).sessions.won.relay, undefined)
+  t.is((await world.gateway.status()).sessions.relayed, 0)
 })
 
 test.serial("the caller's own trace goes on", async t => {
@@ -161,10 +161,13 @@ test.serial('a relayed connection ends at the gateway when a side closes it', as
   const connection = await ann.connect({ name: 'bob' })
   t.is(connection.path.kind, 'relay')
   t.true((await connection.ping()) < 1000)
-  t.is(world.gateway.status().sessions.relayed, 1)
+  t.is((await world.gateway.status()).sessions.relayed, 1)
   await connection.close()
-  await until(() => world.gateway.status().sessions.relayed === 0 && world.gateway.status().sessions.now === 0)
-  t.is(world.gateway.status().sessions.won.relay, 1)
+  await until(
+    async () =>
+      (await world.gateway.status()).sessions.relayed === 0 && (await world.gateway.status()).sessions.now === 0
+  )
+  t.is((await world.gateway.status()).sessions.won.relay, 1)
 })
 
 test.serial('with addresses cut to their subnets no other one is recorded, and ports are', async t => {

@@ -2,6 +2,7 @@ import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import type { Clock } from '../../../src/gateway/peers/clock.ts'
 import { recordReport, type Told } from '../../../src/gateway/recording/report.ts'
+import { beneath } from '../../../src/gateway/recording/spans.ts'
 import type { Report } from '../../../src/wire/report.ts'
 import { recorder } from '../../trace/recorder.ts'
 
@@ -29,7 +30,7 @@ const failed = (report: Partial<Report>, code = 'called-off'): Told => ({
 function spansOf(told: Told, { clock, rttMs = 20 }: { clock?: Clock; rttMs?: number } = {}) {
   const { tracer, spans } = recorder()
   const leftMs = startMs
-  recordReport(tracer, ROOT_CONTEXT, { side: 'callee', told, clock, leftMs, arrivedMs: leftMs + 100, rttMs })
+  recordReport(beneath(tracer, ROOT_CONTEXT), { side: 'callee', told, clock, leftMs, arrivedMs: leftMs + 100, rttMs })
   const at = (atMs: number | undefined) => Math.round((atMs ?? Number.NaN) - leftMs)
   return spans.map(({ name, startMs: fromMs, endMs, attributes, events }) => ({
     name: name.replace('postern.', ''),

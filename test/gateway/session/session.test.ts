@@ -128,7 +128,7 @@ test('a plan that aims more probes at an address than all may is not ordered, an
     (await ann.hears('over')).reason,
     /the probe budget of 127\.0\.0\.1 \(ann\) is shared out: 99 left of the 100/
   )
-  t.is(room.world.gateway.status().probes.refused, 1)
+  t.is((await room.world.gateway.status()).probes.refused, 1)
 })
 
 test('two connect requests at once of one peer get two sockets', async t => {
@@ -282,8 +282,8 @@ test('a path that was opened and closed at once counts, though one side has left
     await bob.settled()
     ann.say(opened)
     t.is((await ann.hears('path')).session, session)
-    const { now, relayed, failed } = await until(() => {
-      const { sessions } = room.world.gateway.status()
+    const { now, relayed, failed } = await until(async () => {
+      const { sessions } = await room.world.gateway.status()
       return sessions.now === 0 && sessions
     })
     t.deepEqual([now, relayed, failed], [0, 0, 0], strategies)
@@ -315,11 +315,11 @@ test('a relayed session ends with the first side that leaves', async t => {
   for (const peer of [ann, bob])
     peer.say({ type: 'opened', session, plan, local: endpoints[0], remote: endpoints[1], report: nothingDone })
   await ann.hears('path')
-  t.is(room.world.gateway.status().sessions.relayed, 1)
+  t.is((await room.world.gateway.status()).sessions.relayed, 1)
   ann.say({ type: 'leave', session, code: 'io', reason: 'that was all' })
   await ann.settled()
-  t.is(room.world.gateway.status().sessions.relayed, 0)
-  t.is(room.world.gateway.status().sessions.now, 0)
+  t.is((await room.world.gateway.status()).sessions.relayed, 0)
+  t.is((await room.world.gateway.status()).sessions.now, 0)
 })
 
 test('what a peer may send over the relay is one limit for its certificate, however often it has joined', async t => {
@@ -381,7 +381,7 @@ test('a peer that is lost midway ends the session, and the other is told', async
   await bob.hears('order')
   bob.ws.terminate()
   t.is((await ann.hears('over')).code, 'peer-offline')
-  await until(() => room.world.gateway.status().sessions.now === 0)
+  await until(async () => (await room.world.gateway.status()).sessions.now === 0)
 })
 
 test('one peer cannot fill the table of sessions alone, nor by joining twice', async t => {

@@ -7,7 +7,7 @@ import { trace } from '@opentelemetry/api'
 import test, { type ExecutionContext } from 'ava'
 import { WebSocketServer } from 'ws'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
-import type { Reception } from '../../../src/gateway/signalling/reception.ts'
+import type { Door } from '../../../src/gateway/signalling/reception.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
 import { createCertificate } from '../../../src/peer/identity/certificate.ts'
 import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../../src/wire/signal.ts'
@@ -54,8 +54,8 @@ test('a wrong token is refused before anything else is looked at', async t => {
   for (const token of ['', 'x', world.gateway.adminToken, `${world.gateway.joinToken} `])
     t.is((await refusal(world, { token, lie: { certificate: 'none' } })).code, 'bad-token')
   t.deepEqual(await namesOf(world), [])
-  t.is(world.gateway.status().signalling.refused, 4)
-  t.is(world.gateway.status().peers, 0)
+  t.is((await world.gateway.status()).signalling.refused, 4)
+  t.is((await world.gateway.status()).peers, 0)
 })
 
 test('a certificate whose key did not sign the nonce is refused, and its name not claimed', async t => {
@@ -206,7 +206,7 @@ test('one certificate is joined eight times at most, under whatever names', asyn
   t.false((await namesOf(world)).includes('ann-again'))
   const bob = await joins(world, 'bob')
   await links.pop()?.close()
-  await until(() => world.gateway.status().peers === 8)
+  await until(async () => (await world.gateway.status()).peers === 8)
   links.push(await joins(world, 'ann-again', 'ann'))
   await Promise.all([...links, bob].map(made => made.close()))
 })
@@ -226,7 +226,7 @@ test('nobody gets a second try on the same link', async t => {
   made.ws.resume()
   t.is((await made.hears('refused')).code, 'bad-token')
   await made.closed
-  t.is(world.gateway.status().signalling.joined, 0)
+  t.is((await world.gateway.status()).signalling.joined, 0)
   t.deepEqual(made.heard, [])
 })
 
@@ -236,7 +236,7 @@ test('a gateway that is full says so, and a peer that leaves makes room', async 
   const bob = { identity: await world.identity('bob'), name: 'bob' }
   t.is((await refusal(world, bob)).code, 'relay-full')
   await ann.close()
-  await until(() => world.gateway.status().peers === 0)
+  await until(async () => (await world.gateway.status()).peers === 0)
   await (await joins(world, 'bob')).close()
 })
 
@@ -249,9 +249,9 @@ test('a connect to oneself, to nobody, to one who left, to a guest or with a wro
   t.is(await refusedConnect(t, world, ann, guest.welcome.name), 'unknown-peer')
   t.is(await refusedConnect(t, world, ann, 'bob', { fingerprint: pin }), 'fingerprint-mismatch')
   await bob.close()
-  await until(() => world.gateway.status().peers === 2)
+  await until(async () => (await world.gateway.status()).peers === 2)
   t.is(await refusedConnect(t, world, ann, 'bob'), 'peer-offline')
-  t.is(world.gateway.status().sessions.started, 0)
+  t.is((await world.gateway.status()).sessions.started, 0)
   await Promise.all([ann.close(), guest.close()])
 })
 
@@ -292,9 +292,9 @@ test('what is binary, malformed, unknown or said in the wrong place ends that li
     t.is((await peer.hears('refused')).code, 'bad-message', String(message))
     t.is(await peer.closed, 1008)
   }
-  t.is(world.gateway.status().signalling.malformed, wrong.length)
+  t.is((await world.gateway.status()).signalling.malformed, wrong.length)
   await other.settled()
-  t.is(world.gateway.status().peers, 1)
+  t.is((await world.gateway.status()).peers, 1)
   await other.close()
 })
 
@@ -312,7 +312,7 @@ test('a message that is too long is not read to its end: closed with 1009, and c
   const peer = await joins(world, 'ann')
   peer.say('x'.repeat(MESSAGE_BYTES + 1))
   t.is(await peer.closed, 1009)
-  t.is(world.gateway.status().signalling.malformed, 1)
+  t.is((await world.gateway.status()).signalling.malformed, 1)
 })
 
 test('a peer that says too much is read from later; nothing it said is lost, and nobody else waits', async t => {
@@ -327,8 +327,8 @@ test('a peer that says too much is read from later; nothing it said is lost, and
   for (let at = 0; at < 160; at++) t.is((await flood.hears('pong')).at, at)
   const tookMs = performance.now() - startMs
   t.true(tookMs > 400, `60 over the budget take 0.6 s, not ${tookMs} ms`)
-  t.true(world.gateway.status().signalling.slowed > 0)
-  t.is(world.gateway.status().signalling.refused, 0)
+  t.true((await world.gateway.status()).signalling.slowed > 0)
+  t.is((await world.gateway.status()).signalling.refused, 0)
   await Promise.all([flood.close(), other.close()])
 })
 
@@ -336,7 +336,7 @@ test('a peer that reads nothing is cut off before its backlog grows without end'
   await using world = await World.open({ more: 'limits: { messagesPerSecond: 100000 }' })
   const deaf = await joins(world, 'deaf')
   deaf.ws.pause()
-  const cutOff = until(() => world.gateway.status().peers === 0, 10_000)
+  const cutOff = until(async () => (await world.gateway.status()).peers === 0, 10_000)
   const flooding = setInterval(() => {
     for (let at = 0; at < 2000; at++) deaf.say({ type: 'ping', at })
   }, 1)
@@ -355,11 +355,11 @@ test('a word on a session from a peer that takes no part in it is ignored', asyn
   eve.say({ type: 'failed', session, plan: 1, code: 'io', reason: 'no', report: nothingDone })
   eve.say({ type: 'leave', session: '0'.repeat(16), code: 'io', reason: 'no such session' })
   await eve.settled()
-  t.is(world.gateway.status().sessions.now, 1)
+  t.is((await world.gateway.status()).sessions.now, 1)
   bob.say({ type: 'leave', session, code: 'constructor', reason: 'enough' })
   const { code, reason } = await ann.hears('over')
   t.deepEqual([code, reason], ['io', 'bob left: enough'])
-  await until(() => world.gateway.status().sessions.now === 0)
+  await until(async () => (await world.gateway.status()).sessions.now === 0)
   await Promise.all([ann.close(), bob.close(), eve.close()])
 })
 
@@ -377,18 +377,21 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
   const server = createServer()
   const sockets = new WebSocketServer({ server, path: JOIN_PATH })
   const counters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
-  const strangers: Reception['strangers'] = new Map()
+  const strangers: Door['strangers'] = new Map()
   const none = undefined as never
   sockets.on('connection', (ws, request) =>
     receive(ws, request, {
-      ...{ directory: none, names: none, observer: none, sessions: none, nat: none },
-      joinToken: 'x',
-      limits: { peers, messagesPerSecond: 10 },
+      door: {
+        ...{ directory: none, names: none, observer: none, strangers },
+        joinToken: 'x',
+        peers,
+        ...(helloMs === undefined ? {} : { helloMs })
+      },
+      desk: { members: none, sessions: none, nat: none },
+      messagesPerSecond: 10,
       log: { info: () => {} },
       counters,
-      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters),
-      strangers,
-      ...(helloMs === undefined ? {} : { helloMs })
+      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters)
     })
   )
   server.listen(0, '127.0.0.1')

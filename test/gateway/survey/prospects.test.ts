@@ -2,9 +2,9 @@ import test from 'ava'
 import { prospects } from '../../../src/gateway/survey/prospects.ts'
 import { direct } from '../../../src/plugins/direct.ts'
 import { stun } from '../../../src/plugins/stun.ts'
-import type { Link } from '../../../src/strategy/chain.ts'
 import { type Pass, type Plan, type Proposal, pass } from '../../../src/strategy/plan.ts'
 import type { Scene } from '../../../src/strategy/scene.ts'
+import type { Strategy } from '../../../src/strategy/turn.ts'
 import { sideOf } from '../../scenes.ts'
 
 const strict = 'address-and-port-dependent'
@@ -20,11 +20,11 @@ const plan = (expected?: number): Plan => ({
 })
 
 /** A strategy that says the same of every pair. */
-function link(name: string, proposals: (scene: Scene) => Iterable<Proposal>, lastResort = false): Link {
+function link(name: string, proposals: (scene: Scene) => Iterable<Proposal>, lastResort = false): Strategy {
   return { name, lastResort, planner: { plan: proposals } }
 }
 
-const first = async (...links: Link[]) => (await prospects(links, sideOf('ann'), 1_000_000))[0]
+const first = async (...links: Strategy[]) => (await prospects(links, sideOf('ann'), 1_000_000))[0]
 
 test('built-in strategies are worth what RFC 4787 says they are, against each kind of network', async t => {
   const links = await Promise.all(

@@ -101,20 +101,20 @@ test('a plain question cannot make the gateway answer from another port', t => {
   t.is(answer?.from, ports[0])
 })
 
-test("a peer's request without the nonce is given one and leaves no sample; with it, it does", t => {
+test("a peer's request without the nonce is given one and leaves no sample; with it, it does", async t => {
   const { ask, observer, keys, ports, binding } = desk()
   const username = 'p:0a:3'
   const first = decode(ask(question({ username }, { key: keys.peer }), ann)[0]?.datagram as Buffer)
   t.true(first?.verify(keys.peer))
   t.is(first?.mapped, undefined, 'nothing is said of a mapping that is not proved')
-  t.deepEqual(observer.samples('0a', 3), [])
+  t.deepEqual(await observer.samples('0a', 3), [])
   t.is(binding.counters.unproved, 1)
 
   const nonce = first?.nonce as Buffer
   const second = decode(ask(question({ username, nonce }, { key: keys.peer }), ann, ports[1])[0]?.datagram as Buffer)
   t.is(second?.nonce, undefined)
   t.deepEqual(second?.mapped, ann)
-  const seen = observer.samples('0a', 3).map(({ mapped, via, primary }) => ({ mapped, via, primary }))
+  const seen = (await observer.samples('0a', 3)).map(({ mapped, via, primary }) => ({ mapped, via, primary }))
   t.deepEqual(
     seen,
     [true, false].map((primary, index) => ({ mapped: ann, via: ports[index]?.local, primary })),
@@ -122,34 +122,34 @@ test("a peer's request without the nonce is given one and leaves no sample; with
   )
 })
 
-test('a port of an address that is proved already counts from its first request on', t => {
+test('a port of an address that is proved already counts from its first request on', async t => {
   const { ask, observer, keys, nonceOf } = desk()
   const show = (socket: number, from: typeof ann, nonce?: Buffer) =>
     ask(question({ username: `p:0a:${socket}`, ...(nonce ? { nonce } : {}) }, { key: keys.peer }), from)
   show(3, ann, nonceOf('p:0a:3', keys.peer, ann))
   show(4, { ...ann, port: ann.port + 1 })
   t.deepEqual(
-    observer.samples('0a', 4).map(({ mapped }) => mapped),
+    (await observer.samples('0a', 4)).map(({ mapped }) => mapped),
     [{ ...ann, port: ann.port + 1 }]
   )
   show(5, eve)
-  t.deepEqual(observer.samples('0a', 5), [], 'another address has to prove itself first')
+  t.deepEqual(await observer.samples('0a', 5), [], 'another address has to prove itself first')
 })
 
-test('a mapping that is shown again keeps the time it was first seen at, and a new one has its own', t => {
+test('a mapping that is shown again keeps the time it was first seen at, and a new one has its own', async t => {
   const { ask, observer, keys, nonceOf, time } = desk()
   const username = 'p:0a:3'
   const show = (from: typeof ann) =>
     ask(question({ username, nonce: nonceOf(username, keys.peer, from) }, { key: keys.peer }), from)
   show(ann)
-  const [first] = observer.samples('0a', 3)
+  const [first] = await observer.samples('0a', 3)
   time.advance(15_000)
   show(ann)
-  const [again] = observer.samples('0a', 3)
+  const [again] = await observer.samples('0a', 3)
   t.is(again?.sinceMs, first?.sinceMs)
   t.is(again?.atMs, Number(first?.atMs) + 15_000)
   show({ ...ann, port: ann.port + 1 })
-  const [other] = observer.samples('0a', 3)
+  const [other] = await observer.samples('0a', 3)
   t.is(other?.sinceMs, again?.atMs)
 })
 
@@ -158,7 +158,7 @@ test('whoever waits for a socket is told when enough endpoints have seen it, and
   const username = 'p:0a:3'
   const nonce = nonceOf(username, keys.peer, ann)
   const over = new AbortController()
-  const seen = observer.seen('0a', 3, 2, over.signal).then(() => observer.samples('0a', 3).length)
+  const seen = observer.seen('0a', 3, 2, over.signal).then(async () => (await observer.samples('0a', 3)).length)
   ask(question({ username, nonce }, { key: keys.peer }), ann, ports[0])
   ask(question({ username, nonce }, { key: keys.peer }), ann, ports[1])
   t.is(await seen, 2)
@@ -167,7 +167,7 @@ test('whoever waits for a socket is told when enough endpoints have seen it, and
   await t.notThrowsAsync(late)
 })
 
-test('a sample that two refreshes did not renew is believed no more', t => {
+test('a sample that two refreshes did not renew is believed no more', async t => {
   const { ask, observer, keys, ports, nonceOf, time } = desk()
   const username = 'p:0a:3'
   const nonce = nonceOf(username, keys.peer, ann)
@@ -175,12 +175,12 @@ test('a sample that two refreshes did not renew is believed no more', t => {
   show()
   time.advance(30_000)
   show(ports[1])
-  const seen = () => observer.samples('0a', 3).map(({ via }) => via.port)
-  t.deepEqual(seen(), [3478, 3479])
+  const seen = async () => (await observer.samples('0a', 3)).map(({ via }) => via.port)
+  t.deepEqual(await seen(), [3478, 3479])
   time.advance(7_501)
-  t.deepEqual(seen(), [3479])
+  t.deepEqual(await seen(), [3479])
   time.advance(30_000)
-  t.deepEqual(seen(), [])
+  t.deepEqual(await seen(), [])
 })
 
 test('an endpoint is deaf where nobody was heard for a while, whoever it was and whether he is still there', t => {
@@ -196,7 +196,7 @@ test('an endpoint is deaf where nobody was heard for a while, whoever it was and
   t.is(deaf(), ports.length)
 })
 
-test('a nonce proves the address and port it was sent to and no other', t => {
+test('a nonce proves the address and port it was sent to and no other', async t => {
   const { ask, observer, keys, nonceOf } = desk()
   const username = 'p:0a:3'
   const nonce = nonceOf(username, keys.peer, ann)
@@ -205,7 +205,7 @@ test('a nonce proves the address and port it was sent to and no other', t => {
     t.truthy(answer?.nonce)
     t.notDeepEqual(answer?.nonce, nonce)
   }
-  t.deepEqual(observer.samples('0a', 3), [])
+  t.deepEqual(await observer.samples('0a', 3), [])
 })
 
 test('a wrong key, no key, an unknown peer or a wrong name is not answered at all, and counted', t => {
@@ -367,25 +367,27 @@ test('whatever arrives, from whomever: nothing throws, nothing is answered twice
   t.true(forwarded() > 100)
 })
 
-test('a peer that shows ever more sockets and mappings keeps a bounded number of samples', t => {
+test('a peer that shows ever more sockets and mappings keeps a bounded number of samples', async t => {
   const { ask, keys, observer, nonceOf } = desk({ perSecond: 1e9 })
   const nonce = nonceOf('p:0a:0', keys.peer, ann)
   for (let socket = 0; socket < 300; socket++)
     ask(question({ username: `p:0a:${socket}`, nonce }, { key: keys.peer }), ann)
   for (let count = 0; count < 100; count++) ask(question({ username: 'p:0a:299', nonce }, { key: keys.peer }), ann)
-  const kept = Array.from({ length: 300 }, (_, socket) => observer.samples('0a', socket).length)
+  const kept = (await Promise.all(Array.from({ length: 300 }, (_, socket) => observer.samples('0a', socket)))).map(
+    ({ length }) => length
+  )
   t.is(kept.filter(count => count > 0).length, 64)
   t.is(kept[299], 1)
   observer.dismiss('0a')
-  t.deepEqual(observer.samples('0a', 299), [])
+  t.deepEqual(await observer.samples('0a', 299), [])
 })
 
-test('a socket that is asked for again and again outlives all that were shown after it', t => {
+test('a socket that is asked for again and again outlives all that were shown after it', async t => {
   const { ask, keys, observer, nonceOf } = desk({ perSecond: 1e9 })
   const nonce = nonceOf('p:0a:0', keys.peer, ann)
   for (let socket = 0; socket < 300; socket++) {
     ask(question({ username: `p:0a:${socket}`, nonce }, { key: keys.peer }), ann)
-    t.is(observer.samples('0a', 0).length, 1)
+    t.is((await observer.samples('0a', 0)).length, 1)
   }
 })
 

@@ -84,7 +84,7 @@ test.serial(
     const ann = await world.join('ann')
     const over = new AbortController()
     const failed = t.throwsAsync(ann.connect({ name: 'bob' }, { signal: over.signal }), { instanceOf: PosternError })
-    await until(() => world.gateway.status().sessions.now > 0)
+    await until(async () => (await world.gateway.status()).sessions.now > 0)
     await sleep(100)
     over.abort(new PosternError('timeout', 'long enough'))
     const { spans } = await world.trace((await failed)?.trace ?? '')

@@ -10,9 +10,9 @@ import test, { type ExecutionContext } from 'ava'
 import { nowMs } from '../../../src/clock.ts'
 import { parentOf, within } from '../../../src/gateway/recording/spans.ts'
 import type { TraceRecord } from '../../../src/trace/record/record.ts'
+import { verdictAttributes } from '../../../src/trace/record/verdict.ts'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
-import { verdictAttributes } from '../../../src/trace/verdict/verdict.ts'
 
 const ROOM = 2 ** 20
 

@@ -3,22 +3,23 @@ import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test from 'ava'
 import { nowMs } from '../../../src/clock.ts'
 import { recordProfile } from '../../../src/gateway/recording/profile.ts'
+import { beneath } from '../../../src/gateway/recording/spans.ts'
 import { direct } from '../../../src/plugins/direct.ts'
 import { predict } from '../../../src/plugins/predict.ts'
 import { relay } from '../../../src/plugins/relay.ts'
 import { spray } from '../../../src/plugins/spray.ts'
 import { stun } from '../../../src/plugins/stun.ts'
-import type { Link } from '../../../src/strategy/chain.ts'
 import { type Proposal, pass } from '../../../src/strategy/plan.ts'
 import type { Plugin } from '../../../src/strategy/plugin.ts'
 import type { Scene, Side } from '../../../src/strategy/scene.ts'
+import type { Strategy } from '../../../src/strategy/turn.ts'
 import type { TraceRecord } from '../../../src/trace/record/record.ts'
 import { TraceStore } from '../../../src/trace/store/store.ts'
 import { type Replay, replay } from '../../../src/trace/verdict/replay.ts'
 import { type SideSpec, sideOf } from '../../scenes.ts'
 
 /** A plugin as the gateway starts it, its options those of the shipped file. */
-async function linkOf<Options extends object>(plugin: Plugin<Options>): Promise<Link> {
+async function linkOf<Options extends object>(plugin: Plugin<Options>): Promise<Strategy> {
   const toolbox = { log: { info: () => {}, warn: () => {} }, signal: new AbortController().signal }
   const numbers = Object.entries(plugin.defaults).map(([name, value]) => [
     name,
@@ -28,7 +29,7 @@ async function linkOf<Options extends object>(plugin: Plugin<Options>): Promise<
   return { name: plugin.name, planner, lastResort: plugin.lastResort ?? false }
 }
 
-const link = (name: string, plan: (scene: Scene) => Iterable<Proposal>): Link => ({
+const link = (name: string, plan: (scene: Scene) => Iterable<Proposal>): Strategy => ({
   name,
   planner: { plan },
   lastResort: false
@@ -55,8 +56,8 @@ function recorded({ caller = {}, callee = {}, turns = [], later = [], observed =
   const within = trace.setSpan(ROOT_CONTEXT, root)
   const first = [sideOf('caller', caller), sideOf('callee', callee)] as const
   for (const [one, other] of observed ? [first, ...later] : []) {
-    recordProfile(tracer, within, 'caller', one)
-    recordProfile(tracer, within, 'callee', other)
+    recordProfile(beneath(tracer, within), 'caller', one)
+    recordProfile(beneath(tracer, within), 'callee', other)
   }
   let atMs = nowMs()
   for (const [name, outcome, ms, expected] of turns) {

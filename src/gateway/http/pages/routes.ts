@@ -13,7 +13,7 @@ import { tracePage } from './trace.ts'
 export interface PageSide {
   readonly traces: Pick<TraceStore, 'get' | 'list'>
   /** Counters, as `/api/status` shows them. */
-  status(): object
+  status(): Promise<object>
 }
 
 /** Rows of the list on one page. */
@@ -29,9 +29,9 @@ export function pageRoutes({ traces, status }: PageSide): Router {
     ctx.type = 'html'
     ctx.body = body.toString()
   }
-  router.get('/', ctx => {
+  router.get('/', async ctx => {
     const all = traces.list({ limit: Number.POSITIVE_INFINITY })
-    show(ctx, overviewPage({ traces: all, status: status(), nowMs: nowMs(), session: hasSession(ctx) }))
+    show(ctx, overviewPage({ traces: all, status: await status(), nowMs: nowMs(), session: hasSession(ctx) }))
   })
   router.get('/traces', ctx => {
     const { limit = String(ROWS), ...query } = queryOf(ctx.query)

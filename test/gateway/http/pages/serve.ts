@@ -2,6 +2,7 @@
 
 import { Access } from '../../../../src/gateway/http/access.ts'
 import { serveHttp } from '../../../../src/gateway/http/http.ts'
+import type { GatewayStatus } from '../../../../src/gateway/http/status.ts'
 import type { Names } from '../../../../src/gateway/peers/names.ts'
 import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { matches } from '../../../../src/trace/store/filter.ts'
@@ -38,7 +39,7 @@ export async function servePages(
       traces: traces as TraceStore,
       names: { list: () => [] } as unknown as Names,
       metrics: { contentType: 'text/plain', text: async () => '' },
-      status: () => status,
+      status: async () => status as unknown as GatewayStatus,
       peers: 100,
       log: { error: fields => void faults.push(fields) },
       join: ws => ws.close()

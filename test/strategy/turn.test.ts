@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { type Link, type Steps, type Turn, walk } from '../../src/strategy/chain.ts'
-import { type Plan, type Proposal, pass } from '../../src/strategy/plan.ts'
+import { type Cause, type Plan, type Proposal, pass } from '../../src/strategy/plan.ts'
 import type { Planner } from '../../src/strategy/plugin.ts'
 import type { Attempt, Scene } from '../../src/strategy/scene.ts'
+import { type Strategy, type Turn, takeTurn } from '../../src/strategy/turn.ts'
 import { sceneOf } from '../scenes.ts'
 
 const plan = (why: string): Plan => ({
@@ -14,41 +14,47 @@ const plan = (why: string): Plan => ({
   why
 })
 
-const link = (name: string, plans: Planner['plan'], lastResort = false): Link => ({
+const link = (name: string, plans: Planner['plan'], lastResort = false): Strategy => ({
   name,
   planner: { plan: plans },
   lastResort
 })
 
-/** Walks links whose plans open only where their reason is `opens`. */
+/** Strategies one after the other, as a session has them, whose plans open only where their reason is `opens`. */
 async function walked(
-  links: readonly Link[],
+  strategies: readonly Strategy[],
   { deadline = new AbortController().signal }: { deadline?: AbortSignal } = {}
 ) {
   const tried: string[] = []
   const turns: [string, Turn][] = []
+  const attempts: Attempt[] = []
   let scenes = 0
-  const steps: Steps = {
-    scene: async attempts => ({ ...sceneOf({ rttMs: ++scenes }), attempts }),
-    attempt: async ({ why }, { name }, over) => {
-      if (why === 'slow') await sleep(10_000, undefined, { signal: over }).catch(() => {})
-      tried.push(`${name}: ${why}`)
-      return why === 'opens' ? true : { reason: `${why} did not open`, cause: over.aborted ? 'deadline' : 'unheard' }
-    },
-    sample: async sides => {
-      tried.push(`samples of ${sides.join(' and ')}`)
-      return sides.includes('caller') ? { reason: 'the caller showed no fresh socket', cause: 'no-sample' } : true
-    },
-    turn: async ({ name }, run) => {
-      const turn = await run()
-      turns.push([name, turn])
-      return turn
-    },
-    over: ({ lastResort }) => (lastResort ? new AbortController().signal : deadline)
+  const sceneNow = async () => ({ ...sceneOf({ rttMs: ++scenes }), attempts: [...attempts] })
+  for (const strategy of strategies) {
+    const { name, lastResort } = strategy
+    const over = lastResort ? new AbortController().signal : deadline
+    const turn = await takeTurn(strategy, await sceneNow(), {
+      over,
+      scene: sceneNow,
+      attempt: async ({ why }) => {
+        if (why === 'slow') await sleep(10_000, undefined, { signal: over }).catch(() => {})
+        tried.push(`${name}: ${why}`)
+        return why === 'opens' ? true : { reason: `${why} did not open`, cause: over.aborted ? 'deadline' : 'unheard' }
+      },
+      sample: async sides => {
+        tried.push(`samples of ${sides.join(' and ')}`)
+        return sides.includes('caller') ? { reason: 'the caller showed no fresh socket', cause: 'no-sample' } : true
+      }
+    })
+    turns.push([name, turn])
+    attempts.push({ by: name, ...turn })
+    if (turn.outcome === 'path') break
   }
-  const attempts = await walk(links, steps)
   return { attempts, tried, turns }
 }
+
+/** What a turn says of why it came to nothing. */
+const told = (turn: Turn): { cause?: Cause; expected?: number } => (turn.outcome === 'path' ? {} : turn)
 
 const wordsOf = (attempts: readonly Attempt[]) =>
   attempts.map(({ by, outcome, reason }) => `${by} ${outcome}: ${reason}`)
@@ -164,19 +170,19 @@ test('a generator that is not asked to its end cleans up', async t => {
 
 test('the scene is renewed between the plans, for a planner that holds on to it', async t => {
   const seen: number[] = []
-  const told: string[][] = []
+  const known: string[][] = []
   await walked([
     link('a', () => [plan('x')]),
     link('b', function* (scene: Scene): Iterable<Proposal> {
       for (let count = 0; count < 3; count++) {
         seen.push(scene.caller.rttMs)
-        told.push(scene.attempts.map(({ by }) => by))
+        known.push(scene.attempts.map(({ by }) => by))
         yield plan('y')
       }
     })
   ])
   t.deepEqual(seen, [3, 4, 5])
-  t.deepEqual(told, [['a'], ['a'], ['a']])
+  t.deepEqual(known, [['a'], ['a'], ['a']])
 })
 
 test('at the deadline a plan under way ends, no other strategy begins, and the last resort gets its turn', async t => {
@@ -253,7 +259,7 @@ test('each turn tells its cause: the last plan’s own, or that of the pass wher
     link('opens', () => [plan('opens')])
   ])
   t.deepEqual(
-    turns.map(([name, { outcome, cause, expected }]) => [name, outcome, cause, expected]),
+    turns.map(([name, turn]) => [name, turn.outcome, told(turn).cause, told(turn).expected]),
     [
       ['passes', 'passed', 'unsuited', undefined],
       ['ends', 'passed', 'unsuited', undefined],
@@ -273,7 +279,7 @@ test('a turn that the deadline ended says so', async t => {
   const links = [link('slow', () => [plan('slow'), plan('more')]), link('late', () => [plan('opens')])]
   const { turns } = await walked(links, { deadline: after(30) })
   t.deepEqual(
-    turns.map(([, { cause }]) => cause),
+    turns.map(([, turn]) => told(turn).cause),
     ['deadline', 'deadline']
   )
 })
@@ -291,17 +297,28 @@ test('a planner is told why its last plan came to nothing, and nothing of the pl
   t.deepEqual(told, [undefined, 'unheard', 'unheard', undefined, 'unheard', 'unheard'])
 })
 
-test('what the session throws ends the walk', async t => {
-  const steps: Steps = {
+test('what the session throws ends the turn', async t => {
+  const desk = {
+    over: new AbortController().signal,
     scene: async () => sceneOf(),
     attempt: async () => {
       throw new Error('a peer left')
     },
-    sample: async () => true,
-    turn: (_link, run) => run(),
-    over: () => new AbortController().signal
+    sample: async () => true as const
   }
-  await t.throwsAsync(walk([link('a', () => [plan('x')])], steps), { message: 'a peer left' })
+  const turn = takeTurn(
+    link('a', () => [plan('x')]),
+    sceneOf(),
+    desk
+  )
+  await t.throwsAsync(turn, { message: 'a peer left' })
+})
+
+test('the plan that opened is told with the turn', async t => {
+  const opens = plan('opens')
+  const { turns } = await walked([link('a', () => [plan('x'), opens])])
+  const [, turn] = turns[0] ?? []
+  t.is(turn?.outcome === 'path' ? turn.plan : undefined, opens)
 })
 
 /** Unlike AbortSignal.timeout it keeps the process waiting for it. */

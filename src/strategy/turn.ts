@@ -1,80 +1,68 @@
-// The strategies in the order of the YAML file: the first path that opens wins. A plugin that throws, or yields what no
-// peer could obey, passes its turn; one that is still planning at the deadline loses it.
+// One strategy's turn: its planner is asked for one plan after the other, and each is tried, until one opens. A plugin that
+// throws, or yields what no peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
 import { checkOrder } from '../wire/order.ts'
 import { type Role, roles } from '../wire/role.ts'
 import { type Cause, type Failure, type Pass, type Plan, type Proposal, pass, type RelayLimits } from './plan.ts'
 import type { Planner } from './plugin.ts'
-import type { Attempt, Scene } from './scene.ts'
+import type { Scene } from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
-export interface Link {
+export interface Strategy {
   readonly name: string
   readonly planner: Planner
   readonly lastResort: boolean
 }
 
-export interface Turn {
-  readonly outcome: Attempt['outcome']
-  readonly reason: string
-  /** Left out where there is a path. */
-  readonly cause?: Cause
-  /** What its best plan was worth, 0 to 1, where the plugin said so. */
-  readonly expected?: number
-}
+/** What became of a strategy's turn. */
+export type Turn =
+  | { readonly outcome: 'path'; readonly reason: string; readonly plan: Plan }
+  | {
+      readonly outcome: 'passed' | 'failed'
+      readonly reason: string
+      readonly cause: Cause
+      /** What its best plan was worth, 0 to 1, where the plugin said so. */
+      readonly expected?: number
+    }
 
-/** The session's part: it tries a plan, and brackets each strategy's turn with a span and a message. */
-export interface Steps {
-  /** The scene as it is now: it is asked for again before each plan. */
-  scene(attempts: readonly Attempt[]): Promise<Scene>
-  /** True when the channel is open on both sides; otherwise why not. */
-  attempt(plan: Plan, link: Link, over: AbortSignal): Promise<true | Failure>
-  /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
-  sample(sides: readonly Role[], over: AbortSignal): Promise<true | Failure>
-  turn(link: Link, run: () => Promise<Turn>): Promise<Turn>
+/** Without a path. */
+type Vain = Exclude<Turn, { readonly outcome: 'path' }>
+
+/** What a turn asks of the session. */
+export interface Desk {
   /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
-  over(link: Link): AbortSignal
+  readonly over: AbortSignal
+  /** The scene as it is now: it is asked for again before each plan. */
+  scene(): Promise<Scene>
+  /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
+  sample(sides: readonly Role[]): Promise<true | Failure>
+  /** True when the channel is open on both sides; otherwise why not. */
+  attempt(plan: Plan): Promise<true | Failure>
 }
 
-/** Walks the chain. The last attempt is the path, or every one has passed or failed. */
-export async function walk(links: readonly Link[], steps: Steps): Promise<Attempt[]> {
-  const attempts: Attempt[] = []
-  for (const link of links) {
-    // Before the turn: what is waited for here is no strategy's own time.
-    const scene = new Refreshed(await steps.scene(attempts))
-    const turn = await steps.turn(link, () => takeTurn(link, steps, { scene, attempts }))
-    attempts.push({ by: link.name, ...turn })
-    if (turn.outcome === 'path') break
-  }
-  return attempts
-}
-
-async function takeTurn(
-  link: Link,
-  steps: Steps,
-  { scene, attempts }: { scene: Refreshed; attempts: readonly Attempt[] }
-): Promise<Turn> {
-  let last: Turn = { outcome: 'passed', reason: 'had no plan', cause: 'unsuited' }
-  const over = steps.over(link)
-  for await (const step of plansOf(link, scene, over)) {
+/** @param scene as it is when the turn begins */
+export async function takeTurn(strategy: Strategy, scene: Scene, desk: Desk): Promise<Turn> {
+  const seen = new Refreshed(scene)
+  let last: Vain = { outcome: 'passed', reason: 'had no plan', cause: 'unsuited' }
+  for await (const step of plansOf(strategy, seen, desk.over)) {
     if (step.kind === 'pass') return passed(step, last)
     if (step.kind === 'sample') {
-      const shown = await steps.sample(step.sides, over)
+      const shown = await desk.sample(step.sides)
       if (shown !== true) return { outcome: 'failed', ...shown }
-      scene.now = await steps.scene(attempts)
+      seen.now = await desk.scene()
       continue
     }
-    const result = await steps.attempt(step, link, over)
-    if (result === true) return { outcome: 'path', reason: step.why }
+    const result = await desk.attempt(step)
+    if (result === true) return { outcome: 'path', reason: step.why, plan: step }
     last = { outcome: 'failed', ...result, ...worth(step) }
-    scene.last = result.cause
-    scene.now = await steps.scene(attempts)
+    seen.last = result.cause
+    seen.now = await desk.scene()
   }
   return last
 }
 
 /** After a plan that failed, a pass that merely has nothing more to offer adds nothing to why it did. */
-function passed({ reason, cause = 'unsuited', expected }: Pass, last: Turn): Turn {
+function passed({ reason, cause = 'unsuited', expected }: Pass, last: Vain): Vain {
   if (last.outcome !== 'failed') return { outcome: 'passed', reason, cause, ...worth({ expected }) }
   const told = cause === 'unsuited' ? last : { cause, ...worth({ expected: expected ?? last.expected }) }
   return { ...told, outcome: 'failed', reason: `${last.reason}; then ${reason}` }
@@ -82,9 +70,9 @@ function passed({ reason, cause = 'unsuited', expected }: Pass, last: Turn): Tur
 
 const worth = ({ expected }: { readonly expected?: number | undefined }) => (expected === undefined ? {} : { expected })
 
-async function* plansOf(link: Link, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal> {
+async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal> {
   try {
-    using plans = new Plans(link.planner.plan(scene))
+    using plans = new Plans(planner.plan(scene))
     for (;;) {
       const next = over.aborted ? 'late' : await plans.next(over)
       if (next === 'late') return yield pass('the deadline passed before it had a plan', { cause: 'deadline' })

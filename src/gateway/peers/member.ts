@@ -1,0 +1,63 @@
+// A joined peer as sessions know it. What is kept of it may be kept by another process: a member is reached by its id, what
+// is asked of it is answered later, and what is read of it is what was last heard.
+
+import type { FilteringTest } from '../../nat/profile.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Address } from '../../wire/shapes.ts'
+import type { Clock } from './clock.ts'
+
+/** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
+export interface WarmSocket {
+  readonly number: number
+  readonly port: number
+  readonly addresses: readonly Address[]
+  readonly rttMs: number
+}
+
+/** The steps of a join, in milliseconds since the epoch. */
+export interface Arrival {
+  readonly cameMs: number
+  readonly helloMs: number
+  /** When it had its first warm socket. */
+  readonly warmMs?: number
+}
+
+export interface Member {
+  readonly id: string
+  readonly name: string
+  /** False for a caller that gave no name: its name is made up and forgotten with it. */
+  readonly named: boolean
+  readonly fingerprint: string
+  /** The gateway's endpoints as this peer was told them, the primary first. */
+  readonly endpoints: readonly Endpoint[]
+  /** The primary endpoint of the gateway. */
+  readonly gateway: Endpoint
+  /** Aborted with the reason when it is joined no more. */
+  readonly gone: AbortSignal
+  readonly arrival: Arrival
+  /** How far its clock is from ours, as it says; undefined until it does. */
+  readonly clock: Clock | undefined
+  /** What its NAT lets in; undefined until its test is over. */
+  readonly filtering: FilteringTest | undefined
+  /** Its filtering test is not over. Testing takes a second endpoint. */
+  readonly isTesting: boolean
+  readonly isWarm: boolean
+  /** When the first of its warm sockets came, in milliseconds since the epoch. */
+  readonly warmMs: number
+  /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
+  readonly cold: { readonly reason: string; readonly atMs: number } | undefined
+  /** Waits for a warm socket. Rejects with `udp-blocked`, or what `signal` aborts with. */
+  warm(signal: AbortSignal): Promise<void>
+  /** The oldest warm socket, which is the session's from now on; undefined where there is none. */
+  takeSocket(): Promise<WarmSocket | undefined>
+  /** A socket that was taken but never ordered to do anything is as warm as before. */
+  giveBack(socket: WarmSocket): void
+  /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
+  filteringKnown(signal: AbortSignal): Promise<void>
+}
+
+/** Who is joined. */
+export interface Members {
+  /** The peer that answers to a name. Rejects with `peer-offline` or `unknown-peer`. */
+  find(name: string): Promise<Member>
+}

@@ -1,0 +1,183 @@
+// One plan, tried: charged to the budget, ordered, waited for, learned from, and called off where it did not open. A plan
+// whose socket turns out to be gone is ordered once more with a fresh one.
+//
+//   charge ─► arm the relay ─► order ─► result ─► renew and order again? ─► learn ─► path, or call off
+
+import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
+import type { Scene } from '../../strategy/scene.ts'
+import type { Strategy } from '../../strategy/turn.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
+import { otherRole, type Role, roles } from '../../wire/role.ts'
+import type { Member } from '../peers/member.ts'
+import { counterAttributes } from '../recording/change.ts'
+import { latchAttributes, planAttributes } from '../recording/plan.ts'
+import { Reports } from '../recording/reports.ts'
+import { failureAttributes, type Step } from '../recording/spans.ts'
+import type { Evidence } from './evidence.ts'
+import type { House } from './house.ts'
+import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
+import { type FromTrial, Trial, type TrialResult } from './trial.ts'
+
+/** The session whose plans are tried. */
+export interface Tried extends Readonly<Record<Role, Member>> {
+  readonly id: string
+}
+
+/** A plan, who made it, and when its time is over whatever its own says. */
+interface Trying {
+  readonly plan: Plan
+  readonly strategy: Strategy
+  readonly over: AbortSignal
+}
+
+export class Attempts {
+  readonly reports: Reports
+  readonly #house: House
+  readonly #session: Tried
+  readonly #evidence: Evidence
+  /** The order that was given last, and its number: a side's word on an older one comes too late to matter. */
+  #trial: Trial | undefined
+  #orders = 0
+
+  constructor(house: House, session: Tried, evidence: Evidence) {
+    this.#house = house
+    this.#session = session
+    this.#evidence = evidence
+    this.reports = new Reports(session)
+  }
+
+  /** True when the channel is open on both sides, else why not. Rejects with `relay-full`, or why the session is over. */
+  async try(step: Step, plan: Plan, strategy: Strategy, over: AbortSignal): Promise<true | Failure> {
+    const name = plan.limits ? 'postern.relay' : 'postern.plan'
+    const attributes = { 'postern.plugin': strategy.name, ...planAttributes(plan) }
+    return await step.within(name, attributes, async within => {
+      const failure = await this.#attempt(within, { plan, strategy, over })
+      const outcome = failure ? failureAttributes(failure) : OPENED
+      within.span.setAttributes(outcome)
+      return failure ?? true
+    })
+  }
+
+  /**
+   * What a peer says of an order; words about an older one are recorded, and come too late to matter. So does what had come of
+   * an order when it was called off: whoever called it off has ended the plan, or is about to leave.
+   */
+  receive(role: Role, message: FromTrial): void {
+    if (message.type !== 'progress') this.reports.received(role, message)
+    if (message.plan !== this.#orders || (message.type === 'failed' && message.code === CALLED_OFF)) return
+    this.#trial?.receive(role, message)
+  }
+
+  /** A side has opened the path that is being tried. */
+  hasOpened(role: Role): boolean {
+    return this.#trial?.hasOpened(role) ?? false
+  }
+
+  async #attempt(step: Step, trying: Trying): Promise<Failure | undefined> {
+    const { plan, strategy } = trying
+    const scene = await this.#evidence.seen()
+    const refused = this.#charge(plan, scene)
+    if (refused) return { reason: refused, cause: 'shared-budget' }
+    if (plan.limits) await this.#arm(plan.limits)
+    const result = await this.#order(step, scene, trying)
+    const again = !result.open && (await this.#renew(step, result))
+    const settled = again ? await this.#order(step, await this.#evidence.seen(), trying) : result
+    if (plan.limits) step.span.setAttributes(latchAttributes(await this.#house.relay.latched(this.#session.id)))
+    this.#learn(plan, strategy, scene, settled)
+    if (settled.open) return undefined
+    if (plan.limits) await this.#disarm(step)
+    this.#callOff(settled)
+    return { reason: settled.reason, cause: settled.cause ?? 'failed' }
+  }
+
+  /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */
+  #charge(plan: Plan, scene: Scene): string | undefined {
+    const { budget } = this.#house
+    const costs = roles.map(role => ({ at: scene[otherRole(role)], probes: probesOf(plan[role]) }))
+    const short = costs.find(({ at, probes }) => probes > budget.left(at.mapped.address))
+    if (short) {
+      budget.refused++
+      const { at, probes } = short
+      return `the probe budget of ${at.mapped.address} (${at.name}) is shared out: ${at.probes} left of the ${probes} needed`
+    }
+    for (const { at, probes } of costs) budget.take(at.mapped.address, probes)
+    return undefined
+  }
+
+  /** Gives back what was charged and not sent. */
+  #refund(plan: Plan, scene: Scene, result: TrialResult): void {
+    for (const role of roles) {
+      const sent = result[role]?.report?.sent
+      if (sent === undefined) continue
+      this.#house.budget.giveBack(scene[otherRole(role)].mapped.address, Math.max(0, probesOf(plan[role]) - sent))
+    }
+  }
+
+  /** By certificate: a peer that joins again has no fresh limits. */
+  async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
+    const { id, caller, callee } = this.#session
+    await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits)
+  }
+
+  async #disarm({ span }: Step): Promise<void> {
+    const counters = await this.#house.relay.disarm(this.#session.id)
+    if (counters) span.setAttributes(counterAttributes(counters))
+  }
+
+  /** Both orders leave together. Resolves when the channel is open on both sides, or it is known that it will not be. */
+  async #order(step: Step, scene: Scene, { plan, strategy, over }: Trying): Promise<TrialResult> {
+    const { sides } = this.#evidence
+    const each = <T>(of: (role: Role) => T) => ({ caller: of('caller'), callee: of('callee') })
+    const rttMs = each(role => sides.rttMs(role))
+    const number = ++this.#orders
+    const trial = new Trial({
+      waitMs: plan.waitMs,
+      handoverMs: handoverMsOf(rttMs),
+      blind: blindOf(plan),
+      signal: over
+    })
+    this.#trial = trial
+    const sockets = each(role => sides.ordered(role))
+    const betweenMs = this.#house.paths.rttMs(scene.caller.mapped.address, scene.callee.mapped.address)
+    this.reports.ordered(number, step, rttMs)
+    const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs }
+    this.#house.commander.command(ordersOf(plan, this.#session, ordering))
+    const result = await trial.result
+    if (!result.open) this.#trial = undefined
+    return result
+  }
+
+  /**
+   * A plan may be called off at the moment a peer has handed its socket over; the next order then names a socket that is
+   * gone. True when that is why a plan failed, and fresh sockets are at hand for another try.
+   */
+  async #renew(step: Step, result: TrialResult): Promise<boolean> {
+    const stale = roles.filter(role => result[role]?.code === STALE_SOCKET)
+    if (stale.length === 0) return false
+    this.#callOff(result)
+    for (const role of stale) this.#evidence.sides.drop(role)
+    await this.#evidence.scene(step, [])
+    return true
+  }
+
+  /** What a plan has shown: what it cost, how far apart the networks are, and whether this way works between them. */
+  #learn(plan: Plan, strategy: Strategy, scene: Scene, result: TrialResult): void {
+    const { paths, outcomes } = this.#house
+    const [here, there] = [scene.caller.mapped.address, scene.callee.mapped.address]
+    this.#refund(plan, scene, result)
+    // A relayed side sends to an endpoint that has seen its mapping before.
+    if (!plan.limits)
+      for (const role of roles) this.#evidence.sides.made(role, result[role]?.report?.flows ?? flowsOf(plan[role]))
+    if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
+    if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)
+  }
+
+  #callOff({ used }: TrialResult): void {
+    const message = { type: 'cancel', session: this.#session.id, plan: this.#orders } as const
+    this.#house.commander.command(roles.map(role => ({ peer: this.#session[role].id, message })))
+    this.reports.calledOff(this.#orders)
+    for (const role of used) this.#evidence.sides.drop(role)
+  }
+}
+
+const OPENED = { 'postern.outcome': 'path', 'postern.reason': 'open on both sides' }

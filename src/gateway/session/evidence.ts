@@ -1,0 +1,99 @@
+// What a session knows of its two sides before it plans: sockets taken or renewed, filters waited for, NATs judged. Each
+// waiting is a step of the trace, and so is what was found.
+
+import { nowMs } from '../../clock.ts'
+import type { Failure } from '../../strategy/plan.ts'
+import type { Attempt, Scene } from '../../strategy/scene.ts'
+import { type Role, roles } from '../../wire/role.ts'
+import type { Outcomes } from '../memory/outcomes.ts'
+import type { Member } from '../peers/member.ts'
+import { recordProfile } from '../recording/profile.ts'
+import { failureAttributes, recordShowing, type Step } from '../recording/spans.ts'
+import type { Watch } from './side.ts'
+import { Sides } from './sides.ts'
+
+export interface Pair extends Readonly<Record<Role, Member>> {
+  /** Aborted when the session is over, or a side has gone. */
+  readonly gone: AbortSignal
+  /** Tells a side to bind a socket and to show it. */
+  readonly ask: (role: Role, round: number) => void
+}
+
+export class Evidence {
+  readonly sides: Sides
+  readonly #outcomes: Outcomes
+  readonly #gone: AbortSignal
+  readonly #ask: Pair['ask']
+
+  constructor(watch: Watch & { readonly outcomes: Outcomes }, { caller, callee, gone, ask }: Pair) {
+    this.sides = new Sides(watch, { caller, callee, gone })
+    this.#outcomes = watch.outcomes
+    this.#gone = gone
+    this.#ask = ask
+  }
+
+  /** Both sockets observed and judged; only what is missing is waited for. Rejects with `udp-blocked`, or why it is over. */
+  async scene(step: Step, attempts: readonly Attempt[]): Promise<Scene> {
+    this.#gone.throwIfAborted()
+    const { missing } = this.sides
+    if (missing.length > 0) await this.#observe(step, missing)
+    await this.#judgeFilters(step)
+    const scene = await this.seen(attempts)
+    if (missing.length > 0) for (const role of roles) recordProfile(step, role, scene[role])
+    return scene
+  }
+
+  /** The scene as it is now; nothing is waited for. */
+  async seen(attempts: readonly Attempt[] = []): Promise<Scene> {
+    const [caller, callee] = await Promise.all([this.sides.side('caller'), this.sides.side('callee')])
+    return { caller, callee, attempts, atMs: nowMs(), memory: this.#outcomes.recall(caller, callee) }
+  }
+
+  /**
+   * Fresh sockets of these sides, seen a moment ago: from their last mappings the next one is predicted. True when all were
+   * seen in time, else why not.
+   */
+  async sample(step: Step, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
+    const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
+    const sinceMs = nowMs()
+    const shown = await step.within('postern.observe', attributes, async ({ span }) => {
+      const showings = await this.sides.renew(sides, this.#ask, AbortSignal.any([over, this.#gone]))
+      for (const showing of showings) recordShowing(span, showing, sinceMs)
+      const cold = showings.find(({ isWarm }) => !isWarm)
+      if (!cold) return true
+      const cause = this.#gone.aborted ? 'gone' : over.aborted ? 'deadline' : 'no-sample'
+      const failure = { reason: cold.reason ?? '', cause } as const
+      span.setAttributes(failureAttributes(failure))
+      return failure
+    })
+    this.#gone.throwIfAborted()
+    if (shown === true) for (const role of sides) recordProfile(step, role, await this.sides.side(role))
+    return shown
+  }
+
+  async #observe(step: Step, missing: readonly Role[]): Promise<void> {
+    const sinceMs = nowMs()
+    try {
+      await step.within('postern.observe', { 'postern.sides': missing.join(' ') }, ({ span }) =>
+        this.sides.take(missing, showing => recordShowing(span, showing, sinceMs))
+      )
+    } catch (error) {
+      await this.#askOther(step)
+      throw error
+    }
+  }
+
+  /** One side is not heard. Whether the other, which was heard at some time, is so now tells whose fault that is. */
+  async #askOther(step: Step): Promise<void> {
+    const heard = await this.sides.takeWarm()
+    if (heard.length === 1 && !this.#gone.aborted) await this.sample(step, heard, this.#gone)
+  }
+
+  /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on what the tests say of them. */
+  async #judgeFilters(step: Step): Promise<void> {
+    const sides = await this.sides.untested()
+    if (sides.length === 0) return
+    const attributes = { 'postern.sides': sides.join(' '), 'postern.test': 'filtering' }
+    await step.within('postern.observe', attributes, () => this.sides.filteringKnown(sides))
+  }
+}

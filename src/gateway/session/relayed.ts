@@ -1,0 +1,27 @@
+// What becomes of a relayed path after its request was decided, recorded beneath the request's root.
+
+import type { Role } from '../../wire/role.ts'
+import { type Change, recordChange } from '../recording/change.ts'
+import type { Beneath } from '../recording/spans.ts'
+import type { SpliceCounters } from '../relay/splice.ts'
+
+/** Changes of the source that a trace has: a side that flaps must not fill it. */
+const RELATCHES = 16
+
+export class Relayed {
+  readonly #root: Beneath
+  #relatches = 0
+
+  constructor(root: Beneath) {
+    this.#root = root
+  }
+
+  changed(change: Change): void {
+    if (change.kind !== 'relatched' || ++this.#relatches <= RELATCHES) recordChange(this.#root, change)
+  }
+
+  /** @param side who left or was lost, where that is known */
+  ended(side: Role | undefined, counters: SpliceCounters): void {
+    this.changed({ kind: 'ended', side, counters })
+  }
+}

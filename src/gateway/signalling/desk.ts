@@ -1,0 +1,59 @@
+// What a joined peer asks for, one message at a time.
+
+import { nowMs } from '../../clock.ts'
+import { asPosternError, PosternError } from '../../errors.ts'
+import type { FromPeer, Message } from '../../wire/signal.ts'
+import type { Joined } from '../peers/joined.ts'
+import type { Reception } from './reception.ts'
+
+/** Throws `bad-message` where a message has no place here. */
+export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
+  const { sessions, nat } = reception.desk
+  switch (message.type) {
+    case 'hello':
+      throw new PosternError('bad-message', 'a second hello')
+    case 'warm': {
+      const { socket: number, port, addresses, rttMs } = message
+      return peer.warmed({ number, port, addresses, rttMs })
+    }
+    case 'cold':
+      return peer.cooled(message.socket, message.reason)
+    case 'filtering':
+      return peer.filters(message)
+    case 'clock':
+      return peer.keepsTime(message)
+    case 'connect':
+      return void connect(peer, message, reception)
+    case 'fresh':
+    case 'progress':
+    case 'opened':
+    case 'failed':
+    case 'leave':
+      return sessions.receive(peer.id, message)
+    case 'nat':
+      return void nat.answer(peer, message)
+    case 'ping':
+      return peer.send({ type: 'pong', at: message.at, timeMs: nowMs() })
+  }
+}
+
+/** A request that cannot even begin is refused by itself; the peer stays joined. Never rejects. */
+async function connect(
+  caller: Joined,
+  asked: Message<FromPeer, 'connect'>,
+  { desk: { sessions, members }, refusals }: Reception
+): Promise<void> {
+  const { request, to, fingerprint, traceparent, atMs } = asked
+  try {
+    const callee = await members.find(to)
+    if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
+      throw new PosternError(
+        'fingerprint-mismatch',
+        `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
+      )
+    sessions.connect({ caller, callee, request, traceparent, atMs })
+  } catch (thrown) {
+    const { code, message } = asPosternError(thrown)
+    caller.send({ type: 'refused', code, reason: message, request, ...refusals.request(caller, asked, thrown) })
+  }
+}
