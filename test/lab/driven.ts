@@ -14,7 +14,9 @@ export type Deeds = Record<string, (given: any) => Promise<any>> & { close(given
 export function serveDeeds(deeds: Deeds, afterClose: () => void): void {
   process.on('message', async ({ id, deed, given }: { id: number; deed: string; given: unknown }) => {
     try {
-      process.send?.({ id, result: await deeds[deed]?.(given) })
+      const asked = deeds[deed]
+      if (!asked) throw new Error(`there is no deed called ${deed}`)
+      process.send?.({ id, result: await asked(given) })
     } catch (error) {
       process.send?.({ id, error: String((error as Error)?.stack ?? error) })
     }
@@ -29,9 +31,12 @@ export class Driven<Of extends Deeds> implements AsyncDisposable {
   readonly #waiting = new Map<number, PromiseWithResolvers<never>>()
   #asked = 0
 
-  /** @param script the module that calls `serveDeeds` */
-  constructor(host: Host, script: URL) {
-    this.#child = host.spawn([process.execPath, '--expose-gc', fileURLToPath(script)], {
+  /**
+   * @param script the module that calls `serveDeeds`
+   * @param node what runs it
+   */
+  constructor(host: Host, script: URL, node: string = process.execPath) {
+    this.#child = host.spawn([node, '--expose-gc', fileURLToPath(script)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
     this.#child.on('message', ({ id, result, error }: { id: number; result?: never; error?: string }) => {

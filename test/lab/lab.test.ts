@@ -8,9 +8,10 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
+import { type Deeds, Driven } from './driven.ts'
 import { labTest } from './lab-test.ts'
 import { type NatType, natTypes } from './nat.ts'
-import { openRig } from './rig.ts'
+import { openRig, openRigIn, type Rig } from './rig.ts'
 import { tool } from './sandbox.ts'
 import { verifyWorld } from './verify.ts'
 import { type Host, openWorld, type Site } from './world.ts'
@@ -170,6 +171,26 @@ labTest('a rig takes more of the gateway’s YAML, and its processes tell what t
     const { open, sockets } = await process.do('descriptors', {})
     t.true(open > sockets && sockets > 1, `${open} open, ${sockets} sockets`)
   }
+})
+
+labTest('a second gateway and its peers live in the same world, and each pair meets by its own gateway', async t => {
+  const sites = [{ nat: 'port-restricted' as const }, { nat: 'port-restricted' as const }]
+  const connected = async ({ peers: [caller, callee] }: Rig) =>
+    caller && callee && (await caller.connect(callee, 1000)).path?.by
+  await using ours = await openRig({ sites, strategies: '[relay]' })
+  {
+    const tenant = { driver: new URL('driver.ts', import.meta.url), http: 8090, udp: [3488, 3489] } as const
+    await using theirs = await openRigIn(ours.world, { strategies: '[stun]' }, tenant)
+    t.is(await connected(ours), 'relay')
+    t.is(await connected(theirs), 'stun')
+  }
+  t.is(await connected(ours), 'relay')
+})
+
+labTest('a process says so when it is asked for a deed that it does not know', async t => {
+  await using world = await openWorld({ sites: [] })
+  await using process = new Driven<Deeds>(world.gateway, new URL('driver.ts', import.meta.url))
+  await t.throwsAsync(process.do('dance', {}), { message: /there is no deed called dance/ })
 })
 
 labTest('a line delays by twice its delay there and back, and two lines add up', async t => {

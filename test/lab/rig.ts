@@ -6,7 +6,7 @@ import type { GatewayStatus } from '../../src/gateway/http/status.ts'
 import type { TraceRecord } from '../../src/trace/record/record.ts'
 import { Driven } from './driven.ts'
 import type { Drives, Tried } from './driver.ts'
-import { openWorld, type Site, type World, type WorldSpec } from './world.ts'
+import { type Host, openWorld, type Site, type World, type WorldSpec } from './world.ts'
 
 export interface RigPeer {
   readonly name: string
@@ -44,18 +44,37 @@ export interface GatewaySpec {
 
 export interface RigSpec extends WorldSpec, GatewaySpec {}
 
-const driver = new URL('driver.ts', import.meta.url)
+/** Whose code the gateway and the peers of a rig run, and the ports that gateway listens on. */
+export interface Tenant {
+  /** The module that answers the deeds of driver.ts. */
+  readonly driver: URL
+  /** The node that runs it; this process's own when left out. */
+  readonly node?: string
+  readonly http: number
+  readonly udp: readonly [number, number]
+}
+
+const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
 export async function openRig({ strategies, config, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
-  const gateway = opened.use(new Driven<Drives>(world.gateway, driver))
-  const start = (how: GatewaySpec) => gateway.do('gateway', { config: gatewayConfig(world, how) })
-  const { joinToken: token } = await start({ strategies, ...(config ? { config } : {}) })
-  const url = `http://${world.gateway.addresses[0]}:8080`
+  const rig = opened.use(await openRigIn(world, { strategies, ...(config ? { config } : {}) }))
+  const all = opened.move()
+  return { ...rig, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** The gateway and the peers in an open world that outlives them. A second tenant has ports of its own. */
+export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant = ourselves): Promise<Rig> {
+  await using opened = new AsyncDisposableStack()
+  const drive = (host: Host) => new Driven<Drives>(host, tenant.driver, tenant.node)
+  const gateway = opened.use(drive(world.gateway))
+  const start = (how: GatewaySpec) => gateway.do('gateway', { config: gatewayConfig(world, how, tenant) })
+  const { joinToken: token } = await start(spec)
+  const url = `http://${world.gateway.addresses[0]}:${tenant.http}`
   const peerOf = (site: Site, number: number, name: string): RigPeer => {
-    const process = new Driven<Drives>(site.hosts[number] ?? world.gateway, driver)
+    const process = drive(site.hosts[number] ?? world.gateway)
     return { name, site, process, connect: (to, bytes) => process.do('connect', { to: to.name, bytes }) }
   }
   const peers = world.sites.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
@@ -95,9 +114,9 @@ export async function openRig({ strategies, config, ...spec }: RigSpec): Promise
 
 type Section = Record<string, unknown>
 
-function gatewayConfig({ gateway }: World, { strategies, config = '' }: GatewaySpec): string {
+function gatewayConfig({ gateway }: World, { strategies, config = '' }: GatewaySpec, { http, udp }: Tenant): string {
   const own: Record<string, Section | string> = {
-    listen: { http: '0.0.0.0:8080', udp: { addresses: gateway.addresses, ports: [3478, 3479] } },
+    listen: { http: `0.0.0.0:${http}`, udp: { addresses: gateway.addresses, ports: [...udp] } },
     limits: { sessionsPerPeer: 1000, bindingsPerSource: 100_000, messagesPerSecond: 100_000 },
     strategies: parse(strategies)
   }
