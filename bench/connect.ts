@@ -1,7 +1,9 @@
 // Time from `connect` to the open channel, in three worlds: pairs of NATs one after the other, each beside hyperdht (and
 // two port-restricted NATs beside plain ICE too) on the same hosts, trial by trial, so that all meet the same machine.
 //
-//   node bench/connect.ts [--world near|far|lossy] [--pair "symmetric+1 port-restricted"] [--trials N]
+//   node bench/connect.ts [--world near|far|lossy] [--pair "symmetric+1 port-restricted"] [--trials N] [--beside PATH]
+//
+// PATH is another checkout, such as the commit before: its gateway and peers take turns with ours (means/beside.ts).
 //
 // All peers are warm: ours keep a socket open to the gateway, hyperdht's client has joined its network and knows the
 // server from the trial before. The medians of hyperdht are of what opened; of ours, what did not open directly counts
@@ -12,13 +14,15 @@ import { Driven } from '../test/lab/driven.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import type { SiteSpec } from '../test/lab/world.ts'
+import { besideOption, checkoutAt, judgeTimes, openBeside } from './means/beside.ts'
 import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './means/figures.ts'
 import type { IceDeeds } from './means/ice.ts'
 import { openHyperdht } from './peers/open.ts'
 
 const { values } = parseArgs({
-  options: { trials: { type: 'string' }, world: { type: 'string' }, pair: { type: 'string' } }
+  options: { trials: { type: 'string' }, world: { type: 'string' }, pair: { type: 'string' }, ...besideOption }
 })
+const checkout = checkoutAt(values.beside)
 
 const strategies = '[direct, stun, predict, spray, relay]'
 
@@ -42,6 +46,8 @@ interface Pair {
 
 interface Measured {
   readonly ours: readonly Outcome[]
+  /** Those of the other checkout, where there is one. */
+  readonly theirs: readonly Outcome[]
   readonly ice: readonly Outcome[]
   readonly hyperdht: readonly Outcome[]
   /** Our median between two port-restricted NATs, in the same world; undefined when it was left out. */
@@ -137,34 +143,48 @@ async function bench(world: World): Promise<void> {
   let restrictedMs: number | undefined
   for (const pair of pairsOf(world)) {
     const sites = pair.nats.map((nat, at) => ({ nat, line: { delayMs: delays[at] ?? 0, lossPercent } }))
-    const { ours, ice, hyperdht } = await measure(pair, sites)
+    const measured = await measure(pair, sites)
+    const { ours, theirs } = measured
     if (pair.nats === restricted) restrictedMs = median(direct(ours))
     goal('connections that failed', failed(ours), { atMost: 0 })
-    pair.judge({ ours, ice, hyperdht, restrictedMs })
+    if (checkout) judgeTimes(ours, theirs)
+    pair.judge({ ...measured, restrictedMs })
   }
 }
 
 /** Opens the pair's world, has each take its turns, and prints what came of it. */
 async function measure(pair: Pair, sites: SiteSpec[]): Promise<Omit<Measured, 'restrictedMs'>> {
   await using rig = await openRig({ sites, strategies })
+  await using beside = await openBeside(rig, { strategies }, checkout)
   await using ice = pair.besideIce && (await openIce(rig))
   await using hyperdht = pair.hyperdhtEvery ? await openHyperdht(rig) : undefined
-  const [caller, callee] = rig.peers as [RigPeer, RigPeer]
   console.log(`\n${pair.nats.join(' x ')} (seed ${rig.world.seed})`)
-  const measured = { ours: [] as Outcome[], ice: [] as Outcome[], hyperdht: [] as Outcome[] }
-  const traces: { trace: string; ms: number }[] = []
+  const none = (): Outcome[] => []
+  const measured = { ours: none(), theirs: none(), ice: none(), hyperdht: none() }
+  const traces: Path[] = []
   for (let trial = 0; trial < Number(values.trials ?? pair.trials); trial++) {
-    const { path, failed } = await caller.connect(callee, 0)
-    measured.ours.push(path ?? { kind: 'failed', why: failed?.code ?? 'no code' })
-    if (path) traces.push(path)
+    const [ours, theirs] = await beside.inTurns(trial, connect)
+    measured.ours.push(ours)
+    if (theirs) measured.theirs.push(theirs)
+    if (ours.kind !== 'failed') traces.push(ours)
     if (ice) measured.ice.push(besides(await ice.call()))
     if (hyperdht && trial % (pair.hyperdhtEvery ?? 1) === 0) measured.hyperdht.push(besides(await hyperdht.call()))
   }
   printOutcomes('postern', measured.ours)
+  if (checkout) printOutcomes('beside', measured.theirs)
   if (ice) printOutcomes('plain ICE', measured.ice)
   if (hyperdht) printOutcomes('hyperdht', measured.hyperdht)
   if (pair.besideIce) await printBudget(rig, traces)
   return measured
+}
+
+type Path = Exclude<Outcome, { kind: 'failed' }> & { trace: string }
+
+/** From the first peer of a rig to the second. */
+async function connect({ peers }: Rig): Promise<Path | Extract<Outcome, { kind: 'failed' }>> {
+  const [caller, callee] = peers as [RigPeer, RigPeer]
+  const { path, failed } = await caller.connect(callee, 0)
+  return path ?? { kind: 'failed', why: failed?.code ?? 'no code' }
 }
 
 /** What others open is direct: neither has a relay here. */
@@ -199,7 +219,7 @@ async function openIce({ world }: Rig): Promise<AsyncDisposable & { call(): Prom
 }
 
 /** Where the time goes: the caller's own steps, in the median, and in round trips between the peers where there are any. */
-async function printBudget(rig: Rig, paths: readonly { trace: string; ms: number }[]): Promise<void> {
+async function printBudget(rig: Rig, paths: readonly Path[]): Promise<void> {
   const phases = new Map<string, number[]>()
   const add = (phase: string, ms: number) => phases.set(phase, [...(phases.get(phase) ?? []), ms])
   for (const { trace, ms } of paths) {
