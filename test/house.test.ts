@@ -70,6 +70,12 @@ test('the gateway and the peer know nothing of each other', t => {
   )
 })
 
+test('one file alone knows node-datachannel', async t => {
+  const knowing = []
+  for (const file of code) if (/'node-datachannel'/.test(await readFile(join(root, file), 'utf8'))) knowing.push(file)
+  t.deepEqual(knowing, ['src/peer/transport/native.ts'])
+})
+
 test('no files import each other in a circle', t => {
   const done = new Set<string>()
   const circles: string[] = []

@@ -3,11 +3,11 @@
 //   joined … -> strategy passed, failed, path … -> path -> (the command's own work) -> everything closed
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import nodeDataChannel from 'node-datachannel'
 import type { Connection } from '../peer/connection/connection.ts'
 import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
 import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
 import { type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
+import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
 import { checkName } from '../wire/name.ts'
@@ -49,8 +49,7 @@ export async function withPeer(
       await peer.close()
     }
   } finally {
-    // The library's threads would keep the process, and must not outlive a connection.
-    nodeDataChannel.cleanup()
+    endNative()
   }
 }
 

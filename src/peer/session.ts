@@ -84,7 +84,7 @@ export class PeerSession {
       const opened = await this.#obey(order, attempt)
       if (!(await this.#trusts(opened))) return
       // Called off while the fingerprint was looked up.
-      if (signal.aborted) return opened.pc.close()
+      if (signal.aborted) return opened.transport.close()
       const { local, remote } = opened
       this.#tell(attempt, { type: 'opened', local, remote })
       this.#carry(order, opened)
@@ -157,18 +157,18 @@ export class PeerSession {
     this.#say({ ...result, plan: attempt.plan, report: attempt.diary.report() })
   }
 
-  async #trusts({ pc }: Opened): Promise<boolean> {
+  async #trusts({ transport }: Opened): Promise<boolean> {
     try {
       await this.#hooks.trust(this.#introduction.peer)
       return true
     } catch (thrown) {
-      pc.close()
+      transport.close()
       await this.leave(asPosternError(thrown))
       return false
     }
   }
 
-  #carry(order: Order, { pc, control, local, remote }: Opened): void {
+  #carry(order: Order, { transport, control, local, remote }: Opened): void {
     const { peer, trace } = this.#introduction
     const path: PathReport = {
       by: order.by,
@@ -178,7 +178,7 @@ export class PeerSession {
       ms: Math.round((performance.now() - this.#hooks.startMs) * 10) / 10,
       trace
     }
-    const connection = new Connection({ pc, control, peer, path })
+    const connection = new Connection({ transport, control, peer, path })
     this.#connection = connection
     this.#discard()
     connection.closed.addEventListener('abort', () => {

@@ -44,8 +44,8 @@ async function late(): Promise<void> {
   const [forAlice, forBob] = lines()
   const [alice, bob] = await Promise.all([openPeer('alice', 'offer', forAlice), openPeer('bob', 'answer', forBob)])
   // With a listener, as the handover has one.
-  const closed = new Promise<void>(resolve => bob.pc.onStateChange(state => state === 'closed' && resolve()))
-  alice.pc.close()
+  const closed = new Promise<void>(resolve => bob.transport.onStateChange(state => state === 'closed' && resolve()))
+  alice.transport.close()
   await closed
   const connection = new Connection(bob)
   if (!connection.closed.aborted) process.exit(1)

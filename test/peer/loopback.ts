@@ -17,8 +17,13 @@ export interface Line {
   onSignal(handler: (signal: Signal) => void): void
 }
 
+/** With the library's own object, for tests that use channels as no stream would. */
+export interface Opened extends ConnectionParts {
+  readonly transport: PeerConnection
+}
+
 /** A peer whose control channel is open on both sides. */
-export async function openPeer(name: string, role: 'offer' | 'answer', line: Line): Promise<ConnectionParts> {
+export async function openPeer(name: string, role: 'offer' | 'answer', line: Line): Promise<Opened> {
   const pc = new PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1', disableAutoNegotiation: true })
   const gathered = Promise.withResolvers<void>()
   const farDescription = Promise.withResolvers<string>()
@@ -36,7 +41,7 @@ export async function openPeer(name: string, role: 'offer' | 'answer', line: Lin
   line.send({ open: true })
   await farOpen.promise
   return {
-    pc,
+    transport: pc,
     control,
     peer: { name: name === 'alice' ? 'bob' : 'alice', fingerprint: pc.remoteFingerprint().value },
     path: { by: 'direct', kind: 'direct', ...addresses(pc), ms: 1, trace: '0'.repeat(32) }

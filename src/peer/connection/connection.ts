@@ -1,4 +1,4 @@
-// A connection is one open path to one peer: a PeerConnection, its control channel, and the streams that share it. The
+// A connection is one open path to one peer: a transport, its control channel, and the streams that share it. The
 // control channel carries versioned JSON, each message in one text:
 //
 //   ping { id } · pong { id }   a round trip, measured on request
@@ -13,9 +13,9 @@
 
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DataChannel, PeerConnection } from 'node-datachannel'
 import { asPosternError, PosternError } from '../../errors.ts'
-import { parseVersioned, Stream, safely } from './stream.ts'
+import { type Channel, safely, type Transport } from '../transport/transport.ts'
+import { parseVersioned, Stream } from './stream.ts'
 
 export interface PathReport {
   /** The plugin that found it. */
@@ -29,9 +29,9 @@ export interface PathReport {
 }
 
 export interface ConnectionParts {
-  pc: PeerConnection
+  transport: Transport
   /** Negotiated, id 0, open on both sides. */
-  control: DataChannel
+  control: Channel
   peer: { name: string; fingerprint: string }
   path: PathReport
 }
@@ -64,8 +64,8 @@ export class Connection {
   /** Control messages that were broken or oversized. */
   droppedMessages = 0
 
-  readonly #pc: PeerConnection
-  readonly #control: DataChannel
+  readonly #transport: Transport
+  readonly #control: Channel
   readonly #over = new AbortController()
   readonly #streams = new Set<Stream>()
   readonly #services = new Map<string, Serve>()
@@ -75,21 +75,21 @@ export class Connection {
   readonly #timer: NodeJS.Timeout
   #leaving: Promise<void> | undefined
 
-  /** Takes the events of `pc` and `control` over. Call `serve` in the same turn: streams may be waiting already. */
-  constructor({ pc, control, peer, path }: ConnectionParts) {
+  /** Takes the events of `transport` and `control` over. Call `serve` in the same turn: streams may be waiting already. */
+  constructor({ transport, control, peer, path }: ConnectionParts) {
     this.peer = peer
     this.path = path
     this.closed = this.#over.signal
-    this.#pc = pc
+    this.#transport = transport
     this.#control = control
     // After the last event the library never lets go of a listener, which keeps the process.
-    if (pc.state() !== 'closed') pc.onStateChange(safely(state => this.#stateChanged(state)))
-    pc.onDataChannel(safely(channel => this.#offered(channel)))
+    if (transport.state() !== 'closed') transport.onStateChange(safely(state => this.#stateChanged(state)))
+    transport.onDataChannel(safely(channel => this.#offered(channel)))
     control.onClosed(safely(() => this.#lost()))
     control.onError(safely(() => this.#lost()))
     control.onMessage(safely(message => this.#receive(message)))
     this.#timer = setInterval(this.#listen(), tickMs)
-    this.#stateChanged(pc.state())
+    this.#stateChanged(transport.state())
   }
 
   /** A label nobody serves is refused, and the far side is told so. */
@@ -100,7 +100,7 @@ export class Connection {
   /** Opens a stream to the service `label` of the peer; throws `io` when it is refused or the connection is over. */
   async open(label: string): Promise<Stream> {
     this.closed.throwIfAborted()
-    const channel = this.#pc.createDataChannel(label)
+    const channel = this.#transport.createDataChannel(label)
     const stream = this.#keep(channel, label)
     stream.on('error', () => {})
     await stream.accepted
@@ -123,7 +123,7 @@ export class Connection {
     })
   }
 
-  /** Ends the connection in order and resolves when the PeerConnection is closed; may be called at any time, twice too. */
+  /** Ends the connection in order and resolves when the transport is closed; may be called at any time, twice too. */
   close(): Promise<void> {
     this.#leaving ??= this.#leave()
     return this.#leaving
@@ -159,7 +159,7 @@ export class Connection {
     clearInterval(this.#timer)
     this.#over.abort(reason)
     for (const stream of this.#streams) stream.lose(reason)
-    const timer = setTimeout(() => this.#pc.close(), shutAfterMs)
+    const timer = setTimeout(() => this.#transport.close(), shutAfterMs)
     this.#shut.promise.then(() => clearTimeout(timer))
   }
 
@@ -172,13 +172,13 @@ export class Connection {
     if (state === 'closed') setImmediate(() => this.#release())
   }
 
-  /** A PeerConnection that the far side closed still holds its native half, for which the library's cleanup waits. */
+  /** A transport that the far side closed still holds its native half, for which the library's cleanup waits. */
   #release(): void {
-    this.#pc.close()
+    this.#transport.close()
     this.#shut.resolve()
   }
 
-  #offered(channel: DataChannel): void {
+  #offered(channel: Channel): void {
     if (this.#streams.size >= maxStreamsAndRefusals) return closeAtOnce(channel)
     const stream = this.#keep(channel, channel.getLabel())
     stream.on('error', () => {})
@@ -197,7 +197,7 @@ export class Connection {
     }
   }
 
-  #keep(channel: DataChannel, label: string): Stream {
+  #keep(channel: Channel, label: string): Stream {
     const stream = new Stream(channel, label, this.peer.name)
     this.#streams.add(stream)
     stream.settled.then(() => this.#streams.delete(stream))
@@ -244,8 +244,8 @@ export class Connection {
     const said = { bytes: 0, quietTicks: 0 }
     const heard = { bytes: 0, quietTicks: 0 }
     return () => {
-      count(said, this.#pc.bytesSent())
-      count(heard, this.#pc.bytesReceived())
+      count(said, this.#transport.bytesSent())
+      count(heard, this.#transport.bytesReceived())
       if (heard.quietTicks >= lostAfterTicks) this.#lost()
       else if (said.quietTicks >= speakAfterTicks) this.#say({ type: 'alive' })
     }
@@ -253,7 +253,7 @@ export class Connection {
 }
 
 /** With a listener: node-datachannel 0.33.4 crashes at the end of a process in which a channel was closed without one. */
-function closeAtOnce(channel: DataChannel): void {
+function closeAtOnce(channel: Channel): void {
   channel.onClosed(() => {})
   channel.close()
 }

@@ -13,12 +13,10 @@
 // A stream knows its channel and the name of its peer, nothing of the path below.
 
 import { Duplex } from 'node:stream'
-import type { DataChannel } from 'node-datachannel'
 import { PosternError } from '../../errors.ts'
 import { printable } from '../../wire/text.ts'
+import { type Channel, safely, TRANSPORT_BYTES } from '../transport/transport.ts'
 
-/** The largest both sides announce. Beside 64 KiB it saves a tenth of the CPU's time on a direct path. */
-const messageBytes = 262_144
 /** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
 const bufferedHighBytes = 1_048_576
 const bufferedLowBytes = bufferedHighBytes / 2
@@ -48,7 +46,7 @@ export class Stream extends Duplex {
   /** Resolves once the channel below is closed and nothing of this stream is left to do. */
   readonly settled: Promise<void>
 
-  readonly #channel: DataChannel
+  readonly #channel: Channel
   readonly #peer: string
   readonly #acceptance = Promise.withResolvers<void>()
   readonly #settlement = Promise.withResolvers<void>()
@@ -64,8 +62,8 @@ export class Stream extends Duplex {
   #endConfirmed = false
 
   /** Takes the channel's events over; give it a channel on which no event has been handled yet. */
-  constructor(channel: DataChannel, label: string, peer: string) {
-    super({ readableHighWaterMark: messageBytes, writableHighWaterMark: messageBytes })
+  constructor(channel: Channel, label: string, peer: string) {
+    super({ readableHighWaterMark: TRANSPORT_BYTES, writableHighWaterMark: TRANSPORT_BYTES })
     this.label = label
     this.accepted = this.#acceptance.promise
     this.settled = this.#settlement.promise
@@ -122,7 +120,7 @@ export class Stream extends Duplex {
     if (!unsent) return
     while (unsent.rest.length > 0) {
       if (this.#creditBytes <= messageCostBytes || this.#channel.bufferedAmount() >= bufferedHighBytes) return
-      const message = unsent.rest.subarray(0, Math.min(messageBytes, this.#creditBytes - messageCostBytes))
+      const message = unsent.rest.subarray(0, Math.min(TRANSPORT_BYTES, this.#creditBytes - messageCostBytes))
       if (!this.#tell(() => this.#channel.sendMessageBinary(message))) return
       this.#creditBytes -= message.length + messageCostBytes
       unsent.rest = unsent.rest.subarray(message.length)
@@ -235,21 +233,6 @@ export class Stream extends Duplex {
 
   #cutOff(why: string, cause?: unknown): PosternError {
     return new PosternError('io', `the stream "${this.label}" with peer ${this.#peer} was cut off: ${why}`, { cause })
-  }
-}
-
-/** A throw inside a native callback ends the process; thrown a moment later it is an ordinary uncaught exception. */
-export function safely<Arguments extends unknown[]>(
-  handle: (...args: Arguments) => void
-): (...args: Arguments) => void {
-  return (...args) => {
-    try {
-      handle(...args)
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
   }
 }
 

@@ -100,7 +100,7 @@ test('a far side that sends more than it was allowed to is cut off', async t => 
   const bob = new Connection(parts)
   const failed = Promise.withResolvers<PosternError>()
   bob.serve('flood', stream => void stream.on('error', failed.resolve))
-  const channel = raw.pc.createDataChannel('flood')
+  const channel = raw.transport.createDataChannel('flood')
   channel.onOpen(() => {
     for (let i = 0; i < 80; i += 1) channel.sendMessageBinary(Buffer.alloc(65_536))
   })
@@ -115,7 +115,7 @@ test('streams beyond 128 are refused with the reason, and those beyond 256 are c
   bob.serve('hold', () => {})
   const count = { served: 0, refused: 0, closed: 0 }
   const all = Promise.withResolvers<void>()
-  const channels = Array.from({ length: 300 }, () => raw.pc.createDataChannel('hold'))
+  const channels = Array.from({ length: 300 }, () => raw.transport.createDataChannel('hold'))
   for (const channel of channels) {
     const heard = (how: keyof typeof count) => {
       count[how] += 1

@@ -4,11 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import nodeDataChannel, { type PeerConnection } from 'node-datachannel'
+import nodeDataChannel from 'node-datachannel'
 import type { PosternError } from '../../../src/errors.ts'
 import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { handOver } from '../../../src/peer/punch/handover.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
+import type { Transport } from '../../../src/peer/transport/transport.ts'
 import { handovers } from '../far.ts'
 
 let folder = ''
@@ -55,7 +56,7 @@ async function meet(announced: { active: string; passive: string }) {
     { raw: near, to: far.port, name: 'ann', role: 'active' as const },
     { raw: far, to: near.port, name: 'bob', role: 'passive' as const }
   ]
-  const open: PeerConnection[] = []
+  const open: Transport[] = []
   const sides = await Promise.all(
     halves.map(async ({ raw, to, name, role }) => {
       const steps: string[] = []
@@ -63,8 +64,8 @@ async function meet(announced: { active: string; passive: string }) {
       const remote = { address: '127.0.0.1', port: to }
       const options = { handover, remote, identity: identityOf(name), step: (name: string) => steps.push(name) }
       try {
-        const { pc } = await handOver(raw, { ...options, signal: AbortSignal.timeout(10_000) })
-        open.push(pc)
+        const { transport } = await handOver(raw, { ...options, signal: AbortSignal.timeout(10_000) })
+        open.push(transport)
         return { code: 'open', message: '', steps }
       } catch (thrown) {
         const { code, message } = thrown as PosternError
@@ -72,7 +73,7 @@ async function meet(announced: { active: string; passive: string }) {
       }
     })
   )
-  for (const pc of open) pc.close()
+  for (const transport of open) transport.close()
   return sides
 }
 

@@ -1,0 +1,147 @@
+// A transport of node-datachannel: ICE, DTLS and SCTP bound to one local port, with one remote candidate. No description is
+// exchanged: each side writes the other's from what the gateway told both (fingerprint, ufrag, pwd, role). The only file that
+// knows the library.
+
+import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
+import { PosternError } from '../../errors.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Handover } from '../../wire/order.ts'
+import type { Identity } from '../identity/identity.ts'
+import { type Channel, TRANSPORT_BYTES, type Transport } from './transport.ts'
+
+export interface NativeOptions {
+  /** The local port, free a moment ago: the library ends the process where it is taken. */
+  readonly port: number
+  readonly handover: Handover
+  readonly remote: Endpoint
+  readonly identity: Identity
+  /** Told the name of each step as it happens: `ice`, `dtls`, `open`. */
+  readonly step: (name: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface OpenTransport {
+  readonly transport: Transport
+  /** Negotiated, id 0, open on both sides. */
+  readonly control: Channel
+  /** Where the far side turned out to be. */
+  readonly remote: Endpoint
+}
+
+/**
+ * Resolves when the control channel is open; rejects with what `signal` aborts with, `fingerprint-mismatch` or `io`, and has
+ * closed the connection then.
+ */
+export async function openNative({
+  port,
+  handover,
+  remote,
+  identity,
+  ...watched
+}: NativeOptions): Promise<OpenTransport> {
+  const pc = new nodeDataChannel.PeerConnection('postern', {
+    iceServers: [],
+    bindAddress: '0.0.0.0',
+    portRangeBegin: port,
+    portRangeEnd: port,
+    certificatePemFile: identity.certificatePem,
+    keyPemFile: identity.keyPem,
+    maxMessageSize: TRANSPORT_BYTES,
+    disableAutoNegotiation: true
+  })
+  try {
+    const control = await opened(pc, handover, remote, watched)
+    const { address, port } = pc.getSelectedCandidatePair()?.remote ?? remote
+    return { transport: pc, control, remote: { address, port } }
+  } catch (error) {
+    pc.close()
+    throw error
+  }
+}
+
+/** Ends the library's threads. They would keep the process, and must not outlive a connection: call it when all are closed. */
+export const endNative = (): void => nodeDataChannel.cleanup()
+
+/** Listeners before anything else: an event without one is lost for good. */
+function opened(
+  pc: PeerConnection,
+  handover: Handover,
+  remote: Endpoint,
+  { step, signal }: { step: (name: string) => void; signal: AbortSignal }
+): Promise<DataChannel> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const fail = (reason: string) => reject(new PosternError('io', reason))
+    pc.onIceStateChange(state => {
+      if (state === 'connected') step('ice')
+      if (state === 'failed') fail('the path was lost before the connection was made')
+    })
+    pc.onStateChange(state => {
+      if (state === 'connected') step('dtls')
+      if (state === 'failed') reject(broken(pc, handover))
+    })
+    const control = pc.createDataChannel('postern', { negotiated: true, id: 0 })
+    control.onOpen(() => {
+      signal.removeEventListener('abort', abort)
+      step('open')
+      resolve(control)
+    })
+    describe(pc, handover)
+    pc.addRemoteCandidate(candidate(remote), '0')
+  })
+}
+
+/**
+ * Why DTLS failed. Libdatachannel breaks the handshake off as soon as it has seen the other side's certificate and that is not
+ * the announced one; the other side gets an alert then, which says nothing.
+ */
+function broken(pc: PeerConnection, { fingerprint }: Handover): PosternError {
+  const seen = pc.remoteFingerprint().value
+  if (seen && seen !== fingerprint)
+    return new PosternError('fingerprint-mismatch', `the other side's certificate is ${seen}, not the one announced`)
+  return new PosternError(
+    'io',
+    'the encrypted handshake was broken off: the other side refused it, or packets were lost'
+  )
+}
+
+/**
+ * The active side offers, so it controls ICE and is the DTLS client; the passive side answers. Roles of DTLS: RFC 8842
+ * section 5; of ICE: RFC 8445 section 6.1.1.
+ */
+function describe(pc: PeerConnection, { role, local, remote, fingerprint }: Handover): void {
+  const credentials = { iceUfrag: local.ufrag, icePwd: local.pwd }
+  if (role === 'active') {
+    pc.setLocalDescription('offer', credentials)
+    pc.setRemoteDescription(description(remote, fingerprint, 'passive'), 'answer')
+  } else {
+    pc.setRemoteDescription(description(remote, fingerprint, 'active'), 'offer')
+    pc.setLocalDescription('answer', credentials)
+  }
+}
+
+/** The far side's SDP (RFC 8841 section 4 for the media line). */
+function description({ ufrag, pwd }: Handover['remote'], fingerprint: string, setup: 'active' | 'passive'): string {
+  return [
+    'v=0',
+    'o=- 1 0 IN IP4 127.0.0.1',
+    's=-',
+    't=0 0',
+    'a=group:BUNDLE 0',
+    `a=fingerprint:sha-256 ${fingerprint}`,
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+    'c=IN IP4 0.0.0.0',
+    'a=mid:0',
+    'a=sendrecv',
+    'a=sctp-port:5000',
+    `a=max-message-size:${TRANSPORT_BYTES}`,
+    `a=setup:${setup}`,
+    `a=ice-ufrag:${ufrag}`,
+    `a=ice-pwd:${pwd}`,
+    ''
+  ].join('\r\n')
+}
+
+/** RFC 8839 section 5.1. The type is of no consequence: there is one candidate, and it is known to work. */
+const candidate = ({ address, port }: Endpoint) => `candidate:1 1 UDP 2122317823 ${address} ${port} typ host`
