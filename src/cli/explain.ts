@@ -44,7 +44,7 @@ Examples:
 
 async function explain(file: string, options: Options, { output, signal }: Run): Promise<void> {
   const [{ strategies }, records] = await Promise.all([configFor(options), recordsOf(file, signal)])
-  const [{ replay }, { startPlugins }, { pino }] = await Promise.all([
+  const [{ replay }, { knownStrategies, startPlugins }, { pino }] = await Promise.all([
     import('../trace/verdict/replay.ts'),
     import('../plugins/built-in.ts'),
     import('pino')
@@ -53,7 +53,7 @@ async function explain(file: string, options: Options, { output, signal }: Run):
   const failures: unknown[] = []
   for (const record of records) {
     try {
-      tell(record, await replay(record, started.strategies), output)
+      tell(record, await replay(record, started.strategies, knownStrategies(started.strategies)), output)
     } catch (thrown) {
       failures.push(thrown)
     }

@@ -6,7 +6,7 @@
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
-import { startPlugins } from '../plugins/built-in.ts'
+import { knownStrategies, startPlugins } from '../plugins/built-in.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { type ExportCounters, exporting } from '../trace/export/export.ts'
 import { masking } from '../trace/export/mask.ts'
@@ -129,8 +129,10 @@ async function openTracing(
 ): Promise<Tracing> {
   const exports = exporting(process.env, log)
   const metrics = new Metrics({ strategies: strategies.map(({ name }) => name) })
+  const known = knownStrategies(strategies)
   const traces = new TraceStore({
     memory,
+    judge: spans => judge(spans, known),
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
     onEnded: record => counted(metrics, record, log)
   })
@@ -152,7 +154,7 @@ async function openTracing(
     exported: exports.counters,
     recording: {
       tracer: addresses === 'subnet' ? masking(tracer) : tracer,
-      judge: root => (root.isRecording() ? judge(traces.soFar(root)) : undefined)
+      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined)
     },
     [Symbol.asyncDispose]: () => provider.shutdown()
   }

@@ -1,5 +1,5 @@
 // Which port will a NAT give next? From the mappings seen so far a posterior over the ways NATs allocate ports is
-// fitted: kept, stepping, in a block, at random (ports/). A model is that mixture; it gives ports in order of
+// fitted: kept, stepping, in a block, at random (assignment/). A model is that mixture; it gives ports in order of
 // probability and says what trying the first n of them is worth. Pure: observations in, probabilities out.
 //
 //   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
@@ -16,7 +16,7 @@ import { advance, type Counter, type Stepping } from './assignment/stepping.ts'
 import type { Drawn } from './assignment/sweep.ts'
 import { ahead, type Track, tracksOf, type When } from './assignment/tracks.ts'
 
-export type { Allocation, Kind } from './assignment/description.ts'
+export { type Allocation, type Kind, kinds } from './assignment/description.ts'
 export { meetingRate, type World } from './assignment/meeting.ts'
 export type { Observation } from './assignment/observation.ts'
 export type { Share } from './assignment/pool.ts'

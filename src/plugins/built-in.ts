@@ -4,6 +4,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Plugin } from '../strategy/plugin.ts'
+import type { Known } from '../strategy/remedy.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { direct } from './direct.ts'
 import { loadPlugins } from './load.ts'
@@ -13,6 +14,14 @@ import { spray } from './spray.ts'
 import { stun } from './stun.ts'
 
 export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, predict, spray, relay }
+
+const knownOf = ({ name, lastResort = false, remedies }: Plugin): Known => ({ name, lastResort, remedies })
+
+/** For verdicts: the built-in strategies, and those of somebody's own among the configured ones. */
+export const knownStrategies = (configured: readonly Known[]): Known[] => [
+  ...Object.values(builtIns).map(knownOf),
+  ...configured.filter(({ name }) => !Object.hasOwn(builtIns, name))
+]
 
 /** Strategies that have been started, in the operator's order; disposing of them closes them. */
 export interface Started extends AsyncDisposable {
@@ -36,7 +45,7 @@ export async function startPlugins(entries: Config['strategies'], log: Logger): 
       over.abort()
       await planner.close?.()
     })
-    strategies.push({ name: plugin.name, planner, lastResort: plugin.lastResort ?? false })
+    strategies.push({ ...knownOf(plugin), planner })
   }
   const closing = opened.move()
   return { strategies, [Symbol.asyncDispose]: () => closing.disposeAsync() }

@@ -2,19 +2,16 @@
 // gateway, what that NAT does in words, and what may still be sent.
 
 import { type Allocation, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
+import { isHard } from '../nat/hard.ts'
 import type { Behaviour } from '../nat/profile.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Scene, Side } from '../strategy/scene.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherRole, type Role, roles } from '../wire/role.ts'
 
-/** The port used towards the peer is none that was observed. With an `unknown` mapping it is, unless several were seen. */
-export function isHard({ profile, port, observations }: Side): boolean {
-  if (profile.mapping !== 'unknown') return profile.mapping !== 'endpoint-independent'
-  const own = observations.filter(({ localPort }) => localPort === port)
-  return new Set(own.map(seen => `${seen.address} ${seen.port}`)).size > 1
-}
+const isHardSide = ({ profile, port, observations }: Side): boolean =>
+  isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
 
 /**
  * One side whose port has to be found, or both. A side that has one mapping for all ports of an address, and lets all of them
@@ -26,7 +23,7 @@ export type Hardness =
   | { readonly kind: 'both' }
 
 export function hardness(scene: Scene): Hardness {
-  const hard = roles.filter(role => isHard(scene[role]))
+  const hard = roles.filter(role => isHardSide(scene[role]))
   const [role] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
   if (hard.length === 0) return { kind: 'none' }
   return role ? { kind: 'one', role } : { kind: 'both' }
@@ -46,7 +43,7 @@ export function modelOf({ observations, port }: Side): PortModel {
 
 const fitted = new WeakMap<Side['observations'], { port: number; model: PortModel }>()
 
-/** Milliseconds from a side's last observation to its first probe of an order that leaves now: see ports.ts, When. */
+/** Milliseconds from a side's last observation to its first probe of an order that leaves now: see assignment/tracks.ts, When. */
 export function elapsedMs(scene: Scene, role: Role): number {
   const { observations, rttMs } = scene[role]
   return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs

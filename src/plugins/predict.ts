@@ -11,6 +11,7 @@
 import type { Candidate } from '../nat/assignment.ts'
 import { type Pass, type Plan, type Proposal, pass, probesOf } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
+import { hardOf, scatters } from '../strategy/remedy.ts'
 import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/order.ts'
@@ -58,6 +59,10 @@ interface Options {
 export const predict: Plugin<Options> = {
   name: 'predict',
   defaults: { waitMs: '700ms', window: 256, sockets: 128, probes: 1024, rounds: 4, goal: 0.995, atLeast: 0.1 },
+  remedies: {
+    suits: pair => hardOf(pair).length > 0 && !hardOf(pair).some(scatters),
+    advice: 'let the peers stay joined, so that the rate of others is known; raise window and rounds of predict'
+  },
   start: options => ({ plan: scene => plans(scene, options) })
 }
 

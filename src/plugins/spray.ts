@@ -11,6 +11,7 @@
 import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
 import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
+import { hardOf, scatters } from '../strategy/remedy.ts'
 import type { Scene, Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/order.ts'
@@ -53,6 +54,15 @@ interface Options {
 export const spray: Plugin<Options> = {
   name: 'spray',
   defaults: { waitMs: '700ms', sockets: 256, probes: 2048, perSecond: 1000, goal: 0.999, atLeast: 0.15 },
+  remedies: {
+    suits: pair => {
+      const hard = hardOf(pair)
+      // Two sides whose ports are not known, one of them anywhere: no search is worth it.
+      const isHopeless = hard.length > 1 && hard.some(({ assignment }) => assignment === 'random')
+      return hard.some(scatters) && !isHopeless
+    },
+    advice: 'raise sockets and probes of spray, and limits.probesPerAddress'
+  },
   start: options => ({ plan: scene => plans(scene, options) })
 }
 

@@ -17,6 +17,11 @@ interface Options {
 export const stun: Plugin<Options> = {
   name: 'stun',
   defaults: { waitMs: '700ms' },
+  remedies: {
+    suits: ({ caller, callee }) =>
+      [caller, callee].every(({ mapping }) => mapping === 'endpoint-independent') ||
+      [reaches(caller, callee), reaches(callee, caller)].includes(true)
+  },
   start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
 }
 

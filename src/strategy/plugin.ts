@@ -3,6 +3,7 @@
 
 import type { DurationText, RateText } from '../units.ts'
 import type { Proposal } from './plan.ts'
+import type { Remedies } from './remedy.ts'
 import type { Scene } from './scene.ts'
 
 /**
@@ -20,6 +21,8 @@ export interface Plugin<Options extends object = object> {
   readonly defaults: Defaults<Options>
   /** True where it gets its turn even after the deadline of the strategies. */
   readonly lastResort?: boolean
+  /** For verdicts: which pairs it is made for, and what to change where it tried one in vain. */
+  readonly remedies?: Remedies
   /** Called once, with the user's options over the defaults. May throw: the gateway then does not start. */
   start(options: Options, toolbox: Toolbox): Planner | Promise<Planner>
 }

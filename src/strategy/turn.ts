@@ -1,17 +1,16 @@
 // One strategy's turn: its planner is asked for one plan after the other, and each is tried, until one opens. A plugin that
 // throws, or yields what no peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
-import { checkOrder } from '../wire/order.ts'
+import { checkOrder, natureOf, type Order } from '../wire/order.ts'
 import { type Role, roles } from '../wire/role.ts'
 import { type Cause, type Failure, type Pass, type Plan, type Proposal, pass, type RelayLimits } from './plan.ts'
 import type { Planner } from './plugin.ts'
+import type { Known } from './remedy.ts'
 import type { Scene } from './scene.ts'
 
 /** A strategy as configured: its planner, and whether it still gets its turn when the deadline has passed. */
-export interface Strategy {
-  readonly name: string
+export interface Strategy extends Known {
   readonly planner: Planner
-  readonly lastResort: boolean
 }
 
 /** What became of a strategy's turn. */
@@ -118,9 +117,16 @@ function checked(step: Proposal): Proposal {
     throw new Error('it yielded neither a plan, a pass nor a wish for samples')
   if (!(step.waitMs > 0 && step.waitMs <= 600_000))
     throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
-  for (const order of [step.caller, step.callee]) checkOrder(order)
+  for (const order of [step.caller, step.callee]) checkBudget(checkOrder(order))
   if (step.limits) checkLimits(step.limits)
   return step
+}
+
+/** What is not announced is not charged to the address that it aims at. */
+function checkBudget(order: Order): void {
+  const { guesses = [], probes } = natureOf(order).effort ?? {}
+  if (guesses.length > 0 && probes === undefined)
+    throw new Error('its plan guesses ports and does not say how many probes it takes')
 }
 
 /** A relay with any other rate would pass nothing, or count wrongly. */

@@ -107,6 +107,7 @@ test('a plugin that throws passes its turn, and its error is told', async t => {
 })
 
 test('a plugin that yields what no peer could obey passes its turn, and nothing is ordered', async t => {
+  const guess = { address: '192.0.2.1', ports: [4000] }
   const nowhere = { kind: 'punch', targets: [{ address: 'nowhere', port: 1 }] }
   const odd: [unknown, RegExp][] = [
     [undefined, /neither a plan, a pass nor a wish for samples/],
@@ -116,6 +117,7 @@ test('a plugin that yields what no peer could obey passes its turn, and nothing 
     [{ ...plan('x'), waitMs: 0 }, /waits for 0/],
     [{ ...plan('x'), callee: nowhere }, /targets\.0\.address/],
     [{ ...plan('x'), caller: { kind: 'dance' } }, /malformed at kind/],
+    [{ ...plan('x'), caller: { kind: 'punch', targets: [], guesses: [guess] } }, /does not say how many probes/],
     [{ ...plan('x'), caller: { kind: 'ice', targets: Array(9).fill({ address: '192.0.2.1', port: 1 }) } }, /targets/],
     ...[Number.NaN, 0, -1, Number.POSITIVE_INFINITY, undefined].map((rate): [unknown, RegExp] => [
       { ...plan('x'), limits: { perSession: 1e6, perPeer: rate, total: 1e8 } },

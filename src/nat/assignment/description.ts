@@ -7,7 +7,8 @@ import type { Range } from './ranges.ts'
 import type { Interval } from './scatter.ts'
 import type { Stepping } from './stepping.ts'
 
-export type Kind = 'kept' | 'stepping' | 'block' | 'random'
+export const kinds = ['kept', 'stepping', 'block', 'random'] as const
+export type Kind = (typeof kinds)[number]
 
 export interface Allocation {
   readonly kind: Kind

@@ -8,9 +8,9 @@
 import type { Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
+import type { Verdict } from '../../verdict.ts'
 import { readRecord } from '../record/schema.ts'
 import { saidVerdict } from '../record/verdict.ts'
-import { judge } from '../verdict/verdict.ts'
 import type { TraceFile } from './file.ts'
 import { matches, type TraceFilter } from './filter.ts'
 import { Kept } from './kept.ts'
@@ -24,6 +24,8 @@ export interface StoreOptions {
   /** Bytes of finished records kept; 0: none. */
   readonly memory: number
   readonly file?: TraceFile
+  /** Judges a request whose root carries no verdict. */
+  readonly judge: (spans: readonly SpanRecord[]) => Verdict
   /** Told of each record when its root has ended. */
   readonly onEnded?: (record: TraceRecord) => void
 }
@@ -52,11 +54,13 @@ export class TraceStore implements SpanProcessor {
   readonly #kept: Kept
   readonly #families = new LRUCache<string, Family>({ max: FAMILIAR })
   readonly #file: TraceFile | undefined
+  readonly #judge: StoreOptions['judge']
   readonly #onEnded: (record: TraceRecord) => void
   #late = 0
   #lost = 0
 
-  constructor({ memory, file, onEnded = () => {} }: StoreOptions) {
+  constructor({ memory, file, judge, onEnded = () => {} }: StoreOptions) {
+    this.#judge = judge
     this.#kept = new Kept(memory)
     this.#file = file
     this.#onEnded = onEnded
@@ -134,7 +138,7 @@ export class TraceStore implements SpanProcessor {
   }
 
   #complete(family: Family, root: SpanRecord): void {
-    const record = completed(family.key.slice(0, 32), inOrder(root, family.spans))
+    const record = completed(family.key.slice(0, 32), inOrder(root, family.spans), this.#judge)
     family.spans = []
     family.over = true
     this.#save(record)
@@ -163,7 +167,7 @@ export class TraceStore implements SpanProcessor {
   }
 }
 
-function completed(id: string, spans: readonly SpanRecord[]): TraceRecord {
+function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions['judge']): TraceRecord {
   const [root] = spans
   const attributes = root?.attributes ?? {}
   const said = (name: string) => String(attributes[`postern.${name}`] ?? '')

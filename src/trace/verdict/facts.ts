@@ -1,12 +1,17 @@
 // What the spans of one request say, with types (reading.ts fills them in), and the questions that several rules ask of it.
 
 import type { Code } from '../../errors.ts'
+import { kinds } from '../../nat/assignment.ts'
+import { isHard } from '../../nat/hard.ts'
 import type { Behaviour } from '../../nat/profile.ts'
 import type { Cause } from '../../strategy/plan.ts'
+import type { Known, Nat } from '../../strategy/remedy.ts'
 import { otherRole, type Role, roles } from '../../wire/role.ts'
 import type { Observed } from '../record/observed.ts'
 
 export interface Facts {
+  /** The strategies that could be recommended. */
+  readonly known: readonly Known[]
   readonly kind: 'connect' | 'join'
   readonly outcome: string | undefined
   readonly path: string | undefined
@@ -132,13 +137,32 @@ export function isNoBadLuck(facts: Facts): boolean {
   return tried.reduce((chance, { expected = 0 }) => chance * (1 - expected), 1) < BAD_LUCK
 }
 
-/** The port used towards the peer is none that the gateway saw. */
-export const isHard = (profile: ProfileFacts | undefined): boolean =>
-  profile !== undefined &&
-  profile.translated !== false &&
-  !['endpoint-independent', 'unknown'].includes(profile.mapping)
+/** What is known of a side's NAT is that its ports have to be guessed. */
+export const hasHard = (facts: Facts, role: Role): boolean => {
+  const profile = latest(facts, role)
+  return profile !== undefined && natOf(profile).isHard
+}
 
-export const hardSides = (facts: Facts): Role[] => roles.filter(role => isHard(latest(facts, role)))
+export const hardSides = (facts: Facts): Role[] => roles.filter(role => hasHard(facts, role))
+
+/** As strategies are asked about it. */
+export const natOf = ({ mapping, filtering, allocation, port, observed }: ProfileFacts): Nat => ({
+  mapping,
+  filtering,
+  assignment: kinds.find(kind => kind === allocation),
+  isHard: isHard(
+    mapping,
+    observed.filter(({ localPort }) => localPort === port).map(({ mapped }) => mapped)
+  )
+})
+
+/** The strategies that are made for these two NATs, configured or not. */
+export function suited(facts: Facts): Known[] {
+  const [caller, callee] = roles.map(role => latest(facts, role))
+  if (!caller || !callee) return []
+  const pair = { caller: natOf(caller), callee: natOf(callee) }
+  return facts.known.filter(({ remedies }) => remedies?.suits(pair))
+}
 
 /** The side that heard nothing on a plan, and was heard: one at most. */
 export const deafIn = ({ sides }: PlanFacts): Role[] =>

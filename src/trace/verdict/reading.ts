@@ -3,16 +3,18 @@
 
 import type { Code } from '../../errors.ts'
 import type { Cause } from '../../strategy/plan.ts'
+import type { Known } from '../../strategy/remedy.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import { observedIn } from '../record/observed.ts'
 import type { SpanRecord } from '../record/record.ts'
 import { eventsOf, Said } from '../record/said.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 
-export function factsOf(spans: readonly SpanRecord[]): Facts {
+export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): Facts {
   const root = new Said(spans[0])
   const named = (...names: string[]) => spans.filter(({ name }) => names.includes(name)).toSorted(byStart)
   return {
+    known,
     kind: spans[0]?.name === 'postern.join' ? 'join' : 'connect',
     outcome: root.text('outcome'),
     path: root.text('path'),

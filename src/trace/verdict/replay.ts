@@ -5,6 +5,7 @@
 //   spans → profiles → scene (moments.ts) → dry run of each strategy → beside what happened → the answer
 
 import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
+import type { Known } from '../../strategy/remedy.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
@@ -63,8 +64,15 @@ const NOTICEABLE = 0.05
 /** Shorter waits are not what anybody changes an order for, in milliseconds. */
 const WORTH_MS = 20
 
-/** @throws PosternError `bad-config` where it failed before both networks were observed. */
-export async function replay(record: TraceRecord, strategies: readonly Strategy[]): Promise<Replay> {
+/**
+ * @param known the strategies that the verdict can recommend; left out: those that are asked
+ * @throws PosternError `bad-config` where it failed before both networks were observed
+ */
+export async function replay(
+  record: TraceRecord,
+  strategies: readonly Strategy[],
+  known: readonly Known[] = strategies
+): Promise<Replay> {
   const moments = new Moments(record)
   const turns = record.spans
     .filter(({ name }) => name === 'postern.plugin')
@@ -73,7 +81,7 @@ export async function replay(record: TraceRecord, strategies: readonly Strategy[
   for (const strategy of strategies) replayed.push(await again(strategy, moments, turns))
   const inVain = turns.filter(({ outcome }) => outcome !== 'path').map(({ name, ms }) => ({ name, ms }))
   const told = {
-    verdict: judge(record.spans),
+    verdict: judge(record.spans, known),
     order: turns.map(({ name }) => name),
     masked: moments.masked,
     strategies: replayed,

@@ -2,6 +2,7 @@
 // side at fault, the evidence and what to do about it. It reads spans and nothing else, so that it can be asked again of a
 // trace from a file.
 
+import type { Known } from '../../strategy/remedy.ts'
 import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
@@ -30,18 +31,20 @@ import {
 import type { Facts } from './facts.ts'
 import { factsOf } from './reading.ts'
 
-/** @param spans of one request, its root first: `postern.connect`, or `postern.join` of a peer that was refused. */
-export function judge(spans: readonly SpanRecord[]): Verdict {
+/**
+ * @param spans of one request, its root first: `postern.connect`, or `postern.join` of a peer that was refused
+ * @param known the strategies that can be recommended
+ */
+export function judge(spans: readonly SpanRecord[], known: readonly Known[]): Verdict {
   try {
-    return judged(spans)
+    return judged(factsOf(spans, known))
   } catch (error) {
     // A connection must not end by a fault in what explains it.
     return said({ ...unknown, evidence: [`${FAULT}: ${error instanceof Error ? error.message : error}`] }, [])
   }
 }
 
-function judged(spans: readonly SpanRecord[]): Verdict {
-  const facts = factsOf(spans)
+function judged(facts: Facts): Verdict {
   if (facts.outcome === 'path' && facts.path === 'direct') return said(found(facts), [])
   const stood = inTheWay.flatMap(rule => rule(facts) ?? [])
   const ended = [refused(facts, stood), ...decisive.map(rule => rule(facts)), relayOff(facts, stood)]

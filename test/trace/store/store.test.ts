@@ -13,6 +13,7 @@ import type { TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdictAttributes } from '../../../src/trace/record/verdict.ts'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
+import { judge } from '../../../src/trace/verdict/verdict.ts'
 
 const ROOM = 2 ** 20
 
@@ -25,7 +26,7 @@ const ends = {
 type End = keyof typeof ends
 
 function store(options: Partial<StoreOptions> = {}) {
-  const traces = new TraceStore({ memory: ROOM, ...options })
+  const traces = new TraceStore({ memory: ROOM, judge: spans => judge(spans, []), ...options })
   const tracer = new TracerProvider({ spanProcessors: [traces] }).getTracer('test')
   const begin = (parent: Context = ROOT_CONTEXT, more: Attributes = {}) =>
     tracer.startSpan(

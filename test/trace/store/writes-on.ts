@@ -3,10 +3,15 @@
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { TraceStore } from '../../../src/trace/store/store.ts'
+import { judge } from '../../../src/trace/verdict/verdict.ts'
 
 const memory = 2 ** 30
 const log = { warn: console.error }
-const traces = new TraceStore({ memory, file: await TraceFile.open(process.argv[2] ?? '', { memory, log }) })
+const traces = new TraceStore({
+  memory,
+  judge: spans => judge(spans, []),
+  file: await TraceFile.open(process.argv[2] ?? '', { memory, log })
+})
 const tracer = new TracerProvider({ spanProcessors: [traces] }).getTracer('test')
 await traces.load()
 for (;;) {

@@ -16,6 +16,7 @@ import type { Strategy } from '../../../src/strategy/turn.ts'
 import type { TraceRecord } from '../../../src/trace/record/record.ts'
 import { TraceStore } from '../../../src/trace/store/store.ts'
 import { type Replay, replay } from '../../../src/trace/verdict/replay.ts'
+import { judge } from '../../../src/trace/verdict/verdict.ts'
 import { type SideSpec, sideOf } from '../../scenes.ts'
 
 /** A plugin as the gateway starts it, its options those of the shipped file. */
@@ -49,7 +50,7 @@ interface Story {
 
 /** A trace as the gateway records it. */
 function recorded({ caller = {}, callee = {}, turns = [], later = [], observed = true }: Story): TraceRecord {
-  const traces = new TraceStore({ memory: 2 ** 20 })
+  const traces = new TraceStore({ memory: 2 ** 20, judge: spans => judge(spans, []) })
   const tracer = new TracerProvider({ spanProcessors: [traces] }).getTracer('test')
   const names = { 'postern.caller': 'ann', 'postern.callee': 'bob' }
   const root = tracer.startSpan('postern.connect', { attributes: names, startTime: nowMs() }, ROOT_CONTEXT)

@@ -2,12 +2,16 @@
 
 import test from 'ava'
 import fc from 'fast-check'
+import { knownStrategies } from '../../../src/plugins/built-in.ts'
+import type { Known } from '../../../src/strategy/remedy.ts'
 import type { SpanRecord } from '../../../src/trace/record/record.ts'
-import { FAULT, judge } from '../../../src/trace/verdict/verdict.ts'
+import { FAULT, judge as judgeWith } from '../../../src/trace/verdict/verdict.ts'
 import { type Verdict, type VerdictCode, verdicts } from '../../../src/verdict.ts'
 import { type Role, roles } from '../../../src/wire/role.ts'
 import { parseFromGateway } from '../../../src/wire/signal.ts'
 import { block, endpoints, MadeUp, random, stepping } from '../made-up.ts'
+
+const judge = (spans: readonly SpanRecord[]) => judgeWith(spans, knownStrategies([]))
 
 interface Expected {
   readonly side: Verdict['side']
@@ -617,4 +621,31 @@ test('the same spans have the same verdict, and are only read', t => {
     }),
     { numRuns: 100 }
   )
+})
+
+test('a strategy that did not come with postern is recommended where it suits the pair, and tells what to change', t => {
+  const tunnel: Known = {
+    name: 'tunnel',
+    lastResort: false,
+    remedies: { suits: ({ callee }) => callee.assignment === 'random', advice: 'raise the speed of tunnel' }
+  }
+  const known = knownStrategies([tunnel])
+  const never = both(random, random, { strategies: ['direct', 'relay'] }).turn('direct', 'passed', 'unsuited')
+  const missing = judgeWith(never.spans, known)
+  t.deepEqual([missing.code, missing.advice], ['not-tried', 'add tunnel to strategies'])
+  const tried = both(easy, random, { strategies: ['tunnel', 'relay'] }).turn('tunnel', 'passed', 'unlikely', {
+    expected: 0.04
+  })
+  const small = judgeWith(tried.spans, known)
+  t.is(small.code, 'spray-too-small')
+  t.regex(small.sentence, /with all its probes tunnel would have met with a chance of 4/)
+  t.regex(small.advice, /^raise the speed of tunnel; or forward a UDP port to bob/)
+})
+
+test('where the mapping could not be told, a side is as hard to the verdict as it was to the strategies', t => {
+  const observed = ['203.0.113.7:4001 12.5 5000', '203.0.113.7:4002 11 5000']
+  const unknown = { mapping: 'unknown', allocation: 'random', observed }
+  t.is(judge(both(unknown).turn('spray', 'passed', 'unlikely', { expected: 0.001 }).spans).code, 'both-random')
+  const once = { ...unknown, observed: observed.slice(0, 1) }
+  t.not(judge(both(once).turn('spray', 'passed', 'unsuited').spans).code, 'both-random')
 })

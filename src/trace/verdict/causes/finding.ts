@@ -80,7 +80,3 @@ const phases = ['latched', 'ice', 'dtls', 'sctp', 'open'] as const
 /** What a strategy said when it passed or failed. */
 export const turnLine = ({ plugin, outcome, reason }: TurnFacts): string =>
   `${plugin} ${outcome ?? 'ended'}: ${reason ?? 'no reason'}`
-
-/** The strategy's own word, as evidence. */
-export const turnLines = ({ turns }: Facts, ...plugins: string[]): string[] =>
-  turns.filter(({ plugin }) => plugins.includes(plugin)).map(turnLine)

@@ -1,24 +1,27 @@
 // Ports that have to be found: what the NATs do with them, and what the search was worth.
 
+import { type Known, scatters } from '../../../strategy/remedy.ts'
 import { type Role, roles } from '../../../wire/role.ts'
-import { direct, type Facts, hardSides, isNoBadLuck, latest, type ProfileFacts, type TurnFacts } from '../facts.ts'
-import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLines } from './finding.ts'
+import { direct, type Facts, hardSides, isNoBadLuck, latest, natOf, suited, type TurnFacts } from '../facts.ts'
+import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLine } from './finding.ts'
 
-const scatters = (profile: ProfileFacts | undefined): boolean =>
-  profile?.allocation === 'random' || profile?.allocation === 'block'
+/** The sides whose ports are scattered. */
+const scattering = (facts: Facts): Role[] =>
+  hardSides(facts).filter(role => {
+    const profile = latest(facts, role)
+    return profile !== undefined && scatters(natOf(profile))
+  })
 
-const scattering = (facts: Facts): Role[] => hardSides(facts).filter(role => scatters(latest(facts, role)))
-
-const MORE = 'raise sockets and probes of spray, and limits.probesPerAddress'
 const FORWARD = 'forward a UDP port to one of the two peers, or enable UPnP on its router'
 
 export function bothRandom(facts: Facts): Finding | undefined {
   if (scattering(facts).length < 2) return undefined
+  const search = searchOf(facts)
   return {
     code: 'both-random',
     side: 'both',
-    sentence: `the NATs of ${namesOf(facts, roles)} both choose their ports at random${chance(facts)}`,
-    evidence: [...roles.map(role => natLine(facts, role)), ...effort(facts), ...turnLines(facts, 'spray')],
+    sentence: `the NATs of ${namesOf(facts, roles)} both choose their ports at random${chance(search)}`,
+    evidence: [...roles.map(role => natLine(facts, role)), ...searchLines(facts, search)],
     advice: FORWARD
   }
 }
@@ -26,30 +29,51 @@ export function bothRandom(facts: Facts): Finding | undefined {
 export function sprayTooSmall(facts: Facts): Finding | undefined {
   const [side, ...more] = scattering(facts)
   const isAlone = hardSides(facts).length < 2
-  if (!side || more.length > 0 || (isAlone && !turnOf(facts, 'spray')) || isNoBadLuck(facts)) return undefined
+  const search = searchOf(facts)
+  if (!side || more.length > 0 || (isAlone && !search) || isNoBadLuck(facts)) return undefined
   return {
     code: 'spray-too-small',
     side,
-    sentence: `the NAT of ${nameOf(facts, side)} chooses its ports at random${chance(facts)}`,
-    evidence: [...hardSides(facts).map(role => natLine(facts, role)), ...effort(facts), ...turnLines(facts, 'spray')],
-    advice: `${MORE}; or ${FORWARD.replace('one of the two peers', nameOf(facts, side))}`
+    sentence: `the NAT of ${nameOf(facts, side)} chooses its ports at random${chance(search)}`,
+    evidence: [...hardSides(facts).map(role => natLine(facts, role)), ...searchLines(facts, search)],
+    advice: advised(facts, search, FORWARD.replace('one of the two peers', nameOf(facts, side)))
   }
 }
 
-/** What the search was worth, where somebody said so. */
-function chance(facts: Facts): string {
-  const turn = turnOf(facts, 'spray')
-  const expected = turn?.expected
-  if (expected === undefined) return ''
-  return turn?.outcome === 'passed'
-    ? `; with all its probes spray would have met with a chance of ${percent(expected)}`
-    : `; spray searched with a chance of ${percent(expected)}, and missed`
+/** The turn of a strategy that is made for this pair; of a pair that none is made for, the one that says what it was worth. */
+function searchOf(facts: Facts): TurnFacts | undefined {
+  const made = suited(facts).map(({ name }) => name)
+  return (
+    facts.turns.find(({ plugin }) => made.includes(plugin)) ??
+    facts.turns
+      .filter(({ expected }) => expected !== undefined)
+      .toSorted((a, b) => (b.expected ?? 0) - (a.expected ?? 0))
+      .at(0)
+  )
 }
 
-/** How much was tried. */
-const effort = (facts: Facts): string[] =>
+/** What the strategy itself says can be changed, and what helps whatever it does. */
+function advised({ known }: Facts, search: TurnFacts | undefined, otherwise: string): string {
+  const own = known.find(({ name }: Known) => name === search?.plugin)?.remedies?.advice
+  return own === undefined ? otherwise : `${own}; or ${otherwise}`
+}
+
+/** What the search was worth, where it says so. */
+function chance(search: TurnFacts | undefined): string {
+  if (search?.expected === undefined) return ''
+  const { plugin, outcome, expected } = search
+  return outcome === 'passed'
+    ? `; with all its probes ${plugin} would have met with a chance of ${percent(expected)}`
+    : `; ${plugin} searched with a chance of ${percent(expected)}, and missed`
+}
+
+/** How much was tried, and what the strategy itself said of it. */
+const searchLines = (facts: Facts, search: TurnFacts | undefined): string[] =>
+  search ? [...effort(facts, search.plugin), turnLine(search)] : []
+
+const effort = (facts: Facts, by: string): string[] =>
   direct(facts)
-    .filter(({ plugin, isOpen }) => plugin === 'spray' && !isOpen)
+    .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
     .flatMap(({ sides }) => roles.map(role => ({ role, ...sides[role] })))
     .filter(({ probes }) => probes !== undefined)
     .map(
@@ -58,10 +82,10 @@ const effort = (facts: Facts): string[] =>
     )
 
 export function predictionMissed(facts: Facts): Finding | undefined {
-  const turn = turnOf(facts, 'predict')
-  const sides = hardSides(facts).filter(role => !scatters(latest(facts, role)))
-  if (!turn || sides.length === 0 || scattering(facts).length > 0) return undefined
-  if (!['unlikely', 'unheard', 'handover', 'deadline'].includes(turn.cause ?? '')) return undefined
+  const sides = hardSides(facts)
+  const search = searchOf(facts)
+  if (!search || sides.length === 0 || scattering(facts).length > 0) return undefined
+  if (!['unlikely', 'unheard', 'handover', 'deadline'].includes(search.cause ?? '')) return undefined
   // Where others use up ports, what was expected is not worth much.
   if (isNoBadLuck(facts) && !sides.some(role => (latest(facts, role)?.drift ?? 0) >= SOME_DRIFT)) return undefined
   return {
@@ -70,10 +94,10 @@ export function predictionMissed(facts: Facts): Finding | undefined {
     sentence: `the next port of ${namesOf(facts, sides)} could not be told${drift(facts, sides)}`,
     evidence: [
       ...sides.map(role => natLine(facts, role)),
-      ...windows(facts).slice(0, 4),
-      ...(turn.expected === undefined ? [] : [`predict expected ${percent(turn.expected)}`])
+      ...windows(facts, search.plugin).slice(0, 4),
+      ...(search.expected === undefined ? [] : [`${search.plugin} expected ${percent(search.expected)}`])
     ],
-    advice: `let the peers stay joined, so that the rate of others is known; raise window and rounds of predict; or ${FORWARD}`
+    advice: advised(facts, search, FORWARD)
   }
 }
 
@@ -84,9 +108,9 @@ function drift(facts: Facts, sides: readonly Role[]): string {
 }
 
 /** The ports each round tried. */
-const windows = (facts: Facts): string[] =>
+const windows = (facts: Facts, by: string): string[] =>
   direct(facts)
-    .filter(({ plugin, isOpen }) => plugin === 'predict' && !isOpen)
+    .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
     .map(({ expected, sides }) => {
       const ports = Math.max(...roles.map(role => sides[role].ports ?? 0))
       const sockets = Math.max(...roles.map(role => sides[role].sockets ?? 1))
@@ -113,11 +137,9 @@ export function budgetSharedOut(facts: Facts): Finding | undefined {
       ? `other sessions use up the probes that may be aimed at ${nameOf(facts, known.role)}: ${count(known.left)} were left`
       : 'other sessions use up the probes that may be aimed at one of the two',
     evidence: [
-      ...turnLines(facts, plugin),
+      ...facts.turns.filter(one => one.plugin === plugin).map(turnLine),
       ...(known ? [`${counted(known.left, 'probe')} left for the address of ${nameOf(facts, known.role)}`] : [])
     ],
     advice: 'raise limits.probesPerAddress or limits.probesInAll, or try again in a minute'
   }
 }
-
-const turnOf = ({ turns }: Facts, plugin: string): TurnFacts | undefined => turns.find(turn => turn.plugin === plugin)

@@ -1,8 +1,7 @@
 // What the operator of the gateway chose or can mend: the list of strategies, plugins that throw, the time there is, the relay.
 
-import { reaches } from '../../../nat/profile.ts'
 import { roles } from '../../../wire/role.ts'
-import { direct, type Facts, hardSides, hears, latest } from '../facts.ts'
+import { direct, type Facts, hardSides, hears, suited } from '../facts.ts'
 import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
 
 export function pluginThrew({ turns }: Facts): Finding | undefined {
@@ -46,30 +45,21 @@ export function deadline({ turns, deadlineMs }: Facts): Finding | undefined {
   }
 }
 
-/** The strategy that suits these two NATs was not asked. */
+/** A strategy that is made for these two NATs is known, and none of that kind was asked. */
 export function notTried(facts: Facts): Finding | undefined {
-  const fitting = fittingFor(facts)
-  if (fitting === undefined || facts.strategies.length === 0 || facts.strategies.includes(fitting)) return undefined
+  const fitting = suited(facts)
+  const [first] = fitting
+  if (!first || facts.strategies.length === 0 || fitting.some(({ name }) => facts.strategies.includes(name)))
+    return undefined
+  // Where no port has to be guessed, whoever aimed at an endpoint as it was observed has done what another would.
+  if (hardSides(facts).length === 0 && direct(facts).some(({ expected }) => expected === undefined)) return undefined
   return {
     code: 'not-tried',
     side: 'gateway',
-    sentence: `${fitting}, which suits this pair of NATs, is not among the strategies`,
+    sentence: `${first.name}, which suits this pair of NATs, is not among the strategies`,
     evidence: [`strategies: ${facts.strategies.join(', ')}`, ...roles.map(role => natLine(facts, role))],
-    advice: `add ${fitting} to strategies`
+    advice: `add ${first.name} to strategies`
   }
-}
-
-function fittingFor(facts: Facts): 'stun' | 'predict' | 'spray' | undefined {
-  const [caller, callee] = [latest(facts, 'caller'), latest(facts, 'callee')]
-  if (!caller || !callee) return undefined
-  // Without NATs `direct` does the same.
-  const done = direct(facts).some(({ plugin }) => plugin === 'direct')
-  const sure = [caller, callee].every(({ mapping }) => mapping === 'endpoint-independent')
-  if (sure || reaches(caller, callee) || reaches(callee, caller)) return done ? undefined : 'stun'
-  const kinds = hardSides(facts).map(role => latest(facts, role)?.allocation)
-  // Two sides whose ports are not known, one of them anywhere: no search is worth it.
-  if (kinds.length === 0 || (kinds.length === 2 && kinds.includes('random'))) return undefined
-  return kinds.some(kind => kind === 'random' || kind === 'block') ? 'spray' : 'predict'
 }
 
 /** @param stood what stood in the way of a direct path, weightiest first. */
@@ -81,6 +71,6 @@ export function relayOff(facts: Facts, [stood]: readonly Finding[]): Finding | u
     side: 'gateway',
     sentence: `the relay is not among the strategies, and there was no direct path${why}`,
     evidence: [`strategies: ${facts.strategies.join(', ')}`, ...(stood?.evidence ?? facts.turns.map(turnLine))],
-    advice: `add relay as the last of strategies${stood ? `; for a direct path: ${stood.advice}` : ''}`
+    advice: `add ${facts.known.find(({ lastResort }) => lastResort)?.name ?? 'a relay'} as the last of strategies${stood ? `; for a direct path: ${stood.advice}` : ''}`
   }
 }

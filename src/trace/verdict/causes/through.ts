@@ -6,8 +6,9 @@ import {
   deafIn,
   direct,
   type Facts,
+  hardSides,
+  hasHard,
   hears,
-  isHard,
   isNoBadLuck,
   latest,
   type PlanFacts,
@@ -57,8 +58,9 @@ export function oneWay(facts: Facts): Finding | undefined {
  */
 function deafSide(facts: Facts, plan: PlanFacts): Role | undefined {
   const [deaf] = deafIn(plan)
-  const hearing = deaf && latest(facts, otherRole(deaf))
-  const strays = isHard(hearing) && hearing?.filtering !== 'address-and-port-dependent'
+  const hearing = deaf && otherRole(deaf)
+  const strays =
+    hearing && hasHard(facts, hearing) && latest(facts, hearing)?.filtering !== 'address-and-port-dependent'
   return strays ? undefined : deaf
 }
 
@@ -104,7 +106,7 @@ function phaseIn({ sides }: PlanFacts): string {
 /** The NAT gives a flow another port once it has dropped something from its far end. */
 export function remapped(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
-  const sides = roles.filter(role => !isHard(latest(facts, role)) && latest(facts, role)?.remaps === true)
+  const sides = roles.filter(role => !hasHard(facts, role) && latest(facts, role)?.remaps === true)
   if (tried.length === 0 || sides.length === 0) return undefined
   return {
     code: 'remapped',
@@ -149,9 +151,12 @@ export function mappingTimedOut(facts: Facts): Finding | undefined {
 
 function forgotten(facts: Facts, role: Role): string[] {
   const profile = latest(facts, role)
-  if (!profile || isHard(profile) || profile.translated === false) return []
+  // A NAT that maps by destination shows several mappings of one socket at any time.
+  if (!profile || profile.translated === false || dependent.includes(profile.mapping)) return []
   return [...atRelay(facts, role), ...between(facts, role, profile)]
 }
+
+const dependent: readonly string[] = ['address-dependent', 'address-and-port-dependent']
 
 /** The relay saw the socket that was profiled, at another port. */
 function atRelay(facts: Facts, role: Role): string[] {
@@ -191,7 +196,7 @@ const addressOf = (endpoint: string) => endpoint.slice(0, endpoint.lastIndexOf('
 export function nothingThrough(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
   const last = tried.at(-1)
-  const isGuess = roles.some(role => isHard(latest(facts, role)))
+  const isGuess = hardSides(facts).length > 0
   if (!last || (isGuess && !isNoBadLuck(facts))) return undefined
   const ports = isGuess ? 'ports that could hardly miss' : 'the right ports'
   return {
