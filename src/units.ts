@@ -49,6 +49,19 @@ export function formatSize(bytes: number): string {
   return formatQuantity(bytes, bytesIn, ' ')
 }
 
+/**
+ * A probability or a share, 0 to 1: `57 %`, `99.6 %`, `0.62 %`, `0.078 %`. Certainty is for what is certain: nothing is
+ * rounded to 0 % or to 100 %.
+ */
+export function percent(share: number): string {
+  const percents = 100 * Math.min(1, Math.max(0, share))
+  if (percents === 0 || percents === 100) return `${percents} %`
+  if (percents < 0.01) return 'under 0.01 %'
+  if (percents > 99.9) return 'over 99.9 %'
+  if (percents >= 99) return `${percents.toFixed(1)} %`
+  return `${percents >= 10 ? percents.toFixed(0) : Number(percents.toPrecision(2))} %`
+}
+
 function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z/]+)$/.exec(text.trim())
   const factor = match?.[2] !== undefined && Object.hasOwn(units, match[2]) ? units[match[2]] : undefined

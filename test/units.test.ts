@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { closest } from '../src/config/closest.ts'
-import { formatDuration, formatRate, parseDuration, parseRate } from '../src/units.ts'
+import { formatDuration, formatRate, parseDuration, parseRate, percent } from '../src/units.ts'
 
 test('a duration is told in milliseconds', t => {
   t.deepEqual(
@@ -37,4 +37,9 @@ test('a slip of the keys finds the word that was meant, another word finds none'
     ['realy', 'Stun', 'drect', 'spray', 'telepathy'].map(word => closest(word, known)),
     ['relay', 'stun', 'direct', undefined, undefined]
   )
+})
+
+test('a share is told with the digits that matter, and never rounded to certainty', t => {
+  const told = [1, 0.99999, 0.995, 0.5, 0.123, 0.0123, 0.000_78, 0.000_01, 0].map(percent)
+  t.deepEqual(told, ['100 %', 'over 99.9 %', '99.5 %', '50 %', '12 %', '1.2 %', '0.078 %', 'under 0.01 %', '0 %'])
 })

@@ -10,6 +10,20 @@ import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherRole, type Role, roles } from '../wire/role.ts'
 
+/** Options of a search for ports; each plugin says what its own limits are for. */
+export interface SearchOptions {
+  /** Milliseconds for the probes or their answers, on top of the walk and the round trips: room for two lost ones. */
+  readonly waitMs: number
+  /** Most sockets of a side that make mappings at once. */
+  readonly sockets: number
+  /** Datagrams of a side for one connection. */
+  readonly probes: number
+  /** The share of what could be reached that is enough: what is beyond costs more probes than it is worth. */
+  readonly goal: number
+  /** Probability below which it passes: a search in vain takes time that the relay would not. */
+  readonly atLeast: number
+}
+
 const isHardSide = ({ profile, port, observations }: Side): boolean =>
   isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
 
@@ -160,11 +174,6 @@ export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, bloc
     case 'kept':
       return `${name} has shown one port only`
   }
-}
-
-export function percent(probability: number): string {
-  const share = 100 * probability
-  return `${share >= 10 ? share.toFixed(share > 99 && share < 99.95 ? 1 : 0) : share.toFixed(1)} %`
 }
 
 /** The smallest of 1 … `most` that is enough, or `most`. */

@@ -13,6 +13,7 @@ import { type Pass, type Plan, type Proposal, pass, probesOf } from '../strategy
 import type { Plugin } from '../strategy/plugin.ts'
 import { hardOf, scatters } from '../strategy/remedy.ts'
 import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
+import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/order.ts'
 import { otherRole, type Role, roles } from '../wire/role.ts'
@@ -27,10 +28,10 @@ import {
   hardness,
   mappingsOf,
   modelOf,
-  percent,
   plannedIn,
   portsOf,
   punch,
+  type SearchOptions,
   sharedOut,
   smallest,
   unlikely,
@@ -38,22 +39,14 @@ import {
 } from './hard.ts'
 import { NEAR_MS } from './reach.ts'
 
-interface Options {
-  /** Milliseconds for the probes, on top of the round trips: room for two lost ones. */
-  readonly waitMs: number
-  /** Most ports that are tried at once: others' 50 mappings a second move the counter by 5 to 10 in 100 to 200 ms, but the
-   * rate has to be learned first. */
+interface Options extends SearchOptions {
+  /**
+   * Most ports that are tried at once: others' 50 mappings a second move the counter by 5 to 10 in 100 to 200 ms, but the
+   * rate has to be learned first.
+   */
   readonly window: number
-  /** Most sockets of a side that make mappings at once, where both sides are hard. */
-  readonly sockets: number
-  /** Datagrams of a side for one connection, over all rounds. */
-  readonly probes: number
   /** Times that fresh samples are taken and tried. */
   readonly rounds: number
-  /** Of what the whole window could reach, the share that is enough: what is beyond costs more probes than it is worth. */
-  readonly goal: number
-  /** Probability below which it passes. */
-  readonly atLeast: number
 }
 
 export const predict: Plugin<Options> = {

@@ -13,6 +13,7 @@ import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hardOf, scatters } from '../strategy/remedy.ts'
 import type { Scene, Side } from '../strategy/scene.ts'
+import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/order.ts'
 import { otherRole, type Role, roles } from '../wire/role.ts'
@@ -26,29 +27,19 @@ import {
   hardness,
   mappingsOf,
   modelOf,
-  percent,
   plannedIn,
   portsOf,
   punch,
+  type SearchOptions,
   sharedOut,
   smallest,
   unlikely,
   waitMsOf
 } from './hard.ts'
 
-interface Options {
-  /** Milliseconds for answers, on top of the walk and the round trips. */
-  readonly waitMs: number
-  /** Most sockets of a side. */
-  readonly sockets: number
-  /** Datagrams of a side for one connection. */
-  readonly probes: number
+interface Options extends SearchOptions {
   /** Datagrams of a side per second: routers drop bursts, and networks take them for an attack. */
   readonly perSecond: number
-  /** Probability that is enough: what is beyond costs more probes than it is worth. */
-  readonly goal: number
-  /** Probability below which it passes: a walk of the whole budget takes two seconds that the relay would not. */
-  readonly atLeast: number
 }
 
 export const spray: Plugin<Options> = {

@@ -213,7 +213,7 @@ test('whatever the answer is, it is a sentence', async t => {
   )
   t.regex(
     told({ answer: { helps: 'yes', by: ['x'] }, probability: 0.999, probabilityThen: 0 }),
-    /yes: .*more than 99 %/
+    /yes: .*99\.9 %/
   )
   const direct = { ...record, path: 'direct', by: 'stun' } as const
   const already = { ...base, answer: { helps: 'no' }, probability: 1, probabilityThen: 0 } as const
@@ -221,5 +221,5 @@ test('whatever the answer is, it is a sentence', async t => {
     flat([explanationText(direct, already, { width: 80, paint: unpainted })]),
     /no: it was direct already, by stun/
   )
-  t.regex(told({ answer: { helps: 'no' }, probability: 0.006, probabilityThen: 0 }), /less than 1 %/)
+  t.regex(told({ answer: { helps: 'no' }, probability: 0.006, probabilityThen: 0 }), /0\.6 %/)
 })

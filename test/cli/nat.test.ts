@@ -1,5 +1,5 @@
 import test from 'ava'
-import { kindOf, percent, renderNat } from '../../src/cli/text/nat-text.ts'
+import { kindOf, renderNat } from '../../src/cli/text/nat-text.ts'
 import type { NatFindings } from '../../src/peer/survey.ts'
 import type { NatReport } from '../../src/wire/nat-report.ts'
 import { tokens, World } from './world.ts'
@@ -90,19 +90,6 @@ test('strategies are named in their order, up to one that is certain', t => {
     renderNat(found({ prospects: [{ peer: 'x', probability: 0.5, tries: tries.slice(0, most), passes: [] }] }))
   t.regex(lines(2), /^x .* 50 % {2}s0, then s1$/m)
   t.regex(lines(5), /^x .* {2}s0, then s1, then s2, then s3$/m)
-})
-
-test('a chance is never rounded to certainty', t => {
-  t.deepEqual([1, 0.99999, 0.995, 0.5, 0.123, 0.0123, 0.0001, 0].map(percent), [
-    '100 %',
-    'over 99.9 %',
-    '99.5 %',
-    '50 %',
-    '12 %',
-    '1.2 %',
-    'under 0.1 %',
-    '0 %'
-  ])
 })
 
 test('what a gateway of one address cannot tell is said, and promised for nobody', t => {

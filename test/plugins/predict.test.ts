@@ -100,9 +100,9 @@ test('a hopeless pair costs no sampling, and the reason has its number', async t
   const scattered = caller({ observations: seen('198.51.100.10', [1234, 51_300, 30_990, 21_444]) })
   const passes = await stepsOf(await startPlugin(predict), sceneOf(scattered))
   t.is(passes.length, 1)
-  t.regex(reasonOf(passes[0]), /^caller scatters its ports, .*: 0\.\d % with 16 ports$/)
+  t.regex(reasonOf(passes[0]), /^caller scatters its ports, .*: 0\.\d+ % with 16 ports$/)
   const [both] = await stepsOf(await startPlugin(predict), sceneOf(scattered, callee()))
-  t.regex(reasonOf(both), /^caller scatters .*, callee steps by -1, .*: 0\.0 % with 128 sockets each$/)
+  t.regex(reasonOf(both), /^caller scatters .*, callee steps by -1, .*: 0 % with 128 sockets each$/)
 })
 
 test('it samples what has to be predicted before each plan, and what the samples say counts', async t => {

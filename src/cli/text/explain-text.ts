@@ -16,6 +16,7 @@
 
 import type { TraceRecord } from '../../trace/record/record.ts'
 import type { Replay, Replayed } from '../../trace/verdict/replay.ts'
+import { percent } from '../../units.ts'
 import { fit, formatMs, wrap } from './output.ts'
 import { blamedIn, header, outcomeOf } from './trace-text.ts'
 import { type Look, verdictText } from './verdict-text.ts'
@@ -106,8 +107,3 @@ const MASKED = 'addresses were recorded up to their subnets alone: who shares on
 const NOTABLE_MS = 1
 
 const NEGLIGIBLE = 0.005
-
-function percent(probability: number): string {
-  if (probability > 0 && probability < 0.01) return 'less than 1 %'
-  return `${probability < 1 && probability > 0.99 ? 'more than 99' : Math.round(100 * probability)} %`
-}

@@ -14,6 +14,7 @@
 
 import { BlockList, isIPv4 } from 'node:net'
 import type { NatFindings } from '../../peer/survey.ts'
+import { percent } from '../../units.ts'
 import { isLoopback, isPrivate } from '../../wire/endpoint.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
 import type { Address } from '../../wire/shapes.ts'
@@ -270,15 +271,6 @@ function blockedRows(reason: string): Row[] {
     ['', 'no other peer can be reached from here, directly or relayed: the relay takes UDP as well'],
     ['to do', 'let UDP out to the address and port above, and its answers in; a gateway may listen at another port']
   ]
-}
-
-/** Certainty is for what is certain: 100 % and 0 % are never rounded to. */
-export function percent(probability: number): string {
-  const percents = 100 * probability
-  if (percents > 99.9 && percents < 100) return 'over 99.9 %'
-  if (percents > 0 && percents < 0.1) return 'under 0.1 %'
-  const digits = Number.isInteger(percents) || (percents >= 10 && percents <= 99) ? 0 : 1
-  return `${percents.toFixed(digits)} %`
 }
 
 const signed = (step: number) => (step > 0 ? `+${step}` : `${step}`.replace('-', '−'))

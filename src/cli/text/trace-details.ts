@@ -4,6 +4,7 @@
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
 import type { SpanRecord } from '../../trace/record/record.ts'
+import { percent } from '../../units.ts'
 import { abridged, formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
@@ -265,11 +266,6 @@ const joined = (parts: readonly (string | undefined)[]): string =>
   parts.filter(part => part !== undefined && part !== '').join('; ')
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
-
-function percent(share: number): string {
-  if (share > 0 && share < 0.0001) return 'below 0.01 %'
-  return `${Number((share * 100).toPrecision(share > 0.99 ? 4 : 2))} %`
-}
 
 function plain(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'

@@ -2,6 +2,7 @@
 // WebSocket; `gone` aborts with the reason when that closes.
 
 import { setMaxListeners } from 'node:events'
+import { changed } from '../../changed.ts'
 import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
@@ -143,15 +144,7 @@ export class Joined implements Member {
     const over = AbortSignal.any([signal, this.gone])
     while (!reached()) {
       over.throwIfAborted()
-      await new Promise<void>(resolve => {
-        const done = () => {
-          over.removeEventListener('abort', done)
-          this.#changed.removeEventListener('change', done)
-          resolve()
-        }
-        over.addEventListener('abort', done)
-        this.#changed.addEventListener('change', done)
-      })
+      await changed(this.#changed, 'change', over)
     }
   }
 }

@@ -5,6 +5,7 @@
 import type { Attributes, Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
+import { TokenBucket } from '../../token-bucket.ts'
 import { verdictAttributes } from '../../trace/record/verdict.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
@@ -43,7 +44,7 @@ export class Refusals {
   readonly #recording: Recording
   readonly #sources = new LRUCache<string, number>({ max: SOURCES, ttl: MINUTE_MS, noUpdateTTL: true })
   readonly #counters: { unrecorded: number }
-  #inAll = { left: IN_ALL, atMs: performance.now() }
+  readonly #inAll = new TokenBucket({ perSecond: 1000 / MINUTE_MS, capacity: IN_ALL })
 
   /** @param counters `unrecorded`: refused joins that are in no trace */
   constructor(recording: Recording, counters: { unrecorded: number }) {
@@ -83,14 +84,6 @@ export class Refusals {
   #admit(from: string): boolean {
     const ofSource = (this.#sources.get(from) ?? 0) + 1
     this.#sources.set(from, ofSource)
-    return ofSource <= PER_SOURCE && this.#hasRoom()
-  }
-
-  #hasRoom(): boolean {
-    const atMs = performance.now()
-    const left = Math.min(IN_ALL, this.#inAll.left + (atMs - this.#inAll.atMs) / MINUTE_MS)
-    const hasRoom = left >= 1
-    this.#inAll = { left: hasRoom ? left - 1 : left, atMs }
-    return hasRoom
+    return ofSource <= PER_SOURCE && this.#inAll.take()
   }
 }

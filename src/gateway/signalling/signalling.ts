@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
+import { TokenBucket } from '../../token-bucket.ts'
 import { PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
@@ -38,7 +39,7 @@ class Visitor {
   /** The address it came from, and the gateway's own that it reached. */
   readonly #from: string
   readonly #reachedAt: string
-  readonly #pace: Pace
+  readonly #pace: TokenBucket
   #silent: NodeJS.Timeout | undefined
   #name: string | undefined
   #peer: Joined | undefined
@@ -49,7 +50,9 @@ class Visitor {
     this.#link = new Link(ws)
     this.#from = addressOf(request)
     this.#reachedAt = request.socket.localAddress ?? ''
-    this.#pace = new Pace(reception.messagesPerSecond)
+    const { messagesPerSecond: perSecond } = reception
+    // One second's worth is saved up at most.
+    this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
     ws.on('close', () => this.#met())
     ws.on('message', (data, isBinary) => this.#heard(String(data), isBinary))
     // A frame too large or malformed: a close follows, which is where it is dealt with.
@@ -69,7 +72,8 @@ class Visitor {
     // What still comes after a refusal is not heard: nobody gets a second try on the same link.
     if (this.#ws.readyState !== this.#ws.OPEN) return
     try {
-      this.#slowDown(this.#pace.take())
+      this.#pace.charge(1)
+      this.#slowDown(this.#pace.untilMs(0))
       if (isBinary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
       const message = parseFromPeer(text)
       if (this.#peer) return serve(this.#peer, message, this.#reception)
@@ -126,25 +130,4 @@ function addressOf({ socket, headers }: IncomingMessage): string {
 
 function strangersFrom(address: string, strangers: ReadonlyMap<WebSocket, string>): number {
   return [...strangers.values()].filter(other => other === address).length
-}
-
-/** Messages per second, with one second's worth of them saved up at most. */
-class Pace {
-  readonly #perSecond: number
-  #tokens: number
-  #atMs = performance.now()
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond
-    this.#tokens = perSecond
-  }
-
-  /** Takes one message's worth. Milliseconds until the next may come; 0 while the budget lasts. */
-  take(): number {
-    const now = performance.now()
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#atMs) / 1000) * this.#perSecond)
-    this.#atMs = now
-    this.#tokens--
-    return this.#tokens >= 0 ? 0 : (-this.#tokens / this.#perSecond) * 1000
-  }
 }

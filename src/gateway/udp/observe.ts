@@ -3,6 +3,7 @@
 
 import { setMaxListeners } from 'node:events'
 import { LRUCache } from 'lru-cache'
+import { changed } from '../../changed.ts'
 import { nowMs } from '../../clock.ts'
 import type { Sample } from '../../nat/profile.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
@@ -83,16 +84,7 @@ export class UdpObserver implements Observer {
   }
 
   async seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void> {
-    while (this.#fresh(peer, socket).length < endpoints && !signal.aborted)
-      await new Promise<void>(resolve => {
-        const done = () => {
-          signal.removeEventListener('abort', done)
-          this.#changed.removeEventListener(peer, done)
-          resolve()
-        }
-        signal.addEventListener('abort', done)
-        this.#changed.addEventListener(peer, done)
-      })
+    while (this.#fresh(peer, socket).length < endpoints && !signal.aborted) await changed(this.#changed, peer, signal)
   }
 
   heardOthers(peers: readonly string[], withinMs: number): boolean {

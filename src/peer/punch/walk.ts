@@ -5,6 +5,7 @@
 //   pace        all flows in one turn, or so many per second
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { TokenBucket } from '../../token-bucket.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Effort } from '../../wire/order.ts'
 
@@ -30,34 +31,26 @@ const CATCH_UP_MS = 20
 const LONGEST_MS = 60_000
 
 /**
- * A token bucket. Each datagram takes a token; `perSecond` tokens come in a second, and those that were not taken are
- * kept up to what comes in 20 ms, and one. So the rate is kept on average by catching up after a late timer, and
- * within any t milliseconds at most perSecond × (t + 20) / 1000 + 1 datagrams leave.
+ * Each datagram takes a token; `perSecond` tokens come in a second, and those that were not taken are kept up to what comes in
+ * 20 ms, and one. So the rate is kept on average by catching up after a late timer, and within any t milliseconds at most
+ * perSecond × (t + 20) / 1000 + 1 datagrams leave.
  */
 export class Pace {
-  readonly #perMs: number
-  #tokens = 1
-  #atMs = performance.now()
+  readonly #bucket: TokenBucket | undefined
 
-  /** @param perSecond left out: there is always a token. */
-  constructor(perSecond = Number.POSITIVE_INFINITY) {
-    this.#perMs = perSecond / 1000
+  /** @param perSecond left out: there is always a token */
+  constructor(perSecond?: number) {
+    if (perSecond !== undefined)
+      this.#bucket = new TokenBucket({ perSecond, capacity: 1 + (CATCH_UP_MS * perSecond) / 1000, tokens: 1 })
   }
 
   take(): boolean {
-    if (this.#perMs === Number.POSITIVE_INFINITY) return true
-    if (this.#tokens < 1) return false
-    this.#tokens--
-    return true
+    return this.#bucket?.take() ?? true
   }
 
   /** Resolves when tokens may have come. Throws what `signal` aborts with. */
   async refill(signal: AbortSignal): Promise<void> {
-    const missingMs = (1 - this.#tokens) / this.#perMs
+    const missingMs = this.#bucket?.untilMs() ?? 0
     await sleep(Math.min(LONGEST_MS, Math.max(TICK_MS, missingMs)), undefined, { signal })
-    const nowMs = performance.now()
-    const most = 1 + CATCH_UP_MS * this.#perMs
-    this.#tokens = Math.min(most, this.#tokens + (nowMs - this.#atMs) * this.#perMs)
-    this.#atMs = nowMs
   }
 }

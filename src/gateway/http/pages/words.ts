@@ -2,6 +2,7 @@
 
 import type { SpanRecord, TraceSummary } from '../../../trace/record/record.ts'
 import type { Fate } from '../../../trace/record/telling.ts'
+import { percent } from '../../../units.ts'
 import type { Blamed } from '../../../verdict.ts'
 import { type Html, html } from './html.ts'
 
@@ -27,13 +28,7 @@ export const signed = (ms: number): string => `${ms <= -0.05 ? '−' : '+'}${las
 
 export const grouped = (count: number): string => count.toLocaleString('en-US')
 
-/** `12 %`, or `under 1 %` where there is something. */
-export function share(part: number, whole: number): string {
-  if (whole === 0) return '–'
-  const percent = (part / whole) * 100
-  if (part > 0 && percent < 1) return '<1 %'
-  return `${Math.round(part < whole ? Math.min(99, percent) : percent)} %`
-}
+export const share = (part: number, whole: number): string => (whole === 0 ? '–' : percent(part / whole))
 
 /** Times are UTC: pages, logs and traces of several hosts are read side by side. */
 export function timeTag(atMs: number, nowMs = Date.now()): Html {

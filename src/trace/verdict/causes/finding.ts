@@ -40,13 +40,6 @@ export const counted = (number: number, what: string): string =>
 export const natsOf = (facts: Facts, sides: readonly Role[], [one, several]: readonly [string, string]): string =>
   `the ${sides.length === 1 ? 'NAT' : 'NATs'} of ${namesOf(facts, sides)} ${sides.length === 1 ? one : several}`
 
-/** `12 %`, `0.6 %`, `less than 0.1 %`. */
-export function percent(probability: number): string {
-  const share = 100 * Math.min(1, Math.max(0, probability))
-  if (share > 0 && share < 0.1) return 'less than 0.1 %'
-  return `${share >= 10 ? share.toFixed(0) : share.toFixed(1)} %`
-}
-
 /** What a side's NAT does, in one line. */
 export function natLine(facts: Facts, role: Role): string {
   const profile = latest(facts, role)

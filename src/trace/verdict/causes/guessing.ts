@@ -1,9 +1,10 @@
 // Ports that have to be found: what the NATs do with them, and what the search was worth.
 
 import { type Known, scatters } from '../../../strategy/remedy.ts'
+import { percent } from '../../../units.ts'
 import { type Role, roles } from '../../../wire/role.ts'
 import { direct, type Facts, hardSides, isNoBadLuck, latest, natOf, suited, type TurnFacts } from '../facts.ts'
-import { blame, count, counted, type Finding, nameOf, namesOf, natLine, percent, turnLine } from './finding.ts'
+import { blame, count, counted, type Finding, nameOf, namesOf, natLine, turnLine } from './finding.ts'
 
 /** The sides whose ports are scattered. */
 const scattering = (facts: Facts): Role[] =>

@@ -1,5 +1,6 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
+import { percent } from '../../../units.ts'
 import { otherRole, type Role, roles } from '../../../wire/role.ts'
 import { REFRESH_MS } from '../../../wire/signal.ts'
 import {
@@ -14,7 +15,7 @@ import {
   type PlanFacts,
   type ProfileFacts
 } from '../facts.ts'
-import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, percent, sideLine } from './finding.ts'
+import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, sideLine } from './finding.ts'
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
 export function otherCertificate(facts: Facts): Finding | undefined {

@@ -47,7 +47,7 @@ test('shares add up in the legend, known categories come first, rare ones are ta
   const text = drawn([...kinds.flatMap((kind, index) => Array(10 - index).fill(kind)), 'z'], { f: 'c-failed' })
   const names = [...text.matchAll(/<th scope="row">.*?<\/svg>([a-z]+)<\/th>/g)].map(([, name]) => name)
   t.deepEqual(names, ['f', 'a', 'b', 'c', 'd', 'e', 'others'])
-  const counts = [...text.matchAll(/<td class="number">(\d+)<\/td><td class="number">\d+ %/g)].map(([, count]) =>
+  const counts = [...text.matchAll(/<td class="number">(\d+)<\/td><td class="number">[\d.]+ %/g)].map(([, count]) =>
     Number(count)
   )
   t.is(

@@ -17,8 +17,9 @@ test('durations are told in the unit that fits, and offsets with their sign', t 
 
 test('a share is whole only where it is, and nothing only where there is none', t => {
   t.is(share(0, 10), '0 %')
-  t.is(share(1, 1000), '<1 %')
-  t.is(share(999, 1000), '99 %')
+  t.is(share(1, 1000), '0.1 %')
+  t.is(share(999, 1000), '99.9 %')
+  t.is(share(99_999, 100_000), 'over 99.9 %')
   t.is(share(10, 10), '100 %')
   t.is(share(0, 0), '–')
 })
