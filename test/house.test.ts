@@ -99,7 +99,7 @@ test('no folder has more than sixteen files directly in it, the commands aside',
 })
 
 test('files that comments and documents name are there', async t => {
-  const known = (await Promise.all(['src', 'test', 'bench', 'examples'].map(under))).flat()
+  const known = (await Promise.all(['src', 'test', 'bench', 'examples', 'tools'].map(under))).flat()
   const own = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md']
   const documents = [...own, ...(await under('docs'))]
   const missing: string[] = []

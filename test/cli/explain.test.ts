@@ -211,10 +211,7 @@ test('whatever the answer is, it is a sentence', async t => {
     told({ answer: { helps: 'no' }, probability: 0.3, probabilityThen: 0.3 }),
     /no: the chance .* 30 % .* and was 30 %/
   )
-  t.regex(
-    told({ answer: { helps: 'yes', by: ['x'] }, probability: 0.999, probabilityThen: 0 }),
-    /yes: .*99\.9 %/
-  )
+  t.regex(told({ answer: { helps: 'yes', by: ['x'] }, probability: 0.999, probabilityThen: 0 }), /yes: .*99\.9 %/)
   const direct = { ...record, path: 'direct', by: 'stun' } as const
   const already = { ...base, answer: { helps: 'no' }, probability: 1, probabilityThen: 0 } as const
   t.regex(

@@ -24,7 +24,9 @@ function namesIn(cell: string): string[] {
 }
 
 const spans = rowsOf('Spans').flatMap(([names = '']) => namesIn(names).map(name => name))
-const events = rowsOf('Events').flatMap(([names = '', on = '']) => namesIn(names).map(name => `postern.${on}: ${name}`))
+const events = rowsOf('Events').flatMap(([names = '', on = '']) =>
+  on.split(', ').flatMap(place => namesIn(names).map(name => `postern.${place}: ${name}`))
+)
 const attributes = rowsOf('Attributes').flatMap(([names = '', on = '']) =>
   on.split(', ').flatMap(place => namesIn(names).map(name => `postern.${place} ${name}`))
 )

@@ -10,6 +10,7 @@ import type { RawSocket } from '../../src/peer/punch/raw.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Report } from '../../src/wire/report.ts'
+import { tracingDocument, upToDate } from '../../tools/tracing-tables.ts'
 import { handMade } from '../gateway/signalling/room.ts'
 import { HandMade, nothingDone } from '../hand-made.ts'
 import { sideOf } from '../scenes.ts'
@@ -140,6 +141,10 @@ function hardNat(): readonly SpanRecord[] {
   recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile: { allocation } }))
   return spans
 }
+
+test('the tables of docs/tracing.md are those that the code goes by', t => {
+  t.is(upToDate(tracingDocument()), tracingDocument(), 'run: npm run docs')
+})
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
   const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused()])

@@ -3,6 +3,8 @@
 //
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
+import type { AttributeName, EventName, ShortName } from '../../trace/record/names.ts'
+import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
 import { percent } from '../../units.ts'
 import { abridged, formatBytes, signed } from './output.ts'
@@ -25,63 +27,69 @@ export function detailsOf(span: SpanRecord): string[] {
   return [...(lines as string[]), ...facts.rest()]
 }
 
+type Name = ShortName | `network.${'local' | 'peer'}.${'address' | 'port'}`
+
+const fullName = (name: Name): AttributeName =>
+  (name.startsWith('network.') ? name : `postern.${name}`) as AttributeName
+const shortName = (name: string): string => name.replace(/^postern\./, '')
+
 /** The attributes and events of a span that were not told yet. */
 class Facts {
   readonly name: string
-  readonly outcome: unknown
+  readonly outcome: string
   readonly #startMs: number
-  readonly #attributes: Map<string, unknown>
+  readonly #span: Reader
+  readonly #untold: Set<string>
   #events: readonly Event[]
 
-  constructor({ name, startMs, attributes, events }: SpanRecord) {
-    this.name = name.replace(/^postern\./, '')
-    this.outcome = attributes['postern.outcome']
-    this.#startMs = startMs
-    this.#events = events
-    const entries = Object.entries(attributes).map(([key, value]) => [key.replace(/^postern\./, ''), value] as const)
-    this.#attributes = new Map(entries.filter(([key]) => !toldElsewhere.test(key)))
+  constructor(span: SpanRecord) {
+    this.name = shortName(span.name)
+    this.outcome = read(span).shown('outcome')
+    this.#startMs = span.startMs
+    this.#span = read(span)
+    this.#untold = new Set(Object.keys(span.attributes).filter(name => !toldElsewhere.test(shortName(name))))
+    this.#events = span.events
   }
 
   /** As text; undefined where there is none, or only an empty one. */
-  text(key: string): string | undefined {
-    const value = this.#take(key)
+  text(name: Name): string | undefined {
+    const value = this.#take(name)
     return value === undefined || value === '' ? undefined : abridged(plain(value))
   }
 
-  number(key: string): number | undefined {
-    const value = this.#take(key)
+  number(name: Name): number | undefined {
+    const value = this.#take(name)
     return typeof value === 'number' ? value : undefined
   }
 
-  list(key: string): readonly unknown[] {
-    const value = this.#take(key)
+  list(name: Name): readonly unknown[] {
+    const value = this.#take(name)
     return Array.isArray(value) ? value : []
   }
 
   /** Offset from the span's start, `+12.3`. */
-  event(name: string): string | undefined {
+  event(name: EventName): string | undefined {
     const event = this.#events.find(event => event.name === name)
     this.#events = this.#events.filter(other => other !== event)
     return event && this.#offset(event)
   }
 
-  events(name: string): readonly Event[] {
+  events(name: EventName): readonly Event[] {
     const found = this.#events.filter(event => event.name === name)
     this.#events = this.#events.filter(event => event.name !== name)
     return found
   }
 
   rest(): string[] {
-    const left = [...this.#attributes].map(([key, value]) => [key, plain(value)] as const)
+    const left = [...this.#untold].map(name => [shortName(name), plain(this.#span.of(name as AttributeName))] as const)
     const attributes = left.filter(([, value]) => value !== '').map(part => part.join(' '))
     const events = this.#events.map(event => [event.name, ...about(event), this.#offset(event)].join(' '))
     return [attributes.join('; '), events.join(', ')].filter(line => line !== '')
   }
 
-  #take(key: string): unknown {
-    const value = this.#attributes.get(key)
-    this.#attributes.delete(key)
-    return value
+  #take(name: Name): unknown {
+    const full = fullName(name)
+    return this.#untold.delete(full) ? this.#span.of(full) : undefined
   }
 
   #offset({ atMs }: Event): string {
@@ -186,7 +194,7 @@ function allocationSentence(facts: Facts): string | undefined {
 function observedSentence(facts: Facts): string | undefined {
   const ports = facts.list('observed').map(text => /:(\d+)(?: |$)/.exec(String(text))?.[1] ?? String(text))
   const samples = facts.events('sample')
-  const by = Map.groupBy(samples, ({ attributes }) => String(attributes['postern.mapped']))
+  const by = Map.groupBy(samples, ({ attributes }) => read({ attributes }).shown('mapped'))
   const sampled = joined([...by].map(([mapped, seen]) => `${mapped} seen by ${seen.map(viaOf).join(', ')}`))
   if (ports.length <= samples.length) return sampled
   const more = ports.length > OBSERVED ? '… ' : ''
@@ -196,10 +204,11 @@ function observedSentence(facts: Facts): string | undefined {
   ])
 }
 
-const viaOf = ({ attributes }: Event): string => String(attributes['postern.via'])
+const viaOf = (event: Event): string => read(event).shown('via')
 
 function effortSentence(side: 'caller' | 'callee', facts: Facts): string | undefined {
-  const [sockets, probes, ports] = ['sockets', 'probes', 'ports'].map(key => facts.number(`${side}.${key}`))
+  const own = ['sockets', 'probes', 'ports'] as const
+  const [sockets, probes, ports] = own.map(name => facts.number(`${side}.${name}`))
   const [low, high] = [facts.number(`${side}.low_port`), facts.number(`${side}.high_port`)]
   const first = facts.list(`${side}.first_ports`)
   const range = low === undefined || high === undefined ? '' : ` from ${low} to ${high}`
@@ -226,7 +235,7 @@ function limitsSentence(facts: Facts): string | undefined {
 /** Counts with the offsets of the first and the last, from the arrival of the order. */
 function probesSentence(facts: Facts): string | undefined {
   const [sent, received, flows] = [facts.number('sent'), facts.number('received'), facts.number('flows')]
-  const when = (what: string) => {
+  const when = (what: 'sent' | 'received') => {
     const [first, last] = [facts.event(`first_${what}`), facts.event(`last_${what}`)]
     if (first === undefined || last === undefined || first === last) return first === undefined ? '' : ` (${first})`
     return ` (${first} to ${last})`
@@ -239,7 +248,7 @@ function probesSentence(facts: Facts): string | undefined {
 }
 
 function endsSentence(facts: Facts): string | undefined {
-  const end = (name: string) => {
+  const end = (name: 'local' | 'peer') => {
     const [address, port] = [facts.text(`network.${name}.address`), facts.text(`network.${name}.port`)]
     return address === undefined ? undefined : port === undefined ? address : `${address}:${port}`
   }

@@ -11,6 +11,7 @@
 //   A   3.2    20.1      handover  path          ━━━━◆━━━━◆━━
 //                          what it says of itself, wrapped          trace-details.ts
 
+import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { fateOf, type Row, treeOf } from '../../trace/record/telling.ts'
 import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
@@ -161,15 +162,15 @@ function rowLines({ span, depth }: Row, { axis, titles, width, paint }: Sheet): 
 }
 
 /** What a peer did itself is in its own lane; what the gateway did about it is in the gateway's. */
-function laneOf({ name, attributes }: SpanRecord): Lane {
-  if (!/^postern\.(join|probe|handover)$/.test(name)) return 'G'
-  return attributes['postern.side'] === 'callee' ? 'B' : 'A'
+function laneOf(span: SpanRecord): Lane {
+  if (!/^postern\.(join|probe|handover)$/.test(span.name)) return 'G'
+  return read(span).text('side') === 'callee' ? 'B' : 'A'
 }
 
 function titleOf(span: SpanRecord, paint: Paint): string {
   const step = stepOf(span)
-  const title = step === 'plugin' ? said(span, 'plugin') || step : step
-  const outcome = said(span, 'outcome')
+  const title = step === 'plugin' ? read(span).shown('plugin') || step : step
+  const outcome = read(span).shown('outcome')
   const styles = { path: 'green', passed: 'dim', failed: 'yellow' } as const
   const painted = outcome in styles ? paint(styles[outcome as keyof typeof styles], outcome) : outcome
   return [paint('bold', title), aboutOf(span), painted].filter(text => text !== '').join('  ')
@@ -180,18 +181,16 @@ function aboutOf(span: SpanRecord): string {
   switch (stepOf(span)) {
     case 'plan':
     case 'relay':
-      return said(span, 'order')
+      return read(span).shown('order')
     case 'change':
-      return said(span, 'change')
+      return read(span).shown('change')
     case 'profile':
-      return said(span, 'side')
+      return read(span).shown('side')
     default:
-      return said(span, 'sides')
+      return read(span).shown('sides')
   }
 }
 
 const stepOf = ({ name }: SpanRecord): string => name.replace(/^postern\./, '')
-
-const said = ({ attributes }: SpanRecord, key: string): string => String(attributes[`postern.${key}`] ?? '')
 
 const number = (ms: number): string => (Math.abs(ms) < 10_000 ? ms.toFixed(1) : `${Math.round(ms)}`)

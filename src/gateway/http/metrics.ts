@@ -8,6 +8,8 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { behaviours } from '../../nat/profile.ts'
+import type { ShortName } from '../../trace/record/names.ts'
+import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { verdicts } from '../../verdict.ts'
 import type { GatewayStatus } from './status.ts'
@@ -62,15 +64,16 @@ export class Metrics {
     return await Registry.merge([this.#register, processRegister()]).metrics()
   }
 
-  #count({ name, attributes }: SpanRecord): void {
-    const said = (what: string, known: readonly string[]) => oneOf(known, attributes[`postern.${what}`])
+  #count(span: SpanRecord): void {
+    const { name } = span
+    const said = (what: ShortName, known: readonly string[]) => oneOf(known, read(span).text(what))
     if (name === 'postern.plugin')
       this.#attempts.inc({ strategy: said('plugin', this.#strategies), outcome: said('outcome', outcomes) })
     if (name === 'postern.profile')
       this.#profiles.inc({
         mapping: said('mapping', behaviours),
         filtering: said('filtering', behaviours),
-        allocation: attributes['postern.allocation'] === undefined ? 'unknown' : said('allocation', allocations)
+        allocation: read(span).text('allocation') === undefined ? 'unknown' : said('allocation', allocations)
       })
   }
 

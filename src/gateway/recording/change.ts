@@ -1,8 +1,8 @@
 // What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans come
 // when the root has ended already, and stand beneath it.
 
-import type { Attributes } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
@@ -20,7 +20,7 @@ export function recordChange(root: Beneath, change: Change): void {
   root.begin('postern.change', attributes, startTime).end(startTime)
 }
 
-function attributesOf(change: Change): Attributes {
+function attributesOf(change: Change): SpanAttributes {
   switch (change.kind) {
     case 'relatched':
       return {
@@ -36,7 +36,7 @@ function attributesOf(change: Change): Attributes {
 }
 
 /** What was forwarded from each side, and what was not. */
-export const counterAttributes = (counters: SpliceCounters): Attributes =>
+export const counterAttributes = (counters: SpliceCounters): SpanAttributes =>
   Object.fromEntries(
     roles.flatMap(role => {
       const { sentBytes, dropped } = counters[role]

@@ -1,7 +1,7 @@
 // Times that a peer tells, on the gateway's clock. A peer measures how far its clock is from ours, and may be wrong or lie:
 // what it says is moved into the interval in which it must have been.
 
-import type { Attributes } from '@opentelemetry/api'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import type { Role } from '../../wire/role.ts'
 import type { Clock } from '../peers/clock.ts'
 
@@ -19,7 +19,7 @@ export function onOurClock(
   return clamped(theirsMs + clock.offsetMs, range)
 }
 
-export const clockAttributes = (role: Role, clock: Clock | undefined): Attributes =>
+export const clockAttributes = (role: Role, clock: Clock | undefined): SpanAttributes =>
   clock
     ? {
         [`postern.${role}.clock.offset`]: clock.offsetMs,

@@ -1,8 +1,8 @@
 // What a plan tries, and how much of it: the ports themselves would be thousands.
 
-import type { Attributes } from '@opentelemetry/api'
 import type { Plan, RelayLimits } from '../../strategy/plan.ts'
 import type { Turn } from '../../strategy/turn.ts'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { natureOf, type Order } from '../../wire/order.ts'
 import { type Role, roles } from '../../wire/role.ts'
@@ -11,7 +11,7 @@ import type { Latched } from '../relay/splice.ts'
 /** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
 const FIRST_PORTS = 32
 
-export function planAttributes(plan: Plan): Attributes {
+export function planAttributes(plan: Plan): SpanAttributes {
   return {
     'postern.order': plan.caller.kind,
     'postern.why': plan.why,
@@ -24,7 +24,7 @@ export function planAttributes(plan: Plan): Attributes {
   }
 }
 
-function effortAttributes(role: Role, order: Order): Attributes {
+function effortAttributes(role: Role, order: Order): SpanAttributes {
   const { effort } = natureOf(order)
   if (effort?.probes === undefined) return {}
   const ports = (effort.guesses ?? []).flatMap(guess => guess.ports)
@@ -38,14 +38,14 @@ function effortAttributes(role: Role, order: Order): Attributes {
   }
 }
 
-const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): Attributes => ({
+const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): SpanAttributes => ({
   'postern.relay.per_session': perSession,
   'postern.relay.per_peer': perPeer,
   'postern.relay.total': total
 })
 
 /** Where the sides are latched at the relay, as far as they are. */
-export const latchAttributes = (latched: Latched): Attributes =>
+export const latchAttributes = (latched: Latched): SpanAttributes =>
   Object.fromEntries(
     roles.flatMap(role => {
       const source = latched[role]
@@ -54,7 +54,7 @@ export const latchAttributes = (latched: Latched): Attributes =>
   )
 
 /** What became of a strategy's turn. */
-export const turnAttributes = (turn: Turn): Attributes => ({
+export const turnAttributes = (turn: Turn): SpanAttributes => ({
   'postern.outcome': turn.outcome,
   'postern.reason': turn.reason,
   ...(turn.outcome === 'path' ? {} : { 'postern.cause': turn.cause }),

@@ -1,9 +1,9 @@
 // One side's network as planners saw it, in full: a trace can be asked again with other strategies.
 
-import type { Attributes } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import type { Allocation } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Role } from '../../wire/role.ts'
@@ -24,7 +24,7 @@ export function recordProfile(step: Beneath, role: Role, side: Side): void {
 const networkAttributes = (
   { mapped, port, addresses, rttMs, probes, observations }: Side,
   atMs: number
-): Attributes => ({
+): SpanAttributes => ({
   'postern.mapped': formatEndpoint(mapped),
   'postern.port': port,
   'postern.links': addresses.map(({ address, prefix }) => `${address}/${prefix}`),
@@ -33,7 +33,7 @@ const networkAttributes = (
   'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
 })
 
-const profileAttributes = ({ profile }: Side): Attributes => ({
+const profileAttributes = ({ profile }: Side): SpanAttributes => ({
   'postern.mapping': profile.mapping,
   'postern.filtering': profile.filtering,
   'postern.translated': profile.translated,
@@ -41,7 +41,7 @@ const profileAttributes = ({ profile }: Side): Attributes => ({
   ...(profile.allocation ? allocationAttributes(profile.allocation) : {})
 })
 
-const allocationAttributes = (allocation: Allocation): Attributes => {
+const allocationAttributes = (allocation: Allocation): SpanAttributes => {
   const { kind, confidence, evidence, step, driftPerSecond, block, range } = allocation
   return {
     'postern.allocation': kind,

@@ -2,10 +2,11 @@
 // its verdict. Anybody can be refused a join, so only so many are recorded: strangers must not be able to drive the traces
 // of others out of the store.
 
-import type { Attributes, Span, Tracer } from '@opentelemetry/api'
+import type { Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
 import { TokenBucket } from '../../token-bucket.ts'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import { verdictAttributes } from '../../trace/record/verdict.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
@@ -73,7 +74,7 @@ export class Refusals {
     return this.#refuse(root, errorAttributes(error))
   }
 
-  #refuse(root: Span, attributes: Attributes): Refusal {
+  #refuse(root: Span, attributes: SpanAttributes): Refusal {
     root.setAttributes(attributes)
     const verdict = this.#recording.judge(root)
     if (verdict) root.setAttributes(verdictAttributes(verdict))

@@ -1,7 +1,8 @@
 // One side's report as spans: its search, and the handover where it came to one. The report counts from the arrival of the
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
-import type { Attributes, Span } from '@opentelemetry/api'
+import type { Span } from '@opentelemetry/api'
+import type { SpanAttributes, SpanName } from '../../trace/record/names.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Report } from '../../wire/report.ts'
 import type { Role } from '../../wire/role.ts'
@@ -39,7 +40,7 @@ export function recordReport(plan: Beneath, reported: Reported): void {
   const isBound = bound !== undefined || told.type === 'opened'
   const boundMs = bound === undefined ? endMs : at(bound)
 
-  const begin = (name: string, fromMs: number, attributes: Attributes): Span =>
+  const begin = (name: SpanName, fromMs: number, attributes: SpanAttributes): Span =>
     plan.begin(name, { 'postern.side': side, ...attributes }, fromMs)
   const search = { ...countAttributes(report), ...(isBound ? found : failureOf(told)) }
   const probe = begin('postern.probe', startMs, search)
@@ -84,14 +85,14 @@ const firstAndLast = (name: string, span: Report['sentMs']): [string, number][] 
       ]
     : []
 
-const found: Attributes = { 'postern.outcome': 'path' }
+const found: SpanAttributes = { 'postern.outcome': 'path' }
 
-const failureOf = (told: Told): Attributes =>
+const failureOf = (told: Told): SpanAttributes =>
   told.type === 'failed'
     ? { 'postern.outcome': 'failed', ...codeAttributes(told.code), 'postern.reason': told.reason }
     : {}
 
-const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): Attributes => ({
+const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): SpanAttributes => ({
   'postern.outcome': 'path',
   'network.local.address': local.address,
   'network.local.port': local.port,
@@ -99,7 +100,7 @@ const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): Attribute
   'network.peer.port': remote.port
 })
 
-const countAttributes = ({ sent, received, flows, heard = [] }: Report): Attributes => ({
+const countAttributes = ({ sent, received, flows, heard = [] }: Report): SpanAttributes => ({
   'postern.sent': sent,
   'postern.received': received,
   ...(flows === undefined ? {} : { 'postern.flows': flows }),

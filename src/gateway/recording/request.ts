@@ -1,7 +1,7 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
-import type { Attributes } from '@opentelemetry/api'
 import type { Strategy } from '../../strategy/turn.ts'
+import type { SpanAttributes } from '../../trace/record/names.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { Member } from '../peers/member.ts'
@@ -18,7 +18,7 @@ const HEARD_MS = 60_000
 export const requestAttributes = (
   { id, caller, callee }: Pair,
   { strategies, deadlineMs }: { readonly strategies: readonly Strategy[]; readonly deadlineMs: number }
-): Attributes => ({
+): SpanAttributes => ({
   'postern.caller': caller.name,
   'postern.callee': callee.name,
   'postern.session': id,
@@ -38,7 +38,7 @@ export const pathAttributes = ({
   kind: 'direct' | 'relay'
   by: string
   why: string
-}): Attributes => ({
+}): SpanAttributes => ({
   'postern.outcome': 'path',
   'postern.path': kind,
   'postern.plugin': by,
@@ -52,11 +52,11 @@ export function recordSides(
   { observer, calledMs }: { readonly observer: Observer; readonly calledMs: number }
 ): void {
   for (const role of roles) recordJoin(root, { side: role, peer: pair[role], calledMs })
-  root.span.setAttributes(sidesAttributes(pair, observer))
+  root.set(sidesAttributes(pair, observer))
 }
 
 /** Late, because a peer may have told its clock, and others may have been heard, only after the request. */
-const sidesAttributes = (pair: Pair, observer: Observer): Attributes => ({
+const sidesAttributes = (pair: Pair, observer: Observer): SpanAttributes => ({
   'postern.gateway.heard': observer.heardOthers(
     roles.map(role => pair[role].id),
     HEARD_MS

@@ -1,10 +1,11 @@
 // Spans around the steps of a connect request. docs/tracing.md lists their names and attributes; a step is handed to
 // whatever is recorded beneath it.
 
-import { type Attributes, type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import { type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
+import type { EventName, SpanAttributes, SpanName } from '../../trace/record/names.ts'
 import type { Role } from '../../wire/role.ts'
 import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
@@ -13,7 +14,7 @@ import { Full } from '../peers/full.ts'
 /** What spans can begin beneath. */
 export interface Beneath {
   /** A span that its caller ends. Times are milliseconds since the epoch. */
-  begin(name: string, attributes: Attributes, startMs: number): Span
+  begin(name: SpanName, attributes: SpanAttributes, startMs: number): Span
 }
 
 /** Spans that begin beneath a context. */
@@ -33,12 +34,17 @@ export class Step implements Beneath {
     this.#context = trace.setSpan(parent, span)
   }
 
-  begin(name: string, attributes: Attributes, startMs: number): Span {
+  /** Attributes that are known only now. */
+  set(attributes: SpanAttributes): void {
+    this.span.setAttributes(attributes)
+  }
+
+  begin(name: SpanName, attributes: SpanAttributes, startMs: number): Span {
     return beneath(this.#tracer, this.#context).begin(name, attributes, startMs)
   }
 
   /** Runs `work` as a step beneath this one; an error is recorded and thrown on. */
-  within<T>(name: string, attributes: Attributes, work: (step: Step) => Promise<T>): Promise<T> {
+  within<T>(name: SpanName, attributes: SpanAttributes, work: (step: Step) => Promise<T>): Promise<T> {
     return within(this.#tracer, this.#context, name, attributes, work)
   }
 }
@@ -47,8 +53,8 @@ export class Step implements Beneath {
 export async function within<T>(
   tracer: Tracer,
   parent: Context,
-  name: string,
-  attributes: Attributes,
+  name: SpanName,
+  attributes: SpanAttributes,
   work: (step: Step) => Promise<T>,
   startMs = nowMs()
 ): Promise<T> {
@@ -87,14 +93,14 @@ export function parentOf(traceparent: string | undefined): Context {
 }
 
 /** Attributes of a step that found no path. */
-export const failureAttributes = ({ reason, cause }: Failure): Attributes => ({
+export const failureAttributes = ({ reason, cause }: Failure): SpanAttributes => ({
   'postern.outcome': 'failed',
   'postern.reason': reason,
   'postern.cause': cause
 })
 
 /** Why a request or a join came to nothing, with the bound that was reached, if it was one. */
-export function errorAttributes(error: unknown): Attributes {
+export function errorAttributes(error: unknown): SpanAttributes {
   const { code, message } = asPosternError(error)
   return {
     'postern.outcome': 'failed',
@@ -106,7 +112,7 @@ export function errorAttributes(error: unknown): Attributes {
 }
 
 /** Under the name of OpenTelemetry's conventions too: collectors count by it. */
-export const codeAttributes = (code: string): Attributes => ({ 'postern.code': code, 'error.type': code })
+export const codeAttributes = (code: string): SpanAttributes => ({ 'postern.code': code, 'error.type': code })
 
 /** The message of an error may quote what a stranger said. */
 const told = (message: string): string => printable(message, OVER_CHARACTERS)
@@ -123,6 +129,7 @@ export interface Showing {
 
 /** @param sinceMs when the waiting began: what was so before is dated with it */
 export function recordShowing(span: Span, { side, isWarm, atMs, reason }: Showing, sinceMs: number): void {
-  const attributes = { 'postern.side': side, ...(reason ? { 'postern.reason': reason } : {}) }
-  span.addEvent(isWarm ? 'warm' : 'cold', attributes, Math.max(sinceMs, atMs))
+  const attributes: SpanAttributes = { 'postern.side': side, ...(reason ? { 'postern.reason': reason } : {}) }
+  const name: EventName = isWarm ? 'warm' : 'cold'
+  span.addEvent(name, attributes, Math.max(sinceMs, atMs))
 }

@@ -53,7 +53,7 @@ export class Attempts {
     return await step.within(name, attributes, async within => {
       const failure = await this.#attempt(within, { plan, strategy, over })
       const outcome = failure ? failureAttributes(failure) : OPENED
-      within.span.setAttributes(outcome)
+      within.set(outcome)
       return failure ?? true
     })
   }
@@ -82,7 +82,7 @@ export class Attempts {
     const result = await this.#order(step, scene, trying)
     const again = !result.open && (await this.#renew(step, result))
     const settled = again ? await this.#order(step, await this.#evidence.seen(), trying) : result
-    if (plan.limits) step.span.setAttributes(latchAttributes(await this.#house.relay.latched(this.#session.id)))
+    if (plan.limits) step.set(latchAttributes(await this.#house.relay.latched(this.#session.id)))
     this.#learn(plan, strategy, scene, settled)
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
@@ -119,9 +119,9 @@ export class Attempts {
     await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits)
   }
 
-  async #disarm({ span }: Step): Promise<void> {
+  async #disarm(step: Step): Promise<void> {
     const counters = await this.#house.relay.disarm(this.#session.id)
-    if (counters) span.setAttributes(counterAttributes(counters))
+    if (counters) step.set(counterAttributes(counters))
   }
 
   /** Both orders leave together. Resolves when the channel is open on both sides, or it is known that it will not be. */

@@ -56,14 +56,14 @@ export class Evidence {
   async sample(step: Step, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
     const sinceMs = nowMs()
-    const shown = await step.within('postern.observe', attributes, async ({ span }) => {
+    const shown = await step.within('postern.observe', attributes, async within => {
       const showings = await this.sides.renew(sides, this.#ask, AbortSignal.any([over, this.#gone]))
-      for (const showing of showings) recordShowing(span, showing, sinceMs)
+      for (const showing of showings) recordShowing(within.span, showing, sinceMs)
       const cold = showings.find(({ isWarm }) => !isWarm)
       if (!cold) return true
       const cause = this.#gone.aborted ? 'gone' : over.aborted ? 'deadline' : 'no-sample'
       const failure = { reason: cold.reason ?? '', cause } as const
-      span.setAttributes(failureAttributes(failure))
+      within.set(failureAttributes(failure))
       return failure
     })
     this.#gone.throwIfAborted()

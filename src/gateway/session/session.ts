@@ -117,7 +117,7 @@ export class Session {
           sample: sides => this.#evidence.sample(step, sides, over),
           attempt: plan => this.#attempt(step, plan, strategy, over)
         })
-        step.span.setAttributes(turnAttributes(taken))
+        step.set(turnAttributes(taken))
         return taken
       })
       this.#tell('caller', turnMessage(this, strategy, turn, performance.now() - startMs))
@@ -136,7 +136,7 @@ export class Session {
 
   #conclude(root: Step, { plan, strategy: { name: by } }: Won): Ended {
     const kind = plan.limits ? 'relay' : 'direct'
-    root.span.setAttributes(pathAttributes({ kind, by, why: plan.why }))
+    root.set(pathAttributes({ kind, by, why: plan.why }))
     const verdict = this.#judge(root)
     if (plan.limits) this.#relayed = new Relayed(root)
     this.#tellBoth(() => pathMessage(this, { by, bitsPerSecond: plan.limits?.perSession, verdict }))
@@ -149,7 +149,7 @@ export class Session {
     const lost = roles.find(role => this[role].gone.aborted)
     const side = error.code === 'peer-offline' ? (lost ?? this.#leaver) : (this.#leaver ?? lost)
     await this.#attempts.reports.settled()
-    root.span.setAttributes({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
+    root.set({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
     const verdict = this.#judge(root)
     this.#tellBoth(() => overMessage(this, error, { trace: root.span.spanContext().traceId, verdict }))
     return { kind: 'failed', code: error.code }
@@ -160,7 +160,7 @@ export class Session {
     this.#attempts.reports.close()
     recordSides(root, this, { observer: this.#house.observer, calledMs: this.#calledMs })
     const verdict = this.#house.judge(root.span)
-    if (verdict) root.span.setAttributes(verdictAttributes(verdict))
+    if (verdict) root.set(verdictAttributes(verdict))
     return verdict
   }
 

@@ -22,6 +22,7 @@ import {
   type SpanProcessor
 } from '@opentelemetry/sdk-trace'
 import { version } from '../../version.ts'
+import { read } from '../record/reader.ts'
 import { type Cut, type ExportSettings, exportSettings } from './environment.ts'
 
 export interface Exporting {
@@ -95,8 +96,8 @@ class Outbox implements SpanProcessor {
 
   /** What collectors know a failure by. */
   onEnding(span: Span): void {
-    const { 'postern.outcome': outcome, 'postern.reason': reason } = span.attributes
-    if (outcome === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: String(reason ?? '') })
+    const said = read(span)
+    if (said.text('outcome') === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: said.shown('reason') })
   }
 
   onEnd(span: ReadableSpan): void {

@@ -1,30 +1,30 @@
 // A verdict as a span carries it, and read again.
 
-import type { Attributes } from '@opentelemetry/api'
-import type { Verdict } from '../../verdict.ts'
+import { blamed, type Verdict } from '../../verdict.ts'
+import type { SpanAttributes } from './names.ts'
+import { read } from './reader.ts'
+import type { SpanRecord } from './record.ts'
 
-/** As a span has it. */
-export const verdictAttributes = ({ code, sentence, side, evidence, advice, also }: Verdict): Attributes => ({
+export const verdictAttributes = ({ code, sentence, side, evidence, advice, also }: Verdict): SpanAttributes => ({
   'postern.verdict': code,
   'postern.verdict.sentence': sentence,
   'postern.verdict.side': side,
-  'postern.verdict.evidence': evidence,
+  'postern.verdict.evidence': [...evidence],
   'postern.verdict.advice': advice,
-  'postern.verdict.also': also
+  'postern.verdict.also': [...also]
 })
 
-/** The inverse; undefined where a span carries no verdict. */
-export function saidVerdict(attributes: Readonly<Record<string, unknown>>): Verdict | undefined {
-  const code = attributes['postern.verdict']
-  if (typeof code !== 'string') return undefined
-  const text = (name: string) => String(attributes[`postern.verdict.${name}`] ?? '')
-  const list = (name: string) => (attributes[`postern.verdict.${name}`] ?? []) as string[]
+/** Undefined where a span carries no verdict. */
+export function verdictOf(span: Pick<SpanRecord, 'attributes'> | undefined): Verdict | undefined {
+  const said = read(span)
+  const code = said.text('verdict')
+  if (code === undefined) return undefined
   return {
     code,
-    sentence: text('sentence'),
-    side: text('side') as Verdict['side'],
-    evidence: list('evidence'),
-    advice: text('advice'),
-    also: list('also')
+    sentence: said.shown('verdict.sentence'),
+    side: blamed.find(side => side === said.text('verdict.side')) ?? 'none',
+    evidence: said.list('verdict.evidence'),
+    advice: said.shown('verdict.advice'),
+    also: said.list('verdict.also')
   }
 }

@@ -9,8 +9,9 @@ import type { Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
 import type { Verdict } from '../../verdict.ts'
+import { read } from '../record/reader.ts'
 import { readRecord } from '../record/schema.ts'
-import { saidVerdict } from '../record/verdict.ts'
+import { verdictOf } from '../record/verdict.ts'
 import type { TraceFile } from './file.ts'
 import { matches, type TraceFilter } from './filter.ts'
 import { Kept } from './kept.ts'
@@ -169,20 +170,19 @@ export class TraceStore implements SpanProcessor {
 
 function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions['judge']): TraceRecord {
   const [root] = spans
-  const attributes = root?.attributes ?? {}
-  const said = (name: string) => String(attributes[`postern.${name}`] ?? '')
-  const path = said('path')
+  const said = read(root)
+  const path = said.text('path')
   return {
     id,
     startMs: root?.startMs ?? 0,
     ms: (root?.endMs ?? 0) - (root?.startMs ?? 0),
-    caller: said('caller') || said('peer'),
-    callee: said('callee'),
-    outcome: said('outcome'),
-    by: said('plugin') || said('code'),
-    reason: said('reason'),
+    caller: said.shown('caller') || said.shown('peer'),
+    callee: said.shown('callee'),
+    outcome: said.shown('outcome'),
+    by: said.shown('plugin') || said.shown('code'),
+    reason: said.shown('reason'),
     ...(path === 'direct' || path === 'relay' ? { path } : {}),
-    verdict: saidVerdict(attributes) ?? judge(spans),
+    verdict: verdictOf(root) ?? judge(spans),
     spans
   }
 }

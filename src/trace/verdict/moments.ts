@@ -7,8 +7,8 @@ import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import type { Role } from '../../wire/role.ts'
 import { observedIn } from '../record/observed.ts'
+import { Reader } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
-import { Said } from '../record/said.ts'
 
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
 export class Moments {
@@ -21,7 +21,7 @@ export class Moments {
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
     const sideOf = (role: Role, name: string) =>
-      profiles.filter(span => new Said(span).role('side') === role).flatMap(span => momentOf(span, name) ?? [])
+      profiles.filter(span => new Reader(span).role('side') === role).flatMap(span => momentOf(span, name) ?? [])
     this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
@@ -66,7 +66,7 @@ function seenAt(side: Side, atMs: number): Side {
 /** Undefined where the profile lacks what a side is made of. */
 function momentOf(span: SpanRecord, name: string): Moment | undefined {
   const { startMs: atMs } = span
-  const said = new Said(span)
+  const said = new Reader(span)
   const mapped = parseEndpoint(said.text('mapped') ?? '')
   const [port, rttMs, probes] = [said.number('port'), said.number('rtt'), said.number('probes_left')]
   if (!mapped || port === undefined || rttMs === undefined || probes === undefined) return undefined
@@ -86,7 +86,7 @@ function momentOf(span: SpanRecord, name: string): Moment | undefined {
   return { side, atMs }
 }
 
-function profileOf(said: Said, samples: readonly Sample[], observations: readonly Observation[]): Profile {
+function profileOf(said: Reader, samples: readonly Sample[], observations: readonly Observation[]): Profile {
   const remaps = said.flag('remaps')
   return {
     mapping: said.behaviour('mapping'),
@@ -105,7 +105,7 @@ function samplesOf(span: SpanRecord, shown: Endpoint): Sample[] {
   const samples: Sample[] = []
   for (const event of span.events) {
     const { atMs } = event
-    const said = new Said(event)
+    const said = new Reader(event)
     const via = parseEndpoint(said.text('via') ?? '')
     const mapped = parseEndpoint(said.text('mapped') ?? '')
     if (!via || !mapped) continue

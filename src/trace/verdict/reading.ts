@@ -5,14 +5,15 @@ import type { Code } from '../../errors.ts'
 import type { Cause } from '../../strategy/plan.ts'
 import type { Known } from '../../strategy/remedy.ts'
 import { type Role, roles } from '../../wire/role.ts'
+import type { EventName, ShortName, SpanName } from '../record/names.ts'
 import { observedIn } from '../record/observed.ts'
+import { eventsOf, Reader } from '../record/reader.ts'
 import type { SpanRecord } from '../record/record.ts'
-import { eventsOf, Said } from '../record/said.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 
 export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): Facts {
-  const root = new Said(spans[0])
-  const named = (...names: string[]) => spans.filter(({ name }) => names.includes(name)).toSorted(byStart)
+  const root = new Reader(spans[0])
+  const named = (...names: SpanName[]) => spans.filter(({ name }) => names.some(one => one === name)).toSorted(byStart)
   return {
     known,
     kind: spans[0]?.name === 'postern.join' ? 'join' : 'connect',
@@ -45,9 +46,10 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
 }
 
 function waitOf(span: SpanRecord): Wait {
-  const said = new Said(span)
+  const said = new Reader(span)
   const sides = said.text('sides')?.split(/[ ,]+/) ?? []
-  const shown = (name: string) => roles.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
+  const shown = (name: EventName) =>
+    roles.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
   return {
     fresh: said.flag('fresh') ?? false,
     failed: said.text('outcome') === 'failed' || said.text('cause') !== undefined,
@@ -58,12 +60,12 @@ function waitOf(span: SpanRecord): Wait {
 }
 
 function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
-  const of = (role: Role) => spans.filter(span => new Said(span).role('side') === role).map(profileOf)
+  const of = (role: Role) => spans.filter(span => new Reader(span).role('side') === role).map(profileOf)
   return { caller: of('caller'), callee: of('callee') }
 }
 
 function profileOf(span: SpanRecord): ProfileFacts {
-  const said = new Said(span)
+  const said = new Reader(span)
   return {
     atMs: span.startMs,
     mapping: said.behaviour('mapping'),
@@ -83,7 +85,7 @@ function profileOf(span: SpanRecord): ProfileFacts {
 }
 
 function turnOf(span: SpanRecord): TurnFacts {
-  const said = new Said(span)
+  const said = new Reader(span)
   return {
     plugin: said.text('plugin') ?? 'a strategy',
     outcome: said.text('outcome'),
@@ -95,7 +97,7 @@ function turnOf(span: SpanRecord): TurnFacts {
 }
 
 function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
-  const said = new Said(span)
+  const said = new Reader(span)
   const below = spans.filter(({ parent }) => parent !== undefined && parent === span.id)
   return {
     plugin: said.text('plugin') ?? 'a strategy',
@@ -108,16 +110,16 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
   }
 }
 
-function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts {
+function sideOf(role: Role, plan: Reader, below: readonly SpanRecord[]): SideFacts {
   const spans = below.filter(
     span =>
       ['postern.probe', 'postern.handover'].includes(span.name) &&
-      new Said(span).role('side') === role &&
+      new Reader(span).role('side') === role &&
       !isSilent(span)
   )
-  const own = spans.map(span => new Said(span))
-  const most = (name: string) => Math.max(0, ...own.map(said => said.number(name) ?? 0))
-  const first = (name: string) => own.map(said => said.text(name)).find(text => text !== undefined)
+  const own = spans.map(span => new Reader(span))
+  const most = (name: ShortName) => Math.max(0, ...own.map(said => said.number(name) ?? 0))
+  const first = (name: ShortName) => own.map(said => said.text(name)).find(text => text !== undefined)
   const code = first('code')
   return {
     reported: own.length > 0,
@@ -139,7 +141,7 @@ function sideOf(role: Role, plan: Said, below: readonly SpanRecord[]): SideFacts
 }
 
 /** A probe that stands for a report which never came. */
-const isSilent = (span: SpanRecord): boolean => new Said(span).text('cause') === 'no-report'
+const isSilent = (span: SpanRecord): boolean => new Reader(span).text('cause') === 'no-report'
 
 /** What a side says of an order whose time was over, here or there. */
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']

@@ -8,8 +8,9 @@ import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
 import type { Known } from '../../strategy/remedy.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
+import type { ShortName } from '../record/names.ts'
+import { Reader } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
-import { Said } from '../record/said.ts'
 import { Moments } from './moments.ts'
 import { judge } from './verdict.ts'
 
@@ -126,14 +127,14 @@ interface Turn extends TurnThen {
 
 /** Until both networks were known, the first turn was not its strategy's. */
 function turnOf(span: SpanRecord, knownMs: number): Turn {
-  const said = new Said(span)
-  const text = (name: string) => said.text(name) ?? ''
+  const said = new Reader(span)
+  const text = (name: ShortName) => said.text(name) ?? ''
   const ms = Math.max(0, span.endMs - Math.max(span.startMs, knownMs))
   return { name: text('plugin'), outcome: text('outcome'), reason: text('reason'), ms }
 }
 
 /** Of a plan that the models gave a figure to. */
 function expectedOf(span: SpanRecord): number[] {
-  const expected = new Said(span).number('expected')
+  const expected = new Reader(span).number('expected')
   return span.name === 'postern.plan' && expected !== undefined ? [Math.min(1, Math.max(0, expected))] : []
 }

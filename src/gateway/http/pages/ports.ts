@@ -8,11 +8,12 @@
 //   the other side's handover    network.peer.port                       hit
 
 import { observedIn } from '../../../trace/record/observed.ts'
+import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
 import { otherRole, type Role, roles } from '../../../wire/role.ts'
 import { type Html, html } from './html.ts'
 import { profileOf } from './profiles.ts'
-import { grouped, listOf, numberOf, textOf } from './words.ts'
+import { grouped } from './words.ts'
 
 export interface PortPicture {
   readonly role: Role
@@ -45,13 +46,15 @@ export function portPictures(record: TraceRecord): Html {
 
 export function pictureOf(record: TraceRecord, role: Role): PortPicture {
   const profile = profileOf(record, role)
-  const address = addressOf(textOf(profile, 'mapped'))
+  const address = addressOf(read(profile).shown('mapped'))
   const other = otherRole(role)
   const plans = record.spans.filter(({ name }) => name === 'postern.plan')
   return {
     role,
     name: record[role],
-    observed: listOf(profile, 'observed').flatMap(one => portOf(observedIn(String(one))?.mapped ?? '')),
+    observed: read(profile)
+      .list('observed')
+      .flatMap(one => portOf(observedIn(String(one))?.mapped ?? '')),
     guesses: plans.flatMap(plan => guessOf(plan, other)),
     hits: [...new Set(plans.flatMap(({ id }) => hitsOf(record, { plan: id, other, address })))]
   }
@@ -61,19 +64,23 @@ export function pictureOf(record: TraceRecord, role: Role): PortPicture {
 const isHard = ({ observed, guesses }: PortPicture) => guesses.length > 0 || new Set(observed).size > 1
 
 function guessOf(plan: SpanRecord, other: Role): Guess[] {
-  const ports = numberOf(plan, `${other}.ports`) ?? 0
-  const first = listOf(plan, `${other}.first_ports`).filter(port => typeof port === 'number')
+  const ports = read(plan).number(`${other}.ports`) ?? 0
+  const first = read(plan).numbers(`${other}.first_ports`)
   if (ports === 0 || first.length === 0) return []
-  const low = numberOf(plan, `${other}.low_port`) ?? Math.min(...first)
-  const high = numberOf(plan, `${other}.high_port`) ?? Math.max(...first)
-  return [{ by: textOf(plan, 'plugin'), first, low, high, ports, sockets: numberOf(plan, `${other}.sockets`) ?? 1 }]
+  const low = read(plan).number(`${other}.low_port`) ?? Math.min(...first)
+  const high = read(plan).number(`${other}.high_port`) ?? Math.max(...first)
+  return [
+    { by: read(plan).shown('plugin'), first, low, high, ports, sockets: read(plan).number(`${other}.sockets`) ?? 1 }
+  ]
 }
 
 /** Where the other side met this one within a plan. An address other than the NAT's is a LAN, or the relay. */
 function hitsOf({ spans }: TraceRecord, { plan, other, address }: { plan: string; other: Role; address: string }) {
-  const own = spans.filter(span => span.parent === plan && textOf(span, 'side') === other)
+  const own = spans.filter(span => span.parent === plan && read(span).shown('side') === other)
   return own.flatMap(span => {
-    const heard = listOf(span, 'heard').filter(one => addressOf(String(one)) === address)
+    const heard = read(span)
+      .list('heard')
+      .filter(one => addressOf(String(one)) === address)
     const { 'network.peer.address': peer, 'network.peer.port': port } = span.attributes
     return [
       ...heard.flatMap(one => portOf(String(one))),

@@ -1,34 +1,35 @@
 // What the gateway knew of both networks when it looked last, side by side.
 
+import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
 import { type Role, roles } from '../../../wire/role.ts'
 import { type Html, html, type Piece } from './html.ts'
-import { lasted, listOf, numberOf, share, shown, signed, textOf } from './words.ts'
+import { lasted, share, shown, signed } from './words.ts'
 
 /** The last judgement on a side: it is renewed when fresh sockets are shown. */
 export const profileOf = ({ spans }: TraceRecord, role: Role): SpanRecord | undefined =>
-  spans.findLast(span => span.name === 'postern.profile' && textOf(span, 'side') === role)
+  spans.findLast(span => span.name === 'postern.profile' && read(span).shown('side') === role)
 
 const rows: readonly {
   readonly label: string
   of(span: SpanRecord, root: SpanRecord | undefined, role: Role): Piece
 }[] = [
   { label: 'NAT', of: span => (span.attributes['postern.translated'] === false ? 'none in between' : 'yes') },
-  { label: 'Mapping', of: span => textOf(span, 'mapping') },
-  { label: 'Filtering', of: span => textOf(span, 'filtering') },
-  { label: 'Seen as', of: span => textOf(span, 'mapped') },
-  { label: 'Own port', of: span => textOf(span, 'port') },
+  { label: 'Mapping', of: span => read(span).shown('mapping') },
+  { label: 'Filtering', of: span => read(span).shown('filtering') },
+  { label: 'Seen as', of: span => read(span).shown('mapped') },
+  { label: 'Own port', of: span => read(span).shown('port') },
   { label: 'Links', of: span => shown(span.attributes['postern.links'] ?? '') },
   { label: 'Ports are', of: allocationOf },
-  { label: 'Since', of: span => textOf(span, 'evidence') },
-  { label: 'Step', of: span => textOf(span, 'step') },
+  { label: 'Since', of: span => read(span).shown('evidence') },
+  { label: 'Step', of: span => read(span).shown('step') },
   { label: 'Others use', of: driftOf },
-  { label: 'Block', of: span => textOf(span, 'block').replace('-', '–') },
-  { label: 'Range', of: span => textOf(span, 'range').replace('-', '–') },
+  { label: 'Block', of: span => read(span).shown('block').replace('-', '–') },
+  { label: 'Range', of: span => read(span).shown('range').replace('-', '–') },
   { label: 'Unasked packets', of: span => span.attributes['postern.remaps'] === true && 'move a flow to another port' },
-  { label: 'Mappings known', of: span => String(listOf(span, 'observed').length || '') },
-  { label: 'Probes left', of: span => textOf(span, 'probes_left') },
-  { label: 'Round trip', of: span => milliseconds(numberOf(span, 'rtt')) },
+  { label: 'Mappings known', of: span => String(read(span).list('observed').length || '') },
+  { label: 'Probes left', of: span => read(span).shown('probes_left') },
+  { label: 'Round trip', of: span => milliseconds(read(span).number('rtt')) },
   { label: 'Clock', of: (_, root, role) => clockOf(root, role) }
 ]
 
@@ -57,21 +58,21 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 function allocationOf(span: SpanRecord): Piece {
-  const kind = textOf(span, 'allocation')
-  const confidence = numberOf(span, 'confidence')
+  const kind = read(span).shown('allocation')
+  const confidence = read(span).number('confidence')
   if (!kind) return undefined
   return `${kinds[kind] ?? kind}${confidence === undefined ? '' : ` (${share(confidence, 1)} sure)`}`
 }
 
 function driftOf(span: SpanRecord): Piece {
-  const drift = numberOf(span, 'drift')
+  const drift = read(span).number('drift')
   return drift === undefined ? undefined : `${shown(drift)} mappings a second`
 }
 
 /** How far a side's clock was off, which its steps are corrected by. */
 function clockOf(root: SpanRecord | undefined, role: Role): Piece {
-  const offset = numberOf(root, `${role}.clock.offset`)
-  const uncertainty = numberOf(root, `${role}.clock.uncertainty`)
+  const offset = read(root).number(`${role}.clock.offset`)
+  const uncertainty = read(root).number(`${role}.clock.uncertainty`)
   if (offset === undefined) return undefined
   return `${signed(offset)}${uncertainty === undefined ? '' : ` (± ${lasted(uncertainty)})`} to the gateway’s`
 }

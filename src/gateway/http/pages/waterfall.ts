@@ -2,10 +2,11 @@
 // for events and everything known of it when the row is opened. Positions are percentages of the request's own time; what
 // began before the call stands at its left edge, and what came after the end has a list of its own.
 
+import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
 import { treeOf } from '../../../trace/record/telling.ts'
 import { type Html, html, type Piece } from './html.ts'
-import { lasted, numberOf, share, shown, signed, textOf } from './words.ts'
+import { lasted, share, shown, signed } from './words.ts'
 
 type Lane = 'caller' | 'callee' | 'gateway'
 
@@ -40,7 +41,7 @@ interface Row {
 
 function row({ span, depth, record, key }: Row): Html {
   const lane = laneOf(span)
-  const outcome = textOf(span, 'outcome')
+  const outcome = read(span).shown('outcome')
   const reason = reasonOf(span, record)
   return html`<li><details id="${key}-${span.id}"><summary class="step d${Math.min(depth, 4)}">
 <span class="what"><b>${titleOf(span)}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`} <span class="about">${oddsOf(span)}</span></span>
@@ -52,13 +53,13 @@ ${reason && html`<span class="reason">${reason}</span>`}
 
 /** The verdict has that of the whole, and a strategy that of its only plan. */
 function reasonOf(span: SpanRecord, { spans }: TraceRecord): string {
-  const reason = textOf(span, 'reason')
+  const reason = read(span).shown('reason')
   const parent = spans.find(({ id }) => id === span.parent)
-  return span === spans[0] || textOf(parent, 'reason') === reason ? '' : reason
+  return span === spans[0] || read(parent).shown('reason') === reason ? '' : reason
 }
 
 const sideOf = (span: SpanRecord): Lane | undefined => {
-  const side = textOf(span, 'side')
+  const side = read(span).shown('side')
   return side === 'caller' || side === 'callee' ? side : undefined
 }
 
@@ -67,18 +68,18 @@ const laneOf = (span: SpanRecord): Lane => (span.name === 'postern.connect' ? 'g
 
 function titleOf(span: SpanRecord): string {
   const step = span.name.replace(/^postern\./, '')
-  return step === 'plugin' ? textOf(span, 'plugin') || step : step
+  return step === 'plugin' ? read(span).shown('plugin') || step : step
 }
 
 /** Which side, which kind of order, which change. */
 function aboutOf(span: SpanRecord, lane: Lane): string {
-  if (lane !== 'gateway') return span.name === 'postern.change' ? `${lane}, ${textOf(span, 'change')}` : lane
-  const words = [textOf(span, 'order'), textOf(span, 'sides'), textOf(span, 'change')]
+  if (lane !== 'gateway') return span.name === 'postern.change' ? `${lane}, ${read(span).shown('change')}` : lane
+  const words = [read(span).shown('order'), read(span).shown('sides'), read(span).shown('change')]
   return words.filter(word => word !== '').join(', ')
 }
 
 function oddsOf(span: SpanRecord): string {
-  const expected = numberOf(span, 'expected')
+  const expected = read(span).number('expected')
   return expected === undefined ? '' : `(expected ${share(expected, 1)})`
 }
 

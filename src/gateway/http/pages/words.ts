@@ -1,6 +1,6 @@
 // What the pages say of times, outcomes and spans: the same everywhere.
 
-import type { SpanRecord, TraceSummary } from '../../../trace/record/record.ts'
+import type { TraceSummary } from '../../../trace/record/record.ts'
 import type { Fate } from '../../../trace/record/telling.ts'
 import { percent } from '../../../units.ts'
 import type { Blamed } from '../../../verdict.ts'
@@ -38,21 +38,6 @@ export function timeTag(atMs: number, nowMs = Date.now()): Html {
 }
 
 export const utc = (atMs: number): string => `${new Date(atMs).toISOString().replace('T', ' ').slice(0, 19)} UTC`
-
-export const textOf = (span: SpanRecord | undefined, name: string): string => {
-  const value = span?.attributes[`postern.${name}`]
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
-}
-
-export const numberOf = (span: SpanRecord | undefined, name: string): number | undefined => {
-  const value = span?.attributes[`postern.${name}`]
-  return typeof value === 'number' ? value : undefined
-}
-
-export const listOf = (span: SpanRecord | undefined, name: string): readonly unknown[] => {
-  const value = span?.attributes[`postern.${name}`]
-  return Array.isArray(value) ? value : []
-}
 
 /** Any attribute for reading. */
 export function shown(value: unknown): string {

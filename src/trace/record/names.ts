@@ -1,0 +1,187 @@
+// The names of spans, events and attributes, each with what it means. What is recorded and what is read goes by these tables:
+// the compiler objects to any other name. docs/tracing.md has the same tables; `npm run docs` writes them.
+
+import type { AttributeValue } from '@opentelemetry/api'
+import type { Role } from '../../wire/role.ts'
+
+/** A table of `name: [where, meaning]`. */
+type Table = Readonly<Record<string, readonly [where: string, meaning: string]>>
+
+/** Spans: beneath which others they stand, and what they cover. */
+export const spans = {
+  'postern.connect': [
+    "the caller's own span, or none",
+    "from the caller's call to the path or the failure; a request that is refused has this span alone"
+  ],
+  'postern.join': [
+    '`postern.connect`, or none',
+    "a side's join, where it came at most 10 s before the call: it began before its parent then. Without a parent a join that was refused"
+  ],
+  'postern.observe': [
+    '`postern.connect`, `postern.plugin`, `postern.plan`',
+    "waiting for sockets that are not warm yet, for samples of fresh ones (to predict ports; of a side that was heard, where the other is not), or for the test of a NAT's filter"
+  ],
+  'postern.profile': ['`postern.connect`, `postern.plugin`, `postern.plan`', "the judgement on one side's NAT"],
+  'postern.plugin': ['`postern.connect`', "a strategy's turn"],
+  'postern.plan': ['`postern.plugin`', 'one plan, from the orders to its end'],
+  'postern.relay': ['`postern.plugin`', 'the same for a plan whose orders are to latch at the relay'],
+  'postern.probe': [
+    '`postern.plan`, `postern.relay`',
+    "one side's search, from the arrival of its order until it let its socket go for the handover, or gave up. The passive side of an `ice` order lets it go at once: its search is ICE's"
+  ],
+  'postern.handover': [
+    '`postern.plan`, `postern.relay`',
+    'one side, from binding the port again to the open channel, or the failure'
+  ],
+  'postern.change': ['`postern.connect`', "a moment after the connect: the relayed path's source changed, or it ended"]
+} as const satisfies Table
+
+/** Events: on which spans, and when. */
+export const events = {
+  asked: ['connect', 'the request reached the gateway'],
+  hello: ['join', 'the peer proved its certificate'],
+  warm: [
+    'join, observe',
+    "of join: it had its first socket that the gateway had answered; of observe: a side's socket is there"
+  ],
+  cold: ['observe', "a side's socket is known not to be there"],
+  sample: ['profile', 'an endpoint of the gateway saw the mapping last'],
+  first_sent: ['probe', 'the first datagram of the search left'],
+  last_sent: ['probe', 'the last one left'],
+  first_received: ['probe', 'the first datagram of the other side came'],
+  last_received: ['probe', 'the last one came'],
+  heard: ['probe', 'a probe of the other side came'],
+  answered: ['probe', 'an own probe was answered'],
+  checked: ['probe', "the other side's first ICE check came"],
+  latched: ['probe', 'the relay accepted the socket'],
+  walked: ['probe', 'every target and guess was tried once'],
+  spent: ['probe', 'the budget of datagrams was used up'],
+  ice: ['handover', 'ICE is connected'],
+  dtls: ['handover', 'DTLS is connected'],
+  sctp: ['handover', 'SCTP is connected, and the channel is open']
+} as const satisfies Table
+
+/** Attributes: of which spans, or of which event of a span (`span: event`), and what they say. `SIDE` is caller or callee. */
+export const attributes = {
+  'postern.SIDE': ['connect', 'name of the peer'],
+  'postern.session': ['connect', "the gateway's id of the session"],
+  'postern.strategies': ['connect', 'names of the strategies, in their order'],
+  'postern.relay.configured': ['connect', 'boolean: one of them is a last resort'],
+  'postern.deadline': ['connect', 'milliseconds for all strategies'],
+  'postern.gateway.addresses': ['connect', 'how many addresses the gateway tells peers'],
+  'postern.gateway.ports': ['connect', 'how many UDP endpoints the gateway tells peers'],
+  'postern.gateway.deaf': [
+    'connect',
+    "list of the gateway's UDP endpoints at which no peer at all was heard in the last minute"
+  ],
+  'postern.gateway.heard': ['connect', 'boolean: another peer than these two was heard over UDP in the last minute'],
+  'postern.SIDE.clock.offset': ['connect', "milliseconds, the gateway's clock less the peer's"],
+  'postern.SIDE.clock.uncertainty': ['connect', 'milliseconds either way'],
+  'postern.outcome': [
+    'connect, join, observe, plugin, plan, relay, probe, handover',
+    '`path`, `passed` or `failed`; of join and observe only `failed`'
+  ],
+  'postern.reason': ['connect, join, observe, plugin, plan, relay, probe, handover, observe: cold', 'one sentence'],
+  'postern.cause': [
+    'observe, plugin, plan, relay, probe',
+    'one word for the verdict: `Cause` in `src/strategy/plan.ts`; of a probe `no-report`, where its side is there and never said what came of its order'
+  ],
+  'postern.code': [
+    'connect, join, probe, handover',
+    'the error code (`src/errors.ts`); of an order also `stale-socket` and `called-off`'
+  ],
+  'error.type': ['connect, join, probe, handover', "the same, by the name it has in OpenTelemetry's conventions"],
+  'postern.path': ['connect', '`direct` or `relay`'],
+  'postern.plugin': ['connect, plugin, plan, relay', 'the strategy'],
+  'postern.verdict': ['connect, join', 'the code: `verdicts` in `src/verdict.ts`'],
+  'postern.verdict.sentence': ['connect, join', 'what stood in the way, in one clause'],
+  'postern.verdict.side': ['connect, join', 'who stood in the way: `Blamed` in `src/verdict.ts`'],
+  'postern.verdict.evidence': ['connect, join', 'list: what shows it, one fact a line'],
+  'postern.verdict.advice': ['connect, join', 'what to do about it'],
+  'postern.verdict.also': ['connect, join', 'list: codes of what else stood in the way'],
+  'postern.peer': ['join', 'name of the peer, where it gave one'],
+  'postern.side': [
+    'connect, join, profile, probe, handover, change, observe: warm, observe: cold',
+    '`caller` or `callee`; of connect the side that left, was lost, refused a certificate, or has as many sessions as it may; of change the side that moved or left'
+  ],
+  'postern.limit': [
+    'connect, join',
+    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `links` (of one certificate), `names`'
+  ],
+  'postern.sides': ['observe', 'which sides are waited for'],
+  'postern.fresh': ['observe', 'boolean: samples of fresh sockets'],
+  'postern.test': ['observe', '`filtering`: what is waited for is that test'],
+  'postern.mapping': ['profile', 'RFC 4787 section 4.1, or `unknown`'],
+  'postern.filtering': ['profile', 'RFC 4787 section 5, or `unknown`'],
+  'postern.translated': ['profile', 'boolean: there is a NAT'],
+  'postern.remaps': ['profile', 'boolean: the NAT gives a flow another port after packets nobody asked for'],
+  'postern.mapped': [
+    'profile, profile: sample',
+    'where the primary endpoint saw the socket; of a sample what its endpoint saw'
+  ],
+  'postern.via': ['profile: sample', "the gateway's endpoint"],
+  'postern.port': ['profile', "the socket's own port"],
+  'postern.links': ['profile', "addresses of the host's interfaces, with prefix"],
+  'postern.rtt': ['profile', 'round trip to the gateway over UDP, milliseconds'],
+  'postern.probes_left': ['profile', 'probes that may still be aimed at guessed ports of its address'],
+  'postern.observed': [
+    'profile',
+    'mappings known of it, oldest first, the last 32: `address:port milliseconds-before local-port`, and how many mappings nobody saw came before it, if any'
+  ],
+  'postern.allocation': [
+    'profile',
+    'port assignment: `kept` (RFC 4787 section 4.2.1, port preservation), `stepping`, `block` or `random`'
+  ],
+  'postern.confidence': ['profile', 'probability of that'],
+  'postern.evidence': ['profile', 'one line that says what was seen'],
+  'postern.step': ['profile', 'ports from one mapping to the next'],
+  'postern.drift': ['profile', 'mappings of others per second'],
+  'postern.block': ['profile', 'ports of the block, as `low-high`'],
+  'postern.range': ['profile', 'ports that are drawn from, as `low-high`'],
+  'postern.order': ['plan, relay', "kind of the caller's order: `ice`, `punch`, `splice`"],
+  'postern.why': ['plan, relay', 'why it should work'],
+  'postern.label': ['plan', 'what the plan is remembered by'],
+  'postern.expected': [
+    'plan, plugin',
+    'probability that it meets, as the models say; of a pass what its best plan would have been worth'
+  ],
+  'postern.wait': ['plan, relay', 'milliseconds to find the path'],
+  'postern.SIDE.sockets': ['plan', 'of an order that has a budget: sockets'],
+  'postern.SIDE.probes': ['plan', 'of an order that has a budget: datagrams at most'],
+  'postern.SIDE.ports': ['plan', 'how many ports are guessed'],
+  'postern.SIDE.first_ports': ['plan', 'the first 32 of them'],
+  'postern.SIDE.low_port': ['plan', 'the lowest of them'],
+  'postern.SIDE.high_port': ['plan', 'the highest of them'],
+  'postern.SIDE.latched': ['relay', 'endpoint the side latched from'],
+  'postern.relay.per_session': ['relay', 'limit of the session, bits per second'],
+  'postern.relay.per_peer': ['relay', 'limit of each peer, bits per second'],
+  'postern.relay.total': ['relay', 'limit of all sessions together, bits per second'],
+  'postern.sent': ['probe', 'datagrams of the search that were sent'],
+  'postern.received': ['probe', 'datagrams of the other side that were received'],
+  'postern.flows': ['probe', 'pairs of own socket and far endpoint that were sent to'],
+  'postern.heard': ['probe', 'endpoints the other side was heard from, the first 8'],
+  'network.local.address': ['handover', "the path's own end"],
+  'network.local.port': ['handover', "the path's own end"],
+  'network.peer.address': ['handover, change', "the path's far end; of a change the new source"],
+  'network.peer.port': ['handover, change', "the path's far end; of a change the new source"],
+  'postern.change': ['change', '`relatched`, `ended` or `idle`'],
+  'postern.SIDE.bytes': ['change, relay', 'UDP payload forwarded from that side; of relay where it failed'],
+  'postern.SIDE.dropped': ['change, relay', 'datagrams of that side dropped; of relay where it failed']
+} as const satisfies Table
+
+/** One name for each side where a table says `SIDE`. */
+type OfSides<Name extends string> = Name extends `${infer Before}SIDE${infer After}` ? `${Before}${Role}${After}` : Name
+
+export type SpanName = keyof typeof spans
+export type EventName = keyof typeof events
+export type AttributeName = OfSides<keyof typeof attributes>
+
+/** What may be recorded with a span or an event. */
+export type SpanAttributes = { readonly [Name in AttributeName]?: AttributeValue }
+
+/** An attribute of ours as readers ask for it, without the prefix that all of them have. */
+export type ShortName = AttributeName extends infer Name
+  ? Name extends `postern.${infer Short}`
+    ? Short
+    : never
+  : never
