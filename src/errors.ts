@@ -1,27 +1,28 @@
-// One error class for everything a user is told about, and the table of its codes. A code is stable: scripts match it,
-// `--json` prints it, traces carry it. Nothing found is `undefined`; an error is for what should not happen.
+// One error class for everything a user is told about, and the codes it may have. Nothing found is `undefined`; an error is for
+// what should not happen.
 
 import type { Verdict } from './verdict.ts'
+import { wordsFor } from './vocabulary.ts'
 
 /** Each code and what it means to the person who reads it. */
-export const codes = {
-  'bad-config': 'the configuration or a command line option is wrong',
-  'port-in-use': 'an address and port to listen on is taken',
-  'gateway-unreachable': 'no WebSocket connection to the gateway could be made, or it was lost',
-  'bad-token': 'the join or admin token was refused',
-  'name-taken': 'the name belongs to another certificate',
-  'unknown-peer': 'nobody has ever joined under this name',
-  'peer-offline': 'the peer is known but not joined now, or it left',
-  'self-connect': 'a peer asked for a connection to itself',
-  'fingerprint-mismatch': 'the certificate is not the pinned or remembered one',
-  'udp-blocked': 'no UDP datagram reaches the gateway from one of the peers',
-  'no-path': 'every strategy passed or failed',
-  'relay-full': 'the gateway, or a share of it, has no room for another peer, session or relayed connection',
-  timeout: 'a deadline passed',
-  io: 'a file, a stream or the connection failed midway',
-  'bad-message': 'a message broke the protocol',
-  internal: 'a fault in postern itself'
-} as const
+export const codes = wordsFor(
+  'bad-config',
+  'port-in-use',
+  'gateway-unreachable',
+  'bad-token',
+  'name-taken',
+  'unknown-peer',
+  'peer-offline',
+  'self-connect',
+  'fingerprint-mismatch',
+  'udp-blocked',
+  'no-path',
+  'relay-full',
+  'timeout',
+  'io',
+  'bad-message',
+  'internal'
+)
 
 export type Code = keyof typeof codes
 

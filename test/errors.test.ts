@@ -1,6 +1,10 @@
 import { once } from 'node:events'
 import test from 'ava'
-import { asPosternError, PosternError } from '../src/errors.ts'
+import { asPosternError, codes, PosternError } from '../src/errors.ts'
+import { causes } from '../src/strategy/plan.ts'
+import { verdicts } from '../src/verdict.ts'
+import { formerWords, vocabulary } from '../src/vocabulary.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../src/wire/order.ts'
 
 test('a deadline is a timeout, and an abort is no fault of ours', async t => {
   const late = AbortSignal.timeout(1)
@@ -14,4 +18,14 @@ test('an error of our own stays what it is, one of the system is io, anything el
   t.is(asPosternError(own), own)
   t.like(asPosternError(Object.assign(new Error('EACCES'), { syscall: 'open' })), { code: 'io', message: 'EACCES' })
   t.like(asPosternError('odd'), { code: 'internal', message: 'odd' })
+})
+
+test('errors, strategies and verdicts draw from one vocabulary, in which no word stands twice and each is drawn', t => {
+  const drawn = new Set([...Object.keys(codes), ...Object.keys(causes), ...Object.keys(verdicts)])
+  const ofOrders = [STALE_SOCKET, CALLED_OFF]
+  t.deepEqual([...drawn, ...ofOrders].sort(), Object.keys(vocabulary).sort())
+  for (const [former, now] of Object.entries(formerWords)) {
+    t.true(Object.hasOwn(vocabulary, now), now)
+    t.false(Object.hasOwn(vocabulary, former), `${former} is a word of today`)
+  }
 })

@@ -85,7 +85,7 @@ export function plannedIn(scene: Scene, own: number, planned: (scene: Scene) => 
   const found = planned(scene)
   const isShort = roles.some(role => scene[role].probes < own)
   if (found.kind === 'plan' || !isShort || planned(unshared(scene)).kind === 'pass') return found
-  return { ...found, cause: 'shared-budget' }
+  return { ...found, cause: 'budget-shared-out' }
 }
 
 const unshared = ({ caller, callee, attempts, atMs, memory }: Scene): Scene => ({

@@ -77,8 +77,10 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
     if (plan.kind === 'pass') return yield plan
     left -= Math.max(...roles.map(role => probesOf(plan[role])))
     yield plan
-    if (scene.last === 'handover')
-      return yield pass('a port was right, and nothing came of it: the next would be no better', { cause: 'handover' })
+    if (scene.last === 'handover-lost')
+      return yield pass('a port was right, and nothing came of it: the next would be no better', {
+        cause: 'handover-lost'
+      })
   }
 }
 

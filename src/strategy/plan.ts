@@ -1,36 +1,26 @@
 // What a strategy says: a plan, a pass, or a wish for samples; and why one of these did not lead to a path. Plain data: the
 // session turns a plan into two orders that leave together.
 
+import { wordsFor } from '../vocabulary.ts'
 import { natureOf, type Order } from '../wire/order.ts'
 import type { Role } from '../wire/role.ts'
 
-/**
- * Why a strategy, or one of its plans, did not lead to a path, in one word that the verdict can read.
- *
- *   unsuited        nothing for this strategy to do here                    (a pass)
- *   unlikely        its best plan is worth less than it asks for            (a pass)
- *   shared-budget   probes were left for too few ports: others used them    (a pass, or a refused plan)
- *   threw           the plugin threw, or yielded what no peer could obey    (a pass)
- *   deadline        the time of all strategies was over
- *   unheard         no side found the path within the plan's time
- *   handover        the path was found, and no channel was opened on it
- *   failed          a side said that it could not obey
- *   no-sample       a side did not show a fresh socket
- *   relay-full      the relay, or a share of it, had no room
- *   gone            a side left, or was lost
- */
-export type Cause =
-  | 'unsuited'
-  | 'unlikely'
-  | 'shared-budget'
-  | 'threw'
-  | 'deadline'
-  | 'unheard'
-  | 'handover'
-  | 'failed'
-  | 'no-sample'
-  | 'relay-full'
-  | 'gone'
+/** Why a strategy, or one of its plans, did not lead to a path: a plugin's own pass has one of the first three. */
+export const causes = wordsFor(
+  'unsuited',
+  'unlikely',
+  'budget-shared-out',
+  'plugin-threw',
+  'deadline',
+  'unheard',
+  'handover-lost',
+  'never-obeyed',
+  'no-sample',
+  'relay-full',
+  'peer-left',
+  'peer-lost'
+)
+export type Cause = keyof typeof causes
 
 /** What became of a plan, or of a wish for samples, that came to nothing. */
 export interface Failure {

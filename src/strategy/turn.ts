@@ -79,7 +79,7 @@ async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSign
       yield checked(next.value)
     }
   } catch (error) {
-    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`, { cause: 'threw' })
+    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`, { cause: 'plugin-threw' })
   }
 }
 

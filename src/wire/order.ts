@@ -2,6 +2,7 @@
 // An order is data, a union on `kind`: one loop in the peer obeys whatever plugin made it.
 
 import { z } from 'zod'
+import type { Word } from '../vocabulary.ts'
 import { address, checked, endpoint, fingerprint } from './shapes.ts'
 
 /** Most sockets and most guesses or probes that an order may ask of a peer, whatever the gateway's configuration says. */
@@ -12,10 +13,10 @@ export const GUESSES = 8192
 export const ANSWERS = 16
 
 /** The code a side fails with when the socket an order names is gone: the order before was called off too late. */
-export const STALE_SOCKET = 'stale-socket'
+export const STALE_SOCKET = 'stale-socket' satisfies Word
 
 /** The code a side fails with when an order was called off before anything came of it: what it heard is worth knowing. */
-export const CALLED_OFF = 'called-off'
+export const CALLED_OFF = 'called-off' satisfies Word
 
 /** RFC 8445 section 5.3 has the lengths, RFC 8839 section 5.4 the characters: these go into a description line by line. */
 const iceChars = (least: number, most: number) => z.string().regex(new RegExp(`^[A-Za-z0-9+/]{${least},${most}}$`))

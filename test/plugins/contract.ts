@@ -114,7 +114,7 @@ export function keepsContract(plugin: Plugin): void {
       fc.asyncProperty(side, side, async (caller, callee) => {
         for (const step of await stepsOf(planner, sceneOf(caller, callee))) {
           if (step.kind !== 'pass') continue
-          t.true(['unsuited', 'unlikely', 'shared-budget'].includes(step.cause ?? 'unsuited'), step.cause)
+          t.true(['unsuited', 'unlikely', 'budget-shared-out'].includes(step.cause ?? 'unsuited'), step.cause)
           t.true(step.cause === 'unlikely' ? isProbability(step.expected) : isProbability(step.expected ?? 0))
         }
       }),

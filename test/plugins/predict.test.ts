@@ -134,7 +134,7 @@ test('rounds and datagrams have an end', async t => {
 test('where the budget of an address is what is short, the reason says so', async t => {
   const [step] = await stepsOf(await startPlugin(predict), sceneOf(caller({ probes: 20 })))
   t.is(reasonOf(step), 'no probes left; budget shared out: 20 probes left at 198.51.100.10')
-  t.is(causeOf(step), 'shared-budget')
+  t.is(causeOf(step), 'budget-shared-out')
 })
 
 test('a pass that no budget would have helped is not the shared budget’s doing', async t => {
@@ -154,7 +154,7 @@ test('where a right port led to no connection, no other port is tried', async t 
     }
     return kinds
   }
-  t.deepEqual(await yielded('handover'), ['sample', 'plan', 'pass handover'])
+  t.deepEqual(await yielded('handover-lost'), ['sample', 'plan', 'pass handover-lost'])
   t.deepEqual((await yielded('unheard')).slice(0, 4), ['sample', 'plan', 'sample', 'plan'])
 })
 

@@ -94,7 +94,7 @@ test('the threshold decides alone', async t => {
 test('where the budget of an address is what is short, the reason says so', async t => {
   const [step] = await stepsOf(await startPlugin(spray), sceneOf(side('caller', random, { probes: 40 })))
   t.regex(reasonOf(step), /; budget shared out: 40 probes left at 198\.51\.100\.10$/)
-  t.like(step, { kind: 'pass', cause: 'shared-budget' })
+  t.like(step, { kind: 'pass', cause: 'budget-shared-out' })
 })
 
 test('no side exceeds the sockets and datagrams it was given, and both keep the pace', async t => {

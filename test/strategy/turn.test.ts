@@ -252,7 +252,7 @@ test('each turn tells its cause: the last plan’s own, or that of the pass wher
     link('throws', threw),
     link('fails', () => [{ ...plan('x'), expected: 0.5 }]),
     link('fails and has no more', () => [{ ...plan('x'), expected: 0.5 }, pass('nothing')]),
-    link('fails and runs short', () => [plan('x'), pass('few left', { cause: 'shared-budget', expected: 0.02 })]),
+    link('fails and runs short', () => [plan('x'), pass('few left', { cause: 'budget-shared-out', expected: 0.02 })]),
     link('fails and throws', function* () {
       yield { ...plan('x'), expected: 0.5 }
       threw()
@@ -266,11 +266,11 @@ test('each turn tells its cause: the last plan’s own, or that of the pass wher
       ['passes', 'passed', 'unsuited', undefined],
       ['ends', 'passed', 'unsuited', undefined],
       ['doubts', 'passed', 'unlikely', 0.04],
-      ['throws', 'passed', 'threw', undefined],
+      ['throws', 'passed', 'plugin-threw', undefined],
       ['fails', 'failed', 'unheard', 0.5],
       ['fails and has no more', 'failed', 'unheard', 0.5],
-      ['fails and runs short', 'failed', 'shared-budget', 0.02],
-      ['fails and throws', 'failed', 'threw', 0.5],
+      ['fails and runs short', 'failed', 'budget-shared-out', 0.02],
+      ['fails and throws', 'failed', 'plugin-threw', 0.5],
       ['samples', 'failed', 'no-sample', undefined],
       ['opens', 'path', undefined, undefined]
     ]

@@ -63,7 +63,7 @@ export function recordSilence(
   const attributes = {
     'postern.side': side,
     'postern.outcome': 'failed',
-    'postern.cause': 'no-report',
+    'postern.cause': 'never-obeyed',
     'postern.reason': 'it never said what came of its order'
   }
   plan.begin('postern.probe', attributes, fromMs).end(Math.max(fromMs, toMs))

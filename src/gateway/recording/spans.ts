@@ -63,7 +63,7 @@ export async function within<T>(
     return await work(new Step(tracer, span, parent))
   } catch (error) {
     const { code, message } = asPosternError(error)
-    const cause = causes[code] ?? 'gone'
+    const cause = causeOf(code)
     span.setAttributes({ 'postern.outcome': 'failed', 'postern.reason': told(message), 'postern.cause': cause })
     throw error
   } finally {
@@ -71,12 +71,15 @@ export async function within<T>(
   }
 }
 
-/** What ends a step by an error; any other code is one that a side has left with. */
+/** What ends a step by an error; any code that is not here is one that a side has left with. */
 const causes: Partial<Record<Code, Cause>> = {
   'relay-full': 'relay-full',
   'udp-blocked': 'no-sample',
-  internal: 'failed'
+  'peer-offline': 'peer-lost',
+  internal: 'never-obeyed'
 }
+
+export const causeOf = (code: Code): Cause => causes[code] ?? 'peer-left'
 
 /** The caller's own trace goes on where it sent a W3C `traceparent`. */
 export function parentOf(traceparent: string | undefined): Context {

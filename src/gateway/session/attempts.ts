@@ -77,7 +77,7 @@ export class Attempts {
     const { plan, strategy } = trying
     const scene = await this.#evidence.seen()
     const refused = this.#charge(plan, scene)
-    if (refused) return { reason: refused, cause: 'shared-budget' }
+    if (refused) return { reason: refused, cause: 'budget-shared-out' }
     if (plan.limits) await this.#arm(plan.limits)
     const result = await this.#order(step, scene, trying)
     const again = !result.open && (await this.#renew(step, result))
@@ -87,7 +87,7 @@ export class Attempts {
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
     this.#callOff(settled)
-    return { reason: settled.reason, cause: settled.cause ?? 'failed' }
+    return { reason: settled.reason, cause: settled.cause ?? 'never-obeyed' }
   }
 
   /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */

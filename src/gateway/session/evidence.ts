@@ -2,13 +2,14 @@
 // waiting is a step of the trace, and so is what was found.
 
 import { nowMs } from '../../clock.ts'
-import type { Failure } from '../../strategy/plan.ts'
+import { asPosternError } from '../../errors.ts'
+import type { Cause, Failure } from '../../strategy/plan.ts'
 import type { Attempt, Scene } from '../../strategy/scene.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { Outcomes } from '../memory/outcomes.ts'
 import type { Member } from '../peers/member.ts'
 import { recordProfile } from '../recording/profile.ts'
-import { failureAttributes, recordShowing, type Step } from '../recording/spans.ts'
+import { causeOf, failureAttributes, recordShowing, type Step } from '../recording/spans.ts'
 import type { Watch } from './side.ts'
 import { Sides } from './sides.ts'
 
@@ -61,14 +62,19 @@ export class Evidence {
       for (const showing of showings) recordShowing(within.span, showing, sinceMs)
       const cold = showings.find(({ isWarm }) => !isWarm)
       if (!cold) return true
-      const cause = this.#gone.aborted ? 'gone' : over.aborted ? 'deadline' : 'no-sample'
-      const failure = { reason: cold.reason ?? '', cause } as const
+      const failure = { reason: cold.reason ?? '', cause: this.#causeOf(over) }
       within.set(failureAttributes(failure))
       return failure
     })
     this.#gone.throwIfAborted()
     if (shown === true) for (const role of sides) recordProfile(step, role, await this.sides.side(role))
     return shown
+  }
+
+  /** Why no sample came. */
+  #causeOf(over: AbortSignal): Cause {
+    if (this.#gone.aborted) return causeOf(asPosternError(this.#gone.reason).code)
+    return over.aborted ? 'deadline' : 'no-sample'
   }
 
   async #observe(step: Step, missing: readonly Role[]): Promise<void> {

@@ -8,6 +8,7 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Report } from '../../wire/report.ts'
 import { type Role, roles } from '../../wire/role.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
+import { causeOf } from '../recording/spans.ts'
 
 export interface SideResult {
   readonly local?: Endpoint
@@ -90,7 +91,10 @@ export class Trial {
         return
       case 'failed':
         this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
-        return this.#finish({ reason: `${role}: ${message.reason}`, cause: this.#isFound ? 'handover' : 'failed' })
+        return this.#finish({
+          reason: `${role}: ${message.reason}`,
+          cause: this.#isFound ? 'handover-lost' : 'never-obeyed'
+        })
     }
   }
 
@@ -111,14 +115,15 @@ export class Trial {
     if (known || !this.#knows(role)) return
     clearTimeout(this.#timer)
     const reason = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
-    this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover' })
+    this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover-lost' })
   }
 
   /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
   #overdue(thrown: unknown): void {
     // A side that has waited long enough leaves with a `timeout` of its own.
     const isDeadline = !(thrown instanceof PosternError)
-    const ended = { reason: asPosternError(thrown).message, cause: isDeadline ? 'deadline' : 'gone' } as const
+    const { code, message: reason } = asPosternError(thrown)
+    const ended: Failure = { reason, cause: isDeadline ? 'deadline' : causeOf(code) }
     if (!isDeadline || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
     clearTimeout(this.#timer)
     this.#timer = this.#patience(GRACE_MS, ended)

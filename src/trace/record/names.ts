@@ -84,7 +84,7 @@ export const attributes = {
   'postern.reason': ['connect, join, observe, plugin, plan, relay, probe, handover, observe: cold', 'one sentence'],
   'postern.cause': [
     'observe, plugin, plan, relay, probe',
-    'one word for the verdict: `Cause` in `src/strategy/plan.ts`; of a probe `no-report`, where its side is there and never said what came of its order'
+    'one word for the verdict: `Cause` in `src/strategy/plan.ts`; of a probe `never-obeyed`, where its side is there and never said what came of its order'
   ],
   'postern.code': [
     'connect, join, probe, handover',

@@ -1,7 +1,9 @@
 // A record from a file, which may be torn, of another version, or no record at all.
 
 import { z } from 'zod'
-import type { TraceRecord } from './record.ts'
+import { wordNow } from '../../vocabulary.ts'
+import type { AttributeName } from './names.ts'
+import type { SpanRecord, TraceRecord } from './record.ts'
 
 /** Milliseconds since the epoch that are a date: pages and tables write them as one. */
 const moment = z.number().min(-8.64e15).max(8.64e15)
@@ -41,10 +43,28 @@ const record = z.object({
   spans: z.array(span).min(1)
 })
 
-/** Undefined where it is none. */
+/** Undefined where it is none. Words of former releases are those of today. */
 export function asRecord(value: unknown): TraceRecord | undefined {
   const { data } = record.safeParse(value)
-  return data as TraceRecord | undefined
+  return data && withWordsOfToday(data as TraceRecord)
+}
+
+function withWordsOfToday({ verdict, spans, ...rest }: TraceRecord): TraceRecord {
+  return {
+    ...rest,
+    verdict: { ...verdict, code: wordNow(verdict.code), also: verdict.also.map(wordNow) },
+    spans: spans.map(span => ({ ...span, attributes: attributesOfToday(span.attributes) }))
+  }
+}
+
+/** The attributes whose values are words. */
+const wordy: readonly AttributeName[] = ['postern.cause', 'postern.verdict', 'postern.verdict.also']
+
+function attributesOfToday(given: SpanRecord['attributes']): SpanRecord['attributes'] {
+  const now = (value: unknown): unknown =>
+    typeof value === 'string' ? wordNow(value) : Array.isArray(value) ? value.map(now) : value
+  const words = wordy.filter(name => Object.hasOwn(given, name)).map(name => [name, now(given[name])] as const)
+  return words.length === 0 ? given : { ...given, ...Object.fromEntries(words) }
 }
 
 /** The same, from its JSON. */

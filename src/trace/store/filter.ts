@@ -4,6 +4,7 @@
 import { PosternError } from '../../errors.ts'
 import { aDuration, parseDuration } from '../../units.ts'
 import { verdicts } from '../../verdict.ts'
+import { wordNow } from '../../vocabulary.ts'
 import type { TraceSummary } from '../record/record.ts'
 
 export interface TraceFilter {
@@ -78,8 +79,10 @@ function flag(query: Query, name: string): boolean {
   throw wrong(`${name} is "${given}"; expected it without a value`)
 }
 
+/** Also by a word of a former release. */
 function known(code: string): string {
-  if (Object.hasOwn(verdicts, code)) return code
+  const now = wordNow(code)
+  if (Object.hasOwn(verdicts, now)) return now
   throw wrong(`there is no verdict "${code}"; expected one of ${Object.keys(verdicts).join(', ')}`)
 }
 

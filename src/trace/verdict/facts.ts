@@ -126,7 +126,7 @@ export const hears = ({ received, heard, steps }: SideFacts): boolean =>
 
 /** The plans that were ordered, but for the relay's: one that was refused for want of probes was not. */
 export const direct = ({ plans }: Facts): PlanFacts[] =>
-  plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'shared-budget')
+  plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'budget-shared-out')
 
 /** A smaller chance than this is not what happened. */
 const BAD_LUCK = 0.01

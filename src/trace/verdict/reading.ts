@@ -141,7 +141,7 @@ function sideOf(role: Role, plan: Reader, below: readonly SpanRecord[]): SideFac
 }
 
 /** A probe that stands for a report which never came. */
-const isSilent = (span: SpanRecord): boolean => new Reader(span).text('cause') === 'no-report'
+const isSilent = (span: SpanRecord): boolean => new Reader(span).text('cause') === 'never-obeyed'
 
 /** What a side says of an order whose time was over, here or there. */
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']

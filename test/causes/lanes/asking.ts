@@ -51,7 +51,7 @@ const causes: readonly Cause[] = [
   {
     what: 'the join token is wrong',
     done: 'another token',
-    code: 'token-refused',
+    code: 'bad-token',
     side: 'caller',
     gateway: all,
     async inject(rig) {
@@ -84,7 +84,7 @@ const causes: readonly Cause[] = [
   {
     what: 'another certificate than the pinned one',
     done: 'a wrong pin at the caller',
-    code: 'fingerprint-refused',
+    code: 'fingerprint-mismatch',
     side: 'callee',
     gateway: all,
     async inject(rig) {
@@ -95,7 +95,7 @@ const causes: readonly Cause[] = [
   {
     what: 'another certificate than the remembered one',
     done: "the caller's file of known peers was edited",
-    code: 'fingerprint-refused',
+    code: 'fingerprint-mismatch',
     side: 'callee',
     isUntold: true,
     gateway: all,
@@ -108,7 +108,7 @@ const causes: readonly Cause[] = [
   {
     what: 'another certificate than the callee remembers',
     done: "the callee's file of known peers was edited",
-    code: 'fingerprint-refused',
+    code: 'fingerprint-mismatch',
     side: 'caller',
     isUntold: true,
     gateway: all,

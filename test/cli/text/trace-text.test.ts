@@ -51,7 +51,7 @@ test('a peer that was refused is told as one that joins', t => {
     callee: '',
     by: 'bad-token',
     reason: 'the join token is wrong',
-    verdict: { ...failed.verdict, code: 'token-refused', side: 'caller' as const },
+    verdict: { ...failed.verdict, code: 'bad-token', side: 'caller' as const },
     spans: root ? [{ ...root, name: 'postern.join', attributes, events: [] }] : []
   }
   const lines = renderTrace(refused).split('\n')
@@ -61,7 +61,7 @@ test('a peer that was refused is told as one that joins', t => {
   t.regex(lines.join('\n'), /^A +0\.0 +744\.5 {2}join {2}failed/m)
   t.true(
     (tracesTable([refused], { nowMs })[1] ?? '').startsWith(
-      '12:40:27 0af76519 mallory (joins) failed  bad-token 745 token-refused'
+      '12:40:27 0af76519 mallory (joins) failed  bad-token 745 bad-token'
     )
   )
 })
@@ -74,19 +74,19 @@ test('colours add nothing that is not in words or letters', t => {
 
 test('the list fits 80 columns: names are cut, codes are not, and why stands below', t => {
   const long = { ...relayed, caller: 'a'.repeat(40), callee: 'b'.repeat(40), by: 'a-plugin-of-my-own' }
-  const verdict = { ...relayed.verdict, code: 'fingerprint-refused', sentence: 'word '.repeat(40) }
+  const verdict = { ...relayed.verdict, code: 'fingerprint-mismatch', sentence: 'word '.repeat(40) }
   const old = { ...long, id: 'c'.repeat(32), startMs: nowMs - 90_000_000, ms: 12_345.6, verdict }
   const direct = { ...relayed, id: 'd'.repeat(32), path: 'direct' as const, by: 'stun' }
   const table = tracesTable([failed, long, old, direct], { width: 80, nowMs })
   t.deepEqual(table, [
-    'TIME        TRACE    CALLER  CALLEE   OUTCOME BY          MS VERDICT',
-    '12:40:27    0af76519 alice   bob      failed  no-path    745 one-way',
+    'TIME        TRACE    CALLER  CALLEE  OUTCOME BY          MS VERDICT',
+    '12:40:27    0af76519 alice   bob     failed  no-path    745 one-way',
     '  bob heard alice, and alice heard nothing of bob',
-    '12:40:27    4bf92f35 aaaaaa… bbbbbbb… relayed a-plugi…  61.0 both-random',
+    '12:40:27    4bf92f35 aaaaaa… bbbbbb… relayed a-plugi…  61.0 both-random',
     '  both NATs choose their ports at random',
-    '11-22 11:41 cccccccc aaaaaa… bbbbbbb… relayed a-plugi… 12346 fingerprint-refused',
+    '11-22 11:41 cccccccc aaaaaa… bbbbbb… relayed a-plugi… 12346 fingerprint-mismatch',
     `  ${'word '.repeat(40).slice(0, 77)}…`,
-    '12:40:27    dddddddd carol   dave     direct  stun      61.0'
+    '12:40:27    dddddddd carol   dave    direct  stun      61.0'
   ])
   t.is(Math.max(...table.map(line => line.length)), 80)
   t.true(tracesTable([old], { nowMs })[1]?.includes('a'.repeat(40)))

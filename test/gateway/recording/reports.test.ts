@@ -149,7 +149,7 @@ test('a side that is there and never reports is shown, and waited for no longer 
   t.true(tookMs > 800, `${tookMs} ms: a round trip, and one lost packet`)
   const record = await traceOf(room.world, trace)
   t.deepEqual(said(named(record, 'probe'), 'side', 'outcome', 'cause'), [
-    ['callee', 'failed', 'no-report'],
+    ['callee', 'failed', 'never-obeyed'],
     ['caller', 'failed', undefined]
   ])
 })
@@ -165,7 +165,7 @@ test('of a side that was lost no report is awaited, nor one that is missing reco
   ann.say({ type: 'failed', session, plan, code: 'called-off', reason: 'it was called off', report: nothingDone })
   const record = await traceOf(room.world, (await ann.hears('over')).trace)
   t.deepEqual(said(named(record, 'probe'), 'side', 'code'), [['caller', 'called-off']])
-  t.deepEqual(said(named(record, 'plan'), 'cause'), [['gone']])
+  t.deepEqual(said(named(record, 'plan'), 'cause'), [['peer-lost']])
   t.is(record.spans[0]?.attributes['postern.side'], 'callee')
 })
 

@@ -96,7 +96,7 @@ test('a side that leaves while samples are awaited is no deadline', async t => {
   const { trace } = await bob.hears('over')
   const [record] = await until(() => room.world.gateway.traces.get(trace))
   const causes = record?.spans.map(({ attributes }) => attributes['postern.cause']).filter(cause => cause !== undefined)
-  t.deepEqual(new Set(causes), new Set(['gone']))
+  t.deepEqual(new Set(causes), new Set(['peer-left']))
   t.like(record?.verdict, { code: 'peer-left', side: 'caller', also: ['not-tried'] })
 })
 
@@ -302,7 +302,7 @@ test('who refuses a path is the one that left, though the other, which had opene
   await bob.settled()
   ann.say({ type: 'leave', session, code: 'fingerprint-mismatch', reason: 'it had another before' })
   const { verdict } = await ann.hears('over')
-  t.like(verdict, { code: 'fingerprint-refused', side: 'callee' })
+  t.like(verdict, { code: 'fingerprint-mismatch', side: 'callee' })
 })
 
 test('a relayed session ends with the first side that leaves', async t => {

@@ -35,7 +35,7 @@ test('where nobody finds the path in time, nothing was heard', async t => {
 test('a path that was found and is not open in time was lost in the handover', async t => {
   const tried = trial({ handoverMs: 1 })
   tried.trial.receive('callee', found)
-  t.is(await causeOf(tried), 'handover')
+  t.is(await causeOf(tried), 'handover-lost')
 })
 
 test('a side that hands its socket over blindly has found nothing yet, and starts no handover’s time', async t => {
@@ -46,21 +46,21 @@ test('a side that hands its socket over blindly has found nothing yet, and start
   const both = trial({ handoverMs: 1, blind: 'callee' })
   both.trial.receive('callee', found)
   both.trial.receive('caller', found)
-  t.is(await causeOf(both), 'handover')
+  t.is(await causeOf(both), 'handover-lost')
 })
 
 test('a side that fails could not obey, or lost what was found', async t => {
   const before = trial({})
   before.trial.receive('caller', failed())
-  t.is(await causeOf(before), 'failed')
+  t.is(await causeOf(before), 'never-obeyed')
   const after = trial({})
   after.trial.receive('callee', found)
   after.trial.receive('caller', failed())
-  t.is(await causeOf(after), 'handover')
+  t.is(await causeOf(after), 'handover-lost')
   const blindly = trial({ blind: 'callee' })
   blindly.trial.receive('callee', found)
   blindly.trial.receive('callee', failed([['ice', 30]]))
-  t.is(await causeOf(blindly), 'handover')
+  t.is(await causeOf(blindly), 'handover-lost')
 })
 
 test('the deadline and a side that is gone are told apart', async t => {
@@ -69,11 +69,11 @@ test('the deadline and a side that is gone are told apart', async t => {
   t.is(await causeOf(late), 'deadline')
   const left = trial({})
   left.over.abort(new PosternError('io', 'bob left'))
-  t.like(await left.trial.result, { open: false, cause: 'gone', reason: 'bob left' })
+  t.like(await left.trial.result, { open: false, cause: 'peer-left', reason: 'bob left' })
   const impatient = trial({})
   impatient.trial.receive('callee', opened)
   impatient.over.abort(new PosternError('timeout', 'ann left: it took too long'))
-  t.is(await causeOf(impatient), 'gone', 'its own time is not that of all strategies')
+  t.is(await causeOf(impatient), 'peer-left', 'its own time is not that of all strategies')
 })
 
 test('a channel that is open on both sides has no cause', async t => {

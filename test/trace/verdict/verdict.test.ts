@@ -68,7 +68,7 @@ when('the caller gives it up', 'peer-left', failed('timeout', { side: 'caller' }
   sentence: /^alice gave the request up/
 })
 when('a peer asks for itself', 'self-connect', early('self-connect'), { side: 'caller', sentence: /to itself$/ })
-when('the join token is wrong', 'token-refused', join('bad-token'), {
+when('the join token is wrong', 'bad-token', join('bad-token'), {
   side: 'caller',
   sentence: /^carol showed a wrong join token$/
 })
@@ -80,11 +80,11 @@ when('the gateway has no room for a peer', 'join-refused', join('relay-full', { 
   side: 'gateway',
   sentence: /^carol could not join: the gateway has no room for it \(peers\)$/
 })
-when('a pin is not met', 'fingerprint-refused', early('fingerprint-mismatch', { side: 'caller' }), {
+when('a pin is not met', 'fingerprint-mismatch', early('fingerprint-mismatch', { side: 'caller' }), {
   side: 'callee',
   sentence: /^alice refused bob: its certificate/
 })
-when('the callee refuses the caller', 'fingerprint-refused', failed('fingerprint-mismatch', { side: 'callee' }), {
+when('the callee refuses the caller', 'fingerprint-mismatch', failed('fingerprint-mismatch', { side: 'callee' }), {
   side: 'caller',
   sentence: /^bob refused alice: its certificate/
 })
@@ -293,7 +293,7 @@ when(
 when(
   'others use up the probes',
   'budget-shared-out',
-  both(easy, { ...random, probes_left: 40 }).turn('spray', 'passed', 'shared-budget', { expected: 0.01 }),
+  both(easy, { ...random, probes_left: 40 }).turn('spray', 'passed', 'budget-shared-out', { expected: 0.01 }),
   { side: 'gateway', sentence: /aimed at bob: 40 were left$/, also: ['spray-too-small'] }
 )
 when(
@@ -322,8 +322,8 @@ when(
   'the caller cannot obey',
   'never-obeyed',
   both(easy)
-    .turn('stun', 'failed', 'failed')
-    .plan('failed', { caller: { code: 'io', reason: 'too many open files' }, callee: {} }),
+    .turn('stun', 'failed', 'never-obeyed')
+    .plan('never-obeyed', { caller: { code: 'io', reason: 'too many open files' }, callee: {} }),
   { side: 'caller', sentence: /^alice could not do what stun told$/, evidence: /^alice: too many open files$/ }
 )
 when(
@@ -338,8 +338,8 @@ when(
   'the passive agent never has an answer',
   'one-way',
   both(stepping)
-    .turn('predict', 'failed', 'handover')
-    .plan('handover', {
+    .turn('predict', 'failed', 'handover-lost')
+    .plan('handover-lost', {
       caller: {},
       callee: { received: 2, events: ['heard'], handover: { said: { outcome: 'failed' }, events: [] } }
     }),
@@ -391,8 +391,8 @@ when(
   'DTLS is lost',
   'handover-lost',
   both(easy)
-    .turn('stun', 'failed', 'handover')
-    .plan('handover', {
+    .turn('stun', 'failed', 'handover-lost')
+    .plan('handover-lost', {
       caller: { received: 2, handover: { events: ['ice'] } },
       callee: { received: 3, handover: { events: ['ice', 'dtls'] } }
     }),
@@ -425,8 +425,8 @@ when(
   'the certificate on the path is another',
   'dtls-fingerprint',
   both(easy)
-    .turn('stun', 'failed', 'handover')
-    .plan('handover', {
+    .turn('stun', 'failed', 'handover-lost')
+    .plan('handover-lost', {
       caller: { received: 2, handover: { said: { code: 'fingerprint-mismatch', reason: 'not the announced one' } } },
       callee: { received: 2 }
     }),
@@ -478,7 +478,7 @@ when(
 when(
   'a plugin throws',
   'plugin-threw',
-  both(random).turn('mine', 'passed', 'threw').turn('spray', 'passed', 'unlikely'),
+  both(random).turn('mine', 'passed', 'plugin-threw').turn('spray', 'passed', 'unlikely'),
   {
     side: 'gateway',
     sentence: /^the plugin mine threw/,
@@ -555,7 +555,18 @@ test('names as long as may be leave a sentence its end, and no text of a peer is
 
 const nonsense = fc.oneof(
   fc.anything(),
-  fc.constantFrom('caller', 'callee', 'failed', 'path', 'no-path', 'udp-blocked', 'handover', 'unheard', 'threw', true),
+  fc.constantFrom(
+    'caller',
+    'callee',
+    'failed',
+    'path',
+    'no-path',
+    'udp-blocked',
+    'handover-lost',
+    'unheard',
+    'plugin-threw',
+    true
+  ),
   fc.array(fc.string()),
   fc.string()
 )

@@ -86,7 +86,7 @@ export function predictionMissed(facts: Facts): Finding | undefined {
   const sides = hardSides(facts)
   const search = searchOf(facts)
   if (!search || sides.length === 0 || scattering(facts).length > 0) return undefined
-  if (!['unlikely', 'unheard', 'handover', 'deadline'].includes(search.cause ?? '')) return undefined
+  if (!['unlikely', 'unheard', 'handover-lost', 'deadline'].includes(search.cause ?? '')) return undefined
   // Where others use up ports, what was expected is not worth much.
   if (isNoBadLuck(facts) && !sides.some(role => (latest(facts, role)?.drift ?? 0) >= SOME_DRIFT)) return undefined
   return {
@@ -123,8 +123,8 @@ const windows = (facts: Facts, by: string): string[] =>
 const SOME_DRIFT = 1
 
 export function budgetSharedOut(facts: Facts): Finding | undefined {
-  const turn = facts.turns.find(({ cause }) => cause === 'shared-budget')
-  const plan = facts.plans.find(({ cause }) => cause === 'shared-budget')
+  const turn = facts.turns.find(({ cause }) => cause === 'budget-shared-out')
+  const plan = facts.plans.find(({ cause }) => cause === 'budget-shared-out')
   const plugin = turn?.plugin ?? plan?.plugin
   if (plugin === undefined) return undefined
   const [poor] = roles

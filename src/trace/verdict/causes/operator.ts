@@ -5,7 +5,7 @@ import { direct, type Facts, hardSides, hears, suited } from '../facts.ts'
 import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
 
 export function pluginThrew({ turns }: Facts): Finding | undefined {
-  const threw = turns.filter(({ cause }) => cause === 'threw')
+  const threw = turns.filter(({ cause }) => cause === 'plugin-threw')
   if (threw.length === 0) return undefined
   return {
     code: 'plugin-threw',

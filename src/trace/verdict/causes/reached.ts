@@ -174,10 +174,14 @@ export function neverObeyed(facts: Facts): Finding | undefined {
 }
 
 const silentIn = ({ sides, cause, isOpen }: PlanFacts): Role[] =>
-  isOpen || cause === 'shared-budget' || cause === 'gone' ? [] : roles.filter(role => !sides[role].reported)
+  isOpen || cause === 'budget-shared-out' || cause === 'peer-left' || cause === 'peer-lost'
+    ? []
+    : roles.filter(role => !sides[role].reported)
 
 function couldNot(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(({ cause, sides }) => cause === 'failed' && roles.some(role => sides[role].failed))
+  const plan = facts.plans.findLast(
+    ({ cause, sides }) => cause === 'never-obeyed' && roles.some(role => sides[role].failed)
+  )
   const failed = plan ? roles.filter(role => plan.sides[role].failed) : []
   if (!plan || failed.length === 0) return undefined
   return {

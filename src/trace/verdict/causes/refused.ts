@@ -22,14 +22,14 @@ function joining(facts: Facts): Bare {
   switch (facts.code) {
     case 'bad-token':
       return {
-        code: 'token-refused',
+        code: 'bad-token',
         side: 'caller',
         sentence: `${who} showed a wrong join token`,
         advice: 'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start'
       }
     case 'fingerprint-mismatch':
       return {
-        code: 'fingerprint-refused',
+        code: 'fingerprint-mismatch',
         side: 'caller',
         sentence: `${who} did not prove that its certificate is its own`,
         advice: 'check who tries to join; the peer must sign with the key of the certificate it shows'
@@ -81,7 +81,7 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
     const refusing = facts.side ?? 'caller'
     const shown = otherRole(refusing)
     return {
-      code: 'fingerprint-refused',
+      code: 'fingerprint-mismatch',
       side: shown,
       sentence: `${nameOf(facts, refusing)} refused ${nameOf(facts, shown)}: its certificate is not the pinned or remembered one`,
       advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known-peers; if not, somebody else uses its name`

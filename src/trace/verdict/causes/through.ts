@@ -67,7 +67,7 @@ function deafSide(facts: Facts, plan: PlanFacts): Role | undefined {
 
 /** The path was there, and ICE, DTLS or SCTP did not come to an end on it. */
 export function handoverLost(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(one => one.cause === 'handover' && roles.some(role => hears(one.sides[role])))
+  const plan = facts.plans.findLast(one => one.cause === 'handover-lost' && roles.some(role => hears(one.sides[role])))
   if (!plan || (!plan.isRelay && deafSide(facts, plan))) return undefined
   return {
     code: 'handover-lost',

@@ -1,0 +1,79 @@
+// Why something came to nothing, in one word. Errors (errors.ts), strategies and plans (strategy/plan.ts) and verdicts
+// (verdict.ts) draw from this one table, so that a word means the same wherever it stands. A word is stable: scripts match
+// it, `--json` prints it, traces carry it, and metrics are labelled with it.
+
+/** Each word and what it means to the person who reads it. */
+export const vocabulary = {
+  direct: 'a direct path was found',
+
+  // What the far side, the network or the computer refused.
+  'bad-config': 'the configuration or a command line option is wrong',
+  'port-in-use': 'an address and port to listen on is taken',
+  'gateway-unreachable': 'no WebSocket connection to the gateway could be made, or it was lost',
+  'bad-token': 'the join or admin token is wrong',
+  'name-taken': 'the name belongs to another certificate',
+  'join-refused': 'a peer could not join: its name is taken, its protocol differs, or the gateway is full',
+  'unknown-peer': 'nobody has ever joined under this name',
+  'peer-offline': 'the peer is known, and has not joined now or accepts no connections',
+  'peer-lost': 'a side lost its connection to the gateway midway',
+  'peer-left': 'a side gave the request up',
+  'self-connect': 'a peer asked for a connection to itself',
+  'fingerprint-mismatch': 'a certificate is not the pinned or remembered one',
+  'dtls-fingerprint': 'the far side of the encrypted connection has another certificate than the announced one',
+  'relay-full': 'the gateway, or a share of it, has no room for another peer, session or relayed connection',
+  'over-quota': 'a peer, or a pair of peers, has as many sessions as it may',
+  timeout: 'a deadline passed',
+  io: 'a file, a stream or the connection failed midway',
+  'bad-message': 'a message broke the protocol',
+  internal: 'a fault in postern itself',
+
+  // What became of an order, of a plan, or of a strategy.
+  'no-path': 'every strategy passed or failed',
+  unsuited: 'there is nothing for this strategy to do here',
+  unlikely: 'its best plan is worth less than it asks for',
+  'budget-shared-out': 'other sessions used up the probes for this address',
+  'plugin-threw': 'a plugin threw an error, or yielded what no peer could obey',
+  deadline: 'the time for all strategies was over before they had their turns',
+  unheard: "no side found the path within the plan's time",
+  'handover-lost': 'the path was found, and the connection on it could not be made',
+  'never-obeyed': 'a side did not obey its orders, or could not',
+  'no-sample': 'a fresh socket, which would have shown the next port, was not seen in time',
+  'stale-socket': 'the socket that an order names is gone: the order before was called off too late',
+  'called-off': 'an order was called off before anything came of it',
+
+  // What stood in the way of a direct path.
+  'udp-blocked': 'no UDP of one side, or of both, reaches the gateway',
+  'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
+  'one-address': 'the gateway has one address, so that a mapping could not be told',
+  'both-random': 'both NATs choose their ports at random',
+  'prediction-missed': 'the next port could not be predicted: others use up the ports in between',
+  'spray-too-small': 'finding a random port takes more probes than the budget has',
+  'one-way': 'one side heard the other, which heard nothing',
+  'nothing-through': 'neither side heard the other, and nothing observed explains it',
+  'mapping-timed-out': 'a NAT forgot a mapping before it was used',
+  remapped: 'a NAT gave a flow another port because of packets nobody asked for',
+  'relay-off': 'no direct path, and no relay is among the strategies',
+  'not-tried': 'the strategy that fits this pair is not in the list',
+  unexplained: 'what was recorded does not explain it'
+} as const
+
+export type Word = keyof typeof vocabulary
+
+/** Some of the words, with what they mean. */
+export const wordsFor = <Chosen extends Word>(...words: readonly Chosen[]): Readonly<Record<Chosen, string>> =>
+  Object.fromEntries<string>(words.map(word => [word, vocabulary[word]])) as Record<Chosen, string>
+
+/** Words of former releases and what they are now: traces that were saved then have them. */
+export const formerWords: Readonly<Record<string, Word>> = {
+  'shared-budget': 'budget-shared-out',
+  threw: 'plugin-threw',
+  handover: 'handover-lost',
+  failed: 'never-obeyed',
+  'no-report': 'never-obeyed',
+  gone: 'peer-left',
+  'token-refused': 'bad-token',
+  'fingerprint-refused': 'fingerprint-mismatch'
+}
+
+/** A word as it is now. */
+export const wordNow = (word: string): string => (Object.hasOwn(formerWords, word) ? formerWords[word] : word) ?? word
