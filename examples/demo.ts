@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parse, stringify } from 'yaml'
-import { Child, postern } from '../src/cli/child.ts'
 import { report } from '../src/cli/door.ts'
 import {
   type Event,
@@ -26,6 +25,7 @@ import { renderTrace } from '../src/cli/text/trace-text.ts'
 import { PosternError } from '../src/errors.ts'
 import type { TraceRecord } from '../src/trace/record/record.ts'
 import type { Host } from '../test/lab/world.ts'
+import { Child, postern } from './child.ts'
 
 const fileBytes = 64 * 2 ** 20
 /** What all of it may take; some seconds of it are for the NATs to prove what they are. */

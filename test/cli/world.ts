@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Child } from '../../src/cli/child.ts'
+import { Child } from '../../examples/child.ts'
 
 const command = fileURLToPath(new URL('../../bin/postern', import.meta.url))
 

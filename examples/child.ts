@@ -5,11 +5,11 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { PosternError } from '../errors.ts'
-import type { Event } from './text/output.ts'
+import type { Event } from '../src/cli/text/output.ts'
+import { PosternError } from '../src/errors.ts'
 
 /** What starts the command line: this Node and its entry. */
-export const postern: readonly string[] = [process.execPath, fileURLToPath(new URL('../main.ts', import.meta.url))]
+export const postern: readonly string[] = [process.execPath, fileURLToPath(new URL('../src/main.ts', import.meta.url))]
 
 /** Longer than a command takes to end in order; then it is killed. */
 const PATIENCE_MS = 8000
