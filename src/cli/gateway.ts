@@ -100,7 +100,7 @@ function reachable(address: string, { listen }: Config): string {
 
 function warnings({ listen, strategies }: Config, address: string): string[] {
   const { addresses, public: told } = listen.udp
-  const relay = strategies.some(({ use }) => use.kind === 'built-in' && use.name === 'relay')
+  const relay = strategies.some(({ use }) => use.kind === 'name' && use.name === 'relay')
   return [
     ...(addresses.length < 2 && !isLoopback(address)
       ? [

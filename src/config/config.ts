@@ -84,12 +84,16 @@ export interface Limits {
 
 /** One entry of the list. The options are as written (YAML scalars are strings); plugins/load.ts gives them their types. */
 export interface StrategyEntry {
-  /** A built-in name, or the absolute path of a plugin's file. */
-  readonly use: { readonly kind: 'built-in'; readonly name: string } | { readonly kind: 'file'; readonly file: string }
+  /** The name of a built-in or of an npm package, or the absolute path of a plugin's file. */
+  readonly use: { readonly kind: 'name'; readonly name: string } | { readonly kind: 'file'; readonly file: string }
   readonly options: Readonly<Record<string, unknown>>
   readonly at: Position
   readonly optionAt: Readonly<Record<string, Position>>
 }
+
+/** What is no path and matches this may be the name of an npm package: `postern-plugin-x` or `@scope/x`. */
+export const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/
+const pathName = /^\.{0,2}\//
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -375,7 +379,7 @@ function strategyParts(entry: unknown): { name: string; options: unknown } | und
 }
 
 function strategyUse(name: string, folder: string): StrategyEntry['use'] {
-  return /^\.{0,2}\//.test(name) ? { kind: 'file', file: resolve(folder, name) } : { kind: 'built-in', name }
+  return pathName.test(name) ? { kind: 'file', file: resolve(folder, name) } : { kind: 'name', name }
 }
 
 // The chain ends with the relay: what comes after it would never be asked.
@@ -386,26 +390,26 @@ function relayNotLast(list: readonly StrategyEntry[]): Problem[] {
   return [{ at: relay.at, text: `strategies[${index}]: relay must be the last; expected no strategy after it` }]
 }
 
-/** How a strategy is written: its built-in name, or its path. */
+/** How a strategy is written: its name, or its path. */
 export function key({ use }: Pick<StrategyEntry, 'use'>): string {
   return use.kind === 'file' ? use.file : use.name
 }
 
+// Which packages are installed no schema can know, so every name that a package may have is a strategy.
 function strategyShapes(builtIns: Readonly<Record<string, { readonly defaults: object }>>): object[] {
   const names = Object.keys(builtIns)
-  const path = '^\\.{0,2}/'
-  const name = names.length > 0 ? { enum: names } : { pattern: '^[A-Za-z]' }
   const options = Object.entries(builtIns).map(([name, { defaults }]) => [name, optionsShape(defaults)])
+  const others = [packageName.source, pathName.source]
   return [
-    { type: 'string', ...name },
-    { type: 'string', pattern: path },
+    ...(names.length > 0 ? [{ type: 'string', enum: names }] : []),
+    ...others.map(pattern => ({ type: 'string', pattern })),
     {
       type: 'object',
       minProperties: 1,
       maxProperties: 1,
       properties: Object.fromEntries(options),
-      patternProperties: { [path]: { type: ['object', 'null'] } },
-      additionalProperties: names.length === 0
+      patternProperties: Object.fromEntries(others.map(pattern => [pattern, { type: ['object', 'null'] }])),
+      additionalProperties: false
     }
   ]
 }

@@ -1,4 +1,5 @@
-// From the strategies of the YAML list to plugins with their options: built-ins by their name, a user's own by its path.
+// From the strategies of the YAML list to plugins with their options: built-ins and installed packages by their name, a
+// user's own file by its path.
 //
 //   strategy -> plugin (looked up, or imported) -> contract checked -> options held against its defaults -> loaded
 //
@@ -6,12 +7,14 @@
 // the list are told at once, each at its place in the YAML.
 
 import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
 import type { StrategyEntry } from '../config/config.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
+import { findPackage } from './installed.ts'
 
 export interface LoadedPlugin {
   readonly plugin: Plugin
@@ -42,29 +45,40 @@ export async function loadPlugins(
 }
 
 // A string says what is wrong.
-async function findPlugin(
-  { use }: StrategyEntry,
-  builtIns: Readonly<Record<string, Plugin>>
-): Promise<Plugin | string> {
-  switch (use.kind) {
-    case 'built-in':
-      return Object.hasOwn(builtIns, use.name)
-        ? (builtIns[use.name] ?? '')
-        : unknownName(use.name, Object.keys(builtIns))
-    case 'file':
-      return importPlugin(use.file)
+async function findPlugin({ use, at }: StrategyEntry, builtIns: Readonly<Record<string, Plugin>>): Promise<Plugin | string> {
+  if (use.kind === 'file') {
+    if (!existsSync(use.file)) return `there is no file ${use.file}; expected a plugin`
+    return importPlugin(use.file, pathToFileURL(use.file).href)
+  }
+  if (Object.hasOwn(builtIns, use.name)) return builtIns[use.name] ?? ''
+  return (await installedPlugin(use.name, dirname(resolve(at.file)))) ?? unknownName(use.name, Object.keys(builtIns))
+}
+
+// Undefined where no package of this name is installed.
+async function installedPlugin(name: string, folder: string): Promise<Plugin | string | undefined> {
+  const subject = `the package ${name}`
+  try {
+    const url = findPackage(name, folder)
+    return url === undefined ? undefined : await importPlugin(subject, url)
+  } catch (thrown) {
+    return notImported(subject, thrown)
   }
 }
 
-async function importPlugin(file: string): Promise<Plugin | string> {
-  if (!existsSync(file)) return `there is no file ${file}; expected a plugin`
+async function importPlugin(subject: string, url: string): Promise<Plugin | string> {
   try {
-    const module: { default?: unknown } = await import(pathToFileURL(file).href)
+    const module: { default?: unknown } = await import(url)
     const missing = missingIn(module.default)
-    return missing ? `${file} is no plugin: ${missing}` : (module.default as Plugin)
+    return missing ? `${subject} is no plugin: ${missing}` : (module.default as Plugin)
   } catch (thrown) {
-    return `${file} cannot be imported: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+    return notImported(subject, thrown)
   }
+}
+
+function notImported(subject: string, thrown: unknown): string {
+  const isTypeScript = isRecord(thrown) && thrown.code === 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING'
+  const why = thrown instanceof Error ? thrown.message : String(thrown)
+  return `${subject} cannot be imported: ${isTypeScript ? 'it is TypeScript, and a package must be JavaScript' : why}`
 }
 
 function missingIn(made: unknown): string | undefined {
@@ -84,8 +98,8 @@ function nameTaken(plugin: Plugin, loaded: readonly LoadedPlugin[]): string | un
 }
 
 function unknownName(name: string, known: readonly string[]): string {
-  const path = closest(name, known) ? '' : ', or a path such as ./plugins/mine.ts'
-  return `there is no "${name}"${didYouMean(name, known)}; expected one of ${known.join(', ')}${path}`
+  const others = closest(name, known) ? '' : ', or an installed package, or a path such as ./plugins/mine.ts'
+  return `there is no "${name}"${didYouMean(name, known)}; expected one of ${known.join(', ')}${others}`
 }
 
 interface Checked {

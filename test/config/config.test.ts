@@ -15,6 +15,14 @@ function meaning({ strategies, ...rest }: Config): unknown {
   return { ...rest, strategies: strategies.map(({ use, options }) => ({ use, options })) }
 }
 
+/** One way to write a strategy, as the JSON schema has it. */
+interface Shape {
+  readonly enum?: readonly string[]
+  readonly pattern?: string
+  readonly properties?: object
+  readonly patternProperties?: object
+}
+
 function problems(t: ExecutionContext, text: string, env = {}): string[] {
   const error = t.throws(() => parseConfig(text, 'x.yaml', env), { instanceOf: PosternError }, text)
   t.is(error?.code, 'bad-config')
@@ -52,8 +60,25 @@ test('every option in the schema is named in the shipped file', t => {
   t.deepEqual(missing, [])
 })
 
-test('the JSON schema for editors is up to date (else: node bin/postern config schema > config/postern.schema.json)', t => {
+test('the JSON schema for editors is up to date (else: npx postern config schema > config/postern.schema.json)', t => {
   t.deepEqual(JSON.parse(readFileSync(join(shipped, 'postern.schema.json'), 'utf8')), configSchema(builtIns))
+})
+
+test('the JSON schema takes built-ins, paths and names of packages as strategies, with options and without', t => {
+  const { properties } = configSchema(builtIns) as { properties: { strategies: { items: { anyOf: Shape[] } } } }
+  const shapes = properties.strategies.items.anyOf
+  const bare = (name: string) =>
+    shapes.some(({ enum: words, pattern }) => words?.includes(name) || (pattern && new RegExp(pattern, 'u').test(name)))
+  const withOptions = (name: string) =>
+    shapes.some(({ properties: known = {}, patternProperties: others = {} }) =>
+      [...Object.keys(known).map(word => `^${word}$`), ...Object.keys(others)].some(key =>
+        new RegExp(key, 'u').test(name)
+      )
+    )
+  for (const name of ['direct', './mine.ts', '../b.js', '/c.ts', 'postern-plugin-x', '@scope/x'])
+    t.deepEqual([bare(name), withOptions(name)], [true, true], name)
+  for (const name of ['', 'two words', '@scope', '@scope/x/y', 'https://x', '.hidden'])
+    t.deepEqual([bare(name), withOptions(name)], [false, false], name)
 })
 
 test('every example is a valid configuration', t => {
@@ -180,11 +205,11 @@ test('a strategy is a name or a path, with or without options, and knows where e
   t.deepEqual(
     strategies.map(s => s.use),
     [
-      { kind: 'built-in', name: 'direct' },
+      { kind: 'name', name: 'direct' },
       { kind: 'file', file: '/etc/postern/mine.ts' },
       { kind: 'file', file: '/etc/b.js' },
       { kind: 'file', file: '/c.ts' },
-      { kind: 'built-in', name: 'relay' }
+      { kind: 'name', name: 'relay' }
     ]
   )
   t.deepEqual(strategies[1]?.options, { waitMs: '200ms' })

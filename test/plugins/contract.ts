@@ -65,7 +65,7 @@ const some = { numRuns: 50 }
 export async function startPlugin(plugin: Plugin, options: Record<string, unknown> = {}): Promise<Planner> {
   const at = { file: 'test.yaml', line: 1, column: 1 }
   const [loaded] = await loadPlugins(
-    [{ use: { kind: 'built-in', name: plugin.name }, options, at, optionAt: {} } as never],
+    [{ use: { kind: 'name', name: plugin.name }, options, at, optionAt: {} } as never],
     { [plugin.name]: plugin }
   )
   if (!loaded) throw new Error('it was not loaded')

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -50,6 +50,14 @@ function load(strategies: string): Promise<LoadedPlugin[]> {
 async function problems(t: ExecutionContext, strategies: string): Promise<string[]> {
   const error = await t.throwsAsync(load(strategies), { instanceOf: PosternError, code: 'bad-config' }, strategies)
   return error?.message.replaceAll(`${folder}/`, '').split('\n') ?? []
+}
+
+/** An npm package beside the YAML file: its entry is `text`, in the file its package.json names. */
+function installed(name: string, entry: object, text: string, file = 'entry.js'): void {
+  const home = join(folder, 'node_modules', name)
+  mkdirSync(home, { recursive: true })
+  writeFileSync(join(home, 'package.json'), JSON.stringify({ name, type: 'module', ...entry }))
+  writeFileSync(join(home, file), text)
 }
 
 function file(name: string, text: string): string {
@@ -139,8 +147,8 @@ test('a rate of nothing is refused at its place, in whatever way it is written',
 test('an unknown name is told with the known ones', async t => {
   t.deepEqual(await problems(t, '  - drect\n  - telepathy\n  - constructor'), [
     'x.yaml:2:5: strategies: there is no "drect" (did you mean "direct"?); expected one of direct, relay, every',
-    'x.yaml:3:5: strategies: there is no "telepathy"; expected one of direct, relay, every, or a path such as ./plugins/mine.ts',
-    'x.yaml:4:5: strategies: there is no "constructor"; expected one of direct, relay, every, or a path such as ./plugins/mine.ts'
+    'x.yaml:3:5: strategies: there is no "telepathy"; expected one of direct, relay, every, or an installed package, or a path such as ./plugins/mine.ts',
+    'x.yaml:4:5: strategies: there is no "constructor"; expected one of direct, relay, every, or an installed package, or a path such as ./plugins/mine.ts'
   ])
 })
 
@@ -182,4 +190,55 @@ test('a file that is no plugin is told with what it lacks', async t => {
 test('two plugins of one name are refused', async t => {
   const twin = file('twin.ts', "export default { name: 'direct', defaults: {}, start() {} }")
   t.regex((await problems(t, `  - direct\n${twin}`))[0] ?? '', /^x\.yaml:3:5: .*called "direct" already/)
+})
+
+const importOnly = { exports: { '.': { import: './entry.js' } } }
+
+test('an installed package is loaded by its name, one that can only be imported too, its options checked alike', async t => {
+  installed('postern-plugin-x', importOnly, "export default { name: 'x', defaults: { waitMs: 7 }, start() {} }")
+  installed('@scope/y', { main: 'entry.js' }, "export default { name: 'y', defaults: {}, start() {} }")
+  const common = "module.exports = { name: 'z', defaults: {}, start() {} }"
+  installed('zeta', { type: 'commonjs', main: 'entry.js' }, common)
+  const loaded = await load("  - postern-plugin-x: { waitMs: 2s }\n  - '@scope/y'\n  - direct\n  - zeta")
+  t.deepEqual(
+    loaded.map(({ plugin }) => plugin.name),
+    ['x', 'y', 'direct', 'z']
+  )
+  t.deepEqual(loaded[0]?.options, { waitMs: 2000 })
+  t.deepEqual(await problems(t, '  - postern-plugin-x: { wait: 2s }'), [
+    'x.yaml:2:25: strategies.x.wait: there is no such option; expected waitMs'
+  ])
+})
+
+test("the YAML file's own folder comes before postern's, and a built-in before both", async t => {
+  // postern itself has a package of this name, which is no plugin.
+  t.deepEqual(await problems(t, '  - commander'), [
+    'x.yaml:2:5: strategies: the package commander is no plugin: expected an object as its default export'
+  ])
+  installed('ws', importOnly, "export default { name: 'own', defaults: {}, start() {} }")
+  installed('relay', importOnly, "export default { name: 'not-this', defaults: {}, start() {} }")
+  t.deepEqual(
+    (await load('  - ws\n  - relay')).map(({ plugin }) => plugin.name),
+    ['own', 'relay']
+  )
+})
+
+test('a package that cannot be a plugin is told with the reason', async t => {
+  installed('typed', { exports: './entry.ts' }, 'export default {}', 'entry.ts')
+  installed('closed', { exports: { './other': './entry.js' } }, 'export default {}')
+  installed('throws', importOnly, "throw new Error('boom')")
+  installed('empty', importOnly, 'export const name = 1')
+  const [typed, closed, throws, empty] = await problems(t, '  - typed\n  - closed\n  - throws\n  - empty')
+  t.is(
+    typed,
+    'x.yaml:2:5: strategies: the package typed cannot be imported: it is TypeScript, and a package must be JavaScript'
+  )
+  t.regex(closed ?? '', /^x\.yaml:3:5: strategies: the package closed cannot be imported: No "exports" main defined/)
+  t.is(throws, 'x.yaml:4:5: strategies: the package throws cannot be imported: boom')
+  t.is(empty, 'x.yaml:5:5: strategies: the package empty is no plugin: expected an object as its default export')
+})
+
+test('what Node would import by another kind of name is no package', async t => {
+  for (const name of ['node:fs', 'fs', 'data:text/javascript,1', '#x', 'file:///x.js', 'zod/v4'])
+    t.regex((await problems(t, `  - '${name}'`))[0] ?? '', /^x\.yaml:2:5: strategies: there is no "/, name)
 })
