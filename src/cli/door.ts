@@ -21,16 +21,22 @@ export interface Manner {
   readonly dataOnStdout?: boolean
 }
 
+/** What arrives within this time is one asking: a terminal signals the whole group, and npm and `bin` pass theirs on. */
+const ONE_ASKING_MS = 500
+
 /** Runs a command to its end, and the process with it. */
 export async function perform(manner: Manner, work: (run: Run) => Promise<void>): Promise<never> {
   const stream = manner.dataOnStdout ? process.stderr : process.stdout
   const output = new Output({ json: manner.json === true, stream })
   const stop = new AbortController()
   let interruption: NodeJS.Signals | undefined
+  let askedMs = 0
   const interrupt = (name: NodeJS.Signals) => {
     // Whoever asks twice does not want to wait.
-    if (interruption) process.exit(128 + constants.signals[name])
+    if (interruption && performance.now() - askedMs > ONE_ASKING_MS) process.exit(128 + constants.signals[name])
+    if (interruption) return
     interruption = name
+    askedMs = performance.now()
     stop.abort(new PosternError('io', 'interrupted'))
   }
   process.on('SIGINT', interrupt)

@@ -114,6 +114,19 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+test.serial(
+  'signals that arrive together, as a terminal and npm send them, count as one: a peer ends in order',
+  async t => {
+    await using world = await World.withGateway()
+    const bob = await world.peer('bob')
+    const ping = world.start(['ping', 'bob', '--count', '10000', '--json'])
+    await ping.event('ping')
+    bob.signal('SIGINT')
+    bob.signal('SIGTERM')
+    t.is(await bob.ended, 0)
+  }
+)
+
 test.serial('an interrupted task ends with 130 or 143', async t => {
   await using world = await World.withGateway()
   const bob = world.start(['peer', 'bob', '--pipe', '--json'], { who: 'bob', stdin: 'open' })
