@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Child } from '../../examples/child.ts'
 
-const command = fileURLToPath(new URL('../../bin/postern', import.meta.url))
+const command = fileURLToPath(new URL('../../bin/postern.js', import.meta.url))
 
 export const tokens = { join: 'join-token-of-the-test', admin: 'admin-token-of-the-test' }
 
