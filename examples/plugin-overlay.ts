@@ -15,7 +15,7 @@
 // Aim at addresses only where they are what you think they are: whatever stands in an order, peers will send to.
 
 import { BlockList, isIPv4 } from 'node:net'
-import type { Endpoint, Plugin, Side } from 'postern'
+import type { Endpoint, Plugin, Side } from 'postern/plugin'
 
 interface Options {
   /** Networks that are the same wherever a peer sits, each as ADDRESS/PREFIX. */

@@ -1,0 +1,14 @@
+// What a plugin imports: `import type { Plugin } from 'postern/plugin'`. It is the whole contract, the scene that a planner is
+// shown and the proposals it may yield included, and it is types alone: a plugin needs nothing of postern to run.
+
+export type { Observation } from './nat/assignment.ts'
+export type { Profile } from './nat/profile.ts'
+export type { Cause, Pass, Plan, Proposal, RelayLimits, Sampling } from './strategy/plan.ts'
+export type { Defaults, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
+export type { Attempt, Outcomes, Scene, Side } from './strategy/scene.ts'
+export type { DurationText, RateText } from './units.ts'
+export type { Endpoint } from './wire/endpoint.ts'
+export type { Order } from './wire/order.ts'
+export type { Role } from './wire/role.ts'
+export type { Address } from './wire/shapes.ts'
+export type { Outcome } from './wire/signal.ts'
