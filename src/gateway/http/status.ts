@@ -6,7 +6,7 @@ import type { Budget } from '../memory/budget.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { SignallingCounters } from '../signalling/reception.ts'
+import type { SignallingCounters } from '../signalling/counters.ts'
 import type { Binding } from '../udp/binding.ts'
 import type { Access } from './access.ts'
 

@@ -1,5 +1,5 @@
 // What serving a peer takes of the gateway: the door, which lets peers in or turns them away, and the desk, where those that
-// have joined ask for things. And what is counted meanwhile.
+// have joined ask for things.
 
 import type { WebSocket } from 'ws'
 import type { Directory } from '../peers/directory.ts'
@@ -9,6 +9,7 @@ import type { Observer } from '../peers/observer.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
+import type { SignallingCounters } from './counters.ts'
 
 export interface Reception {
   readonly door: Door
@@ -39,14 +40,4 @@ export interface Desk {
   readonly sessions: Sessions
   /** Judges a peer's network. */
   readonly nat: NatDesk
-}
-
-export interface SignallingCounters {
-  joined: number
-  refused: number
-  malformed: number
-  /** Times a peer that said too much was not read from for a while. */
-  slowed: number
-  /** Refused joins that are in no trace, for there were too many. */
-  unrecorded: number
 }

@@ -36,8 +36,11 @@ export interface ConnectionParts {
   path: PathReport
 }
 
-/** Serves a stream the far side opened. What it throws ends the stream, and a PosternError's message is told there. */
-export type Serve = (stream: Stream) => void | Promise<void>
+/**
+ * Serves a stream the far side opened; a promise that it returns is awaited, any other value is ignored. What it throws ends the
+ * stream, and a PosternError's message is told there.
+ */
+export type Serve = (stream: Stream) => unknown
 
 /** Silence is counted in ticks of a timer, not by the clock: a computer that slept has not heard a silence. */
 const tickMs = 1_000
