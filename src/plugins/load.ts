@@ -45,7 +45,10 @@ export async function loadPlugins(
 }
 
 // A string says what is wrong.
-async function findPlugin({ use, at }: StrategyEntry, builtIns: Readonly<Record<string, Plugin>>): Promise<Plugin | string> {
+async function findPlugin(
+  { use, at }: StrategyEntry,
+  builtIns: Readonly<Record<string, Plugin>>
+): Promise<Plugin | string> {
   if (use.kind === 'file') {
     if (!existsSync(use.file)) return `there is no file ${use.file}; expected a plugin`
     return importPlugin(use.file, pathToFileURL(use.file).href)
