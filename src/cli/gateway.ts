@@ -71,13 +71,14 @@ interface Announcement {
   readonly insecure: boolean
 }
 
-function announcement({ http, endpoints, joinToken, open }: Gateway, config: Config): Announcement {
+function announcement(gateway: Gateway, config: Config): Announcement {
+  const { http, endpoints, joinToken, open } = gateway
   const address = reachable(http.address, config)
   return {
     url: `http://${formatEndpoint({ address, port: http.port })}`,
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
-    warnings: warnings(config, address),
+    warnings: warnings(config, gateway, address),
     tokens: {
       ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
       ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
@@ -98,9 +99,9 @@ function reachable(address: string, { listen }: Config): string {
   return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
 }
 
-function warnings({ listen, strategies }: Config, address: string): string[] {
+function warnings({ listen }: Config, { strategies }: Gateway, address: string): string[] {
   const { addresses, public: told } = listen.udp
-  const relay = strategies.some(({ use }) => use.kind === 'name' && use.name === 'relay')
+  const relay = strategies.some(({ lastResort }) => lastResort)
   return [
     ...(addresses.length < 2 && !isLoopback(address)
       ? [

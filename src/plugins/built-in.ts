@@ -1,8 +1,8 @@
-// The one list of the strategies that come with postern, in the order in which they cost more; and how the strategies of a
-// configuration are started.
+// The strategies that come with postern, and how the strategies of a configuration are started.
 
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
+import type { defaultStrategies } from '../config/strategies.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import type { Known } from '../strategy/remedy.ts'
 import type { Strategy } from '../strategy/turn.ts'
@@ -13,7 +13,13 @@ import { relay } from './relay.ts'
 import { spray } from './spray.ts'
 import { stun } from './stun.ts'
 
-export const builtIns: Readonly<Record<string, Plugin>> = { direct, stun, predict, spray, relay }
+export const builtIns: Readonly<Record<(typeof defaultStrategies)[number], Plugin>> = {
+  direct,
+  stun,
+  predict,
+  spray,
+  relay
+}
 
 const knownOf = ({ name, lastResort = false, remedies }: Plugin): Known => ({ name, lastResort, remedies })
 

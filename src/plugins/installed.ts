@@ -4,7 +4,7 @@
 import { findPackageJSON, registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { packageName } from '../config/config.ts'
+import { packageName } from '../config/strategies.ts'
 
 /**
  * The URL that importing the package would load; undefined where none of this name is installed.

@@ -10,8 +10,8 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
-import type { StrategyEntry } from '../config/config.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
+import type { StrategyEntry } from '../config/strategies.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
 import { findPackage } from './installed.ts'
@@ -22,12 +22,16 @@ export interface LoadedPlugin {
   readonly options: object
 }
 
+interface Entry extends LoadedPlugin {
+  readonly at: Position
+}
+
 /** @throws PosternError bad-config, a line `file:line:column: …` for each mistake in the list. */
 export async function loadPlugins(
   strategies: readonly StrategyEntry[],
   builtIns: Readonly<Record<string, Plugin>>
 ): Promise<LoadedPlugin[]> {
-  const loaded: LoadedPlugin[] = []
+  const loaded: Entry[] = []
   const problems: Problem[] = []
   for (const strategy of strategies) {
     const found = await findPlugin(strategy, builtIns)
@@ -38,10 +42,22 @@ export async function loadPlugins(
     }
     const checked = checkOptions(found, strategy)
     problems.push(...checked.problems)
-    loaded.push({ plugin: found, options: checked.options })
+    loaded.push({ plugin: found, options: checked.options, at: strategy.at })
   }
-  throwProblems(problems)
+  throwProblems([...problems, ...notLast(loaded)])
+  return loaded.map(({ plugin, options }) => ({ plugin, options }))
+}
+
+/** A last resort gets its turn when all else has failed: what comes after it would never be asked in time. */
+function notLast(loaded: readonly Entry[]): Problem[] {
+  const lastOther = loaded.findLastIndex(({ plugin }) => !plugin.lastResort)
   return loaded
+    .slice(0, lastOther + 1)
+    .filter(({ plugin }) => plugin.lastResort)
+    .map(({ plugin, at }) => ({
+      at,
+      text: `strategies: ${plugin.name} must be the last; expected no strategy after it`
+    }))
 }
 
 // A string says what is wrong.

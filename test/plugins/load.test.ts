@@ -242,3 +242,15 @@ test('what Node would import by another kind of name is no package', async t => 
   for (const name of ['node:fs', 'fs', 'data:text/javascript,1', '#x', 'file:///x.js', 'zod/v4'])
     t.regex((await problems(t, `  - '${name}'`))[0] ?? '', /^x\.yaml:2:5: strategies: there is no "/, name)
 })
+
+test('a strategy of the last resort has none but others of its kind after it, whatever it is called', async t => {
+  const tunnel: Plugin = { ...direct, name: 'tunnel', lastResort: true }
+  const last = { direct, tunnel, relay: { ...relay, lastResort: true } }
+  const { strategies } = parseConfig('strategies: [tunnel, direct, relay]', 'x.yaml', {})
+  await t.throwsAsync(loadPlugins(strategies, last), {
+    code: 'bad-config',
+    message: 'x.yaml:1:14: strategies: tunnel must be the last; expected no strategy after it'
+  })
+  const right = parseConfig('strategies: [direct, tunnel, relay]', 'x.yaml', {}).strategies
+  t.is((await loadPlugins(right, last)).length, 3)
+})

@@ -1,0 +1,244 @@
+// What each option means, takes and defaults to. config/postern.yaml says the same to people, and config/postern.schema.json to
+// editors.
+
+import { isIP, isIPv4 } from 'node:net'
+import { z } from 'zod'
+import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import type { Environment } from './located-yaml.ts'
+import { defaultStrategies } from './strategies.ts'
+
+export interface UdpListen {
+  /** One or two, IPv4; the unspecified address 0.0.0.0 stands alone. */
+  readonly addresses: readonly string[]
+  /** One or two; port 0 lets the system choose. */
+  readonly ports: readonly number[]
+  /** What peers are told instead of `addresses`, in the same order; or empty. */
+  readonly public: readonly string[]
+}
+
+export interface Traces {
+  /** Bytes of traces kept in memory; 0: none. */
+  readonly memory: number
+  /** Absolute path of a file of JSON lines that outlives a restart; empty: none. */
+  readonly file: string
+  /** Whether addresses are cut to their subnet (/24, /48) before they are recorded. */
+  readonly addresses: 'full' | 'subnet'
+}
+
+/** What strangers can fill or ask for, each bounded. */
+export interface Limits {
+  readonly peers: number
+  readonly names: number
+  readonly sessions: number
+  readonly sessionsPerPeer: number
+  /** STUN requests per second from one source address, over all sockets. */
+  readonly bindingsPerSource: number
+  /** Probes per minute at guessed ports of one public address, over all sessions. */
+  readonly probesPerAddress: number
+  /** Probes per minute at guessed ports of all addresses together. */
+  readonly probesInAll: number
+  /** Signalling messages per second from one peer. */
+  readonly messagesPerSecond: number
+}
+
+const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+
+export type LogLevel = (typeof logLevels)[number]
+
+// Peers bind IPv4 sockets: what is opened on IPv6 would hear nobody.
+const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
+
+export function schema(env: Environment) {
+  return section({
+    listen: listenSection(),
+    join: section({
+      token: token(env.POSTERN_TOKEN).describe('What a peer must show to join; empty: made up and printed')
+    }),
+    admin: section({
+      token: token(env.POSTERN_ADMIN_TOKEN).describe(
+        'What reading traces and metrics takes; empty: made up and printed'
+      ),
+      open: choice('loopback', 'never').describe(
+        'When no token is needed: to local requests where all that listens is on loopback, or never'
+      )
+    }),
+    state: leaf(text => text || undefined, 'a folder')
+      .prefault(env.POSTERN_STATE || './state')
+      .describe('Folder for names and fingerprints, relative to this file'),
+    deadline: leaf(parseDeadline, `${aDuration}, from 100ms to 10m`)
+      .prefault('10s')
+      .describe('Time for the strategies of one connection; the relay gets its turn after it'),
+    strategies: z
+      .array(z.unknown(), { error: 'expected a list of strategies' })
+      .min(1, { error: 'expected at least one strategy' })
+      .prefault([...defaultStrategies])
+      .describe('Tried from the top; the first path that opens wins'),
+    limits: limitsSection(),
+    traces: tracesSection(),
+    log: section({
+      level: leaf(parseLevel, `one of ${logLevels.join(', ')}`, { enum: [...logLevels] })
+        .prefault('info')
+        .describe('Least severe level written to the log')
+    })
+  })
+}
+
+const listenSection = () =>
+  section({
+    http: leaf(parseListen, 'an IP address and a port such as 0.0.0.0:8080 or [::]:8080')
+      .prefault('0.0.0.0:8080')
+      .describe('API, WebSocket and pages'),
+    udp: section({
+      addresses: list(leaf(parseAddress, anAddress), 'one or two IPv4 addresses', 1)
+        .prefault(['0.0.0.0'])
+        .describe('One or two addresses of this host; 0.0.0.0 counts as one'),
+      ports: list(integer(0, 65535), 'one or two ports', 1)
+        .prefault([3478, 3479])
+        .describe('One or two UDP ports, opened on each address'),
+      public: list(leaf(parseAddress, anAddress), 'as many IPv4 addresses as listen.udp.addresses, or none', 0)
+        .prefault([])
+        .describe('The addresses peers are told, where they differ from `addresses`')
+    }).superRefine(checkUdp)
+  })
+
+const limitsSection = () =>
+  section({
+    peers: integer(1, 1e6).prefault(1000).describe('Peers joined at once'),
+    names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
+    sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
+    sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
+    bindingsPerSource: integer(1, 1e6).prefault(1000).describe('STUN requests per second from one source address'),
+    probesPerAddress: integer(1, 1e9)
+      .prefault(8192)
+      .describe('Probes per minute at guessed ports of one public address, over all sessions'),
+    probesInAll: integer(1, 1e9)
+      .prefault(200000)
+      .describe('Probes per minute at guessed ports of all addresses together'),
+    messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
+  })
+
+const tracesSection = () =>
+  section({
+    memory: leaf(parseSize, aSize)
+      .prefault('64 MiB')
+      .describe('Traces kept in memory; the oldest goes first, direct paths before the rest; 0 B: none'),
+    file: leaf(text => text, 'a file')
+      .prefault('')
+      .describe('JSON lines that outlive a restart, relative to this file; empty: none'),
+    addresses: choice('full', 'subnet').describe(
+      'Whether addresses are recorded in full, or cut to their subnet (/24 or /48)'
+    )
+  }).superRefine(checkTraces)
+
+// Each leaf's message starts with "expected": what was got instead is added where its position is known.
+// `shape` is what editors check; the rest of the check is `parse`.
+function leaf<T>(parse: (text: string) => T | undefined, expected: string, shape: JsonShape = { type: 'string' }) {
+  const error = `expected ${expected}`
+  const text = z.custom<string | number>(value => typeof value === 'string' || typeof value === 'number', { error })
+  return text.meta(shape).transform((written, context): T => {
+    const value = parse(String(written))
+    if (value === undefined) context.addIssue(error)
+    return value ?? z.NEVER
+  })
+}
+
+type JsonShape = Readonly<Record<string, unknown>>
+
+function integer(least: number, most: number) {
+  const inRange = (value: number) => (value >= least && value <= most ? value : undefined)
+  const parse = (text: string) => (/^\d+$/.test(text) ? inRange(Number(text)) : undefined)
+  // A text is for an environment variable that will turn into a number.
+  const shape = { type: ['integer', 'string'], minimum: least, maximum: most, pattern: '\\$\\{' }
+  return leaf(parse, `a whole number from ${least} to ${most}`, shape)
+}
+
+/** One of a few words, the first being the default. */
+function choice<const Word extends string>(...words: readonly [Word, ...Word[]]) {
+  const parse = (text: string) => words.find(word => word === text)
+  return leaf(parse, `one of ${words.join(', ')}`, { enum: [...words] }).prefault(words[0])
+}
+
+export function list<T extends z.ZodType>(item: T, expected: string, least: number) {
+  const error = `expected ${expected}`
+  return z.array(item, { error }).min(least, { error }).max(2, { error })
+}
+
+// Never shown in a message. It travels in a header and on command lines, hence the printable ASCII.
+export function token(fallback = '') {
+  const parse = (text: string) => (/^[\x21-\x7e]*$/.test(text) ? text : undefined)
+  return leaf(parse, 'a token of letters, digits and signs without spaces').prefault(fallback)
+}
+
+function section<Shape extends z.ZodRawShape>(shape: Shape) {
+  const error: z.core.$ZodErrorMap = issue => (issue.code === 'invalid_type' ? 'expected a map of options' : undefined)
+  const object = z.strictObject(shape, { error })
+  return object.prefault({} as z.input<typeof object>)
+}
+
+/** The file holds what memory has: see trace/store/file.ts. */
+function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
+  const message = 'what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B'
+  if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })
+}
+
+function checkUdp({ addresses, ports, public: told }: UdpListen, context: z.RefinementCtx): void {
+  const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+  const [first = '', second] = addresses
+  if (second !== undefined) {
+    if (addresses.some(isUnspecified))
+      complain(
+        'addresses',
+        `${first} and ${second}: an unspecified address takes all; expected two addresses named one by one`
+      )
+    else if (first === second) complain('addresses', `${first} is named twice; expected two different addresses`)
+  }
+  if (ports[0] !== 0 && ports[0] === ports[1])
+    complain('ports', `${ports[0]} is named twice; expected two different ports`)
+  if (told.some(isUnspecified))
+    complain('public', 'an unspecified address cannot be reached; expected addresses peers can send to')
+  if (told.length > 0 && told.length !== addresses.length) {
+    complain('public', `got ${told.length} for ${addresses.length} in listen.udp.addresses; expected as many, or none`)
+  }
+}
+
+export interface JsonSchema {
+  readonly type?: string
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+}
+
+export function jsonSchema(): JsonSchema {
+  return z.toJSONSchema(schema({}), {
+    io: 'input',
+    unrepresentable: 'any',
+    // That a section may be left out needs no saying.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.type === 'object') delete jsonSchema.default
+    }
+  }) as JsonSchema
+}
+
+function parseListen(text: string): Endpoint | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text)
+  const address = match?.[1] ?? match?.[2] ?? ''
+  const port = Number(match?.[3])
+  return isIP(address) && port <= 65535 ? { address, port } : undefined
+}
+
+function parseAddress(text: string): string | undefined {
+  return isIPv4(text) ? text : undefined
+}
+
+// Below 100 ms no answer could be back; above ten minutes no one waits.
+function parseDeadline(text: string): number | undefined {
+  const milliseconds = parseDuration(text)
+  return milliseconds !== undefined && milliseconds >= 100 && milliseconds <= 600_000 ? milliseconds : undefined
+}
+
+function parseLevel(text: string): LogLevel | undefined {
+  return logLevels.find(level => level === text)
+}
+
+function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0'
+}
