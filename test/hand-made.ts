@@ -1,8 +1,7 @@
 // A peer made by hand: it says exactly what a test tells it to say, true or not, and remembers what it hears. For what
-// the real peer would never do.
+// the real peer would never do. What it waits for and cannot come any more fails at once, with what was heard instead.
 
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import type { Identity } from '../src/peer/identity/identity.ts'
 import { RawSocket } from '../src/peer/punch/raw.ts'
@@ -11,6 +10,13 @@ import type { Endpoint } from '../src/wire/endpoint.ts'
 import { type FromGateway, helloProof, JOIN_PATH, type Message, PROTOCOL } from '../src/wire/signal.ts'
 
 type Welcome = Message<FromGateway, 'welcome'>
+type Type = FromGateway['type']
+
+/** What a message is waited for at most, in milliseconds: longer than a gateway waits for anything. */
+const PATIENCE_MS = 20_000
+
+/** A round trip to the gateway that makes it wait for fresh samples for longer than a busy computer holds us up. */
+export const FAR_MS = 3000
 
 export interface HelloSpec {
   readonly identity: Identity
@@ -28,37 +34,57 @@ export class HandMade {
   readonly closed: Promise<number>
   welcome!: Welcome
   readonly #sockets: RawSocket[] = []
-  #wake = () => {}
+  readonly #waiting = new Set<Waiting>()
+  #closedWith: number | undefined
 
   constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
     this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers })
-    this.closed = once(this.ws, 'close').then(([code]) => code as number)
-    this.ws.on('error', () => {})
-    this.ws.on('message', data => {
-      this.heard.push(JSON.parse(String(data)) as FromGateway)
-      this.#wake()
+    this.closed = new Promise(resolve => this.ws.on('close', resolve))
+    this.ws.on('close', code => {
+      this.#closedWith = code
+      for (const { fail } of this.#waiting) fail(closedWith(code))
     })
+    this.ws.on('error', () => {})
+    this.ws.on('message', data => this.#hear(JSON.parse(String(data)) as FromGateway))
   }
 
   /** The first message of this type that was not taken yet, and takes it. */
-  hears<Type extends FromGateway['type']>(type: Type): Promise<Message<FromGateway, Type>> {
+  hears<T extends Type>(type: T): Promise<Message<FromGateway, T>> {
     return this.hearsOf(undefined, type)
   }
 
-  /** The same, of one session. */
-  async hearsOf<Type extends FromGateway['type']>(
-    session: string | undefined,
-    type: Type
-  ): Promise<Message<FromGateway, Type>> {
-    const wanted = (message: FromGateway) =>
-      message.type === type && (session === undefined || ('session' in message && message.session === session))
-    for (;;) {
-      const index = this.heard.findIndex(wanted)
-      if (index >= 0) return this.heard.splice(index, 1)[0] as Message<FromGateway, Type>
-      await new Promise<void>(resolve => {
-        this.#wake = resolve
-      })
+  /** The same, of one session. Rejects when it cannot come any more, or has not come for long. */
+  async hearsOf<T extends Type>(session: string | undefined, type: T): Promise<Message<FromGateway, T>> {
+    const isOf = (message: FromGateway) =>
+      session === undefined || ('session' in message && message.session === session)
+    const take = () => {
+      const index = this.heard.findIndex(message => message.type === type && isOf(message))
+      return index < 0 ? undefined : (this.heard.splice(index, 1)[0] as Message<FromGateway, T>)
     }
+    const known = take()
+    if (known) return known
+    if (this.#closedWith !== undefined) throw this.#vain(type, closedWith(this.#closedWith))
+    const over = this.heard.find(message => session !== undefined && message.type === 'over' && isOf(message))
+    if (over) throw this.#vain(type, toldOf(over))
+    return await new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(late)
+        this.#waiting.delete(waiting)
+      }
+      const fail = (why: string) => {
+        end()
+        reject(this.#vain(type, why))
+      }
+      const look = (news: FromGateway) => {
+        const taken = take()
+        if (!taken) return isOf(news) && isLast(news, type) ? fail(toldOf(news)) : undefined
+        end()
+        resolve(taken)
+      }
+      const waiting = { look, fail }
+      const late = setTimeout(() => fail(`not within ${PATIENCE_MS / 1000} s`), PATIENCE_MS)
+      this.#waiting.add(waiting)
+    })
   }
 
   say(message: object | string | Buffer): void {
@@ -90,11 +116,18 @@ export class HandMade {
 
   /** Maps a socket at every endpoint of the gateway, and says so, perhaps with a lie. */
   async warm(number: number, lie: object = {}): Promise<RawSocket> {
-    const raw = await RawSocket.bind()
-    this.#sockets.push(raw)
-    for (const endpoint of this.welcome.endpoints) await this.show(raw, endpoint, `p:${this.welcome.peer}:${number}`)
+    const raw = await this.#bind()
+    await this.#showAll(raw, number)
     const addresses = [{ address: '127.0.0.1', prefix: 8 }]
     this.say({ type: 'warm', socket: number, port: raw.port, addresses, rttMs: 1, ...lie })
+    return raw
+  }
+
+  /** Shows a fresh socket as the real peer does: says so, and asks every endpoint at the same moment. */
+  async fresh({ session, round }: Message<FromGateway, 'sample'>, number: number): Promise<RawSocket> {
+    const raw = await this.#bind()
+    this.say({ type: 'fresh', session, round, socket: number, port: raw.port })
+    await this.#showAll(raw, number)
     return raw
   }
 
@@ -118,7 +151,48 @@ export class HandMade {
     this.ws.close()
     await this.closed
   }
+
+  #hear(message: FromGateway): void {
+    this.heard.push(message)
+    for (const { look } of this.#waiting) look(message)
+  }
+
+  #vain(awaited: Type, why: string): Error {
+    const heard = this.heard.length === 0 ? 'nothing else was heard' : `heard was ${this.heard.map(toldOf).join(', ')}`
+    return new Error(`no ${awaited} came: ${why}; ${heard}`)
+  }
+
+  async #bind(): Promise<RawSocket> {
+    const raw = await RawSocket.bind()
+    this.#sockets.push(raw)
+    return raw
+  }
+
+  /** The first requests leave in one turn, in the order of the endpoints. */
+  async #showAll(raw: RawSocket, number: number): Promise<void> {
+    const { endpoints, peer } = this.welcome
+    await Promise.all(endpoints.map(endpoint => this.show(raw, endpoint, `p:${peer}:${number}`)))
+  }
 }
+
+/** Somebody who waits for a message. */
+interface Waiting {
+  /** Something was heard. */
+  readonly look: (news: FromGateway) => void
+  readonly fail: (why: string) => void
+}
+
+/** Messages that no end of a session keeps from coming: they belong to none, or begin another. */
+const unbound: readonly Type[] = ['challenge', 'welcome', 'refused', 'session', 'nat', 'pong']
+
+/** After this message nothing of that type is to be expected. */
+const isLast = (news: FromGateway, awaited: Type): boolean =>
+  news.type === 'refused' ? awaited !== 'pong' : news.type === 'over' && !unbound.includes(awaited)
+
+const closedWith = (code: number) => `the WebSocket was closed with ${code}`
+
+const toldOf = (message: FromGateway): string =>
+  'reason' in message ? `${message.type} (${message.reason})` : message.type
 
 /** A report of a peer that has done nothing. */
 export const nothingDone = { steps: [], sent: 0, received: 0 }

@@ -12,7 +12,7 @@ import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Report } from '../../src/wire/report.ts'
 import { tracingDocument, upToDate } from '../../tools/tracing-tables.ts'
 import { handMade } from '../gateway/signalling/room.ts'
-import { HandMade, nothingDone } from '../hand-made.ts'
+import { FAR_MS, HandMade, nothingDone } from '../hand-made.ts'
 import { sideOf } from '../scenes.ts'
 import { until, type World } from '../world.ts'
 import { listed, misplaced, recorded, unlisted } from './listed.ts'
@@ -71,13 +71,12 @@ async function longStory(): Promise<readonly SpanRecord[]> {
     peer.say({ type: 'filtering', port: true, address: true, remaps: false })
     peer.say({ type: 'clock', offsetMs: 0, uncertaintyMs: 1 })
   }
-  const raws = [await ann.warm(0), await bob.warm(0)] as const
+  const raws = [await ann.warm(0, { rttMs: FAR_MS }), await bob.warm(0)] as const
   ann.say({ type: 'connect', request: 0, to: 'bob', atMs: Date.now() - 20 })
   const { session, trace } = await ann.hears('session')
   ann.say({ type: 'connect', request: 1, to: 'bob' })
   const refused = await ann.hears('refused')
-  const { round } = await ann.hears('sample')
-  ann.say({ type: 'fresh', session, round, socket: 5, port: (await ann.warm(5)).port })
+  await ann.fresh(await ann.hears('sample'), 5)
   for (const peer of [ann, bob]) peer.say({ ...failed, session, plan: (await peer.hears('order')).plan })
 
   const { plan } = await ann.hears('order')

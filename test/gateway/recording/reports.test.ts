@@ -139,14 +139,15 @@ test('a side that is there and never reports is shown, and waited for no longer 
   await using room = await handMade(['ann', 'bob'], inVain)
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0, { rttMs: 300 }), bob.warm(0)])
+  // From before it is called off, which is told a moment later here.
+  const startMs = performance.now()
   ann.say({ type: 'connect', request: 0, to: 'bob' })
   const { session, plan } = await ann.hears('cancel')
-  const startMs = performance.now()
   ann.say({ type: 'failed', session, plan, code: 'called-off', reason: 'it was called off', report: nothingDone })
   const { trace } = await ann.hears('over')
   const tookMs = performance.now() - startMs
-  t.true(tookMs < 3000, `${tookMs} ms`)
-  t.true(tookMs > 800, `${tookMs} ms: a round trip, and one lost packet`)
+  t.true(tookMs > 1000, `${tookMs} ms: a round trip, and one lost packet`)
+  t.true(tookMs < 5000, `${tookMs} ms`)
   const record = await traceOf(room.world, trace)
   t.deepEqual(said(named(record, 'probe'), 'side', 'outcome', 'cause'), [
     ['callee', 'failed', 'never-obeyed'],

@@ -1,7 +1,7 @@
 import test from 'ava'
 import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
-import { HandMade, nothingDone } from '../../hand-made.ts'
+import { FAR_MS, HandMade, nothingDone } from '../../hand-made.ts'
 import { until } from '../../world.ts'
 import { handMade } from '../signalling/room.ts'
 
@@ -59,11 +59,9 @@ test('both orders belong together, and the keys of the two sides do not', async 
 test('a strategy that asks for samples orders the fresh socket, and knows its mappings', async t => {
   await using room = await handMade(['ann', 'bob'], sampling)
   const [ann, bob] = room.peers
-  await Promise.all([ann.warm(0), bob.warm(0)])
+  await Promise.all([ann.warm(0, { rttMs: FAR_MS }), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
-  const { session, round } = await ann.hears('sample')
-  const fresh = await ann.warm(5)
-  ann.say({ type: 'fresh', session, round, socket: 5, port: fresh.port })
+  const fresh = await ann.fresh(await ann.hears('sample'), 5)
   const [toAnn, toBob] = [await ann.hears('order'), await bob.hears('order')]
   t.is(toAnn.socket, 5)
   t.deepEqual([toAnn.handover.role, toBob.handover.role], ['passive', 'active'])
@@ -120,10 +118,9 @@ test('a plan that aims more probes at an address than all may is not ordered, an
     more: 'limits: { probesPerAddress: 99 }'
   })
   const [ann, bob] = room.peers
-  await Promise.all([ann.warm(0), bob.warm(0)])
+  await Promise.all([ann.warm(0, { rttMs: FAR_MS }), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
-  const { session, round } = await ann.hears('sample')
-  ann.say({ type: 'fresh', session, round, socket: 5, port: (await ann.warm(5)).port })
+  await ann.fresh(await ann.hears('sample'), 5)
   t.regex(
     (await ann.hears('over')).reason,
     /the probe budget of 127\.0\.0\.1 \(ann\) is shared out: 99 left of the 100/
