@@ -123,12 +123,15 @@ export class HandMadeGateway implements AsyncDisposable {
 /** A peer as its gateway sees it. */
 export class Guest {
   readonly said: FromPeer[] = []
+  /** Resolves when the line is closed: nothing more is said. */
+  readonly closed: Promise<void>
   peer: Peer | undefined
   readonly #ws: WebSocket
   #plans = 0
 
   constructor(ws: WebSocket, welcome: () => FromGateway) {
     this.#ws = ws
+    this.closed = new Promise(resolve => ws.on('close', () => resolve()))
     ws.on('message', data => {
       const message = JSON.parse(String(data)) as FromPeer
       if (message.type === 'hello') this.say(welcome())

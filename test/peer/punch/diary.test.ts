@@ -1,6 +1,5 @@
 // What an order that is called off has come to, told all the same; and the times, sources and counts that reports have.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { nowMs } from '../../../src/clock.ts'
@@ -50,7 +49,7 @@ test.serial('an order that is called off is reported, with what was heard and wh
 
 test.serial('an order that another one replaces, or that the session ends with, is reported once', async t => {
   await using gateway = await HandMadeGateway.open()
-  const { guest } = await inSession(gateway)
+  const { guest, peer } = await inSession(gateway)
   await using far = await Far.open()
   const plans = [order(guest, far), order(guest, far)]
   await far.has(1)
@@ -60,7 +59,8 @@ test.serial('an order that another one replaces, or that the session ends with, 
     told.map(({ plan, code }) => [plan, code]),
     plans.map(plan => [plan, CALLED_OFF])
   )
-  await sleep(50)
+  await peer.close()
+  await guest.closed
   t.false(guest.said.some(({ type }) => type === 'failed'))
 })
 
@@ -84,8 +84,7 @@ test.serial(
     const ann = await world.join('ann')
     const over = new AbortController()
     const failed = t.throwsAsync(ann.connect({ name: 'bob' }, { signal: over.signal }), { instanceOf: PosternError })
-    await until(async () => (await world.gateway.status()).sessions.now > 0)
-    await sleep(100)
+    await until(() => new Set(far.arrived.map(({ from }) => from.port)).size === 2)
     over.abort(new PosternError('timeout', 'long enough'))
     const { spans } = await world.trace((await failed)?.trace ?? '')
     t.is(spans.filter(({ name }) => name === 'postern.plan').length, 1)
@@ -97,13 +96,14 @@ test.serial(
 
 test.serial('an order that has failed or opened is not told again when it is called off', async t => {
   await using gateway = await HandMadeGateway.open()
-  const { guest } = await inSession(gateway)
+  const { guest, peer } = await inSession(gateway)
   await using far = await Far.open()
   const plan = guest.order(99, { kind: 'punch', targets: [far.endpoint] }, { role: 'passive', fingerprint })
   t.like(await guest.heard('failed'), { plan, code: 'stale-socket' })
   guest.say({ type: 'cancel', session, plan })
   guest.say({ type: 'over', session, code: 'io', reason: 'enough', trace: '0'.repeat(32) })
-  await sleep(50)
+  await peer.close()
+  await guest.closed
   t.false(guest.said.some(({ type }) => type === 'failed'))
 })
 

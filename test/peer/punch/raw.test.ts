@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createSocket, Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
@@ -11,10 +11,10 @@ import { BINDING, decode, encode } from '../../../src/wire/stun.ts'
 const key = Buffer.from('key')
 
 test('a round trip longer than the first retransmission is measured as it is', async t => {
-  const far = await answering(t, 170)
+  const far = await answering(t)
   const raw = await RawSocket.bind()
   const { rttMs } = await raw.request(far, { username: 'p:ann:0' }, key, AbortSignal.timeout(5000))
-  t.true(rttMs >= 169, `${rttMs} ms`)
+  t.true(rttMs >= 99, `${rttMs} ms, though the second request leaves after 100`)
   await raw.close()
 })
 
@@ -25,7 +25,7 @@ test('an error of the system at a socket that is in use ends nothing', async t =
   t.truthy(socket)
   socket.emit('error', new Error('recvmsg ENETDOWN'))
   // An unhandled rejection would have ended the test by then.
-  await sleep(1)
+  await turn()
   await t.notThrowsAsync(raw.close())
 })
 
@@ -45,34 +45,30 @@ test('sockets are bound all or none: at the limit of open files the error says s
 })
 
 test('256 sockets are bound while an order waits', async t => {
-  const startMs = performance.now()
-  const bound = await RawSocket.bindMany(256)
-  const tookMs = performance.now() - startMs
-  t.is(new Set(bound.map(({ port }) => port)).size, 256)
-  t.true(tookMs < 500, `${tookMs} ms`)
-  await Promise.all(bound.map(raw => raw.close()))
+  const timesMs: number[] = []
+  for (let times = 0; times < 3; times++) {
+    const startMs = performance.now()
+    const bound = await RawSocket.bindMany(256)
+    timesMs.push(performance.now() - startMs)
+    t.is(new Set(bound.map(({ port }) => port)).size, 256)
+    await Promise.all(bound.map(raw => raw.close()))
+  }
+  // The others tell how busy this computer is.
+  t.true(Math.min(...timesMs) < 500, `${timesMs} ms`)
 })
 
-/** A STUN server that takes its time. */
-async function answering(t: { teardown(undo: () => void): void }, afterMs: number): Promise<Endpoint> {
+/** A STUN server that answers the first request when the second one comes. */
+async function answering(t: { teardown(undo: () => void): void }): Promise<Endpoint> {
   const socket = createSocket('udp4')
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
-  const over = new AbortController()
-  t.teardown(() => {
-    over.abort()
-    socket.close()
-  })
-  socket.on('message', async (datagram, { address, port }) => {
-    const question = decode(Buffer.from(datagram))
-    await sleep(afterMs)
-    if (over.signal.aborted) return
-    const answer = {
-      class: 'success',
-      method: BINDING,
-      transaction: question?.transaction ?? Buffer.alloc(12)
-    } as const
-    socket.send(encode({ ...answer, mapped: { address, port } }, { key }), port, address)
+  t.teardown(() => socket.close())
+  socket.once('message', first => {
+    const transaction = decode(Buffer.from(first))?.transaction ?? Buffer.alloc(12)
+    socket.once('message', (_, { address, port }) => {
+      const answer = { class: 'success', method: BINDING, transaction, mapped: { address, port } } as const
+      socket.send(encode(answer, { key }), port, address)
+    })
   })
   return { address: '127.0.0.1', port: socket.address().port }
 }
