@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
+import { until } from '../world.ts'
 import { type Deeds, Driven } from './driven.ts'
 import { labTest } from './lab-test.ts'
 import { type NatType, natTypes } from './nat.ts'
@@ -89,7 +90,7 @@ labTest('foreign traffic takes exactly one port for each mapping it reports', as
   const [site, open] = world.sites as [Site, Site]
   const [before] = await mappings(site.hosts[0] as Host, world.gateway, 1)
   const traffic = await site.traffic(50)
-  while ((await traffic.made()) < 30) await setTimeout(50)
+  await until(async () => (await traffic.made()) >= 30, 20_000)
   await traffic[Symbol.asyncDispose]()
   const made = await traffic.made()
   const [after] = await mappings(site.hosts[0] as Host, world.gateway, 1, 7001)
@@ -201,7 +202,7 @@ labTest('a line delays by twice its delay there and back, and two lines add up',
   ]
   await using world = await openWorld({ sites })
   const [near, far, farthest] = world.sites.map(site => site.hosts[0]) as [Host, Host, Host]
-  const toFarthest = await roundTripMs(farthest, world.gateway, 1)
+  const toFarthest = await roundTripMs(farthest, world.gateway, 3)
   const toGateway = await roundTripMs(near, world.gateway)
   const toFar = await roundTripMs(near, far)
   t.true(toGateway >= 40 && toGateway < 48, `${toGateway} ms to the gateway`)
@@ -222,6 +223,12 @@ labTest('types prove themselves through lines that lose and repeat datagrams', a
   const sites = promptTypes.map(nat => ({ nat, line: { delayMs: 2, lossPercent: 10, duplicatePercent: 5 } }))
   await using world = await openWorld({ sites })
   t.is(world.sites.length, promptTypes.length)
+})
+
+labTest('a datagram that the line has lost is not blamed on the NAT', async t => {
+  const sites = Array.from({ length: 8 }, () => ({ nat: 'accepting' as const, line: { lossPercent: 20 } }))
+  await using world = await openWorld({ sites })
+  t.is(world.sites.length, sites.length)
 })
 
 labTest('a line with jitter carries 20,000 datagrams a second in order', async t => {
@@ -356,7 +363,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
 const pings = 9
 const pingBytes = 100
 
-/** The median of some round trips, in milliseconds. */
+/** The shortest of some round trips, in milliseconds: what a busy computer adds is not the line's. */
 async function roundTripMs(from: Host, to: Host, count = pings): Promise<number> {
   const echo = node(
     to,
@@ -371,7 +378,7 @@ async function roundTripMs(from: Host, to: Host, count = pings): Promise<number>
   const pong = `socket.on('message', () => {
     times.push(performance.now() - sent)
     if (times.length < ${count}) return ping()
-    console.log(times.sort((a, b) => a - b)[${count >> 1}])
+    console.log(Math.min(...times))
     socket.close()
   })`
   const times = Number(await firstLine(node(from, udpSocket(0, `let sent, times = []; ${ping}; ${pong}`, 'ping()'))))
