@@ -14,14 +14,26 @@ const PINGS = 5
 /** Between measurements, in milliseconds. Clocks drift by 15 ppm and less (RFC 5905 section 7.1): a millisecond in that time. */
 const AGAIN_MS = 60_000
 
+/** What a timekeeper reads. */
+export interface Clocks {
+  /** The time of day, in milliseconds since the epoch. */
+  readonly nowMs: () => number
+  /** Milliseconds since some moment, whatever becomes of the time of day. */
+  readonly elapsedMs: () => number
+}
+
+const system: Clocks = { nowMs, elapsedMs: () => performance.now() }
+
 type Offset = Omit<Message<FromPeer, 'clock'>, 'type'>
 
 export class Timekeeper {
   readonly #send: (message: FromPeer) => void
+  readonly #clocks: Clocks
   #asked: { readonly at: number; readonly sentMs: number; readonly done: (offset: Offset) => void } | undefined
 
-  constructor(send: (message: FromPeer) => void) {
+  constructor(send: (message: FromPeer) => void, clocks: Clocks = system) {
     this.#send = send
+    this.#clocks = clocks
   }
 
   /** Measures until `signal` aborts. The first ping counts at once: a connection may be over before there are more. */
@@ -45,8 +57,8 @@ export class Timekeeper {
     if (this.#asked?.at !== at) return
     const { sentMs, done } = this.#asked
     this.#asked = undefined
-    const uncertaintyMs = (performance.now() - sentMs) / 2
-    done({ offsetMs: timeMs - (nowMs() - uncertaintyMs), uncertaintyMs })
+    const uncertaintyMs = (this.#clocks.elapsedMs() - sentMs) / 2
+    done({ offsetMs: timeMs - (this.#clocks.nowMs() - uncertaintyMs), uncertaintyMs })
   }
 
   /** Throws what `signal` aborts with. */
@@ -55,7 +67,7 @@ export class Timekeeper {
     const { promise, resolve, reject } = Promise.withResolvers<Offset>()
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort)
-    this.#asked = { at: nowMs(), sentMs: performance.now(), done: resolve }
+    this.#asked = { at: this.#clocks.nowMs(), sentMs: this.#clocks.elapsedMs(), done: resolve }
     this.#send({ type: 'ping', at: this.#asked.at })
     return await promise.finally(() => signal.removeEventListener('abort', abort))
   }

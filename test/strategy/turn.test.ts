@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import test from 'ava'
 import { type Cause, type Plan, type Proposal, pass } from '../../src/strategy/plan.ts'
 import type { Planner } from '../../src/strategy/plugin.ts'
@@ -20,11 +20,11 @@ const link = (name: string, plans: Planner['plan'], lastResort = false): Strateg
   lastResort
 })
 
-/** Strategies one after the other, as a session has them, whose plans open only where their reason is `opens`. */
-async function walked(
-  strategies: readonly Strategy[],
-  { deadline = new AbortController().signal }: { deadline?: AbortSignal } = {}
-) {
+/**
+ * Strategies one after the other, as a session has them, whose plans open only where their reason is `opens`. While one is
+ * tried that is `slow`, the deadline passes.
+ */
+async function walked(strategies: readonly Strategy[], deadline = new AbortController()) {
   const tried: string[] = []
   const turns: [string, Turn][] = []
   const attempts: Attempt[] = []
@@ -32,12 +32,12 @@ async function walked(
   const sceneNow = async () => ({ ...sceneOf({ rttMs: ++scenes }), attempts: [...attempts] })
   for (const strategy of strategies) {
     const { name, lastResort } = strategy
-    const over = lastResort ? new AbortController().signal : deadline
+    const over = lastResort ? new AbortController().signal : deadline.signal
     const turn = await takeTurn(strategy, await sceneNow(), {
       over,
       scene: sceneNow,
       attempt: async ({ why }) => {
-        if (why === 'slow') await sleep(10_000, undefined, { signal: over }).catch(() => {})
+        if (why === 'slow') deadline.abort()
         tried.push(`${name}: ${why}`)
         return why === 'opens' ? true : { reason: `${why} did not open`, cause: over.aborted ? 'deadline' : 'unheard' }
       },
@@ -139,7 +139,7 @@ test('an async iterable is asked like any other, one plan at a time', async t =>
   const { tried } = await walked([
     link('a', async function* () {
       for (const why of ['one', 'opens', 'three']) {
-        await sleep(1)
+        await turnOfTheLoop()
         asked.push(why)
         yield plan(why)
       }
@@ -188,14 +188,11 @@ test('the scene is renewed between the plans, for a planner that holds on to it'
 })
 
 test('at the deadline a plan under way ends, no other strategy begins, and the last resort gets its turn', async t => {
-  const { attempts, tried } = await walked(
-    [
-      link('slow', () => [plan('slow'), plan('more')]),
-      link('late', () => [plan('opens')]),
-      link('relay', () => [plan('opens')], true)
-    ],
-    { deadline: after(30) }
-  )
+  const { attempts, tried } = await walked([
+    link('slow', () => [plan('slow'), plan('more')]),
+    link('late', () => [plan('opens')]),
+    link('relay', () => [plan('opens')], true)
+  ])
   t.deepEqual(tried, ['slow: slow', 'relay: opens'])
   t.deepEqual(wordsOf(attempts), [
     'slow failed: slow did not open; then the deadline passed before it had a plan',
@@ -206,14 +203,16 @@ test('at the deadline a plan under way ends, no other strategy begins, and the l
 
 test('a plugin that never comes up with its plan loses its turn at the deadline', async t => {
   const never = new Promise<never>(() => {})
+  const deadline = new AbortController()
   const { attempts } = await walked(
     [
       link('hangs', async function* () {
+        void turnOfTheLoop().then(() => deadline.abort())
         yield await never
       }),
       link('relay', () => [plan('opens')], true)
     ],
-    { deadline: after(30) }
+    deadline
   )
   t.deepEqual(wordsOf(attempts), ['hangs passed: the deadline passed before it had a plan', 'relay path: opens'])
 })
@@ -279,7 +278,7 @@ test('each turn tells its cause: the last plan’s own, or that of the pass wher
 
 test('a turn that the deadline ended says so', async t => {
   const links = [link('slow', () => [plan('slow'), plan('more')]), link('late', () => [plan('opens')])]
-  const { turns } = await walked(links, { deadline: after(30) })
+  const { turns } = await walked(links)
   t.deepEqual(
     turns.map(([, turn]) => told(turn).cause),
     ['deadline', 'deadline']
@@ -322,10 +321,3 @@ test('the plan that opened is told with the turn', async t => {
   const [, turn] = turns[0] ?? []
   t.is(turn?.outcome === 'path' ? turn.plan : undefined, opens)
 })
-
-/** Unlike AbortSignal.timeout it keeps the process waiting for it. */
-function after(ms: number): AbortSignal {
-  const controller = new AbortController()
-  setTimeout(() => controller.abort(), ms)
-  return controller.signal
-}

@@ -24,9 +24,16 @@ export class NatDesk {
   readonly #watch: Watch
   readonly #commander: Commander
   readonly #strategies: readonly Strategy[]
+  readonly #now: () => number
   readonly #asked = new WeakMap<Member, number>()
 
-  constructor(watch: Watch & { readonly commander: Commander }, strategies: readonly Strategy[]) {
+  /** @param now milliseconds since some moment */
+  constructor(
+    watch: Watch & { readonly commander: Commander },
+    strategies: readonly Strategy[],
+    now: () => number = () => performance.now()
+  ) {
+    this.#now = now
     this.#watch = watch
     this.#commander = watch.commander
     this.#strategies = strategies
@@ -50,9 +57,9 @@ export class NatDesk {
   }
 
   #admit(peer: Member): void {
-    const waitMs = (this.#asked.get(peer) ?? -Infinity) + EVERY_MS - performance.now()
+    const waitMs = (this.#asked.get(peer) ?? -Infinity) + EVERY_MS - this.#now()
     if (waitMs > 0) throw new PosternError('timeout', 'the network was judged a moment ago; ask again in a second')
-    this.#asked.set(peer, performance.now())
+    this.#asked.set(peer, this.#now())
   }
 
   async #report(peer: Member, { sockets, addresses, rttMs }: Question): Promise<NatReport> {

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import type { TraceSummary } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
@@ -17,16 +16,18 @@ async function afterFailures(times: number, more = '') {
   const join = async (name: string) =>
     HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name })
   const [ann, bob] = [await join('ann'), await join('bob')]
+  const firstMs = Date.now() - 1000
   for (const peer of [ann, bob]) {
     peer.say({ type: 'filtering', port: true, address: true })
+    peer.say({ type: 'clock', offsetMs: 0, uncertaintyMs: 1 })
     await peer.warm(0)
   }
   const ids: string[] = []
   for (let request = 0; request < times; request++) {
-    ann.say({ type: 'connect', request, to: 'bob' })
+    // Asked for at times that are some milliseconds apart.
+    ann.say({ type: 'connect', request, to: 'bob', atMs: firstMs + 10 * request })
     ids.push((await ann.hears('over')).trace ?? '')
     await world.trace(ids.at(-1) ?? '')
-    await setTimeout(2)
   }
   await Promise.all([ann.close(), bob.close()])
   return { world, ids }

@@ -9,6 +9,7 @@ import { cleanup } from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
 import { Connection } from '../../../src/peer/connection/connection.ts'
 import { parseVersioned, type Stream } from '../../../src/peer/connection/stream.ts'
+import { until } from '../../world.ts'
 import { connectedPair, lines, lineToChild, openPeer } from '../loopback.ts'
 
 const farSide = new URL('../far-side.ts', import.meta.url)
@@ -88,7 +89,8 @@ test('a reader that does not read stops the sender within a few MiB', async t =>
   let bytes = 0
   for (let i = 0; i < 256; i += 1) stream.write(Buffer.alloc(131_072), () => (takenBytes += 131_072))
   stream.end()
-  await stalled(() => takenBytes)
+  await until(() => takenBytes > 2_000_000, 20_000)
+  await stalled(alice, () => takenBytes)
   t.true(takenBytes > 2_000_000 && takenBytes < 8_000_000, `${takenBytes} bytes were taken`)
   for await (const chunk of await served.promise) bytes += chunk.length
   t.is(bytes, 256 * 131_072)
@@ -221,11 +223,11 @@ test('processes that connect, transfer and close exit cleanly', async t => {
   }
 })
 
-/** Waits until `count` has not grown for a while. */
-async function stalled(count: () => number): Promise<void> {
+/** Waits until `count` does not grow any more while the same association carries so many round trips. */
+async function stalled(connection: Connection, count: () => number): Promise<void> {
   for (let before = -1; before !== count(); ) {
     before = count()
-    await new Promise(resolve => setTimeout(resolve, 400))
+    for (let pings = 0; pings < 20; pings++) await connection.ping()
   }
 }
 
