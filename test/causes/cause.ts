@@ -2,12 +2,12 @@
 // gateway's trace makes of it. table.ts has the causes; here they are run: a lane is a world and the causes that happen in it,
 // one after the other, each with a gateway and peers that have just joined.
 
-import { setTimeout } from 'node:timers/promises'
 import type { TraceRecord } from '../../src/trace/record/record.ts'
 import type { Blamed, Verdict, VerdictCode } from '../../src/verdict.ts'
 import type { Tried } from '../lab/driver.ts'
 import { type GatewaySpec, openRig, type Rig } from '../lab/rig.ts'
 import type { SiteSpec } from '../lab/world.ts'
+import { until } from '../world.ts'
 
 export interface Cause {
   /** Unique, and a sentence for the table. */
@@ -84,11 +84,7 @@ async function produce(rig: Rig, cause: Cause): Promise<Result> {
 
 /** A record is complete when its root span ends, which nobody waits for. */
 async function recorded(rig: Rig, id: string | undefined): Promise<TraceRecord> {
-  for (const endMs = performance.now() + 3000; performance.now() < endMs; await setTimeout(20)) {
-    const trace = id ? await rig.trace(id) : await rig.newest()
-    if (trace) return trace
-  }
-  throw new Error('the gateway recorded no trace')
+  return await until(() => (id ? rig.trace(id) : rig.newest()))
 }
 
 /** What is wrong with a verdict, in a few words; undefined where nothing is. */

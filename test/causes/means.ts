@@ -1,11 +1,11 @@
 // What causes are made of: who is who in a lane's world, and what is done to packets on their way.
 
-import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../lab/driver.ts'
 import { drop, fromTo } from '../lab/drop.ts'
 import type { NatType } from '../lab/nat.ts'
 import type { Rig, RigPeer } from '../lab/rig.ts'
 import type { Host, Site, SiteSpec } from '../lab/world.ts'
+import { until } from '../world.ts'
 
 export const all = { strategies: '[direct, stun, predict, spray, relay]' }
 export const plain = { strategies: '[stun, relay]' }
@@ -45,9 +45,5 @@ export const cut = (rig: Rig, a: Site, b: Site, what = 'meta l4proto udp'): Prom
 
 /** Until one site's NAT has sent to the other's: a plan is being tried. */
 export async function punching(from: Site, to: Site): Promise<void> {
-  const endMs = performance.now() + 10_000
-  while ((await from.sentTo(to)).packets === 0) {
-    if (performance.now() > endMs) throw new Error(`site ${from.index} sends nothing to site ${to.index}`)
-    await setTimeout(20)
-  }
+  await until(async () => (await from.sentTo(to)).packets > 0, 10_000)
 }

@@ -2,9 +2,9 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../../lab/driver.ts'
 import type { Rig, RigPeer } from '../../lab/rig.ts'
+import { until } from '../../world.ts'
 import type { Cause, Lane } from '../cause.ts'
 import { all, call, first, pair, peerOf, relayed, siteOf, sites } from '../means.ts'
 
@@ -158,7 +158,7 @@ const ask = ({ process }: RigPeer, to: string) => process.do('connect', { to, by
 
 /** Until nobody is joined but the peers of the rig. */
 async function alone(rig: Rig): Promise<void> {
-  while ((await rig.status()).peers > rig.peers.length) await setTimeout(10)
+  await until(async () => (await rig.status()).peers <= rig.peers.length, 60_000)
 }
 
 /** A peer knows another by this fingerprint, until disposed of. */
