@@ -11,7 +11,12 @@ const PAIRS = 10_000
 const TTL_MS = 3_600_000
 
 export class Paths {
-  readonly #rttMs = new LRUCache<string, number>({ max: PAIRS, ttl: TTL_MS })
+  readonly #rttMs: LRUCache<string, number>
+
+  /** @param now milliseconds since some moment */
+  constructor(now: () => number = () => performance.now()) {
+    this.#rttMs = new LRUCache({ max: PAIRS, ttl: TTL_MS, perf: { now }, ttlResolution: 0 })
+  }
 
   /** Milliseconds, or undefined for networks that have not met of late. */
   rttMs(a: string, b: string): number | undefined {
