@@ -116,11 +116,10 @@ export class Joined implements Member {
 
   async warm(signal: AbortSignal): Promise<void> {
     await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
-    if (!this.isWarm)
-      throw new PosternError(
-        'udp-blocked',
-        `no UDP datagram from ${this.name} reaches the gateway: ${this.#cold?.reason}`
-      )
+    const cold = this.#cold
+    // Without a reason there was a socket, and another session has taken it since: whoever needs one looks again.
+    if (this.isWarm || !cold) return
+    throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${cold.reason}`)
   }
 
   async takeSocket(): Promise<WarmSocket | undefined> {

@@ -46,7 +46,7 @@ export interface Member {
   readonly warmMs: number
   /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
   readonly cold: { readonly reason: string; readonly atMs: number } | undefined
-  /** Waits for a warm socket. Rejects with `udp-blocked`, or what `signal` aborts with. */
+  /** Waits for a warm socket, which another session may take first. Rejects with `udp-blocked`, or what `signal` aborts with. */
   warm(signal: AbortSignal): Promise<void>
   /** The oldest warm socket, which is the session's from now on; undefined where there is none. */
   takeSocket(): Promise<WarmSocket | undefined>

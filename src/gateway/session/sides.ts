@@ -200,6 +200,7 @@ export class Sides {
     this.#awaited[role] = { round, done: resolve }
     const give = () => resolve(undefined)
     late.addEventListener('abort', give)
+    if (late.aborted) give()
     const fresh = await promise
     late.removeEventListener('abort', give)
     if (!fresh || !before) return `${this[role].name} showed no fresh socket in time`

@@ -1,0 +1,182 @@
+import test from 'ava'
+import { Sides } from '../../../src/gateway/session/sides.ts'
+import type { Role } from '../../../src/wire/role.ts'
+import { endpoints, Hand, Home, pair, socket } from './made.ts'
+
+const both: readonly Role[] = ['caller', 'callee']
+
+/** Two sides, each with a warm socket that was seen, and how the session of theirs ends. */
+function open(home: Home, peers = pair(home)) {
+  const gone = new AbortController()
+  return { ...peers, gone, sides: new Sides(home, { ...peers, gone: gone.signal }) }
+}
+
+const fresh = (round: number, number: number) =>
+  ({ type: 'fresh', session: 's', round, socket: number, port: 4000 + number }) as const
+
+test('a side that is waited for keeps the other’s socket from nobody', async t => {
+  using home = new Home()
+  const [caller, callee] = [new Hand('ann'), new Hand('bob')]
+  caller.warmed(socket(0))
+  const { sides } = open(home, { caller, callee })
+  const taking = sides.take(both, () => {})
+  t.is((await caller.takeSocket())?.number, 0, 'for the session of another')
+  callee.warmed(socket(0))
+  caller.warmed(socket(1))
+  await taking
+  t.deepEqual(sides.missing, [])
+  t.deepEqual(
+    both.map(role => sides.ordered(role)),
+    [1, 0]
+  )
+})
+
+test('where one of the two is snatched away, the other is given back before both are waited for again', async t => {
+  using home = new Home()
+  const { sides, caller, callee } = open(home)
+  const takeSocket = callee.takeSocket.bind(callee)
+  callee.takeSocket = async () => {
+    callee.takeSocket = takeSocket
+    return undefined
+  }
+  await sides.take(both, () => {})
+  t.deepEqual(
+    both.map(role => sides.ordered(role)),
+    [0, 0]
+  )
+  t.false(caller.isWarm)
+})
+
+test('a side that is cold fails the taking with its reason, and what became of each is shown', async t => {
+  using home = new Home()
+  const { sides, caller, callee } = open(home)
+  callee.cooled(0, 'silence')
+  const shown: unknown[] = []
+  const taking = sides.take(both, ({ side, isWarm, reason }) => shown.push([side, isWarm, reason]))
+  await t.throwsAsync(taking, { message: 'no UDP datagram from bob reaches the gateway: silence' })
+  t.deepEqual(shown, [
+    ['caller', true, undefined],
+    ['callee', false, 'silence']
+  ])
+  t.true(caller.isWarm)
+  t.deepEqual(await sides.takeWarm(), ['caller'])
+})
+
+test('the end of the session ends the waiting', async t => {
+  using home = new Home()
+  const { sides, gone } = open(home, { caller: new Hand('ann'), callee: new Hand('bob') })
+  const taking = sides.take(both, () => {})
+  gone.abort(new Error('ann left'))
+  await t.throwsAsync(taking, { message: 'ann left' })
+})
+
+test('a fresh socket takes the place of the one before only where it was seen', async t => {
+  using home = new Home()
+  const { sides, caller, callee } = open(home)
+  await sides.take(both, () => {})
+  const over = new AbortController()
+  const renewing = sides.renew(
+    both,
+    (role, round) => {
+      sides.shown(role, fresh(round - 1, 8))
+      sides.shown(role, fresh(round, 9))
+      if (role === 'caller') home.observer.sees(caller, 9, '192.0.2.1')
+      else over.abort()
+    },
+    over.signal
+  )
+  t.deepEqual(
+    (await renewing).map(({ isWarm, reason }) => [isWarm, reason]),
+    [
+      [true, undefined],
+      [false, 'no sample of bob came in time']
+    ]
+  )
+  t.deepEqual(
+    both.map(role => sides.ordered(role)),
+    [9, 0]
+  )
+  t.is((await caller.takeSocket())?.number, 0, 'the one before is as warm as it was')
+  t.false(callee.isWarm)
+})
+
+test('a peer that shows nothing when it is asked to is told so', async t => {
+  using home = new Home()
+  const { sides } = open(home)
+  await sides.take(both, () => {})
+  const [showing] = await sides.renew(['callee'], () => {}, AbortSignal.abort())
+  t.is(showing?.reason, 'bob showed no fresh socket in time')
+})
+
+test('only what was neither ordered nor fresh nor dropped is given back', async t => {
+  using home = new Home()
+  const given = async (uses: (sides: Sides, caller: Hand) => unknown) => {
+    const { sides, caller, callee } = open(home)
+    await sides.take(both, () => {})
+    await uses(sides, caller)
+    sides.giveBack()
+    sides.giveBack()
+    return [caller.isWarm, callee.isWarm]
+  }
+  t.deepEqual(await given(() => {}), [true, true])
+  t.deepEqual(await given(sides => sides.ordered('caller')), [false, true])
+  t.deepEqual(await given(sides => sides.drop('callee')), [true, false])
+  const renewed = given(async (sides, caller) => {
+    home.observer.sees(caller, 9, '192.0.2.1')
+    const never = new AbortController().signal
+    await sides.renew(['caller'], (role, round) => sides.shown(role, fresh(round, 9)), never)
+    await caller.takeSocket()
+  })
+  t.deepEqual(await renewed, [false, true])
+})
+
+test('filters matter unless both mappings are endpoint-independent, and are known where there is no test', async t => {
+  using home = new Home()
+  const untested = async (peers: ReturnType<typeof pair>) => {
+    const { sides } = open(home, peers)
+    await sides.take(both, () => {})
+    return await sides.untested()
+  }
+  const silent = (more = {}) => {
+    const peers = { caller: new Hand('ann'), callee: new Hand('bob', more) }
+    for (const peer of [peers.caller, peers.callee]) peer.warmed(socket(0))
+    for (const peer of [peers.caller, peers.callee]) home.observer.sees(peer, 0, '192.0.2.1')
+    return peers
+  }
+  t.deepEqual(await untested(silent()), [])
+  const hard = silent()
+  home.observer.sees(hard.caller, 0, '192.0.2.1', [1, 2, 3, 4])
+  t.deepEqual(await untested(hard), ['caller', 'callee'])
+  hard.caller.warmed(socket(0))
+  hard.callee.warmed(socket(0))
+  hard.caller.filters({ port: true })
+  t.deepEqual(await untested(hard), ['callee'])
+  const one = silent({ endpoints: [endpoints[0]] })
+  home.observer.sees(one.callee, 0, '192.0.2.1', [1])
+  t.deepEqual(await untested(one), ['caller'])
+})
+
+test('a filtering test that is waited for ends the waiting when it comes', async t => {
+  using home = new Home()
+  const { sides, callee } = open(home, { caller: new Hand('ann'), callee: new Hand('bob') })
+  const known = sides.filteringKnown(['callee'])
+  callee.filters({ port: true })
+  await known
+  t.false(callee.isTesting)
+})
+
+test('a side without a socket, or whose socket nobody has seen, has no scene', async t => {
+  using home = new Home()
+  const { sides, caller } = open(home)
+  await t.throwsAsync(sides.side('caller'), { message: 'no socket of ann was observed' })
+  t.throws(() => sides.ordered('caller'), { message: 'no socket of ann was observed' })
+  await sides.take(both, () => {})
+  home.observer.sees(caller, 0, '192.0.2.1', [])
+  await t.throwsAsync(sides.side('caller'), { message: 'no UDP datagram from ann reached the gateway' })
+  t.like(await sides.side('callee'), {
+    name: 'bob',
+    mapped: { address: '192.0.2.2', port: 4000 },
+    rttMs: 10,
+    probes: 100
+  })
+})
