@@ -96,7 +96,8 @@ export class Home implements House, Disposable {
   readonly budget: Budget
   readonly relay: LocalRelay
   readonly deadlineMs = 60_000
-  strategies: House['strategies'] = []
+  /** One that has nothing to propose. */
+  strategies: House['strategies'] = [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }]
   readonly judge = () => undefined
   readonly commander = {
     command: (all: readonly Told[]) => {

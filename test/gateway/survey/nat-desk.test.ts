@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
+import { NatDesk } from '../../../src/gateway/survey/nat-desk.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { NatReport } from '../../../src/wire/nat-report.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World, type WorldSpec } from '../../world.ts'
+import { type Hand, Home, pair } from '../session/made.ts'
 
 const chance = `export default {
   name: 'chance',
@@ -114,15 +115,33 @@ for (const [what, spec, expected] of partly)
     await peer.close()
   })
 
-test('a peer that asks again at once is refused, stays joined, and may ask a second later', async t => {
+test('a peer that asks again at once is refused, and stays joined', async t => {
   await using world = await World.open()
   const { peer, sockets } = await shows(world)
   peer.say({ type: 'nat', request: 3, sockets, addresses: own, rttMs: 1 })
   t.is(await refusal(peer, sockets), 'timeout')
   await peer.hears('nat')
-  await sleep(1000)
-  t.like(await report(peer, sockets), { mapping: 'endpoint-independent' })
+  await peer.settled()
   await peer.close()
+})
+
+test('a peer may ask a second after it was answered, whatever it was refused meanwhile', async t => {
+  using home = new Home()
+  let nowMs = 0
+  const desk = new NatDesk(home, [], () => nowMs)
+  const { caller: ann, callee: bob } = pair(home)
+  const shown = { sockets: [{ socket: 0, port: 4000 }], addresses: [{ address: '10.0.0.2', prefix: 24 }] }
+  const question = { ...shown, type: 'nat', request: 1, rttMs: 1 } as const
+  const asks = async (peer: Hand, atMs: number) => {
+    nowMs = atMs
+    await desk.answer(peer, question)
+    return home.told.at(-1)?.message.type
+  }
+  t.is(await asks(ann, 0), 'nat')
+  t.is(await asks(ann, 999), 'refused')
+  t.is(await asks(bob, 999), 'nat', 'each has a second of its own')
+  t.is(await asks(ann, 1000), 'nat')
+  t.is(await asks(ann, 1001), 'refused')
 })
 
 test('a peer that names sockets it never showed, or those of another, learns nothing', async t => {

@@ -1,0 +1,218 @@
+import test from 'ava'
+import { Attempts } from '../../../src/gateway/session/attempts.ts'
+import { Evidence } from '../../../src/gateway/session/evidence.ts'
+import type { FromTrial } from '../../../src/gateway/session/trial.ts'
+import type { Plan } from '../../../src/strategy/plan.ts'
+import type { Order } from '../../../src/wire/order.ts'
+import type { Report } from '../../../src/wire/report.ts'
+import type { Role } from '../../../src/wire/role.ts'
+import type { FromGateway, Message } from '../../../src/wire/signal.ts'
+import { nothingDone } from '../../hand-made.ts'
+import { Home, pair, planOf, socket } from './made.ts'
+
+type Ordered = Message<FromGateway, 'order'>
+/** What a side says when it is given an order. */
+type Word = (order: Ordered, role: Role) => FromTrial | FromTrial[]
+
+const at = { address: '192.0.2.9', port: 9 }
+const of = ({ session, plan }: Ordered) => ({ session, plan })
+const opens =
+  (report: Partial<Report> = {}): Word =>
+  order => ({ ...of(order), type: 'opened', local: at, remote: at, report: { ...nothingDone, ...report } })
+const fails =
+  (code: string, report: Partial<Report> = {}): Word =>
+  order => ({ ...of(order), type: 'failed', code, reason: 'it did not work', report: { ...nothingDone, ...report } })
+
+const strategy = { name: 'mine', planner: { plan: () => [] }, lastResort: false }
+const never = new AbortController().signal
+const limits = { perSession: 8000, perPeer: 8000, total: 8000 }
+const splice: Order = { kind: 'splice', target: at }
+const relayed = planOf({ caller: splice, callee: splice, limits })
+const guess = (probes: number): Order => ({ kind: 'punch', targets: [at], probes })
+
+/** Plans tried one after the other between two sides that answer each order as they are told to. */
+async function tries(home: Home, plans: readonly Plan[], word: Word) {
+  const peers = pair(home)
+  const evidence = new Evidence(home, { ...peers, gone: never, ask: () => {} })
+  const attempts = new Attempts(home, { ...peers, id: 's' }, evidence)
+  for (const peer of [peers.caller, peers.callee]) {
+    peer.warmed(socket(1))
+    home.observer.sees(peer, 1, peer === peers.caller ? '192.0.2.1' : '192.0.2.2')
+  }
+  home.onTold = ({ peer, message }) => {
+    if (message.type !== 'order') return
+    const role = peer === peers.caller.id ? 'caller' : 'callee'
+    for (const said of [word(message, role)].flat()) attempts.receive(role, said)
+  }
+  const results = await home.step(async step => {
+    const all = []
+    for (const plan of plans) {
+      await evidence.scene(step, [])
+      all.push(await attempts.try(step, plan, strategy, never))
+    }
+    return all
+  })
+  return {
+    ...peers,
+    results,
+    attempts,
+    evidence,
+    orders: home.heard('order').map(({ plan, socket }) => [plan, socket])
+  }
+}
+
+const attributesOf = ({ spans }: Home, name: string) => spans.find(span => span.name === `postern.${name}`)?.attributes
+
+test('a plan that both sides open is a path, and is not called off', async t => {
+  using home = new Home()
+  const { results, orders, attempts } = await tries(home, [planOf()], opens())
+  t.deepEqual(results, [true])
+  t.deepEqual(orders, [
+    [1, 0],
+    [1, 0]
+  ])
+  t.deepEqual(home.heard('cancel'), [])
+  t.true(attempts.hasOpened('caller') && attempts.hasOpened('callee'))
+  t.like(attributesOf(home, 'plan'), { 'postern.outcome': 'path', 'postern.plugin': 'mine' })
+})
+
+test('a plan that a side fails is called off on both, and the socket that was handed over is gone', async t => {
+  using home = new Home()
+  const word: Word = (order, role) =>
+    role === 'caller' ? { ...of(order), type: 'progress', step: 'found' } : fails('io')(order, role)
+  const { results, orders, attempts } = await tries(home, [planOf(), planOf()], word)
+  t.like(results, [{ cause: 'handover', reason: 'callee: it did not work' }])
+  t.deepEqual(
+    home.heard('cancel').map(({ plan }) => plan),
+    [1, 1, 2, 2]
+  )
+  t.deepEqual(orders, [
+    [1, 0],
+    [1, 0],
+    [2, 1],
+    [2, 0]
+  ])
+  t.false(attempts.hasOpened('caller'))
+})
+
+test('what a plan may send is charged to the address it aims at, and what it did not need is given back', async t => {
+  using home = new Home()
+  const left = () => ['192.0.2.1', '192.0.2.2'].map(address => home.budget.left(address))
+  let during: number[] = []
+  await tries(home, [planOf({ caller: guess(60), callee: guess(30) })], (order, role) => {
+    during = left()
+    return role === 'callee' ? fails('io', { sent: 10 })(order, role) : []
+  })
+  t.deepEqual(during, [70, 40])
+  t.deepEqual(left(), [90, 40], 'the caller did not say what it sent')
+})
+
+test('a plan that there are too few probes for is not ordered, charged or called off, but counted', async t => {
+  using home = new Home()
+  const plans = [planOf({ caller: guess(10), callee: guess(101) })]
+  const { results, orders } = await tries(home, plans, opens())
+  const reason = 'the probe budget of 192.0.2.1 (ann) is shared out: 100 left of the 101 needed'
+  t.deepEqual(results, [{ reason, cause: 'shared-budget' }])
+  t.deepEqual(orders, [])
+  t.deepEqual(home.told, [])
+  t.is(home.budget.refused, 1)
+  t.is(home.budget.left('192.0.2.2'), 100)
+})
+
+test('a socket that turns out to be gone is replaced by a warm one, and the plan ordered once more', async t => {
+  using home = new Home()
+  const stale = fails('stale-socket')
+  const word: Word = (order, role) => (order.plan === 1 && role === 'callee' ? stale : opens())(order, role)
+  const { results, orders } = await tries(home, [planOf()], word)
+  t.deepEqual(results, [true])
+  t.deepEqual(
+    orders,
+    [
+      [1, 0],
+      [1, 0],
+      [2, 1],
+      [2, 1]
+    ],
+    'the caller had handed its own over'
+  )
+  t.deepEqual(
+    home.heard('cancel').map(({ plan }) => plan),
+    [1, 1]
+  )
+})
+
+test('it is ordered once more, and not again', async t => {
+  using home = new Home()
+  const { results, orders } = await tries(home, [planOf()], (order, role) =>
+    role === 'callee' ? fails('stale-socket')(order, role) : []
+  )
+  t.like(results, [{ cause: 'failed' }])
+  t.deepEqual(orders, [
+    [1, 0],
+    [1, 0],
+    [2, 0],
+    [2, 1]
+  ])
+})
+
+test('the relay is armed while its plan is tried and where it opened, and disarmed with its counts where not', async t => {
+  for (const [word, after] of [
+    [fails('io'), 0],
+    [opens(), 1]
+  ] as const) {
+    using home = new Home()
+    const during: number[] = []
+    const relay = home.relay.splices
+    await tries(home, [relayed], (order, role) => {
+      during.push(relay.size)
+      return word(order, role)
+    })
+    t.deepEqual(during, [1, 1])
+    t.is(relay.size, after)
+    t.is(attributesOf(home, 'relay')?.['postern.callee.bytes'], after === 0 ? 0 : undefined)
+  }
+})
+
+test('a relay without room ends the plan, and nothing is ordered', async t => {
+  using home = new Home({ relayed: 0 })
+  await t.throwsAsync(tries(home, [relayed], opens()), { code: 'relay-full' })
+  t.deepEqual(home.heard('order'), [])
+})
+
+test('words about an older order, and what came of one that was called off, change nothing', async t => {
+  using home = new Home()
+  const [failed, open] = [fails('io'), opens()]
+  const { results } = await tries(home, [planOf(), planOf(), planOf()], (order, role) => {
+    const older = { ...order, plan: order.plan - 1 }
+    const late = [failed(older, role), failed({ ...order, plan: 9 }, role), fails('called-off')(order, role)].flat()
+    if (order.plan === 1) return failed(order, role)
+    if (order.plan === 2) return [...late, open(order, role)].flat()
+    return [open(older, role), role === 'callee' ? failed(order, role) : []].flat()
+  })
+  t.is(results[1], true)
+  t.like(results[2], { cause: 'failed' })
+})
+
+test('how far apart two networks are is learned from the active side, and not of a relayed path', async t => {
+  const learned = async (plan: Plan) => {
+    using home = new Home()
+    const word: Word = (order, role) =>
+      opens({
+        steps: [
+          ['bound', 10],
+          ['ice', role === 'caller' ? 40 : 100]
+        ]
+      })(order, role)
+    await tries(home, [plan], word)
+    return home.paths.rttMs('192.0.2.1', '192.0.2.2')
+  }
+  t.is(await learned(planOf()), 30)
+  t.is(await learned(planOf({ passive: 'caller' })), 90)
+  t.is(await learned(relayed), undefined)
+})
+
+test('what became of a plan with a label is remembered for the two networks', async t => {
+  using home = new Home()
+  const { evidence } = await tries(home, [planOf({ label: 'together' }), planOf()], fails('io'))
+  t.deepEqual((await evidence.seen()).memory, { 'mine/together': { opened: 0, failed: 1 } })
+})

@@ -1,0 +1,152 @@
+import test from 'ava'
+import { PosternError } from '../../../src/errors.ts'
+import { Full } from '../../../src/gateway/peers/full.ts'
+import { Sessions } from '../../../src/gateway/session/sessions.ts'
+import type { Plan } from '../../../src/strategy/plan.ts'
+import type { Order } from '../../../src/wire/order.ts'
+import { nothingDone } from '../../hand-made.ts'
+import { until } from '../../world.ts'
+import { Hand, Home, pair, planOf } from './made.ts'
+
+const at = { address: '192.0.2.9', port: 9 }
+const splice: Order = { kind: 'splice', target: at }
+const limits = { perSession: 8000, perPeer: 8000, total: 8000 }
+const relayed = planOf({ caller: splice, callee: splice, limits })
+
+/** Sessions of peers that show no socket: they go on until somebody leaves. */
+function open(home: Home, bounds: Partial<ConstructorParameters<typeof Sessions>[1]> = {}) {
+  const sessions = new Sessions(home, { sessions: 100, sessionsPerPeer: 100, ...bounds })
+  const call = (caller: Hand, callee: Hand) => sessions.connect({ caller, callee, request: 0 })
+  const refused = (caller: Hand, callee: Hand): { bound?: string; side?: string; message?: string } => {
+    try {
+      call(caller, callee)
+      return {}
+    } catch (thrown) {
+      return thrown instanceof Full || thrown instanceof PosternError ? thrown : {}
+    }
+  }
+  return { sessions, call, refused }
+}
+
+/** A session of two that open a plan at once, with its id, when there is a path. */
+async function connected(home: Home, plan: Plan) {
+  const { sessions, call } = open(home)
+  const { caller, callee } = pair(home)
+  home.strategies = [{ name: 'mine', planner: { plan: () => [plan] }, lastResort: false }]
+  home.onTold = ({ peer, message }) => {
+    if (message.type !== 'order') return
+    const { session, plan } = message
+    sessions.receive(peer, { type: 'opened', session, plan, local: at, remote: at, report: nothingDone })
+  }
+  call(caller, callee)
+  const { session } = await until(() => home.heard('path')[0])
+  await until(() => sessions.counters.won.mine === 1)
+  return { sessions, caller, callee, session }
+}
+
+const [ann, bob, carol, dave] = ['ann', 'bob', 'carol', 'dave'].map(name => new Hand(name)) as [Hand, Hand, Hand, Hand]
+
+const changes = ({ spans }: Home) =>
+  spans.flatMap(({ name, attributes }) => (name === 'postern.change' ? [attributes['postern.change']] : []))
+
+test('there are so many sessions in all', t => {
+  using home = new Home()
+  const { call, refused, sessions } = open(home, { sessions: 2 })
+  call(ann, bob)
+  call(carol, dave)
+  t.like(refused(ann, carol), { bound: 'sessions', side: undefined, message: 'the gateway is busy with 2 sessions' })
+  t.is(sessions.size, 2)
+  t.is(sessions.counters.started, 2)
+})
+
+test('each peer has its share, whichever side it is on, and the error names whose is used up', t => {
+  using home = new Home()
+  const { call, refused } = open(home, { sessionsPerPeer: 2 })
+  call(ann, bob)
+  call(carol, ann)
+  t.like(refused(ann, dave), { bound: 'sessionsPerPeer', side: 'caller' })
+  t.like(refused(dave, ann), { side: 'callee', message: 'ann takes part in 2 sessions already' })
+  t.deepEqual(refused(bob, dave), {})
+})
+
+test('a pair has a quarter of a share, at least one, both ways together', t => {
+  using home = new Home()
+  const { call, refused } = open(home, { sessionsPerPeer: 8 })
+  call(ann, bob)
+  call(bob, ann)
+  t.like(refused(ann, bob), { bound: 'sessionsPerPair', message: 'ann and bob have 2 sessions already' })
+  t.deepEqual(refused(ann, carol), {})
+  const few = open(home, { sessionsPerPeer: 3 })
+  few.call(ann, bob)
+  t.like(few.refused(ann, bob), { bound: 'sessionsPerPair' })
+})
+
+test('who joins again is the same peer: to itself, and for its share', t => {
+  using home = new Home()
+  const { call, refused } = open(home, { sessionsPerPeer: 2 })
+  const again = new Hand('anna', { fingerprint: ann.fingerprint })
+  t.like(refused(ann, again), { code: 'self-connect', message: 'anna is this peer itself' })
+  call(ann, bob)
+  call(again, carol)
+  t.like(refused(again, dave), { bound: 'sessionsPerPeer', side: 'caller' })
+})
+
+test('a session ends when one of its two leaves, and for no stranger’s word', async t => {
+  using home = new Home()
+  const { call, sessions } = open(home)
+  call(ann, bob)
+  const [{ session = '' } = {}] = home.heard('session')
+  const leave = { type: 'leave', session, code: 'timeout', reason: 'it takes too long' } as const
+  sessions.receive(carol.id, leave)
+  sessions.receive(ann.id, { ...leave, session: 'another' })
+  t.is(sessions.size, 1)
+  sessions.receive(bob.id, leave)
+  await until(() => sessions.size === 0)
+  t.deepEqual(
+    home.heard('over').map(({ code, reason }) => [code, reason]),
+    [0, 1].map(() => ['timeout', 'bob left: it takes too long'])
+  )
+  t.like(sessions.counters, { started: 1, failed: 1, won: {} })
+  t.deepEqual(changes(home), [])
+})
+
+test('a session on a direct path is forgotten, and counted by who found it', async t => {
+  using home = new Home()
+  const { sessions, session } = await connected(home, planOf())
+  t.is(sessions.size, 0)
+  t.is(sessions.get(session), undefined)
+  t.like(sessions.counters, { started: 1, failed: 0, won: { mine: 1 } })
+})
+
+test('a session on a relayed path is kept until a side leaves, and the relay is disarmed then', async t => {
+  using home = new Home()
+  const { sessions, session, callee } = await connected(home, relayed)
+  t.is(sessions.size, 1)
+  t.is(home.relay.splices.size, 1)
+  sessions.relatched(session, 'caller', at)
+  sessions.receive(callee.id, { type: 'leave', session, code: 'io', reason: 'that was all' })
+  t.is(sessions.size, 0)
+  t.is(home.relay.splices.size, 0)
+  await until(() => changes(home).length === 2)
+  t.deepEqual(changes(home), ['relatched', 'ended'])
+  t.is(home.spans.at(-1)?.attributes['postern.side'], 'callee')
+})
+
+test('a relayed session that the relay has forgotten is forgotten', async t => {
+  using home = new Home()
+  const { sessions, session } = await connected(home, relayed)
+  const counters = (await home.relay.disarm(session)) ?? t.fail()
+  home.relay.listener?.idle(session, counters)
+  t.is(sessions.size, 0)
+  t.deepEqual(changes(home), ['idle'])
+})
+
+test('a session that ended without an order leaves both as warm as they were', async t => {
+  using home = new Home()
+  const { sessions, call } = open(home)
+  const { caller, callee } = pair(home)
+  call(caller, callee)
+  await until(() => sessions.size === 0)
+  t.is(home.heard('over')[0]?.code, 'no-path')
+  t.true(caller.isWarm && callee.isWarm)
+})
