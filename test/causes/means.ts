@@ -1,6 +1,6 @@
 // What causes are made of: who is who in a lane's world, and what is done to packets on their way.
 
-import type { Tried } from '../lab/driver.ts'
+import type { News, Tried } from '../lab/driver.ts'
 import { drop, fromTo } from '../lab/drop.ts'
 import type { NatType } from '../lab/nat.ts'
 import type { Rig, RigPeer } from '../lab/rig.ts'
@@ -10,12 +10,6 @@ import { until } from '../world.ts'
 export const all = { strategies: '[direct, stun, predict, spray, relay]' }
 export const plain = { strategies: '[stun, relay]' }
 export const relayed = { strategies: '[relay]' }
-
-/** A peer that has just joined shows its mapping within two round trips; and a busy computer. */
-export const WARM_MS = 1000
-
-/** Its tests of the NAT take longer: they wait for what does not come. */
-export const TESTED_MS = 1500
 
 export const sites = (...nats: NatType[]): SiteSpec[] => nats.map(nat => ({ nat }))
 
@@ -42,6 +36,10 @@ export const between = (rig: Rig, [a, b]: [NatType, NatType]): Promise<Tried> =>
 /** Nothing of a kind passes between two sites, either way. */
 export const cut = (rig: Rig, a: Site, b: Site, what = 'meta l4proto udp'): Promise<AsyncDisposable> =>
   drop(rig.world.core, `${fromTo(a, b)} ${what}`, `${fromTo(b, a)} ${what}`)
+
+/** Until these peers, which have just joined, have told what their NATs are like. */
+export const told = (peers: readonly RigPeer[], news: News): Promise<unknown> =>
+  Promise.all(peers.map(({ process }) => process.do('told', { news })))
 
 /** Until one site's NAT has sent to the other's: a plan is being tried. */
 export async function punching(from: Site, to: Site): Promise<void> {

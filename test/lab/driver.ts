@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import nodeDataChannel from 'node-datachannel'
+import { WebSocket } from 'ws'
 import { parseConfig } from '../../src/config/config.ts'
 import { asPosternError } from '../../src/errors.ts'
 import { type Gateway, openGateway } from '../../src/gateway/gateway.ts'
@@ -20,6 +21,8 @@ import { type PathNotice, Peer } from '../../src/peer/peer.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { type Sent, send } from '../../src/peer/services/send.ts'
 import type { Verdict } from '../../src/verdict.ts'
+import type { FromPeer } from '../../src/wire/signal.ts'
+import { until } from '../world.ts'
 import { serveDeeds } from './driven.ts'
 
 export interface Tried {
@@ -41,6 +44,30 @@ const held: Connection[] = []
 
 /** The gateway's last word on a path comes a round trip after it, or never: the longest line of the laboratory, and more. */
 const NOTICE_MS = 1000
+
+/** What a peer has found out about its NAT, and told its gateway. */
+export type News = 'filter' | 'remaps'
+
+/** What the peer has told since it joined. It tells nobody else, so its link is listened to. */
+const told = new Set<News>()
+let isListening = false
+
+function listen(): void {
+  told.clear()
+  if (isListening) return
+  isListening = true
+  const note = (message: FromPeer) => {
+    if (message.type !== 'filtering') return
+    told.add('filter')
+    if (message.remaps !== undefined) told.add('remaps')
+  }
+  WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
+    apply(send, link, given) {
+      note(JSON.parse(String(given[0])) as FromPeer)
+      return Reflect.apply(send, link, given)
+    }
+  })
+}
 
 /** What the parent may ask for, by name. */
 export const deeds = {
@@ -68,8 +95,15 @@ export const deeds = {
   /** Joins, and leaves where it was joined before. */
   async join(given: Joining) {
     await peer?.close()
+    listen()
     peer = await joined(given)
     return { name: peer.name }
+  },
+
+  /** Resolves when the peer has told its gateway: its socket is warm by then, too. */
+  async told({ news }: { news: News }) {
+    await until(() => told.has(news), 20_000)
+    return {}
   },
 
   /** Joins where it may be refused, and leaves again where it is not. */

@@ -1,9 +1,8 @@
 // Paths that should open, and what happens on them.
 
-import { setTimeout } from 'node:timers/promises'
 import { drop, fromTo } from '../../lab/drop.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { between, cut, pair, plain, sites, TESTED_MS, typed } from '../means.ts'
+import { between, cut, pair, plain, sites, told, typed } from '../means.ts'
 
 const causes: readonly Cause[] = [
   {
@@ -62,7 +61,7 @@ const causes: readonly Cause[] = [
     side: 'both',
     gateway: plain,
     async inject(rig) {
-      await setTimeout(TESTED_MS)
+      await told([typed(rig, 'accepting'), typed(rig, 'accepting', 1)], 'remaps')
       return await between(rig, ['accepting', 'accepting'])
     }
   }

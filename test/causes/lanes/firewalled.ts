@@ -1,11 +1,10 @@
 // Firewalls, on both sides and before the gateway. A third peer shows whether the gateway can be reached at all.
 
-import { setTimeout } from 'node:timers/promises'
 import type { Tried } from '../../lab/driver.ts'
 import { drop } from '../../lab/drop.ts'
 import type { GatewaySpec, Rig } from '../../lab/rig.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { all, boxOf, call, peerOf, second, siteOf, sites, WARM_MS } from '../means.ts'
+import { all, boxOf, call, peerOf, second, siteOf, sites, told } from '../means.ts'
 
 const causes: readonly Cause[] = [
   {
@@ -47,7 +46,7 @@ const causes: readonly Cause[] = [
     side: 'gateway',
     gateway: all,
     async inject(rig) {
-      await setTimeout(WARM_MS)
+      await told(rig.peers, 'filter')
       await using _lost = await drop(rig.world.gateway, 'udp dport { 3478, 3479 }')
       await using guest = await rig.guest(siteOf(rig, 0))
       return await guest.connect(second(rig), 0)

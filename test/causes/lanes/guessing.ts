@@ -1,10 +1,9 @@
 // NATs that need luck or numbers, and a configuration that has too little of them.
 
-import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { drop, forwarding } from '../../lab/drop.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { all, between, boxOf, cut, punching, sites, TESTED_MS, typed } from '../means.ts'
+import { all, between, boxOf, cut, punching, sites, told, typed } from '../means.ts'
 
 const mine = fileURLToPath(new URL('../throws.ts', import.meta.url))
 
@@ -84,7 +83,7 @@ const causes: readonly Cause[] = [
     gateway: all,
     async inject(rig) {
       const caller = typed(rig, 'symmetric+1')
-      await setTimeout(TESTED_MS)
+      await told([caller], 'filter')
       await using _full = await forwarding(boxOf(caller.site), 'iifname lan meta l4proto udp ct state new drop')
       return await caller.connect(typed(rig, 'port-restricted'), 0)
     }

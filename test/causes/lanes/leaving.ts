@@ -6,14 +6,13 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Tried } from '../../lab/driver.ts'
 import { drop, forwarding } from '../../lab/drop.ts'
 import type { Rig } from '../../lab/rig.ts'
 import type { Host, Site } from '../../lab/world.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { boxOf, call, cut, first, punching, second, siteOf, sites, WARM_MS } from '../means.ts'
+import { boxOf, call, cut, first, punching, second, siteOf, sites, told } from '../means.ts'
 
 /** A plan that is still being tried when something happens to those who try it. */
 const patient = { strategies: '[stun: { waitMs: 8s }, relay]' }
@@ -81,7 +80,7 @@ const causes: readonly Cause[] = [
     gateway: { strategies: '[stun, relay: { waitMs: 500ms }]' },
     async inject(rig) {
       await using guest = await rig.guest(siteOf(rig, 1))
-      await setTimeout(WARM_MS)
+      await told([guest], 'filter')
       await guest.process.kill('SIGSTOP')
       return await first(rig).connect(guest, 0)
     }
@@ -93,7 +92,7 @@ const causes: readonly Cause[] = [
     side: 'callee',
     gateway: { strategies: '[relay: { waitMs: 500ms }]' },
     async inject(rig) {
-      await setTimeout(WARM_MS)
+      await told(rig.peers, 'filter')
       await using _lost = await drop(boxOf(siteOf(rig, 1)), 'iifname lan meta l4proto udp')
       return await call(rig, 0, 1)
     }

@@ -2,7 +2,7 @@
 
 import { setTimeout } from 'node:timers/promises'
 import type { Cause, Lane } from '../cause.ts'
-import { between, plain, sites, typed, WARM_MS } from '../means.ts'
+import { between, plain, sites, told, typed } from '../means.ts'
 
 /** From a site that is far off to the public network, one way. */
 const FAR_MS = 100
@@ -45,7 +45,7 @@ const late: readonly Cause[] = [
     side: 'gateway',
     gateway: { strategies: '[direct, stun, relay]', config: 'deadline: 100ms' },
     async inject(rig) {
-      await setTimeout(WARM_MS)
+      await told(rig.peers, 'filter')
       return await between(rig, ['port-restricted', 'port-restricted'])
     }
   }
