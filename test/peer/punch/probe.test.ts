@@ -156,12 +156,16 @@ test.serial('a pace is kept on average and over every tenth of a second, one soc
   for (const sockets of [1, 32]) {
     await using world = await Ordered.open()
     const ports = Array.from({ length: 640 / sockets }, () => world.far.endpoint.port)
+    await using other = await Ordered.open()
+    other.punch('passive', { targets: [other.far.endpoint] })
     const startMs = performance.now()
     world.punch('passive', { targets: [], guesses: [{ address: '127.0.0.1', ports }], sockets, perSecond: 800 })
     const times = (await world.far.has(640)).slice(0, 640).map(({ atMs }) => atMs)
     const tookMs = (times.at(-1) ?? 0) - startMs
     t.true(tookMs > 770, `640 at 800 in a second took ${tookMs} ms`)
-    t.true(tookMs < 1500, `640 at 800 in a second took ${tookMs} ms`)
+    // Who repeats every 200 ms does so as late as this process is busy.
+    const repeated = other.far.arrived.filter(({ atMs }) => atMs < (times.at(-1) ?? 0)).length
+    t.true(repeated <= 11, `640 at 800 in a second took as long as ${repeated} probes, the last 200 ms apart`)
     // What arrives late in this busy process arrives together with what comes next: by as much as is caught up with.
     const most = Math.max(...times.map(fromMs => times.filter(atMs => atMs >= fromMs && atMs < fromMs + 100).length))
     t.true(most <= 800 * 0.14 + 1, `${most} within 100 ms`)
