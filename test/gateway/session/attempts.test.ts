@@ -81,7 +81,7 @@ test('a plan that a side fails is called off on both, and the socket that was ha
   const word: Word = (order, role) =>
     role === 'caller' ? { ...of(order), type: 'progress', step: 'found' } : fails('io')(order, role)
   const { results, orders, attempts } = await tries(home, [planOf(), planOf()], word)
-  t.like(results, [{ cause: 'handover', reason: 'callee: it did not work' }])
+  t.like(results, [{ cause: 'handover-lost', reason: 'callee: it did not work' }])
   t.deepEqual(
     home.heard('cancel').map(({ plan }) => plan),
     [1, 1, 2, 2]
@@ -112,7 +112,7 @@ test('a plan that there are too few probes for is not ordered, charged or called
   const plans = [planOf({ caller: guess(10), callee: guess(101) })]
   const { results, orders } = await tries(home, plans, opens())
   const reason = 'the probe budget of 192.0.2.1 (ann) is shared out: 100 left of the 101 needed'
-  t.deepEqual(results, [{ reason, cause: 'shared-budget' }])
+  t.deepEqual(results, [{ reason, cause: 'budget-shared-out' }])
   t.deepEqual(orders, [])
   t.deepEqual(home.told, [])
   t.is(home.budget.refused, 1)
@@ -146,7 +146,7 @@ test('it is ordered once more, and not again', async t => {
   const { results, orders } = await tries(home, [planOf()], (order, role) =>
     role === 'callee' ? fails('stale-socket')(order, role) : []
   )
-  t.like(results, [{ cause: 'failed' }])
+  t.like(results, [{ cause: 'never-obeyed' }])
   t.deepEqual(orders, [
     [1, 0],
     [1, 0],
@@ -190,7 +190,7 @@ test('words about an older order, and what came of one that was called off, chan
     return [open(older, role), role === 'callee' ? failed(order, role) : []].flat()
   })
   t.is(results[1], true)
-  t.like(results[2], { cause: 'failed' })
+  t.like(results[2], { cause: 'never-obeyed' })
 })
 
 test('how far apart two networks are is learned from the active side, and not of a relayed path', async t => {

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { PosternError } from '../../../src/errors.ts'
 import type { Step } from '../../../src/gateway/recording/spans.ts'
 import { Evidence } from '../../../src/gateway/session/evidence.ts'
 import type { Role } from '../../../src/wire/role.ts'
@@ -91,10 +92,10 @@ test('samples that do not come because a side has gone end the session, and are 
   const sampling = home.step(async step => {
     await scene(step)
     const sampled = evidence.sample(step, ['caller'], never)
-    gone.abort(new Error('bob left'))
+    gone.abort(new PosternError('peer-offline', 'bob left'))
     await sampled
   })
   await t.throwsAsync(sampling, { message: 'bob left' })
-  t.is(named(home, 'observe').at(-1)?.attributes['postern.cause'], 'gone')
+  t.is(named(home, 'observe').at(-1)?.attributes['postern.cause'], 'peer-lost')
   await t.throwsAsync(home.step(scene), { message: 'bob left' })
 })

@@ -119,7 +119,7 @@ export class Home implements House, Disposable {
 
   /** Runs something as a step of a trace. */
   step<T>(run: (step: Step) => Promise<T>): Promise<T> {
-    return within(this.tracer, ROOT_CONTEXT, 'root', {}, run)
+    return within(this.tracer, ROOT_CONTEXT, 'postern.connect', {}, run)
   }
 
   [Symbol.dispose](): void {

@@ -28,7 +28,7 @@ test('each side is introduced to the other with a key of its own, and only the c
 })
 
 test('a turn is told with as much of its reason as a peer reads', t => {
-  const turn = { outcome: 'failed', reason: 'x'.repeat(9000), cause: 'failed' } as const
+  const turn = { outcome: 'failed', reason: 'x'.repeat(9000), cause: 'never-obeyed' } as const
   const message = read(messages.turnMessage(told, { name: 'stun' }, turn, 12.345))
   t.like(message, { type: 'strategy', name: 'stun', outcome: 'failed', reason: 'x'.repeat(500), ms: 12.3 })
 })
