@@ -1,8 +1,8 @@
-// The tables of docs/tracing.md, written from the names that the code goes by (src/trace/record/names.ts). A test holds the two
+// The tables of docs/tracing.md, written from the names that the code goes by (src/trace/record/conventions.ts). A test holds the two
 // together; `npm run docs` brings the document up to date.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { attributes, events, spans } from '../src/trace/record/names.ts'
+import { attributes, events, spans } from '../src/trace/record/conventions.ts'
 
 type Table = Readonly<Record<string, readonly [where: string, meaning: string]>>
 

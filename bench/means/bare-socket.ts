@@ -5,8 +5,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setInterval as ticks } from 'node:timers/promises'
+import { GatewayLink } from '../../src/peer/gateway-link.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
-import { Link } from '../../src/peer/link.ts'
 import { testFiltering } from '../../src/peer/punch/filtering.ts'
 import { ownAddresses, prove, WarmSocket } from '../../src/peer/punch/warm.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
@@ -20,7 +20,7 @@ export interface Load {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'))
-let link: Link | undefined
+let link: GatewayLink | undefined
 let warm: WarmSocket | undefined
 let session: Message<FromGateway, 'session'> | undefined
 let relay: Endpoint | undefined
@@ -31,7 +31,7 @@ const delaysMs: number[] = []
 const deeds = {
   async join({ url, token, name }: { url: string; token: string; name: string }) {
     const identity = await loadIdentity(folder)
-    const joined = await Link.join({ gateway: url, token, name, accepts: true, identity, insecure: true })
+    const joined = await GatewayLink.join({ gateway: url, token, name, accepts: true, identity, insecure: true })
     link = joined.link
     link.onMessage = receive
     const { peer, key, endpoints, refreshMs } = joined.welcome

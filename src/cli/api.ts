@@ -1,7 +1,7 @@
 // The gateway's HTTP API, as `traces` and `names` use it.
 
 import { type Code, codes, PosternError } from '../errors.ts'
-import { refusePublic } from '../peer/link.ts'
+import { refusePublic } from '../peer/gateway-link.ts'
 import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 

@@ -10,12 +10,12 @@ import { natureOf } from '../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection/connection.ts'
+import { GatewayLink, type LinkOptions, type Welcome } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
 import type { KnownPeers, PeerName } from './identity/known-peers.ts'
-import { Link, type LinkOptions, type Welcome } from './link.ts'
+import { failure, PeerSession } from './peer-session.ts'
 import { testFiltering } from './punch/filtering.ts'
 import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
-import { failure, PeerSession } from './session.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
 
@@ -36,7 +36,7 @@ const COLD_MS = 3000
 export class Peer {
   readonly identity: Identity
   readonly #options: PeerOptions
-  readonly #link: Link
+  readonly #link: GatewayLink
   readonly #sessions = new Map<string, PeerSession>()
   /** Those being obeyed, or given up: a file may be written on the way. */
   readonly #orders = new Set<Promise<void>>()
@@ -53,7 +53,7 @@ export class Peer {
   #sockets = 0
   #name = ''
 
-  private constructor(link: Link, options: PeerOptions) {
+  private constructor(link: GatewayLink, options: PeerOptions) {
     this.identity = options.identity
     this.#options = options
     this.#link = link
@@ -64,7 +64,7 @@ export class Peer {
 
   /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`. */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
-    const { link, welcome } = await Link.join(options, signal)
+    const { link, welcome } = await GatewayLink.join(options, signal)
     const peer = new Peer(link, options)
     peer.#welcomed(welcome)
     return peer

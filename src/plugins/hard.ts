@@ -8,7 +8,7 @@ import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Scene, Side } from '../strategy/scene.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
-import { otherRole, type Role, roles } from '../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 
 /** Options of a search for ports; each plugin says what its own limits are for. */
 export interface SearchOptions {
@@ -33,11 +33,11 @@ const isHardSide = ({ profile, port, observations }: Side): boolean =>
  */
 export type Hardness =
   | { readonly kind: 'none' }
-  | { readonly kind: 'one'; readonly role: Role }
+  | { readonly kind: 'one'; readonly role: SideName }
   | { readonly kind: 'both' }
 
 export function hardness(scene: Scene): Hardness {
-  const hard = roles.filter(role => isHardSide(scene[role]))
+  const hard = sideNames.filter(role => isHardSide(scene[role]))
   const [role] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
   if (hard.length === 0) return { kind: 'none' }
   return role ? { kind: 'one', role } : { kind: 'both' }
@@ -58,22 +58,22 @@ export function modelOf({ observations, port }: Side): PortModel {
 const fitted = new WeakMap<Side['observations'], { port: number; model: PortModel }>()
 
 /** Milliseconds from a side's last observation to its first probe of an order that leaves now: see assignment/tracks.ts, When. */
-export function elapsedMs(scene: Scene, role: Role): number {
+export function elapsedMs(scene: Scene, role: SideName): number {
   const { observations, rttMs } = scene[role]
   return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs
 }
 
 /** What belongs to each side, told by one of them. */
-export const bySide = <T>(role: Role, own: T, other: T): Record<Role, T> =>
+export const bySide = <T>(role: SideName, own: T, other: T): Record<SideName, T> =>
   role === 'caller' ? { caller: own, callee: other } : { caller: other, callee: own }
 
 /** Datagrams that a side may send at the other's address: of its own budget, as many as all sessions have left there. */
-export const affordable = (scene: Scene, role: Role, own: number): number =>
-  Math.min(own, scene[otherRole(role)].probes)
+export const affordable = (scene: Scene, role: SideName, own: number): number =>
+  Math.min(own, scene[otherSide(role)].probes)
 
 /** Says so where it is the budget that all sessions share which limits a plan; empty otherwise. */
 export function sharedOut(scene: Scene, own: number): string {
-  const short = roles.map(role => scene[role]).filter(({ probes }) => probes < own)
+  const short = sideNames.map(role => scene[role]).filter(({ probes }) => probes < own)
   return short.map(({ probes, mapped }) => `; budget shared out: ${probes} probes left at ${mapped.address}`).join('')
 }
 
@@ -83,7 +83,7 @@ export const unlikely = (expected: number, reason: string): Pass => pass(reason,
 /** A pass is the shared budget's doing where less than its plugin's `own` is left, and there would be a plan with all of it. */
 export function plannedIn(scene: Scene, own: number, planned: (scene: Scene) => Plan | Pass): Plan | Pass {
   const found = planned(scene)
-  const isShort = roles.some(role => scene[role].probes < own)
+  const isShort = sideNames.some(role => scene[role].probes < own)
   if (found.kind === 'plan' || !isShort || planned(unshared(scene)).kind === 'pass') return found
   return { ...found, cause: 'budget-shared-out' }
 }

@@ -16,7 +16,7 @@ import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/order.ts'
-import { otherRole, type Role, roles } from '../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import {
   affordable,
   type Burst,
@@ -62,7 +62,7 @@ export const predict: Plugin<Options> = {
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const first = hardness(scene)
   if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
-  const sides = first.kind === 'one' ? [first.role] : roles
+  const sides = first.kind === 'one' ? [first.role] : sideNames
   // After the sampling the slowest side's order takes a round trip; whoever is hopeless even then need not be sampled.
   const soonMs = Math.max(...sides.map(role => scene[role].rttMs))
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
@@ -75,7 +75,7 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
     const now: Round = { options, left, way, elapsed: role => elapsedMs(scene, role) }
     const plan = plannedIn(scene, left, at => planned(at, now))
     if (plan.kind === 'pass') return yield plan
-    left -= Math.max(...roles.map(role => probesOf(plan[role])))
+    left -= Math.max(...sideNames.map(role => probesOf(plan[role])))
     yield plan
     if (scene.last === 'handover-lost')
       return yield pass('a port was right, and nothing came of it: the next would be no better', {
@@ -107,14 +107,14 @@ interface Round {
   readonly left: number
   readonly way: Way
   /** Milliseconds from a side's last observation to its first probe's arrival. */
-  elapsed(role: Role): number
+  elapsed(role: SideName): number
 }
 
 /** The plan for what was observed, or why none is worth trying. */
 function planned(scene: Scene, round: Round): Plan | Pass {
   const hard = hardness(scene)
   if (hard.kind === 'none') return pass(`no port to predict any more: ${mappingsOf(scene)}`)
-  if (roles.some(role => affordable(scene, role, round.left) < LEAST))
+  if (sideNames.some(role => affordable(scene, role, round.left) < LEAST))
     return pass(`no probes left${sharedOut(scene, round.left)}`)
   return hard.kind === 'one' ? oneHard(scene, hard.role, round) : bothHard(scene, round)
 }
@@ -125,8 +125,8 @@ const LEAST = 3 * ANSWERS
 // A NAT that scatters is swept by `spray` at a smaller cost, unless its ports are as few as these.
 const FEW = 16
 
-function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Round): Plan | Pass {
-  const other = otherRole(role)
+function oneHard(scene: Scene, role: SideName, { options, left, way, elapsed }: Round): Plan | Pass {
+  const other = otherSide(role)
   const [hard, easy] = [scene[role], scene[other]]
   const model = modelOf(hard)
   const verdict = model.describe()
@@ -144,7 +144,7 @@ function oneHard(scene: Scene, role: Role, { options, left, way, elapsed }: Roun
   const towardsHard = { targets: [], guesses, probes: budget(scene, other, count, left) }
   // It sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its answers leave from.
   const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
-  const orders: Record<Role, Order> =
+  const orders: Record<SideName, Order> =
     way === 'ice'
       ? bySide(role, { kind: way, ...towardsEasy }, { kind: way, ...towardsHard })
       : bySide(role, punch(towardsEasy, passive), punch(towardsHard))
@@ -173,22 +173,22 @@ function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoi
 
 function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass {
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
-  const burstOf = (role: Role): Burst | undefined => {
+  const burstOf = (role: SideName): Burst | undefined => {
     const most = Math.min(options.sockets, affordable(scene, role, left) - ANSWERS)
     return burstsOf(models[role], { elapsedMs: elapsed(role), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]
   // Independent, for they are two NATs: the product.
   const expected = (caller?.meeting.met[1] ?? 0) * (callee?.meeting.met[1] ?? 0)
-  const seen = roles.map(role => habit(scene[role], models[role].describe())).join(', ')
+  const seen = sideNames.map(role => habit(scene[role], models[role].describe())).join(', ')
   if (!caller || !callee || expected < options.atLeast)
     return unlikely(
       expected,
       `${seen}: ${percent(expected)} with ${options.sockets} sockets each${sharedOut(scene, left)}`
     )
-  const effort = (role: Role, own: Burst, aimed: Burst) => ({
+  const effort = (role: SideName, own: Burst, aimed: Burst) => ({
     targets: [],
-    guesses: guessesOf(portsOf(aimed, scene[otherRole(role)].mapped)),
+    guesses: guessesOf(portsOf(aimed, scene[otherSide(role)].mapped)),
     sockets: own.sockets,
     probes: budget(scene, role, own.sockets, left)
   })
@@ -210,7 +210,7 @@ const AGAIN = 8
 const LITTLE = 256
 
 /** Datagrams for a walk of so many steps, its repetitions and the answers. */
-function budget(scene: Scene, role: Role, steps: number, left: number): number {
+function budget(scene: Scene, role: SideName, steps: number, left: number): number {
   const walk = Math.max(2 * steps, Math.min(AGAIN * steps, LITTLE), 2 * ANSWERS)
   return Math.min(affordable(scene, role, left), ANSWERS + walk)
 }

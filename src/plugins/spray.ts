@@ -16,7 +16,7 @@ import type { Scene, Side } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/order.ts'
-import { otherRole, type Role, roles } from '../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import {
   affordable,
   burstsOf,
@@ -62,27 +62,27 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
   if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.role, options))
   const models = modelsOf(scene)
-  const counting = roles.filter(role => models[role].describe().kind === 'stepping')
+  const counting = sideNames.filter(role => models[role].describe().kind === 'stepping')
   if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)
   const soon: Both = { models, options, counter: counting[0], elapsed: role => scene[role].rttMs }
   const found = plannedIn(scene, options.probes, at => bothHard(at, soon))
-  const sides = counting.length > 0 ? counting : roles.filter(role => isUnsure(scene[role], models[role]))
+  const sides = counting.length > 0 ? counting : sideNames.filter(role => isUnsure(scene[role], models[role]))
   const enough = found.kind === 'pass' || (counting.length === 0 && (found.expected ?? 0) >= options.goal)
   if (enough || sides.length === 0) return yield found
   yield { kind: 'sample', sides }
-  const elapsed = (role: Role) => elapsedMs(scene, role)
+  const elapsed = (role: SideName) => elapsedMs(scene, role)
   const now: Both = { models: modelsOf(scene), options, counter: counting[0], elapsed }
   yield plannedIn(scene, options.probes, at => bothHard(at, now))
 }
 
-type Models = Readonly<Record<Role, PortModel>>
+type Models = Readonly<Record<SideName, PortModel>>
 
 const modelsOf = ({ caller, callee }: Scene): Models => ({ caller: modelOf(caller), callee: modelOf(callee) })
 
 function habits(scene: Scene, models: Models): string {
   const verdicts = { caller: models.caller.describe(), callee: models.callee.describe() }
-  if (roles.every(role => verdicts[role].kind === 'random')) return 'both random'
-  return roles.map(role => habit(scene[role], verdicts[role])).join(', ')
+  if (sideNames.every(role => verdicts[role].kind === 'random')) return 'both random'
+  return sideNames.map(role => habit(scene[role], verdicts[role])).join(', ')
 }
 
 // With so few mappings seen, a few more tell the size of a block much better, and with it how many sockets are needed.
@@ -97,8 +97,8 @@ const APART = [16, 32, 64, 128, 256, 512, 1024]
 // A connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
 
-function oneHard(scene: Scene, role: Role, options: Options): Plan | Pass {
-  const other = otherRole(role)
+function oneHard(scene: Scene, role: SideName, options: Options): Plan | Pass {
+  const other = otherSide(role)
   const [hard, easy] = [scene[role], scene[other]]
   const model = modelOf(hard)
   const { ranges, share, address } = drawnBy(hard, model)
@@ -193,8 +193,8 @@ interface Both {
   readonly models: Models
   readonly options: Options
   /** The side whose NAT counts, if one does. */
-  readonly counter: Role | undefined
-  elapsed(role: Role): number
+  readonly counter: SideName | undefined
+  elapsed(role: SideName): number
 }
 
 function bothHard(scene: Scene, both: Both): Plan | Pass {
@@ -206,15 +206,15 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
       found?.expected ?? 0,
       `${seen}: ${percent(found?.expected ?? 0)} in budget${sharedOut(scene, options.probes)}`
     )
-  const effort = (role: Role) => {
+  const effort = (role: SideName) => {
     const { sockets, targets } = found[role]
     // A burst is short, and others step in between its mappings if it takes its time.
     const pace = role === counter ? {} : { perSecond: options.perSecond }
     const probes = budget(scene, role, sockets * targets.length, options)
     return { targets: [], guesses: guessesOf(targets), sockets, ...pace, probes }
   }
-  const steps = roles.map(role => found[role].sockets * found[role].targets.length)
-  const words = roles.map(role => `${found[role].sockets} sockets towards ${found[role].targets.length} ports`)
+  const steps = sideNames.map(role => found[role].sockets * found[role].targets.length)
+  const words = sideNames.map(role => `${found[role].sockets} sockets towards ${found[role].targets.length} ports`)
   // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
   const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
   return {
@@ -228,15 +228,15 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
 }
 
 /** What each side does where both are hard: every socket sends to every target. */
-type Joint = Readonly<Record<Role, { readonly sockets: number; readonly targets: readonly Endpoint[] }>> & {
+type Joint = Readonly<Record<SideName, { readonly sockets: number; readonly targets: readonly Endpoint[] }>> & {
   readonly expected: number
 }
 
 /** Both do the same: many sockets and few targets, for a batch of mappings should hold as much of its range as it can. */
 function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
-  const most = Math.min(...roles.map(role => walkable(scene, role, options)))
+  const most = Math.min(...sideNames.map(role => walkable(scene, role, options)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
-  const collapses = roles.some(role => hasOneMapping(scene[role]))
+  const collapses = sideNames.some(role => hasOneMapping(scene[role]))
   return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, mostTargets) => {
     const aims = {
       caller: aimAt(drawn.callee, sockets, mostTargets),
@@ -251,8 +251,8 @@ function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined
 }
 
 /** The burst of the side that counts aims at one port of the other, which aims at the ports that the burst will have. */
-function oneCounts(scene: Scene, counter: Role, { models, options, elapsed }: Both): Joint | undefined {
-  const other = otherRole(counter)
+function oneCounts(scene: Scene, counter: SideName, { models, options, elapsed }: Both): Joint | undefined {
+  const other = otherSide(counter)
   const drawn = drawnBy(scene[other], models[other])
   const most = Math.min(options.sockets, walkable(scene, counter, options))
   const burstOf = burstsOf(models[counter], { elapsedMs: elapsed(counter), most, goal: options.goal })
@@ -328,7 +328,7 @@ function worlds({ ranges, share }: Lottery, sockets: number, aimed: readonly End
 const LONGEST_MS = 10_000
 
 /** Datagrams of a side's walk: within its budget, the address's, and the time there is at its pace. */
-function walkable(scene: Scene, role: Role, options: Options): number {
+function walkable(scene: Scene, role: SideName, options: Options): number {
   const timeMs = Math.max(0, LONGEST_MS - waitMsOf(scene, options.waitMs))
   const inTime = Math.floor((timeMs * options.perSecond) / 1000)
   return Math.max(0, Math.min(affordable(scene, role, options.probes) - ANSWERS, inTime))
@@ -338,5 +338,5 @@ const waitMs = (scene: Scene, steps: number, { waitMs, perSecond }: Options) =>
   Math.round(waitMsOf(scene, waitMs) + (1000 * steps) / perSecond)
 
 /** The walk, once more where that is little, and the answers. */
-const budget = (scene: Scene, role: Role, steps: number, { probes }: Options) =>
+const budget = (scene: Scene, role: SideName, steps: number, { probes }: Options) =>
   Math.min(affordable(scene, role, probes), 2 * steps + 2 * ANSWERS)

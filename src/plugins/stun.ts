@@ -6,7 +6,7 @@ import { type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { otherRole, type Role, roles } from '../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import { aim } from './reach.ts'
 
 interface Options {
@@ -38,7 +38,7 @@ function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
   const order = sure ? inOrderOfSuccess(scene) : (['together'] as const)
   for (const [tried, way] of order.entries()) {
     // What was remapped stays so for this pair of endpoints: another try needs other sockets.
-    if (tried > 0) yield { kind: 'sample', sides: roles }
+    if (tried > 0) yield { kind: 'sample', sides: sideNames }
     yield way === 'together' ? together(scene, { waitMs, sure }) : inTurn(scene, way)
   }
 }
@@ -52,8 +52,8 @@ function together(scene: Scene, options: { waitMs: number; sure: boolean }): Pla
  * have met it another port (Linux does). So the side behind such a NAT must have sent before anything comes. Where no test
  * of the peer's has told which of the two that is, each gets its turn.
  */
-function inTurn(scene: Scene, first: Role): Plan {
-  const second = otherRole(first)
+function inTurn(scene: Scene, first: SideName): Plan {
+  const second = otherSide(first)
   const waitedMs = JITTER_MS + headStartMs(scene[second], scene[first])
   const plan = aim(scene, targets(scene), {
     waitMs: IN_TURN_MS + waitedMs,
@@ -64,7 +64,7 @@ function inTurn(scene: Scene, first: Role): Plan {
   return { ...plan, afterMs: { [second]: waitedMs } }
 }
 
-type Way = 'together' | Role
+type Way = 'together' | SideName
 
 /** What worked between these networks before comes first, what failed last. */
 function inOrderOfSuccess(scene: Scene): readonly Way[] {
@@ -73,7 +73,7 @@ function inOrderOfSuccess(scene: Scene): readonly Way[] {
 
 /** Whoever may remap may have to be first, unless the other would suffer from it; who is known to had better be. */
 function ways(scene: Scene): readonly Way[] {
-  const first = roles.filter(role => mayRemap(scene[role]) && scene[otherRole(role)].profile.remaps !== true)
+  const first = sideNames.filter(role => mayRemap(scene[role]) && scene[otherSide(role)].profile.remaps !== true)
   return first.some(role => scene[role].profile.remaps) ? [...first, 'together'] : ['together', ...first]
 }
 

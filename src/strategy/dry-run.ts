@@ -1,7 +1,7 @@
 // What a strategy would do: its planner is asked for its plans of a scene, as if each of them came to nothing, and nothing is
 // ordered.
 
-import type { Role } from '../wire/role.ts'
+import type { SideName } from '../wire/side.ts'
 import type { Plan } from './plan.ts'
 import type { Scene } from './scene.ts'
 import type { Strategy } from './turn.ts'
@@ -34,7 +34,7 @@ const WORDS = 500
 export async function dryRun(
   { planner }: Strategy,
   scene: Scene,
-  sampled: (sides: readonly Role[]) => Partial<Scene> = () => ({})
+  sampled: (sides: readonly SideName[]) => Partial<Scene> = () => ({})
 ): Promise<DryRun> {
   // A planner holds on to its scene while that is renewed.
   const now = { ...scene }

@@ -3,7 +3,7 @@
 
 import { wordsFor } from '../vocabulary.ts'
 import { natureOf, type Order } from '../wire/order.ts'
-import type { Role } from '../wire/role.ts'
+import type { SideName } from '../wire/side.ts'
 
 /** Why a strategy, or one of its plans, did not lead to a path: a plugin's own pass has one of the first three. */
 export const causes = wordsFor(
@@ -38,9 +38,9 @@ export interface Plan {
   /** One line for the trace: what is tried and why it should work. */
   readonly why: string
   /** Who is the DTLS server, and hands its socket over first. The callee where left out. */
-  readonly passive?: Role
+  readonly passive?: SideName
   /** Milliseconds a side listens before its first datagram; 0 where left out. */
-  readonly afterMs?: Partial<Record<Role, number>>
+  readonly afterMs?: Partial<Record<SideName, number>>
   /** Probability, 0 to 1, that the two sides meet: what the models say before it is tried. */
   readonly expected?: number
   /** What the plan is remembered by (`scene.memory`), among those of its plugin. */
@@ -61,7 +61,7 @@ export interface RelayLimits {
  */
 export interface Sampling {
   readonly kind: 'sample'
-  readonly sides: readonly Role[]
+  readonly sides: readonly SideName[]
 }
 
 /** What a planner may yield. */

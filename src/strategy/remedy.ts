@@ -4,7 +4,7 @@
 
 import type { Kind } from '../nat/assignment.ts'
 import type { Profile } from '../nat/profile.ts'
-import type { Role } from '../wire/role.ts'
+import type { SideName } from '../wire/side.ts'
 
 /** One side's NAT, as far as a trace tells. */
 export interface Nat extends Pick<Profile, 'mapping' | 'filtering'> {
@@ -16,7 +16,7 @@ export interface Nat extends Pick<Profile, 'mapping' | 'filtering'> {
 
 export interface Remedies {
   /** Whether two NATs such as these are what the strategy is made for. */
-  suits(pair: Readonly<Record<Role, Nat>>): boolean
+  suits(pair: Readonly<Record<SideName, Nat>>): boolean
   /** What an operator can change where it tried such a pair in vain, as a clause: `raise probes of spray`. */
   readonly advice?: string
 }
@@ -30,7 +30,7 @@ export interface Known {
 }
 
 /** The sides that are hard. */
-export const hardOf = ({ caller, callee }: Readonly<Record<Role, Nat>>): Nat[] =>
+export const hardOf = ({ caller, callee }: Readonly<Record<SideName, Nat>>): Nat[] =>
   [caller, callee].filter(({ isHard }) => isHard)
 
 /** Its ports are scattered: the next one cannot be told from the last. */

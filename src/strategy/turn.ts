@@ -2,7 +2,7 @@
 // throws, or yields what no peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
 import { checkOrder, natureOf, type Order } from '../wire/order.ts'
-import { type Role, roles } from '../wire/role.ts'
+import { type SideName, sideNames } from '../wire/side.ts'
 import { type Cause, type Failure, type Pass, type Plan, type Proposal, pass, type RelayLimits } from './plan.ts'
 import type { Planner } from './plugin.ts'
 import type { Known } from './remedy.ts'
@@ -34,7 +34,7 @@ export interface Desk {
   /** The scene as it is now: it is asked for again before each plan. */
   scene(): Promise<Scene>
   /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
-  sample(sides: readonly Role[]): Promise<true | Failure>
+  sample(sides: readonly SideName[]): Promise<true | Failure>
   /** True when the channel is open on both sides; otherwise why not. */
   attempt(plan: Plan): Promise<true | Failure>
 }
@@ -111,7 +111,7 @@ class Plans implements Disposable {
 /** Throws unless it is a plan that peers can obey: they would not answer to any other, until its time is over. */
 function checked(step: Proposal): Proposal {
   if (step?.kind === 'pass' && typeof step.reason === 'string') return step
-  if (step?.kind === 'sample' && Array.isArray(step.sides) && step.sides.every(side => roles.includes(side)))
+  if (step?.kind === 'sample' && Array.isArray(step.sides) && step.sides.every(side => sideNames.includes(side)))
     return step
   if (step?.kind !== 'plan' || typeof step.why !== 'string')
     throw new Error('it yielded neither a plan, a pass nor a wish for samples')

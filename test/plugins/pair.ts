@@ -10,7 +10,7 @@ import type { Planner } from '../../src/strategy/plugin.ts'
 import type { Scene, Side } from '../../src/strategy/scene.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Order } from '../../src/wire/order.ts'
-import { type Role, roles } from '../../src/wire/role.ts'
+import { type SideName, sideNames } from '../../src/wire/side.ts'
 import { sideOf } from '../scenes.ts'
 import { targetsOf } from './contract.ts'
 
@@ -118,10 +118,10 @@ export async function trial(planner: Planner, world: World): Promise<Trial> {
   let nowMs = 1e6
   const pass = (ms: number) => {
     nowMs += ms
-    for (const role of roles) sides[role].box.pass(ms)
+    for (const role of sideNames) sides[role].box.pass(ms)
   }
   for (let socket = 0; socket <= world.earlier; socket++) {
-    for (const role of roles) sides[role].sample(nowMs, mappedOf(role))
+    for (const role of sideNames) sides[role].sample(nowMs, mappedOf(role))
     nowMs += gatewayEndpoints.length * SPACING_MS
     pass(between(world.roll, 2000, 5000))
   }
@@ -148,12 +148,12 @@ export async function trial(planner: Planner, world: World): Promise<Trial> {
   return { met: false, sent: 0, reason: 'no plan' }
 }
 
-const mappedOf = (role: Role): Endpoint => ({
+const mappedOf = (role: SideName): Endpoint => ({
   address: role === 'caller' ? '198.51.100.10' : '198.51.100.20',
   port: 40_000
 })
 
-function sideIn(role: Role, { box, observations, localPort }: Watched, { rttMs }: World): Side {
+function sideIn(role: SideName, { box, observations, localPort }: Watched, { rttMs }: World): Side {
   const mapping = box.map ? 'address-and-port-dependent' : 'endpoint-independent'
   return sideOf(role, {
     mapped: mappedOf(role),
@@ -166,7 +166,7 @@ function sideIn(role: Role, { box, observations, localPort }: Watched, { rttMs }
 
 function ended(
   step: Exclude<Proposal, { kind: 'sample' }>,
-  sides: Record<Role, Watched>,
+  sides: Record<SideName, Watched>,
   world: World,
   pass: (ms: number) => void
 ): Trial {
@@ -182,13 +182,13 @@ interface Sent {
 }
 
 /** Both walk at once; a path is two mappings that each sent to the other. */
-function walked(plan: Plan, sides: Record<Role, Watched>, { roll }: World): { met: boolean; sent: number } {
+function walked(plan: Plan, sides: Record<SideName, Watched>, { roll }: World): { met: boolean; sent: number } {
   const walks = { caller: walk(plan.caller, 'caller', sides, roll), callee: walk(plan.callee, 'callee', sides, roll) }
   const gone = { caller: new Set<string>(), callee: new Set<string>() }
   let sent = 0
   for (let on = true; on; ) {
     on = false
-    for (const role of roles) {
+    for (const role of sideNames) {
       const { value, done } = walks[role].next()
       if (done) continue
       on = true
@@ -200,7 +200,7 @@ function walked(plan: Plan, sides: Record<Role, Watched>, { roll }: World): { me
   return { met: false, sent }
 }
 
-function* walk(order: Order, role: Role, sides: Record<Role, Watched>, roll: Dice): Generator<Sent, undefined> {
+function* walk(order: Order, role: SideName, sides: Record<SideName, Watched>, roll: Dice): Generator<Sent, undefined> {
   if (order.kind === 'splice') return
   const { box, localPort } = sides[role]
   const { address } = mappedOf(role)

@@ -3,7 +3,7 @@ import type { Behaviour } from '../../src/nat/profile.ts'
 import { stun } from '../../src/plugins/stun.ts'
 import type { Plan } from '../../src/strategy/plan.ts'
 import type { Scene } from '../../src/strategy/scene.ts'
-import type { Role } from '../../src/wire/role.ts'
+import type { SideName } from '../../src/wire/side.ts'
 import { behaviours, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
 
@@ -59,8 +59,8 @@ test('it passes with both NATs in its reason', async t => {
 })
 
 const strict = { filtering: 'address-and-port-dependent' } as const
-const waysOf = async (memory: Scene['memory'], remaps: Partial<Record<Role, boolean>> = {}) => {
-  const profile = (role: Role) => ({ ...strict, ...(remaps[role] === undefined ? {} : { remaps: remaps[role] }) })
+const waysOf = async (memory: Scene['memory'], remaps: Partial<Record<SideName, boolean>> = {}) => {
+  const profile = (role: SideName) => ({ ...strict, ...(remaps[role] === undefined ? {} : { remaps: remaps[role] }) })
   const sides = [{ profile: profile('caller'), rttMs: 60 } as const, { profile: profile('callee'), rttMs: 40 } as const]
   const scene = { ...sceneOf(...sides), memory }
   const steps = await stepsOf(await startPlugin(stun), scene)

@@ -1,7 +1,7 @@
 // Spans as a gateway would record them, for tests of what is read from them.
 
 import type { SpanRecord } from '../../src/trace/record/record.ts'
-import type { Role } from '../../src/wire/role.ts'
+import type { SideName } from '../../src/wire/side.ts'
 
 type Attributes = Record<string, unknown>
 type Event = string | readonly [name: string, attributes: Attributes]
@@ -15,12 +15,12 @@ export class MadeUp {
     this.#add(name, request)
   }
 
-  profile(side: Role, attributes: Attributes = {}, vias: readonly string[] = endpoints): this {
+  profile(side: SideName, attributes: Attributes = {}, vias: readonly string[] = endpoints): this {
     const sample = (via: string): Event => ['sample', { via, mapped: '198.51.100.1:40000' }]
     return this.#add('profile', { side, ...easy, ...attributes }, { events: vias.map(sample) })
   }
 
-  observe(sides: readonly Role[], attributes: Attributes = {}, events: readonly Event[] = []): this {
+  observe(sides: readonly SideName[], attributes: Attributes = {}, events: readonly Event[] = []): this {
     return this.#add('observe', { sides: sides.join(' '), ...attributes }, { events })
   }
 
@@ -31,7 +31,7 @@ export class MadeUp {
   }
 
   /** A plan of the last turn's, and what the sides did: left out where a side reported nothing. */
-  plan(cause: string | undefined, sides: Partial<Record<Role, Did>> = {}, more: Attributes = {}): this {
+  plan(cause: string | undefined, sides: Partial<Record<SideName, Did>> = {}, more: Attributes = {}): this {
     const turn = this.spans.findLast(({ name }) => name === 'postern.plugin')
     const plugin = turn?.attributes['postern.plugin']
     const outcome = cause ? { outcome: 'failed', cause } : { outcome: 'path' }

@@ -3,8 +3,8 @@
 
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import { recordProfile } from '../../src/gateway/recording/profile.ts'
-import { beneath } from '../../src/gateway/recording/spans.ts'
+import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
+import { beneath } from '../../src/gateway/recording/step.ts'
 import type { Allocation } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'

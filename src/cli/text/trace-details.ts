@@ -3,7 +3,7 @@
 //
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
-import type { AttributeName, EventName, ShortName } from '../../trace/record/names.ts'
+import type { AttributeName, EventName, ShortName } from '../../trace/record/conventions.ts'
 import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
 import { percent } from '../../units.ts'

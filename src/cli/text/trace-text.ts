@@ -11,9 +11,9 @@
 //   A   3.2    20.1      handover  path          ━━━━◆━━━━◆━━
 //                          what it says of itself, wrapped          trace-details.ts
 
+import { fateOf, type Row, treeOf } from '../../trace/record/fate.ts'
 import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
-import { fateOf, type Row, treeOf } from '../../trace/record/telling.ts'
 import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'

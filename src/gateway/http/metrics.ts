@@ -8,7 +8,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { behaviours } from '../../nat/profile.ts'
-import type { ShortName } from '../../trace/record/names.ts'
+import type { ShortName } from '../../trace/record/conventions.ts'
 import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { verdicts } from '../../verdict.ts'

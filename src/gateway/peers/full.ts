@@ -1,7 +1,7 @@
 // No room: the error of whatever is bounded, with the bound that was reached.
 
 import { type Code, PosternError } from '../../errors.ts'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 
 /**
  *   sessions, relay     all that the gateway carries
@@ -23,10 +23,10 @@ export type Bound =
 export class Full extends PosternError {
   readonly bound: Bound
   /** The side whose share it is, where it is one side's. */
-  readonly side: Role | undefined
+  readonly side: SideName | undefined
 
   /** @param message one sentence for a person. */
-  constructor(bound: Bound, message: string, { side, code = 'relay-full' }: { side?: Role; code?: Code } = {}) {
+  constructor(bound: Bound, message: string, { side, code = 'relay-full' }: { side?: SideName; code?: Code } = {}) {
     super(code, message)
     this.bound = bound
     this.side = side

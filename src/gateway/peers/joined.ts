@@ -8,8 +8,8 @@ import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { FromGateway } from '../../wire/signal.ts'
-import type { Clock } from './clock.ts'
 import type { Arrival, Member, WarmSocket } from './member.ts'
+import type { Clock } from './peer-clock.ts'
 
 export interface Identified {
   readonly id: string

@@ -4,7 +4,7 @@
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Address } from '../../wire/shapes.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from './peer-clock.ts'
 
 /** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
 export interface WarmSocket {

@@ -6,14 +6,14 @@ import type { Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
 import { TokenBucket } from '../../token-bucket.ts'
-import type { SpanAttributes } from '../../trace/record/names.ts'
-import { verdictAttributes } from '../../trace/record/verdict.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
+import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import type { Member } from '../peers/member.ts'
-import { askedMs } from './clock.ts'
-import { errorAttributes, parentOf } from './spans.ts'
+import { askedMs } from './on-our-clock.ts'
+import { errorAttributes, parentOf } from './step.ts'
 
 /** Where spans go, and what is made of them. */
 export interface Recording {

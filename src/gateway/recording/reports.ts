@@ -5,10 +5,10 @@
 //           ─► called off ─► … no report        by a side that is there: it did not obey
 
 import { nowMs } from '../../clock.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
-import { recordReport, recordSilence, type Told } from './report.ts'
-import type { Beneath } from './spans.ts'
+import { recordReport, recordSilence, type Told } from './report-spans.ts'
+import type { Beneath } from './step.ts'
 
 /**
  * A report that is owed leaves when its peer hears that the order is called off. One lost segment of TCP costs a round trip and
@@ -22,29 +22,29 @@ interface Ordered {
   readonly step: Beneath
   /** When the orders left, in milliseconds since the epoch. */
   readonly leftMs: number
-  readonly rttMs: Record<Role, number>
+  readonly rttMs: Record<SideName, number>
   /** The sides that have not reported. */
-  readonly awaited: Set<Role>
+  readonly awaited: Set<SideName>
   off?: { readonly atMs: number /** On the clock of `performance`. */; readonly dueMs: number }
 }
 
 export class Reports {
-  readonly #peers: Readonly<Record<Role, Member>>
+  readonly #peers: Readonly<Record<SideName, Member>>
   /** By the number of the plan. */
   readonly #orders = new Map<number, Ordered>()
   #arrived = () => {}
 
-  constructor(peers: Readonly<Record<Role, Member>>) {
+  constructor(peers: Readonly<Record<SideName, Member>>) {
     this.#peers = peers
   }
 
   /** Both orders of a plan leave now. */
-  ordered(plan: number, step: Beneath, rttMs: Record<Role, number>): void {
-    this.#orders.set(plan, { step, leftMs: nowMs(), rttMs, awaited: new Set(roles) })
+  ordered(plan: number, step: Beneath, rttMs: Record<SideName, number>): void {
+    this.#orders.set(plan, { step, leftMs: nowMs(), rttMs, awaited: new Set(sideNames) })
   }
 
   /** Of each side and plan the first report counts. */
-  received(side: Role, told: Told): void {
+  received(side: SideName, told: Told): void {
     const order = this.#orders.get(told.plan)
     if (!order?.awaited.delete(side)) return
     if (order.awaited.size === 0) this.#orders.delete(told.plan)

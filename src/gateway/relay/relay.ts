@@ -3,7 +3,7 @@
 
 import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 import { type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 
 export interface RelayTotals {
@@ -18,7 +18,7 @@ export interface RelayListener {
   /** Nothing came from either side for long; the session is disarmed. */
   idle(session: string, counters: SpliceCounters): void
   /** A side that was latched comes from another source now. */
-  relatched(session: string, side: Role, source: Endpoint): void
+  relatched(session: string, side: SideName, source: Endpoint): void
 }
 
 export interface Relay {
@@ -27,7 +27,7 @@ export interface Relay {
    * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
    * Rejects with `relay-full`.
    */
-  arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): Promise<void>
+  arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
@@ -48,7 +48,7 @@ export class LocalRelay implements Relay, Disposable {
     })
   }
 
-  async arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): Promise<void> {
+  async arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void> {
     this.splices.arm(session, peers, limits)
   }
 

@@ -10,7 +10,7 @@
 import { PosternError } from '../../errors.ts'
 import type { RelayLimits } from '../../strategy/plan.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { otherRole, type Role, roles } from '../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { Full } from '../peers/full.ts'
 import type { Port } from '../udp/listen.ts'
 import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'
@@ -24,10 +24,10 @@ export interface DirectionCounters extends ShaperCounters {
 }
 
 /** By the side the datagrams came from. */
-export type SpliceCounters = Record<Role, DirectionCounters>
+export type SpliceCounters = Record<SideName, DirectionCounters>
 
 /** Where sides are latched; a side that is not is left out. */
-export type Latched = Partial<Readonly<Record<Role, Endpoint>>>
+export type Latched = Partial<Readonly<Record<SideName, Endpoint>>>
 
 export interface SpliceOptions {
   maxSessions: number
@@ -36,7 +36,7 @@ export interface SpliceOptions {
   idleMs?: number
   onIdle?: (session: string, counters: SpliceCounters) => void
   /** A side that was latched comes from another source now. */
-  onRelatch?: (session: string, role: Role, source: Endpoint) => void
+  onRelatch?: (session: string, role: SideName, source: Endpoint) => void
   time?: Time
 }
 
@@ -45,7 +45,7 @@ export class SpliceTable {
   readonly #queueMs: number
   readonly #idleMs: number
   readonly #onIdle: (session: string, counters: SpliceCounters) => void
-  readonly #onRelatch: (session: string, role: Role, source: Endpoint) => void
+  readonly #onRelatch: (session: string, role: SideName, source: Endpoint) => void
   readonly #time: Time
   readonly #scheduler: Scheduler
   readonly #sessions = new Map<string, Session>()
@@ -82,7 +82,7 @@ export class SpliceTable {
    * limits in bits of UDP payload per second: each direction, all that a peer sends, all sessions together. Where
    * buckets are shared the latest limits hold. Throws `relay-full` beyond maxSessions.
    */
-  arm(session: string, peers: Readonly<Record<Role, string>>, limits: RelayLimits): void {
+  arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): void {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
     if (this.#sessions.size >= this.#maxSessions) {
       throw new Full('relay', `the relay carries ${this.#maxSessions} sessions and has no room for another`)
@@ -107,7 +107,7 @@ export class SpliceTable {
 
   latched(session: string): Latched {
     const armed = this.#sessions.get(session)
-    const sources = roles.map(role => [role, armed?.[role].source] as const)
+    const sources = sideNames.map(role => [role, armed?.[role].source] as const)
     return Object.fromEntries(sources.filter(([, source]) => source !== undefined))
   }
 
@@ -115,7 +115,7 @@ export class SpliceTable {
    * Binds a side to a source that proved itself; a source it had before stops counting at once. False where the session
    * is not armed, or the source at this port belongs to another side already.
    */
-  latch(session: string, role: Role, port: Exit, source: Endpoint): boolean {
+  latch(session: string, role: SideName, port: Exit, source: Endpoint): boolean {
     const armed = this.#sessions.get(session)
     const side = armed?.[role]
     if (!armed || !side) return false
@@ -137,7 +137,7 @@ export class SpliceTable {
     if (!side) return false
     const session = side.session()
     session.heardMs = this.#time.now()
-    if (session[otherRole(side.role)].source) side.shaper.offer(datagram)
+    if (session[otherSide(side.role)].source) side.shaper.offer(datagram)
     else countUnlatched(side, datagram)
     return true
   }
@@ -148,7 +148,7 @@ export class SpliceTable {
     if (!armed) return undefined
     this.#sessions.delete(session)
     armed.cancelIdle()
-    for (const role of roles) {
+    for (const role of sideNames) {
       this.#unlatch(armed[role])
       armed[role].shaper.close()
       this.#releasePeer(armed.peers[role])
@@ -162,10 +162,10 @@ export class SpliceTable {
     for (const session of this.#sessions.keys()) this.disarm(session)
   }
 
-  #side(role: Role, session: () => Session, shared: TokenBucket[], limits: RelayLimits): Side {
+  #side(role: SideName, session: () => Session, shared: TokenBucket[], limits: RelayLimits): Side {
     const own = new TokenBucket('session', limits.perSession, this.#time.now())
     const send = (datagram: Buffer) => {
-      const { port, source } = session()[otherRole(role)]
+      const { port, source } = session()[otherSide(role)]
       if (port && source) port.send(datagram, source)
     }
     const shaper = new Shaper({ scheduler: this.#scheduler, buckets: [own, ...shared], queueMs: this.#queueMs, send })
@@ -211,7 +211,7 @@ export class SpliceTable {
 }
 
 interface Side {
-  readonly role: Role
+  readonly role: SideName
   readonly session: () => Session
   /** Of what comes from this side. */
   readonly shaper: Shaper
@@ -221,9 +221,9 @@ interface Side {
   source: Endpoint | undefined
 }
 
-interface Session extends Record<Role, Side> {
+interface Session extends Record<SideName, Side> {
   readonly id: string
-  readonly peers: Readonly<Record<Role, string>>
+  readonly peers: Readonly<Record<SideName, string>>
   heardMs: number
   cancelIdle: () => void
 }

@@ -7,19 +7,19 @@ import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
 import type { Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
-import { otherRole, type Role, roles } from '../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
-import { counterAttributes } from '../recording/change.ts'
-import { latchAttributes, planAttributes } from '../recording/plan.ts'
+import { counterAttributes } from '../recording/change-span.ts'
+import { latchAttributes, planAttributes } from '../recording/plan-span.ts'
 import { Reports } from '../recording/reports.ts'
-import { failureAttributes, type Step } from '../recording/spans.ts'
+import { failureAttributes, type Step } from '../recording/step.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
 /** The session whose plans are tried. */
-export interface Tried extends Readonly<Record<Role, Member>> {
+export interface Tried extends Readonly<Record<SideName, Member>> {
   readonly id: string
 }
 
@@ -62,14 +62,14 @@ export class Attempts {
    * What a peer says of an order; words about an older one are recorded, and come too late to matter. So does what had come of
    * an order when it was called off: whoever called it off has ended the plan, or is about to leave.
    */
-  receive(role: Role, message: FromTrial): void {
+  receive(role: SideName, message: FromTrial): void {
     if (message.type !== 'progress') this.reports.received(role, message)
     if (message.plan !== this.#orders || (message.type === 'failed' && message.code === CALLED_OFF)) return
     this.#trial?.receive(role, message)
   }
 
   /** A side has opened the path that is being tried. */
-  hasOpened(role: Role): boolean {
+  hasOpened(role: SideName): boolean {
     return this.#trial?.hasOpened(role) ?? false
   }
 
@@ -93,7 +93,7 @@ export class Attempts {
   /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */
   #charge(plan: Plan, scene: Scene): string | undefined {
     const { budget } = this.#house
-    const costs = roles.map(role => ({ at: scene[otherRole(role)], probes: probesOf(plan[role]) }))
+    const costs = sideNames.map(role => ({ at: scene[otherSide(role)], probes: probesOf(plan[role]) }))
     const short = costs.find(({ at, probes }) => probes > budget.left(at.mapped.address))
     if (short) {
       budget.refused++
@@ -106,10 +106,10 @@ export class Attempts {
 
   /** Gives back what was charged and not sent. */
   #refund(plan: Plan, scene: Scene, result: TrialResult): void {
-    for (const role of roles) {
+    for (const role of sideNames) {
       const sent = result[role]?.report?.sent
       if (sent === undefined) continue
-      this.#house.budget.giveBack(scene[otherRole(role)].mapped.address, Math.max(0, probesOf(plan[role]) - sent))
+      this.#house.budget.giveBack(scene[otherSide(role)].mapped.address, Math.max(0, probesOf(plan[role]) - sent))
     }
   }
 
@@ -127,7 +127,7 @@ export class Attempts {
   /** Both orders leave together. Resolves when the channel is open on both sides, or it is known that it will not be. */
   async #order(step: Step, scene: Scene, { plan, strategy, over }: Trying): Promise<TrialResult> {
     const { sides } = this.#evidence
-    const each = <T>(of: (role: Role) => T) => ({ caller: of('caller'), callee: of('callee') })
+    const each = <T>(of: (role: SideName) => T) => ({ caller: of('caller'), callee: of('callee') })
     const rttMs = each(role => sides.rttMs(role))
     const number = ++this.#orders
     const trial = new Trial({
@@ -152,7 +152,7 @@ export class Attempts {
    * gone. True when that is why a plan failed, and fresh sockets are at hand for another try.
    */
   async #renew(step: Step, result: TrialResult): Promise<boolean> {
-    const stale = roles.filter(role => result[role]?.code === STALE_SOCKET)
+    const stale = sideNames.filter(role => result[role]?.code === STALE_SOCKET)
     if (stale.length === 0) return false
     this.#callOff(result)
     for (const role of stale) this.#evidence.sides.drop(role)
@@ -167,14 +167,14 @@ export class Attempts {
     this.#refund(plan, scene, result)
     // A relayed side sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
-      for (const role of roles) this.#evidence.sides.made(role, result[role]?.report?.flows ?? flowsOf(plan[role]))
+      for (const role of sideNames) this.#evidence.sides.made(role, result[role]?.report?.flows ?? flowsOf(plan[role]))
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
     if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)
   }
 
   #callOff({ used }: TrialResult): void {
     const message = { type: 'cancel', session: this.#session.id, plan: this.#orders } as const
-    this.#house.commander.command(roles.map(role => ({ peer: this.#session[role].id, message })))
+    this.#house.commander.command(sideNames.map(role => ({ peer: this.#session[role].id, message })))
     this.reports.calledOff(this.#orders)
     for (const role of used) this.#evidence.sides.drop(role)
   }

@@ -5,19 +5,19 @@ import { nowMs } from '../../clock.ts'
 import { asPosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
 import type { Attempt, Scene } from '../../strategy/scene.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Outcomes } from '../memory/outcomes.ts'
 import type { Member } from '../peers/member.ts'
-import { recordProfile } from '../recording/profile.ts'
-import { causeOf, failureAttributes, recordShowing, type Step } from '../recording/spans.ts'
-import type { Watch } from './side.ts'
+import { recordProfile } from '../recording/profile-span.ts'
+import { causeOf, failureAttributes, recordShowing, type Step } from '../recording/step.ts'
+import type { Watch } from './side-seen.ts'
 import { Sides } from './sides.ts'
 
-export interface Pair extends Readonly<Record<Role, Member>> {
+export interface Pair extends Readonly<Record<SideName, Member>> {
   /** Aborted when the session is over, or a side has gone. */
   readonly gone: AbortSignal
   /** Tells a side to bind a socket and to show it. */
-  readonly ask: (role: Role, round: number) => void
+  readonly ask: (role: SideName, round: number) => void
 }
 
 export class Evidence {
@@ -40,7 +40,7 @@ export class Evidence {
     if (missing.length > 0) await this.#observe(step, missing)
     await this.#judgeFilters(step)
     const scene = await this.seen(attempts)
-    if (missing.length > 0) for (const role of roles) recordProfile(step, role, scene[role])
+    if (missing.length > 0) for (const role of sideNames) recordProfile(step, role, scene[role])
     return scene
   }
 
@@ -54,7 +54,7 @@ export class Evidence {
    * Fresh sockets of these sides, seen a moment ago: from their last mappings the next one is predicted. True when all were
    * seen in time, else why not.
    */
-  async sample(step: Step, sides: readonly Role[], over: AbortSignal): Promise<true | Failure> {
+  async sample(step: Step, sides: readonly SideName[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
     const sinceMs = nowMs()
     const shown = await step.within('postern.observe', attributes, async within => {
@@ -77,7 +77,7 @@ export class Evidence {
     return over.aborted ? 'deadline' : 'no-sample'
   }
 
-  async #observe(step: Step, missing: readonly Role[]): Promise<void> {
+  async #observe(step: Step, missing: readonly SideName[]): Promise<void> {
     const sinceMs = nowMs()
     try {
       await step.within('postern.observe', { 'postern.sides': missing.join(' ') }, ({ span }) =>

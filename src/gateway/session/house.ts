@@ -6,7 +6,7 @@ import type { Paths } from '../memory/paths.ts'
 import type { Commander } from '../peers/commander.ts'
 import type { Recording } from '../recording/refusals.ts'
 import type { Relay } from '../relay/relay.ts'
-import type { Watch } from './side.ts'
+import type { Watch } from './side-seen.ts'
 
 export interface House extends Watch, Recording {
   readonly commander: Commander

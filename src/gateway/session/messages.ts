@@ -4,7 +4,7 @@ import { PosternError } from '../../errors.ts'
 import type { Attempt } from '../../strategy/scene.ts'
 import type { Strategy, Turn } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
-import { otherRole, type Role } from '../../wire/role.ts'
+import { otherSide, type SideName } from '../../wire/side.ts'
 import { type FromGateway, type Message, OVER_CHARACTERS } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 
@@ -12,10 +12,10 @@ import type { Member } from '../peers/member.ts'
 const REASON_CHARACTERS = 500
 
 /** A session as its messages tell of it. */
-export interface Told extends Readonly<Record<Role, Member>> {
+export interface Told extends Readonly<Record<SideName, Member>> {
   readonly id: string
   /** What each side signs its own datagrams to the gateway with. */
-  readonly keys: Readonly<Record<Role, Buffer>>
+  readonly keys: Readonly<Record<SideName, Buffer>>
   /** What both sides sign their probes to each other with. */
   readonly probeKey: Buffer
 }
@@ -23,10 +23,10 @@ export interface Told extends Readonly<Record<Role, Member>> {
 /** @param request the caller's own number for it */
 export function introduction(
   { id, keys, probeKey, ...sides }: Told,
-  role: Role,
+  role: SideName,
   { request, trace }: { readonly request: number; readonly trace: string }
 ): Message<FromGateway, 'session'> {
-  const { name, fingerprint, named } = sides[otherRole(role)]
+  const { name, fingerprint, named } = sides[otherSide(role)]
   return {
     type: 'session',
     session: id,

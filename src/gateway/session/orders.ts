@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { Plan } from '../../strategy/plan.ts'
 import { headStartMs } from '../../strategy/scene.ts'
 import { type Handover, natureOf, type Order } from '../../wire/order.ts'
-import { otherRole, type Role, roles } from '../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 
@@ -25,7 +25,7 @@ const HANDOVER_ROUND_TRIPS = 8
 const PATIENCE_MS = 10
 
 /** The side that is the DTLS server unless the plan says otherwise: the caller waits, and the client's side opens first. */
-const PASSIVE: Role = 'callee'
+const PASSIVE: SideName = 'callee'
 
 export interface Ordering {
   readonly session: string
@@ -33,20 +33,20 @@ export interface Ordering {
   readonly number: number
   /** The strategy. */
   readonly by: string
-  readonly sockets: Record<Role, number>
+  readonly sockets: Record<SideName, number>
   /** To the gateway, in milliseconds. */
-  readonly rttMs: Record<Role, number>
+  readonly rttMs: Record<SideName, number>
   /** Between the two networks, where it is known. */
   readonly betweenMs: number | undefined
 }
 
-type Pair = Readonly<Record<Role, Member>>
+type Pair = Readonly<Record<SideName, Member>>
 
 export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: string; message: FromGateway }[] {
   const { session, number, by, sockets, rttMs, betweenMs } = ordering
   const handovers = handoversOf(plan, peers)
   const isFar = betweenMs !== undefined && betweenMs / 2 >= 2 * PATIENCE_MS
-  const message = (role: Role): Message<FromGateway, 'order'> => ({
+  const message = (role: SideName): Message<FromGateway, 'order'> => ({
     ...{ type: 'order', session, plan: number, by },
     socket: sockets[role],
     order: plan[role],
@@ -56,37 +56,37 @@ export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: s
     waitMs: plan.waitMs,
     handoverMs: handoverMsOf(rttMs)
   })
-  return roles.map(role => ({ peer: peers[role].id, message: message(role) }))
+  return sideNames.map(role => ({ peer: peers[role].id, message: message(role) }))
 }
 
 /** How long it may take from a path to an open channel on both sides, in milliseconds. */
-export const handoverMsOf = ({ caller, callee }: Record<Role, number>): number =>
+export const handoverMsOf = ({ caller, callee }: Record<SideName, number>): number =>
   HANDOVER_MS + HANDOVER_ROUND_TRIPS * (caller + callee)
 
 /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
-function aheadMs(plan: Plan, role: Role, rttMs: Record<Role, number>): number {
+function aheadMs(plan: Plan, role: SideName, rttMs: Record<SideName, number>): number {
   if (!natureOf(plan[role]).isBlind || role === activeOf(plan)) return 0
-  return headStartMs({ rttMs: rttMs[role] }, { rttMs: rttMs[otherRole(role)] })
+  return headStartMs({ rttMs: rttMs[role] }, { rttMs: rttMs[otherSide(role)] })
 }
 
-const passiveOf = ({ passive = PASSIVE }: Plan): Role => passive
-export const activeOf = (plan: Plan): Role => otherRole(passiveOf(plan))
+const passiveOf = ({ passive = PASSIVE }: Plan): SideName => passive
+export const activeOf = (plan: Plan): SideName => otherSide(passiveOf(plan))
 
 /** The passive side of an `ice` order hands its socket over at once: its first check is the punch. */
-export function blindOf(plan: Plan): Role | undefined {
+export function blindOf(plan: Plan): SideName | undefined {
   const passive = passiveOf(plan)
   return natureOf(plan[passive]).isBlind ? passive : undefined
 }
 
 /** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
-function handoversOf(plan: Plan, peers: Pair): Record<Role, Handover> {
+function handoversOf(plan: Plan, peers: Pair): Record<SideName, Handover> {
   const passive = passiveOf(plan)
   const ice = { caller: credentials(), callee: credentials() }
-  const handover = (role: Role): Handover => ({
+  const handover = (role: SideName): Handover => ({
     role: role === passive ? 'passive' : 'active',
     local: ice[role],
-    remote: ice[otherRole(role)],
-    fingerprint: peers[otherRole(role)].fingerprint
+    remote: ice[otherSide(role)],
+    fingerprint: peers[otherSide(role)].fingerprint
   })
   return { caller: handover('caller'), callee: handover('callee') }
 }

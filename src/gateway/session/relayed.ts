@@ -1,8 +1,8 @@
 // What becomes of a relayed path after its request was decided, recorded beneath the request's root.
 
-import type { Role } from '../../wire/role.ts'
-import { type Change, recordChange } from '../recording/change.ts'
-import type { Beneath } from '../recording/spans.ts'
+import type { SideName } from '../../wire/side.ts'
+import { type Change, recordChange } from '../recording/change-span.ts'
+import type { Beneath } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 
 /** Changes of the source that a trace has: a side that flaps must not fill it. */
@@ -21,7 +21,7 @@ export class Relayed {
   }
 
   /** @param side who left or was lost, where that is known */
-  ended(side: Role | undefined, counters: SpliceCounters): void {
+  ended(side: SideName | undefined, counters: SpliceCounters): void {
     this.changed({ kind: 'ended', side, counters })
   }
 }

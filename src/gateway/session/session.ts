@@ -10,16 +10,16 @@ import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import type { Failure, Plan } from '../../strategy/plan.ts'
 import type { Attempt } from '../../strategy/scene.ts'
 import { type Strategy, takeTurn } from '../../strategy/turn.ts'
-import { verdictAttributes } from '../../trace/record/verdict.ts'
+import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
-import type { Change } from '../recording/change.ts'
-import { askedMs } from '../recording/clock.ts'
-import { turnAttributes } from '../recording/plan.ts'
-import { pathAttributes, recordSides, requestAttributes } from '../recording/request.ts'
-import { errorAttributes, parentOf, type Step, within } from '../recording/spans.ts'
+import type { Change } from '../recording/change-span.ts'
+import { askedMs } from '../recording/on-our-clock.ts'
+import { turnAttributes } from '../recording/plan-span.ts'
+import { pathAttributes, recordSides, requestAttributes } from '../recording/request-span.ts'
+import { errorAttributes, parentOf, type Step, within } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import { Attempts } from './attempts.ts'
 import { Evidence } from './evidence.ts'
@@ -60,7 +60,7 @@ export class Session {
   readonly #attempts: Attempts
   readonly #over = new AbortController()
   readonly #gone: AbortSignal
-  #leaver: Role | undefined
+  #leaver: SideName | undefined
   #relayed: Relayed | undefined
   #isDecided = false
 
@@ -72,7 +72,7 @@ export class Session {
     this.callee = callee
     this.#calledMs = askedMs(asked.atMs, caller.clock, this.#arrivedMs)
     this.#gone = AbortSignal.any([caller.gone, callee.gone, this.#over.signal])
-    const ask = (role: Role, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
+    const ask = (role: SideName, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
     this.#evidence = new Evidence(house, { caller, callee, gone: this.#gone, ask })
     this.#attempts = new Attempts(house, this, this.#evidence)
   }
@@ -146,7 +146,7 @@ export class Session {
   /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
   async #fail(root: Step, thrown: unknown): Promise<Ended> {
     const error = asPosternError(thrown)
-    const lost = roles.find(role => this[role].gone.aborted)
+    const lost = sideNames.find(role => this[role].gone.aborted)
     const side = error.code === 'peer-offline' ? (lost ?? this.#leaver) : (this.#leaver ?? lost)
     await this.#attempts.reports.settled()
     root.set({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
@@ -165,7 +165,7 @@ export class Session {
   }
 
   /** What a side says of an order, or of the fresh socket it was asked for. */
-  receive(role: Role, message: FromTrial | Message<FromPeer, 'fresh'>): void {
+  receive(role: SideName, message: FromTrial | Message<FromPeer, 'fresh'>): void {
     if (message.type === 'fresh') this.#evidence.sides.shown(role, message)
     else this.#attempts.receive(role, message)
   }
@@ -174,7 +174,7 @@ export class Session {
    * A side wants nothing more of this session. Where it has opened the path, the other side's word on that is awaited; while
    * the search is under way, what the other side reports of it.
    */
-  leave(role: Role, code: string, reason: string): void {
+  leave(role: SideName, code: string, reason: string): void {
     if (!this.#isDecided && this.#attempts.hasOpened(role)) {
       this.#leaver ??= role
       return
@@ -206,15 +206,15 @@ export class Session {
   }
 
   /** @param id of a member */
-  roleOf(id: string): Role | undefined {
-    return roles.find(role => this[role].id === id)
+  roleOf(id: string): SideName | undefined {
+    return sideNames.find(role => this[role].id === id)
   }
 
-  #tell(role: Role, message: FromGateway): void {
+  #tell(role: SideName, message: FromGateway): void {
     this.#house.commander.command([{ peer: this[role].id, message }])
   }
 
-  #tellBoth(messageFor: (role: Role) => FromGateway): void {
-    this.#house.commander.command(roles.map(role => ({ peer: this[role].id, message: messageFor(role) })))
+  #tellBoth(messageFor: (role: SideName) => FromGateway): void {
+    this.#house.commander.command(sideNames.map(role => ({ peer: this[role].id, message: messageFor(role) })))
   }
 }

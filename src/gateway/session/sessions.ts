@@ -3,7 +3,7 @@
 
 import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
@@ -68,7 +68,7 @@ export class Sessions implements RelayListener {
   }
 
   /** A side of a relayed connection comes from another source now. */
-  relatched(id: string, side: Role, source: Endpoint): void {
+  relatched(id: string, side: SideName, source: Endpoint): void {
     this.#all.get(id)?.changed({ kind: 'relatched', side, source })
   }
 
@@ -96,7 +96,7 @@ export class Sessions implements RelayListener {
     const { sessions, sessionsPerPeer } = this.#limits
     if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
     const pair = { caller, callee }
-    const side = roles.find(role => this.#count(pair[role]) >= sessionsPerPeer)
+    const side = sideNames.find(role => this.#count(pair[role]) >= sessionsPerPeer)
     if (side)
       throw new Full('sessionsPerPeer', `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`, {
         side

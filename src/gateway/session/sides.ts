@@ -6,11 +6,11 @@ import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Allocation, fit, type Observation } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
-import type { Showing } from '../recording/spans.ts'
-import { sideOf, type Watch } from './side.ts'
+import type { Showing } from '../recording/step.ts'
+import { sideOf, type Watch } from './side-seen.ts'
 
 /** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
@@ -36,9 +36,10 @@ export class Sides {
   readonly callee: Member
   readonly #watch: Watch
   readonly #gone: AbortSignal
-  readonly #using: Partial<Record<Role, Using>> = {}
-  readonly #allocations: Partial<Record<Role, { of: string; verdict: Allocation }>> = {}
-  readonly #awaited: Partial<Record<Role, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> = {}
+  readonly #using: Partial<Record<SideName, Using>> = {}
+  readonly #allocations: Partial<Record<SideName, { of: string; verdict: Allocation }>> = {}
+  readonly #awaited: Partial<Record<SideName, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> =
+    {}
   /** Over when filtering tests were waited for long enough. */
   #patience: AbortSignal | undefined
   #rounds = 0
@@ -51,15 +52,15 @@ export class Sides {
   }
 
   /** The sides without a socket. */
-  get missing(): Role[] {
-    return roles.filter(role => !this.#using[role])
+  get missing(): SideName[] {
+    return sideNames.filter(role => !this.#using[role])
   }
 
   /**
    * Takes a warm socket for each of these sides. Rejects with `udp-blocked`.
    * @param shown is told what became of each of them, whether they are all warm or not
    */
-  async take(missing: readonly Role[], shown: (showing: Showing) => void): Promise<void> {
+  async take(missing: readonly SideName[], shown: (showing: Showing) => void): Promise<void> {
     // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
     const failed = new AbortController()
     using late = timeoutSignal(OBSERVE_MS)
@@ -79,9 +80,9 @@ export class Sides {
   }
 
   /** Takes what warm sockets there are, and gives the sides that have one now. */
-  async takeWarm(): Promise<Role[]> {
+  async takeWarm(): Promise<SideName[]> {
     await Promise.all(this.missing.map(role => this.#takeAll([role])))
-    return roles.filter(role => this.#using[role])
+    return sideNames.filter(role => this.#using[role])
   }
 
   /**
@@ -90,8 +91,8 @@ export class Sides {
    * @param ask tells a peer to bind a socket and to show it; its `fresh` is handed to `shown`
    */
   async renew(
-    sides: readonly Role[],
-    ask: (role: Role, round: number) => void,
+    sides: readonly SideName[],
+    ask: (role: SideName, round: number) => void,
     signal: AbortSignal
   ): Promise<Showing[]> {
     const round = ++this.#rounds
@@ -104,28 +105,28 @@ export class Sides {
   }
 
   /** A peer's word that it shows a fresh socket. */
-  shown(role: Role, fresh: Message<FromPeer, 'fresh'>): void {
+  shown(role: SideName, fresh: Message<FromPeer, 'fresh'>): void {
     const awaited = this.#awaited[role]
     if (awaited?.round === fresh.round) awaited.done(fresh)
   }
 
   /** The sides whose filter matters, and that have not told yet what it lets in. */
-  async untested(): Promise<Role[]> {
+  async untested(): Promise<SideName[]> {
     const plain = ({ profile: { mapping, translated } }: Side) => mapping === 'endpoint-independent' && translated
-    const sides = await Promise.all(roles.map(role => this.side(role)))
+    const sides = await Promise.all(sideNames.map(role => this.side(role)))
     if (this.#patience?.aborted || sides.every(plain)) return []
-    return roles.filter(role => this[role].isTesting)
+    return sideNames.filter(role => this[role].isTesting)
   }
 
   /** Waits until these have told, in all of a session not longer than tests take. */
-  async filteringKnown(sides: readonly Role[]): Promise<void> {
+  async filteringKnown(sides: readonly SideName[]): Promise<void> {
     this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
     await Promise.all(sides.map(role => this[role].filteringKnown(signal)))
   }
 
   /** A side as planners see it. Rejects with `udp-blocked` where nothing was observed of it. */
-  async side(role: Role): Promise<Side> {
+  async side(role: SideName): Promise<Side> {
     const peer = this[role]
     const socket = this.#using[role]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
@@ -134,7 +135,7 @@ export class Sides {
   }
 
   /** The number of a side's socket, which from now on belongs to an order. */
-  ordered(role: Role): number {
+  ordered(role: SideName): number {
     const using = this.#using[role]
     if (!using) throw new PosternError('internal', `no socket of ${this[role].name} was observed`)
     using.ordered = true
@@ -142,27 +143,27 @@ export class Sides {
   }
 
   /** Milliseconds to the gateway and back, over UDP. */
-  rttMs(role: Role): number {
+  rttMs(role: SideName): number {
     return this.#using[role]?.socket.rttMs ?? 0
   }
 
   /** Mappings a side has made that the gateway did not see. */
-  made(role: Role, flows: number): void {
+  made(role: SideName, flows: number): void {
     this.#watch.history.unseen(this[role].fingerprint, flows)
   }
 
   /** The socket is gone: handed over, or closed. */
-  drop(role: Role): void {
+  drop(role: SideName): void {
     delete this.#using[role]
   }
 
   /** What was never used is as good as before. */
   giveBack(): void {
-    for (const role of roles) this.#putAside(role)
+    for (const role of sideNames) this.#putAside(role)
   }
 
   /** A socket of each of these sides, or of none: true when there was one of each. */
-  async #takeAll(sides: readonly Role[]): Promise<boolean> {
+  async #takeAll(sides: readonly SideName[]): Promise<boolean> {
     const taken = await Promise.all(sides.map(async role => ({ role, socket: await this[role].takeSocket() })))
     const isWhole = taken.every(({ socket }) => socket !== undefined)
     for (const { role, socket } of taken) {
@@ -172,13 +173,13 @@ export class Sides {
     return isWhole
   }
 
-  #putAside(role: Role): void {
+  #putAside(role: SideName): void {
     const using = this.#using[role]
     delete this.#using[role]
     if (using && !using.ordered && !using.fresh) this[role].giveBack(using.socket)
   }
 
-  async #warm(role: Role, failed: AbortController, late: AbortSignal): Promise<void> {
+  async #warm(role: SideName, failed: AbortController, late: AbortSignal): Promise<void> {
     try {
       await this[role].warm(AbortSignal.any([this.#gone, failed.signal, late]))
     } catch (cause) {
@@ -193,7 +194,7 @@ export class Sides {
   }
 
   /** Why there is no fresh socket; undefined where there is one. */
-  async #fresh(role: Role, round: number, signal: AbortSignal): Promise<string | undefined> {
+  async #fresh(role: SideName, round: number, signal: AbortSignal): Promise<string | undefined> {
     const before = this.#using[role]?.socket
     const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(role)))])
     const { promise, resolve } = Promise.withResolvers<Message<FromPeer, 'fresh'> | undefined>()
@@ -212,7 +213,7 @@ export class Sides {
   }
 
   /** All endpoints have seen the socket, or one has and the others are late. */
-  async #sampled(role: Role, socket: number, late: AbortSignal): Promise<boolean> {
+  async #sampled(role: SideName, socket: number, late: AbortSignal): Promise<boolean> {
     const { observer } = this.#watch
     const { id, endpoints } = this[role]
     await observer.seen(id, socket, 1, late)
@@ -221,7 +222,7 @@ export class Sides {
   }
 
   /** Fitted once for what was seen. */
-  #verdict(role: Role, observations: readonly Observation[]): Allocation {
+  #verdict(role: SideName, observations: readonly Observation[]): Allocation {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
     const known = this.#allocations[role]
@@ -232,7 +233,7 @@ export class Sides {
   }
 }
 
-const showingOf = (side: Role, { isWarm, warmMs, cold }: Member): Showing =>
+const showingOf = (side: SideName, { isWarm, warmMs, cold }: Member): Showing =>
   isWarm
     ? { side, isWarm, atMs: warmMs }
     : { side, isWarm, atMs: cold?.atMs ?? nowMs(), reason: cold?.reason ?? 'it has shown no socket' }

@@ -6,9 +6,9 @@ import { asPosternError, PosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Report } from '../../wire/report.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import { causeOf } from '../recording/spans.ts'
+import { causeOf } from '../recording/step.ts'
 
 export interface SideResult {
   readonly local?: Endpoint
@@ -28,7 +28,7 @@ export interface TrialResult {
   readonly caller?: SideResult
   readonly callee?: SideResult
   /** The sides whose socket node-datachannel has taken: it cannot be used for another plan. */
-  readonly used: ReadonlySet<Role>
+  readonly used: ReadonlySet<SideName>
 }
 
 export type FromTrial = Message<FromPeer, 'progress' | 'opened' | 'failed'>
@@ -38,10 +38,10 @@ const GRACE_MS = 1000
 
 export class Trial {
   readonly result: Promise<TrialResult>
-  readonly #sides: Partial<Record<Role, SideResult>> = {}
-  readonly #used = new Set<Role>()
+  readonly #sides: Partial<Record<SideName, SideResult>> = {}
+  readonly #used = new Set<SideName>()
   readonly #handoverMs: number
-  readonly #blind: Role | undefined
+  readonly #blind: SideName | undefined
   #timer: NodeJS.Timeout
   #end: (result: TrialResult) => void = () => {}
 
@@ -57,7 +57,7 @@ export class Trial {
   }: {
     waitMs: number
     handoverMs: number
-    blind: Role | undefined
+    blind: SideName | undefined
     signal: AbortSignal
   }) {
     this.#handoverMs = handoverMs
@@ -76,11 +76,11 @@ export class Trial {
     this.#timer = this.#patience(waitMs, { reason, cause: 'unheard' })
   }
 
-  hasOpened(role: Role): boolean {
+  hasOpened(role: SideName): boolean {
     return this.#sides[role]?.local !== undefined
   }
 
-  receive(role: Role, message: FromTrial): void {
+  receive(role: SideName, message: FromTrial): void {
     switch (message.type) {
       case 'progress':
         return this.#found(role)
@@ -100,17 +100,17 @@ export class Trial {
 
   /** Somebody has the path: it is known that packets got through at least one way. */
   get #isFound(): boolean {
-    const steps = roles.flatMap(role => this.#sides[role]?.report?.steps ?? [])
-    return roles.some(role => this.#knows(role)) || steps.some(([name]) => name === 'ice')
+    const steps = sideNames.flatMap(role => this.#sides[role]?.report?.steps ?? [])
+    return sideNames.some(role => this.#knows(role)) || steps.some(([name]) => name === 'ice')
   }
 
-  #knows(role: Role): boolean {
+  #knows(role: SideName): boolean {
     return this.#used.has(role) && role !== this.#blind
   }
 
   /** A side has the path and gives its socket to node-datachannel: from here on the handover's time counts. */
-  #found(role: Role): void {
-    const known = roles.some(one => this.#knows(one))
+  #found(role: SideName): void {
+    const known = sideNames.some(one => this.#knows(one))
     this.#used.add(role)
     if (known || !this.#knows(role)) return
     clearTimeout(this.#timer)
@@ -124,7 +124,7 @@ export class Trial {
     const isDeadline = !(thrown instanceof PosternError)
     const { code, message: reason } = asPosternError(thrown)
     const ended: Failure = { reason, cause: isDeadline ? 'deadline' : causeOf(code) }
-    if (!isDeadline || !roles.some(role => this.hasOpened(role))) return this.#finish(ended)
+    if (!isDeadline || !sideNames.some(role => this.hasOpened(role))) return this.#finish(ended)
     clearTimeout(this.#timer)
     this.#timer = this.#patience(GRACE_MS, ended)
   }

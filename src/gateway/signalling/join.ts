@@ -9,7 +9,7 @@ import { type FromPeer, helloProof, type Message, PROTOCOL, REFRESH_MS } from '.
 import { Full } from '../peers/full.ts'
 import { Joined } from '../peers/joined.ts'
 import { sameToken } from '../peers/tokens.ts'
-import type { Link } from './link.ts'
+import type { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
 /** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
@@ -29,7 +29,7 @@ export interface Hello {
 /** Proves who it is and admits it. Throws what it is refused with. */
 export function join(
   { message: hello, nonce, cameMs, reachedAt }: Hello,
-  link: Link,
+  link: PeerSocket,
   { door, counters, log }: Reception
 ): Joined {
   const { directory, names, observer, joinToken, peers } = door

@@ -15,7 +15,7 @@ import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
 import { serve } from './desk.ts'
 import { join } from './join.ts'
-import { Link } from './link.ts'
+import { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
 /** A stranger that opens a WebSocket and says nothing is shown out. */
@@ -33,7 +33,7 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
 class Visitor {
   readonly #ws: WebSocket
   readonly #reception: Reception
-  readonly #link: Link
+  readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
   /** The address it came from, and the gateway's own that it reached. */
@@ -47,7 +47,7 @@ class Visitor {
   constructor(ws: WebSocket, request: IncomingMessage, reception: Reception) {
     this.#ws = ws
     this.#reception = reception
-    this.#link = new Link(ws)
+    this.#link = new PeerSocket(ws)
     this.#from = addressOf(request)
     this.#reachedAt = request.socket.localAddress ?? ''
     const { messagesPerSecond: perSecond } = reception

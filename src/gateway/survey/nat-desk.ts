@@ -9,7 +9,7 @@ import type { NatReport } from '../../wire/nat-report.ts'
 import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Commander } from '../peers/commander.ts'
 import type { Member } from '../peers/member.ts'
-import { observationsOf, sideOf, type Watch } from '../session/side.ts'
+import { observationsOf, sideOf, type Watch } from '../session/side-seen.ts'
 import { prospects } from './prospects.ts'
 
 type Question = Message<FromPeer, 'nat'>

@@ -13,7 +13,7 @@
 import type { RemoteInfo } from 'node:dgram'
 import { LRUCache } from 'lru-cache'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../wire/stun.ts'
 import type { Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
@@ -22,7 +22,7 @@ import { Nonces } from './nonce.ts'
 export type Claim =
   | { kind: 'sample'; key: Buffer; peer: string; socket: number }
   | { kind: 'filter'; key: Buffer }
-  | { kind: 'latch'; key: Buffer; session: string; role: Role }
+  | { kind: 'latch'; key: Buffer; session: string; role: SideName }
 
 export interface Desk {
   /** The ports of the gateway, to answer from another one. */

@@ -12,7 +12,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PosternError } from '../../errors.ts'
 import { fingerprintOf, isP256, parseCertificate } from '../../wire/certificate.ts'
-import { createCertificate } from './certificate.ts'
+import { createCertificate } from './self-signed.ts'
 
 export interface Identity {
   /** The file with key and certificate. */

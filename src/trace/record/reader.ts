@@ -2,8 +2,8 @@
 // version, so what is missing, or something else, is undefined.
 
 import { type Behaviour, behaviours } from '../../nat/profile.ts'
-import { type Role, roles } from '../../wire/role.ts'
-import type { AttributeName, EventName, ShortName } from './names.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
+import type { AttributeName, EventName, ShortName } from './conventions.ts'
 import type { SpanRecord } from './record.ts'
 
 export class Reader {
@@ -48,8 +48,8 @@ export class Reader {
     return Array.isArray(value) ? value.filter(item => typeof item === 'number') : []
   }
 
-  role(name: ShortName): Role | undefined {
-    return roles.find(role => role === this.text(name))
+  role(name: ShortName): SideName | undefined {
+    return sideNames.find(role => role === this.text(name))
   }
 
   behaviour(name: ShortName): Behaviour {

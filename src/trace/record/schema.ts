@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { wordNow } from '../../vocabulary.ts'
-import type { AttributeName } from './names.ts'
+import type { AttributeName } from './conventions.ts'
 import type { SpanRecord, TraceRecord } from './record.ts'
 
 /** Milliseconds since the epoch that are a date: pages and tables write them as one. */

@@ -6,7 +6,7 @@ import { isHard } from '../../nat/hard.ts'
 import type { Behaviour } from '../../nat/profile.ts'
 import type { Cause } from '../../strategy/plan.ts'
 import type { Known, Nat } from '../../strategy/remedy.ts'
-import { otherRole, type Role, roles } from '../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Observed } from '../record/observed.ts'
 
 export interface Facts {
@@ -19,9 +19,9 @@ export interface Facts {
   readonly by: string | undefined
   readonly code: Code | undefined
   readonly reason: string | undefined
-  readonly names: Readonly<Record<Role, string>>
+  readonly names: Readonly<Record<SideName, string>>
   /** Of the request itself: who left, was lost, refused, or has too many sessions. */
-  readonly side: Role | undefined
+  readonly side: SideName | undefined
   readonly limit: string | undefined
   /** Both peers were told of it. */
   readonly begun: boolean
@@ -38,7 +38,7 @@ export interface Facts {
   }
   readonly waits: readonly Wait[]
   /** Oldest first. */
-  readonly profiles: Readonly<Record<Role, readonly ProfileFacts[]>>
+  readonly profiles: Readonly<Record<SideName, readonly ProfileFacts[]>>
   readonly turns: readonly TurnFacts[]
   /** In the order they were tried. */
   readonly plans: readonly PlanFacts[]
@@ -48,9 +48,9 @@ export interface Facts {
 export interface Wait {
   readonly fresh: boolean
   readonly failed: boolean
-  readonly sides: readonly Role[]
-  readonly warm: readonly Role[]
-  readonly cold: readonly Role[]
+  readonly sides: readonly SideName[]
+  readonly warm: readonly SideName[]
+  readonly cold: readonly SideName[]
 }
 
 export interface ProfileFacts {
@@ -89,7 +89,7 @@ export interface PlanFacts {
   readonly cause: Cause | undefined
   readonly expected: number | undefined
   readonly startMs: number
-  readonly sides: Readonly<Record<Role, SideFacts>>
+  readonly sides: Readonly<Record<SideName, SideFacts>>
 }
 
 export interface SideFacts {
@@ -118,7 +118,7 @@ export interface SideFacts {
 }
 
 /** What is known of a side's NAT now. */
-export const latest = ({ profiles }: Facts, role: Role): ProfileFacts | undefined => profiles[role].at(-1)
+export const latest = ({ profiles }: Facts, role: SideName): ProfileFacts | undefined => profiles[role].at(-1)
 
 /** Something of the other side reached this one. */
 export const hears = ({ received, heard, steps }: SideFacts): boolean =>
@@ -138,12 +138,12 @@ export function isNoBadLuck(facts: Facts): boolean {
 }
 
 /** What is known of a side's NAT is that its ports have to be guessed. */
-export const hasHard = (facts: Facts, role: Role): boolean => {
+export const hasHard = (facts: Facts, role: SideName): boolean => {
   const profile = latest(facts, role)
   return profile !== undefined && natOf(profile).isHard
 }
 
-export const hardSides = (facts: Facts): Role[] => roles.filter(role => hasHard(facts, role))
+export const hardSides = (facts: Facts): SideName[] => sideNames.filter(role => hasHard(facts, role))
 
 /** As strategies are asked about it. */
 export const natOf = ({ mapping, filtering, allocation, port, observed }: ProfileFacts): Nat => ({
@@ -158,12 +158,12 @@ export const natOf = ({ mapping, filtering, allocation, port, observed }: Profil
 
 /** The strategies that are made for these two NATs, configured or not. */
 export function suited(facts: Facts): Known[] {
-  const [caller, callee] = roles.map(role => latest(facts, role))
+  const [caller, callee] = sideNames.map(role => latest(facts, role))
   if (!caller || !callee) return []
   const pair = { caller: natOf(caller), callee: natOf(callee) }
   return facts.known.filter(({ remedies }) => remedies?.suits(pair))
 }
 
 /** The side that heard nothing on a plan, and was heard: one at most. */
-export const deafIn = ({ sides }: PlanFacts): Role[] =>
-  roles.filter(role => sides[role].reported && !hears(sides[role]) && hears(sides[otherRole(role)]))
+export const deafIn = ({ sides }: PlanFacts): SideName[] =>
+  sideNames.filter(role => sides[role].reported && !hears(sides[role]) && hears(sides[otherSide(role)]))

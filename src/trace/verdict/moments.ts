@@ -5,7 +5,7 @@ import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Profile, Sample } from '../../nat/profile.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 import { observedIn } from '../record/observed.ts'
 import { Reader } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
@@ -15,12 +15,12 @@ export class Moments {
   readonly first: Scene
   /** Addresses were cut to their subnets, so that whoever shares one looks like a neighbour. */
   readonly masked: boolean
-  readonly #sides: Record<Role, readonly Moment[]>
+  readonly #sides: Record<SideName, readonly Moment[]>
 
   /** Throws `bad-config` where one of the networks was not observed, or not recorded as this version does. */
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
-    const sideOf = (role: Role, name: string) =>
+    const sideOf = (role: SideName, name: string) =>
       profiles.filter(span => new Reader(span).role('side') === role).flatMap(span => momentOf(span, name) ?? [])
     this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
@@ -34,7 +34,7 @@ export class Moments {
    * Each wish for samples is granted with those that were recorded next; where there are no more, with the last ones, as if
    * they had been made just then: what a counter does next depends on how long ago it was seen, hardly on where it was.
    */
-  sampler(): (sides: readonly Role[]) => Partial<Scene> {
+  sampler(): (sides: readonly SideName[]) => Partial<Scene> {
     const round = { caller: 0, callee: 0 }
     return sides => {
       const next = sides.map(role => this.#sides[role][++round[role]] ?? this.#sides[role].at(-1)).filter(isThere)

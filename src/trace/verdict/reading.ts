@@ -4,8 +4,8 @@
 import type { Code } from '../../errors.ts'
 import type { Cause } from '../../strategy/plan.ts'
 import type { Known } from '../../strategy/remedy.ts'
-import { type Role, roles } from '../../wire/role.ts'
-import type { EventName, ShortName, SpanName } from '../record/names.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
+import type { EventName, ShortName, SpanName } from '../record/conventions.ts'
 import { observedIn } from '../record/observed.ts'
 import { eventsOf, Reader } from '../record/reader.ts'
 import type { SpanRecord } from '../record/record.ts'
@@ -49,18 +49,18 @@ function waitOf(span: SpanRecord): Wait {
   const said = new Reader(span)
   const sides = said.text('sides')?.split(/[ ,]+/) ?? []
   const shown = (name: EventName) =>
-    roles.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
+    sideNames.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
   return {
     fresh: said.flag('fresh') ?? false,
     failed: said.text('outcome') === 'failed' || said.text('cause') !== undefined,
-    sides: roles.filter(role => sides.includes(role)),
+    sides: sideNames.filter(role => sides.includes(role)),
     warm: shown('warm'),
     cold: shown('cold')
   }
 }
 
 function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
-  const of = (role: Role) => spans.filter(span => new Reader(span).role('side') === role).map(profileOf)
+  const of = (role: SideName) => spans.filter(span => new Reader(span).role('side') === role).map(profileOf)
   return { caller: of('caller'), callee: of('callee') }
 }
 
@@ -110,7 +110,7 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
   }
 }
 
-function sideOf(role: Role, plan: Reader, below: readonly SpanRecord[]): SideFacts {
+function sideOf(role: SideName, plan: Reader, below: readonly SpanRecord[]): SideFacts {
   const spans = below.filter(
     span =>
       ['postern.probe', 'postern.handover'].includes(span.name) &&

@@ -8,11 +8,11 @@ import { type DryRun, dryRun, together } from '../../strategy/dry-run.ts'
 import type { Known } from '../../strategy/remedy.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
-import type { ShortName } from '../record/names.ts'
+import type { ShortName } from '../record/conventions.ts'
 import { Reader } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
+import { judge } from './judge.ts'
 import { Moments } from './moments.ts'
-import { judge } from './verdict.ts'
 
 /** A strategy's turn in the trace. */
 export interface TurnThen {

@@ -2,8 +2,8 @@
 
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import { recordJoin } from '../../../src/gateway/recording/join.ts'
-import { beneath as stepOf } from '../../../src/gateway/recording/spans.ts'
+import { recordJoin } from '../../../src/gateway/recording/join-span.ts'
+import { beneath as stepOf } from '../../../src/gateway/recording/step.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { type HandMade, nothingDone } from '../../hand-made.ts'
 import { recorder } from '../../trace/recorder.ts'

@@ -5,14 +5,14 @@ import type { FromTrial } from '../../../src/gateway/session/trial.ts'
 import type { Plan } from '../../../src/strategy/plan.ts'
 import type { Order } from '../../../src/wire/order.ts'
 import type { Report } from '../../../src/wire/report.ts'
-import type { Role } from '../../../src/wire/role.ts'
+import type { SideName } from '../../../src/wire/side.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { nothingDone } from '../../hand-made.ts'
 import { Home, pair, planOf, socket } from './made.ts'
 
 type Ordered = Message<FromGateway, 'order'>
 /** What a side says when it is given an order. */
-type Word = (order: Ordered, role: Role) => FromTrial | FromTrial[]
+type Word = (order: Ordered, role: SideName) => FromTrial | FromTrial[]
 
 const at = { address: '192.0.2.9', port: 9 }
 const of = ({ session, plan }: Ordered) => ({ session, plan })

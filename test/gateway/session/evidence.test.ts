@@ -1,15 +1,15 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
-import type { Step } from '../../../src/gateway/recording/spans.ts'
+import type { Step } from '../../../src/gateway/recording/step.ts'
 import { Evidence } from '../../../src/gateway/session/evidence.ts'
-import type { Role } from '../../../src/wire/role.ts'
+import type { SideName } from '../../../src/wire/side.ts'
 import { awake, type Hand, Home, pair } from './made.ts'
 
 /** What a session knows of two sides that show a fresh socket when they are asked, unless they are to be silent. */
 function open(home: Home, { silent = false }: { silent?: boolean } = {}) {
   const peers = pair(home, { rttMs: 0 })
   const gone = new AbortController()
-  const asked: Role[] = []
+  const asked: SideName[] = []
   const evidence: Evidence = new Evidence(home, {
     ...peers,
     gone: gone.signal,

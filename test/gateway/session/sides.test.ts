@@ -1,9 +1,9 @@
 import test from 'ava'
 import { Sides } from '../../../src/gateway/session/sides.ts'
-import type { Role } from '../../../src/wire/role.ts'
+import type { SideName } from '../../../src/wire/side.ts'
 import { endpoints, Hand, Home, pair, socket } from './made.ts'
 
-const both: readonly Role[] = ['caller', 'callee']
+const both: readonly SideName[] = ['caller', 'callee']
 
 /** Two sides, each with a warm socket that was seen, and how the session of theirs ends. */
 function open(home: Home, peers = pair(home)) {

@@ -2,7 +2,7 @@ import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Trial } from '../../../src/gateway/session/trial.ts'
 import type { Report } from '../../../src/wire/report.ts'
-import type { Role } from '../../../src/wire/role.ts'
+import type { SideName } from '../../../src/wire/side.ts'
 import { nothingDone } from '../../hand-made.ts'
 
 const word = { session: '0123456789abcdef', plan: 1 } as const
@@ -20,7 +20,7 @@ function trial({
 }: {
   waitMs?: number
   handoverMs?: number
-  blind?: Role
+  blind?: SideName
 }) {
   const over = new AbortController()
   return { over, trial: new Trial({ waitMs, handoverMs, blind, signal: over.signal }) }

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import test from 'ava'
 import nodeDataChannel, { PeerConnection } from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
-import { createCertificate } from '../../../src/peer/identity/certificate.ts'
 import { defaultFolder, type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
+import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
 import { fingerprintOf, normaliseFingerprint, verifySignature } from '../../../src/wire/certificate.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())

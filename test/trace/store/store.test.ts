@@ -8,12 +8,12 @@ import { type Attributes, type Context, ROOT_CONTEXT, type Span, trace } from '@
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import { nowMs } from '../../../src/clock.ts'
-import { parentOf, within } from '../../../src/gateway/recording/spans.ts'
+import { parentOf, within } from '../../../src/gateway/recording/step.ts'
 import type { TraceRecord } from '../../../src/trace/record/record.ts'
-import { verdictAttributes } from '../../../src/trace/record/verdict.ts'
+import { verdictAttributes } from '../../../src/trace/record/verdict-attributes.ts'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
-import { judge } from '../../../src/trace/verdict/verdict.ts'
+import { judge } from '../../../src/trace/verdict/judge.ts'
 
 const ROOM = 2 ** 20
 

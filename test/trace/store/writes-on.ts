@@ -3,7 +3,7 @@
 import { TracerProvider } from '@opentelemetry/sdk-trace'
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { TraceStore } from '../../../src/trace/store/store.ts'
-import { judge } from '../../../src/trace/verdict/verdict.ts'
+import { judge } from '../../../src/trace/verdict/judge.ts'
 
 const memory = 2 ** 30
 const log = { warn: console.error }

@@ -1,8 +1,8 @@
 // The list of traces: a form that filters, rows that turn into cards where there is no room, and a link to older ones.
 
 import type { ParsedUrlQuery } from 'node:querystring'
+import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
-import { fateOf } from '../../../trace/record/telling.ts'
 import { verdicts } from '../../../verdict.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { page } from './page.ts'

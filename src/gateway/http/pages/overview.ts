@@ -1,8 +1,8 @@
 // The first page: how many there are now, how connections came about over time, the last ones that did not come about
 // directly, and what was counted.
 
+import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
-import { fateOf } from '../../../trace/record/telling.ts'
 import { type Html, html } from './html.ts'
 import { nothingYet, traceTable } from './list.ts'
 import { page } from './page.ts'

@@ -2,17 +2,17 @@
 
 import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
-import { type Role, roles } from '../../../wire/role.ts'
+import { type SideName, sideNames } from '../../../wire/side.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { lasted, share, shown, signed } from './words.ts'
 
 /** The last judgement on a side: it is renewed when fresh sockets are shown. */
-export const profileOf = ({ spans }: TraceRecord, role: Role): SpanRecord | undefined =>
+export const profileOf = ({ spans }: TraceRecord, role: SideName): SpanRecord | undefined =>
   spans.findLast(span => span.name === 'postern.profile' && read(span).shown('side') === role)
 
 const rows: readonly {
   readonly label: string
-  of(span: SpanRecord, root: SpanRecord | undefined, role: Role): Piece
+  of(span: SpanRecord, root: SpanRecord | undefined, role: SideName): Piece
 }[] = [
   { label: 'NAT', of: span => (span.attributes['postern.translated'] === false ? 'none in between' : 'yes') },
   { label: 'Mapping', of: span => read(span).shown('mapping') },
@@ -34,19 +34,19 @@ const rows: readonly {
 ]
 
 export function profiles(record: TraceRecord): Html {
-  const spans = roles.map(role => profileOf(record, role))
+  const spans = sideNames.map(role => profileOf(record, role))
   if (spans.every(span => span === undefined))
     return html`<p class="empty">It ended before either side’s network was judged.</p>`
   const cells = rows
     .map(({ label, of }) => ({
       label,
-      values: roles.map((role, at) => {
+      values: sideNames.map((role, at) => {
         const span = spans[at]
         return span && of(span, record.spans[0], role)
       })
     }))
     .filter(({ values }) => values.some(value => value))
-  return html`<table class="profiles"><thead><tr><td></td>${roles.map(role => html`<th scope="col"><span class="role">${role}</span> ${record[role]}</th>`)}</tr></thead>
+  return html`<table class="profiles"><thead><tr><td></td>${sideNames.map(role => html`<th scope="col"><span class="role">${role}</span> ${record[role]}</th>`)}</tr></thead>
 <tbody>${cells.map(({ label, values }) => html`<tr><th scope="row">${label}</th>${values.map(value => html`<td>${value || '–'}</td>`)}</tr>`)}</tbody></table>`
 }
 
@@ -70,7 +70,7 @@ function driftOf(span: SpanRecord): Piece {
 }
 
 /** How far a side's clock was off, which its steps are corrected by. */
-function clockOf(root: SpanRecord | undefined, role: Role): Piece {
+function clockOf(root: SpanRecord | undefined, role: SideName): Piece {
   const offset = read(root).number(`${role}.clock.offset`)
   const uncertainty = read(root).number(`${role}.clock.uncertainty`)
   if (offset === undefined) return undefined

@@ -1,12 +1,12 @@
 // One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
 
+import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceRecord } from '../../../trace/record/record.ts'
-import { fateOf } from '../../../trace/record/telling.ts'
-import { takingTurns } from '../../../trace/store/turns.ts'
+import { takingTurns } from '../../../trace/store/fair-share.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { who } from './list.ts'
 import { page } from './page.ts'
-import { portPictures } from './ports.ts'
+import { portPictures } from './port-picture.ts'
 import { profiles } from './profiles.ts'
 import { waterfall } from './waterfall.ts'
 import { badge, begun, blamedOn, lasted, utc } from './words.ts'

@@ -2,9 +2,9 @@
 // for events and everything known of it when the row is opened. Positions are percentages of the request's own time; what
 // began before the call stands at its left edge, and what came after the end has a list of its own.
 
+import { treeOf } from '../../../trace/record/fate.ts'
 import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
-import { treeOf } from '../../../trace/record/telling.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { lasted, share, shown, signed } from './words.ts'
 

@@ -1,7 +1,7 @@
 // What the pages say of times, outcomes and spans: the same everywhere.
 
+import type { Fate } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
-import type { Fate } from '../../../trace/record/telling.ts'
 import { percent } from '../../../units.ts'
 import type { Blamed } from '../../../verdict.ts'
 import { type Html, html } from './html.ts'

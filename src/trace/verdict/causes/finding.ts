@@ -2,7 +2,7 @@
 // facts: it answers with a finding, or with nothing.
 
 import type { Blamed, VerdictCode } from '../../../verdict.ts'
-import type { Role } from '../../../wire/role.ts'
+import type { SideName } from '../../../wire/side.ts'
 import { type Facts, latest, type SideFacts, type TurnFacts } from '../facts.ts'
 
 export interface Finding {
@@ -21,14 +21,14 @@ export type Rule = (facts: Facts) => Finding | undefined
 /** A name takes no more of a sentence than this. */
 const NAME = 32
 
-export const nameOf = ({ names }: Facts, role: Role): string =>
+export const nameOf = ({ names }: Facts, role: SideName): string =>
   names[role].length > NAME ? `${names[role].slice(0, NAME - 1)}…` : names[role]
 
 /** `alice`, or `alice and bob`. */
-export const namesOf = (facts: Facts, sides: readonly Role[]): string =>
+export const namesOf = (facts: Facts, sides: readonly SideName[]): string =>
   sides.map(role => nameOf(facts, role)).join(' and ')
 
-export const blame = (sides: readonly Role[]): Blamed => (sides.length > 1 ? 'both' : (sides[0] ?? 'path'))
+export const blame = (sides: readonly SideName[]): Blamed => (sides.length > 1 ? 'both' : (sides[0] ?? 'path'))
 
 export const count = (number: number): string => Math.round(number).toLocaleString('en-US')
 
@@ -37,11 +37,11 @@ export const counted = (number: number, what: string): string =>
   `${count(number)} ${what}${Math.round(number) === 1 ? '' : 's'}`
 
 /** `the NAT of alice`, or `the NATs of alice and bob`, and a verb for it. */
-export const natsOf = (facts: Facts, sides: readonly Role[], [one, several]: readonly [string, string]): string =>
+export const natsOf = (facts: Facts, sides: readonly SideName[], [one, several]: readonly [string, string]): string =>
   `the ${sides.length === 1 ? 'NAT' : 'NATs'} of ${namesOf(facts, sides)} ${sides.length === 1 ? one : several}`
 
 /** What a side's NAT does, in one line. */
-export function natLine(facts: Facts, role: Role): string {
+export function natLine(facts: Facts, role: SideName): string {
   const profile = latest(facts, role)
   if (!profile) return `${nameOf(facts, role)}: no mapping was seen`
   if (profile.translated === false) return `${nameOf(facts, role)}: no NAT, filtering ${profile.filtering}`
@@ -57,7 +57,7 @@ function portsOf({ allocation, range, step, drift }: NonNullable<ReturnType<type
 }
 
 /** What a side did on a plan, in one line. */
-export function sideLine(facts: Facts, role: Role, { reported, bound, sent, received, steps }: SideFacts): string {
+export function sideLine(facts: Facts, role: SideName, { reported, bound, sent, received, steps }: SideFacts): string {
   const name = nameOf(facts, role)
   if (!reported) return `${name} reported nothing`
   const did =

@@ -2,12 +2,12 @@
 
 import { type Known, scatters } from '../../../strategy/remedy.ts'
 import { percent } from '../../../units.ts'
-import { type Role, roles } from '../../../wire/role.ts'
+import { type SideName, sideNames } from '../../../wire/side.ts'
 import { direct, type Facts, hardSides, isNoBadLuck, latest, natOf, suited, type TurnFacts } from '../facts.ts'
 import { blame, count, counted, type Finding, nameOf, namesOf, natLine, turnLine } from './finding.ts'
 
 /** The sides whose ports are scattered. */
-const scattering = (facts: Facts): Role[] =>
+const scattering = (facts: Facts): SideName[] =>
   hardSides(facts).filter(role => {
     const profile = latest(facts, role)
     return profile !== undefined && scatters(natOf(profile))
@@ -21,8 +21,8 @@ export function bothRandom(facts: Facts): Finding | undefined {
   return {
     code: 'both-random',
     side: 'both',
-    sentence: `the NATs of ${namesOf(facts, roles)} both choose their ports at random${chance(search)}`,
-    evidence: [...roles.map(role => natLine(facts, role)), ...searchLines(facts, search)],
+    sentence: `the NATs of ${namesOf(facts, sideNames)} both choose their ports at random${chance(search)}`,
+    evidence: [...sideNames.map(role => natLine(facts, role)), ...searchLines(facts, search)],
     advice: FORWARD
   }
 }
@@ -75,7 +75,7 @@ const searchLines = (facts: Facts, search: TurnFacts | undefined): string[] =>
 const effort = (facts: Facts, by: string): string[] =>
   direct(facts)
     .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
-    .flatMap(({ sides }) => roles.map(role => ({ role, ...sides[role] })))
+    .flatMap(({ sides }) => sideNames.map(role => ({ role, ...sides[role] })))
     .filter(({ probes }) => probes !== undefined)
     .map(
       ({ role, sockets = 1, ports = 0, probes = 0, sent, received }) =>
@@ -102,7 +102,7 @@ export function predictionMissed(facts: Facts): Finding | undefined {
   }
 }
 
-function drift(facts: Facts, sides: readonly Role[]): string {
+function drift(facts: Facts, sides: readonly SideName[]): string {
   const rates = sides.flatMap(role => latest(facts, role)?.drift ?? [])
   const most = Math.max(...rates)
   return rates.length > 0 ? `: others behind that NAT use up ${most.toFixed(most < 10 ? 1 : 0)} ports per second` : ''
@@ -113,8 +113,8 @@ const windows = (facts: Facts, by: string): string[] =>
   direct(facts)
     .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
     .map(({ expected, sides }) => {
-      const ports = Math.max(...roles.map(role => sides[role].ports ?? 0))
-      const sockets = Math.max(...roles.map(role => sides[role].sockets ?? 1))
+      const ports = Math.max(...sideNames.map(role => sides[role].ports ?? 0))
+      const sockets = Math.max(...sideNames.map(role => sides[role].sockets ?? 1))
       const worth = expected === undefined ? '' : `, ${percent(expected)} expected`
       return `tried ${counted(ports, 'port')} with ${counted(sockets, 'socket')}${worth}, and nothing was heard`
     })
@@ -127,7 +127,7 @@ export function budgetSharedOut(facts: Facts): Finding | undefined {
   const plan = facts.plans.find(({ cause }) => cause === 'budget-shared-out')
   const plugin = turn?.plugin ?? plan?.plugin
   if (plugin === undefined) return undefined
-  const [poor] = roles
+  const [poor] = sideNames
     .map(role => ({ role, left: latest(facts, role)?.probesLeft ?? Number.POSITIVE_INFINITY }))
     .toSorted((a, b) => a.left - b.left)
   const known = poor !== undefined && Number.isFinite(poor.left) ? poor : undefined

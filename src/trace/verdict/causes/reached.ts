@@ -1,6 +1,6 @@
 // Who could not be reached at all, or did not do as it was told: the gateway's own endpoints, a side's UDP, a side's orders.
 
-import { otherRole, type Role, roles } from '../../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
 import { type Facts, latest, type PlanFacts } from '../facts.ts'
 import { blame, count, type Finding, nameOf, namesOf, sideLine, turnLine } from './finding.ts'
 
@@ -17,7 +17,7 @@ export function udpBlocked(facts: Facts): Finding | undefined {
     side: blame(silent),
     sentence: `no UDP datagram of ${namesOf(facts, silent)} reached the gateway`,
     evidence: [
-      ...roles.map(
+      ...sideNames.map(
         role => `${nameOf(facts, role)}: ${silent.includes(role) ? 'no mapping was seen' : 'UDP was heard'}`
       ),
       ...(facts.gateway.heard === undefined
@@ -44,27 +44,27 @@ function blockedLater(facts: Facts): Finding | undefined {
 const lastRelay = ({ plans }: Facts) => plans.findLast(({ isRelay, isOpen }) => isRelay && !isOpen)
 
 /** The sides that did as they were told, and were not heard at the relay. */
-function neverLatched(facts: Facts): Role[] {
+function neverLatched(facts: Facts): SideName[] {
   const relay = lastRelay(facts)
   if (!relay) return []
-  return roles.filter(role => {
+  return sideNames.filter(role => {
     const { reported, steps, latched } = relay.sides[role]
     return reported && !steps.includes('latched') && latched === undefined
   })
 }
 
 /** The sides that had no socket to use, of those that were waited for. */
-function silentSides({ waits, code, profiles }: Facts): Role[] {
+function silentSides({ waits, code, profiles }: Facts): SideName[] {
   if (code !== 'udp-blocked') return []
   const wait = waits.findLast(({ fresh, failed }) => !fresh && failed)
-  if (!wait) return roles.filter(role => profiles[role].length === 0)
+  if (!wait) return sideNames.filter(role => profiles[role].length === 0)
   const without = wait.sides.filter(role => !wait.warm.includes(role) && profiles[role].length === 0)
   return without.length > 0 ? without : [...wait.cold]
 }
 
 /** Sides that were heard at some time, and were not when they were asked again because of the other. */
-const lapsed = ({ waits, code }: Facts): Role[] =>
-  code === 'udp-blocked' ? roles.filter(role => waits.some(({ fresh, cold }) => fresh && cold.includes(role))) : []
+const lapsed = ({ waits, code }: Facts): SideName[] =>
+  code === 'udp-blocked' ? sideNames.filter(role => waits.some(({ fresh, cold }) => fresh && cold.includes(role))) : []
 
 /** Two networks may block UDP, but hardly everybody's, and hardly both of a sudden. */
 function isDeaf(facts: Facts): boolean {
@@ -83,14 +83,14 @@ export function nobodyHeard(facts: Facts): Finding | undefined {
   if (relay && neverLatched(facts).length === 2)
     return found(
       'UDP of both sides reached the gateway before, and of neither when they were to use the relay',
-      roles.map(role => sideLine(facts, role, relay.sides[role]))
+      sideNames.map(role => sideLine(facts, role, relay.sides[role]))
     )
   if (!isDeaf(facts)) return undefined
   const { heard, deaf = [] } = facts.gateway
   const [before] = lapsed(facts)
   if (before)
     return found(`UDP of ${nameOf(facts, before)} reached the gateway before, and nobody's does now`, [
-      `${nameOf(facts, otherRole(before))}: no mapping was seen`,
+      `${nameOf(facts, otherSide(before))}: no mapping was seen`,
       `${nameOf(facts, before)}: a mapping was seen, and no other when it was asked for one`
     ])
   if (heard === false)
@@ -112,39 +112,39 @@ function deafLines({ gateway: { heard, deaf = [] } }: Facts): string[] {
 /** An endpoint that neither side reached, nor anybody else. */
 export function gatewayPorts(facts: Facts): Finding | undefined {
   const { endpoints, deaf } = facts.gateway
-  const most = Math.max(...roles.map(role => seenBy(facts, role)))
+  const most = Math.max(...sideNames.map(role => seenBy(facts, role)))
   if (endpoints === undefined || most === 0 || most >= endpoints || deaf?.length === 0) return undefined
   return {
     code: 'gateway-ports',
     side: 'gateway',
     sentence: `neither side reached more than ${most} of the gateway's ${endpoints} UDP endpoints, so mappings could not be told`,
-    evidence: [...roles.map(role => seenLine(facts, role)), ...deafLines(facts)],
+    evidence: [...sideNames.map(role => seenLine(facts, role)), ...deafLines(facts)],
     advice: PUBLISH
   }
 }
 
-const seenLine = (facts: Facts, role: Role) =>
+const seenLine = (facts: Facts, role: SideName) =>
   `${nameOf(facts, role)} was seen by ${seenBy(facts, role)} of ${facts.gateway.endpoints ?? 'the'} endpoints`
 
-const seenBy = (facts: Facts, role: Role) => Math.max(0, ...facts.profiles[role].map(profile => profile.seenBy))
+const seenBy = (facts: Facts, role: SideName) => Math.max(0, ...facts.profiles[role].map(profile => profile.seenBy))
 
 /** One side alone cannot reach some endpoints, so that its mapping is unknown. */
 export function somePortsBlocked(facts: Facts): Finding | undefined {
   const { endpoints } = facts.gateway
   if (endpoints === undefined) return undefined
-  const side = roles.find(role => seenBy(facts, role) < endpoints && seenBy(facts, otherRole(role)) >= endpoints)
+  const side = sideNames.find(role => seenBy(facts, role) < endpoints && seenBy(facts, otherSide(role)) >= endpoints)
   if (!side || latest(facts, side)?.mapping !== 'unknown') return undefined
   return {
     code: 'udp-blocked',
     side,
     sentence: `${nameOf(facts, side)} reaches ${seenBy(facts, side)} of the gateway's ${endpoints} UDP endpoints, so its mapping could not be told`,
-    evidence: roles.map(role => seenLine(facts, role)),
+    evidence: sideNames.map(role => seenLine(facts, role)),
     advice: OPEN_UDP
   }
 }
 
 export function oneAddress(facts: Facts): Finding | undefined {
-  const unknown = roles.filter(role => latest(facts, role)?.mapping === 'unknown')
+  const unknown = sideNames.filter(role => latest(facts, role)?.mapping === 'unknown')
   if (facts.gateway.addresses !== 1 || unknown.length === 0) return undefined
   return {
     code: 'one-address',
@@ -168,21 +168,21 @@ export function neverObeyed(facts: Facts): Finding | undefined {
     code: 'never-obeyed',
     side,
     sentence: `${nameOf(facts, side)} was joined and did nothing of what it was told`,
-    evidence: roles.map(role => `${silent.plugin}: ${sideLine(facts, role, silent.sides[role])}`),
+    evidence: sideNames.map(role => `${silent.plugin}: ${sideLine(facts, role, silent.sides[role])}`),
     advice: 'see whether that program hangs, is suspended, or its connection to the gateway is dead; start it again'
   }
 }
 
-const silentIn = ({ sides, cause, isOpen }: PlanFacts): Role[] =>
+const silentIn = ({ sides, cause, isOpen }: PlanFacts): SideName[] =>
   isOpen || cause === 'budget-shared-out' || cause === 'peer-left' || cause === 'peer-lost'
     ? []
-    : roles.filter(role => !sides[role].reported)
+    : sideNames.filter(role => !sides[role].reported)
 
 function couldNot(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(
-    ({ cause, sides }) => cause === 'never-obeyed' && roles.some(role => sides[role].failed)
+    ({ cause, sides }) => cause === 'never-obeyed' && sideNames.some(role => sides[role].failed)
   )
-  const failed = plan ? roles.filter(role => plan.sides[role].failed) : []
+  const failed = plan ? sideNames.filter(role => plan.sides[role].failed) : []
   if (!plan || failed.length === 0) return undefined
   return {
     code: 'never-obeyed',

@@ -1,7 +1,7 @@
 // Requests and joins that ended by an error code: what they need is somebody else, or another certificate, not another path.
 
 import type { Code } from '../../../errors.ts'
-import { otherRole } from '../../../wire/role.ts'
+import { otherSide } from '../../../wire/side.ts'
 import type { Facts } from '../facts.ts'
 import { type Finding, nameOf } from './finding.ts'
 
@@ -79,7 +79,7 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
   }),
   'fingerprint-mismatch': facts => {
     const refusing = facts.side ?? 'caller'
-    const shown = otherRole(refusing)
+    const shown = otherSide(refusing)
     return {
       code: 'fingerprint-mismatch',
       side: shown,

@@ -1,7 +1,7 @@
 // What happened to packets between the two sides: who heard whom, from which mapping, and how far the handover came.
 
 import { percent } from '../../../units.ts'
-import { otherRole, type Role, roles } from '../../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
 import { REFRESH_MS } from '../../../wire/signal.ts'
 import {
   deafIn,
@@ -19,10 +19,10 @@ import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, sideLin
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
 export function otherCertificate(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(({ sides }) => roles.some(role => isMismatch(sides[role].code)))
-  const seen = roles.filter(role => isMismatch(plan?.sides[role].code))
+  const plan = facts.plans.findLast(({ sides }) => sideNames.some(role => isMismatch(sides[role].code)))
+  const seen = sideNames.filter(role => isMismatch(plan?.sides[role].code))
   if (!plan || seen.length === 0) return undefined
-  const shown = seen.map(otherRole)
+  const shown = seen.map(otherSide)
   return {
     code: 'dtls-fingerprint',
     side: blame(shown),
@@ -40,13 +40,13 @@ export function oneWay(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(one => !one.isOpen && !one.isRelay && deafSide(facts, one) !== undefined)
   const deaf = plan && deafSide(facts, plan)
   if (!plan || !deaf) return undefined
-  const other = otherRole(deaf)
+  const other = otherSide(deaf)
   return {
     code: 'one-way',
     side: deaf,
     sentence: `${nameOf(facts, other)} heard ${nameOf(facts, deaf)}, but nothing of ${nameOf(facts, other)} reached ${nameOf(facts, deaf)}`,
     evidence: [
-      ...roles.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+      ...sideNames.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
       ...plan.sides[other].heard.slice(0, 2).map(from => `${nameOf(facts, deaf)} was heard from ${from}`)
     ],
     advice: `let UDP from the other side's address in at the firewall of ${nameOf(facts, deaf)}, or out at that of ${nameOf(facts, other)}`
@@ -57,9 +57,9 @@ export function oneWay(facts: Facts): Finding | undefined {
  * A side whose NAT maps by port and lets in more than it sent to hears probes at mappings that its answers do not leave
  * from: then the other side is deaf by no fault of its own.
  */
-function deafSide(facts: Facts, plan: PlanFacts): Role | undefined {
+function deafSide(facts: Facts, plan: PlanFacts): SideName | undefined {
   const [deaf] = deafIn(plan)
-  const hearing = deaf && otherRole(deaf)
+  const hearing = deaf && otherSide(deaf)
   const strays =
     hearing && hasHard(facts, hearing) && latest(facts, hearing)?.filtering !== 'address-and-port-dependent'
   return strays ? undefined : deaf
@@ -67,13 +67,15 @@ function deafSide(facts: Facts, plan: PlanFacts): Role | undefined {
 
 /** The path was there, and ICE, DTLS or SCTP did not come to an end on it. */
 export function handoverLost(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(one => one.cause === 'handover-lost' && roles.some(role => hears(one.sides[role])))
+  const plan = facts.plans.findLast(
+    one => one.cause === 'handover-lost' && sideNames.some(role => hears(one.sides[role]))
+  )
   if (!plan || (!plan.isRelay && deafSide(facts, plan))) return undefined
   return {
     code: 'handover-lost',
     side: 'path',
     sentence: `${plan.isRelay ? 'the relay' : plan.plugin} found the path, and ${phaseIn(plan)} did not come to an end on it`,
-    evidence: roles.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+    evidence: sideNames.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
     advice:
       'see whether the network drops large or many packets (DTLS sends some of 1,200 bytes), or a host is very busy'
   }
@@ -82,15 +84,15 @@ export function handoverLost(facts: Facts): Finding | undefined {
 /** Both came to the relay, and heard nothing of each other there. */
 export function relayMute(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(({ isRelay, isOpen, cause }) => isRelay && !isOpen && cause === 'unheard')
-  if (!plan || !roles.every(role => plan.sides[role].reported && plan.sides[role].latched !== undefined))
+  if (!plan || !sideNames.every(role => plan.sides[role].reported && plan.sides[role].latched !== undefined))
     return undefined
-  const dropped = roles.reduce((sum, role) => sum + plan.sides[role].dropped, 0)
+  const dropped = sideNames.reduce((sum, role) => sum + plan.sides[role].dropped, 0)
   return {
     code: 'handover-lost',
     side: dropped > 0 ? 'gateway' : 'path',
-    sentence: `${namesOf(facts, roles)} came to the relay, and did not hear each other through it`,
+    sentence: `${namesOf(facts, sideNames)} came to the relay, and did not hear each other through it`,
     evidence: [
-      ...roles.map(role => sideLine(facts, role, plan.sides[role])),
+      ...sideNames.map(role => sideLine(facts, role, plan.sides[role])),
       `the relay dropped ${counted(dropped, 'datagram')}`
     ],
     advice:
@@ -100,14 +102,14 @@ export function relayMute(facts: Facts): Finding | undefined {
 
 /** What both sides have not got through. */
 function phaseIn({ sides }: PlanFacts): string {
-  const done = (step: string) => roles.every(role => sides[role].steps.includes(step))
+  const done = (step: string) => sideNames.every(role => sides[role].steps.includes(step))
   return !done('ice') ? 'ICE' : !done('dtls') ? 'DTLS' : 'SCTP'
 }
 
 /** The NAT gives a flow another port once it has dropped something from its far end. */
 export function remapped(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
-  const sides = roles.filter(role => !hasHard(facts, role) && latest(facts, role)?.remaps === true)
+  const sides = sideNames.filter(role => !hasHard(facts, role) && latest(facts, role)?.remaps === true)
   if (tried.length === 0 || sides.length === 0) return undefined
   return {
     code: 'remapped',
@@ -115,7 +117,7 @@ export function remapped(facts: Facts): Finding | undefined {
     sentence: `${natsOf(facts, sides, ['gives', 'give'])} a flow another port once a packet came that nobody had asked for`,
     evidence: [
       ...sides.map(role => `${nameOf(facts, role)}: a test of its NAT showed it`),
-      ...roles.flatMap(role => elsewhere(facts, role)),
+      ...sideNames.flatMap(role => elsewhere(facts, role)),
       ...tried.map(plan => `${plan.plugin}: neither heard the other`).slice(0, 2)
     ],
     advice:
@@ -124,10 +126,10 @@ export function remapped(facts: Facts): Finding | undefined {
 }
 
 /** Where the other side heard this one, if that is none of the mappings the gateway saw. */
-function elsewhere(facts: Facts, role: Role): string[] {
+function elsewhere(facts: Facts, role: SideName): string[] {
   const profile = latest(facts, role)
   if (!profile?.mapped || profile.mapping !== 'endpoint-independent') return []
-  const heard = direct(facts).flatMap(({ sides }) => sides[otherRole(role)].heard)
+  const heard = direct(facts).flatMap(({ sides }) => sides[otherSide(role)].heard)
   return [...new Set(heard)]
     .filter(from => from !== profile.mapped)
     .slice(0, 1)
@@ -136,7 +138,7 @@ function elsewhere(facts: Facts, role: Role): string[] {
 
 /** One socket was seen with two ports: the first mapping was forgotten in between. */
 export function mappingTimedOut(facts: Facts): Finding | undefined {
-  const shown = roles.map(role => ({ role, lines: forgotten(facts, role) })).filter(({ lines }) => lines.length > 0)
+  const shown = sideNames.map(role => ({ role, lines: forgotten(facts, role) })).filter(({ lines }) => lines.length > 0)
   const [first] = shown
   if (!first) return undefined
   const sides = shown.map(({ role }) => role)
@@ -150,7 +152,7 @@ export function mappingTimedOut(facts: Facts): Finding | undefined {
   }
 }
 
-function forgotten(facts: Facts, role: Role): string[] {
+function forgotten(facts: Facts, role: SideName): string[] {
   const profile = latest(facts, role)
   // A NAT that maps by destination shows several mappings of one socket at any time.
   if (!profile || profile.translated === false || dependent.includes(profile.mapping)) return []
@@ -160,7 +162,7 @@ function forgotten(facts: Facts, role: Role): string[] {
 const dependent: readonly string[] = ['address-dependent', 'address-and-port-dependent']
 
 /** The relay saw the socket that was profiled, at another port. */
-function atRelay(facts: Facts, role: Role): string[] {
+function atRelay(facts: Facts, role: SideName): string[] {
   const relay = facts.plans.findLast(({ isRelay, sides }) => isRelay && sides[role].latched !== undefined)
   const { latched, localPort } = relay?.sides[role] ?? {}
   const before = facts.profiles[role].findLast(({ atMs }) => relay !== undefined && atMs <= relay.startMs)
@@ -176,7 +178,7 @@ const BURST_MS = 2000
 const LATELY_MS = 2 * REFRESH_MS
 
 /** The same socket was seen with another port of the same address, a while before, and that not long ago. */
-function between(facts: Facts, role: Role, { port, observed }: ProfileFacts): string[] {
+function between(facts: Facts, role: SideName, { port, observed }: ProfileFacts): string[] {
   const own = observed.filter(({ localPort }) => localPort === port)
   const last = own.at(-1)
   const before = own.findLast(
@@ -205,8 +207,8 @@ export function nothingThrough(facts: Facts): Finding | undefined {
     side: 'path',
     sentence: `both sides sent to ${ports}, and neither ${nameOf(facts, 'caller')} nor ${nameOf(facts, 'callee')} heard the other`,
     evidence: [
-      ...roles.map(role => `${last.plugin}: ${sideLine(facts, role, last.sides[role])}`),
-      ...roles.map(role => natLine(facts, role)),
+      ...sideNames.map(role => `${last.plugin}: ${sideLine(facts, role, last.sides[role])}`),
+      ...sideNames.map(role => natLine(facts, role)),
       ...(last.expected === undefined ? [] : [`expected with ${percent(last.expected)}`])
     ],
     advice: 'see whether a firewall drops UDP between the two networks; forward a UDP port, or enable UPnP on a router'
@@ -215,4 +217,4 @@ export function nothingThrough(facts: Facts): Finding | undefined {
 
 /** Plans that were tried to their end, and that nobody heard anything of. */
 const unheard = (facts: Facts): PlanFacts[] =>
-  direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !roles.some(role => hears(sides[role])))
+  direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !sideNames.some(role => hears(sides[role])))

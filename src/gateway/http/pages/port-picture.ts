@@ -10,13 +10,13 @@
 import { observedIn } from '../../../trace/record/observed.ts'
 import { read } from '../../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
-import { otherRole, type Role, roles } from '../../../wire/role.ts'
+import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
 import { type Html, html } from './html.ts'
 import { profileOf } from './profiles.ts'
 import { grouped } from './words.ts'
 
 export interface PortPicture {
-  readonly role: Role
+  readonly role: SideName
   readonly name: string
   /** Ports by age, the oldest first. */
   readonly observed: readonly number[]
@@ -38,16 +38,16 @@ interface Guess {
 const GUESSES = 6
 
 export function portPictures(record: TraceRecord): Html {
-  const pictures = roles.map(role => pictureOf(record, role)).filter(isHard)
+  const pictures = sideNames.map(role => pictureOf(record, role)).filter(isHard)
   if (pictures.length === 0)
     return html`<p class="empty">No port had to be guessed: what the gateway saw of both sides was all there was to try.</p>`
   return html`<div class="pictures">${pictures.map(picture => drawing(picture))}</div>`
 }
 
-export function pictureOf(record: TraceRecord, role: Role): PortPicture {
+export function pictureOf(record: TraceRecord, role: SideName): PortPicture {
   const profile = profileOf(record, role)
   const address = addressOf(read(profile).shown('mapped'))
-  const other = otherRole(role)
+  const other = otherSide(role)
   const plans = record.spans.filter(({ name }) => name === 'postern.plan')
   return {
     role,
@@ -63,7 +63,7 @@ export function pictureOf(record: TraceRecord, role: Role): PortPicture {
 /** One mapping that serves all is nothing to draw. */
 const isHard = ({ observed, guesses }: PortPicture) => guesses.length > 0 || new Set(observed).size > 1
 
-function guessOf(plan: SpanRecord, other: Role): Guess[] {
+function guessOf(plan: SpanRecord, other: SideName): Guess[] {
   const ports = read(plan).number(`${other}.ports`) ?? 0
   const first = read(plan).numbers(`${other}.first_ports`)
   if (ports === 0 || first.length === 0) return []
@@ -75,7 +75,7 @@ function guessOf(plan: SpanRecord, other: Role): Guess[] {
 }
 
 /** Where the other side met this one within a plan. An address other than the NAT's is a LAN, or the relay. */
-function hitsOf({ spans }: TraceRecord, { plan, other, address }: { plan: string; other: Role; address: string }) {
+function hitsOf({ spans }: TraceRecord, { plan, other, address }: { plan: string; other: SideName; address: string }) {
   const own = spans.filter(span => span.parent === plan && read(span).shown('side') === other)
   return own.flatMap(span => {
     const heard = read(span)

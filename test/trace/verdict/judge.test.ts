@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import { knownStrategies } from '../../../src/plugins/built-in.ts'
 import type { Known } from '../../../src/strategy/remedy.ts'
 import type { SpanRecord } from '../../../src/trace/record/record.ts'
-import { FAULT, judge as judgeWith } from '../../../src/trace/verdict/verdict.ts'
+import { FAULT, judge as judgeWith } from '../../../src/trace/verdict/judge.ts'
 import { type Verdict, type VerdictCode, verdicts } from '../../../src/verdict.ts'
-import { type Role, roles } from '../../../src/wire/role.ts'
+import { type SideName, sideNames } from '../../../src/wire/side.ts'
 import { parseFromGateway } from '../../../src/wire/signal.ts'
 import { block, endpoints, MadeUp, random, stepping } from '../made-up.ts'
 
@@ -116,23 +116,23 @@ when(
   }
 )
 
-const blocked = (cold: readonly Role[], root = {}) =>
+const blocked = (cold: readonly SideName[], root = {}) =>
   failed('udp-blocked', root).observe(
-    roles,
+    sideNames,
     { outcome: 'failed', cause: 'no-sample' },
-    roles.map(side => [cold.includes(side) ? 'cold' : 'warm', { side }] as const)
+    sideNames.map(side => [cold.includes(side) ? 'cold' : 'warm', { side }] as const)
   )
 when('the callee cannot send UDP', 'udp-blocked', blocked(['callee']), {
   side: 'callee',
   sentence: /^no UDP datagram of bob reached the gateway$/,
   evidence: /^alice: UDP was heard$/
 })
-when('neither can, and others can', 'udp-blocked', blocked(roles), { side: 'both', sentence: /of alice and bob/ })
-when('nobody can', 'gateway-ports', blocked(roles, { 'gateway.heard': false }), {
+when('neither can, and others can', 'udp-blocked', blocked(sideNames), { side: 'both', sentence: /of alice and bob/ })
+when('nobody can', 'gateway-ports', blocked(sideNames, { 'gateway.heard': false }), {
   side: 'gateway',
   sentence: /nor of anybody else$/
 })
-when('nobody reaches a port', 'gateway-ports', blocked(roles, { 'gateway.deaf': endpoints.slice(0, 1) }), {
+when('nobody reaches a port', 'gateway-ports', blocked(sideNames, { 'gateway.deaf': endpoints.slice(0, 1) }), {
   side: 'gateway',
   sentence: /^neither side could show a mapping, and nobody reaches the gateway at 192\.0\.2\.1:3478$/,
   evidence: /^nobody was heard at 192\.0\.2\.1:3478/

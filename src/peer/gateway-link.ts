@@ -42,7 +42,7 @@ const SILENCE_MS = 45_000
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
 
-export class Link {
+export class GatewayLink {
   /** Which gateway it is: known peers are kept per gateway. */
   readonly url: string
   onMessage: (message: FromGateway) => void = () => {}
@@ -59,8 +59,8 @@ export class Link {
   }
 
   /** Joins once. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
-  static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: Link; welcome: Welcome }> {
-    const link = new Link(await checkedUrl(options), options)
+  static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: GatewayLink; welcome: Welcome }> {
+    const link = new GatewayLink(await checkedUrl(options), options)
     const welcome = await link.#connect(signal)
     link.#welcomed(welcome)
     return { link, welcome }

@@ -3,16 +3,16 @@
 import { nowMs } from '../../clock.ts'
 import type { Allocation } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
-import type { SpanAttributes } from '../../trace/record/names.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Role } from '../../wire/role.ts'
-import type { Beneath } from './spans.ts'
+import type { SideName } from '../../wire/side.ts'
+import type { Beneath } from './step.ts'
 
 /** Mappings that a trace names, the latest ones: as many as models look at (assignment/observation.ts). */
 const OBSERVED = 32
 
-export function recordProfile(step: Beneath, role: Role, side: Side): void {
+export function recordProfile(step: Beneath, role: SideName, side: Side): void {
   const startTime = nowMs()
   const attributes = { 'postern.side': role, ...networkAttributes(side, startTime), ...profileAttributes(side) }
   const span = step.begin('postern.profile', attributes, startTime)

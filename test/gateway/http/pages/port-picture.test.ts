@@ -1,5 +1,5 @@
 import test from 'ava'
-import { pictureOf, portPictures, scaleOf } from '../../../../src/gateway/http/pages/ports.ts'
+import { pictureOf, portPictures, scaleOf } from '../../../../src/gateway/http/pages/port-picture.ts'
 import { failedRecord, relayedRecord } from './records.ts'
 
 test('the picture of a side has what was seen of its NAT, what the other side tried, and where it was met', t => {

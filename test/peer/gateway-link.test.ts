@@ -5,8 +5,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import test from 'ava'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { PosternError } from '../../src/errors.ts'
+import { GatewayLink, type LinkOptions, refusePublic } from '../../src/peer/gateway-link.ts'
 import type { Identity } from '../../src/peer/identity/identity.ts'
-import { Link, type LinkOptions, refusePublic } from '../../src/peer/link.ts'
 import type { FromGateway } from '../../src/wire/signal.ts'
 import { until, World } from '../world.ts'
 
@@ -72,7 +72,7 @@ test('a link proves itself over the nonce of the challenge, at the path that pee
     })
     say({ type: 'challenge', v: 1, nonce: 'bm9uY2U=' })
   })
-  const { link, welcome: told } = await Link.join(optionsFor(gateway.url.replace('ws:', 'http:')))
+  const { link, welcome: told } = await GatewayLink.join(optionsFor(gateway.url.replace('ws:', 'http:')))
   t.is(told.peer, '0a')
   t.is(heard[0], '/join')
   const signature = Buffer.from('signature').toString('base64')
@@ -94,7 +94,7 @@ test('what comes right behind the welcome is heard', async t => {
     ws.on('message', () => say(welcome, { type: 'pong', at: 1, timeMs: 2 }, { type: 'pong', at: 2, timeMs: 2 }))
     say({ type: 'challenge', v: 1, nonce: '' })
   })
-  const { link } = await Link.join(optionsFor(gateway.url))
+  const { link } = await GatewayLink.join(optionsFor(gateway.url))
   const heard: FromGateway[] = []
   link.onMessage = message => heard.push(message)
   await until(() => heard.length === 2)
@@ -111,7 +111,11 @@ test('what the gateway refuses with is what joining throws, and an unknown code 
       say({ type: 'refused', code, reason: 'no' })
       ws.close(1008)
     })
-    await t.throwsAsync(Link.join(optionsFor(gateway.url)), { instanceOf: PosternError, code: expected, message: 'no' })
+    await t.throwsAsync(GatewayLink.join(optionsFor(gateway.url)), {
+      instanceOf: PosternError,
+      code: expected,
+      message: 'no'
+    })
   }
 })
 
@@ -121,7 +125,7 @@ test('a gateway of another version is left, and told apart', async t => {
     ws.on('close', code => closed.resolve(code))
     say({ type: 'challenge', v: 2, nonce: '' })
   })
-  const error = await t.throwsAsync(Link.join(optionsFor(gateway.url)), {
+  const error = await t.throwsAsync(GatewayLink.join(optionsFor(gateway.url)), {
     instanceOf: PosternError,
     code: 'bad-message'
   })
@@ -142,7 +146,7 @@ test('nobody there, a gateway that says nothing, and one that hangs up are all g
   ] as const
   for (const [url, reason] of cases) {
     const expected = { instanceOf: PosternError, code: 'gateway-unreachable', message: reason }
-    await t.throwsAsync(Link.join({ ...optionsFor(url), connectMs: 200 }), expected, url)
+    await t.throwsAsync(GatewayLink.join({ ...optionsFor(url), connectMs: 200 }), expected, url)
   }
   silent.close()
   await Promise.all([mute[Symbol.asyncDispose](), rude[Symbol.asyncDispose]()])
@@ -153,20 +157,27 @@ test('joining can be given up', async t => {
   const reason = new PosternError('io', 'enough')
   const controller = new AbortController()
   gateway.server.on('connection', () => controller.abort(reason))
-  t.is(await t.throwsAsync(Link.join(optionsFor(gateway.url), controller.signal)), reason)
-  t.is(await t.throwsAsync(Link.join(optionsFor(gateway.url), AbortSignal.abort(reason))), reason)
+  t.is(await t.throwsAsync(GatewayLink.join(optionsFor(gateway.url), controller.signal)), reason)
+  t.is(await t.throwsAsync(GatewayLink.join(optionsFor(gateway.url), AbortSignal.abort(reason))), reason)
 })
 
 test('a token goes in clear to private addresses only', async t => {
   for (const gateway of ['http://203.0.113.1', 'ws://[2001:db8::1]:8080'])
-    await t.throwsAsync(Link.join(optionsFor(gateway)), { code: 'bad-config', message: /use https, or --insecure/ })
+    await t.throwsAsync(GatewayLink.join(optionsFor(gateway)), {
+      code: 'bad-config',
+      message: /use https, or --insecure/
+    })
   for (const host of ['127.0.0.1', '10.1.2.3', '192.168.0.1', '[::1]', '[fd00::1]'])
     await t.notThrowsAsync(refusePublic(new URL(`ws://${host}:8080`)), host)
 })
 
 test('what is no address of a gateway is told as such', async t => {
   for (const gateway of ['', 'gateway', 'ftp://127.0.0.1', '127.0.0.1:8080'])
-    await t.throwsAsync(Link.join(optionsFor(gateway)), { instanceOf: PosternError, code: 'bad-config' }, gateway)
+    await t.throwsAsync(
+      GatewayLink.join(optionsFor(gateway)),
+      { instanceOf: PosternError, code: 'bad-config' },
+      gateway
+    )
 })
 
 test('a lost link is joined again, ever later, each time a little at random', async t => {
@@ -180,7 +191,7 @@ test('a lost link is joined again, ever later, each time a little at random', as
     say({ type: 'challenge', v: 1, nonce: '' })
   })
   const { port } = gateway.server.address() as AddressInfo
-  const { link } = await Link.join(optionsFor(gateway.url))
+  const { link } = await GatewayLink.join(optionsFor(gateway.url))
   t.true(link.send({ type: 'ping', at: 1 }))
   const lost = new Promise<{ error: PosternError; final: boolean }>(resolve => {
     link.onLost = (error, final) => resolve({ error, final })
@@ -202,7 +213,7 @@ test('a lost link is joined again, ever later, each time a little at random', as
 test('a gateway that starts again gets its peers back; one that refuses them for good is not asked again', async t => {
   const world = await World.open()
   const options = { ...optionsFor(world.url), token: world.gateway.joinToken, identity: await world.identity('ann') }
-  const { link, welcome: first } = await Link.join(options)
+  const { link, welcome: first } = await GatewayLink.join(options)
   const again = new Promise<string>(resolve => {
     link.onWelcome = ({ peer }) => resolve(peer)
   })
@@ -210,7 +221,7 @@ test('a gateway that starts again gets its peers back; one that refuses them for
   await world.start()
   t.not(await again, first.peer)
   await world.api('/api/names/ann', { method: 'DELETE' })
-  await (await Link.join({ ...options, identity: await world.identity('eve') })).link.close()
+  await (await GatewayLink.join({ ...options, identity: await world.identity('eve') })).link.close()
   const ends: [string, boolean][] = []
   link.onLost = ({ code }, final) => ends.push([code, final])
   await world.gateway.close()
@@ -234,7 +245,7 @@ test('what the gateway says in another language is passed over', async t => {
     })
     say({ type: 'challenge', v: 1, nonce: '' })
   })
-  const { link } = await Link.join(optionsFor(gateway.url))
+  const { link } = await GatewayLink.join(optionsFor(gateway.url))
   const heard = await new Promise<FromGateway>(resolve => {
     link.onMessage = resolve
   })

@@ -2,19 +2,19 @@
 // order, which the peer's clock dates; where it told no time, the order took half a round trip.
 
 import type { Span } from '@opentelemetry/api'
-import type { SpanAttributes, SpanName } from '../../trace/record/names.ts'
+import type { SpanAttributes, SpanName } from '../../trace/record/conventions.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { Report } from '../../wire/report.ts'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import type { Clock } from '../peers/clock.ts'
-import { clamped, onOurClock } from './clock.ts'
-import { type Beneath, codeAttributes } from './spans.ts'
+import type { Clock } from '../peers/peer-clock.ts'
+import { clamped, onOurClock } from './on-our-clock.ts'
+import { type Beneath, codeAttributes } from './step.ts'
 
 export type Told = Message<FromPeer, 'opened' | 'failed'>
 
 export interface Reported {
-  readonly side: Role
+  readonly side: SideName
   readonly told: Told
   readonly clock: Clock | undefined
   /** When the order left and the report arrived, in milliseconds since the epoch. */
@@ -58,7 +58,7 @@ export function recordReport(plan: Beneath, reported: Reported): void {
 /** A side is joined and was given an order, but never said what came of it. */
 export function recordSilence(
   plan: Beneath,
-  { side, fromMs, toMs }: { side: Role; fromMs: number; toMs: number }
+  { side, fromMs, toMs }: { side: SideName; fromMs: number; toMs: number }
 ): void {
   const attributes = {
     'postern.side': side,

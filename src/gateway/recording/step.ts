@@ -5,8 +5,8 @@ import { type Context, context, type Span, type Tracer, trace } from '@opentelem
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
-import type { EventName, SpanAttributes, SpanName } from '../../trace/record/names.ts'
-import type { Role } from '../../wire/role.ts'
+import type { EventName, SpanAttributes, SpanName } from '../../trace/record/conventions.ts'
+import type { SideName } from '../../wire/side.ts'
 import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import { Full } from '../peers/full.ts'
@@ -122,7 +122,7 @@ const told = (message: string): string => printable(message, OVER_CHARACTERS)
 
 /** What became of waiting for a socket of one side. */
 export interface Showing {
-  readonly side: Role
+  readonly side: SideName
   readonly isWarm: boolean
   /** Since when it is so, in milliseconds since the epoch. */
   readonly atMs: number

@@ -1,16 +1,16 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
 import type { Strategy } from '../../strategy/turn.ts'
-import type { SpanAttributes } from '../../trace/record/names.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
-import { clockAttributes } from './clock.ts'
-import { recordJoin } from './join.ts'
-import type { Step } from './spans.ts'
+import { recordJoin } from './join-span.ts'
+import { clockAttributes } from './on-our-clock.ts'
+import type { Step } from './step.ts'
 
-type Pair = Readonly<Record<Role, Member>> & { readonly id: string }
+type Pair = Readonly<Record<SideName, Member>> & { readonly id: string }
 
 /** How long ago another peer's datagram shows that the gateway's UDP ports can be reached, in milliseconds. */
 const HEARD_MS = 60_000
@@ -51,14 +51,14 @@ export function recordSides(
   pair: Pair,
   { observer, calledMs }: { readonly observer: Observer; readonly calledMs: number }
 ): void {
-  for (const role of roles) recordJoin(root, { side: role, peer: pair[role], calledMs })
+  for (const role of sideNames) recordJoin(root, { side: role, peer: pair[role], calledMs })
   root.set(sidesAttributes(pair, observer))
 }
 
 /** Late, because a peer may have told its clock, and others may have been heard, only after the request. */
 const sidesAttributes = (pair: Pair, observer: Observer): SpanAttributes => ({
   'postern.gateway.heard': observer.heardOthers(
-    roles.map(role => pair[role].id),
+    sideNames.map(role => pair[role].id),
     HEARD_MS
   ),
   'postern.gateway.deaf': observer.deaf(HEARD_MS).map(formatEndpoint),

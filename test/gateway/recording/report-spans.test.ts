@@ -1,8 +1,8 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
-import type { Clock } from '../../../src/gateway/peers/clock.ts'
-import { recordReport, type Told } from '../../../src/gateway/recording/report.ts'
-import { beneath } from '../../../src/gateway/recording/spans.ts'
+import type { Clock } from '../../../src/gateway/peers/peer-clock.ts'
+import { recordReport, type Told } from '../../../src/gateway/recording/report-spans.ts'
+import { beneath } from '../../../src/gateway/recording/step.ts'
 import type { Report } from '../../../src/wire/report.ts'
 import { recorder } from '../../trace/recorder.ts'
 

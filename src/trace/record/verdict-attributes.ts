@@ -1,7 +1,7 @@
 // A verdict as a span carries it, and read again.
 
 import { blamed, type Verdict } from '../../verdict.ts'
-import type { SpanAttributes } from './names.ts'
+import type { SpanAttributes } from './conventions.ts'
 import { read } from './reader.ts'
 import type { SpanRecord } from './record.ts'
 

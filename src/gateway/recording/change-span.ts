@@ -2,16 +2,16 @@
 // when the root has ended already, and stand beneath it.
 
 import { nowMs } from '../../clock.ts'
-import type { SpanAttributes } from '../../trace/record/names.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
-import type { Beneath } from './spans.ts'
+import type { Beneath } from './step.ts'
 
 /** `ended` by a side that left or was lost; `idle`: nothing has come through for long. */
 export type Change =
-  | { readonly kind: 'relatched'; readonly side: Role; readonly source: Endpoint }
-  | { readonly kind: 'ended'; readonly side: Role | undefined; readonly counters: SpliceCounters }
+  | { readonly kind: 'relatched'; readonly side: SideName; readonly source: Endpoint }
+  | { readonly kind: 'ended'; readonly side: SideName | undefined; readonly counters: SpliceCounters }
   | { readonly kind: 'idle'; readonly counters: SpliceCounters }
 
 export function recordChange(root: Beneath, change: Change): void {
@@ -38,7 +38,7 @@ function attributesOf(change: Change): SpanAttributes {
 /** What was forwarded from each side, and what was not. */
 export const counterAttributes = (counters: SpliceCounters): SpanAttributes =>
   Object.fromEntries(
-    roles.flatMap(role => {
+    sideNames.flatMap(role => {
       const { sentBytes, dropped } = counters[role]
       const drops = Object.values(dropped).reduce((sum, count) => sum + count, 0)
       return [

@@ -1,9 +1,9 @@
 // Times that a peer tells, on the gateway's clock. A peer measures how far its clock is from ours, and may be wrong or lie:
 // what it says is moved into the interval in which it must have been.
 
-import type { SpanAttributes } from '../../trace/record/names.ts'
-import type { Role } from '../../wire/role.ts'
-import type { Clock } from '../peers/clock.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
+import type { SideName } from '../../wire/side.ts'
+import type { Clock } from '../peers/peer-clock.ts'
 
 /** @param range first and last possible time, in milliseconds since the epoch on the gateway's clock. */
 export const clamped = (atMs: number, [firstMs, lastMs]: readonly [number, number]): number =>
@@ -19,7 +19,7 @@ export function onOurClock(
   return clamped(theirsMs + clock.offsetMs, range)
 }
 
-export const clockAttributes = (role: Role, clock: Clock | undefined): SpanAttributes =>
+export const clockAttributes = (role: SideName, clock: Clock | undefined): SpanAttributes =>
   clock
     ? {
         [`postern.${role}.clock.offset`]: clock.offsetMs,

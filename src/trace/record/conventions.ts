@@ -2,7 +2,7 @@
 // the compiler objects to any other name. docs/tracing.md has the same tables; `npm run docs` writes them.
 
 import type { AttributeValue } from '@opentelemetry/api'
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 
 /** A table of `name: [where, meaning]`. */
 type Table = Readonly<Record<string, readonly [where: string, meaning: string]>>
@@ -170,7 +170,9 @@ export const attributes = {
 } as const satisfies Table
 
 /** One name for each side where a table says `SIDE`. */
-type OfSides<Name extends string> = Name extends `${infer Before}SIDE${infer After}` ? `${Before}${Role}${After}` : Name
+type OfSides<Name extends string> = Name extends `${infer Before}SIDE${infer After}`
+  ? `${Before}${SideName}${After}`
+  : Name
 
 export type SpanName = keyof typeof spans
 export type EventName = keyof typeof events

@@ -1,8 +1,8 @@
 // How a side came to the gateway, where that was shortly before the call: its join is a part of the wait then.
 
-import type { Role } from '../../wire/role.ts'
+import type { SideName } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
-import type { Beneath } from './spans.ts'
+import type { Beneath } from './step.ts'
 
 /** Longest time between a join and a call that belong together, in milliseconds: a command joins in order to call. */
 const SHORTLY_MS = 10_000
@@ -19,7 +19,7 @@ export function recordJoin(root: Beneath, { side, peer, calledMs }: Joining): vo
 }
 
 interface Joining {
-  readonly side: Role
+  readonly side: SideName
   readonly peer: Pick<Member, 'name' | 'arrival'>
   readonly calledMs: number
 }

@@ -12,7 +12,7 @@ const PING_MS = 20_000
 const BACKLOG_BYTES = 256 * 1024
 
 /** The WebSocket as messages go out on it; `gone` aborts when it closes. */
-export class Link {
+export class PeerSocket {
   readonly gone: AbortSignal
   readonly #ws: WebSocket
 

@@ -6,15 +6,15 @@ import { formatEndpoint } from '../wire/endpoint.ts'
 import { CALLED_OFF, natureOf, STALE_SOCKET } from '../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
+import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
-import type { Link } from './link.ts'
 import { Diary } from './punch/diary.ts'
 import type { Opened } from './punch/handover.ts'
 import { obey } from './punch/obey.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 
 export interface SessionHooks {
-  readonly link: Link
+  readonly link: GatewayLink
   readonly identity: Identity
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number

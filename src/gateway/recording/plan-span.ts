@@ -2,10 +2,10 @@
 
 import type { Plan, RelayLimits } from '../../strategy/plan.ts'
 import type { Turn } from '../../strategy/turn.ts'
-import type { SpanAttributes } from '../../trace/record/names.ts'
+import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { natureOf, type Order } from '../../wire/order.ts'
-import { type Role, roles } from '../../wire/role.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Latched } from '../relay/splice.ts'
 
 /** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
@@ -24,7 +24,7 @@ export function planAttributes(plan: Plan): SpanAttributes {
   }
 }
 
-function effortAttributes(role: Role, order: Order): SpanAttributes {
+function effortAttributes(role: SideName, order: Order): SpanAttributes {
   const { effort } = natureOf(order)
   if (effort?.probes === undefined) return {}
   const ports = (effort.guesses ?? []).flatMap(guess => guess.ports)
@@ -47,7 +47,7 @@ const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): SpanAttri
 /** Where the sides are latched at the relay, as far as they are. */
 export const latchAttributes = (latched: Latched): SpanAttributes =>
   Object.fromEntries(
-    roles.flatMap(role => {
+    sideNames.flatMap(role => {
       const source = latched[role]
       return source ? [[`postern.${role}.latched`, formatEndpoint(source)]] : []
     })

@@ -1,0 +1,7 @@
+// The two sides of a connection: who asked for it, and who was asked for.
+
+export const sideNames = ['caller', 'callee'] as const
+
+export type SideName = (typeof sideNames)[number]
+
+export const otherSide = (role: SideName): SideName => (role === 'caller' ? 'callee' : 'caller')
