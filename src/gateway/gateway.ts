@@ -34,7 +34,7 @@ import type { SignallingCounters } from './signalling/counters.ts'
 import type { Reception } from './signalling/reception.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
-import { Binding, type Claim } from './udp/binding.ts'
+import { Binding, type Credential } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
 
@@ -183,9 +183,9 @@ function receiveUdp(
   const binding = new Binding(
     {
       ports: () => udp.ports,
-      claim: username => claimOf(username, observer, sessions),
-      sample: (claim, port, mapped, proved) => observer.record(claim, port, mapped, proved),
-      latch: ({ session, role }, port, source) => splices.latch(session, role, port, source),
+      credentialOf: username => claimOf(username, observer, sessions),
+      sample: (claim, port, mapped, proved) => observer.sees(claim, port, mapped, proved),
+      latch: ({ session, side }, port, source) => splices.latch(session, side, port, source),
       forward: (port, source, datagram) => splices.forward(port, source, datagram)
     },
     perSecond
@@ -195,12 +195,12 @@ function receiveUdp(
 }
 
 /** Who a USERNAME is: a peer's socket, a peer's filtering test, or a side of a session. */
-function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Claim | undefined {
+function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Credential | undefined {
   const [kind = '', id = '', rest = ''] = username.split(':')
-  if (kind !== 's') return observer.claim(kind, id, rest)
+  if (kind !== 's') return observer.credentialOf(kind, id, rest)
   const session = sessions.get(id)
   if (!session || (rest !== 'caller' && rest !== 'callee')) return undefined
-  return { kind: 'latch', key: session.keys[rest], session: id, role: rest }
+  return { kind: 'latch', key: session.keys[rest], session: id, side: rest }
 }
 
 /** As configured, or made up and kept. Throws `io`. */

@@ -4,7 +4,7 @@
 //
 //   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
 
-import { type Allocation, describe } from './assignment/description.ts'
+import { type Assignment, describe } from './assignment/description.ts'
 import { sum } from './assignment/drift.ts'
 import { type Mixture, mixtureOf, type Weighed } from './assignment/mixture.ts'
 import { type Evidence, evidence, type Observation } from './assignment/observation.ts'
@@ -16,7 +16,7 @@ import { advance, type Counter, type Stepping } from './assignment/stepping.ts'
 import type { Drawn } from './assignment/sweep.ts'
 import { ahead, type Track, tracksOf, type When } from './assignment/tracks.ts'
 
-export { type Allocation, type Kind, kinds } from './assignment/description.ts'
+export { type Assignment, type Kind, kinds } from './assignment/description.ts'
 export { meetingRate, type World } from './assignment/meeting.ts'
 export type { Observation } from './assignment/observation.ts'
 export type { Share } from './assignment/pool.ts'
@@ -40,7 +40,7 @@ export interface PortModel {
   ranges(): Drawn[]
   /** The public addresses the next mapping may get, likeliest first; none where nothing was seen. */
   addresses(): readonly Share[]
-  describe(): Allocation
+  describe(): Assignment
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/shapes.ts'
-import type { Allocation } from './assignment.ts'
+import type { Assignment } from './assignment.ts'
 
 /** RFC 4787 sections 4.1 (mapping) and 5 (filtering) use the same three words. */
 export const behaviours = [
@@ -48,7 +48,7 @@ export interface Profile {
    */
   readonly remaps?: boolean
   /** How the NAT chooses ports; left out where a socket has one mapping for all destinations. */
-  readonly allocation?: Allocation
+  readonly assignment?: Assignment
   /** False where the socket's own address and port are the ones the gateway saw: no NAT in between. */
   readonly translated: boolean
   /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */
@@ -56,7 +56,7 @@ export interface Profile {
   readonly samples: readonly Sample[]
 }
 
-/** Samples of one socket, in order of arrival, with what the peer said of its own links. */
+/** Samples of one socket, in order of arrival, with what the peer said of its own interfaces. */
 export function profileOf(
   samples: readonly Sample[],
   own: { port: number; addresses: readonly Address[] },

@@ -124,12 +124,12 @@ export class PeerSession {
   async #obey(order: Order, { diary, controller: { signal } }: Attempt): Promise<Opened> {
     const warm = this.#warm
     if (!warm) throw new PosternError('internal', 'no socket was kept')
-    const { role, key, probeKey } = this.#introduction
+    const { role: side, key, probeKey } = this.#introduction
     return await obey(
       order,
       {
         warm,
-        role,
+        side,
         identity: this.#hooks.identity,
         key: Buffer.from(key, 'base64'),
         probeKey: Buffer.from(probeKey, 'base64'),

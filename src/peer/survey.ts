@@ -18,7 +18,7 @@ export interface NatOptions {
   readonly signal?: AbortSignal
 }
 
-/** That UDP is blocked is a finding like any other. `own` are the addresses of this host's links. */
+/** That UDP is blocked is a finding like any other. `own` are the addresses of this host's interfaces. */
 export type NatFindings =
   | { readonly udp: 'open'; readonly own: readonly Address[]; readonly report: NatReport }
   | { readonly udp: 'blocked'; readonly own: readonly Address[]; readonly reason: string }

@@ -19,9 +19,9 @@ export const direct: Plugin<Options> = {
 }
 
 function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
-  const shared = onLink(scene)
+  const shared = onSharedNetwork(scene)
   const open = [scene.caller, scene.callee].filter(isOpen)
-  if (shared) yield aim(scene, shared, { waitMs, why: `${describe(shared)} on a shared link`, sure: false })
+  if (shared) yield aim(scene, shared, { waitMs, why: `${describe(shared)} on a shared network`, sure: false })
   if (open.length > 0)
     yield aim(scene, ownAddresses(scene), { waitMs, why: `${names(open)} has no NAT in front`, sure: false })
   if (!shared && open.length === 0)
@@ -32,18 +32,18 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
  * Private addresses are aimed at only where both peers share a public address and the receiver has that subnet on its
  * own link, or else a peer could make another one probe hosts of a network that is not theirs.
  */
-function onLink({ caller, callee }: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
+function onSharedNetwork({ caller, callee }: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
   if (caller.mapped.address !== callee.mapped.address) return undefined
-  const targets = { caller: linkTargets(caller, callee), callee: linkTargets(callee, caller) }
+  const targets = { caller: neighbourTargets(caller, callee), callee: neighbourTargets(callee, caller) }
   return targets.caller.length > 0 && targets.callee.length > 0 ? targets : undefined
 }
 
-/** The other side's own endpoints within the subnets of this side's links. At most four: each is probed. */
-function linkTargets(side: Side, other: Side): Endpoint[] {
-  const links = new BlockList()
-  for (const { address, prefix } of side.addresses) links.addSubnet(address, prefix, family(address))
+/** The other side's own endpoints within the subnets of this side's interfaces. At most four: each is probed. */
+function neighbourTargets(side: Side, other: Side): Endpoint[] {
+  const subnets = new BlockList()
+  for (const { address, prefix } of side.addresses) subnets.addSubnet(address, prefix, family(address))
   return other.addresses
-    .filter(({ address }) => links.check(address, family(address)))
+    .filter(({ address }) => subnets.check(address, family(address)))
     .slice(0, 4)
     .map(({ address }) => ({ address, port: other.port }))
 }

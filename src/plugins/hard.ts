@@ -1,7 +1,7 @@
 // What `predict` and `spray` share: which sides are hard, whose NAT uses another port towards the peer than towards the
 // gateway, what that NAT does in words, and what may still be sent.
 
-import { type Allocation, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
+import { type Assignment, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Behaviour } from '../nat/profile.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
@@ -37,10 +37,10 @@ export type Hardness =
   | { readonly kind: 'both' }
 
 export function hardness(scene: Scene): Hardness {
-  const hard = sideNames.filter(role => isHardSide(scene[role]))
-  const [role] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
+  const hard = sideNames.filter(side => isHardSide(scene[side]))
+  const [which] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
   if (hard.length === 0) return { kind: 'none' }
-  return role ? { kind: 'one', role } : { kind: 'both' }
+  return which ? { kind: 'one', role: which } : { kind: 'both' }
 }
 
 const isLoose = ({ profile }: Side) =>
@@ -58,22 +58,22 @@ export function modelOf({ observations, port }: Side): PortModel {
 const fitted = new WeakMap<Side['observations'], { port: number; model: PortModel }>()
 
 /** Milliseconds from a side's last observation to its first probe of an order that leaves now: see assignment/tracks.ts, When. */
-export function elapsedMs(scene: Scene, role: SideName): number {
-  const { observations, rttMs } = scene[role]
+export function elapsedMs(scene: Scene, side: SideName): number {
+  const { observations, rttMs } = scene[side]
   return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs
 }
 
 /** What belongs to each side, told by one of them. */
-export const bySide = <T>(role: SideName, own: T, other: T): Record<SideName, T> =>
-  role === 'caller' ? { caller: own, callee: other } : { caller: other, callee: own }
+export const bySide = <T>(side: SideName, own: T, other: T): Record<SideName, T> =>
+  side === 'caller' ? { caller: own, callee: other } : { caller: other, callee: own }
 
 /** Datagrams that a side may send at the other's address: of its own budget, as many as all sessions have left there. */
-export const affordable = (scene: Scene, role: SideName, own: number): number =>
-  Math.min(own, scene[otherSide(role)].probes)
+export const affordable = (scene: Scene, side: SideName, own: number): number =>
+  Math.min(own, scene[otherSide(side)].probes)
 
 /** Says so where it is the budget that all sessions share which limits a plan; empty otherwise. */
 export function sharedOut(scene: Scene, own: number): string {
-  const short = sideNames.map(role => scene[role]).filter(({ probes }) => probes < own)
+  const short = sideNames.map(side => scene[side]).filter(({ probes }) => probes < own)
   return short.map(({ probes, mapped }) => `; budget shared out: ${probes} probes left at ${mapped.address}`).join('')
 }
 
@@ -83,7 +83,7 @@ export const unlikely = (expected: number, reason: string): Pass => pass(reason,
 /** A pass is the shared budget's doing where less than its plugin's `own` is left, and there would be a plan with all of it. */
 export function plannedIn(scene: Scene, own: number, planned: (scene: Scene) => Plan | Pass): Plan | Pass {
   const found = planned(scene)
-  const isShort = sideNames.some(role => scene[role].probes < own)
+  const isShort = sideNames.some(side => scene[side].probes < own)
   if (found.kind === 'plan' || !isShort || planned(unshared(scene)).kind === 'pass') return found
   return { ...found, cause: 'budget-shared-out' }
 }
@@ -163,7 +163,7 @@ export const mappingsOf = ({ caller, callee }: Scene): string =>
   [caller, callee].map(({ name, profile }) => `${name} has mapping ${profile.mapping}`).join(', ')
 
 /** What a side's NAT does, for a person: `alice steps by +2, 12/s by others`. */
-export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, block, range }: Allocation): string {
+export function habit({ name }: Side, { kind, step = 0, driftPerSecond = 0, block, range }: Assignment): string {
   switch (kind) {
     case 'stepping':
       return `${name} steps by ${step > 0 ? '+' : ''}${step}, ${driftPerSecond.toFixed(driftPerSecond < 10 ? 1 : 0)}/s by others`

@@ -64,18 +64,18 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
   const sides = first.kind === 'one' ? [first.role] : sideNames
   // After the sampling the slowest side's order takes a round trip; whoever is hopeless even then need not be sampled.
-  const soonMs = Math.max(...sides.map(role => scene[role].rttMs))
+  const soonMs = Math.max(...sides.map(side => scene[side].rttMs))
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
   const hopeless = plannedIn(scene, options.probes, at => planned(at, soon))
-  if (hopeless.kind === 'pass' && sides.every(role => isTold(scene[role]))) return yield hopeless
+  if (hopeless.kind === 'pass' && sides.every(side => isTold(scene[side]))) return yield hopeless
   let left = options.probes
   for (let round = 0; round < options.rounds; round++) {
     yield { kind: 'sample', sides }
     const way = waysOf(scene)[round % 2] ?? 'punch'
-    const now: Round = { options, left, way, elapsed: role => elapsedMs(scene, role) }
+    const now: Round = { options, left, way, elapsed: side => elapsedMs(scene, side) }
     const plan = plannedIn(scene, left, at => planned(at, now))
     if (plan.kind === 'pass') return yield plan
-    left -= Math.max(...sideNames.map(role => probesOf(plan[role])))
+    left -= Math.max(...sideNames.map(side => probesOf(plan[side])))
     yield plan
     if (scene.last === 'handover-lost')
       return yield pass('a port was right, and nothing came of it: the next would be no better', {
@@ -107,14 +107,14 @@ interface Round {
   readonly left: number
   readonly way: Way
   /** Milliseconds from a side's last observation to its first probe's arrival. */
-  elapsed(role: SideName): number
+  elapsed(side: SideName): number
 }
 
 /** The plan for what was observed, or why none is worth trying. */
 function planned(scene: Scene, round: Round): Plan | Pass {
   const hard = hardness(scene)
   if (hard.kind === 'none') return pass(`no port to predict any more: ${mappingsOf(scene)}`)
-  if (sideNames.some(role => affordable(scene, role, round.left) < LEAST))
+  if (sideNames.some(side => affordable(scene, side, round.left) < LEAST))
     return pass(`no probes left${sharedOut(scene, round.left)}`)
   return hard.kind === 'one' ? oneHard(scene, hard.role, round) : bothHard(scene, round)
 }
@@ -125,33 +125,33 @@ const LEAST = 3 * ANSWERS
 // A NAT that scatters is swept by `spray` at a smaller cost, unless its ports are as few as these.
 const FEW = 16
 
-function oneHard(scene: Scene, role: SideName, { options, left, way, elapsed }: Round): Plan | Pass {
-  const other = otherSide(role)
-  const [hard, easy] = [scene[role], scene[other]]
+function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: Round): Plan | Pass {
+  const other = otherSide(side)
+  const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const verdict = model.describe()
   // The session lets the passive side of an `ice` order wait as long, so that the other has opened its filter by then.
   const waitedMs = way === 'ice' ? headStartMs(hard, easy) : 0
   const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)
-  const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(role) + waitedMs }), most, hard.mapped)
+  const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(side) + waitedMs }), most, hard.mapped)
   const judged = Math.min(ports.length, verdict.kind === 'stepping' ? options.window : FEW)
   const seen = habit(hard, verdict)
   if (rate(judged) < options.atLeast)
     return unlikely(rate(judged), `${seen}: ${percent(rate(judged))} with ${judged} ports${sharedOut(scene, left)}`)
   const count = smallest(ports.length, n => rate(n) >= options.goal * rate(ports.length))
   const guesses = guessesOf(ports.slice(0, count))
-  const towardsEasy = { targets: [easy.mapped], probes: budget(scene, role, 1, left) }
+  const towardsEasy = { targets: [easy.mapped], probes: budget(scene, side, 1, left) }
   const towardsHard = { targets: [], guesses, probes: budget(scene, other, count, left) }
   // It sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its answers leave from.
   const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
   const orders: Record<SideName, Order> =
     way === 'ice'
-      ? bySide(role, { kind: way, ...towardsEasy }, { kind: way, ...towardsHard })
-      : bySide(role, punch(towardsEasy, passive), punch(towardsHard))
+      ? bySide(side, { kind: way, ...towardsEasy }, { kind: way, ...towardsHard })
+      : bySide(side, punch(towardsEasy, passive), punch(towardsHard))
   return {
     kind: 'plan',
     ...orders,
-    passive: role,
+    passive: side,
     waitMs: waitMsOf(scene, options.waitMs),
     expected: rate(count),
     label: way,
@@ -173,24 +173,24 @@ function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoi
 
 function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass {
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
-  const burstOf = (role: SideName): Burst | undefined => {
-    const most = Math.min(options.sockets, affordable(scene, role, left) - ANSWERS)
-    return burstsOf(models[role], { elapsedMs: elapsed(role), most, goal: options.goal })(1)
+  const burstOf = (side: SideName): Burst | undefined => {
+    const most = Math.min(options.sockets, affordable(scene, side, left) - ANSWERS)
+    return burstsOf(models[side], { elapsedMs: elapsed(side), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]
   // Independent, for they are two NATs: the product.
   const expected = (caller?.meeting.met[1] ?? 0) * (callee?.meeting.met[1] ?? 0)
-  const seen = sideNames.map(role => habit(scene[role], models[role].describe())).join(', ')
+  const seen = sideNames.map(side => habit(scene[side], models[side].describe())).join(', ')
   if (!caller || !callee || expected < options.atLeast)
     return unlikely(
       expected,
       `${seen}: ${percent(expected)} with ${options.sockets} sockets each${sharedOut(scene, left)}`
     )
-  const effort = (role: SideName, own: Burst, aimed: Burst) => ({
+  const effort = (side: SideName, own: Burst, aimed: Burst) => ({
     targets: [],
-    guesses: guessesOf(portsOf(aimed, scene[otherSide(role)].mapped)),
+    guesses: guessesOf(portsOf(aimed, scene[otherSide(side)].mapped)),
     sockets: own.sockets,
-    probes: budget(scene, role, own.sockets, left)
+    probes: budget(scene, side, own.sockets, left)
   })
   // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
   const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
@@ -210,7 +210,7 @@ const AGAIN = 8
 const LITTLE = 256
 
 /** Datagrams for a walk of so many steps, its repetitions and the answers. */
-function budget(scene: Scene, role: SideName, steps: number, left: number): number {
+function budget(scene: Scene, side: SideName, steps: number, left: number): number {
   const walk = Math.max(2 * steps, Math.min(AGAIN * steps, LITTLE), 2 * ANSWERS)
-  return Math.min(affordable(scene, role, left), ANSWERS + walk)
+  return Math.min(affordable(scene, side, left), ANSWERS + walk)
 }

@@ -62,15 +62,15 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
   if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.role, options))
   const models = modelsOf(scene)
-  const counting = sideNames.filter(role => models[role].describe().kind === 'stepping')
+  const counting = sideNames.filter(side => models[side].describe().kind === 'stepping')
   if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)
-  const soon: Both = { models, options, counter: counting[0], elapsed: role => scene[role].rttMs }
+  const soon: Both = { models, options, counter: counting[0], elapsed: side => scene[side].rttMs }
   const found = plannedIn(scene, options.probes, at => bothHard(at, soon))
-  const sides = counting.length > 0 ? counting : sideNames.filter(role => isUnsure(scene[role], models[role]))
+  const sides = counting.length > 0 ? counting : sideNames.filter(side => isUnsure(scene[side], models[side]))
   const enough = found.kind === 'pass' || (counting.length === 0 && (found.expected ?? 0) >= options.goal)
   if (enough || sides.length === 0) return yield found
   yield { kind: 'sample', sides }
-  const elapsed = (role: SideName) => elapsedMs(scene, role)
+  const elapsed = (side: SideName) => elapsedMs(scene, side)
   const now: Both = { models: modelsOf(scene), options, counter: counting[0], elapsed }
   yield plannedIn(scene, options.probes, at => bothHard(at, now))
 }
@@ -81,8 +81,8 @@ const modelsOf = ({ caller, callee }: Scene): Models => ({ caller: modelOf(calle
 
 function habits(scene: Scene, models: Models): string {
   const verdicts = { caller: models.caller.describe(), callee: models.callee.describe() }
-  if (sideNames.every(role => verdicts[role].kind === 'random')) return 'both random'
-  return sideNames.map(role => habit(scene[role], verdicts[role])).join(', ')
+  if (sideNames.every(side => verdicts[side].kind === 'random')) return 'both random'
+  return sideNames.map(side => habit(scene[side], verdicts[side])).join(', ')
 }
 
 // With so few mappings seen, a few more tell the size of a block much better, and with it how many sockets are needed.
@@ -97,12 +97,12 @@ const APART = [16, 32, 64, 128, 256, 512, 1024]
 // A connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
 
-function oneHard(scene: Scene, role: SideName, options: Options): Plan | Pass {
-  const other = otherSide(role)
-  const [hard, easy] = [scene[role], scene[other]]
+function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
+  const other = otherSide(side)
+  const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const { ranges, share, address } = drawnBy(hard, model)
-  const sockets = Math.min(options.sockets, walkable(scene, role, options))
+  const sockets = Math.min(options.sockets, walkable(scene, side, options))
   const search = cheapest(ranges, share, { sockets, most: walkable(scene, other, options) })
   const seen = habit(hard, model.describe())
   const inBudget = search.rates.at(-1) ?? 0
@@ -121,14 +121,14 @@ function oneHard(scene: Scene, role: SideName, options: Options): Plan | Pass {
   // answers leave from.
   const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
   const orders = bySide(
-    role,
-    punch({ ...towardsEasy, probes: budget(scene, role, search.sockets, options) }, passive),
+    side,
+    punch({ ...towardsEasy, probes: budget(scene, side, search.sockets, options) }, passive),
     punch({ ...towardsHard, probes: budget(scene, other, count, options) })
   )
   return {
     kind: 'plan',
     ...orders,
-    passive: role,
+    passive: side,
     waitMs: waitMs(scene, Math.max(count, search.sockets), options),
     expected,
     why: `${seen}: ${search.sockets} sockets and up to ${count} ports of ${address}, ${percent(expected)} expected`
@@ -194,7 +194,7 @@ interface Both {
   readonly options: Options
   /** The side whose NAT counts, if one does. */
   readonly counter: SideName | undefined
-  elapsed(role: SideName): number
+  elapsed(side: SideName): number
 }
 
 function bothHard(scene: Scene, both: Both): Plan | Pass {
@@ -206,15 +206,15 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
       found?.expected ?? 0,
       `${seen}: ${percent(found?.expected ?? 0)} in budget${sharedOut(scene, options.probes)}`
     )
-  const effort = (role: SideName) => {
-    const { sockets, targets } = found[role]
+  const effort = (side: SideName) => {
+    const { sockets, targets } = found[side]
     // A burst is short, and others step in between its mappings if it takes its time.
-    const pace = role === counter ? {} : { perSecond: options.perSecond }
-    const probes = budget(scene, role, sockets * targets.length, options)
+    const pace = side === counter ? {} : { perSecond: options.perSecond }
+    const probes = budget(scene, side, sockets * targets.length, options)
     return { targets: [], guesses: guessesOf(targets), sockets, ...pace, probes }
   }
-  const steps = sideNames.map(role => found[role].sockets * found[role].targets.length)
-  const words = sideNames.map(role => `${found[role].sockets} sockets towards ${found[role].targets.length} ports`)
+  const steps = sideNames.map(side => found[side].sockets * found[side].targets.length)
+  const words = sideNames.map(side => `${found[side].sockets} sockets towards ${found[side].targets.length} ports`)
   // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
   const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
   return {
@@ -234,9 +234,9 @@ type Joint = Readonly<Record<SideName, { readonly sockets: number; readonly targ
 
 /** Both do the same: many sockets and few targets, for a batch of mappings should hold as much of its range as it can. */
 function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
-  const most = Math.min(...sideNames.map(role => walkable(scene, role, options)))
+  const most = Math.min(...sideNames.map(side => walkable(scene, side, options)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
-  const collapses = sideNames.some(role => hasOneMapping(scene[role]))
+  const collapses = sideNames.some(side => hasOneMapping(scene[side]))
   return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, mostTargets) => {
     const aims = {
       caller: aimAt(drawn.callee, sockets, mostTargets),
@@ -328,15 +328,15 @@ function worlds({ ranges, share }: Lottery, sockets: number, aimed: readonly End
 const LONGEST_MS = 10_000
 
 /** Datagrams of a side's walk: within its budget, the address's, and the time there is at its pace. */
-function walkable(scene: Scene, role: SideName, options: Options): number {
+function walkable(scene: Scene, side: SideName, options: Options): number {
   const timeMs = Math.max(0, LONGEST_MS - waitMsOf(scene, options.waitMs))
   const inTime = Math.floor((timeMs * options.perSecond) / 1000)
-  return Math.max(0, Math.min(affordable(scene, role, options.probes) - ANSWERS, inTime))
+  return Math.max(0, Math.min(affordable(scene, side, options.probes) - ANSWERS, inTime))
 }
 
 const waitMs = (scene: Scene, steps: number, { waitMs, perSecond }: Options) =>
   Math.round(waitMsOf(scene, waitMs) + (1000 * steps) / perSecond)
 
 /** The walk, once more where that is little, and the answers. */
-const budget = (scene: Scene, role: SideName, steps: number, { probes }: Options) =>
-  Math.min(affordable(scene, role, probes), 2 * steps + 2 * ANSWERS)
+const budget = (scene: Scene, side: SideName, steps: number, { probes }: Options) =>
+  Math.min(affordable(scene, side, probes), 2 * steps + 2 * ANSWERS)

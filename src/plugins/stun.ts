@@ -73,8 +73,8 @@ function inOrderOfSuccess(scene: Scene): readonly Way[] {
 
 /** Whoever may remap may have to be first, unless the other would suffer from it; who is known to had better be. */
 function ways(scene: Scene): readonly Way[] {
-  const first = sideNames.filter(role => mayRemap(scene[role]) && scene[otherSide(role)].profile.remaps !== true)
-  return first.some(role => scene[role].profile.remaps) ? [...first, 'together'] : ['together', ...first]
+  const first = sideNames.filter(side => mayRemap(scene[side]) && scene[otherSide(side)].profile.remaps !== true)
+  return first.some(side => scene[side].profile.remaps) ? [...first, 'together'] : ['together', ...first]
 }
 
 /** A filter that lets a stranger in keeps no state of its own for what it does not want. */

@@ -15,7 +15,7 @@ export interface Side {
   readonly mapped: Endpoint
   /** The endpoint of the gateway that this side was told first: where it latches when it is relayed. */
   readonly gateway: Endpoint
-  /** The socket's own port and the addresses of the host's links, as the peer told them. */
+  /** The socket's own port and the addresses of the host's interfaces, as the peer told them. */
   readonly port: number
   readonly addresses: readonly Address[]
   readonly profile: Profile

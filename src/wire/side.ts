@@ -4,4 +4,4 @@ export const sideNames = ['caller', 'callee'] as const
 
 export type SideName = (typeof sideNames)[number]
 
-export const otherSide = (role: SideName): SideName => (role === 'caller' ? 'callee' : 'caller')
+export const otherSide = (side: SideName): SideName => (side === 'caller' ? 'callee' : 'caller')

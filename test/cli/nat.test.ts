@@ -46,7 +46,7 @@ test('types are called by their common names, for people and for programs', t =>
     [allocated({ kind: 'stepping', step: -1 }), 'symmetric', 'symmetric, stepping by −1'],
     [allocated({ kind: 'block', block: { low: 4096, high: 4607 } }), 'symmetric', 'symmetric, ports in a block of 512'],
     [allocated({ kind: 'random', range: { low: 1024, high: 65_535 } }), 'symmetric', 'symmetric, random ports'],
-    [allocated({ kind: 'kept' }), 'symmetric', 'symmetric, keeping the port'],
+    [allocated({ kind: 'kept' }), 'symmetric', 'symmetric, with port preservation'],
     [{ udp: 'blocked', own: [], reason: 'no answer' }, 'udp-blocked', 'UDP is blocked']
   ]
   for (const [findings, type, words] of kinds) {

@@ -72,7 +72,7 @@ export const coreTypes: readonly NatType[] = [
 ]
 
 export type Mapping = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent'
-export type Allocation =
+export type Assignment =
   | { kind: 'kept' }
   | { kind: 'moved' }
   /** Starts over after so many ports. */
@@ -86,7 +86,7 @@ export interface Nature {
   translates: boolean
   mapping: Mapping
   /** Of each public address, where there are several. */
-  allocation: Allocation
+  allocation: Assignment
   /** How a new mapping gets one of several public addresses; undefined: there is one. */
   pool: 'in turn' | 'at random' | undefined
   /** Who may send to a mapping: anybody, an address that was contacted, an endpoint that was contacted. */
@@ -122,7 +122,7 @@ const portRestricted: Nature = {
   forgetsAfterS: [30, 120], // the kernel's own
   boxes: 1
 }
-const symmetric = (allocation: Allocation): Nature => ({
+const symmetric = (allocation: Assignment): Nature => ({
   ...portRestricted,
   mapping: 'address-and-port-dependent',
   allocation
@@ -202,7 +202,7 @@ function memberOf(type: string): Nature {
 // A plain user's netlink socket takes no larger map at once.
 const steppingPorts = 4096
 
-const stepping = (step: number, most = steppingPorts): Allocation => ({
+const stepping = (step: number, most = steppingPorts): Assignment => ({
   kind: 'step',
   step,
   ports: Math.min(most, Math.floor(50_000 / Math.abs(step)))

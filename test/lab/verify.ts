@@ -16,7 +16,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Endpoint, formatEndpoint } from '../../src/wire/endpoint.ts'
-import { type Allocation, type Mapping, type NatType, type Nature, natureOf } from './nat.ts'
+import { type Assignment, type Mapping, type NatType, type Nature, natureOf } from './nat.ts'
 import type { Host, Site, World } from './world.ts'
 
 /** Throws, naming the site and how it deviates. `types`: what each site is expected to be, its own type when left out. */
@@ -158,7 +158,7 @@ function judgeAllocation({ allocation, mapping }: Nature, rows: Row[]): void {
   if (!suits) throw new Error(`its ports are not ${name(allocation)}: ${describe(rows)}`)
 }
 
-const name = (allocation: Allocation) =>
+const name = (allocation: Assignment) =>
   allocation.kind === 'step'
     ? `stepping by ${allocation.step}`
     : allocation.kind === 'block'
@@ -168,7 +168,7 @@ const name = (allocation: Allocation) =>
 // 16 ports drawn from all of them lie within 4096 in one case of 10^16; with one address of the gateway 8, of 10^7.
 const randomSpread = 4096
 
-function fits(allocation: Allocation, rows: Row[]): boolean {
+function fits(allocation: Assignment, rows: Row[]): boolean {
   const seen = rows.flatMap(({ mapped }) => mapped)
   const ports = seen.map(({ port }) => port)
   const steps = [...Map.groupBy(seen, ({ address }) => address).values()].flatMap(stepsOf)

@@ -118,10 +118,10 @@ export async function trial(planner: Planner, world: World): Promise<Trial> {
   let nowMs = 1e6
   const pass = (ms: number) => {
     nowMs += ms
-    for (const role of sideNames) sides[role].box.pass(ms)
+    for (const side of sideNames) sides[side].box.pass(ms)
   }
   for (let socket = 0; socket <= world.earlier; socket++) {
-    for (const role of sideNames) sides[role].sample(nowMs, mappedOf(role))
+    for (const side of sideNames) sides[side].sample(nowMs, mappedOf(side))
     nowMs += gatewayEndpoints.length * SPACING_MS
     pass(between(world.roll, 2000, 5000))
   }
@@ -141,22 +141,22 @@ export async function trial(planner: Planner, world: World): Promise<Trial> {
   for await (const step of planner.plan(scene)) {
     if (step.kind !== 'sample') return ended(step, sides, world, pass)
     pass(world.rttMs / 2)
-    for (const role of step.sides) sides[role].sample(nowMs, mappedOf(role))
+    for (const side of step.sides) sides[side].sample(nowMs, mappedOf(side))
     nowMs += gatewayEndpoints.length * SPACING_MS
     pass(world.rttMs / 2)
   }
   return { met: false, sent: 0, reason: 'no plan' }
 }
 
-const mappedOf = (role: SideName): Endpoint => ({
-  address: role === 'caller' ? '198.51.100.10' : '198.51.100.20',
+const mappedOf = (side: SideName): Endpoint => ({
+  address: side === 'caller' ? '198.51.100.10' : '198.51.100.20',
   port: 40_000
 })
 
-function sideIn(role: SideName, { box, observations, localPort }: Watched, { rttMs }: World): Side {
+function sideIn(side: SideName, { box, observations, localPort }: Watched, { rttMs }: World): Side {
   const mapping = box.map ? 'address-and-port-dependent' : 'endpoint-independent'
-  return sideOf(role, {
-    mapped: mappedOf(role),
+  return sideOf(side, {
+    mapped: mappedOf(side),
     port: localPort,
     rttMs,
     observations: observations.slice(-OBSERVED),
@@ -188,29 +188,29 @@ function walked(plan: Plan, sides: Record<SideName, Watched>, { roll }: World): 
   let sent = 0
   for (let on = true; on; ) {
     on = false
-    for (const role of sideNames) {
-      const { value, done } = walks[role].next()
+    for (const side of sideNames) {
+      const { value, done } = walks[side].next()
       if (done) continue
       on = true
       sent++
-      gone[role].add(`${value.from} ${value.to}`)
-      if (gone[role === 'caller' ? 'callee' : 'caller'].has(`${value.to} ${value.from}`)) return { met: true, sent }
+      gone[side].add(`${value.from} ${value.to}`)
+      if (gone[side === 'caller' ? 'callee' : 'caller'].has(`${value.to} ${value.from}`)) return { met: true, sent }
     }
   }
   return { met: false, sent }
 }
 
-function* walk(order: Order, role: SideName, sides: Record<SideName, Watched>, roll: Dice): Generator<Sent, undefined> {
+function* walk(order: Order, side: SideName, sides: Record<SideName, Watched>, roll: Dice): Generator<Sent, undefined> {
   if (order.kind === 'splice') return
-  const { box, localPort } = sides[role]
-  const { address } = mappedOf(role)
+  const { box, localPort } = sides[side]
+  const { address } = mappedOf(side)
   const sockets = Array.from({ length: order.sockets ?? 1 }, (_, i) =>
     i === 0 ? localPort : between(roll, 1024, 65_535)
   )
   for (const target of targetsOf(order)) {
     const to = `${target.address}:${target.port}`
     for (const socket of sockets) {
-      const { port } = box.map?.(socket, to) ?? mappedOf(role)
+      const { port } = box.map?.(socket, to) ?? mappedOf(side)
       yield { from: `${address}:${port}`, to }
     }
   }

@@ -60,7 +60,7 @@ test('it passes with both NATs in its reason', async t => {
 
 const strict = { filtering: 'address-and-port-dependent' } as const
 const waysOf = async (memory: Scene['memory'], remaps: Partial<Record<SideName, boolean>> = {}) => {
-  const profile = (role: SideName) => ({ ...strict, ...(remaps[role] === undefined ? {} : { remaps: remaps[role] }) })
+  const profile = (side: SideName) => ({ ...strict, ...(remaps[side] === undefined ? {} : { remaps: remaps[side] }) })
   const sides = [{ profile: profile('caller'), rttMs: 60 } as const, { profile: profile('callee'), rttMs: 40 } as const]
   const scene = { ...sceneOf(...sides), memory }
   const steps = await stepsOf(await startPlugin(stun), scene)

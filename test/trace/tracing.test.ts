@@ -5,7 +5,7 @@ import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
 import { beneath } from '../../src/gateway/recording/step.ts'
-import type { Allocation } from '../../src/nat/assignment.ts'
+import type { Assignment } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
@@ -134,10 +134,10 @@ async function joinIsRefused(): Promise<readonly SpanRecord[]> {
 function hardNat(): readonly SpanRecord[] {
   const { tracer, spans } = recorder()
   const range = { low: 40_000, high: 50_000 }
-  const allocation: Allocation = {
+  const allocation: Assignment = {
     ...{ kind: 'stepping', confidence: 0.9, step: 2, driftPerSecond: 4, block: range, range, evidence: 'it steps' }
   }
-  recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile: { allocation } }))
+  recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile: { assignment: allocation } }))
   return spans
 }
 

@@ -94,7 +94,7 @@ function symmetric({ mapping, allocation }: NatReport): string {
     case undefined:
       return name
     case 'kept':
-      return `${name}, keeping the port`
+      return `${name}, with port preservation`
     case 'stepping':
       return `${name}, stepping by ${signed(allocation.step ?? 0)}`
     case 'block':

@@ -169,7 +169,7 @@ function mappedSentence(facts: Facts): string | undefined {
   return joined([
     labelled('seen at ', facts.name === 'profile' ? facts.text('mapped') : undefined),
     labelled('own port ', facts.text('port')),
-    labelled('links ', facts.list('links').join(' ')),
+    labelled('interfaces ', facts.list('links').join(' ')),
     rtt === undefined ? undefined : `round trip ${rtt.toFixed(1)} ms`,
     labelled('probes left ', facts.text('probes_left'))
   ])

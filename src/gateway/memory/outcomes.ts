@@ -33,5 +33,5 @@ export class Outcomes {
 
 const keyOf = (caller: Side, callee: Side) => [caller, callee].map(networkOf).join(' > ')
 
-const networkOf = ({ mapped, profile: { mapping, filtering, allocation } }: Side) =>
-  [mapped.address, mapping, filtering, allocation?.kind ?? ''].join(' ')
+const networkOf = ({ mapped, profile: { mapping, filtering, assignment } }: Side) =>
+  [mapped.address, mapping, filtering, assignment?.kind ?? ''].join(' ')

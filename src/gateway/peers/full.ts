@@ -7,7 +7,7 @@ import type { SideName } from '../../wire/side.ts'
  *   sessions, relay     all that the gateway carries
  *   sessionsPerPeer     one peer's share of them; sessionsPerPair: that of two peers together
  *   peers, strangers    who has joined, and who is just about to
- *   links               of one certificate
+ *   joinsPerCertificate how often one certificate may be joined
  *   names               the table of names
  */
 export type Bound =
@@ -17,7 +17,7 @@ export type Bound =
   | 'relay'
   | 'peers'
   | 'strangers'
-  | 'links'
+  | 'joinsPerCertificate'
   | 'names'
 
 export class Full extends PosternError {

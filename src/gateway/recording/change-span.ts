@@ -38,12 +38,12 @@ function attributesOf(change: Change): SpanAttributes {
 /** What was forwarded from each side, and what was not. */
 export const counterAttributes = (counters: SpliceCounters): SpanAttributes =>
   Object.fromEntries(
-    sideNames.flatMap(role => {
-      const { sentBytes, dropped } = counters[role]
+    sideNames.flatMap(side => {
+      const { sentBytes, dropped } = counters[side]
       const drops = Object.values(dropped).reduce((sum, count) => sum + count, 0)
       return [
-        [`postern.${role}.bytes`, sentBytes],
-        [`postern.${role}.dropped`, drops]
+        [`postern.${side}.bytes`, sentBytes],
+        [`postern.${side}.dropped`, drops]
       ]
     })
   )

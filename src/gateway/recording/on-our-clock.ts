@@ -19,11 +19,11 @@ export function onOurClock(
   return clamped(theirsMs + clock.offsetMs, range)
 }
 
-export const clockAttributes = (role: SideName, clock: Clock | undefined): SpanAttributes =>
+export const clockAttributes = (side: SideName, clock: Clock | undefined): SpanAttributes =>
   clock
     ? {
-        [`postern.${role}.clock.offset`]: clock.offsetMs,
-        [`postern.${role}.clock.uncertainty`]: clock.uncertaintyMs
+        [`postern.${side}.clock.offset`]: clock.offsetMs,
+        [`postern.${side}.clock.uncertainty`]: clock.uncertaintyMs
       }
     : {}
 

@@ -24,17 +24,17 @@ export function planAttributes(plan: Plan): SpanAttributes {
   }
 }
 
-function effortAttributes(role: SideName, order: Order): SpanAttributes {
+function effortAttributes(side: SideName, order: Order): SpanAttributes {
   const { effort } = natureOf(order)
   if (effort?.probes === undefined) return {}
   const ports = (effort.guesses ?? []).flatMap(guess => guess.ports)
   return {
-    [`postern.${role}.sockets`]: effort.sockets ?? 1,
-    [`postern.${role}.probes`]: effort.probes,
-    [`postern.${role}.ports`]: ports.length,
-    ...(ports.length > 0 ? { [`postern.${role}.first_ports`]: ports.slice(0, FIRST_PORTS) } : {}),
-    ...(ports.length > 0 ? { [`postern.${role}.low_port`]: ports.reduce((a, b) => Math.min(a, b)) } : {}),
-    ...(ports.length > 0 ? { [`postern.${role}.high_port`]: ports.reduce((a, b) => Math.max(a, b)) } : {})
+    [`postern.${side}.sockets`]: effort.sockets ?? 1,
+    [`postern.${side}.probes`]: effort.probes,
+    [`postern.${side}.ports`]: ports.length,
+    ...(ports.length > 0 ? { [`postern.${side}.first_ports`]: ports.slice(0, FIRST_PORTS) } : {}),
+    ...(ports.length > 0 ? { [`postern.${side}.low_port`]: ports.reduce((a, b) => Math.min(a, b)) } : {}),
+    ...(ports.length > 0 ? { [`postern.${side}.high_port`]: ports.reduce((a, b) => Math.max(a, b)) } : {})
   }
 }
 
@@ -47,9 +47,9 @@ const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): SpanAttri
 /** Where the sides are latched at the relay, as far as they are. */
 export const latchAttributes = (latched: Latched): SpanAttributes =>
   Object.fromEntries(
-    sideNames.flatMap(role => {
-      const source = latched[role]
-      return source ? [[`postern.${role}.latched`, formatEndpoint(source)]] : []
+    sideNames.flatMap(side => {
+      const source = latched[side]
+      return source ? [[`postern.${side}.latched`, formatEndpoint(source)]] : []
     })
   )
 

@@ -1,7 +1,7 @@
 // One side's network as planners saw it, in full: a trace can be asked again with other strategies.
 
 import { nowMs } from '../../clock.ts'
-import type { Allocation } from '../../nat/assignment.ts'
+import type { Assignment } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { observedLine } from '../../trace/record/observed.ts'
@@ -12,9 +12,9 @@ import type { Beneath } from './step.ts'
 /** Mappings that a trace names, the latest ones: as many as models look at (assignment/observation.ts). */
 const OBSERVED = 32
 
-export function recordProfile(step: Beneath, role: SideName, side: Side): void {
+export function recordProfile(step: Beneath, which: SideName, side: Side): void {
   const startTime = nowMs()
-  const attributes = { 'postern.side': role, ...networkAttributes(side, startTime), ...profileAttributes(side) }
+  const attributes = { 'postern.side': which, ...networkAttributes(side, startTime), ...profileAttributes(side) }
   const span = step.begin('postern.profile', attributes, startTime)
   for (const { via, mapped, atMs } of side.profile.samples)
     span.addEvent('sample', { 'postern.via': formatEndpoint(via), 'postern.mapped': formatEndpoint(mapped) }, atMs)
@@ -38,11 +38,11 @@ const profileAttributes = ({ profile }: Side): SpanAttributes => ({
   'postern.filtering': profile.filtering,
   'postern.translated': profile.translated,
   ...(profile.remaps === undefined ? {} : { 'postern.remaps': profile.remaps }),
-  ...(profile.allocation ? allocationAttributes(profile.allocation) : {})
+  ...(profile.assignment ? assignmentAttributes(profile.assignment) : {})
 })
 
-const allocationAttributes = (allocation: Allocation): SpanAttributes => {
-  const { kind, confidence, evidence, step, driftPerSecond, block, range } = allocation
+const assignmentAttributes = (assignment: Assignment): SpanAttributes => {
+  const { kind, confidence, evidence, step, driftPerSecond, block, range } = assignment
   return {
     'postern.allocation': kind,
     'postern.confidence': confidence,

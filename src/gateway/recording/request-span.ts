@@ -51,14 +51,14 @@ export function recordSides(
   pair: Pair,
   { observer, calledMs }: { readonly observer: Observer; readonly calledMs: number }
 ): void {
-  for (const role of sideNames) recordJoin(root, { side: role, peer: pair[role], calledMs })
+  for (const side of sideNames) recordJoin(root, { side: side, peer: pair[side], calledMs })
   root.set(sidesAttributes(pair, observer))
 }
 
 /** Late, because a peer may have told its clock, and others may have been heard, only after the request. */
 const sidesAttributes = (pair: Pair, observer: Observer): SpanAttributes => ({
   'postern.gateway.heard': observer.heardOthers(
-    sideNames.map(role => pair[role].id),
+    sideNames.map(side => pair[side].id),
     HEARD_MS
   ),
   'postern.gateway.deaf': observer.deaf(HEARD_MS).map(formatEndpoint),

@@ -36,7 +36,7 @@ export interface SpliceOptions {
   idleMs?: number
   onIdle?: (session: string, counters: SpliceCounters) => void
   /** A side that was latched comes from another source now. */
-  onRelatch?: (session: string, role: SideName, source: Endpoint) => void
+  onRelatch?: (session: string, side: SideName, source: Endpoint) => void
   time?: Time
 }
 
@@ -45,7 +45,7 @@ export class SpliceTable {
   readonly #queueMs: number
   readonly #idleMs: number
   readonly #onIdle: (session: string, counters: SpliceCounters) => void
-  readonly #onRelatch: (session: string, role: SideName, source: Endpoint) => void
+  readonly #onRelatch: (session: string, side: SideName, source: Endpoint) => void
   readonly #time: Time
   readonly #scheduler: Scheduler
   readonly #sessions = new Map<string, Session>()
@@ -107,7 +107,7 @@ export class SpliceTable {
 
   latched(session: string): Latched {
     const armed = this.#sessions.get(session)
-    const sources = sideNames.map(role => [role, armed?.[role].source] as const)
+    const sources = sideNames.map(side => [side, armed?.[side].source] as const)
     return Object.fromEntries(sources.filter(([, source]) => source !== undefined))
   }
 
@@ -115,9 +115,9 @@ export class SpliceTable {
    * Binds a side to a source that proved itself; a source it had before stops counting at once. False where the session
    * is not armed, or the source at this port belongs to another side already.
    */
-  latch(session: string, role: SideName, port: Exit, source: Endpoint): boolean {
+  latch(session: string, which: SideName, port: Exit, source: Endpoint): boolean {
     const armed = this.#sessions.get(session)
-    const side = armed?.[role]
+    const side = armed?.[which]
     if (!armed || !side) return false
     const holder = this.#sources.get(port, source)
     if (holder && holder !== side) return false
@@ -127,7 +127,7 @@ export class SpliceTable {
     side.source = { address: source.address, port: source.port }
     this.#sources.set(port, side.source, side)
     armed.heardMs = this.#time.now()
-    if (before && !sameEndpoint(before, side.source)) this.#onRelatch(session, role, side.source)
+    if (before && !sameEndpoint(before, side.source)) this.#onRelatch(session, which, side.source)
     return true
   }
 
@@ -137,7 +137,7 @@ export class SpliceTable {
     if (!side) return false
     const session = side.session()
     session.heardMs = this.#time.now()
-    if (session[otherSide(side.role)].source) side.shaper.offer(datagram)
+    if (session[otherSide(side.name)].source) side.shaper.offer(datagram)
     else countUnlatched(side, datagram)
     return true
   }
@@ -148,10 +148,10 @@ export class SpliceTable {
     if (!armed) return undefined
     this.#sessions.delete(session)
     armed.cancelIdle()
-    for (const role of sideNames) {
-      this.#unlatch(armed[role])
-      armed[role].shaper.close()
-      this.#releasePeer(armed.peers[role])
+    for (const side of sideNames) {
+      this.#unlatch(armed[side])
+      armed[side].shaper.close()
+      this.#releasePeer(armed.peers[side])
     }
     const counters = countersOf(armed)
     this.#ended = sum(this.#ended, counters)
@@ -162,14 +162,14 @@ export class SpliceTable {
     for (const session of this.#sessions.keys()) this.disarm(session)
   }
 
-  #side(role: SideName, session: () => Session, shared: TokenBucket[], limits: RelayLimits): Side {
+  #side(side: SideName, session: () => Session, shared: TokenBucket[], limits: RelayLimits): Side {
     const own = new TokenBucket('session', limits.perSession, this.#time.now())
     const send = (datagram: Buffer) => {
-      const { port, source } = session()[otherSide(role)]
+      const { port, source } = session()[otherSide(side)]
       if (port && source) port.send(datagram, source)
     }
     const shaper = new Shaper({ scheduler: this.#scheduler, buckets: [own, ...shared], queueMs: this.#queueMs, send })
-    return { role, session, shaper, unlatched: 0, unlatchedBytes: 0, port: undefined, source: undefined }
+    return { name: side, session, shaper, unlatched: 0, unlatchedBytes: 0, port: undefined, source: undefined }
   }
 
   #unlatch(side: Side): void {
@@ -211,7 +211,7 @@ export class SpliceTable {
 }
 
 interface Side {
-  readonly role: SideName
+  readonly name: SideName
   readonly session: () => Session
   /** Of what comes from this side. */
   readonly shaper: Shaper

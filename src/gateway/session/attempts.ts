@@ -62,15 +62,15 @@ export class Attempts {
    * What a peer says of an order; words about an older one are recorded, and come too late to matter. So does what had come of
    * an order when it was called off: whoever called it off has ended the plan, or is about to leave.
    */
-  receive(role: SideName, message: FromTrial): void {
-    if (message.type !== 'progress') this.reports.received(role, message)
+  receive(side: SideName, message: FromTrial): void {
+    if (message.type !== 'progress') this.reports.received(side, message)
     if (message.plan !== this.#orders || (message.type === 'failed' && message.code === CALLED_OFF)) return
-    this.#trial?.receive(role, message)
+    this.#trial?.receive(side, message)
   }
 
   /** A side has opened the path that is being tried. */
-  hasOpened(role: SideName): boolean {
-    return this.#trial?.hasOpened(role) ?? false
+  hasOpened(side: SideName): boolean {
+    return this.#trial?.hasOpened(side) ?? false
   }
 
   async #attempt(step: Step, trying: Trying): Promise<Failure | undefined> {
@@ -93,7 +93,7 @@ export class Attempts {
   /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */
   #charge(plan: Plan, scene: Scene): string | undefined {
     const { budget } = this.#house
-    const costs = sideNames.map(role => ({ at: scene[otherSide(role)], probes: probesOf(plan[role]) }))
+    const costs = sideNames.map(side => ({ at: scene[otherSide(side)], probes: probesOf(plan[side]) }))
     const short = costs.find(({ at, probes }) => probes > budget.left(at.mapped.address))
     if (short) {
       budget.refused++
@@ -106,10 +106,10 @@ export class Attempts {
 
   /** Gives back what was charged and not sent. */
   #refund(plan: Plan, scene: Scene, result: TrialResult): void {
-    for (const role of sideNames) {
-      const sent = result[role]?.report?.sent
+    for (const side of sideNames) {
+      const sent = result[side]?.report?.sent
       if (sent === undefined) continue
-      this.#house.budget.giveBack(scene[otherSide(role)].mapped.address, Math.max(0, probesOf(plan[role]) - sent))
+      this.#house.budget.giveBack(scene[otherSide(side)].mapped.address, Math.max(0, probesOf(plan[side]) - sent))
     }
   }
 
@@ -127,8 +127,8 @@ export class Attempts {
   /** Both orders leave together. Resolves when the channel is open on both sides, or it is known that it will not be. */
   async #order(step: Step, scene: Scene, { plan, strategy, over }: Trying): Promise<TrialResult> {
     const { sides } = this.#evidence
-    const each = <T>(of: (role: SideName) => T) => ({ caller: of('caller'), callee: of('callee') })
-    const rttMs = each(role => sides.rttMs(role))
+    const each = <T>(of: (side: SideName) => T) => ({ caller: of('caller'), callee: of('callee') })
+    const rttMs = each(side => sides.rttMs(side))
     const number = ++this.#orders
     const trial = new Trial({
       waitMs: plan.waitMs,
@@ -137,7 +137,7 @@ export class Attempts {
       signal: over
     })
     this.#trial = trial
-    const sockets = each(role => sides.ordered(role))
+    const sockets = each(side => sides.ordered(side))
     const betweenMs = this.#house.paths.rttMs(scene.caller.mapped.address, scene.callee.mapped.address)
     this.reports.ordered(number, step, rttMs)
     const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs }
@@ -152,10 +152,10 @@ export class Attempts {
    * gone. True when that is why a plan failed, and fresh sockets are at hand for another try.
    */
   async #renew(step: Step, result: TrialResult): Promise<boolean> {
-    const stale = sideNames.filter(role => result[role]?.code === STALE_SOCKET)
+    const stale = sideNames.filter(side => result[side]?.code === STALE_SOCKET)
     if (stale.length === 0) return false
     this.#callOff(result)
-    for (const role of stale) this.#evidence.sides.drop(role)
+    for (const side of stale) this.#evidence.sides.drop(side)
     await this.#evidence.scene(step, [])
     return true
   }
@@ -167,16 +167,16 @@ export class Attempts {
     this.#refund(plan, scene, result)
     // A relayed side sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
-      for (const role of sideNames) this.#evidence.sides.made(role, result[role]?.report?.flows ?? flowsOf(plan[role]))
+      for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
     if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)
   }
 
   #callOff({ used }: TrialResult): void {
     const message = { type: 'cancel', session: this.#session.id, plan: this.#orders } as const
-    this.#house.commander.command(sideNames.map(role => ({ peer: this.#session[role].id, message })))
+    this.#house.commander.command(sideNames.map(side => ({ peer: this.#session[side].id, message })))
     this.reports.calledOff(this.#orders)
-    for (const role of used) this.#evidence.sides.drop(role)
+    for (const side of used) this.#evidence.sides.drop(side)
   }
 }
 

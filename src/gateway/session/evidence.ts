@@ -17,7 +17,7 @@ export interface Pair extends Readonly<Record<SideName, Member>> {
   /** Aborted when the session is over, or a side has gone. */
   readonly gone: AbortSignal
   /** Tells a side to bind a socket and to show it. */
-  readonly ask: (role: SideName, round: number) => void
+  readonly ask: (side: SideName, round: number) => void
 }
 
 export class Evidence {
@@ -40,7 +40,7 @@ export class Evidence {
     if (missing.length > 0) await this.#observe(step, missing)
     await this.#judgeFilters(step)
     const scene = await this.seen(attempts)
-    if (missing.length > 0) for (const role of sideNames) recordProfile(step, role, scene[role])
+    if (missing.length > 0) for (const side of sideNames) recordProfile(step, side, scene[side])
     return scene
   }
 
@@ -67,7 +67,7 @@ export class Evidence {
       return failure
     })
     this.#gone.throwIfAborted()
-    if (shown === true) for (const role of sides) recordProfile(step, role, await this.sides.side(role))
+    if (shown === true) for (const side of sides) recordProfile(step, side, await this.sides.side(side))
     return shown
   }
 

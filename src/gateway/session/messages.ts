@@ -23,17 +23,17 @@ export interface Told extends Readonly<Record<SideName, Member>> {
 /** @param request the caller's own number for it */
 export function introduction(
   { id, keys, probeKey, ...sides }: Told,
-  role: SideName,
+  side: SideName,
   { request, trace }: { readonly request: number; readonly trace: string }
 ): Message<FromGateway, 'session'> {
-  const { name, fingerprint, named } = sides[otherSide(role)]
+  const { name, fingerprint, named } = sides[otherSide(side)]
   return {
     type: 'session',
     session: id,
-    ...(role === 'caller' ? { request } : {}),
-    role,
+    ...(side === 'caller' ? { request } : {}),
+    role: side,
     peer: { name, fingerprint, named },
-    key: keys[role].toString('base64'),
+    key: keys[side].toString('base64'),
     probeKey: probeKey.toString('base64'),
     trace
   }

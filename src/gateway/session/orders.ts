@@ -46,17 +46,17 @@ export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: s
   const { session, number, by, sockets, rttMs, betweenMs } = ordering
   const handovers = handoversOf(plan, peers)
   const isFar = betweenMs !== undefined && betweenMs / 2 >= 2 * PATIENCE_MS
-  const message = (role: SideName): Message<FromGateway, 'order'> => ({
+  const message = (side: SideName): Message<FromGateway, 'order'> => ({
     ...{ type: 'order', session, plan: number, by },
-    socket: sockets[role],
-    order: plan[role],
-    handover: handovers[role],
-    afterMs: (plan.afterMs?.[role] ?? 0) + aheadMs(plan, role, rttMs),
+    socket: sockets[side],
+    order: plan[side],
+    handover: handovers[side],
+    afterMs: (plan.afterMs?.[side] ?? 0) + aheadMs(plan, side, rttMs),
     ...(isFar ? { patienceMs: PATIENCE_MS } : {}),
     waitMs: plan.waitMs,
     handoverMs: handoverMsOf(rttMs)
   })
-  return sideNames.map(role => ({ peer: peers[role].id, message: message(role) }))
+  return sideNames.map(side => ({ peer: peers[side].id, message: message(side) }))
 }
 
 /** How long it may take from a path to an open channel on both sides, in milliseconds. */
@@ -64,9 +64,9 @@ export const handoverMsOf = ({ caller, callee }: Record<SideName, number>): numb
   HANDOVER_MS + HANDOVER_ROUND_TRIPS * (caller + callee)
 
 /** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
-function aheadMs(plan: Plan, role: SideName, rttMs: Record<SideName, number>): number {
-  if (!natureOf(plan[role]).isBlind || role === activeOf(plan)) return 0
-  return headStartMs({ rttMs: rttMs[role] }, { rttMs: rttMs[otherSide(role)] })
+function aheadMs(plan: Plan, side: SideName, rttMs: Record<SideName, number>): number {
+  if (!natureOf(plan[side]).isBlind || side === activeOf(plan)) return 0
+  return headStartMs({ rttMs: rttMs[side] }, { rttMs: rttMs[otherSide(side)] })
 }
 
 const passiveOf = ({ passive = PASSIVE }: Plan): SideName => passive
@@ -82,11 +82,11 @@ export function blindOf(plan: Plan): SideName | undefined {
 function handoversOf(plan: Plan, peers: Pair): Record<SideName, Handover> {
   const passive = passiveOf(plan)
   const ice = { caller: credentials(), callee: credentials() }
-  const handover = (role: SideName): Handover => ({
-    role: role === passive ? 'passive' : 'active',
-    local: ice[role],
-    remote: ice[otherSide(role)],
-    fingerprint: peers[otherSide(role)].fingerprint
+  const handover = (side: SideName): Handover => ({
+    role: side === passive ? 'passive' : 'active',
+    local: ice[side],
+    remote: ice[otherSide(side)],
+    fingerprint: peers[otherSide(side)].fingerprint
   })
   return { caller: handover('caller'), callee: handover('callee') }
 }

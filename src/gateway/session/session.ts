@@ -72,7 +72,7 @@ export class Session {
     this.callee = callee
     this.#calledMs = askedMs(asked.atMs, caller.clock, this.#arrivedMs)
     this.#gone = AbortSignal.any([caller.gone, callee.gone, this.#over.signal])
-    const ask = (role: SideName, round: number) => this.#tell(role, { type: 'sample', session: this.id, round })
+    const ask = (side: SideName, round: number) => this.#tell(side, { type: 'sample', session: this.id, round })
     this.#evidence = new Evidence(house, { caller, callee, gone: this.#gone, ask })
     this.#attempts = new Attempts(house, this, this.#evidence)
   }
@@ -93,7 +93,7 @@ export class Session {
     root.span.addEvent('asked', {}, this.#arrivedMs)
     try {
       const asked = { request: this.#asked.request, trace: root.span.spanContext().traceId }
-      this.#tellBoth(role => introduction(this, role, asked))
+      this.#tellBoth(side => introduction(this, side, asked))
       const won = await this.#firstPath(root).finally(() => this.#evidence.sides.giveBack())
       return this.#conclude(root, won)
     } catch (thrown) {
@@ -146,7 +146,7 @@ export class Session {
   /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
   async #fail(root: Step, thrown: unknown): Promise<Ended> {
     const error = asPosternError(thrown)
-    const lost = sideNames.find(role => this[role].gone.aborted)
+    const lost = sideNames.find(which => this[which].gone.aborted)
     const side = error.code === 'peer-offline' ? (lost ?? this.#leaver) : (this.#leaver ?? lost)
     await this.#attempts.reports.settled()
     root.set({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
@@ -165,24 +165,24 @@ export class Session {
   }
 
   /** What a side says of an order, or of the fresh socket it was asked for. */
-  receive(role: SideName, message: FromTrial | Message<FromPeer, 'fresh'>): void {
-    if (message.type === 'fresh') this.#evidence.sides.shown(role, message)
-    else this.#attempts.receive(role, message)
+  receive(side: SideName, message: FromTrial | Message<FromPeer, 'fresh'>): void {
+    if (message.type === 'fresh') this.#evidence.sides.shown(side, message)
+    else this.#attempts.receive(side, message)
   }
 
   /**
    * A side wants nothing more of this session. Where it has opened the path, the other side's word on that is awaited; while
    * the search is under way, what the other side reports of it.
    */
-  leave(role: SideName, code: string, reason: string): void {
-    if (!this.#isDecided && this.#attempts.hasOpened(role)) {
-      this.#leaver ??= role
+  leave(side: SideName, code: string, reason: string): void {
+    if (!this.#isDecided && this.#attempts.hasOpened(side)) {
+      this.#leaver ??= side
       return
     }
     // Who had opened the path may have left already, because this one closed it: this one ends the session, and says why.
-    if (!this.#over.signal.aborted) this.#leaver = role
+    if (!this.#over.signal.aborted) this.#leaver = side
     const known = leavingCodes.find(one => one === code) ?? 'io'
-    this.#over.abort(new PosternError(known, `${this[role].name} left: ${reason}`))
+    this.#over.abort(new PosternError(known, `${this[side].name} left: ${reason}`))
   }
 
   /** The request is over: there is a path, or there will be none. */
@@ -207,14 +207,14 @@ export class Session {
 
   /** @param id of a member */
   roleOf(id: string): SideName | undefined {
-    return sideNames.find(role => this[role].id === id)
+    return sideNames.find(side => this[side].id === id)
   }
 
-  #tell(role: SideName, message: FromGateway): void {
-    this.#house.commander.command([{ peer: this[role].id, message }])
+  #tell(side: SideName, message: FromGateway): void {
+    this.#house.commander.command([{ peer: this[side].id, message }])
   }
 
-  #tellBoth(messageFor: (role: SideName) => FromGateway): void {
-    this.#house.commander.command(sideNames.map(role => ({ peer: this[role].id, message: messageFor(role) })))
+  #tellBoth(messageFor: (side: SideName) => FromGateway): void {
+    this.#house.commander.command(sideNames.map(side => ({ peer: this[side].id, message: messageFor(side) })))
   }
 }

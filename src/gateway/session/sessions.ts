@@ -60,10 +60,10 @@ export class Sessions implements RelayListener {
    */
   receive(peer: string, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
     const session = this.#all.get(message.session)
-    const role = session?.roleOf(peer)
-    if (!session || !role) return
-    if (message.type !== 'leave') return session.receive(role, message)
-    session.leave(role, message.code, message.reason)
+    const side = session?.roleOf(peer)
+    if (!session || !side) return
+    if (message.type !== 'leave') return session.receive(side, message)
+    session.leave(side, message.code, message.reason)
     if (session.isDecided) this.drop(session.id)
   }
 
@@ -96,7 +96,7 @@ export class Sessions implements RelayListener {
     const { sessions, sessionsPerPeer } = this.#limits
     if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
     const pair = { caller, callee }
-    const side = sideNames.find(role => this.#count(pair[role]) >= sessionsPerPeer)
+    const side = sideNames.find(which => this.#count(pair[which]) >= sessionsPerPeer)
     if (side)
       throw new Full('sessionsPerPeer', `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`, {
         side

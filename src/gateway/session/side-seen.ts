@@ -1,7 +1,7 @@
 // One side as planners see it: a socket, judged by what was observed of it, beside what was seen of the same peer before.
 
 import { PosternError } from '../../errors.ts'
-import type { Allocation, Observation } from '../../nat/assignment.ts'
+import type { Assignment, Observation } from '../../nat/assignment.ts'
 import { profileOf, type Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
 import type { Budget } from '../memory/budget.ts'
@@ -24,7 +24,7 @@ export function sideOf(
   { history, budget }: Watch,
   peer: Member,
   { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
-  verdict: (observations: readonly Observation[]) => Allocation
+  verdict: (observations: readonly Observation[]) => Assignment
 ): Side {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
@@ -38,7 +38,7 @@ export function sideOf(
     port: socket.port,
     addresses: socket.addresses,
     rttMs: socket.rttMs,
-    profile: { ...profile, ...(hard ? { allocation: verdict(observations) } : {}) },
+    profile: { ...profile, ...(hard ? { assignment: verdict(observations) } : {}) },
     observations,
     probes: budget.left(shown.mapped.address)
   }

@@ -4,7 +4,7 @@
 
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
-import { type Allocation, fit, type Observation } from '../../nat/assignment.ts'
+import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
 import type { Side } from '../../strategy/scene.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
@@ -37,7 +37,7 @@ export class Sides {
   readonly #watch: Watch
   readonly #gone: AbortSignal
   readonly #using: Partial<Record<SideName, Using>> = {}
-  readonly #allocations: Partial<Record<SideName, { of: string; verdict: Allocation }>> = {}
+  readonly #assignments: Partial<Record<SideName, { of: string; verdict: Assignment }>> = {}
   readonly #awaited: Partial<Record<SideName, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> =
     {}
   /** Over when filtering tests were waited for long enough. */
@@ -53,7 +53,7 @@ export class Sides {
 
   /** The sides without a socket. */
   get missing(): SideName[] {
-    return sideNames.filter(role => !this.#using[role])
+    return sideNames.filter(side => !this.#using[side])
   }
 
   /**
@@ -69,8 +69,8 @@ export class Sides {
     try {
       do {
         showings = undefined
-        while (!missing.every(role => this[role].isWarm))
-          await Promise.all(missing.map(role => this.#warm(role, failed, late)))
+        while (!missing.every(side => this[side].isWarm))
+          await Promise.all(missing.map(side => this.#warm(side, failed, late)))
         this.#gone.throwIfAborted()
         showings = now()
       } while (!(await this.#takeAll(missing)))
@@ -81,8 +81,8 @@ export class Sides {
 
   /** Takes what warm sockets there are, and gives the sides that have one now. */
   async takeWarm(): Promise<SideName[]> {
-    await Promise.all(this.missing.map(role => this.#takeAll([role])))
-    return sideNames.filter(role => this.#using[role])
+    await Promise.all(this.missing.map(side => this.#takeAll([side])))
+    return sideNames.filter(side => this.#using[side])
   }
 
   /**
@@ -92,7 +92,7 @@ export class Sides {
    */
   async renew(
     sides: readonly SideName[],
-    ask: (role: SideName, round: number) => void,
+    ask: (side: SideName, round: number) => void,
     signal: AbortSignal
   ): Promise<Showing[]> {
     const round = ++this.#rounds
@@ -100,135 +100,135 @@ export class Sides {
       const reason = await this.#fresh(side, round, signal)
       return { side, isWarm: reason === undefined, atMs: nowMs(), reason }
     })
-    for (const role of sides) ask(role, round)
+    for (const side of sides) ask(side, round)
     return await Promise.all(shown)
   }
 
   /** A peer's word that it shows a fresh socket. */
-  shown(role: SideName, fresh: Message<FromPeer, 'fresh'>): void {
-    const awaited = this.#awaited[role]
+  shown(side: SideName, fresh: Message<FromPeer, 'fresh'>): void {
+    const awaited = this.#awaited[side]
     if (awaited?.round === fresh.round) awaited.done(fresh)
   }
 
   /** The sides whose filter matters, and that have not told yet what it lets in. */
   async untested(): Promise<SideName[]> {
     const plain = ({ profile: { mapping, translated } }: Side) => mapping === 'endpoint-independent' && translated
-    const sides = await Promise.all(sideNames.map(role => this.side(role)))
+    const sides = await Promise.all(sideNames.map(side => this.side(side)))
     if (this.#patience?.aborted || sides.every(plain)) return []
-    return sideNames.filter(role => this[role].isTesting)
+    return sideNames.filter(side => this[side].isTesting)
   }
 
   /** Waits until these have told, in all of a session not longer than tests take. */
   async filteringKnown(sides: readonly SideName[]): Promise<void> {
     this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
-    await Promise.all(sides.map(role => this[role].filteringKnown(signal)))
+    await Promise.all(sides.map(side => this[side].filteringKnown(signal)))
   }
 
   /** A side as planners see it. Rejects with `udp-blocked` where nothing was observed of it. */
-  async side(role: SideName): Promise<Side> {
-    const peer = this[role]
-    const socket = this.#using[role]?.socket
+  async side(side: SideName): Promise<Side> {
+    const peer = this[side]
+    const socket = this.#using[side]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
     const samples = await this.#watch.observer.samples(peer.id, socket.number)
-    return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(role, observations))
+    return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(side, observations))
   }
 
   /** The number of a side's socket, which from now on belongs to an order. */
-  ordered(role: SideName): number {
-    const using = this.#using[role]
-    if (!using) throw new PosternError('internal', `no socket of ${this[role].name} was observed`)
+  ordered(side: SideName): number {
+    const using = this.#using[side]
+    if (!using) throw new PosternError('internal', `no socket of ${this[side].name} was observed`)
     using.ordered = true
     return using.socket.number
   }
 
   /** Milliseconds to the gateway and back, over UDP. */
-  rttMs(role: SideName): number {
-    return this.#using[role]?.socket.rttMs ?? 0
+  rttMs(side: SideName): number {
+    return this.#using[side]?.socket.rttMs ?? 0
   }
 
   /** Mappings a side has made that the gateway did not see. */
-  made(role: SideName, flows: number): void {
-    this.#watch.history.unseen(this[role].fingerprint, flows)
+  made(side: SideName, flows: number): void {
+    this.#watch.history.unseen(this[side].fingerprint, flows)
   }
 
   /** The socket is gone: handed over, or closed. */
-  drop(role: SideName): void {
-    delete this.#using[role]
+  drop(side: SideName): void {
+    delete this.#using[side]
   }
 
   /** What was never used is as good as before. */
   giveBack(): void {
-    for (const role of sideNames) this.#putAside(role)
+    for (const side of sideNames) this.#putAside(side)
   }
 
   /** A socket of each of these sides, or of none: true when there was one of each. */
   async #takeAll(sides: readonly SideName[]): Promise<boolean> {
-    const taken = await Promise.all(sides.map(async role => ({ role, socket: await this[role].takeSocket() })))
+    const taken = await Promise.all(sides.map(async side => ({ side, socket: await this[side].takeSocket() })))
     const isWhole = taken.every(({ socket }) => socket !== undefined)
-    for (const { role, socket } of taken) {
-      if (socket && isWhole) this.#using[role] = { socket, fresh: false, ordered: false }
-      else if (socket) this[role].giveBack(socket)
+    for (const { side, socket } of taken) {
+      if (socket && isWhole) this.#using[side] = { socket, fresh: false, ordered: false }
+      else if (socket) this[side].giveBack(socket)
     }
     return isWhole
   }
 
-  #putAside(role: SideName): void {
-    const using = this.#using[role]
-    delete this.#using[role]
-    if (using && !using.ordered && !using.fresh) this[role].giveBack(using.socket)
+  #putAside(side: SideName): void {
+    const using = this.#using[side]
+    delete this.#using[side]
+    if (using && !using.ordered && !using.fresh) this[side].giveBack(using.socket)
   }
 
-  async #warm(role: SideName, failed: AbortController, late: AbortSignal): Promise<void> {
+  async #warm(side: SideName, failed: AbortController, late: AbortSignal): Promise<void> {
     try {
-      await this[role].warm(AbortSignal.any([this.#gone, failed.signal, late]))
+      await this[side].warm(AbortSignal.any([this.#gone, failed.signal, late]))
     } catch (cause) {
       failed.abort(cause)
       if (!late.aborted || this.#gone.aborted) throw cause
       throw new PosternError(
         'udp-blocked',
-        `no UDP datagram from ${this[role].name} reached the gateway within ${OBSERVE_MS / 1000} s`,
+        `no UDP datagram from ${this[side].name} reached the gateway within ${OBSERVE_MS / 1000} s`,
         { cause }
       )
     }
   }
 
   /** Why there is no fresh socket; undefined where there is one. */
-  async #fresh(role: SideName, round: number, signal: AbortSignal): Promise<string | undefined> {
-    const before = this.#using[role]?.socket
-    const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(role)))])
+  async #fresh(side: SideName, round: number, signal: AbortSignal): Promise<string | undefined> {
+    const before = this.#using[side]?.socket
+    const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(side)))])
     const { promise, resolve } = Promise.withResolvers<Message<FromPeer, 'fresh'> | undefined>()
-    this.#awaited[role] = { round, done: resolve }
+    this.#awaited[side] = { round, done: resolve }
     const give = () => resolve(undefined)
     late.addEventListener('abort', give)
     if (late.aborted) give()
     const fresh = await promise
     late.removeEventListener('abort', give)
-    if (!fresh || !before) return `${this[role].name} showed no fresh socket in time`
-    if (!(await this.#sampled(role, fresh.socket, late))) return `no sample of ${this[role].name} came in time`
-    this.#putAside(role)
+    if (!fresh || !before) return `${this[side].name} showed no fresh socket in time`
+    if (!(await this.#sampled(side, fresh.socket, late))) return `no sample of ${this[side].name} came in time`
+    this.#putAside(side)
     const socket = { ...before, number: fresh.socket, port: fresh.port }
-    this.#using[role] = { socket, fresh: true, ordered: false }
+    this.#using[side] = { socket, fresh: true, ordered: false }
     return undefined
   }
 
   /** All endpoints have seen the socket, or one has and the others are late. */
-  async #sampled(role: SideName, socket: number, late: AbortSignal): Promise<boolean> {
+  async #sampled(side: SideName, socket: number, late: AbortSignal): Promise<boolean> {
     const { observer } = this.#watch
-    const { id, endpoints } = this[role]
+    const { id, endpoints } = this[side]
     await observer.seen(id, socket, 1, late)
     await observer.seen(id, socket, endpoints.length, AbortSignal.any([late, timeoutSignal(STRAGGLERS_MS)]))
     return (await observer.samples(id, socket)).length > 0
   }
 
   /** Fitted once for what was seen. */
-  #verdict(role: SideName, observations: readonly Observation[]): Allocation {
+  #verdict(side: SideName, observations: readonly Observation[]): Assignment {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
-    const known = this.#allocations[role]
+    const known = this.#assignments[side]
     if (known?.of === of) return known.verdict
     const verdict = fit(observations).describe()
-    this.#allocations[role] = { of, verdict }
+    this.#assignments[side] = { of, verdict }
     return verdict
   }
 }

@@ -76,23 +76,23 @@ export class Trial {
     this.#timer = this.#patience(waitMs, { reason, cause: 'unheard' })
   }
 
-  hasOpened(role: SideName): boolean {
-    return this.#sides[role]?.local !== undefined
+  hasOpened(side: SideName): boolean {
+    return this.#sides[side]?.local !== undefined
   }
 
-  receive(role: SideName, message: FromTrial): void {
+  receive(side: SideName, message: FromTrial): void {
     switch (message.type) {
       case 'progress':
-        return this.#found(role)
+        return this.#found(side)
       case 'opened':
-        this.#used.add(role)
-        this.#sides[role] = { local: message.local, remote: message.remote, report: message.report, atMs: nowMs() }
+        this.#used.add(side)
+        this.#sides[side] = { local: message.local, remote: message.remote, report: message.report, atMs: nowMs() }
         if (this.#sides.caller?.local && this.#sides.callee?.local) this.#finish({ reason: 'open on both sides' })
         return
       case 'failed':
-        this.#sides[role] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
+        this.#sides[side] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
         return this.#finish({
-          reason: `${role}: ${message.reason}`,
+          reason: `${side}: ${message.reason}`,
           cause: this.#isFound ? 'handover-lost' : 'never-obeyed'
         })
     }
@@ -100,19 +100,19 @@ export class Trial {
 
   /** Somebody has the path: it is known that packets got through at least one way. */
   get #isFound(): boolean {
-    const steps = sideNames.flatMap(role => this.#sides[role]?.report?.steps ?? [])
-    return sideNames.some(role => this.#knows(role)) || steps.some(([name]) => name === 'ice')
+    const steps = sideNames.flatMap(side => this.#sides[side]?.report?.steps ?? [])
+    return sideNames.some(side => this.#knows(side)) || steps.some(([name]) => name === 'ice')
   }
 
-  #knows(role: SideName): boolean {
-    return this.#used.has(role) && role !== this.#blind
+  #knows(side: SideName): boolean {
+    return this.#used.has(side) && side !== this.#blind
   }
 
   /** A side has the path and gives its socket to node-datachannel: from here on the handover's time counts. */
-  #found(role: SideName): void {
+  #found(side: SideName): void {
     const known = sideNames.some(one => this.#knows(one))
-    this.#used.add(role)
-    if (known || !this.#knows(role)) return
+    this.#used.add(side)
+    if (known || !this.#knows(side)) return
     clearTimeout(this.#timer)
     const reason = `the path was found, but the channel did not open within ${Math.round(this.#handoverMs)} ms`
     this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover-lost' })
@@ -124,7 +124,7 @@ export class Trial {
     const isDeadline = !(thrown instanceof PosternError)
     const { code, message: reason } = asPosternError(thrown)
     const ended: Failure = { reason, cause: isDeadline ? 'deadline' : causeOf(code) }
-    if (!isDeadline || !sideNames.some(role => this.hasOpened(role))) return this.#finish(ended)
+    if (!isDeadline || !sideNames.some(side => this.hasOpened(side))) return this.#finish(ended)
     clearTimeout(this.#timer)
     this.#timer = this.#patience(GRACE_MS, ended)
   }

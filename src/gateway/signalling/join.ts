@@ -12,8 +12,8 @@ import { sameToken } from '../peers/tokens.ts'
 import type { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
-/** Links of one certificate: a handful of commands at once, and the dead links of a peer whose network changed. */
-const LINKS_PER_CERTIFICATE = 8
+/** Joins of one certificate: a handful of commands at once, and those of a peer whose network changed, as long as they last. */
+const JOINS_PER_CERTIFICATE = 8
 
 /** A peer's hello, and what it answers. */
 export interface Hello {
@@ -41,8 +41,8 @@ export function join(
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
   const fingerprint = prove(hello, nonce)
   if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
-  if (directory.count(fingerprint) >= LINKS_PER_CERTIFICATE)
-    throw new Full('links', `this certificate is joined ${LINKS_PER_CERTIFICATE} times already`)
+  if (directory.count(fingerprint) >= JOINS_PER_CERTIFICATE)
+    throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
   const id = randomBytes(6).toString('hex')
   const endpoints = observer.endpoints(hello.reached ?? reachedAt)

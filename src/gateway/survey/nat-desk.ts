@@ -73,7 +73,7 @@ export class NatDesk {
     for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
     const socket = { port: last.port, addresses, rttMs }
     const side = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
-    const { mapping, filtering, translated, allocation } = side.profile
+    const { mapping, filtering, translated, assignment } = side.profile
     return {
       mapping,
       filtering,
@@ -81,7 +81,7 @@ export class NatDesk {
       addresses: [...new Set(shown.flatMap(({ samples }) => samples.map(({ mapped }) => mapped.address)))],
       certain: mapping !== 'unknown',
       samples: shown.flatMap(({ socket, samples }) => samples.map(({ via, mapped }) => ({ via, mapped, socket }))),
-      ...(allocation ? { allocation } : {}),
+      ...(assignment ? { allocation: assignment } : {}),
       rttMs,
       prospects: await prospects(this.#strategies, side, nowMs())
     }

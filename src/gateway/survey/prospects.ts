@@ -67,14 +67,14 @@ function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway
     atMs: atMs - 2000 + 400 * Math.floor(n / 4) + (n % 4),
     localPort: 12_000 + Math.floor(n / 4)
   }))
-  const allocation = port ? { allocation: fit(observations).describe() } : {}
+  const assignment = port ? { assignment: fit(observations).describe() } : {}
   return {
     name: 'a peer',
     gateway,
     mapped: { address, port: at(16) },
     port: 12_004,
     addresses: translated ? [] : [{ address, prefix: 32 }],
-    profile: { mapping, filtering, translated, addresses: [address], samples: [], ...allocation },
+    profile: { mapping, filtering, translated, addresses: [address], samples: [], ...assignment },
     observations,
     probes: Number.MAX_SAFE_INTEGER,
     rttMs: 40

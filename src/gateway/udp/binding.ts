@@ -19,18 +19,18 @@ import type { Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
 
 /** Who a USERNAME names, and the key its MAC is made with. */
-export type Claim =
+export type Credential =
   | { kind: 'sample'; key: Buffer; peer: string; socket: number }
   | { kind: 'filter'; key: Buffer }
-  | { kind: 'latch'; key: Buffer; session: string; role: SideName }
+  | { kind: 'latch'; key: Buffer; session: string; side: SideName }
 
 export interface Desk {
   /** The ports of the gateway, to answer from another one. */
   readonly ports: () => readonly Port[]
-  claim(username: string): Claim | undefined
+  credentialOf(username: string): Credential | undefined
   /** @param proved whether the nonce came back from there */
-  sample(claim: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
-  latch(claim: Extract<Claim, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
+  sample(claim: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
+  latch(claim: Extract<Credential, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
   /** False: the source is not latched to this port. */
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
 }
@@ -91,7 +91,7 @@ export class Binding {
   }
 
   #answerClaim(port: Port, source: RemoteInfo, message: DecodedStun, username: string): void {
-    const claim = this.#desk.claim(username)
+    const claim = this.#desk.credentialOf(username)
     if (!claim || !message.verify(claim.key)) return void this.counters.refused++
     this.counters.authenticated++
     const from = endpointOf(source)
@@ -108,7 +108,7 @@ export class Binding {
   }
 
   /** A latch that is refused stays without an answer; its session's deadline says what happened. */
-  #accept(claim: Claim, port: Port, from: Endpoint): boolean {
+  #accept(claim: Credential, port: Port, from: Endpoint): boolean {
     return claim.kind !== 'latch' || this.#desk.latch(claim, port, from)
   }
 

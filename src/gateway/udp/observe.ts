@@ -9,7 +9,7 @@ import type { Sample } from '../../nat/profile.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { REFRESH_MS } from '../../wire/signal.ts'
 import type { Observer } from '../peers/observer.ts'
-import type { Claim } from './binding.ts'
+import type { Credential } from './binding.ts'
 import type { Port } from './listen.ts'
 
 /**
@@ -100,7 +100,7 @@ export class UdpObserver implements Observer {
   }
 
   /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
-  claim(kind: string, peer: string, socket: string): Claim | undefined {
+  credentialOf(kind: string, peer: string, socket: string): Credential | undefined {
     const key = this.#peers.get(peer)?.key
     if (!key || !/^\d{1,9}$/.test(socket)) return undefined
     return kind === 'f' ? { kind: 'filter', key } : { kind: 'sample', key, peer, socket: Number(socket) }
@@ -110,7 +110,7 @@ export class UdpObserver implements Observer {
    * A request with a valid MAC has come from `mapped`. Without the nonce that would prove it, it counts once its address is
    * proved by any: so the port of a fresh socket's mapping is known one round trip earlier, and from when it was made.
    */
-  record({ peer, socket }: Extract<Claim, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
+  sees({ peer, socket }: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
     const watched = this.#peers.get(peer)
     if (!watched) return
     const now = this.#now()

@@ -10,7 +10,7 @@ import type { Stepping } from './stepping.ts'
 export const kinds = ['kept', 'stepping', 'block', 'random'] as const
 export type Kind = (typeof kinds)[number]
 
-export interface Allocation {
+export interface Assignment {
   readonly kind: Kind
   /** Probability of the kind, 0 to 1. */
   readonly confidence: number
@@ -31,7 +31,7 @@ export interface Allocation {
 const SHOWN = 8
 
 /** Names the likeliest kind, and within it the likeliest hypothesis. */
-export function describe(mixture: Mixture, seen: Evidence): Allocation {
+export function describe(mixture: Mixture, seen: Evidence): Assignment {
   const { kept, steppings, intervals } = mixture
   const ofKind = (kind: Interval['kind']) => intervals.filter(interval => interval.kind === kind)
   const weights: [Kind, number][] = [

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Effort } from '../../wire/order.ts'
+import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Diary } from './diary.ts'
@@ -19,7 +20,7 @@ import { prove, type WarmSocket } from './warm.ts'
 export interface Obeying {
   readonly warm: WarmSocket
   readonly identity: Identity
-  readonly role: 'caller' | 'callee'
+  readonly side: SideName
   /** Signs what goes to the gateway within the session. */
   readonly key: Buffer
   /** Signs what goes to the other side. */
@@ -45,7 +46,7 @@ async function path(
   obeying: Obeying,
   diary: Diary
 ): Promise<Path> {
-  const { warm, probeKey, role, key, signal } = obeying
+  const { warm, probeKey, side, key, signal } = obeying
   const punch = (effort: Effort, timing: { afterMs?: number; patienceMs?: number | undefined } = {}) =>
     findPath(warm.raw, { effort, ...timing, probeKey, handover, signal }, diary)
   switch (order.kind) {
@@ -60,7 +61,7 @@ async function path(
     case 'punch':
       return await punch(order, { afterMs })
     case 'splice':
-      await prove(warm.raw, order.target, `s:${session}:${role}`, { key, nonce: warm.nonce, signal })
+      await prove(warm.raw, order.target, `s:${session}:${side}`, { key, nonce: warm.nonce, signal })
       diary.step('latched')
       return await punch({ targets: [order.target] })
   }

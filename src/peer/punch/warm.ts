@@ -153,7 +153,7 @@ export async function prove(
   throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)
 }
 
-/** The addresses of this host's links. Loopback counts where the gateway itself is on loopback. */
+/** The addresses of this host's interfaces. Loopback counts where the gateway itself is on loopback. */
 export function ownAddresses(primary: Endpoint | undefined): Address[] {
   const withLoopback = primary !== undefined && isLoopback(primary.address)
   return Object.values(networkInterfaces())

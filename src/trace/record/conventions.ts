@@ -106,7 +106,7 @@ export const attributes = {
   ],
   'postern.limit': [
     'connect, join',
-    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `links` (of one certificate), `names`'
+    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `names`'
   ],
   'postern.sides': ['observe', 'which sides are waited for'],
   'postern.fresh': ['observe', 'boolean: samples of fresh sockets'],

@@ -48,8 +48,8 @@ export class Reader {
     return Array.isArray(value) ? value.filter(item => typeof item === 'number') : []
   }
 
-  role(name: ShortName): SideName | undefined {
-    return sideNames.find(role => role === this.text(name))
+  side(name: ShortName): SideName | undefined {
+    return sideNames.find(side => side === this.text(name))
   }
 
   behaviour(name: ShortName): Behaviour {

@@ -61,7 +61,7 @@ export interface ProfileFacts {
   readonly remaps: boolean | undefined
   readonly mapped: string | undefined
   readonly port: number | undefined
-  readonly allocation: string | undefined
+  readonly assignment: string | undefined
   readonly step: number | undefined
   /** Mappings of others per second. */
   readonly drift: number | undefined
@@ -118,7 +118,7 @@ export interface SideFacts {
 }
 
 /** What is known of a side's NAT now. */
-export const latest = ({ profiles }: Facts, role: SideName): ProfileFacts | undefined => profiles[role].at(-1)
+export const latest = ({ profiles }: Facts, side: SideName): ProfileFacts | undefined => profiles[side].at(-1)
 
 /** Something of the other side reached this one. */
 export const hears = ({ received, heard, steps }: SideFacts): boolean =>
@@ -138,18 +138,18 @@ export function isNoBadLuck(facts: Facts): boolean {
 }
 
 /** What is known of a side's NAT is that its ports have to be guessed. */
-export const hasHard = (facts: Facts, role: SideName): boolean => {
-  const profile = latest(facts, role)
+export const hasHard = (facts: Facts, side: SideName): boolean => {
+  const profile = latest(facts, side)
   return profile !== undefined && natOf(profile).isHard
 }
 
-export const hardSides = (facts: Facts): SideName[] => sideNames.filter(role => hasHard(facts, role))
+export const hardSides = (facts: Facts): SideName[] => sideNames.filter(side => hasHard(facts, side))
 
 /** As strategies are asked about it. */
-export const natOf = ({ mapping, filtering, allocation, port, observed }: ProfileFacts): Nat => ({
+export const natOf = ({ mapping, filtering, assignment, port, observed }: ProfileFacts): Nat => ({
   mapping,
   filtering,
-  assignment: kinds.find(kind => kind === allocation),
+  assignment: kinds.find(kind => kind === assignment),
   isHard: isHard(
     mapping,
     observed.filter(({ localPort }) => localPort === port).map(({ mapped }) => mapped)
@@ -158,7 +158,7 @@ export const natOf = ({ mapping, filtering, allocation, port, observed }: Profil
 
 /** The strategies that are made for these two NATs, configured or not. */
 export function suited(facts: Facts): Known[] {
-  const [caller, callee] = sideNames.map(role => latest(facts, role))
+  const [caller, callee] = sideNames.map(side => latest(facts, side))
   if (!caller || !callee) return []
   const pair = { caller: natOf(caller), callee: natOf(callee) }
   return facts.known.filter(({ remedies }) => remedies?.suits(pair))
@@ -166,4 +166,4 @@ export function suited(facts: Facts): Known[] {
 
 /** The side that heard nothing on a plan, and was heard: one at most. */
 export const deafIn = ({ sides }: PlanFacts): SideName[] =>
-  sideNames.filter(role => sides[role].reported && !hears(sides[role]) && hears(sides[otherSide(role)]))
+  sideNames.filter(side => sides[side].reported && !hears(sides[side]) && hears(sides[otherSide(side)]))

@@ -20,8 +20,8 @@ export class Moments {
   /** Throws `bad-config` where one of the networks was not observed, or not recorded as this version does. */
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
-    const sideOf = (role: SideName, name: string) =>
-      profiles.filter(span => new Reader(span).role('side') === role).flatMap(span => momentOf(span, name) ?? [])
+    const sideOf = (side: SideName, name: string) =>
+      profiles.filter(span => new Reader(span).side('side') === side).flatMap(span => momentOf(span, name) ?? [])
     this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
@@ -37,9 +37,9 @@ export class Moments {
   sampler(): (sides: readonly SideName[]) => Partial<Scene> {
     const round = { caller: 0, callee: 0 }
     return sides => {
-      const next = sides.map(role => this.#sides[role][++round[role]] ?? this.#sides[role].at(-1)).filter(isThere)
+      const next = sides.map(side => this.#sides[side][++round[side]] ?? this.#sides[side].at(-1)).filter(isThere)
       const atMs = Math.max(...next.map(moment => moment.atMs))
-      const shown = sides.flatMap((role, index) => (next[index] ? [[role, seenAt(next[index].side, atMs)]] : []))
+      const shown = sides.flatMap((side, index) => (next[index] ? [[side, seenAt(next[index].side, atMs)]] : []))
       return { ...Object.fromEntries(shown), atMs }
     }
   }
@@ -96,7 +96,7 @@ function profileOf(said: Reader, samples: readonly Sample[], observations: reado
     samples,
     ...(remaps === undefined ? {} : { remaps }),
     // Fitted again rather than read: the models of today are asked.
-    ...(said.text('allocation') === undefined ? {} : { allocation: fit(observations).describe() })
+    ...(said.text('allocation') === undefined ? {} : { assignment: fit(observations).describe() })
   }
 }
 

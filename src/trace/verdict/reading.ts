@@ -26,7 +26,7 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
       caller: root.text('caller') ?? root.text('peer') ?? 'the caller',
       callee: root.text('callee') ?? 'the callee'
     },
-    side: root.role('side'),
+    side: root.side('side'),
     limit: root.text('limit'),
     begun: root.text('session') !== undefined,
     strategies: root.list('strategies'),
@@ -49,18 +49,18 @@ function waitOf(span: SpanRecord): Wait {
   const said = new Reader(span)
   const sides = said.text('sides')?.split(/[ ,]+/) ?? []
   const shown = (name: EventName) =>
-    sideNames.filter(role => eventsOf(span, name).some(event => event.role('side') === role))
+    sideNames.filter(side => eventsOf(span, name).some(event => event.side('side') === side))
   return {
     fresh: said.flag('fresh') ?? false,
     failed: said.text('outcome') === 'failed' || said.text('cause') !== undefined,
-    sides: sideNames.filter(role => sides.includes(role)),
+    sides: sideNames.filter(side => sides.includes(side)),
     warm: shown('warm'),
     cold: shown('cold')
   }
 }
 
 function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
-  const of = (role: SideName) => spans.filter(span => new Reader(span).role('side') === role).map(profileOf)
+  const of = (side: SideName) => spans.filter(span => new Reader(span).side('side') === side).map(profileOf)
   return { caller: of('caller'), callee: of('callee') }
 }
 
@@ -74,7 +74,7 @@ function profileOf(span: SpanRecord): ProfileFacts {
     remaps: said.flag('remaps'),
     mapped: said.text('mapped'),
     port: said.number('port'),
-    allocation: said.text('allocation'),
+    assignment: said.text('allocation'),
     step: said.number('step'),
     drift: said.number('drift'),
     range: said.text('range') ?? said.text('block'),
@@ -110,11 +110,11 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
   }
 }
 
-function sideOf(role: SideName, plan: Reader, below: readonly SpanRecord[]): SideFacts {
+function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): SideFacts {
   const spans = below.filter(
     span =>
       ['postern.probe', 'postern.handover'].includes(span.name) &&
-      new Reader(span).role('side') === role &&
+      new Reader(span).side('side') === side &&
       !isSilent(span)
   )
   const own = spans.map(span => new Reader(span))
@@ -132,11 +132,11 @@ function sideOf(role: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
     reason: first('reason'),
     failed: code !== undefined && !CALLED_OFF_CODES.includes(code),
     localPort: own.map(said => said.of('network.local.port')).find(port => typeof port === 'number'),
-    latched: plan.text(`${role}.latched`),
-    dropped: plan.number(`${role}.dropped`) ?? 0,
-    sockets: plan.number(`${role}.sockets`),
-    probes: plan.number(`${role}.probes`),
-    ports: plan.number(`${role}.ports`)
+    latched: plan.text(`${side}.latched`),
+    dropped: plan.number(`${side}.dropped`) ?? 0,
+    sockets: plan.number(`${side}.sockets`),
+    probes: plan.number(`${side}.probes`),
+    ports: plan.number(`${side}.ports`)
   }
 }
 

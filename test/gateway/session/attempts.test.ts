@@ -12,7 +12,7 @@ import { Home, pair, planOf, socket } from './made.ts'
 
 type Ordered = Message<FromGateway, 'order'>
 /** What a side says when it is given an order. */
-type Word = (order: Ordered, role: SideName) => FromTrial | FromTrial[]
+type Word = (order: Ordered, side: SideName) => FromTrial | FromTrial[]
 
 const at = { address: '192.0.2.9', port: 9 }
 const of = ({ session, plan }: Ordered) => ({ session, plan })
@@ -41,8 +41,8 @@ async function tries(home: Home, plans: readonly Plan[], word: Word) {
   }
   home.onTold = ({ peer, message }) => {
     if (message.type !== 'order') return
-    const role = peer === peers.caller.id ? 'caller' : 'callee'
-    for (const said of [word(message, role)].flat()) attempts.receive(role, said)
+    const side = peer === peers.caller.id ? 'caller' : 'callee'
+    for (const said of [word(message, side)].flat()) attempts.receive(side, said)
   }
   const results = await home.step(async step => {
     const all = []
@@ -78,8 +78,8 @@ test('a plan that both sides open is a path, and is not called off', async t => 
 
 test('a plan that a side fails is called off on both, and the socket that was handed over is gone', async t => {
   using home = new Home()
-  const word: Word = (order, role) =>
-    role === 'caller' ? { ...of(order), type: 'progress', step: 'found' } : fails('io')(order, role)
+  const word: Word = (order, side) =>
+    side === 'caller' ? { ...of(order), type: 'progress', step: 'found' } : fails('io')(order, side)
   const { results, orders, attempts } = await tries(home, [planOf(), planOf()], word)
   t.like(results, [{ cause: 'handover-lost', reason: 'callee: it did not work' }])
   t.deepEqual(
@@ -99,9 +99,9 @@ test('what a plan may send is charged to the address it aims at, and what it did
   using home = new Home()
   const left = () => ['192.0.2.1', '192.0.2.2'].map(address => home.budget.left(address))
   let during: number[] = []
-  await tries(home, [planOf({ caller: guess(60), callee: guess(30) })], (order, role) => {
+  await tries(home, [planOf({ caller: guess(60), callee: guess(30) })], (order, side) => {
     during = left()
-    return role === 'callee' ? fails('io', { sent: 10 })(order, role) : []
+    return side === 'callee' ? fails('io', { sent: 10 })(order, side) : []
   })
   t.deepEqual(during, [70, 40])
   t.deepEqual(left(), [90, 40], 'the caller did not say what it sent')
@@ -122,7 +122,7 @@ test('a plan that there are too few probes for is not ordered, charged or called
 test('a socket that turns out to be gone is replaced by a warm one, and the plan ordered once more', async t => {
   using home = new Home()
   const stale = fails('stale-socket')
-  const word: Word = (order, role) => (order.plan === 1 && role === 'callee' ? stale : opens())(order, role)
+  const word: Word = (order, side) => (order.plan === 1 && side === 'callee' ? stale : opens())(order, side)
   const { results, orders } = await tries(home, [planOf()], word)
   t.deepEqual(results, [true])
   t.deepEqual(
@@ -143,8 +143,8 @@ test('a socket that turns out to be gone is replaced by a warm one, and the plan
 
 test('it is ordered once more, and not again', async t => {
   using home = new Home()
-  const { results, orders } = await tries(home, [planOf()], (order, role) =>
-    role === 'callee' ? fails('stale-socket')(order, role) : []
+  const { results, orders } = await tries(home, [planOf()], (order, side) =>
+    side === 'callee' ? fails('stale-socket')(order, side) : []
   )
   t.like(results, [{ cause: 'never-obeyed' }])
   t.deepEqual(orders, [
@@ -163,9 +163,9 @@ test('the relay is armed while its plan is tried and where it opened, and disarm
     using home = new Home()
     const during: number[] = []
     const relay = home.relay.splices
-    await tries(home, [relayed], (order, role) => {
+    await tries(home, [relayed], (order, side) => {
       during.push(relay.size)
-      return word(order, role)
+      return word(order, side)
     })
     t.deepEqual(during, [1, 1])
     t.is(relay.size, after)
@@ -182,12 +182,12 @@ test('a relay without room ends the plan, and nothing is ordered', async t => {
 test('words about an older order, and what came of one that was called off, change nothing', async t => {
   using home = new Home()
   const [failed, open] = [fails('io'), opens()]
-  const { results } = await tries(home, [planOf(), planOf(), planOf()], (order, role) => {
+  const { results } = await tries(home, [planOf(), planOf(), planOf()], (order, side) => {
     const older = { ...order, plan: order.plan - 1 }
-    const late = [failed(older, role), failed({ ...order, plan: 9 }, role), fails('called-off')(order, role)].flat()
-    if (order.plan === 1) return failed(order, role)
-    if (order.plan === 2) return [...late, open(order, role)].flat()
-    return [open(older, role), role === 'callee' ? failed(order, role) : []].flat()
+    const late = [failed(older, side), failed({ ...order, plan: 9 }, side), fails('called-off')(order, side)].flat()
+    if (order.plan === 1) return failed(order, side)
+    if (order.plan === 2) return [...late, open(order, side)].flat()
+    return [open(older, side), side === 'callee' ? failed(order, side) : []].flat()
   })
   t.is(results[1], true)
   t.like(results[2], { cause: 'never-obeyed' })
@@ -196,13 +196,13 @@ test('words about an older order, and what came of one that was called off, chan
 test('how far apart two networks are is learned from the active side, and not of a relayed path', async t => {
   const learned = async (plan: Plan) => {
     using home = new Home()
-    const word: Word = (order, role) =>
+    const word: Word = (order, side) =>
       opens({
         steps: [
           ['bound', 10],
-          ['ice', role === 'caller' ? 40 : 100]
+          ['ice', side === 'caller' ? 40 : 100]
         ]
-      })(order, role)
+      })(order, side)
     await tries(home, [plan], word)
     return home.paths.rttMs('192.0.2.1', '192.0.2.2')
   }

@@ -13,11 +13,11 @@ function open(home: Home, { silent = false }: { silent?: boolean } = {}) {
   const evidence: Evidence = new Evidence(home, {
     ...peers,
     gone: gone.signal,
-    ask(role, round) {
-      asked.push(role)
+    ask(side, round) {
+      asked.push(side)
       if (silent) return
-      home.observer.sees(peers[role] as Hand, 9, '192.0.2.7')
-      evidence.sides.shown(role, { type: 'fresh', session: 's', round, socket: 9, port: 4009 })
+      home.observer.sees(peers[side] as Hand, 9, '192.0.2.7')
+      evidence.sides.shown(side, { type: 'fresh', session: 's', round, socket: 9, port: 4009 })
     }
   })
   const scene = (step: Step) => evidence.scene(step, [])

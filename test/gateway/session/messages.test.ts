@@ -19,7 +19,7 @@ const read = (message: object) => parseFromGateway(JSON.stringify(message))
 
 test('each side is introduced to the other with a key of its own, and only the caller by its request', t => {
   const asked = { request: 7, trace }
-  const [ann, bob] = (['caller', 'callee'] as const).map(role => read(messages.introduction(told, role, asked)))
+  const [ann, bob] = (['caller', 'callee'] as const).map(side => read(messages.introduction(told, side, asked)))
   t.like(ann, { request: 7, peer: { name: 'bob', fingerprint: print('BB'), named: true } })
   t.like(bob, { role: 'callee', peer: { name: 'ann', fingerprint: print('AA'), named: false } })
   t.false('request' in (bob ?? {}))

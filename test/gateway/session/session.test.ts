@@ -346,7 +346,7 @@ async function relayed(caller: HandMade, callee: HandMade, to: string) {
   const raws = [await caller.warm(0), await callee.warm(0)] as const
   caller.say({ type: 'connect', request: 0, to })
   const sides = [caller, callee].map(async (peer, index) => {
-    const { session, key, role } = await peer.hears('session')
+    const { session, key, role: side } = await peer.hears('session')
     await peer.hears('order')
     const raw = raws[index] as RawSocket
     const [relay] = peer.welcome.endpoints as [Endpoint]
@@ -356,7 +356,7 @@ async function relayed(caller: HandMade, callee: HandMade, to: string) {
       heard.push(String(datagram))
       wake()
     }
-    await peer.show(raw, relay, `s:${session}:${role}`, Buffer.from(key, 'base64'))
+    await peer.show(raw, relay, `s:${session}:${side}`, Buffer.from(key, 'base64'))
     return {
       heard,
       say: (text: string) => raw.send(Buffer.from(text), relay),

@@ -26,7 +26,7 @@ test('a side that is waited for keeps the other’s socket from nobody', async t
   await taking
   t.deepEqual(sides.missing, [])
   t.deepEqual(
-    both.map(role => sides.ordered(role)),
+    both.map(side => sides.ordered(side)),
     [1, 0]
   )
 })
@@ -41,7 +41,7 @@ test('where one of the two is snatched away, the other is given back before both
   }
   await sides.take(both, () => {})
   t.deepEqual(
-    both.map(role => sides.ordered(role)),
+    both.map(side => sides.ordered(side)),
     [0, 0]
   )
   t.false(caller.isWarm)
@@ -77,10 +77,10 @@ test('a fresh socket takes the place of the one before only where it was seen', 
   const over = new AbortController()
   const renewing = sides.renew(
     both,
-    (role, round) => {
-      sides.shown(role, fresh(round - 1, 8))
-      sides.shown(role, fresh(round, 9))
-      if (role === 'caller') home.observer.sees(caller, 9, '192.0.2.1')
+    (side, round) => {
+      sides.shown(side, fresh(round - 1, 8))
+      sides.shown(side, fresh(round, 9))
+      if (side === 'caller') home.observer.sees(caller, 9, '192.0.2.1')
       else over.abort()
     },
     over.signal
@@ -93,7 +93,7 @@ test('a fresh socket takes the place of the one before only where it was seen', 
     ]
   )
   t.deepEqual(
-    both.map(role => sides.ordered(role)),
+    both.map(side => sides.ordered(side)),
     [9, 0]
   )
   t.is((await caller.takeSocket())?.number, 0, 'the one before is as warm as it was')
@@ -124,7 +124,7 @@ test('only what was neither ordered nor fresh nor dropped is given back', async 
   const renewed = given(async (sides, caller) => {
     home.observer.sees(caller, 9, '192.0.2.1')
     const never = new AbortController().signal
-    await sides.renew(['caller'], (role, round) => sides.shown(role, fresh(round, 9)), never)
+    await sides.renew(['caller'], (side, round) => sides.shown(side, fresh(round, 9)), never)
     await caller.takeSocket()
   })
   t.deepEqual(await renewed, [false, true])

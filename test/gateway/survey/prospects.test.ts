@@ -131,7 +131,7 @@ test('each kind of peer is shown as the gateway would see it: stepping, in a blo
   const ann = sideOf('ann', { profile: symmetric })
   await prospects([looks], ann, 1_000_000)
   t.deepEqual(
-    seen.map(({ callee }) => callee.profile.allocation?.kind),
+    seen.map(({ callee }) => callee.profile.assignment?.kind),
     [undefined, undefined, undefined, 'stepping', 'block', 'random']
   )
   for (const { caller, callee, atMs } of seen) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
 import { SpliceTable } from '../../../src/gateway/relay/splice.ts'
-import { Binding, type Claim } from '../../../src/gateway/udp/binding.ts'
+import { Binding, type Credential } from '../../../src/gateway/udp/binding.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { decode, encode } from '../../../src/wire/stun.ts'
@@ -26,18 +26,18 @@ function desk({ perSecond = 1000 } = {}) {
   observer.admit('0a', keys.peer)
   splices.arm(session, { caller: 'a', callee: 'b' }, limits)
   let forwarded = 0
-  const claim = (username: string): Claim | undefined => {
+  const claim = (username: string): Credential | undefined => {
     const [kind = '', id = '', rest = ''] = username.split(':')
-    if (kind !== 's') return observer.claim(kind, id, rest)
+    if (kind !== 's') return observer.credentialOf(kind, id, rest)
     if (id !== session || (rest !== 'caller' && rest !== 'callee')) return undefined
-    return { kind: 'latch', key: keys[rest], session: id, role: rest }
+    return { kind: 'latch', key: keys[rest], session: id, side: rest }
   }
   const binding = new Binding(
     {
       ports: () => ports,
-      claim,
-      sample: (claimed, port, mapped, proved) => observer.record(claimed, port, mapped, proved),
-      latch: (claimed, port, source) => splices.latch(claimed.session, claimed.role, port, source),
+      credentialOf: claim,
+      sample: (claimed, port, mapped, proved) => observer.sees(claimed, port, mapped, proved),
+      latch: (claimed, port, source) => splices.latch(claimed.session, claimed.side, port, source),
       forward: (port, source, datagram) => splices.forward(port, source, datagram) && ++forwarded > 0
     },
     perSecond
@@ -418,12 +418,12 @@ test('an indication, an answer or another method of STUN is of nobody’s intere
 })
 
 function latchBoth({ ask, keys, nonceOf }: ReturnType<typeof desk>): void {
-  for (const [role, from] of [
+  for (const [side, from] of [
     ['caller', ann],
     ['callee', bob]
   ] as const) {
-    const username = `s:${session}:${role}`
-    const nonce = nonceOf(username, keys[role], from)
-    ask(question({ username, nonce }, { key: keys[role] }), from)
+    const username = `s:${session}:${side}`
+    const nonce = nonceOf(username, keys[side], from)
+    ask(question({ username, nonce }, { key: keys[side] }), from)
   }
 }

@@ -10,7 +10,7 @@ function observer(peers: readonly string[]) {
   const observed = new UdpObserver({ ports: () => [port], public: [], now: () => time.nowMs })
   for (const peer of peers) observed.admit(peer, Buffer.alloc(20))
   const hears = (peer: string) =>
-    observed.record({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, mapped, true)
+    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, mapped, true)
   return { observed, hears, time }
 }
 

@@ -234,7 +234,7 @@ const stepping = (name: 'caller' | 'callee', from: number, localPort: number, at
     mapped: { address, port: from },
     port: localPort,
     observations,
-    profile: { mapping: strict, filtering: strict, allocation }
+    profile: { mapping: strict, filtering: strict, assignment: allocation }
   })
 }
 

@@ -16,7 +16,7 @@ import { profileOf } from './profiles.ts'
 import { grouped } from './words.ts'
 
 export interface PortPicture {
-  readonly role: SideName
+  readonly side: SideName
   readonly name: string
   /** Ports by age, the oldest first. */
   readonly observed: readonly number[]
@@ -38,20 +38,20 @@ interface Guess {
 const GUESSES = 6
 
 export function portPictures(record: TraceRecord): Html {
-  const pictures = sideNames.map(role => pictureOf(record, role)).filter(isHard)
+  const pictures = sideNames.map(side => pictureOf(record, side)).filter(isHard)
   if (pictures.length === 0)
     return html`<p class="empty">No port had to be guessed: what the gateway saw of both sides was all there was to try.</p>`
   return html`<div class="pictures">${pictures.map(picture => drawing(picture))}</div>`
 }
 
-export function pictureOf(record: TraceRecord, role: SideName): PortPicture {
-  const profile = profileOf(record, role)
+export function pictureOf(record: TraceRecord, side: SideName): PortPicture {
+  const profile = profileOf(record, side)
   const address = addressOf(read(profile).shown('mapped'))
-  const other = otherSide(role)
+  const other = otherSide(side)
   const plans = record.spans.filter(({ name }) => name === 'postern.plan')
   return {
-    role,
-    name: record[role],
+    side,
+    name: record[side],
     observed: read(profile)
       .list('observed')
       .flatMap(one => portOf(observedIn(String(one))?.mapped ?? '')),
@@ -114,10 +114,10 @@ export function scaleOf({ observed, guesses, hits }: PortPicture): Scale {
 }
 
 function drawing(picture: PortPicture): Html {
-  const { role, name, observed, guesses, hits } = picture
+  const { side, name, observed, guesses, hits } = picture
   const scale = scaleOf(picture)
   const middle = Math.round((scale.low + scale.high) / 2)
-  return html`<figure class="ports card"><figcaption><span class="role">${role}</span> ${name}</figcaption>
+  return html`<figure class="ports card"><figcaption><span class="role">${side}</span> ${name}</figcaption>
 <div class="tracks">
 ${observed.length > 0 && track('seen', seenText(observed), seen(observed, scale))}
 ${guesses.slice(0, GUESSES).map(guess => track(guess.by || 'plan', guessText(guess), tried(guess, scale)))}

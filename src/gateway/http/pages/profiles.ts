@@ -7,19 +7,19 @@ import { type Html, html, type Piece } from './html.ts'
 import { lasted, share, shown, signed } from './words.ts'
 
 /** The last judgement on a side: it is renewed when fresh sockets are shown. */
-export const profileOf = ({ spans }: TraceRecord, role: SideName): SpanRecord | undefined =>
-  spans.findLast(span => span.name === 'postern.profile' && read(span).shown('side') === role)
+export const profileOf = ({ spans }: TraceRecord, side: SideName): SpanRecord | undefined =>
+  spans.findLast(span => span.name === 'postern.profile' && read(span).shown('side') === side)
 
 const rows: readonly {
   readonly label: string
-  of(span: SpanRecord, root: SpanRecord | undefined, role: SideName): Piece
+  of(span: SpanRecord, root: SpanRecord | undefined, side: SideName): Piece
 }[] = [
   { label: 'NAT', of: span => (span.attributes['postern.translated'] === false ? 'none in between' : 'yes') },
   { label: 'Mapping', of: span => read(span).shown('mapping') },
   { label: 'Filtering', of: span => read(span).shown('filtering') },
   { label: 'Seen as', of: span => read(span).shown('mapped') },
   { label: 'Own port', of: span => read(span).shown('port') },
-  { label: 'Links', of: span => shown(span.attributes['postern.links'] ?? '') },
+  { label: 'Interfaces', of: span => shown(span.attributes['postern.links'] ?? '') },
   { label: 'Ports are', of: allocationOf },
   { label: 'Since', of: span => read(span).shown('evidence') },
   { label: 'Step', of: span => read(span).shown('step') },
@@ -30,28 +30,28 @@ const rows: readonly {
   { label: 'Mappings known', of: span => String(read(span).list('observed').length || '') },
   { label: 'Probes left', of: span => read(span).shown('probes_left') },
   { label: 'Round trip', of: span => milliseconds(read(span).number('rtt')) },
-  { label: 'Clock', of: (_, root, role) => clockOf(root, role) }
+  { label: 'Clock', of: (_, root, side) => clockOf(root, side) }
 ]
 
 export function profiles(record: TraceRecord): Html {
-  const spans = sideNames.map(role => profileOf(record, role))
+  const spans = sideNames.map(side => profileOf(record, side))
   if (spans.every(span => span === undefined))
     return html`<p class="empty">It ended before either side’s network was judged.</p>`
   const cells = rows
     .map(({ label, of }) => ({
       label,
-      values: sideNames.map((role, at) => {
+      values: sideNames.map((side, at) => {
         const span = spans[at]
-        return span && of(span, record.spans[0], role)
+        return span && of(span, record.spans[0], side)
       })
     }))
     .filter(({ values }) => values.some(value => value))
-  return html`<table class="profiles"><thead><tr><td></td>${sideNames.map(role => html`<th scope="col"><span class="role">${role}</span> ${record[role]}</th>`)}</tr></thead>
+  return html`<table class="profiles"><thead><tr><td></td>${sideNames.map(side => html`<th scope="col"><span class="role">${side}</span> ${record[side]}</th>`)}</tr></thead>
 <tbody>${cells.map(({ label, values }) => html`<tr><th scope="row">${label}</th>${values.map(value => html`<td>${value || '–'}</td>`)}</tr>`)}</tbody></table>`
 }
 
 const kinds: Readonly<Record<string, string>> = {
-  kept: 'kept: the inside port, where it is free',
+  kept: 'preserved: the inside port, where it is free',
   stepping: 'counted up or down',
   block: 'random within a block',
   random: 'random'
@@ -70,9 +70,9 @@ function driftOf(span: SpanRecord): Piece {
 }
 
 /** How far a side's clock was off, which its steps are corrected by. */
-function clockOf(root: SpanRecord | undefined, role: SideName): Piece {
-  const offset = read(root).number(`${role}.clock.offset`)
-  const uncertainty = read(root).number(`${role}.clock.uncertainty`)
+function clockOf(root: SpanRecord | undefined, side: SideName): Piece {
+  const offset = read(root).number(`${side}.clock.offset`)
+  const uncertainty = read(root).number(`${side}.clock.uncertainty`)
   if (offset === undefined) return undefined
   return `${signed(offset)}${uncertainty === undefined ? '' : ` (± ${lasted(uncertainty)})`} to the gateway’s`
 }

@@ -21,12 +21,12 @@ export type Rule = (facts: Facts) => Finding | undefined
 /** A name takes no more of a sentence than this. */
 const NAME = 32
 
-export const nameOf = ({ names }: Facts, role: SideName): string =>
-  names[role].length > NAME ? `${names[role].slice(0, NAME - 1)}…` : names[role]
+export const nameOf = ({ names }: Facts, side: SideName): string =>
+  names[side].length > NAME ? `${names[side].slice(0, NAME - 1)}…` : names[side]
 
 /** `alice`, or `alice and bob`. */
 export const namesOf = (facts: Facts, sides: readonly SideName[]): string =>
-  sides.map(role => nameOf(facts, role)).join(' and ')
+  sides.map(side => nameOf(facts, side)).join(' and ')
 
 export const blame = (sides: readonly SideName[]): Blamed => (sides.length > 1 ? 'both' : (sides[0] ?? 'path'))
 
@@ -41,24 +41,24 @@ export const natsOf = (facts: Facts, sides: readonly SideName[], [one, several]:
   `the ${sides.length === 1 ? 'NAT' : 'NATs'} of ${namesOf(facts, sides)} ${sides.length === 1 ? one : several}`
 
 /** What a side's NAT does, in one line. */
-export function natLine(facts: Facts, role: SideName): string {
-  const profile = latest(facts, role)
-  if (!profile) return `${nameOf(facts, role)}: no mapping was seen`
-  if (profile.translated === false) return `${nameOf(facts, role)}: no NAT, filtering ${profile.filtering}`
-  return `${nameOf(facts, role)}: mapping ${profile.mapping}, filtering ${profile.filtering}${portsOf(profile)}`
+export function natLine(facts: Facts, side: SideName): string {
+  const profile = latest(facts, side)
+  if (!profile) return `${nameOf(facts, side)}: no mapping was seen`
+  if (profile.translated === false) return `${nameOf(facts, side)}: no NAT, filtering ${profile.filtering}`
+  return `${nameOf(facts, side)}: mapping ${profile.mapping}, filtering ${profile.filtering}${portsOf(profile)}`
 }
 
-function portsOf({ allocation, range, step, drift }: NonNullable<ReturnType<typeof latest>>): string {
-  if (allocation === undefined) return ''
+function portsOf({ assignment, range, step, drift }: NonNullable<ReturnType<typeof latest>>): string {
+  if (assignment === undefined) return ''
   const where = range === undefined ? '' : ` in ${range}`
   const by = step === undefined ? '' : ` by ${step}`
   const others = drift === undefined ? '' : `, ${drift.toFixed(1)} mappings per second by others`
-  return `, ports ${allocation}${where}${by}${others}`
+  return `, ports ${assignment}${where}${by}${others}`
 }
 
 /** What a side did on a plan, in one line. */
-export function sideLine(facts: Facts, role: SideName, { reported, bound, sent, received, steps }: SideFacts): string {
-  const name = nameOf(facts, role)
+export function sideLine(facts: Facts, side: SideName, { reported, bound, sent, received, steps }: SideFacts): string {
+  const name = nameOf(facts, side)
   if (!reported) return `${name} reported nothing`
   const did =
     bound && sent === 0 ? 'left the search to ICE' : `sent ${counted(sent, 'datagram')} and received ${count(received)}`

@@ -8,8 +8,8 @@ import { blame, count, counted, type Finding, nameOf, namesOf, natLine, turnLine
 
 /** The sides whose ports are scattered. */
 const scattering = (facts: Facts): SideName[] =>
-  hardSides(facts).filter(role => {
-    const profile = latest(facts, role)
+  hardSides(facts).filter(side => {
+    const profile = latest(facts, side)
     return profile !== undefined && scatters(natOf(profile))
   })
 
@@ -22,7 +22,7 @@ export function bothRandom(facts: Facts): Finding | undefined {
     code: 'both-random',
     side: 'both',
     sentence: `the NATs of ${namesOf(facts, sideNames)} both choose their ports at random${chance(search)}`,
-    evidence: [...sideNames.map(role => natLine(facts, role)), ...searchLines(facts, search)],
+    evidence: [...sideNames.map(side => natLine(facts, side)), ...searchLines(facts, search)],
     advice: FORWARD
   }
 }
@@ -36,7 +36,7 @@ export function sprayTooSmall(facts: Facts): Finding | undefined {
     code: 'spray-too-small',
     side,
     sentence: `the NAT of ${nameOf(facts, side)} chooses its ports at random${chance(search)}`,
-    evidence: [...hardSides(facts).map(role => natLine(facts, role)), ...searchLines(facts, search)],
+    evidence: [...hardSides(facts).map(which => natLine(facts, which)), ...searchLines(facts, search)],
     advice: advised(facts, search, FORWARD.replace('one of the two peers', nameOf(facts, side)))
   }
 }
@@ -75,11 +75,11 @@ const searchLines = (facts: Facts, search: TurnFacts | undefined): string[] =>
 const effort = (facts: Facts, by: string): string[] =>
   direct(facts)
     .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
-    .flatMap(({ sides }) => sideNames.map(role => ({ role, ...sides[role] })))
+    .flatMap(({ sides }) => sideNames.map(side => ({ side, ...sides[side] })))
     .filter(({ probes }) => probes !== undefined)
     .map(
-      ({ role, sockets = 1, ports = 0, probes = 0, sent, received }) =>
-        `${nameOf(facts, role)}: ${counted(sockets, 'socket')}, ${counted(ports, 'port')}, ${count(sent)} of ${counted(probes, 'probe')} sent, ${count(received)} received`
+      ({ side, sockets = 1, ports = 0, probes = 0, sent, received }) =>
+        `${nameOf(facts, side)}: ${counted(sockets, 'socket')}, ${counted(ports, 'port')}, ${count(sent)} of ${counted(probes, 'probe')} sent, ${count(received)} received`
     )
 
 export function predictionMissed(facts: Facts): Finding | undefined {
@@ -88,13 +88,13 @@ export function predictionMissed(facts: Facts): Finding | undefined {
   if (!search || sides.length === 0 || scattering(facts).length > 0) return undefined
   if (!['unlikely', 'unheard', 'handover-lost', 'deadline'].includes(search.cause ?? '')) return undefined
   // Where others use up ports, what was expected is not worth much.
-  if (isNoBadLuck(facts) && !sides.some(role => (latest(facts, role)?.drift ?? 0) >= SOME_DRIFT)) return undefined
+  if (isNoBadLuck(facts) && !sides.some(side => (latest(facts, side)?.drift ?? 0) >= SOME_DRIFT)) return undefined
   return {
     code: 'prediction-missed',
     side: blame(sides),
     sentence: `the next port of ${namesOf(facts, sides)} could not be told${drift(facts, sides)}`,
     evidence: [
-      ...sides.map(role => natLine(facts, role)),
+      ...sides.map(side => natLine(facts, side)),
       ...windows(facts, search.plugin).slice(0, 4),
       ...(search.expected === undefined ? [] : [`${search.plugin} expected ${percent(search.expected)}`])
     ],
@@ -103,7 +103,7 @@ export function predictionMissed(facts: Facts): Finding | undefined {
 }
 
 function drift(facts: Facts, sides: readonly SideName[]): string {
-  const rates = sides.flatMap(role => latest(facts, role)?.drift ?? [])
+  const rates = sides.flatMap(side => latest(facts, side)?.drift ?? [])
   const most = Math.max(...rates)
   return rates.length > 0 ? `: others behind that NAT use up ${most.toFixed(most < 10 ? 1 : 0)} ports per second` : ''
 }
@@ -113,8 +113,8 @@ const windows = (facts: Facts, by: string): string[] =>
   direct(facts)
     .filter(({ plugin, isOpen }) => plugin === by && !isOpen)
     .map(({ expected, sides }) => {
-      const ports = Math.max(...sideNames.map(role => sides[role].ports ?? 0))
-      const sockets = Math.max(...sideNames.map(role => sides[role].sockets ?? 1))
+      const ports = Math.max(...sideNames.map(side => sides[side].ports ?? 0))
+      const sockets = Math.max(...sideNames.map(side => sides[side].sockets ?? 1))
       const worth = expected === undefined ? '' : `, ${percent(expected)} expected`
       return `tried ${counted(ports, 'port')} with ${counted(sockets, 'socket')}${worth}, and nothing was heard`
     })
@@ -128,18 +128,18 @@ export function budgetSharedOut(facts: Facts): Finding | undefined {
   const plugin = turn?.plugin ?? plan?.plugin
   if (plugin === undefined) return undefined
   const [poor] = sideNames
-    .map(role => ({ role, left: latest(facts, role)?.probesLeft ?? Number.POSITIVE_INFINITY }))
+    .map(side => ({ side, left: latest(facts, side)?.probesLeft ?? Number.POSITIVE_INFINITY }))
     .toSorted((a, b) => a.left - b.left)
   const known = poor !== undefined && Number.isFinite(poor.left) ? poor : undefined
   return {
     code: 'budget-shared-out',
     side: 'gateway',
     sentence: known
-      ? `other sessions use up the probes that may be aimed at ${nameOf(facts, known.role)}: ${count(known.left)} were left`
+      ? `other sessions use up the probes that may be aimed at ${nameOf(facts, known.side)}: ${count(known.left)} were left`
       : 'other sessions use up the probes that may be aimed at one of the two',
     evidence: [
       ...facts.turns.filter(one => one.plugin === plugin).map(turnLine),
-      ...(known ? [`${counted(known.left, 'probe')} left for the address of ${nameOf(facts, known.role)}`] : [])
+      ...(known ? [`${counted(known.left, 'probe')} left for the address of ${nameOf(facts, known.side)}`] : [])
     ],
     advice: 'raise limits.probesPerAddress or limits.probesInAll, or try again in a minute'
   }

@@ -23,7 +23,7 @@ export const outOfTime: Rule = facts => (wasHeard(facts) || ranOut(facts) ? unde
 export const cutShort: Rule = facts => (wasHeard(facts) ? deadline(facts) : undefined)
 
 const wasHeard = (facts: Facts) =>
-  direct(facts).some(({ isOpen, sides }) => !isOpen && sideNames.some(role => hears(sides[role])))
+  direct(facts).some(({ isOpen, sides }) => !isOpen && sideNames.some(side => hears(sides[side])))
 
 /** Every strategy had its turn, and one a whole plan in vain: more time would hardly have helped. */
 const ranOut = (facts: Facts) =>
@@ -57,7 +57,7 @@ export function notTried(facts: Facts): Finding | undefined {
     code: 'not-tried',
     side: 'gateway',
     sentence: `${first.name}, which suits this pair of NATs, is not among the strategies`,
-    evidence: [`strategies: ${facts.strategies.join(', ')}`, ...sideNames.map(role => natLine(facts, role))],
+    evidence: [`strategies: ${facts.strategies.join(', ')}`, ...sideNames.map(side => natLine(facts, side))],
     advice: `add ${first.name} to strategies`
   }
 }

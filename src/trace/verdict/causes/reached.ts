@@ -18,7 +18,7 @@ export function udpBlocked(facts: Facts): Finding | undefined {
     sentence: `no UDP datagram of ${namesOf(facts, silent)} reached the gateway`,
     evidence: [
       ...sideNames.map(
-        role => `${nameOf(facts, role)}: ${silent.includes(role) ? 'no mapping was seen' : 'UDP was heard'}`
+        side => `${nameOf(facts, side)}: ${silent.includes(side) ? 'no mapping was seen' : 'UDP was heard'}`
       ),
       ...(facts.gateway.heard === undefined
         ? []
@@ -47,8 +47,8 @@ const lastRelay = ({ plans }: Facts) => plans.findLast(({ isRelay, isOpen }) => 
 function neverLatched(facts: Facts): SideName[] {
   const relay = lastRelay(facts)
   if (!relay) return []
-  return sideNames.filter(role => {
-    const { reported, steps, latched } = relay.sides[role]
+  return sideNames.filter(side => {
+    const { reported, steps, latched } = relay.sides[side]
     return reported && !steps.includes('latched') && latched === undefined
   })
 }
@@ -57,14 +57,14 @@ function neverLatched(facts: Facts): SideName[] {
 function silentSides({ waits, code, profiles }: Facts): SideName[] {
   if (code !== 'udp-blocked') return []
   const wait = waits.findLast(({ fresh, failed }) => !fresh && failed)
-  if (!wait) return sideNames.filter(role => profiles[role].length === 0)
-  const without = wait.sides.filter(role => !wait.warm.includes(role) && profiles[role].length === 0)
+  if (!wait) return sideNames.filter(side => profiles[side].length === 0)
+  const without = wait.sides.filter(side => !wait.warm.includes(side) && profiles[side].length === 0)
   return without.length > 0 ? without : [...wait.cold]
 }
 
 /** Sides that were heard at some time, and were not when they were asked again because of the other. */
 const lapsed = ({ waits, code }: Facts): SideName[] =>
-  code === 'udp-blocked' ? sideNames.filter(role => waits.some(({ fresh, cold }) => fresh && cold.includes(role))) : []
+  code === 'udp-blocked' ? sideNames.filter(side => waits.some(({ fresh, cold }) => fresh && cold.includes(side))) : []
 
 /** Two networks may block UDP, but hardly everybody's, and hardly both of a sudden. */
 function isDeaf(facts: Facts): boolean {
@@ -83,7 +83,7 @@ export function nobodyHeard(facts: Facts): Finding | undefined {
   if (relay && neverLatched(facts).length === 2)
     return found(
       'UDP of both sides reached the gateway before, and of neither when they were to use the relay',
-      sideNames.map(role => sideLine(facts, role, relay.sides[role]))
+      sideNames.map(side => sideLine(facts, side, relay.sides[side]))
     )
   if (!isDeaf(facts)) return undefined
   const { heard, deaf = [] } = facts.gateway
@@ -112,39 +112,39 @@ function deafLines({ gateway: { heard, deaf = [] } }: Facts): string[] {
 /** An endpoint that neither side reached, nor anybody else. */
 export function gatewayPorts(facts: Facts): Finding | undefined {
   const { endpoints, deaf } = facts.gateway
-  const most = Math.max(...sideNames.map(role => seenBy(facts, role)))
+  const most = Math.max(...sideNames.map(side => seenBy(facts, side)))
   if (endpoints === undefined || most === 0 || most >= endpoints || deaf?.length === 0) return undefined
   return {
     code: 'gateway-ports',
     side: 'gateway',
     sentence: `neither side reached more than ${most} of the gateway's ${endpoints} UDP endpoints, so mappings could not be told`,
-    evidence: [...sideNames.map(role => seenLine(facts, role)), ...deafLines(facts)],
+    evidence: [...sideNames.map(side => seenLine(facts, side)), ...deafLines(facts)],
     advice: PUBLISH
   }
 }
 
-const seenLine = (facts: Facts, role: SideName) =>
-  `${nameOf(facts, role)} was seen by ${seenBy(facts, role)} of ${facts.gateway.endpoints ?? 'the'} endpoints`
+const seenLine = (facts: Facts, side: SideName) =>
+  `${nameOf(facts, side)} was seen by ${seenBy(facts, side)} of ${facts.gateway.endpoints ?? 'the'} endpoints`
 
-const seenBy = (facts: Facts, role: SideName) => Math.max(0, ...facts.profiles[role].map(profile => profile.seenBy))
+const seenBy = (facts: Facts, side: SideName) => Math.max(0, ...facts.profiles[side].map(profile => profile.seenBy))
 
 /** One side alone cannot reach some endpoints, so that its mapping is unknown. */
 export function somePortsBlocked(facts: Facts): Finding | undefined {
   const { endpoints } = facts.gateway
   if (endpoints === undefined) return undefined
-  const side = sideNames.find(role => seenBy(facts, role) < endpoints && seenBy(facts, otherSide(role)) >= endpoints)
+  const side = sideNames.find(which => seenBy(facts, which) < endpoints && seenBy(facts, otherSide(which)) >= endpoints)
   if (!side || latest(facts, side)?.mapping !== 'unknown') return undefined
   return {
     code: 'udp-blocked',
     side,
     sentence: `${nameOf(facts, side)} reaches ${seenBy(facts, side)} of the gateway's ${endpoints} UDP endpoints, so its mapping could not be told`,
-    evidence: sideNames.map(role => seenLine(facts, role)),
+    evidence: sideNames.map(which => seenLine(facts, which)),
     advice: OPEN_UDP
   }
 }
 
 export function oneAddress(facts: Facts): Finding | undefined {
-  const unknown = sideNames.filter(role => latest(facts, role)?.mapping === 'unknown')
+  const unknown = sideNames.filter(side => latest(facts, side)?.mapping === 'unknown')
   if (facts.gateway.addresses !== 1 || unknown.length === 0) return undefined
   return {
     code: 'one-address',
@@ -152,7 +152,7 @@ export function oneAddress(facts: Facts): Finding | undefined {
     sentence: `the gateway has one address, so how ${namesOf(facts, unknown)} ${unknown.length > 1 ? 'are' : 'is'} mapped towards others could not be told`,
     evidence: [
       `1 address and ${count(facts.gateway.endpoints ?? 1)} UDP endpoints`,
-      ...unknown.map(role => `${nameOf(facts, role)}: mapping unknown`)
+      ...unknown.map(side => `${nameOf(facts, side)}: mapping unknown`)
     ],
     advice: 'give the gateway a second address (listen.udp.addresses, and listen.udp.public in a cloud)'
   }
@@ -168,7 +168,7 @@ export function neverObeyed(facts: Facts): Finding | undefined {
     code: 'never-obeyed',
     side,
     sentence: `${nameOf(facts, side)} was joined and did nothing of what it was told`,
-    evidence: sideNames.map(role => `${silent.plugin}: ${sideLine(facts, role, silent.sides[role])}`),
+    evidence: sideNames.map(which => `${silent.plugin}: ${sideLine(facts, which, silent.sides[which])}`),
     advice: 'see whether that program hangs, is suspended, or its connection to the gateway is dead; start it again'
   }
 }
@@ -176,19 +176,19 @@ export function neverObeyed(facts: Facts): Finding | undefined {
 const silentIn = ({ sides, cause, isOpen }: PlanFacts): SideName[] =>
   isOpen || cause === 'budget-shared-out' || cause === 'peer-left' || cause === 'peer-lost'
     ? []
-    : sideNames.filter(role => !sides[role].reported)
+    : sideNames.filter(side => !sides[side].reported)
 
 function couldNot(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(
-    ({ cause, sides }) => cause === 'never-obeyed' && sideNames.some(role => sides[role].failed)
+    ({ cause, sides }) => cause === 'never-obeyed' && sideNames.some(side => sides[side].failed)
   )
-  const failed = plan ? sideNames.filter(role => plan.sides[role].failed) : []
+  const failed = plan ? sideNames.filter(side => plan.sides[side].failed) : []
   if (!plan || failed.length === 0) return undefined
   return {
     code: 'never-obeyed',
     side: blame(failed),
     sentence: `${namesOf(facts, failed)} could not do what ${plan.plugin} told`,
-    evidence: failed.map(role => `${nameOf(facts, role)}: ${plan.sides[role].reason ?? plan.sides[role].code}`),
+    evidence: failed.map(side => `${nameOf(facts, side)}: ${plan.sides[side].reason ?? plan.sides[side].code}`),
     advice: 'see the error in the evidence: sockets, ports or rights of that host'
   }
 }
@@ -199,7 +199,7 @@ export function noSample(facts: Facts): Finding | undefined {
   const turn = facts.turns.find(({ cause }) => cause === 'no-sample')
   if (!turn) return undefined
   const wait = facts.waits.findLast(({ fresh, failed }) => fresh && failed)
-  const missing = (wait?.sides ?? []).filter(role => !wait?.warm.includes(role))
+  const missing = (wait?.sides ?? []).filter(side => !wait?.warm.includes(side))
   const who = missing.length > 0 ? namesOf(facts, missing) : 'a side'
   return {
     code: 'no-sample',

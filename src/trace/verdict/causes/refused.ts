@@ -39,7 +39,9 @@ function joining(facts: Facts): Bare {
         code: 'join-refused',
         side: 'gateway',
         sentence: `${who} could not join: the gateway has no room for it (${facts.limit ?? 'limits'})`,
-        advice: facts.limit === 'links' ? 'end other programs that join with this certificate' : raise(facts)
+        advice: ofCertificate.includes(facts.limit ?? '')
+          ? 'end other programs that join with this certificate'
+          : raise(facts)
       }
     default:
       return {
@@ -119,7 +121,10 @@ function left(facts: Facts): Bare {
   }
 }
 
-const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', 'links']
+/** Also by the name that a former release gave it. */
+const ofCertificate: readonly string[] = ['joinsPerCertificate', 'links']
+
+const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', ...ofCertificate]
 
 function overQuota(facts: Facts): Bare {
   const advice =

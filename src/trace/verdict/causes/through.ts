@@ -19,15 +19,15 @@ import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, sideLin
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
 export function otherCertificate(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(({ sides }) => sideNames.some(role => isMismatch(sides[role].code)))
-  const seen = sideNames.filter(role => isMismatch(plan?.sides[role].code))
+  const plan = facts.plans.findLast(({ sides }) => sideNames.some(side => isMismatch(sides[side].code)))
+  const seen = sideNames.filter(side => isMismatch(plan?.sides[side].code))
   if (!plan || seen.length === 0) return undefined
   const shown = seen.map(otherSide)
   return {
     code: 'dtls-fingerprint',
     side: blame(shown),
     sentence: `the certificate that ${namesOf(facts, shown)} showed on the path is not the one the gateway announced`,
-    evidence: seen.map(role => `${nameOf(facts, role)}: ${plan.sides[role].reason ?? plan.sides[role].code}`),
+    evidence: seen.map(side => `${nameOf(facts, side)}: ${plan.sides[side].reason ?? plan.sides[side].code}`),
     advice:
       'somebody may stand between the two; if not, a peer uses two certificates: start it again with one state folder'
   }
@@ -46,7 +46,7 @@ export function oneWay(facts: Facts): Finding | undefined {
     side: deaf,
     sentence: `${nameOf(facts, other)} heard ${nameOf(facts, deaf)}, but nothing of ${nameOf(facts, other)} reached ${nameOf(facts, deaf)}`,
     evidence: [
-      ...sideNames.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+      ...sideNames.map(side => `${plan.plugin}: ${sideLine(facts, side, plan.sides[side])}`),
       ...plan.sides[other].heard.slice(0, 2).map(from => `${nameOf(facts, deaf)} was heard from ${from}`)
     ],
     advice: `let UDP from the other side's address in at the firewall of ${nameOf(facts, deaf)}, or out at that of ${nameOf(facts, other)}`
@@ -68,14 +68,14 @@ function deafSide(facts: Facts, plan: PlanFacts): SideName | undefined {
 /** The path was there, and ICE, DTLS or SCTP did not come to an end on it. */
 export function handoverLost(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(
-    one => one.cause === 'handover-lost' && sideNames.some(role => hears(one.sides[role]))
+    one => one.cause === 'handover-lost' && sideNames.some(side => hears(one.sides[side]))
   )
   if (!plan || (!plan.isRelay && deafSide(facts, plan))) return undefined
   return {
     code: 'handover-lost',
     side: 'path',
     sentence: `${plan.isRelay ? 'the relay' : plan.plugin} found the path, and ${phaseIn(plan)} did not come to an end on it`,
-    evidence: sideNames.map(role => `${plan.plugin}: ${sideLine(facts, role, plan.sides[role])}`),
+    evidence: sideNames.map(side => `${plan.plugin}: ${sideLine(facts, side, plan.sides[side])}`),
     advice:
       'see whether the network drops large or many packets (DTLS sends some of 1,200 bytes), or a host is very busy'
   }
@@ -84,15 +84,15 @@ export function handoverLost(facts: Facts): Finding | undefined {
 /** Both came to the relay, and heard nothing of each other there. */
 export function relayMute(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(({ isRelay, isOpen, cause }) => isRelay && !isOpen && cause === 'unheard')
-  if (!plan || !sideNames.every(role => plan.sides[role].reported && plan.sides[role].latched !== undefined))
+  if (!plan || !sideNames.every(side => plan.sides[side].reported && plan.sides[side].latched !== undefined))
     return undefined
-  const dropped = sideNames.reduce((sum, role) => sum + plan.sides[role].dropped, 0)
+  const dropped = sideNames.reduce((sum, side) => sum + plan.sides[side].dropped, 0)
   return {
     code: 'handover-lost',
     side: dropped > 0 ? 'gateway' : 'path',
     sentence: `${namesOf(facts, sideNames)} came to the relay, and did not hear each other through it`,
     evidence: [
-      ...sideNames.map(role => sideLine(facts, role, plan.sides[role])),
+      ...sideNames.map(side => sideLine(facts, side, plan.sides[side])),
       `the relay dropped ${counted(dropped, 'datagram')}`
     ],
     advice:
@@ -102,22 +102,22 @@ export function relayMute(facts: Facts): Finding | undefined {
 
 /** What both sides have not got through. */
 function phaseIn({ sides }: PlanFacts): string {
-  const done = (step: string) => sideNames.every(role => sides[role].steps.includes(step))
+  const done = (step: string) => sideNames.every(side => sides[side].steps.includes(step))
   return !done('ice') ? 'ICE' : !done('dtls') ? 'DTLS' : 'SCTP'
 }
 
 /** The NAT gives a flow another port once it has dropped something from its far end. */
 export function remapped(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
-  const sides = sideNames.filter(role => !hasHard(facts, role) && latest(facts, role)?.remaps === true)
+  const sides = sideNames.filter(side => !hasHard(facts, side) && latest(facts, side)?.remaps === true)
   if (tried.length === 0 || sides.length === 0) return undefined
   return {
     code: 'remapped',
     side: blame(sides),
     sentence: `${natsOf(facts, sides, ['gives', 'give'])} a flow another port once a packet came that nobody had asked for`,
     evidence: [
-      ...sides.map(role => `${nameOf(facts, role)}: a test of its NAT showed it`),
-      ...sideNames.flatMap(role => elsewhere(facts, role)),
+      ...sides.map(side => `${nameOf(facts, side)}: a test of its NAT showed it`),
+      ...sideNames.flatMap(side => elsewhere(facts, side)),
       ...tried.map(plan => `${plan.plugin}: neither heard the other`).slice(0, 2)
     ],
     advice:
@@ -126,22 +126,22 @@ export function remapped(facts: Facts): Finding | undefined {
 }
 
 /** Where the other side heard this one, if that is none of the mappings the gateway saw. */
-function elsewhere(facts: Facts, role: SideName): string[] {
-  const profile = latest(facts, role)
+function elsewhere(facts: Facts, side: SideName): string[] {
+  const profile = latest(facts, side)
   if (!profile?.mapped || profile.mapping !== 'endpoint-independent') return []
-  const heard = direct(facts).flatMap(({ sides }) => sides[otherSide(role)].heard)
+  const heard = direct(facts).flatMap(({ sides }) => sides[otherSide(side)].heard)
   return [...new Set(heard)]
     .filter(from => from !== profile.mapped)
     .slice(0, 1)
-    .map(from => `${nameOf(facts, role)} was heard from ${from}, and ${profile.mapped} is what the gateway saw`)
+    .map(from => `${nameOf(facts, side)} was heard from ${from}, and ${profile.mapped} is what the gateway saw`)
 }
 
 /** One socket was seen with two ports: the first mapping was forgotten in between. */
 export function mappingTimedOut(facts: Facts): Finding | undefined {
-  const shown = sideNames.map(role => ({ role, lines: forgotten(facts, role) })).filter(({ lines }) => lines.length > 0)
+  const shown = sideNames.map(side => ({ side, lines: forgotten(facts, side) })).filter(({ lines }) => lines.length > 0)
   const [first] = shown
   if (!first) return undefined
-  const sides = shown.map(({ role }) => role)
+  const sides = shown.map(({ side }) => side)
   return {
     code: 'mapping-timed-out',
     side: blame(sides),
@@ -152,23 +152,23 @@ export function mappingTimedOut(facts: Facts): Finding | undefined {
   }
 }
 
-function forgotten(facts: Facts, role: SideName): string[] {
-  const profile = latest(facts, role)
+function forgotten(facts: Facts, side: SideName): string[] {
+  const profile = latest(facts, side)
   // A NAT that maps by destination shows several mappings of one socket at any time.
   if (!profile || profile.translated === false || dependent.includes(profile.mapping)) return []
-  return [...atRelay(facts, role), ...between(facts, role, profile)]
+  return [...atRelay(facts, side), ...between(facts, side, profile)]
 }
 
 const dependent: readonly string[] = ['address-dependent', 'address-and-port-dependent']
 
 /** The relay saw the socket that was profiled, at another port. */
-function atRelay(facts: Facts, role: SideName): string[] {
-  const relay = facts.plans.findLast(({ isRelay, sides }) => isRelay && sides[role].latched !== undefined)
-  const { latched, localPort } = relay?.sides[role] ?? {}
-  const before = facts.profiles[role].findLast(({ atMs }) => relay !== undefined && atMs <= relay.startMs)
+function atRelay(facts: Facts, side: SideName): string[] {
+  const relay = facts.plans.findLast(({ isRelay, sides }) => isRelay && sides[side].latched !== undefined)
+  const { latched, localPort } = relay?.sides[side] ?? {}
+  const before = facts.profiles[side].findLast(({ atMs }) => relay !== undefined && atMs <= relay.startMs)
   if (latched === undefined || before?.mapped === undefined || latched === before.mapped) return []
   if (localPort === undefined || localPort !== before.port) return []
-  return [`${nameOf(facts, role)}: ${before.mapped} was seen of its socket, and ${latched} when it came to the relay`]
+  return [`${nameOf(facts, side)}: ${before.mapped} was seen of its socket, and ${latched} when it came to the relay`]
 }
 
 // Mappings of one burst of requests are not further apart: what differs within it is no question of time.
@@ -178,7 +178,7 @@ const BURST_MS = 2000
 const LATELY_MS = 2 * REFRESH_MS
 
 /** The same socket was seen with another port of the same address, a while before, and that not long ago. */
-function between(facts: Facts, role: SideName, { port, observed }: ProfileFacts): string[] {
+function between(facts: Facts, side: SideName, { port, observed }: ProfileFacts): string[] {
   const own = observed.filter(({ localPort }) => localPort === port)
   const last = own.at(-1)
   const before = own.findLast(
@@ -190,7 +190,7 @@ function between(facts: Facts, role: SideName, { port, observed }: ProfileFacts)
   )
   if (!last || !before || last.agoMs > LATELY_MS) return []
   const apart = ((before.agoMs - last.agoMs) / 1000).toFixed(0)
-  return [`${nameOf(facts, role)}: ${before.mapped} of its socket became ${last.mapped} ${apart} s later`]
+  return [`${nameOf(facts, side)}: ${before.mapped} of its socket became ${last.mapped} ${apart} s later`]
 }
 
 const addressOf = (endpoint: string) => endpoint.slice(0, endpoint.lastIndexOf(':'))
@@ -207,8 +207,8 @@ export function nothingThrough(facts: Facts): Finding | undefined {
     side: 'path',
     sentence: `both sides sent to ${ports}, and neither ${nameOf(facts, 'caller')} nor ${nameOf(facts, 'callee')} heard the other`,
     evidence: [
-      ...sideNames.map(role => `${last.plugin}: ${sideLine(facts, role, last.sides[role])}`),
-      ...sideNames.map(role => natLine(facts, role)),
+      ...sideNames.map(side => `${last.plugin}: ${sideLine(facts, side, last.sides[side])}`),
+      ...sideNames.map(side => natLine(facts, side)),
       ...(last.expected === undefined ? [] : [`expected with ${percent(last.expected)}`])
     ],
     advice: 'see whether a firewall drops UDP between the two networks; forward a UDP port, or enable UPnP on a router'
@@ -217,4 +217,4 @@ export function nothingThrough(facts: Facts): Finding | undefined {
 
 /** Plans that were tried to their end, and that nobody heard anything of. */
 const unheard = (facts: Facts): PlanFacts[] =>
-  direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !sideNames.some(role => hears(sides[role])))
+  direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !sideNames.some(side => hears(sides[side])))
