@@ -3,7 +3,7 @@ import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { FAR_MS, HandMade, nothingDone } from '../../hand-made.ts'
 import { until } from '../../world.ts'
-import { handMade } from '../signalling/room.ts'
+import { handMade, patient } from '../signalling/room.ts'
 
 const never = `export default {
   name: 'never',
@@ -266,7 +266,7 @@ test('a path counts only when both sides have opened it', async t => {
 })
 
 test('a path that was opened and closed at once counts, though one side has left before the other says so', async t => {
-  for (const strategies of ['[direct]', '[relay]']) {
+  for (const strategies of [`[${patient.direct}]`, `[${patient.relay}]`]) {
     await using room = await handMade(['ann', 'bob'], { strategies })
     const [ann, bob] = room.peers
     await Promise.all([ann.warm(0), bob.warm(0)])
@@ -303,7 +303,7 @@ test('who refuses a path is the one that left, though the other, which had opene
 })
 
 test('a relayed session ends with the first side that leaves', async t => {
-  await using room = await handMade(['ann', 'bob'], { strategies: '[relay]' })
+  await using room = await handMade(['ann', 'bob'], { strategies: `[${patient.relay}]` })
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
@@ -320,7 +320,9 @@ test('a relayed session ends with the first side that leaves', async t => {
 })
 
 test('what a peer may send over the relay is one limit for its certificate, however often it has joined', async t => {
-  await using room = await handMade(['ann', 'bob', 'carol'], { strategies: '[relay: { perPeer: 8 kbit/s }]' })
+  await using room = await handMade(['ann', 'bob', 'carol'], {
+    strategies: '[relay: { perPeer: 8 kbit/s, waitMs: 60s }]'
+  })
   const [ann, bob, carol] = room.peers
   const { world } = room
   const again = await HandMade.join(world.url, {
