@@ -27,7 +27,7 @@ export interface HelloSpec {
   readonly lie?: Readonly<Record<string, unknown>>
 }
 
-export class HandMade {
+export class HandMade implements AsyncDisposable {
   readonly ws: WebSocket
   readonly heard: FromGateway[] = []
   /** Resolves with the code the WebSocket was closed with. */
@@ -150,6 +150,10 @@ export class HandMade {
     await Promise.all(this.#sockets.map(raw => raw.close()))
     this.ws.close()
     await this.closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   #hear(message: FromGateway): void {

@@ -87,7 +87,7 @@ test('a peer that shows no fresh socket fails the strategy within its time, not 
 test('a side that leaves while samples are awaited is no deadline', async t => {
   await using room = await handMade(['ann', 'bob'], sampling)
   const [ann, bob] = room.peers
-  await Promise.all([ann.warm(0), bob.warm(0)])
+  await Promise.all([ann.warm(0, { rttMs: FAR_MS }), bob.warm(0)])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
   const { session } = await ann.hears('sample')
   ann.say({ type: 'leave', session, code: 'timeout', reason: 'it takes too long' })
@@ -321,17 +321,18 @@ test('a relayed session ends with the first side that leaves', async t => {
 
 test('what a peer may send over the relay is one limit for its certificate, however often it has joined', async t => {
   await using room = await handMade(['ann', 'bob', 'carol'], {
-    strategies: '[relay: { perPeer: 8 kbit/s, waitMs: 60s }]'
+    strategies: '[relay: { perPeer: 800 bit/s, waitMs: 60s }]'
   })
   const [ann, bob, carol] = room.peers
   const { world } = room
-  const again = await HandMade.join(world.url, {
+  await using again = await HandMade.join(world.url, {
     identity: await world.identity('ann'),
     token: world.gateway.joinToken
   })
   again.say({ type: 'filtering', port: true, address: true })
   const [from, to] = await relayed(ann, bob, 'bob')
   const [fromAgain, toCarol] = await relayed(again, carol, 'carol')
+  // Twelve seconds' worth.
   from.say('x'.repeat(1200))
   t.is((await to.hears()).length, 1200)
   for (let sent = 0; sent < 10; sent++) from.say('x'.repeat(1200))
@@ -340,7 +341,6 @@ test('what a peer may send over the relay is one limit for its certificate, howe
   t.is(await fromAgain.hears(), 'z', 'carol has a limit of her own')
   await carol.settled()
   t.deepEqual(toCarol.heard, [])
-  await again.close()
 })
 
 /** A relayed session with both sides latched, as what goes through it. */
@@ -353,19 +353,12 @@ async function relayed(caller: HandMade, callee: HandMade, to: string) {
     const raw = raws[index] as RawSocket
     const [relay] = peer.welcome.endpoints as [Endpoint]
     const heard: string[] = []
-    let wake = () => {}
-    raw.onDatagram = datagram => {
-      heard.push(String(datagram))
-      wake()
-    }
+    raw.onDatagram = datagram => heard.push(String(datagram))
     await peer.show(raw, relay, `s:${session}:${side}`, Buffer.from(key, 'base64'))
     return {
       heard,
       say: (text: string) => raw.send(Buffer.from(text), relay),
-      async hears(): Promise<string> {
-        while (heard.length === 0) await new Promise<void>(resolve => (wake = resolve))
-        return heard.shift() as string
-      }
+      hears: () => until(() => heard.shift(), 20_000)
     }
   })
   type Way = Awaited<(typeof sides)[number]>
@@ -387,7 +380,7 @@ test('one peer cannot fill the table of sessions alone, nor by joining twice', a
   await using room = await handMade(['ann', 'bob', 'carol'], { more: 'limits: { sessionsPerPeer: 2 }' })
   const [ann, bob, carol] = room.peers
   const { world } = room
-  const again = await HandMade.join(world.url, {
+  await using again = await HandMade.join(world.url, {
     identity: await world.identity('ann'),
     token: world.gateway.joinToken
   })
@@ -401,14 +394,13 @@ test('one peer cannot fill the table of sessions alone, nor by joining twice', a
     t.deepEqual([code, request], ['relay-full', 2])
     t.regex(reason, /takes part in 2 sessions already/)
   }
-  await again.close()
 })
 
 test('one caller takes a quarter of the sessions of a callee at most, and others still reach it', async t => {
   await using room = await handMade(['ann', 'bob', 'carol'], { more: 'limits: { sessionsPerPeer: 8 }' })
   const [ann, bob, carol] = room.peers
   const { world } = room
-  const again = await HandMade.join(world.url, {
+  await using again = await HandMade.join(world.url, {
     identity: await world.identity('ann'),
     token: world.gateway.joinToken
   })
@@ -420,7 +412,6 @@ test('one caller takes a quarter of the sessions of a callee at most, and others
   carol.say({ type: 'connect', request: 4, to: 'bob' })
   t.is((await carol.hears('session')).request, 4)
   t.is((await bob.hears('session')).role, 'callee')
-  await again.close()
 })
 
 test('with one endpoint nothing is waited for that cannot be known', async t => {
