@@ -1,5 +1,5 @@
 // The last connect requests and refused joins. It is a span processor: every span that starts beneath a root belongs to the
-// root's family, and when the root ends the family is a record, which is kept as one line of JSON, in memory (kept.ts) and,
+// root's family, and when the root ends the family is a record, which is kept as one line of JSON, in memory (retention.ts) and,
 // where configured, in a file (file.ts). A span that ends later amends the record. Peers choose their trace ids, and are told
 // those of others, so one id may stand for several requests: each has a record of its own, named by the span of its root.
 //
