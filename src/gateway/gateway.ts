@@ -1,4 +1,4 @@
-// The gateway, put together: plugins, traces, UDP ports that watch and relay, sessions, and the HTTP side that peers join
+// Puts the gateway together: plugins, traces, UDP ports that observe and relay, sessions, and the HTTP side that peers join
 // through. Everything is opened here, and closed in the opposite order.
 //
 //   plugins ─► tracing ─► UDP ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► HTTP
@@ -54,11 +54,11 @@ export interface Gateway {
 
 export interface GatewayOptions {
   readonly log?: Logger
-  /** False: no spans, so no traces, verdicts or counts of them. For measuring what they cost. */
+  /** False records no spans, so there are no traces, verdicts or counts of them. It serves to measure what they cost. */
   readonly recording?: boolean
 }
 
-/** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`, and leaves nothing open then. */
+/** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`; in that case nothing is left open. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const { log = pino({ level: 'silent' }), recording = true } = options
   const { limits } = config
@@ -119,11 +119,11 @@ interface Tracing extends AsyncDisposable {
   readonly traces: TraceStore
   readonly metrics: Metrics
   readonly recording: Recording
-  /** Of spans for the collector. */
+  /** Counters of the spans for the collector. */
   readonly exported: ExportCounters
 }
 
-/** The store of traces, what counts them, and what hands them to a collector. Throws `bad-config` or `io`. */
+/** Opens the store of traces, the metrics that count them, and the export to a collector. Throws `bad-config` or `io`. */
 async function openTracing(
   { memory, file, addresses }: Config['traces'],
   { strategies, log, recording }: { strategies: readonly Strategy[]; log: Logger; recording: boolean }
@@ -161,7 +161,7 @@ async function openTracing(
   }
 }
 
-/** A fault in what is counted must not end a connection. */
+/** A fault in the metrics must not end a connection. */
 function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
   try {
     metrics.ended(record)
@@ -170,7 +170,7 @@ function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
   }
 }
 
-/** From now on what arrives is observed, latched, forwarded, or answered as any STUN server would. */
+/** From now on, datagrams that arrive are observed, latched, forwarded, or answered as any STUN server would answer. */
 function receiveUdp(
   udp: Listening,
   {
@@ -194,7 +194,7 @@ function receiveUdp(
   return binding
 }
 
-/** Who a USERNAME is: a peer's socket, a peer's filtering test, or a side of a session. */
+/** Whom a USERNAME names: a peer's socket, a peer's filtering test, or a side of a session. */
 function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Credential | undefined {
   const [kind = '', id = '', rest = ''] = username.split(':')
   if (kind !== 's') return observer.credentialOf(kind, id, rest)
@@ -203,7 +203,7 @@ function claimOf(username: string, observer: UdpObserver, sessions: Sessions): C
   return { kind: 'latch', key: session.keys[rest], session: id, side: rest }
 }
 
-/** As configured, or made up and kept. Throws `io`. */
+/** The tokens as configured; one that is not configured is made up and kept. Throws `io`. */
 const tokensOf = ({ join, admin, state }: Config) => ({
   join: token(join.token, state, 'join'),
   admin: token(admin.token, state, 'admin')

@@ -1,5 +1,5 @@
-// One plan, tried: charged to the budget, ordered, waited for, learned from, and called off where it did not open. A plan
-// whose socket turns out to be gone is ordered once more with a fresh one.
+// Tries one plan: it is charged to the budget, ordered, awaited, learned from, and called off if it did not open. If a socket
+// of the plan turns out to be gone, the plan is ordered once more with another socket.
 //
 //   charge ─► arm the relay ─► order ─► result ─► renew and order again? ─► learn ─► path, or call off
 
@@ -23,7 +23,7 @@ export interface Tried extends Readonly<Record<SideName, Member>> {
   readonly id: string
 }
 
-/** A plan, who made it, and when its time is over whatever its own says. */
+/** A plan, the strategy that made it, and a signal that ends it whatever its own `waitMs` says. */
 interface Trying {
   readonly plan: Plan
   readonly strategy: Strategy
@@ -35,7 +35,7 @@ export class Attempts {
   readonly #house: House
   readonly #session: Tried
   readonly #evidence: Evidence
-  /** The order that was given last, and its number: a side's word on an older one comes too late to matter. */
+  /** The order that was given last, and its number. What a side says of an older order comes too late to matter. */
   #trial: Trial | undefined
   #orders = 0
 
@@ -46,7 +46,10 @@ export class Attempts {
     this.reports = new Reports(session)
   }
 
-  /** True when the channel is open on both sides, else why not. Rejects with `relay-full`, or why the session is over. */
+  /**
+   * Resolves with true when the channel is open on both sides, otherwise with the reason why it is not. Rejects with
+   * `relay-full`, or with the reason why the session is over.
+   */
   async try(step: Step, plan: Plan, strategy: Strategy, over: AbortSignal): Promise<true | Failure> {
     const name = plan.limits ? 'postern.relay' : 'postern.plan'
     const attributes = { 'postern.plugin': strategy.name, ...planAttributes(plan) }
@@ -59,8 +62,9 @@ export class Attempts {
   }
 
   /**
-   * What a peer says of an order; words about an older one are recorded, and come too late to matter. So does what had come of
-   * an order when it was called off: whoever called it off has ended the plan, or is about to leave.
+   * Takes what a peer says of an order. What it says of an older order is recorded, but comes too late to matter. The same
+   * holds for what had come of an order when it was called off: whoever called it off has ended the plan, or is about to
+   * leave.
    */
   receive(side: SideName, message: FromTrial): void {
     if (message.type !== 'progress') this.reports.received(side, message)
@@ -68,7 +72,7 @@ export class Attempts {
     this.#trial?.receive(side, message)
   }
 
-  /** A side has opened the path that is being tried. */
+  /** True if a side has opened the path that is being tried. */
   hasOpened(side: SideName): boolean {
     return this.#trial?.hasOpened(side) ?? false
   }
@@ -90,7 +94,7 @@ export class Attempts {
     return { reason: settled.reason, cause: settled.cause ?? 'never-obeyed' }
   }
 
-  /** Takes what the plan may send from the budget of the addresses it aims at. The reason where there is not enough. */
+  /** Takes the probes of a plan from the budget of the addresses it aims at. Returns the reason if there are too few. */
   #charge(plan: Plan, scene: Scene): string | undefined {
     const { budget } = this.#house
     const costs = sideNames.map(side => ({ at: scene[otherSide(side)], probes: probesOf(plan[side]) }))
@@ -104,7 +108,7 @@ export class Attempts {
     return undefined
   }
 
-  /** Gives back what was charged and not sent. */
+  /** Gives back the probes that were charged but not sent. */
   #refund(plan: Plan, scene: Scene, result: TrialResult): void {
     for (const side of sideNames) {
       const sent = result[side]?.report?.sent
@@ -113,7 +117,7 @@ export class Attempts {
     }
   }
 
-  /** By certificate: a peer that joins again has no fresh limits. */
+  /** Limits are kept by certificate, so that a peer that joins again has the same ones as before. */
   async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
     const { id, caller, callee } = this.#session
     await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits)
@@ -124,7 +128,7 @@ export class Attempts {
     if (counters) step.set(counterAttributes(counters))
   }
 
-  /** Both orders leave together. Resolves when the channel is open on both sides, or it is known that it will not be. */
+  /** Both orders leave together. Resolves when the channel is open on both sides, or when it is known that it will not be. */
   async #order(step: Step, scene: Scene, { plan, strategy, over }: Trying): Promise<TrialResult> {
     const { sides } = this.#evidence
     const each = <T>(of: (side: SideName) => T) => ({ caller: of('caller'), callee: of('callee') })
@@ -148,8 +152,8 @@ export class Attempts {
   }
 
   /**
-   * A plan may be called off at the moment a peer has handed its socket over; the next order then names a socket that is
-   * gone. True when that is why a plan failed, and fresh sockets are at hand for another try.
+   * A plan may be called off just when a peer has handed its socket over. The next order then names a socket that is gone.
+   * Resolves with true if a plan failed for this reason, once other sockets are at hand for another try.
    */
   async #renew(step: Step, result: TrialResult): Promise<boolean> {
     const stale = sideNames.filter(side => result[side]?.code === STALE_SOCKET)
@@ -160,12 +164,12 @@ export class Attempts {
     return true
   }
 
-  /** What a plan has shown: what it cost, how far apart the networks are, and whether this way works between them. */
+  /** Learns from a plan what it cost, how far apart the networks are, and whether this way works between them. */
   #learn(plan: Plan, strategy: Strategy, scene: Scene, result: TrialResult): void {
     const { paths, outcomes } = this.#house
     const [here, there] = [scene.caller.mapped.address, scene.callee.mapped.address]
     this.#refund(plan, scene, result)
-    // A relayed side sends to an endpoint that has seen its mapping before.
+    // A relayed side makes no unseen mapping: it sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
       for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)

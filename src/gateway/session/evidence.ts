@@ -1,5 +1,5 @@
-// What a session knows of its two sides before it plans: sockets taken or renewed, filters waited for, NATs judged. Each
-// waiting is a step of the trace, and so is what was found.
+// What a session learns of its two sides before it plans. It takes or renews sockets, waits for filtering tests, and judges
+// the NATs. Each wait is a step of the trace, and so is what was found.
 
 import { nowMs } from '../../clock.ts'
 import { asPosternError } from '../../errors.ts'
@@ -33,7 +33,10 @@ export class Evidence {
     this.#ask = ask
   }
 
-  /** Both sockets observed and judged; only what is missing is waited for. Rejects with `udp-blocked`, or why it is over. */
+  /**
+   * Observes and judges the sockets of both sides, and waits only for what is missing. Rejects with `udp-blocked`, or with the
+   * reason why the session is over.
+   */
   async scene(step: Step, attempts: readonly Attempt[]): Promise<Scene> {
     this.#gone.throwIfAborted()
     const { missing } = this.sides
@@ -51,8 +54,8 @@ export class Evidence {
   }
 
   /**
-   * Fresh sockets of these sides, seen a moment ago: from their last mappings the next one is predicted. True when all were
-   * seen in time, else why not.
+   * Replaces the sockets of these sides by fresh ones, whose mappings were seen a moment ago: the next mapping is predicted
+   * from the last ones. Resolves with true if all were seen in time, otherwise with the reason why not.
    */
   async sample(step: Step, sides: readonly SideName[], over: AbortSignal): Promise<true | Failure> {
     const attributes = { 'postern.sides': sides.join(' '), 'postern.fresh': true }
@@ -89,13 +92,16 @@ export class Evidence {
     }
   }
 
-  /** One side is not heard. Whether the other, which was heard at some time, is so now tells whose fault that is. */
+  /** One side is not heard. Whether the other side, which was heard before, is still heard now tells whose fault it is. */
   async #askOther(step: Step): Promise<void> {
     const heard = await this.sides.takeWarm()
     if (heard.length === 1 && !this.#gone.aborted) await this.sample(step, heard, this.#gone)
   }
 
-  /** Two endpoint-independent mappings meet whatever the filters do; any other pair depends on what the tests say of them. */
+  /**
+   * Waits for filtering tests where they matter. Two endpoint-independent mappings meet whatever the filtering is; for any
+   * other pair it depends on the filtering.
+   */
   async #judgeFilters(step: Step): Promise<void> {
     const sides = await this.sides.untested()
     if (sides.length === 0) return

@@ -15,6 +15,6 @@ export interface House extends Watch, Recording {
   readonly strategies: readonly Strategy[]
   readonly paths: Paths
   readonly outcomes: Outcomes
-  /** For all strategies of one request, but for those of the last resort. */
+  /** Milliseconds for all strategies of one request together, except those of the last resort. */
   readonly deadlineMs: number
 }

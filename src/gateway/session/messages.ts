@@ -1,4 +1,4 @@
-// What a session says to its peers, but for the orders (orders.ts).
+// The messages of a session to its peers, except the orders (orders.ts).
 
 import { PosternError } from '../../errors.ts'
 import type { Attempt } from '../../strategy/scene.ts'
@@ -8,15 +8,15 @@ import { otherSide, type SideName } from '../../wire/side.ts'
 import { type FromGateway, type Message, OVER_CHARACTERS } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 
-/** Longest reason of a strategy that its message has room for. */
+/** The longest reason of a strategy that fits into its message. */
 const REASON_CHARACTERS = 500
 
-/** A session as its messages tell of it. */
+/** What messages tell of a session. */
 export interface Told extends Readonly<Record<SideName, Member>> {
   readonly id: string
-  /** What each side signs its own datagrams to the gateway with. */
+  /** The key with which each side signs its datagrams to the gateway. */
   readonly keys: Readonly<Record<SideName, Buffer>>
-  /** What both sides sign their probes to each other with. */
+  /** The key with which both sides sign their probes to each other. */
   readonly probeKey: Buffer
 }
 
@@ -67,7 +67,7 @@ export const pathMessage = (
   ...(verdict ? { verdict } : {})
 })
 
-/** What a request ends with when every strategy has passed or failed, and what each of them said. */
+/** The error that ends a request when every strategy has passed or failed. It tells what each of them said. */
 export const noPath = ({ name }: Pick<Member, 'name'>, attempts: readonly Attempt[]): PosternError => {
   const tried = attempts.map(({ by, outcome, reason }) => `${by} ${outcome} (${reason})`)
   return new PosternError('no-path', `no path to ${name}: ${tried.join('; ')}`)

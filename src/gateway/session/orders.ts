@@ -1,5 +1,5 @@
-// The two orders of a plan as they leave: what the planner wants, and what a session adds to it. Who waits and who begins,
-// what node-datachannel must know, and how long all of it may take.
+// The two orders of a plan as they leave: what the planner wants, and what a session adds. The session adds who waits and
+// who begins, what node-datachannel must know, and how long all of it may take.
 
 import { randomBytes } from 'node:crypto'
 import type { Plan } from '../../strategy/plan.ts'
@@ -9,34 +9,37 @@ import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 
-/** From a path to an open channel, beyond the round trips: ICE, DTLS and SCTP with one lost packet of each. */
+/** Milliseconds from a path to an open channel, besides the round trips: ICE, DTLS and SCTP may each lose one packet. */
 const HANDOVER_MS = 4000
 
 /** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
 const HANDOVER_ROUND_TRIPS = 8
 
 /**
- * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. Only where
- * a packet between the peers is known to take at least twice as long: then the check neither arrives just when the socket
- * changes hands, nor is it answered later than the ClientHello arrives, for our answer to it leaves first and goes the
- * same way. The orders arrive no further apart than such a packet takes (triangle inequality, and `afterMs`), so this is
- * for their jitter. It saves most of one way between the peers.
+ * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. It starts
+ * its own only where a packet between the peers is known to take at least twice as long. Then the passive side's check does
+ * not arrive just when the socket changes hands. Nor is that check answered later than the ClientHello arrives, because our
+ * answer to it leaves first and goes the same way. The orders arrive no further apart than such a packet takes (triangle
+ * inequality, and `afterMs`), so this time is only for their jitter. It saves most of one way between the peers.
  */
 const PATIENCE_MS = 10
 
-/** The side that is the DTLS server unless the plan says otherwise: the caller waits, and the client's side opens first. */
+/**
+ * The side that is the DTLS server unless the plan says otherwise. The channel opens first on the client's side, and it is
+ * the caller who waits for it.
+ */
 const PASSIVE: SideName = 'callee'
 
 export interface Ordering {
   readonly session: string
-  /** Of the plan, within its session. */
+  /** Number of the plan within its session. */
   readonly number: number
-  /** The strategy. */
+  /** Name of the strategy. */
   readonly by: string
   readonly sockets: Record<SideName, number>
-  /** To the gateway, in milliseconds. */
+  /** Round trips to the gateway, in milliseconds. */
   readonly rttMs: Record<SideName, number>
-  /** Between the two networks, where it is known. */
+  /** Round trip between the two networks in milliseconds, where it is known. */
   readonly betweenMs: number | undefined
 }
 
@@ -63,7 +66,7 @@ export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: s
 export const handoverMsOf = ({ caller, callee }: Record<SideName, number>): number =>
   HANDOVER_MS + HANDOVER_ROUND_TRIPS * (caller + callee)
 
-/** By how much the passive side of an `ice` order has it before the active side does, by half the round trips. */
+/** By how many milliseconds an `ice` order reaches the passive side before the active side, by half the round trips. */
 function aheadMs(plan: Plan, side: SideName, rttMs: Record<SideName, number>): number {
   if (!natureOf(plan[side]).isBlind || side === activeOf(plan)) return 0
   return headStartMs({ rttMs: rttMs[side] }, { rttMs: rttMs[otherSide(side)] })
@@ -99,5 +102,5 @@ export function flowsOf(order: Order): number {
   return (effort.targets.length + guesses) * (effort.sockets ?? 1)
 }
 
-/** RFC 8445 section 5.3: at least 24 bits of ufrag and 128 bits of pwd, of the characters ice-char. */
+/** RFC 8445 section 5.3: ufrag has at least 24 bits and pwd at least 128, both of the characters ice-char. */
 const credentials = () => ({ ufrag: randomBytes(6).toString('hex'), pwd: randomBytes(16).toString('hex') })

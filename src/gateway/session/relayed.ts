@@ -1,11 +1,11 @@
-// What becomes of a relayed path after its request was decided, recorded beneath the request's root.
+// Records what becomes of a relayed path after its request was decided, beneath the request's root.
 
 import type { SideName } from '../../wire/side.ts'
 import { type Change, recordChange } from '../recording/change-span.ts'
 import type { Beneath } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 
-/** Changes of the source that a trace has: a side that flaps must not fill it. */
+/** Most changes of the source that a trace records: a side that flaps must not fill it. */
 const RELATCHES = 16
 
 export class Relayed {

@@ -1,6 +1,6 @@
 // The story of one connect request: both peers are introduced, each strategy has its turn with what is known of the two
-// sides (evidence.ts), each plan is tried (attempts.ts), and both are told what became of it. Everything it starts ends with
-// it; of a relayed path the rest is told by relayed.ts.
+// sides (evidence.ts), each plan is tried (attempts.ts), and both are told what became of it. Everything that a request starts
+// ends with it. What happens later to a relayed path is recorded by relayed.ts.
 //
 //   introduce ─► for each strategy: scene ─► turn: plan ─► attempt … ─► path or over, with a verdict
 
@@ -39,10 +39,10 @@ export interface Connect {
 
 export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
 
-/** The plan that opened, and whose it was. */
+/** The plan that opened, and the strategy that made it. */
 type Won = Readonly<{ plan: Plan; strategy: Strategy }>
 
-/** What a side may leave for. Any other code is the gateway's own, and a verdict would take it for that. */
+/** The codes that a side may leave with. Any other code is the gateway's own, and a verdict would take it for that. */
 const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch']
 
 export class Session {
@@ -101,13 +101,13 @@ export class Session {
     }
   }
 
-  /** The strategies in the operator's order; the first path that opens wins. */
+  /** Gives the strategies their turns in the operator's order; the first path that opens wins. */
   async #firstPath(root: Step): Promise<Won> {
     using deadline = timeoutSignal(this.#house.deadlineMs)
     const attempts: Attempt[] = []
     for (const strategy of this.#house.strategies) {
       const over = strategy.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])
-      // What is waited for here is nobody's turn.
+      // The time spent waiting here counts for no strategy's turn.
       const scene = await this.#evidence.scene(root, attempts)
       const startMs = performance.now()
       const turn = await root.within('postern.plugin', { 'postern.plugin': strategy.name }, async step => {
@@ -143,7 +143,7 @@ export class Session {
     return { kind, by }
   }
 
-  /** Nobody waits for a path any more, so what both sides have to say is waited for: the verdict rests on it. */
+  /** Nobody waits for a path any more, so there is time to wait for the reports of both sides: the verdict rests on them. */
   async #fail(root: Step, thrown: unknown): Promise<Ended> {
     const error = asPosternError(thrown)
     const lost = sideNames.find(which => this[which].gone.aborted)
@@ -155,7 +155,7 @@ export class Session {
     return { kind: 'failed', code: error.code }
   }
 
-  /** Everything else is recorded by now. */
+  /** Called when everything else has been recorded. */
   #judge(root: Step): Verdict | undefined {
     this.#attempts.reports.close()
     recordSides(root, this, { observer: this.#house.observer, calledMs: this.#calledMs })
@@ -164,22 +164,23 @@ export class Session {
     return verdict
   }
 
-  /** What a side says of an order, or of the fresh socket it was asked for. */
+  /** Takes what a side says of an order, or of the fresh socket it was asked for. */
   receive(side: SideName, message: FromTrial | Message<FromPeer, 'fresh'>): void {
     if (message.type === 'fresh') this.#evidence.sides.shown(side, message)
     else this.#attempts.receive(side, message)
   }
 
   /**
-   * A side wants nothing more of this session. Where it has opened the path, the other side's word on that is awaited; while
-   * the search is under way, what the other side reports of it.
+   * A side wants nothing more of this session. If it has opened the path, the session goes on until the other side has opened
+   * it or failed. If the search is still under way, the session ends, and waits only for the other side's report.
    */
   leave(side: SideName, code: string, reason: string): void {
     if (!this.#isDecided && this.#attempts.hasOpened(side)) {
       this.#leaver ??= side
       return
     }
-    // Who had opened the path may have left already, because this one closed it: this one ends the session, and says why.
+    // The side that had opened the path may have left already, because this side closed it. It is this side that ends the
+    // session, and says why.
     if (!this.#over.signal.aborted) this.#leaver = side
     const known = leavingCodes.find(one => one === code) ?? 'io'
     this.#over.abort(new PosternError(known, `${this[side].name} left: ${reason}`))
@@ -190,17 +191,17 @@ export class Session {
     return this.#isDecided
   }
 
-  /** A side has left. Where it was the one that had opened the path, the request may still come to one. */
+  /** A side has left. If it had opened the path, the request may still end with a path. */
   get isLeft(): boolean {
     return this.#leaver !== undefined
   }
 
-  /** Something became of the relayed path. */
+  /** The relayed path has changed. */
   changed(change: Change): void {
     this.#relayed?.changed(change)
   }
 
-  /** Its relay is over. */
+  /** The relay of this session has ended. */
   ended(counters: SpliceCounters): void {
     this.#relayed?.ended(this.#leaver, counters)
   }

@@ -1,5 +1,5 @@
-// The connect requests under way and the relayed connections, bounded in all, per peer and per pair of peers. A peer is its
-// certificate here: who joins twice, or again, has no more than before.
+// The connect requests under way and the relayed connections. Their number is bounded in all, per peer and per pair of peers.
+// A peer is identified by its certificate here: if it joins twice, or again, it may have no more sessions than before.
 
 import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -15,11 +15,11 @@ import { type Connect, type Ended, Session } from './session.ts'
 export interface SessionCounters {
   started: number
   failed: number
-  /** By the plugin that won. */
+  /** Paths by the strategy that won. */
   readonly won: Record<string, number>
 }
 
-/** Of a peer's sessions, the part it may have with one other: so no caller alone makes it unreachable for the rest. */
+/** The share of a peer's sessions that one other peer may have, so that no caller alone makes it unreachable for the rest. */
 const PAIR_SHARE = 1 / 4
 
 export class Sessions implements RelayListener {
@@ -55,7 +55,7 @@ export class Sessions implements RelayListener {
   }
 
   /**
-   * A peer's word on a session it takes part in; any other is ignored.
+   * Takes what a peer says of a session it takes part in; what it says of any other session is ignored.
    * @param peer its id
    */
   receive(peer: string, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
@@ -85,7 +85,7 @@ export class Sessions implements RelayListener {
     void this.#house.relay.disarm(id).then(counters => counters && session?.ended(counters))
   }
 
-  /** A direct path needs the gateway no more; a relayed one stays until a side leaves or nothing comes through. */
+  /** A direct path needs the gateway no more. A relayed one stays until a side leaves, or nothing has come through for long. */
   #ended(session: Session, ended: Ended): void {
     if (ended.kind === 'failed') this.counters.failed++
     else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1

@@ -1,4 +1,4 @@
-// One side as planners see it: a socket, judged by what was observed of it, beside what was seen of the same peer before.
+// One side as planners see it: a socket that is judged by what was observed of it, and what was seen of the peer before.
 
 import { PosternError } from '../../errors.ts'
 import type { Assignment, Observation } from '../../nat/assignment.ts'
@@ -16,9 +16,9 @@ export interface Watch {
 }
 
 /**
- * A peer's socket as planners see it: judged by what was observed of it, and remembered. Throws `udp-blocked` where nothing
- * was observed.
- * @param verdict fits the models; asked only where there is something to fit, which a mapping for all destinations has not
+ * Judges a peer's socket by what was observed of it, and remembers the observations. Throws `udp-blocked` if nothing was
+ * observed.
+ * @param verdict fits the models; it is not asked where one mapping serves all destinations, since there is nothing to fit
  */
 export function sideOf(
   { history, budget }: Watch,
@@ -44,6 +44,6 @@ export function sideOf(
   }
 }
 
-/** As the models take them: a mapping counts from when it was first seen. */
+/** The samples as the models take them: a mapping counts from when it was first seen. */
 export const observationsOf = (samples: readonly Sample[], localPort: number): Observation[] =>
   samples.map(({ mapped: { address, port }, sinceMs }) => ({ address, port, atMs: sinceMs, localPort }))

@@ -1,6 +1,6 @@
 // The two sides of a session: which socket each of them uses, and what was observed of it. A socket comes from the peer's
-// reserve, or is a fresh one that shows its mappings on request; it goes back to the reserve if it was never ordered to do
-// anything.
+// reserve, or is a fresh one that shows its mappings on request. A socket from the reserve goes back to it if it was never
+// ordered to do anything.
 
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
@@ -12,21 +12,21 @@ import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Showing } from '../recording/step.ts'
 import { sideOf, type Watch } from './side-seen.ts'
 
-/** How long the sockets of both sides are waited for: a peer that just joined is still mapping its first one. */
+/** How long a session waits for the sockets of both sides: a peer that has just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
 
 /** How long a session waits for filtering tests where their verdict matters. */
 const FILTERING_MS = 1500
 
-/** How long fresh samples are waited for, beyond two round trips: one lost request is sent again after 100 ms. */
+/** How long a session waits for fresh samples, besides two round trips: a lost request is sent again after 100 ms. */
 const FRESH_MS = 400
 
-/** How much longer than for the first sample of a socket the others are waited for, for the same reason. */
+/** How long a session waits for the other samples of a socket after the first one has come, for the same reason. */
 const STRAGGLERS_MS = 150
 
 interface Using {
   readonly socket: WarmSocket
-  /** Shown on request, for the next order only: no reserve takes it back. */
+  /** It was shown on request and is for the next order only: the reserve does not take it back. */
   readonly fresh: boolean
   ordered: boolean
 }
@@ -40,7 +40,7 @@ export class Sides {
   readonly #assignments: Partial<Record<SideName, { of: string; verdict: Assignment }>> = {}
   readonly #awaited: Partial<Record<SideName, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> =
     {}
-  /** Over when filtering tests were waited for long enough. */
+  /** Aborts when the session has waited long enough for filtering tests. */
   #patience: AbortSignal | undefined
   #rounds = 0
 
@@ -61,7 +61,7 @@ export class Sides {
    * @param shown is told what became of each of them, whether they are all warm or not
    */
   async take(missing: readonly SideName[], shown: (showing: Showing) => void): Promise<void> {
-    // All at once: a side that is waited for must not keep the other's socket from the sessions of others.
+    // Both are taken at once: while one side is waited for, other sessions must be able to use the socket of the other side.
     const failed = new AbortController()
     using late = timeoutSignal(OBSERVE_MS)
     const now = () => missing.map(side => showingOf(side, this[side]))
@@ -79,7 +79,7 @@ export class Sides {
     }
   }
 
-  /** Takes what warm sockets there are, and gives the sides that have one now. */
+  /** Takes the warm sockets that are there, and returns the sides that have a socket now. */
   async takeWarm(): Promise<SideName[]> {
     await Promise.all(this.missing.map(side => this.#takeAll([side])))
     return sideNames.filter(side => this.#using[side])
@@ -104,13 +104,13 @@ export class Sides {
     return await Promise.all(shown)
   }
 
-  /** A peer's word that it shows a fresh socket. */
+  /** A peer says that it shows a fresh socket. */
   shown(side: SideName, fresh: Message<FromPeer, 'fresh'>): void {
     const awaited = this.#awaited[side]
     if (awaited?.round === fresh.round) awaited.done(fresh)
   }
 
-  /** The sides whose filter matters, and that have not told yet what it lets in. */
+  /** The sides whose filtering matters and has not been told yet. */
   async untested(): Promise<SideName[]> {
     const plain = ({ profile: { mapping, translated } }: Side) => mapping === 'endpoint-independent' && translated
     const sides = await Promise.all(sideNames.map(side => this.side(side)))
@@ -118,7 +118,7 @@ export class Sides {
     return sideNames.filter(side => this[side].isTesting)
   }
 
-  /** Waits until these have told, in all of a session not longer than tests take. */
+  /** Waits until these sides have told their filtering; all such waits of a session together last no longer than tests take. */
   async filteringKnown(sides: readonly SideName[]): Promise<void> {
     this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
@@ -147,7 +147,7 @@ export class Sides {
     return this.#using[side]?.socket.rttMs ?? 0
   }
 
-  /** Mappings a side has made that the gateway did not see. */
+  /** Notes how many mappings a side has made that the gateway did not see. */
   made(side: SideName, flows: number): void {
     this.#watch.history.unseen(this[side].fingerprint, flows)
   }
@@ -157,12 +157,12 @@ export class Sides {
     delete this.#using[side]
   }
 
-  /** What was never used is as good as before. */
+  /** Gives back the sockets that were never used: they are as good as before. */
   giveBack(): void {
     for (const side of sideNames) this.#putAside(side)
   }
 
-  /** A socket of each of these sides, or of none: true when there was one of each. */
+  /** Takes a socket of each of these sides, or of none. Resolves with true if each side had one. */
   async #takeAll(sides: readonly SideName[]): Promise<boolean> {
     const taken = await Promise.all(sides.map(async side => ({ side, socket: await this[side].takeSocket() })))
     const isWhole = taken.every(({ socket }) => socket !== undefined)
@@ -193,7 +193,7 @@ export class Sides {
     }
   }
 
-  /** Why there is no fresh socket; undefined where there is one. */
+  /** Waits for a fresh socket. Resolves with the reason why there is none, or with undefined if there is one. */
   async #fresh(side: SideName, round: number, signal: AbortSignal): Promise<string | undefined> {
     const before = this.#using[side]?.socket
     const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(side)))])
@@ -212,7 +212,7 @@ export class Sides {
     return undefined
   }
 
-  /** All endpoints have seen the socket, or one has and the others are late. */
+  /** Waits until all endpoints have seen the socket, or one has and the others are late. Resolves with false if none has. */
   async #sampled(side: SideName, socket: number, late: AbortSignal): Promise<boolean> {
     const { observer } = this.#watch
     const { id, endpoints } = this[side]
@@ -221,7 +221,7 @@ export class Sides {
     return (await observer.samples(id, socket)).length > 0
   }
 
-  /** Fitted once for what was seen. */
+  /** The models are fitted once for the same observations. */
   #verdict(side: SideName, observations: readonly Observation[]): Assignment {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`

@@ -1,5 +1,5 @@
-// One plan, tried: both orders leave together, then the peers say how far they got. It ends when the channel is open on
-// both sides, when a side gave up, or when its time is over; whatever was started is then called off.
+// The trial of one plan: both orders leave together, then the peers say how far they got. It ends when the channel is open on
+// both sides, when a side gives up, or when its time is over. A plan that did not open is called off by attempts.ts.
 
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
@@ -23,7 +23,7 @@ export interface SideResult {
 export interface TrialResult {
   readonly open: boolean
   readonly reason: string
-  /** Left out where it is open. */
+  /** Left out if the channel is open. */
   readonly cause?: Cause
   readonly caller?: SideResult
   readonly callee?: SideResult
@@ -33,7 +33,7 @@ export interface TrialResult {
 
 export type FromTrial = Message<FromPeer, 'progress' | 'opened' | 'failed'>
 
-/** From the first side's open channel to the other's: one way between the peers, and a busy computer. */
+/** Milliseconds from the first side's open channel to the other's: one way between the peers, on a busy computer. */
 const GRACE_MS = 1000
 
 export class Trial {
@@ -47,7 +47,7 @@ export class Trial {
 
   /**
    * @param waitMs until a side has found the path; `handoverMs` counts from then to the open channel on both sides.
-   * @param blind hands its socket over whether it has heard anything or not, so that its word starts no handover's time
+   * @param blind hands its socket over whether it has heard anything or not, so its `progress` does not start `handoverMs`
    */
   constructor({
     waitMs,
@@ -98,7 +98,7 @@ export class Trial {
     }
   }
 
-  /** Somebody has the path: it is known that packets got through at least one way. */
+  /** A side has the path, so packets got through at least one way. */
   get #isFound(): boolean {
     const steps = sideNames.flatMap(side => this.#sides[side]?.report?.steps ?? [])
     return sideNames.some(side => this.#knows(side)) || steps.some(([name]) => name === 'ice')
@@ -118,9 +118,9 @@ export class Trial {
     this.#timer = this.#patience(this.#handoverMs, { reason, cause: 'handover-lost' })
   }
 
-  /** A side that has opened shows that the other is about to: the deadline waits for it, but not if a peer has gone. */
+  /** If one side has opened the channel, the other is about to: the deadline waits for it, but not if a peer has gone. */
   #overdue(thrown: unknown): void {
-    // A side that has waited long enough leaves with a `timeout` of its own.
+    // The code does not tell: a side that has waited long enough leaves with a `timeout` of its own.
     const isDeadline = !(thrown instanceof PosternError)
     const { code, message: reason } = asPosternError(thrown)
     const ended: Failure = { reason, cause: isDeadline ? 'deadline' : causeOf(code) }
@@ -129,7 +129,10 @@ export class Trial {
     this.#timer = this.#patience(GRACE_MS, ended)
   }
 
-  /** Timers come before messages in the event loop's turn: what has arrived in time is read first, however busy we were. */
+  /**
+   * The event loop runs timers before it reads messages. So the end waits until messages that arrived in time have been read,
+   * however busy we were.
+   */
   #patience(waitMs: number, ended: Failure): NodeJS.Timeout {
     return setTimeout(() => setImmediate(() => this.#finish(ended)), waitMs)
   }

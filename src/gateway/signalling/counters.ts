@@ -1,11 +1,12 @@
-// What is counted while peers are served. It stands alone since programs see it (`Gateway.status`), and need no WebSocket for it.
+// What is counted while peers are served. This file stands alone because programs see these counters (`Gateway.status`), and
+// need no WebSocket for them.
 
 export interface SignallingCounters {
   joined: number
   refused: number
   malformed: number
-  /** Times a peer that said too much was not read from for a while. */
+  /** How often the gateway stopped reading for a while from a peer that sent too much. */
   slowed: number
-  /** Refused joins that are in no trace, for there were too many. */
+  /** Refused joins that are in no trace because there were too many. */
   unrecorded: number
 }

@@ -1,4 +1,4 @@
-// What a joined peer asks for, one message at a time.
+// Serves what a joined peer asks for, one message at a time.
 
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
@@ -6,7 +6,7 @@ import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Reception } from './reception.ts'
 
-/** Throws `bad-message` where a message has no place here. */
+/** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
   const { sessions, nat } = reception.desk
   switch (message.type) {
@@ -37,7 +37,7 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
   }
 }
 
-/** A request that cannot even begin is refused by itself; the peer stays joined. Never rejects. */
+/** If a request cannot even begin, only the request is refused; the peer stays joined. Never rejects. */
 async function connect(
   caller: Joined,
   asked: Message<FromPeer, 'connect'>,

@@ -1,4 +1,4 @@
-// From a hello to a joined peer, or to what it is refused with.
+// From a hello to a joined peer, or to the error that refuses it.
 
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { PosternError } from '../../errors.ts'
@@ -12,13 +12,16 @@ import { sameToken } from '../peers/tokens.ts'
 import type { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
-/** Joins of one certificate: a handful of commands at once, and those of a peer whose network changed, as long as they last. */
+/**
+ * Joins that one certificate may have at once: a handful of commands, and the dead links of a peer whose network changed,
+ * for as long as they last.
+ */
 const JOINS_PER_CERTIFICATE = 8
 
-/** A peer's hello, and what it answers. */
+/** A peer's hello, and how it came. */
 export interface Hello {
   readonly message: Message<FromPeer, 'hello'>
-  /** Of the challenge that it signs. */
+  /** The nonce of the challenge that it signs. */
   readonly nonce: string
   /** When its WebSocket was opened, in milliseconds since the epoch. */
   readonly cameMs: number
@@ -26,7 +29,7 @@ export interface Hello {
   readonly reachedAt: string
 }
 
-/** Proves who it is and admits it. Throws what it is refused with. */
+/** Checks who the peer is and admits it. Throws the error that refuses it. */
 export function join(
   { message: hello, nonce, cameMs, reachedAt }: Hello,
   link: PeerSocket,

@@ -1,4 +1,4 @@
-// The WebSocket of one peer, as messages go out on it: lost when it answers no ping, given up when it reads too slowly.
+// The WebSocket of one peer, on which messages go out. It is terminated when the peer answers no ping or reads too slowly.
 
 import type { WebSocket } from 'ws'
 import { PosternError } from '../../errors.ts'
@@ -8,10 +8,10 @@ import type { Refusal } from '../recording/refusals.ts'
 /** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
 const PING_MS = 20_000
 
-/** Backlog of a peer that reads too slowly, in bytes. */
+/** A peer with a larger backlog of unsent bytes reads too slowly. */
 const BACKLOG_BYTES = 256 * 1024
 
-/** The WebSocket as messages go out on it; `gone` aborts when it closes. */
+/** Sends messages on a WebSocket; `gone` aborts when it closes. */
 export class PeerSocket {
   readonly gone: AbortSignal
   readonly #ws: WebSocket
@@ -41,7 +41,7 @@ export class PeerSocket {
     this.#ws.send(JSON.stringify(message))
   }
 
-  /** Says why and closes: RFC 6455 section 7.4.1, 1008 for a policy violation. */
+  /** Tells the peer why, and closes with 1008 for a policy violation (RFC 6455 section 7.4.1). */
   refuse({ code, message }: PosternError, refusal: Refusal | undefined): void {
     this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...refusal })
     this.#ws.close(1008)

@@ -1,5 +1,5 @@
-// What serving a peer takes of the gateway: the door, which lets peers in or turns them away, and the desk, where those that
-// have joined ask for things.
+// The parts of the gateway that serve a peer: the door, which lets peers in or turns them away, and the desk, which serves
+// the peers that have joined.
 
 import type { WebSocket } from 'ws'
 import type { Directory } from '../peers/directory.ts'
@@ -14,11 +14,11 @@ import type { SignallingCounters } from './counters.ts'
 export interface Reception {
   readonly door: Door
   readonly desk: Desk
-  /** Messages of one peer per second. */
+  /** Messages that one peer may send per second. */
   readonly messagesPerSecond: number
   readonly log: { info(fields: object, message: string): void }
   readonly counters: SignallingCounters
-  /** Records what is turned away. */
+  /** Records the joins and requests that are refused. */
   readonly refusals: Refusals
 }
 
@@ -29,9 +29,9 @@ export interface Door {
   readonly observer: Observer
   /** Most peers joined at once. */
   readonly peers: number
-  /** Those that have not joined yet, with the address each came from: no more of them than of peers. */
+  /** WebSockets of peers that have not joined yet, with the address each came from. There are at most `peers` of them. */
   readonly strangers: Map<WebSocket, string>
-  /** How long a hello is waited for, in milliseconds: 10 s unless told. */
+  /** How long the gateway waits for a hello, in milliseconds; 10 s if left out. */
   readonly helloMs?: number
 }
 

@@ -1,5 +1,5 @@
-// One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. What a peer sends is parsed, rate
-// limited and handed on; what is wrong is answered with one sentence and a code.
+// One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. Messages of a peer are rate limited,
+// parsed and handed on. A wrong message is answered with one sentence and a code.
 //
 //   stranger ─► challenge ─► hello ─► joined (join.ts) ─► messages (desk.ts) ─► closed
 //        └───────────┴─────────┴──────────────┴─► refused, closed
@@ -18,10 +18,13 @@ import { join } from './join.ts'
 import { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
-/** A stranger that opens a WebSocket and says nothing is shown out. */
+/** A stranger that opens a WebSocket and sends no hello for this long is turned away. */
 const HELLO_MS = 10_000
 
-/** Strangers of one address. A hello is there after a round trip, so many peers behind one NAT fit; a few idlers do not. */
+/**
+ * Most strangers of one address at once. A hello arrives after a round trip, so there is room for many peers behind one NAT,
+ * but not for many connections that stay silent.
+ */
 const STRANGERS_PER_ADDRESS = 32
 
 /** Serves one WebSocket until it closes. Never throws. */
@@ -29,14 +32,14 @@ export function receive(ws: WebSocket, request: IncomingMessage, reception: Rece
   new Visitor(ws, request, reception).challenge()
 }
 
-/** Whoever has opened a WebSocket: a stranger first, then a peer. */
+/** Somebody who has opened a WebSocket: a stranger at first, then a peer. */
 class Visitor {
   readonly #ws: WebSocket
   readonly #reception: Reception
   readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
-  /** The address it came from, and the gateway's own that it reached. */
+  /** The address it came from, and the gateway's own address that it reached. */
   readonly #from: string
   readonly #reachedAt: string
   readonly #pace: TokenBucket
@@ -51,11 +54,11 @@ class Visitor {
     this.#from = addressOf(request)
     this.#reachedAt = request.socket.localAddress ?? ''
     const { messagesPerSecond: perSecond } = reception
-    // One second's worth is saved up at most.
+    // At most one second's worth of messages is saved up.
     this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
     ws.on('close', () => this.#met())
     ws.on('message', (data, isBinary) => this.#heard(String(data), isBinary))
-    // A frame too large or malformed: a close follows, which is where it is dealt with.
+    // A frame was too large or malformed. A close follows, and is dealt with where it is heard.
     ws.on('error', () => reception.counters.malformed++)
   }
 
@@ -69,7 +72,7 @@ class Visitor {
   }
 
   #heard(text: string, isBinary: boolean): void {
-    // What still comes after a refusal is not heard: nobody gets a second try on the same link.
+    // Messages that arrive after a refusal are ignored: nobody gets a second try on the same WebSocket.
     if (this.#ws.readyState !== this.#ws.OPEN) return
     try {
       this.#pace.charge(1)
@@ -87,7 +90,7 @@ class Visitor {
     }
   }
 
-  /** It is no stranger any more. */
+  /** The visitor has joined or gone: it is no stranger any more. */
   #met(): void {
     clearTimeout(this.#silent)
     this.#reception.door.strangers.delete(this.#ws)
@@ -103,13 +106,13 @@ class Visitor {
     this.#link.refuse(error, this.#peer ? undefined : refusals.join(stranger, error))
   }
 
-  /** Who may have come only to hold a place gets no time to answer the close. */
+  /** A visitor that may have come only to hold a place gets no time to answer the close. */
   #turnAway(error: PosternError): void {
     this.#refuse(error)
     this.#ws.terminate()
   }
 
-  /** A peer that says too much is read from later: TCP holds it back, and nothing it said is lost. */
+  /** Stops reading for a while from a peer that sends too much. TCP holds the peer back, and nothing it sent is lost. */
   #slowDown(restMs: number): void {
     if (restMs === 0 || this.#ws.isPaused) return
     this.#reception.counters.slowed++
@@ -118,7 +121,7 @@ class Visitor {
   }
 }
 
-/** Where a request came from: a reverse proxy on this host is believed, and adds the address it saw at the end. */
+/** Where a request came from. A reverse proxy on this host is believed; it appends the address that it saw. */
 function addressOf({ socket, headers }: IncomingMessage): string {
   const remote = socket.remoteAddress ?? ''
   const seen = String(headers['x-forwarded-for'] ?? '')

@@ -1,5 +1,5 @@
-// A peer asks what its network is like: the sockets it has just shown are judged as those of a connection would be, and
-// the strategies are asked what they could do with that.
+// A peer asks what its network is like. The sockets it has just shown are judged as the sockets of a connection would be, and
+// the strategies are asked what they could do with the result.
 
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
@@ -14,10 +14,10 @@ import { prospects } from './prospects.ts'
 
 type Question = Message<FromPeer, 'nat'>
 
-/** An answer takes some tens of milliseconds of computing: so often may a peer have one. */
+/** How often a peer may have an answer, in milliseconds: one takes some tens of milliseconds of computing. */
 const EVERY_MS = 1000
 
-/** How long the test of the filter is waited for. */
+/** How long an answer waits for the filtering test, in milliseconds. */
 const FILTERING_MS = 2000
 
 export class NatDesk {
@@ -39,7 +39,7 @@ export class NatDesk {
     this.#strategies = strategies
   }
 
-  /** Sends the report, or why there is none. Never throws. */
+  /** Sends the report, or the reason why there is none. Never throws. */
   async answer(peer: Member, question: Question): Promise<void> {
     const { request } = question
     try {

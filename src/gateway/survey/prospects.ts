@@ -1,5 +1,5 @@
 // What the strategies could do from a network: each planner is asked for its plans against every kind of network the other
-// side may be in, and nothing is ordered. So the answer follows the operator's own list, and plugins of somebody's own.
+// side may be in, and nothing is ordered. So the answer follows the operator's own list, with plugins of other authors.
 
 import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Behaviour } from '../../nat/profile.ts'
@@ -15,13 +15,13 @@ interface Kind {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
   readonly translated?: boolean
-  /** Ports of five sockets of four mappings each, where they are not all the same. */
+  /** The port of each mapping, of five sockets with four mappings each; left out where all ports are the same. */
   readonly port?: (mapping: number) => number
 }
 
 const STRICT = 'address-and-port-dependent'
 
-/** The networks peers are in, the commonest first (figures: Richter 2016, Trautwein 2025). */
+/** The networks that peers are in, the most common first (figures: Richter 2016, Trautwein 2025). */
 const kinds: readonly Kind[] = [
   { peer: 'no NAT', mapping: 'endpoint-independent', filtering: 'endpoint-independent', translated: false },
   { peer: 'full cone', mapping: 'endpoint-independent', filtering: 'endpoint-independent' },
@@ -31,7 +31,7 @@ const kinds: readonly Kind[] = [
   { peer: 'symmetric, random', mapping: STRICT, filtering: STRICT, port: n => 1024 + ((n * 39_119) % 64_512) }
 ]
 
-/** What a report has room for, of strategies that try and of those that pass. */
+/** How many tries, and how many passes, a report has room for. */
 const TOLD = 32
 
 /** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
