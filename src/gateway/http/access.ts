@@ -5,10 +5,11 @@
 //           ─► local, no token ───┴─► GET, not from another site ─► in
 //           ─► refused
 //
-// Local is a request at a listener that is bound to loopback only, under a local name (another name is DNS rebinding, or a
-// proxy), without a trace of anything in between. A proxy that adds no header, speaks HTTP/1.1 and hands on a local Host, its
-// own idea of it (nginx since 1.29.7) or whatever a stranger wrote (any tunnel), cannot be told from a local program. But who
-// runs one for others lets their UDP in: so a gateway whose UDP is not on loopback alone is open to nobody.
+// A request is local if it came to a listener that is bound to loopback only, under a local name (another name means DNS
+// rebinding, or a proxy), and without a trace of anything in between. Some proxies cannot be told from a local program: they
+// add no header, speak HTTP/1.1, and hand on a local Host, which is their own idea of it (nginx since 1.29.7) or whatever a
+// stranger wrote (any tunnel). But an operator who runs such a proxy for others also lets their UDP in. So a gateway whose
+// UDP is not on loopback alone is open to nobody.
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
@@ -47,15 +48,15 @@ export interface AccessCounters {
   limited: number
 }
 
-/** A working day: who comes back tomorrow logs in again. */
+/** A working day: a person who comes back tomorrow logs in again. */
 export const SESSION_MS = 12 * 3_600_000
 
-/** Only who has the token makes sessions; a script that logs in each time must not fill the memory. */
+/** Only somebody who has the token can make sessions, but a script that logs in each time must not fill the memory. */
 const SESSIONS = 1000
 
 /**
- * From so many characters on a token is beyond guessing, as the one that is made up is. Nobody can keep its owner out with wrong
- * ones then, by whatever way they come: many may share one source, behind a proxy or a container's host.
+ * A token of at least this many characters is beyond guessing, as the one that is made up is. Wrong tokens cannot keep its
+ * owner out, whatever way they come: many people may share one source, behind a proxy or a container's host.
  */
 const LONG_TOKEN = 16
 
@@ -99,7 +100,7 @@ export class Access {
     this.#sessions.delete(session)
   }
 
-  /** A short token is not told from a wrong one either while its source is limited, or the limit would be none. */
+  /** While a source is limited, a short token is refused even if it is right: otherwise the limit would be none. */
   #check(given: string, source: string): 'token' | 'refused' | 'limited' {
     const isRight = sameToken(given, this.#token)
     if (isRight && this.#token.length >= LONG_TOKEN) return 'token'
@@ -118,7 +119,10 @@ export class Access {
 
 const isReading = ({ method }: Visit): boolean => method === 'GET' || method === 'HEAD'
 
-/** Made by a page of another site, another port of the same host included. Programs send neither header. */
+/**
+ * True if a page of another site made the request. Another port of the same host is another site too. Programs send neither
+ * header.
+ */
 export function isForeign(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'none' && site !== 'same-origin'
@@ -127,11 +131,11 @@ export function isForeign(headers: IncomingHttpHeaders): boolean {
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
-/** What proxies and load balancers add to say for whom they ask. */
+/** Headers that proxies and load balancers add to say for whom they ask. */
 const forwarding =
   /^(forwarded|via|x-forwarded($|-.*)|x-real-ip|x-original-.*|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|x-envoy-.*)$/
 
-/** HTTP/1.0 is what proxies speak that say nothing else of themselves. */
+/** HTTP/1.0 does not count as local: proxies speak it that say nothing else of themselves. */
 export function isLocal({ listener, source, httpVersion, headers }: Visit): boolean {
   return (
     isLoopback(listener) &&
@@ -143,8 +147,8 @@ export function isLocal({ listener, source, httpVersion, headers }: Visit): bool
 }
 
 /**
- * Whom wrong tokens are counted against. Behind a proxy on this host it is whom that proxy names last; an IPv6 host has its
- * whole /64 to come from.
+ * The source that wrong tokens are counted against. Behind a proxy on this host it is the address that the proxy names last.
+ * All addresses of an IPv6 /64 are one source, because a host may come from any of them.
  */
 function sourceOf({ source, headers }: Visit): string {
   const direct = unmapped(source)

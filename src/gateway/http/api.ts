@@ -1,4 +1,4 @@
-// The JSON API: counters, traces with filters, and names. Whoever mounts it has checked the token.
+// The JSON API: counters, traces with filters, and names. The token has been checked before a request comes here.
 
 import Router from '@koa/router'
 import { nowMs } from '../../clock.ts'

@@ -1,5 +1,5 @@
 // The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
-// throw, one place answers: with a page whoever reads pages, with JSON everybody else.
+// throw errors, and one place answers them: with a page for people, with JSON for programs.
 //
 //   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets
 //                                └─► door ─► pages, /api, /metrics ─► 404
@@ -25,7 +25,7 @@ export interface HttpSide extends ApiSide {
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
-  /** Told of faults of our own; what requests do wrong is theirs alone. */
+  /** Is told of faults of our own, but not of what is wrong with a request. */
   readonly log: { error(fields: object, text: string): void }
   /** Serves one WebSocket of a peer. */
   join(ws: WebSocket, request: IncomingMessage): void
@@ -36,10 +36,10 @@ export interface HttpListening {
   close(): Promise<void>
 }
 
-/** TCP connections besides those of peers and of as many that are just joining: for health checks, pages and the API. */
+/** TCP connections for health checks, pages and the API, besides those of peers and of as many that are just joining. */
 const OTHERS = 64
 
-/** For a whole request, in milliseconds: none has a body worth waiting for, and who is silent holds a connection. */
+/** Time for a whole request, in milliseconds: none has a body worth waiting for, and a silent client holds a connection. */
 const REQUEST_MS = 10_000
 
 /** Listens. Throws `port-in-use` or `io`. */
@@ -86,7 +86,7 @@ function application(side: HttpSide, listener: string): Koa {
     ctx.body = await side.metrics.text(await side.status())
   })
   const koa = new Koa()
-  // What comes here are connections that broke, or were too slow: anybody's, and it would go to standard error.
+  // Koa would report connections that broke or were too slow on standard error, and anybody can cause those.
   koa.silent = true
   for (const middleware of [
     answerErrors(side.log),
@@ -104,7 +104,7 @@ function application(side: HttpSide, listener: string): Koa {
   return koa
 }
 
-/** Nothing from elsewhere, nothing inline, in no frame, kept nowhere, and no address of a page told to others. */
+/** Pages load nothing from elsewhere and nothing inline, stand in no frame, are kept nowhere, and tell nobody their address. */
 const guard: Koa.Middleware = async (ctx, next) => {
   ctx.set({
     'content-security-policy':
@@ -118,7 +118,7 @@ const guard: Koa.Middleware = async (ctx, next) => {
   await next()
 }
 
-/** People are led to the form, programs are told what is missing. */
+/** Leads people to the form, and tells programs what is missing. */
 const door =
   (access: Access, listener: string): Koa.Middleware =>
   async (ctx, next) => {
@@ -146,7 +146,7 @@ const answerErrors =
     try {
       await next()
     } catch (thrown) {
-      // Within its body: the connection is what failed, and nobody is there to be answered.
+      // The request broke off within its body: the connection has failed, and nobody is there to be answered.
       if (ctx.req.errored) return
       const status = (thrown as { status?: number }).status
       const { code, message } = asPosternError(thrown)

@@ -1,5 +1,5 @@
-// From the admin token in a form to a cookie that stands for it, and back. The cookie holds a random id and nothing else; the
-// port is in its name because browsers send cookies of a host to all its ports.
+// A login turns the admin token in a form into a cookie that stands for it; a logout ends that. The cookie holds a random id
+// and nothing else. The port is in its name because browsers send the cookies of a host to all its ports.
 
 import type { IncomingMessage } from 'node:http'
 import Router from '@koa/router'
@@ -68,13 +68,13 @@ function form({ to, foreign, wrong }: Form) {
     body: html`
 <form class="login card" method="post" action="/login">
   <h1>This gateway’s traces</h1>
-  ${foreign && html`<p class="note">You came from another site. Where you are logged in, <a href="${to}">go on</a>.</p>`}
+  ${foreign && html`<p class="note">You came from another site. If you are logged in, <a href="${to}">go on</a>.</p>`}
   ${wrong && html`<p class="problem" id="problem" role="alert">${why}</p>`}
   <input type="hidden" name="to" value="${to}">
   <label for="token">Admin token</label>
   <input id="token" name="token" type="password" autocomplete="current-password" required autofocus maxlength="1024" spellcheck="false"
     ${wrong && html`aria-invalid="true" aria-describedby="problem"`}>
-  <p class="hint">The gateway says at its start where it is kept.</p>
+  <p class="hint">When the gateway starts, it says where the token is kept.</p>
   <button type="submit">Log in</button>
 </form>`
   })
@@ -82,17 +82,17 @@ function form({ to, foreign, wrong }: Form) {
 
 const cookieName = (ctx: Context) => `postern-${ctx.req.socket.localPort}`
 
-/** A client that makes https up harms nobody: its own cookie does not come back over http. */
+/** A client that claims https falsely harms only itself: its own cookie does not come back over http. */
 const cameByHttps = (ctx: Context) => ctx.get('x-forwarded-proto').split(',')[0]?.trim() === 'https'
 
 function setCookie(ctx: Context, value: string, maxAge: number): void {
   const secure = cameByHttps(ctx)
-  // Else the library refuses: it sees plain HTTP from the proxy.
+  // Otherwise the library refuses a secure cookie, since it sees plain HTTP from the proxy.
   ctx.cookies.secure = secure
   ctx.cookies.set(cookieName(ctx), value, { httpOnly: true, sameSite: 'strict', secure, maxAge, overwrite: true })
 }
 
-/** A path of this gateway; `/` for whatever else a link may have put there. */
+/** The path if it is one of this gateway, otherwise `/`: a hyperlink may have put anything there. */
 export function localPath(to: string): string {
   const here = 'http://gateway.invalid'
   if (!URL.canParse(to, here)) return '/'
@@ -108,7 +108,7 @@ function seeOther(ctx: Context, to: string): void {
 async function bodyOf(ctx: Context): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
-  // The connection is needed for the answer.
+  // The iterator must not destroy the connection, which is needed for the answer.
   for await (const chunk of (ctx.req as IncomingMessage).iterator({ destroyOnReturn: false })) {
     bytes += (chunk as Buffer).length
     if (bytes > FORM_BYTES) {

@@ -1,6 +1,6 @@
-// What Prometheus reads. Two sources: each finished trace is counted here, by what its spans say; and what the gateway
-// counts anyway is read when somebody asks. Labels are bounded: they come from tables and from the configured strategies,
-// and name no peer.
+// What Prometheus reads. It has two sources: each finished trace is counted here by what its spans say, and the counters that
+// the gateway has anyway are read when somebody asks. Labels are bounded: they come from tables and from the configured
+// strategies, and name no peer.
 //
 //   finished trace ─► ended ─┐
 //                            ├─► registry ─► text
@@ -14,10 +14,10 @@ import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { verdicts } from '../../verdict.ts'
 import type { GatewayStatus } from './status.ts'
 
-/** From a path on one's own link to the relay after every deadline, in seconds. */
+/** In seconds, from a direct path on one link to a relayed path after every deadline. */
 const CONNECT_BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30]
 
-/** A label for what is in none of the tables. */
+/** The label for a word that is in none of the tables. */
 const OTHER = 'other'
 
 const outcomes = ['path', 'passed', 'failed']
@@ -37,7 +37,7 @@ export class Metrics {
     buckets: CONNECT_BUCKETS,
     registers: [this.#register]
   })
-  /** What somebody else counts, brought up to date for each scrape. */
+  /** Each brings a figure that another part counts up to date for a scrape. */
   readonly #readings: ((status: GatewayStatus) => void)[] = []
 
   readonly contentType = this.#register.contentType
@@ -58,7 +58,7 @@ export class Metrics {
     for (const span of spans) this.#count(span)
   }
 
-  /** What a scrape gets, with what the gateway counts now. */
+  /** The text that a scrape gets, with what the gateway counts now. */
   async text(status: GatewayStatus): Promise<string> {
     for (const read of this.#readings) read(status)
     return await Registry.merge([this.#register, processRegister()]).metrics()
@@ -146,8 +146,8 @@ function dropsOf({ relay, udp, probes, signalling }: GatewayStatus): Record<stri
 const oneOf = (known: readonly string[], word: unknown): string => known.find(one => one === word) ?? OTHER
 
 /**
- * Of the process: one for all its gateways, since what watches the garbage collector and the event loop cannot be stopped
- * again. Made when somebody asks first.
+ * The metrics of the process. All its gateways share them, because what watches the garbage collector and the event loop
+ * cannot be stopped again. They are made when somebody asks for the first time.
  */
 let ofProcess: Registry | undefined
 

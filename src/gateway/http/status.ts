@@ -1,4 +1,4 @@
-// What a gateway counts, as one object: /api/status shows it, and Prometheus reads it (metrics.ts). No names of peers.
+// What a gateway counts, as one object: /api/status shows it, and Prometheus reads it (metrics.ts). It names no peers.
 
 import type { ExportCounters } from '../../trace/export/export.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
@@ -20,7 +20,7 @@ export async function statusOf(parts: {
   signalling: SignallingCounters
   budget: Budget
   traces: TraceStore
-  /** Of spans for the collector. */
+  /** Counters of the spans for the collector. */
   exported: ExportCounters
   access: Access
 }) {

@@ -1,11 +1,11 @@
-// The style, the script and the icon: read once, served under a path that changes with their text, so that a browser may keep
-// them. They say nothing of this gateway, and the login needs them: they are open.
+// The style, the script and the icon. They are read once, and served under a path that changes with their text, so that a
+// browser may keep them. They are open to everybody, since the login needs them and they say nothing of this gateway.
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import Router from '@koa/router'
 
-/** One file for the browser; what stands later may refine what stands before. */
+/** They are one file for the browser; later rules may refine earlier ones. */
 const styles = ['base', 'frame', 'overview', 'list', 'trace', 'waterfall', 'networks'].map(name => `style/${name}.css`)
 
 const read = (name: string, type: string, files: readonly string[] = [name]) => {

@@ -1,4 +1,4 @@
-// What a person is told instead of a page.
+// Pages that a person gets instead of the one that was asked for.
 
 import { type Html, html } from './html.ts'
 import { page } from './page.ts'
@@ -21,7 +21,7 @@ export function errorPage(status: number, reason: string): Html {
   })
 }
 
-/** What has no record: it may be under way, gone, or never have been. */
+/** The page for a trace without a record: it may be under way, be gone, or never have existed. */
 export const noTracePage = (id: string, session: boolean): Html =>
   page({
     title: 'No such trace',

@@ -1,5 +1,5 @@
-// Text into HTML: a tagged template that escapes whatever is put into it, unless it is HTML already. Names and reasons are
-// strangers' words, and there is no other way to write a page here.
+// Turns text into HTML: a tagged template escapes whatever is put into it, unless it is HTML already. Names and reasons are
+// strangers' words, so there is no other way to write a page here.
 
 export class Html {
   readonly #text: string

@@ -12,10 +12,10 @@ const fates = { failed: 'failed', relayed: 'relayed', direct: 'direct' } as cons
 
 const spans = { '15m': '15 minutes', '1h': 'hour', '6h': '6 hours', '24h': '24 hours', '168h': '7 days' } as const
 
-/** How often the newest page looks for news. */
+/** Milliseconds between two looks for news, on the newest page. */
 const EVERY_MS = 3000
 
-/** What the form sends, in the words of the API. */
+/** Puts what the form sends into the words of the API. */
 export function queryOf({ outcome, ...query }: ParsedUrlQuery): ParsedUrlQuery {
   return typeof outcome === 'string' && Object.hasOwn(fates, outcome) ? { ...query, [outcome]: '' } : query
 }
@@ -66,12 +66,12 @@ interface Choice {
   readonly name: string
   readonly label: string
   readonly given: string
-  /** The choice of none of them. */
+  /** The choice that does not filter. */
   readonly all: string
   readonly options: Readonly<Record<string, string>>
 }
 
-/** What is in the address stays chosen, though the form does not offer it: `since` may be any time. */
+/** A value in the address stays chosen even if the form does not offer it: `since` may be any time. */
 function choice({ name, label, given, all, options }: Choice): Html {
   const other = given !== '' && !Object.hasOwn(options, given) ? { [given]: given } : {}
   const option = ([value, text]: [string, string]) =>

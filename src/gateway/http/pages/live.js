@@ -1,11 +1,11 @@
-// Keeps a page true: fetches it again every few seconds while it is looked at, and swaps the parts marked data-live that have
-// changed. What is open stays open, the focus stays where it is, and what somebody is selecting is left alone. Without this
-// script the page is the same, as of when it was loaded.
+// Keeps a page up to date. While the page is visible, this script fetches it again every few seconds, and swaps the parts
+// marked data-live that have changed. Opened details stay open, the focus stays where it is, and a part that somebody is
+// selecting is left alone. Without this script the page stays as it was when it was loaded.
 
 const status = document.getElementById('live')
 const everyMs = Number(document.body.dataset.every)
 
-/** As the gateway sent them: what is open or focused now is no news. */
+/** The parts as the gateway sent them: what is open or focused now is no news. */
 const shown = new Map([...document.querySelectorAll('[data-live]')].map(part => [part.id, part.innerHTML]))
 let trueAt = new Date()
 let timer
@@ -28,7 +28,7 @@ async function look() {
       redirect: 'manual',
       signal: AbortSignal.timeout(10_000)
     })
-    // The session is over: the way to the form leads through the page itself.
+    // The session is over. When the page itself is loaded again, it leads to the form.
     if (answer.type === 'opaqueredirect') return location.reload()
     if (!answer.ok) throw new Error(String(answer.status))
     swap(new DOMParser().parseFromString(await answer.text(), 'text/html'))
@@ -66,7 +66,7 @@ function keeping(part, replace) {
   if (focused) (focused.find() ?? part.querySelector('a, summary'))?.focus({ preventScroll: true })
 }
 
-/** How to find the same thing again: by its address, by the details it opens, or by its number among its like. */
+/** How to find the same thing again: by its address, by the details it opens, or by its number among its kind. */
 function placeOf(part, element) {
   const href = element.getAttribute('href')
   const details = element.closest('details')?.id

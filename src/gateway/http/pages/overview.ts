@@ -1,5 +1,5 @@
-// The first page: how many there are now, how connections came about over time, the last ones that did not come about
-// directly, and what was counted.
+// The first page: how many peers and sessions there are now, how connections came about over time, the last ones that failed
+// or were relayed, and the counters.
 
 import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
@@ -17,12 +17,12 @@ export interface Overview {
   readonly session: boolean
 }
 
-/** The last ones of each kind. */
+/** How many of the last traces of each kind are shown. */
 const LAST = 5
 
 const EVERY_MS = 3000
 
-/** What is cheap stands at the bottom of a bar, what is costly above it. */
+/** Cheap strategies stand at the bottom of a bar, costly ones above them. */
 const strategyColours = {
   direct: 'c-1',
   stun: 'c-2',
@@ -84,7 +84,7 @@ function plots(traces: readonly TraceSummary[], nowMs: number): Html {
     colours: { direct: 'c-1' },
     link: verdictLink
   })}</div>
-<p class="note">Of the traces that are kept: where memory is short, those of direct paths go first.</p>
+<p class="note">Only traces that are kept count here. If memory is short, traces of direct paths go first.</p>
 </section>`
 }
 
@@ -94,7 +94,7 @@ function last(traces: readonly TraceSummary[], fate: 'failed' | 'relayed'): Html
 ${found.length > 0 ? html`${traceTable(found)}<p class="more"><a href="/traces?outcome=${fate}">All ${fate}</a></p>` : html`<p class="empty">None is kept.</p>`}</section>`
 }
 
-/** A box for each part of the gateway. What is there now is in the tiles already. */
+/** A box for each part of the gateway. Figures of the present are in the tiles already. */
 function counters(counts: ReadonlyMap<string, number>): Html {
   const parts = Map.groupBy(
     [...counts].filter(([name]) => !present.has(name)),

@@ -1,4 +1,4 @@
-// What every page has: head, landmarks, navigation, and a line that says whether what is shown is still true.
+// What every page has: head, landmarks, navigation, and a line that says whether the page is still up to date.
 
 import { hostname } from 'node:os'
 import { version } from '../../../version.ts'
@@ -10,15 +10,15 @@ export interface Page {
   readonly body: Html
   /** Which part of the navigation is open. */
   readonly at?: 'overview' | 'traces'
-  /** Milliseconds between looks for news; left out: the page does not change. */
+  /** Milliseconds between two looks for news; left out if the page does not change. */
   readonly everyMs?: number
-  /** There is a session to leave. */
+  /** True if there is a login to end. */
   readonly session?: boolean
-  /** Without navigation: for whoever is not in. */
+  /** Without navigation: for the login and for errors. */
   readonly bare?: boolean
 }
 
-/** Gateways are told apart by their hosts. */
+/** People tell gateways apart by their hosts. */
 export const gatewayName = hostname()
 
 /** Two hosts of one room, and a door between them. */

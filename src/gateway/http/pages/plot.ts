@@ -1,6 +1,6 @@
-// Shares over time: a stacked bar for each stretch of time, with a legend that has the figures, and the same as a table.
-// Pure: what happened when, and in which category, in; HTML and SVG out. Positions are percentages, so that a plot fits its
-// place without scaling its text.
+// Shares over time: a stacked bar for each stretch of time, with a legend that has the figures, and a table of the same.
+// A plot is a pure function from what happened when, and in which category, to HTML and SVG. Positions are percentages, so
+// that a plot fits its place without scaling its text.
 
 import { type Html, html } from './html.ts'
 import { grouped, share } from './words.ts'
@@ -15,7 +15,7 @@ export interface PlotSpec {
   readonly title: string
   readonly happenings: readonly Happening[]
   readonly nowMs: number
-  /** Class of a category's colour; categories stand in this order, others after them by how many they are. */
+  /** The CSS class of each category's colour. Categories stand in this order; others follow, the most frequent first. */
   readonly colours: Readonly<Record<string, string>>
   readonly link?: (category: string) => string | undefined
 }
@@ -23,11 +23,11 @@ export interface PlotSpec {
 const BARS = 24
 const HEIGHT = 132
 
-/** More categories than these cannot be told apart: what is rare becomes one. */
+/** More categories than this cannot be told apart, so the rare ones become one. */
 const CATEGORIES = 7
 const OTHERS = 'others'
 
-/** What 24 bars cover: of the last minutes to the last months. */
+/** How long a bar may be: 24 bars cover between the last minutes and the last months. */
 const widthsMs = [1, 2, 5, 10, 30, 60, 120, 360, 720, 1440, 2880, 10_080].map(minutes => minutes * 60_000)
 
 export interface Bar {
@@ -36,7 +36,10 @@ export interface Bar {
   readonly total: number
 }
 
-/** Bars of equal time that reach back to the oldest, or as far as bars do. Aligned to whole multiples of their width. */
+/**
+ * Bars of equal width that reach back to the oldest happening, or as far as the longest bars do. They begin at whole multiples
+ * of their width.
+ */
 export function barsOf(happenings: readonly Happening[], nowMs: number): { widthMs: number; bars: Bar[] } {
   const oldestMs = happenings.reduce((oldest, { atMs }) => Math.min(oldest, atMs), nowMs)
   const longest = widthsMs.at(-1) ?? 0
@@ -81,7 +84,7 @@ interface Category {
   readonly count: number
 }
 
-/** The categories there are, in their order; what is rare goes under one name. */
+/** The categories there are, in their order; rare ones go under one name. */
 function categoriesOf(bars: readonly Bar[], { colours }: PlotSpec): Category[] {
   const counts = sumOf(bars)
   const known = Object.keys(colours)
@@ -103,7 +106,7 @@ function sumOf(bars: readonly Bar[]): Map<string, number> {
   return sum
 }
 
-/** What is none of the categories counts as one of the others. */
+/** Happenings in none of the categories count under `others`. */
 function folded(bar: Bar, categories: readonly Category[]): Bar {
   const counts = new Map(categories.map(({ name }) => [name, bar.counts.get(name) ?? 0]))
   const named = [...counts.values()].reduce((sum, count) => sum + count, 0)
@@ -130,7 +133,7 @@ function barShape({ fromMs, counts, total }: Bar, { index, most, categories, wid
     if (count === 0) return []
     const height = (count / most) * HEIGHT
     above -= height
-    // What is rare stays visible.
+    // A small count stays visible.
     return [
       html`<rect class="${colour}" x="${(index * step + step * 0.12).toFixed(2)}%" width="${(step * 0.76).toFixed(2)}%" y="${above.toFixed(1)}" height="${Math.max(1.5, height).toFixed(1)}"/>`
     ]
@@ -177,7 +180,7 @@ function widthText(widthMs: number): string {
   return hours === 24 ? 'a day' : `${hours / 24} days`
 }
 
-/** 1, 2, 4, 6, 8 or 10 times a power of ten: the half of it is a whole number, but of 1. */
+/** 1, 2, 4, 6, 8 or 10 times a power of ten. Half of it is a whole number, except half of 1. */
 function niceAbove(count: number): number {
   const power = 10 ** Math.floor(Math.log10(count))
   return ([1, 2, 4, 6, 8].find(factor => factor * power >= count) ?? 10) * power

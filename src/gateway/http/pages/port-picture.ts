@@ -1,5 +1,5 @@
-// A picture of the ports: for each side whose ports were not known beforehand a number line with the ports that were seen of
-// its NAT, those that were predicted, those that were tried, and where it was met.
+// A picture of the ports. Each side whose ports were not known beforehand has a number line. The line shows the ports that
+// were seen of its NAT, the predicted ports, the tried ports, and the ports where the side was met.
 //
 //   profile of the side          postern.observed                        seen, the oldest on top
 //   plans, what the OTHER side   postern.<other>.first_ports             predicted: the first guesses
@@ -34,7 +34,7 @@ interface Guess {
   readonly sockets: number
 }
 
-/** Plans drawn, the first ones. */
+/** How many plans are drawn, the first ones. */
 const GUESSES = 6
 
 export function portPictures(record: TraceRecord): Html {
@@ -60,7 +60,7 @@ export function pictureOf(record: TraceRecord, side: SideName): PortPicture {
   }
 }
 
-/** One mapping that serves all is nothing to draw. */
+/** One mapping that serves all destinations needs no picture. */
 const isHard = ({ observed, guesses }: PortPicture) => guesses.length > 0 || new Set(observed).size > 1
 
 function guessOf(plan: SpanRecord, other: SideName): Guess[] {
@@ -74,7 +74,7 @@ function guessOf(plan: SpanRecord, other: SideName): Guess[] {
   ]
 }
 
-/** Where the other side met this one within a plan. An address other than the NAT's is a LAN, or the relay. */
+/** The ports where the other side met this one within a plan. Any address but the NAT's is on a LAN, or the relay's. */
 function hitsOf({ spans }: TraceRecord, { plan, other, address }: { plan: string; other: SideName; address: string }) {
   const own = spans.filter(span => span.parent === plan && read(span).shown('side') === other)
   return own.flatMap(span => {
@@ -103,7 +103,7 @@ interface Scale {
   at(port: number): string
 }
 
-/** From the lowest to the highest port there is to show, with some room; a single port stands in the middle. */
+/** The scale reaches from the lowest to the highest port to show, with some room; a single port stands in the middle. */
 export function scaleOf({ observed, guesses, hits }: PortPicture): Scale {
   const all = [...observed, ...hits, ...guesses.flatMap(({ low, high, first }) => [low, high, ...first])]
   const [least, most] = [Math.min(...all), Math.max(...all)]
@@ -160,7 +160,7 @@ function hit(hits: readonly number[], { at }: Scale) {
   return { height: 24, svg: html`${hits.map(port => hitShape(at(port), 12, port))}` }
 }
 
-/** A ring with a point in it: not told from the other signs by colour alone. */
+/** A ring with a point in it, so that colour alone does not tell it from the other signs. */
 const hitShape = (x: string, y: number, port?: number) =>
   html`<circle class="hit" cx="${x}" cy="${y}" r="6">${port !== undefined && html`<title>${port}</title>`}</circle><circle class="point" cx="${x}" cy="${y}" r="2"/>`
 

@@ -69,7 +69,7 @@ function driftOf(span: SpanRecord): Piece {
   return drift === undefined ? undefined : `${shown(drift)} mappings a second`
 }
 
-/** How far a side's clock was off, which its steps are corrected by. */
+/** How far a side's clock was off; the times of its steps are corrected by this. */
 function clockOf(root: SpanRecord | undefined, side: SideName): Piece {
   const offset = read(root).number(`${side}.clock.offset`)
   const uncertainty = read(root).number(`${side}.clock.uncertainty`)

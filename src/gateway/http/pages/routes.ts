@@ -1,4 +1,4 @@
-// From a path to a page. Whoever comes here has been let in.
+// From a path to a page. Requests that come here have been let in.
 
 import Router from '@koa/router'
 import type { Context } from 'koa'
@@ -19,7 +19,7 @@ export interface PageSide {
 /** Rows of the list on one page. */
 const ROWS = 50
 
-/** A person with a browser, and not a program that takes whatever comes. */
+/** True for a person with a browser, but not for a program that takes whatever comes. */
 export const wantsPage = (ctx: Context): boolean =>
   !/^\/(api|metrics)(\/|$)/.test(ctx.path) && ctx.accepts('json', 'html') === 'html'
 
@@ -36,7 +36,7 @@ export function pageRoutes({ traces, status }: PageSide): Router {
   router.get('/traces', ctx => {
     const { limit = String(ROWS), ...query } = queryOf(ctx.query)
     const filter = filterOf({ ...query, limit }, nowMs())
-    // One more than is shown tells whether there is another page.
+    // One trace more than is shown tells whether there is another page.
     const found = traces.list({ ...filter, limit: filter.limit + 1 })
     show(ctx, listPage({ found, rows: filter.limit, query: ctx.query, session: hasSession(ctx) }))
   })

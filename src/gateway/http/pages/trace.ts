@@ -1,4 +1,4 @@
-// One trace: for each request within it why it ended as it did, then when what happened, then what was known of both NATs.
+// One trace. Each request in it shows why it ended as it did, then what happened when, then what was known of both NATs.
 
 import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceRecord } from '../../../trace/record/record.ts'
@@ -11,10 +11,10 @@ import { profiles } from './profiles.ts'
 import { waterfall } from './waterfall.ts'
 import { badge, begun, blamedOn, lasted, utc } from './words.ts'
 
-/** A relayed path may still change: seldom. */
+/** Milliseconds between two looks for news: a relayed path may still change, but seldom does. */
 const EVERY_MS = 10_000
 
-/** Requests of one trace that are drawn: a caller may make any number of them under one id. */
+/** How many requests of one trace are drawn: a caller may make any number of them under one id. */
 const DRAWN = 10
 
 /** @param records the requests of one trace, oldest first; at least one. */

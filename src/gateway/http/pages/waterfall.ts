@@ -1,6 +1,6 @@
 // The steps of a request as a waterfall: a row for each span, in the colour of its lane (caller, callee, gateway), with ticks
-// for events and everything known of it when the row is opened. Positions are percentages of the request's own time; what
-// began before the call stands at its left edge, and what came after the end has a list of its own.
+// for events and everything known of it when the row is opened. Positions are percentages of the request's own time. A step
+// that began before the call stands at the left edge. Changes after the end have a list of their own.
 
 import { treeOf } from '../../../trace/record/fate.ts'
 import { read } from '../../../trace/record/reader.ts'
@@ -10,7 +10,7 @@ import { lasted, share, shown, signed } from './words.ts'
 
 type Lane = 'caller' | 'callee' | 'gateway'
 
-/** Rows of one request: its own strategy may have made any number of plans. */
+/** Most rows of one request: a strategy may make any number of plans. */
 const ROWS = 300
 
 /** Height of a bar's drawing. */
@@ -51,7 +51,7 @@ ${reason && html`<span class="reason">${reason}</span>`}
 </summary>${details(span, record)}</details></li>`
 }
 
-/** The verdict has that of the whole, and a strategy that of its only plan. */
+/** Left out where it stands elsewhere: the verdict has the reason of the whole, and a parent may have the same reason. */
 function reasonOf(span: SpanRecord, { spans }: TraceRecord): string {
   const reason = read(span).shown('reason')
   const parent = spans.find(({ id }) => id === span.parent)
@@ -63,7 +63,7 @@ const sideOf = (span: SpanRecord): Lane | undefined => {
   return side === 'caller' || side === 'callee' ? side : undefined
 }
 
-/** Of the root the side is whose fault it was. */
+/** The root is the gateway's: the side it names is the one whose fault it was. */
 const laneOf = (span: SpanRecord): Lane => (span.name === 'postern.connect' ? 'gateway' : (sideOf(span) ?? 'gateway'))
 
 function titleOf(span: SpanRecord): string {
@@ -83,7 +83,7 @@ function oddsOf(span: SpanRecord): string {
   return expected === undefined ? '' : `(expected ${share(expected, 1)})`
 }
 
-/** @returns percent of the request's time, within it. */
+/** @returns percent of the request's time, from 0 to 100. */
 function place(atMs: number, { startMs, ms }: TraceRecord): number {
   return Math.min(100, Math.max(0, ((atMs - startMs) / Math.max(ms, 0.001)) * 100))
 }

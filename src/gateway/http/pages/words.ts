@@ -23,7 +23,7 @@ export function lasted(ms: number): string {
   return ms >= 1000 ? `${grouped(Math.round(ms))} ms` : `${ms.toFixed(1)} ms`
 }
 
-/** An offset. What rounds to nothing has no side. */
+/** An offset with its sign. One that rounds to zero has a plus. */
 export const signed = (ms: number): string => `${ms <= -0.05 ? '−' : '+'}${lasted(Math.abs(ms))}`
 
 export const grouped = (count: number): string => count.toLocaleString('en-US')
@@ -39,7 +39,7 @@ export function timeTag(atMs: number, nowMs = Date.now()): Html {
 
 export const utc = (atMs: number): string => `${new Date(atMs).toISOString().replace('T', ' ').slice(0, 19)} UTC`
 
-/** Any attribute for reading. */
+/** Any attribute, as people read it. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return value.map(shown).join(', ')
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Number(value.toFixed(3)))
