@@ -1,5 +1,6 @@
-// Probes aimed at guessed ports are packets that somebody did not ask for, and a connection-tracking table that fills: so
-// many per minute for each target address and in all, shared by every session. What a plan did not need is given back.
+// Probes aimed at guessed ports are packets that nobody asked for, and they fill connection-tracking tables. So their number
+// per minute is limited, for each target address and in all. Every session shares these limits. Probes that a plan did not
+// need are given back.
 
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
@@ -12,11 +13,11 @@ export interface ProbeLimits {
   readonly probesInAll: number
 }
 
-/** Addresses remembered. Where more are aimed at within a minute, the limit in all is what holds. */
+/** Addresses remembered. If probes are aimed at more of them within a minute, only the limit in all holds. */
 const ADDRESSES = 10_000
 
 export class Budget {
-  /** Plans that were refused for want of probes. */
+  /** Plans that were refused because too few probes were left. */
   refused = 0
   readonly #limits: ProbeLimits
   readonly #now: () => number

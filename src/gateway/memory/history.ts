@@ -1,7 +1,7 @@
-// The mappings seen of a peer's sockets, kept beyond the connection they were seen for: what a NAT did a minute ago is the
-// prior for what it does next, never the truth. Counted among what is remembered are only sockets that shared a public
-// address with the one in use, for a peer may have changed networks. Two peers behind one address are kept apart: a
-// carrier gives each of its subscribers a block of its own.
+// The mappings seen of a peer's sockets, kept beyond the connection they were seen for. What a NAT did a minute ago is the
+// prior for what it does next, never the truth. Only those remembered sockets count that shared a public address with the one
+// in use, because a peer may have changed networks. Two peers behind one address are kept apart, because a carrier gives each
+// of its subscribers a block of its own.
 
 import { LRUCache } from 'lru-cache'
 import type { Observation } from '../../nat/assignment.ts'
@@ -12,7 +12,7 @@ const PEERS = 10_000
 /** A NAT's counters and blocks outlive its mappings, but not by much. */
 const TTL_MS = 600_000
 
-/** Mappings of one peer: what the models look at. */
+/** Mappings kept of one peer: as many as the models look at. */
 const MOST = 32
 
 interface Remembered {
@@ -24,7 +24,7 @@ interface Remembered {
 export class History {
   readonly #peers = new LRUCache<string, Remembered>({ max: PEERS, ttl: TTL_MS })
 
-  /** Adds the mappings of the socket in use, and tells all that belong to its public addresses, oldest first. */
+  /** Adds the mappings of the socket in use, and returns all that belong to its public addresses, oldest first. */
   learn(fingerprint: string, current: readonly Observation[]): Observation[] {
     const { observations, unseen } = this.#peers.get(fingerprint) ?? { observations: [], unseen: 0 }
     const known = new Set(observations.map(nameOf))
@@ -38,14 +38,17 @@ export class History {
     return atAddressesOf(forgotten.length > 0 ? [...forgotten, ...afterGap(kept)] : kept, current)
   }
 
-  /** Mappings were made that nobody saw: the next one observed comes so much later in the NAT's order. */
+  /** Notes mappings that were made but not seen: the next one observed comes that much later in the NAT's order. */
   unseen(fingerprint: string, mappings: number): void {
     const remembered = this.#peers.get(fingerprint)
     if (remembered) remembered.unseen += mappings
   }
 }
 
-/** Of the sockets remembered, those that had a public address in common with the current one, or with one of those. */
+/**
+ * The mappings of all remembered sockets that had a public address in common with the current one, or with another socket
+ * found in this way.
+ */
 function atAddressesOf(all: readonly Observation[], current: readonly Observation[]): Observation[] {
   const addresses = new Set(current.map(({ address }) => address))
   const sockets = [...Map.groupBy(all, ({ localPort }) => localPort).values()]
@@ -58,7 +61,7 @@ function atAddressesOf(all: readonly Observation[], current: readonly Observatio
   return all.filter(({ address }) => addresses.has(address))
 }
 
-/** The socket in use is an idle one, older than all that is remembered: nobody knows what was made in between. */
+/** The socket in use was idle, and its mappings are put before all that are remembered: nobody knows what came in between. */
 const afterGap = ([first, ...rest]: readonly Observation[]): Observation[] =>
   first ? [{ ...first, unseen: Number.POSITIVE_INFINITY }, ...rest] : []
 

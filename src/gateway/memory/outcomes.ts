@@ -1,5 +1,6 @@
-// What became of plans between two networks: a plugin that has several ways to do a thing tries the one that worked first.
-// Kept per pair of networks as they were judged; never moves the order of the strategies, which is the operator's.
+// What became of plans between two networks. A plugin that has several ways to do a thing begins with the way that worked.
+// Outcomes are kept per pair of networks as they were judged. They never change the order of the strategies, which is the
+// operator's.
 
 import { LRUCache } from 'lru-cache'
 import type { Side, Outcomes as Tally } from '../../strategy/scene.ts'
@@ -10,7 +11,7 @@ const PAIRS = 10_000
 /** Home routers are replaced seldom, but a peer's network changes within the day. */
 const TTL_MS = 86_400_000
 
-/** Ways remembered of one pair: plugins have a handful each, and a plugin of somebody's own may make labels up. */
+/** Ways remembered of one pair: plugins have a handful each, and a plugin of another author may make up any labels. */
 const WAYS = 32
 
 export class Outcomes {

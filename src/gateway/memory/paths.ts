@@ -1,5 +1,5 @@
 // How far apart two networks turned out to be: the round trip that a connection between them took, remembered per pair of
-// public addresses. A hint that saves a round trip the next time, never a truth.
+// public addresses. It is a hint that saves a round trip the next time, never a truth.
 
 import { LRUCache } from 'lru-cache'
 import type { Report } from '../../wire/report.ts'
@@ -7,7 +7,7 @@ import type { Report } from '../../wire/report.ts'
 /** Pairs remembered; the ones longest unused go first. */
 const PAIRS = 10_000
 
-/** Routes change; a day-old round trip says little. */
+/** Routes change, and an old round trip says little. */
 const TTL_MS = 3_600_000
 
 export class Paths {

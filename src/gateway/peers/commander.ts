@@ -1,5 +1,4 @@
-// Who tells peers what to do: one of the roles of the registration server, as an interface, so that it can run on another
-// host.
+// The role of the registration server that tells peers what to do. It is an interface, so that it can run on another host.
 
 import type { FromGateway } from '../../wire/signal.ts'
 

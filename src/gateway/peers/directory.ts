@@ -1,5 +1,5 @@
-// Who is joined, by id and by name. A name belongs to one certificate; when its owner joins again, the older link is most
-// likely a dead one and gives way. Where it is not, it answers to the name again once the newer one has gone.
+// The peers that are joined, by id and by name. A name belongs to one certificate. When its owner joins again, the older link
+// is most likely dead and gives way. If it is not dead, it answers to the name again once the newer one has gone.
 
 import { PosternError } from '../../errors.ts'
 import type { FromGateway } from '../../wire/signal.ts'

@@ -1,12 +1,12 @@
-// No room: the error of whatever is bounded, with the bound that was reached.
+// The error when there is no room, with the bound that was reached.
 
 import { type Code, PosternError } from '../../errors.ts'
 import type { SideName } from '../../wire/side.ts'
 
 /**
  *   sessions, relay     all that the gateway carries
- *   sessionsPerPeer     one peer's share of them; sessionsPerPair: that of two peers together
- *   peers, strangers    who has joined, and who is just about to
+ *   sessionsPerPeer     one peer's share of them; sessionsPerPair: the share of two peers together
+ *   peers, strangers    peers that have joined, and those just about to
  *   joinsPerCertificate how often one certificate may be joined
  *   names               the table of names
  */
@@ -22,7 +22,7 @@ export type Bound =
 
 export class Full extends PosternError {
   readonly bound: Bound
-  /** The side whose share it is, where it is one side's. */
+  /** The side whose share was reached, if it is the share of one side. */
   readonly side: SideName | undefined
 
   /** @param message one sentence for a person. */

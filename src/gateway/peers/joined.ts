@@ -1,5 +1,5 @@
-// A peer that has joined: who it is, the sockets it keeps warm, and what its NAT does to them. Lives as long as its
-// WebSocket; `gone` aborts with the reason when that closes.
+// A peer that has joined: who it is, the sockets it keeps warm, and what its NAT does to them. It lives as long as
+// its WebSocket; `gone` aborts with the reason when that closes.
 
 import { setMaxListeners } from 'node:events'
 import { changed } from '../../changed.ts'
@@ -49,7 +49,7 @@ export class Joined implements Member {
   #filtering: FilteringTest | undefined
 
   constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
-    // One waiter for each session that begins, and their number has a limit of its own.
+    // Each session that begins has one waiter, and the number of sessions has a limit of its own.
     setMaxListeners(0, this.#changed)
     this.id = who.id
     this.name = who.name
@@ -117,7 +117,7 @@ export class Joined implements Member {
   async warm(signal: AbortSignal): Promise<void> {
     await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
     const cold = this.#cold
-    // Without a reason there was a socket, and another session has taken it since: whoever needs one looks again.
+    // If there is no reason, there was a socket, and another session has taken it since: the session looks again.
     if (this.isWarm || !cold) return
     throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${cold.reason}`)
   }

@@ -1,5 +1,5 @@
-// A joined peer as sessions know it. What is kept of it may be kept by another process: a member is reached by its id, what
-// is asked of it is answered later, and what is read of it is what was last heard.
+// A joined peer as sessions know it. Another process may keep its state. So a member is reached by its id, questions to it are
+// answered later, and its fields tell what was last heard of it.
 
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -32,14 +32,14 @@ export interface Member {
   readonly endpoints: readonly Endpoint[]
   /** The primary endpoint of the gateway. */
   readonly gateway: Endpoint
-  /** Aborted with the reason when it is joined no more. */
+  /** Aborted with the reason when it is no longer joined. */
   readonly gone: AbortSignal
   readonly arrival: Arrival
   /** How far its clock is from ours, as it says; undefined until it does. */
   readonly clock: Clock | undefined
   /** What its NAT lets in; undefined until its test is over. */
   readonly filtering: FilteringTest | undefined
-  /** Its filtering test is not over. Testing takes a second endpoint. */
+  /** True while its filtering test is not over. A test needs a second endpoint. */
   readonly isTesting: boolean
   readonly isWarm: boolean
   /** When the first of its warm sockets came, in milliseconds since the epoch. */
@@ -48,15 +48,15 @@ export interface Member {
   readonly cold: { readonly reason: string; readonly atMs: number } | undefined
   /** Waits for a warm socket, which another session may take first. Rejects with `udp-blocked`, or what `signal` aborts with. */
   warm(signal: AbortSignal): Promise<void>
-  /** The oldest warm socket, which is the session's from now on; undefined where there is none. */
+  /** Takes the oldest warm socket, which belongs to the session from now on; undefined where there is none. */
   takeSocket(): Promise<WarmSocket | undefined>
-  /** A socket that was taken but never ordered to do anything is as warm as before. */
+  /** Gives back a socket that was taken but never ordered to do anything: it is as warm as before. */
   giveBack(socket: WarmSocket): void
-  /** Waits until the filtering test is over, or `signal` aborts; the verdict is `unknown` then. */
+  /** Waits until the filtering test is over, or until `signal` aborts; in the second case the verdict is `unknown`. */
   filteringKnown(signal: AbortSignal): Promise<void>
 }
 
-/** Who is joined. */
+/** The peers that are joined. */
 export interface Members {
   /** The peer that answers to a name. Rejects with `peer-offline` or `unknown-peer`. */
   find(name: string): Promise<Member>

@@ -1,5 +1,5 @@
-// Names and the certificates they belong to. The first fingerprint that claims a name keeps it for good: the table is
-// written to disk before the claim is granted, never evicted, and a full one refuses new names. `forget` is the way out.
+// Names and the certificates they belong to. The first fingerprint that claims a name keeps it for good. The table is written
+// to disk before the claim is granted, nothing in it is evicted, and a full table refuses new names. `forget` is the way out.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ export class Names {
     this.#names = new Map(Object.entries(readTable(this.#file)))
   }
 
-  /** Binds a name to a fingerprint at its first use. Throws `name-taken`, or what keeps the table from being written. */
+  /** Binds a name to a fingerprint at its first use. Throws `name-taken`, or why the table cannot be written. */
   claim(name: string, fingerprint: string): void {
     const owner = this.#names.get(name)
     if (owner === fingerprint) return
@@ -44,7 +44,7 @@ export class Names {
     return [...this.#names]
   }
 
-  /** False when there was no such name. */
+  /** Returns false if there was no such name. */
   forget(name: string): boolean {
     if (!this.#names.has(name)) return false
     this.#write(new Map([...this.#names].filter(([known]) => known !== name)))

@@ -1,4 +1,4 @@
-// Who watches mappings: one of the roles of the registration server, as an interface, so that it can run on another host.
+// The role of the registration server that watches mappings. It is an interface, so that it can run on another host.
 
 import type { Sample } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -11,14 +11,14 @@ export interface Observer {
   admit(peer: string, key: Buffer): void
   dismiss(peer: string): void
   /**
-   * The mappings of a peer's socket, one for each endpoint that has seen it, in the order they were made; empty for one it
-   * never heard of. Their addresses are proved.
+   * The mappings of a peer's socket, one for each endpoint that has seen it, in the order they were made; empty for a socket
+   * it never heard of. Their addresses are proved.
    */
   samples(peer: string, socket: number): Promise<readonly Sample[]>
-  /** Resolves when so many endpoints have seen a socket, or `signal` aborts. */
+  /** Resolves when this many endpoints have seen a socket, or when `signal` aborts. */
   seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
-  /** Whether a peer other than these two at most reached the gateway over UDP within so many milliseconds. */
+  /** Whether a peer other than these, which are at most two, reached the gateway over UDP within the last `withinMs`. */
   heardOthers(peers: readonly string[], withinMs: number): boolean
-  /** The endpoints, as peers know them, at which no peer was heard within so many milliseconds. */
+  /** The endpoints, as peers know them, at which no peer was heard within the last `withinMs`. */
   deaf(withinMs: number): Endpoint[]
 }

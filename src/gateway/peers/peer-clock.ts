@@ -2,8 +2,8 @@
 
 /** As the peer measured it, in milliseconds. */
 export interface Clock {
-  /** The gateway's clock less the peer's. */
+  /** The gateway's clock minus the peer's. */
   readonly offsetMs: number
-  /** Either way. */
+  /** How far the offset may be wrong, either way. */
   readonly uncertaintyMs: number
 }

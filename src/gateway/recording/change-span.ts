@@ -1,5 +1,5 @@
-// What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans come
-// when the root has ended already, and stand beneath it.
+// What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans begin
+// after the root has ended, and stand beneath it.
 
 import { nowMs } from '../../clock.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
@@ -8,7 +8,7 @@ import { type SideName, sideNames } from '../../wire/side.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import type { Beneath } from './step.ts'
 
-/** `ended` by a side that left or was lost; `idle`: nothing has come through for long. */
+/** `ended`: a side left or was lost. `idle`: nothing has come through for long. */
 export type Change =
   | { readonly kind: 'relatched'; readonly side: SideName; readonly source: Endpoint }
   | { readonly kind: 'ended'; readonly side: SideName | undefined; readonly counters: SpliceCounters }

@@ -1,4 +1,5 @@
-// How a side came to the gateway, where that was shortly before the call: its join is a part of the wait then.
+// How a side came to the gateway. It is recorded only if that was shortly before the call, since its join is then a part of
+// the wait.
 
 import type { SideName } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'

@@ -1,5 +1,5 @@
-// Times that a peer tells, on the gateway's clock. A peer measures how far its clock is from ours, and may be wrong or lie:
-// what it says is moved into the interval in which it must have been.
+// Puts times that a peer tells on the gateway's clock. A peer measures how far its clock is from ours, and may be wrong or
+// lie. So a time that it tells is moved into the interval in which it must have been.
 
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import type { SideName } from '../../wire/side.ts'
@@ -30,6 +30,6 @@ export const clockAttributes = (side: SideName, clock: Clock | undefined): SpanA
 /** Longest time that a request is believed to have been on its way, in milliseconds: a caller that has lost its link joins anew. */
 const ON_ITS_WAY_MS = 10_000
 
-/** When a caller asked for what has arrived now; the arrival, where it did not say. */
+/** When a caller sent a request that has arrived now; the time of its arrival if the caller did not say. */
 export const askedMs = (theirsMs: number | undefined, clock: Clock | undefined, arrivedMs: number): number =>
   onOurClock(theirsMs, clock, [arrivedMs - ON_ITS_WAY_MS, arrivedMs]) ?? arrivedMs

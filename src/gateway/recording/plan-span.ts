@@ -1,4 +1,4 @@
-// What a plan tries, and how much of it: the ports themselves would be thousands.
+// What a plan tries, and how much of it. Not all ports are named, since they would be thousands.
 
 import type { Plan, RelayLimits } from '../../strategy/plan.ts'
 import type { Turn } from '../../strategy/turn.ts'
@@ -8,7 +8,7 @@ import { natureOf, type Order } from '../../wire/order.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Latched } from '../relay/splice.ts'
 
-/** Ports named one by one in a trace: a prediction fits, of a spray it shows where it began. */
+/** How many ports a trace names one by one: all of a prediction fit, and those of a spray show where it began. */
 const FIRST_PORTS = 32
 
 export function planAttributes(plan: Plan): SpanAttributes {

@@ -1,4 +1,4 @@
-// One side's network as planners saw it, in full: a trace can be asked again with other strategies.
+// One side's network as planners saw it, in full, so that a trace can be asked again with other strategies.
 
 import { nowMs } from '../../clock.ts'
 import type { Assignment } from '../../nat/assignment.ts'

@@ -1,6 +1,6 @@
-// What comes to nothing before there is a session: a request that is refused, and a join. Each is a trace of one span, with
-// its verdict. Anybody can be refused a join, so only so many are recorded: strangers must not be able to drive the traces
-// of others out of the store.
+// Records requests and joins that are refused before there is a session. Each of them is a trace of one span, with its
+// verdict. Anybody can be refused a join, so the number of recorded ones is limited: strangers must not be able to drive the
+// traces of others out of the store.
 
 import type { Span, Tracer } from '@opentelemetry/api'
 import { LRUCache } from 'lru-cache'
@@ -15,30 +15,30 @@ import type { Member } from '../peers/member.ts'
 import { askedMs } from './on-our-clock.ts'
 import { errorAttributes, parentOf } from './step.ts'
 
-/** Where spans go, and what is made of them. */
+/** Where spans go, and how they are judged. */
 export interface Recording {
   readonly tracer: Tracer
-  /** Of a request or a join that is about to end; undefined where nothing is recorded. */
+  /** The verdict on a request or a join that is about to end; undefined where nothing is recorded. */
   readonly judge: (root: Span) => Verdict | undefined
 }
 
-/** As the `refused` message has it. */
+/** The trace of a refusal, as the `refused` message names it. */
 export interface Refusal {
   readonly trace: string
   readonly verdict?: Verdict
 }
 
-/** Refused joins of one source that are recorded in a minute: a person who mistypes a token. */
+/** Refused joins of one source that are recorded in a minute: enough for a person who mistypes a token. */
 const PER_SOURCE = 5
 
-/** Of all sources together so many at once, and one a minute from then on: some megabytes in a day. */
+/** Refused joins of all sources together that are recorded at once; after them one a minute, some megabytes in a day. */
 const IN_ALL = 60
 const MINUTE_MS = 60_000
 
-/** Sources that are counted at once: when more come within a minute, the one longest not seen begins anew. */
+/** Sources that are counted at once. If more come within a minute, the one not seen for the longest time begins anew. */
 const SOURCES = 1024
 
-/** Longest name of a peer, as far as it was not checked yet. */
+/** The most characters recorded of a name that was not checked yet. */
 const NAME_CHARACTERS = 63
 
 export class Refusals {
@@ -53,7 +53,7 @@ export class Refusals {
     this.#counters = counters
   }
 
-  /** A request of a peer that has joined. */
+  /** Records a refused request of a peer that has joined. */
   request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
     const arrivedMs = nowMs()
     const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
@@ -63,7 +63,7 @@ export class Refusals {
     return this.#refuse(root, errorAttributes(error))
   }
 
-  /** A join; undefined where there were too many of late. */
+  /** Records a refused join. Returns undefined if there were too many of late. */
   join({ from, cameMs, name }: { from: string; cameMs: number; name?: string }, error: unknown): Refusal | undefined {
     if (!this.#admit(from)) {
       this.#counters.unrecorded++

@@ -1,5 +1,5 @@
-// One side's report as spans: its search, and the handover where it came to one. The report counts from the arrival of the
-// order, which the peer's clock dates; where it told no time, the order took half a round trip.
+// One side's report as spans: its search, and the handover if there was one. Times in a report count from the arrival of the
+// order, which is dated by the peer's clock. If the peer told no time, the order is taken to have needed half a round trip.
 
 import type { Span } from '@opentelemetry/api'
 import type { SpanAttributes, SpanName } from '../../trace/record/conventions.ts'
@@ -23,7 +23,7 @@ export interface Reported {
   readonly rttMs: number
 }
 
-/** Steps that a trace knows; a peer may say any others. What is `open` to a peer is SCTP's work. */
+/** Steps that a trace knows; a peer may name others. A peer says `open` when SCTP is done. */
 const searching = ['heard', 'answered', 'checked', 'latched', 'walked', 'spent'] as const
 const handingOver = { ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
 
@@ -55,7 +55,7 @@ export function recordReport(plan: Beneath, reported: Reported): void {
   handover.end(endMs)
 }
 
-/** A side is joined and was given an order, but never said what came of it. */
+/** Records a side that is joined and was given an order, but never said what came of it. */
 export function recordSilence(
   plan: Beneath,
   { side, fromMs, toMs }: { side: SideName; fromMs: number; toMs: number }
@@ -69,7 +69,7 @@ export function recordSilence(
   plan.begin('postern.probe', attributes, fromMs).end(Math.max(fromMs, toMs))
 }
 
-/** In order of their time. */
+/** Events in the order of their times. */
 function eventsOf({ steps, sentMs, receivedMs }: Report): [string, number][] {
   const known = steps.filter(([name]) => searching.some(step => step === name))
   return [...known, ...firstAndLast('sent', sentMs), ...firstAndLast('received', receivedMs)].sort(

@@ -1,5 +1,5 @@
-// What peers report of their orders, beneath the plan an order was for. A report may come after the plan has ended: a side
-// is told to stop, and then says how far it had got. None influences the plan under way.
+// Records what peers report of their orders, beneath the plan an order was for. A report may come after the plan has ended: a
+// side is told to stop, and then says how far it had got. A report does not influence the plan under way.
 //
 //   ordered ─► report ─► probe, handover        in time or late
 //           ─► called off ─► … no report        by a side that is there: it did not obey
@@ -43,7 +43,7 @@ export class Reports {
     this.#orders.set(plan, { step, leftMs: nowMs(), rttMs, awaited: new Set(sideNames) })
   }
 
-  /** Of each side and plan the first report counts. */
+  /** The first report of each side on each plan counts. */
   received(side: SideName, told: Told): void {
     const order = this.#orders.get(told.plan)
     if (!order?.awaited.delete(side)) return
@@ -63,7 +63,7 @@ export class Reports {
 
   /** Resolves when every report that is owed has come, or is overdue. */
   async settled(): Promise<void> {
-    // A timer of a busy process may come some milliseconds early: it counts from when the turn of the event loop began.
+    // A timer of a busy process may fire some milliseconds early: it counts from the start of the event loop's turn.
     for (let restMs = this.#restMs(); restMs > 0; restMs = this.#restMs()) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, Math.ceil(restMs))
@@ -73,7 +73,7 @@ export class Reports {
     }
   }
 
-  /** The request is about to be judged: what is overdue is recorded as missing. */
+  /** The request is about to be judged: reports that are overdue are recorded as missing. */
   close(): void {
     for (const { side, order, dueMs, offMs } of this.#owed()) {
       if (performance.now() < dueMs) continue
@@ -82,7 +82,7 @@ export class Reports {
     }
   }
 
-  /** Milliseconds until the last report that is owed is overdue; below 0 where it is, or none is owed. */
+  /** Milliseconds until the last report that is owed is overdue; below 0 if it is overdue already, or if none is owed. */
   #restMs(): number {
     return Math.max(...this.#owed().map(({ dueMs }) => dueMs)) - performance.now()
   }

@@ -12,7 +12,7 @@ import type { Step } from './step.ts'
 
 type Pair = Readonly<Record<SideName, Member>> & { readonly id: string }
 
-/** How long ago another peer's datagram shows that the gateway's UDP ports can be reached, in milliseconds. */
+/** How old another peer's datagram may be, in milliseconds, to show that the gateway's UDP ports can be reached. */
 const HEARD_MS = 60_000
 
 export const requestAttributes = (
@@ -29,7 +29,7 @@ export const requestAttributes = (
   'postern.gateway.ports': callee.endpoints.length
 })
 
-/** A request that came to a path. */
+/** Attributes of a request that ended with a path. */
 export const pathAttributes = ({
   kind,
   by,
@@ -55,7 +55,7 @@ export function recordSides(
   root.set(sidesAttributes(pair, observer))
 }
 
-/** Late, because a peer may have told its clock, and others may have been heard, only after the request. */
+/** These are asked late: a peer may have told its clock, and others may have been heard, only after the request came. */
 const sidesAttributes = (pair: Pair, observer: Observer): SpanAttributes => ({
   'postern.gateway.heard': observer.heardOthers(
     sideNames.map(side => pair[side].id),

@@ -11,7 +11,7 @@ import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import { Full } from '../peers/full.ts'
 
-/** What spans can begin beneath. */
+/** Something that spans can begin beneath. */
 export interface Beneath {
   /** A span that its caller ends. Times are milliseconds since the epoch. */
   begin(name: SpanName, attributes: SpanAttributes, startMs: number): Span
@@ -34,7 +34,7 @@ export class Step implements Beneath {
     this.#context = trace.setSpan(parent, span)
   }
 
-  /** Attributes that are known only now. */
+  /** Adds attributes that are known only now. */
   set(attributes: SpanAttributes): void {
     this.span.setAttributes(attributes)
   }
@@ -71,7 +71,7 @@ export async function within<T>(
   }
 }
 
-/** What ends a step by an error; any code that is not here is one that a side has left with. */
+/** The causes of steps that end by an error. If a code is not here, a side has left with it. */
 const causes: Partial<Record<Code, Cause>> = {
   'relay-full': 'relay-full',
   'udp-blocked': 'no-sample',
@@ -81,14 +81,14 @@ const causes: Partial<Record<Code, Cause>> = {
 
 export const causeOf = (code: Code): Cause => causes[code] ?? 'peer-left'
 
-/** The caller's own trace goes on where it sent a W3C `traceparent`. */
+/** Continues the caller's own trace if the caller sent a W3C `traceparent`. */
 export function parentOf(traceparent: string | undefined): Context {
   const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '')
   if (!match?.[1] || !match[2] || /^0+$/.test(match[1]) || /^0+$/.test(match[2])) return context.active()
   const remote = {
     traceId: match[1],
     spanId: match[2],
-    // Whether the caller's trace is sampled decides whether it is exported: recorded it is anyway (export.ts).
+    // This flag of the caller decides whether the trace is exported. The trace is recorded in any case (export.ts).
     traceFlags: Number.parseInt(match[3] ?? '0', 16),
     isRemote: true
   }
@@ -102,7 +102,7 @@ export const failureAttributes = ({ reason, cause }: Failure): SpanAttributes =>
   'postern.cause': cause
 })
 
-/** Why a request or a join came to nothing, with the bound that was reached, if it was one. */
+/** Why a request or a join came to nothing, with the bound that was reached, if there was one. */
 export function errorAttributes(error: unknown): SpanAttributes {
   const { code, message } = asPosternError(error)
   return {
@@ -114,7 +114,7 @@ export function errorAttributes(error: unknown): SpanAttributes {
   }
 }
 
-/** Under the name of OpenTelemetry's conventions too: collectors count by it. */
+/** The code also stands under the name of OpenTelemetry's conventions, because collectors count by it. */
 export const codeAttributes = (code: string): SpanAttributes => ({ 'postern.code': code, 'error.type': code })
 
 /** The message of an error may quote what a stranger said. */
@@ -130,7 +130,7 @@ export interface Showing {
   readonly reason?: string | undefined
 }
 
-/** @param sinceMs when the waiting began: what was so before is dated with it */
+/** @param sinceMs when the waiting began; a state that began earlier is dated with this time */
 export function recordShowing(span: Span, { side, isWarm, atMs, reason }: Showing, sinceMs: number): void {
   const attributes: SpanAttributes = { 'postern.side': side, ...(reason ? { 'postern.reason': reason } : {}) }
   const name: EventName = isWarm ? 'warm' : 'cold'

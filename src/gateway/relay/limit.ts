@@ -1,6 +1,6 @@
-// Limits of the relay. A datagram of a session's direction meets a Shaper. The Shaper asks a list of token buckets (the
-// direction's own, its sender's, the total): when all have tokens the datagram goes out at once and all are charged;
-// else it waits in the Shaper's queue, and what does not fit there is dropped, counted under the bucket that was short.
+// Limits of the relay. Each direction of a session has a Shaper. The Shaper asks a list of token buckets (the direction's
+// own, its sender's, the total). When all have tokens, a datagram goes out at once and all are charged. Otherwise it waits in
+// the Shaper's queue. A datagram that does not fit there is dropped, and counted under the bucket that was short.
 //
 //   offer ─► all buckets open? ── yes ─► send
 //                   │ no
@@ -10,9 +10,9 @@
 //                   ▼
 //                 send, or dropped when it has waited too long
 //
-// The queue is what lets SCTP use the limit: behind a bare bucket it reached 0.25 to 0.61 of it, behind this 0.94.
-// Acknowledgements go ahead of data in it: where both directions are busy, each kept the other's acknowledgements waiting
-// and reached 0.92 of the limit; so it is 0.98.
+// The queue is what lets SCTP use the limit: behind a bare bucket, SCTP reached 0.25 to 0.61 of the limit; behind this one,
+// 0.94. Acknowledgements go ahead of data in the queue. Without that, two busy directions kept each other's acknowledgements
+// waiting and reached 0.92 of the limit; with it they reach 0.98.
 //
 // Turns are a deficit round robin, so directions that wait for the same bucket get the same number of bytes from it.
 
@@ -56,7 +56,7 @@ export class TokenBucket {
     return this.#bitsPerSecond
   }
 
-  /** Another rate from now on, for all that share the bucket. */
+  /** Sets another rate from now on, for all that share the bucket. */
   retune(bitsPerSecond: number): void {
     this.#bitsPerSecond = bitsPerSecond
   }
@@ -74,12 +74,12 @@ export class TokenBucket {
   }
 }
 
-/** Node's timers fire up to a few ms late: what the bucket cannot hold until then is lost to the rate. */
+/** Node's timers fire up to a few ms late. Tokens that the bucket cannot hold until then are lost to the rate. */
 const CAPACITY_MS = 7
 
 /**
- * 1 % of a second is 10 ms: a full bucket and the debt of one datagram (3 ms of 4 Mbit/s) fit into what is left out
- * here, so that no second carries more than the limit.
+ * A bucket fills at 99 % of its rate. The 1 % left out is 10 ms of each second. A full bucket and the debt of one datagram
+ * (3 ms of 4 Mbit/s) fit into these 10 ms, so that no second carries more than the limit.
  */
 const FILL_SHARE = 0.99
 
@@ -105,8 +105,8 @@ export class Scheduler {
     this.#cancel = undefined
   }
 
-  // A set is walked in order of insertion: who has had a turn and has more goes to the end and is met again in the same
-  // walk; who is blocked keeps its place, and what is left of its turn, for the next tick.
+  // A set is walked in order of insertion. A shaper that has had its turn and has more goes to the end, and is met again in
+  // the same walk. A shaper that is blocked keeps its place, and what is left of its turn, for the next tick.
   readonly #tick = (): void => {
     this.#cancel = undefined
     const nowMs = this.time.now()
@@ -119,13 +119,13 @@ export class Scheduler {
   }
 }
 
-/** The finest that Node's timers do. */
+/** The finest resolution of Node's timers. */
 const TICK_MS = 1
 
 export interface ShaperCounters {
   sentBytes: number
   sentDatagrams: number
-  /** How many datagrams had to wait, sent later or not. */
+  /** How many datagrams had to wait, whether they were sent later or not. */
   queued: number
   droppedBytes: number
   /** By the limit that was short. */
@@ -134,7 +134,7 @@ export interface ShaperCounters {
 
 export interface ShaperOptions {
   scheduler: Scheduler
-  /** All are charged for each datagram; drops count for the first that is short. */
+  /** All are charged for each datagram; a drop counts for the first bucket that is short. */
   buckets: readonly TokenBucket[]
   /** How much may wait, in ms at the lowest of the buckets' rates. */
   queueMs?: number
@@ -144,7 +144,7 @@ export interface ShaperOptions {
 interface Waiting {
   readonly datagram: Buffer
   readonly arrivedMs: number
-  /** Which of all that were offered it is. */
+  /** Its number among all datagrams that were offered. */
   readonly number: number
 }
 
@@ -176,7 +176,7 @@ export class Shaper {
     this.#patienceMs = queueMs + LATE_MS
   }
 
-  /** A datagram that is queued is kept as it is: its buffer must not be used again. */
+  /** A queued datagram is kept without being copied: its buffer must not be used again. */
   offer(datagram: Buffer): 'sent' | 'queued' | 'dropped' {
     this.#offered++
     const nowMs = this.#scheduler.time.now()
@@ -193,7 +193,7 @@ export class Shaper {
     return 'queued'
   }
 
-  /** The scheduler's call: sends until this turn's share is used up, a bucket is short or the queue is empty. */
+  /** Called by the scheduler. Sends until this turn's share is used up, a bucket is short, or the queue is empty. */
   turn(nowMs: number): 'blocked' | 'more' | 'empty' {
     this.#dropLate(nowMs)
     if (this.#turnBytes <= 0) this.#turnBytes += QUANTUM_BYTES
@@ -211,7 +211,7 @@ export class Shaper {
     return 'empty'
   }
 
-  /** What still waits is dropped, and counted so. */
+  /** Drops datagrams that still wait, and counts them as dropped. */
   close(): void {
     while (this.#waiting.length > 0) this.#dropOldest()
     this.#waitFor(undefined)
@@ -240,7 +240,7 @@ export class Shaper {
     this.#scheduler.add(this)
   }
 
-  /** At the end; an acknowledgement ahead of the data before it. */
+  /** A datagram goes to the end of the queue; an acknowledgement goes ahead of the data before it. */
   #placeOf(datagram: Buffer): number {
     let place = this.#waiting.length
     if (datagram.length > ACKNOWLEDGEMENT_BYTES) return place
@@ -252,14 +252,15 @@ export class Shaper {
     return place
   }
 
-  /** Only of a queue that is not empty. */
+  /** The queue must not be empty. */
   #dequeue(): Buffer {
     const { datagram } = this.#waiting.shift() as Waiting
     this.#queuedBytes -= costOf(datagram)
     return datagram
   }
 
-  // The queue is measured at the session's own rate: where others share a bucket it drains more slowly than that.
+  // The size of the queue assumes that the slowest bucket serves this queue alone. Where others share that bucket, the queue
+  // drains more slowly.
   #dropLate(nowMs: number): void {
     while (this.#short && nowMs - (this.#waiting[0]?.arrivedMs ?? nowMs) > this.#patienceMs) this.#dropOldest()
   }
@@ -284,16 +285,16 @@ export class Shaper {
 /** Ethernet's payload is 1500 bytes: with a share of that size a turn is about one datagram. */
 const QUANTUM_BYTES = 1500
 
-/** A full queue takes a little longer than queueMs: the debt before it, the 1 % left out, a late timer. */
+/** A full queue takes a little longer than queueMs, because of the debt before it, the 1 % left out, and a late timer. */
 const LATE_MS = 8
 
-/** SCTP's acknowledgement in a DTLS record has 65 bytes, and 4 for each gap it tells of; data have seldom as few. */
+/** SCTP's acknowledgement in a DTLS record has 65 bytes, and 4 for each gap it tells of. Data seldom has so few bytes. */
 const ACKNOWLEDGEMENT_BYTES = 128
 
-/** DTLS takes a record for a replay when as many later ones came before it (RFC 6347 section 4.1.2.6: at least 32). */
+/** DTLS takes a record for a replay if this many later records came before it (RFC 6347 section 4.1.2.6: at least 32). */
 const OVERTAKEN = 31
 
-/** A tiny datagram costs its receiver, and us, as much work as one of this size: what Ethernet sends at least. */
+/** A tiny datagram costs its receiver, and us, as much work as one of this size, which is the least that Ethernet sends. */
 const LEAST_BYTES = 64
 
 function costOf(datagram: Buffer): number {

@@ -1,5 +1,5 @@
-// The relay as the rest of the gateway knows it. It may run on threads of its own, or on another host: so everything is asked
-// by the id of a session, and counters come as answers.
+// The relay as the rest of the gateway knows it. It may run on threads of its own, or on another host. So calls name a session
+// by its id, and counters come as answers.
 
 import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -9,11 +9,11 @@ import { type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 export interface RelayTotals {
   /** Sessions that are relayed now, or are about to be. */
   readonly sessions: number
-  /** Of all sessions there ever were. */
+  /** Counters over all sessions there ever were. */
   readonly counters: SpliceCounters
 }
 
-/** Told of what happens by itself. */
+/** Is told of changes that no call has caused. */
 export interface RelayListener {
   /** Nothing came from either side for long; the session is disarmed. */
   idle(session: string, counters: SpliceCounters): void

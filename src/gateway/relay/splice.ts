@@ -1,6 +1,6 @@
 // The relay. A session has two sides; a side is latched to a source that has proved itself (key and address, checked in
-// binding.ts) at one of the gateway's ports. From then on what comes from one latched source goes to the other, out of
-// the port the other side latched at. There is no allocation and no address to choose: a stranger's datagram is not
+// binding.ts) at one of the gateway's ports. From then on, datagrams from one latched source go to the other, out of the
+// port the other side latched at. There is no allocation and no address to choose: a stranger's datagram is not
 // forwarded, and nothing is ever sent to an endpoint that did not ask for it.
 //
 //   caller ──► port it latched at ──► shaper of the caller ──► port the callee latched at ──► callee
@@ -19,14 +19,14 @@ import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, typ
 export type Exit = Pick<Port, 'send'>
 
 export interface DirectionCounters extends ShaperCounters {
-  /** By the limit that was short, or because the other side had not latched. */
+  /** By the limit that was short; `unlatched` because the other side had not latched. */
   dropped: Record<LimitName | 'unlatched', number>
 }
 
-/** By the side the datagrams came from. */
+/** Counters by the side the datagrams came from. */
 export type SpliceCounters = Record<SideName, DirectionCounters>
 
-/** Where sides are latched; a side that is not is left out. */
+/** Where sides are latched; a side that is not latched is left out. */
 export type Latched = Partial<Readonly<Record<SideName, Endpoint>>>
 
 export interface SpliceOptions {
@@ -52,10 +52,10 @@ export class SpliceTable {
   readonly #sources = new Sources()
   readonly #peers = new Map<string, { bucket: TokenBucket; sessions: number }>()
   #total: TokenBucket | undefined
-  /** Of the sessions that ended. */
+  /** Counters of the sessions that ended. */
   #ended: SpliceCounters = { caller: nothing(), callee: nothing() }
 
-  // 30 s: consent to send expires after as long without an answer (RFC 7675, 5.1), so both agents have given up by then.
+  // Consent to send expires after 30 s without an answer (RFC 7675, 5.1), so both agents have given up by then.
   constructor(options: SpliceOptions) {
     const { maxSessions, queueMs = 50, idleMs = 30_000, time = systemTime } = options
     const { onIdle = () => {}, onRelatch = () => {} } = options
@@ -72,15 +72,15 @@ export class SpliceTable {
     return this.#sessions.size
   }
 
-  /** Of all sessions there ever were. */
+  /** Counters over all sessions there ever were. */
   totals(): SpliceCounters {
     return [...this.#sessions.values()].map(countersOf).reduce(sum, this.#ended)
   }
 
   /**
-   * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions;
-   * limits in bits of UDP payload per second: each direction, all that a peer sends, all sessions together. Where
-   * buckets are shared the latest limits hold. Throws `relay-full` beyond maxSessions.
+   * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
+   * Limits are in bits of UDP payload per second: of each direction, of all that a peer sends, and of all sessions together.
+   * Where buckets are shared, the latest limits hold. Throws `relay-full` beyond maxSessions.
    */
   arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): void {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
@@ -99,7 +99,7 @@ export class SpliceTable {
     this.#sessions.set(session, armed)
   }
 
-  /** What a session has counted so far; undefined where it is not armed. */
+  /** The counters of a session so far; undefined where it is not armed. */
   counters(session: string): SpliceCounters | undefined {
     const armed = this.#sessions.get(session)
     return armed && countersOf(armed)
@@ -112,8 +112,8 @@ export class SpliceTable {
   }
 
   /**
-   * Binds a side to a source that proved itself; a source it had before stops counting at once. False where the session
-   * is not armed, or the source at this port belongs to another side already.
+   * Binds a side to a source that proved itself; a source it had before stops counting at once. Returns false if the session
+   * is not armed, or if the source at this port belongs to another side already.
    */
   latch(session: string, which: SideName, port: Exit, source: Endpoint): boolean {
     const armed = this.#sessions.get(session)
@@ -131,7 +131,10 @@ export class SpliceTable {
     return true
   }
 
-  /** False: not from a latched source, so the datagram is somebody else's to treat. Keeps the buffer while it waits. */
+  /**
+   * Returns false if the datagram is not from a latched source, and leaves it to somebody else then. Keeps the buffer while
+   * the datagram waits.
+   */
   forward(port: Exit, source: Endpoint, datagram: Buffer): boolean {
     const side = this.#sources.get(port, source)
     if (!side) return false
@@ -213,7 +216,7 @@ export class SpliceTable {
 interface Side {
   readonly name: SideName
   readonly session: () => Session
-  /** Of what comes from this side. */
+  /** Shapes what comes from this side. */
   readonly shaper: Shaper
   unlatched: number
   unlatchedBytes: number

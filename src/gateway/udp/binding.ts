@@ -18,20 +18,20 @@ import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../
 import type { Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
 
-/** Who a USERNAME names, and the key its MAC is made with. */
+/** Whom a USERNAME names, and the key that its MAC is made with. */
 export type Credential =
   | { kind: 'sample'; key: Buffer; peer: string; socket: number }
   | { kind: 'filter'; key: Buffer }
   | { kind: 'latch'; key: Buffer; session: string; side: SideName }
 
 export interface Desk {
-  /** The ports of the gateway, to answer from another one. */
+  /** The ports of the gateway: an answer may have to leave from another one. */
   readonly ports: () => readonly Port[]
   credentialOf(username: string): Credential | undefined
   /** @param proved whether the nonce came back from there */
   sample(claim: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
   latch(claim: Extract<Credential, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
-  /** False: the source is not latched to this port. */
+  /** Returns false if the source is not latched to this port. */
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
 }
 
@@ -78,7 +78,7 @@ export class Binding {
     return seen === undefined || ++seen.count <= this.#perSecond
   }
 
-  /** RFC 8489 section 6.3.1; an attribute that must be understood and is not: section 6.3.1.1. */
+  /** RFC 8489 section 6.3.1; for an unknown comprehension-required attribute, section 6.3.1.1. */
   #answerPlain(port: Port, source: RemoteInfo, { transaction, unknown }: DecodedStun): void {
     this.counters.plain++
     const answer = { method: BINDING, transaction }
@@ -107,12 +107,15 @@ export class Binding {
     )
   }
 
-  /** A latch that is refused stays without an answer; its session's deadline says what happened. */
+  /** A refused latch gets no answer; the deadline of its session says what happened. */
   #accept(claim: Credential, port: Port, from: Endpoint): boolean {
     return claim.kind !== 'latch' || this.#desk.latch(claim, port, from)
   }
 
-  /** RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; none where there is none. */
+  /**
+   * RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; undefined where there is
+   * no such port.
+   */
   #answerFrom(change: DecodedStun['change'], port: Port): Port | undefined {
     const row = change?.address ? 1 - port.row : port.row
     const column = change?.port ? 1 - port.column : port.column

@@ -70,12 +70,13 @@ function attach(socket: Socket, row: number, column: number, listening: { readon
     local: { address, port },
     row,
     column,
-    // A datagram may be lost anyway: an error of one destination (unreachable, no route) is not one of the socket.
+    // Errors are ignored: a datagram may be lost anyway, and an error of one destination (unreachable, no route) is not one of
+    // the socket.
     send(datagram, to) {
       try {
         socket.send(datagram, to.port, to.address, () => {})
       } catch {
-        // Thrown at once: for port 0, which any stranger may put as its source, and after the socket was closed.
+        // It throws at once for port 0, which any stranger may put as its source, and after the socket was closed.
       }
     }
   }

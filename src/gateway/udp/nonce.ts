@@ -1,10 +1,10 @@
-// Proof of address: a number that only the owner of an address and port can know, because it was sent there. Stateless:
-// it is computed again when it comes back, so a flood of spoofed requests leaves nothing behind.
+// Proof of address: a number that only the owner of an address and port can know, because it was sent there. It is not kept,
+// but computed again when it comes back, so a flood of spoofed requests leaves nothing behind.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 
-/** A nonce is good for one to two of these: longer than a peer waits between two refreshes of its mapping. */
+/** A nonce is valid for one to two epochs: longer than a peer waits between two refreshes of its mapping. */
 const EPOCH_MS = 120_000
 
 /** Short, so that an answer that carries it is no larger than its question; 2^64 guesses are out of reach over UDP. */

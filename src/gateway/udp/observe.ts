@@ -1,5 +1,5 @@
 // The observer role: it knows the keys of the peers that joined, and keeps the mappings their sockets showed at the
-// gateway's endpoints. Bounded per peer, and gone with the peer.
+// gateway's endpoints. What it keeps is bounded per peer, and is forgotten when the peer leaves.
 
 import { setMaxListeners } from 'node:events'
 import { LRUCache } from 'lru-cache'
@@ -13,18 +13,18 @@ import type { Credential } from './binding.ts'
 import type { Port } from './listen.ts'
 
 /**
- * Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. The ones longest not
- * asked for go first, so that the idle one outlives the fresh ones that sessions have shown meanwhile.
+ * Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. The socket that was
+ * not asked for the longest goes first, so that the idle one outlives the fresh ones that sessions have shown meanwhile.
  */
 const SOCKETS = 64
 
 /** Addresses of one peer that are remembered as proved: a NAT's pool, and a change of networks. */
 const PROVED = 16
 
-/** How old a sample may be, in milliseconds: two refreshes were lost then, and the NAT may have forgotten the mapping. */
+/** How old a sample may be, in milliseconds. After that two refreshes were lost, and the NAT may have forgotten the mapping. */
 const FRESH_MS = 2.5 * REFRESH_MS
 
-/** Of the three peers heard last, one is neither of any two. */
+/** How many of the peers heard last are remembered: among three, at least one is neither of the two that are asked about. */
 const HEARD_LAST = 3
 
 interface Watched {
@@ -41,7 +41,7 @@ export class UdpObserver implements Observer {
   readonly #public: readonly string[]
   readonly #now: () => number
   readonly #changed = new EventTarget()
-  /** When a peer was heard last; also one that has left. */
+  /** When each of these peers was heard last; some of them may have left. */
   readonly #heard = new LRUCache<string, number>({ max: HEARD_LAST })
   /** When each endpoint heard a peer last. */
   readonly #heardAt = new Map<Port, number>()
@@ -50,7 +50,7 @@ export class UdpObserver implements Observer {
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs
-    // One waiter for each session that asks for fresh samples, and their number has a limit of its own.
+    // Each session that asks for fresh samples has one waiter, and the number of sessions has a limit of its own.
     setMaxListeners(0, this.#changed)
   }
 
@@ -74,7 +74,7 @@ export class UdpObserver implements Observer {
     return this.#fresh(peer, socket)
   }
 
-  /** Those that are fresh, in the order their mappings were made. */
+  /** The samples that are fresh, in the order their mappings were made. */
   #fresh(peer: string, socket: number): readonly Sample[] {
     const sinceMs = this.#now() - FRESH_MS
     const watched = this.#peers.get(peer)
@@ -99,7 +99,7 @@ export class UdpObserver implements Observer {
       .map(port => this.#publicOf(port))
   }
 
-  /** Who `p:PEER:SOCKET` and `f:PEER:…` are. */
+  /** Whom `p:PEER:SOCKET` and `f:PEER:…` name. */
   credentialOf(kind: string, peer: string, socket: string): Credential | undefined {
     const key = this.#peers.get(peer)?.key
     if (!key || !/^\d{1,9}$/.test(socket)) return undefined
@@ -107,8 +107,9 @@ export class UdpObserver implements Observer {
   }
 
   /**
-   * A request with a valid MAC has come from `mapped`. Without the nonce that would prove it, it counts once its address is
-   * proved by any: so the port of a fresh socket's mapping is known one round trip earlier, and from when it was made.
+   * A request with a valid MAC has come from `mapped`. If it lacks the nonce that would prove this, it counts as soon as any
+   * request has proved its address. So the port of a fresh socket's mapping is known one round trip earlier, and is dated
+   * from when the mapping was made.
    */
   sees({ peer, socket }: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
     const watched = this.#peers.get(peer)
