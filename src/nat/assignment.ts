@@ -1,6 +1,6 @@
-// Which port will a NAT give next? From the mappings seen so far a posterior over the ways NATs allocate ports is
-// fitted: kept, stepping, in a block, at random (assignment/). A model is that mixture; it gives ports in order of
-// probability and says what trying the first n of them is worth. Pure: observations in, probabilities out.
+// Predicts which port a NAT will give next. A posterior over the ways of port assignment is fitted to the mappings seen so
+// far: kept, stepping, in a block, at random (assignment/). A model is that mixture of hypotheses. It gives ports in order
+// of probability, and says what trying the first n of them is worth. Pure: observations in, probabilities out.
 //
 //   observations → evidence → hypotheses, each prior × likelihood → weights → peaks and uniform parts → ranked ports
 
@@ -26,27 +26,27 @@ export { type Drawn, sweep } from './assignment/sweep.ts'
 export { type Meeting, meet, type Track, type When } from './assignment/tracks.ts'
 
 export interface PortModel {
-  /** Ports in order of probability, every port of each address seen once, for the next mapping. */
+  /** Ports for the next mapping in order of probability. Every port of each address seen comes once. */
   candidates(when: When): Iterable<Candidate>
   /**
-   * Probability that one of the first `n` candidates is right. With `open` mappings on the hard side instead of one,
-   * those that are drawn at random are met by 1 − C(N−k, n) / C(N, n); those of a counter count as one, which is the
-   * least. Where both sides step, multiply the two sides' rates; where both are random, see sprayRate.
+   * Probability that one of the first `n` candidates is right. If the hard side holds `open` mappings instead of one, those
+   * drawn at random are met with a probability of 1 − C(N−k, n) / C(N, n). Those of a counter count as one mapping, which
+   * is a lower bound. If both sides step, multiply the rates of the two sides; if both are random, see sprayRate.
    */
   hitRate(n: number, when: When & { readonly open?: number | undefined }): number
-  /** The ways on of the counters that may give the next ports, likeliest first, for a plan that makes some mappings. */
+  /** How the counters that may give the next ports go on, likeliest first, for a plan that makes `mappings` mappings. */
   tracks(when: When & { readonly mappings: number }): Track[]
-  /** The ranges that ports are drawn from at random, and all that no hypothesis places. */
+  /** The ranges from which ports are drawn at random. What no hypothesis accounts for is spread over the named ranges. */
   ranges(): Drawn[]
-  /** The public addresses the next mapping may get, likeliest first; none where nothing was seen. */
+  /** The public addresses that the next mapping may get, likeliest first; none if nothing was seen. */
   addresses(): readonly Share[]
   describe(): Assignment
 }
 
 /**
  * Fits the models to what was seen of one peer. Observations may be few, late, doubled, out of order or nonsense: the
- * posterior is then wide; it never throws. `socket` names the socket that will be mapped next when it is not the one of
- * the latest observation.
+ * posterior is then wide, and nothing is thrown. `socket` names the socket that will be mapped next, if it is not the one
+ * of the latest observation.
  */
 export function fit(observations: readonly Observation[], socket: { readonly localPort?: number } = {}): PortModel {
   const seen = evidence(observations, socket.localPort)
@@ -81,7 +81,7 @@ function distribution(mixture: Mixture, seen: Evidence, when: When): Distributio
   return [peaks, [...mixture.intervals, ...remainder(peaks, mixture)]]
 }
 
-// Less than this no port is told from another by.
+// Probabilities below this do not tell one port from another.
 const NEGLIGIBLE = 1e-9
 
 type AtPort = (address: string | undefined, port: number, probability: number) => void
@@ -113,10 +113,14 @@ function addStep(
 }
 
 const TRACE = 1e-6
-// Of hundreds of ranges that may be, those with less than this move no probe; their weight goes to the named ones.
+// There may be hundreds of ranges. Those with less weight than this change no probe, and their weight goes to the named
+// ones.
 const RARE = 1e-4
 
-/** Hypotheses of the same bounds are one; the parity of other sockets' ports is not that of the next. */
+/**
+ * Hypotheses with the same bounds are merged. Their parity is left out: it holds for the next socket, and other sockets may
+ * differ.
+ */
 function rangesOf({ kept, steppings, intervals }: Mixture): Drawn[] {
   const drawn = new Map<string, Drawn>()
   const add = ({ low, high, weight }: Drawn) => {
@@ -129,7 +133,10 @@ function rangesOf({ kept, steppings, intervals }: Mixture): Drawn[] {
   return [...drawn.values()]
 }
 
-/** What no hypothesis places, over the named ranges; a trace of it everywhere, so that a sweep never ends early. */
+/**
+ * Spreads what no hypothesis accounts for over the named ranges. A trace is left everywhere, so that a sweep never ends
+ * early.
+ */
 function remainder(peaks: readonly Peaks[], { intervals }: Mixture): Uniform[] {
   const placed = sum(peaks.flatMap(peak => [...peak.ports.values()])) + sum(intervals.map(({ weight }) => weight))
   const rest = Math.max(TRACE, 1 - placed)

@@ -1,5 +1,5 @@
-// From what the gateway's sockets saw of one socket behind a NAT to a verdict in the terms of RFC 4787: mapping and
-// filtering. Pure: samples in, profile out, every verdict with its evidence. What cannot be told is `unknown`.
+// Judges a NAT in the terms of RFC 4787, mapping and filtering, by what the gateway's sockets saw of one socket behind it.
+// Pure: samples in, profile out, every verdict with its evidence. What cannot be told is `unknown`.
 
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/shapes.ts'
@@ -18,7 +18,7 @@ export type Behaviour = (typeof behaviours)[number]
 export interface Sample {
   /** The endpoint of the gateway that was asked. */
   readonly via: Endpoint
-  /** It is the endpoint peers are told first. */
+  /** True if this is the endpoint that peers are told first. */
   readonly primary: boolean
   /** Where the request came from: the mapping. */
   readonly mapped: Endpoint
@@ -29,13 +29,16 @@ export interface Sample {
 }
 
 /**
- * What a throwaway socket heard after it had contacted one endpoint of the gateway only (RFC 5780 section 4.4).
- * `address` is undefined where the gateway has one address only.
+ * What a throwaway socket heard after it had contacted one endpoint of the gateway only (RFC 5780 section 4.4). `address`
+ * is undefined if the gateway has one address only.
  */
 export interface FilteringTest {
   readonly port: boolean
   readonly address?: boolean | undefined
-  /** A request to an endpoint whose unasked-for answer had been kept out left by another port than those before. */
+  /**
+   * True if the NAT had kept out an unasked-for answer of an endpoint, and the next request to it left by another port than
+   * before.
+   */
   readonly remaps?: boolean | undefined
 }
 
@@ -43,20 +46,20 @@ export interface Profile {
   readonly mapping: Behaviour
   readonly filtering: Behaviour
   /**
-   * Gives a flow another port where a packet nobody asked for has come from its far end before. Left out where it was not
-   * tested; means something only where the mapping is endpoint-independent otherwise.
+   * True if the NAT gives a flow another port once a packet nobody asked for has come from the flow's far end. Left out if
+   * it was not tested. It means something only if the mapping is endpoint-independent otherwise.
    */
   readonly remaps?: boolean
-  /** How the NAT chooses ports; left out where a socket has one mapping for all destinations. */
+  /** How the NAT chooses ports; left out if a socket has one mapping for all destinations. */
   readonly assignment?: Assignment
-  /** False where the socket's own address and port are the ones the gateway saw: no NAT in between. */
+  /** False if the gateway saw the socket's own address and port: there is no NAT in between. */
   readonly translated: boolean
   /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */
   readonly addresses: readonly string[]
   readonly samples: readonly Sample[]
 }
 
-/** Samples of one socket, in order of arrival, with what the peer said of its own interfaces. */
+/** Judges by the samples of one socket, in order of arrival, and by what the peer said of its own interfaces. */
 export function profileOf(
   samples: readonly Sample[],
   own: { port: number; addresses: readonly Address[] },
@@ -85,7 +88,10 @@ function mappingOf(samples: readonly Sample[]): Behaviour {
   return images(samples) === 1 ? 'endpoint-independent' : 'address-dependent'
 }
 
-/** RFC 4787 section 5. Without a second address, an answer from another port proves address-dependent at the strictest. */
+/**
+ * RFC 4787 section 5. If the gateway has one address only, an answer from its other port proves address-dependent at the
+ * strictest.
+ */
 function filteringOf(test: FilteringTest | undefined): Behaviour {
   if (!test) return 'unknown'
   if (test.address) return 'endpoint-independent'
@@ -96,10 +102,9 @@ function filteringOf(test: FilteringTest | undefined): Behaviour {
 type Nat = Pick<Profile, 'mapping' | 'filtering'>
 
 /**
- * Whether a socket behind `from` can open a path to one behind `to` when each sends to where the gateway saw the other:
- * true, false, or undefined where a verdict is missing. The packet of `from` must pass the filter of `to` (RFC 4787
- * section 5), and the answer goes back to where that packet came from, through a mapping of `to` that `from` has
- * already sent to.
+ * Whether a socket behind `from` can open a path to one behind `to` if each sends to where the gateway saw the other: true,
+ * false, or undefined if a verdict is missing. The packet of `from` must pass the filter of `to` (RFC 4787 section 5). The
+ * answer goes back to where that packet came from, through a mapping of `to` that `from` has already sent to.
  */
 export function reaches(from: Nat, to: Nat): boolean | undefined {
   if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined

@@ -1,4 +1,4 @@
-// The mixture in words: for a person who asks about his NAT, and for the trace.
+// Describes the mixture in words, for a person who asks about a NAT, and for the trace.
 
 import { perSecond, sum } from './drift.ts'
 import type { Mixture, Weighed } from './mixture.ts'
@@ -18,16 +18,16 @@ export interface Assignment {
   readonly step?: number
   /** What the counter is kept for. */
   readonly per?: Stepping['per']
-  /** Mappings per second made by others, as expected. */
+  /** Expected mappings of others per second. */
   readonly driftPerSecond?: number
-  /** The likeliest bounds; with few samples one guess among many, and always around all ports seen. */
+  /** The likeliest bounds, always around all ports seen. After few samples they are one guess among many. */
   readonly block?: Range
   readonly range?: Range
   /** One line for a person: what was seen and what it means. */
   readonly evidence: string
 }
 
-// What a line of a trace has room for; two sockets' samples.
+// A line of a trace has room for this many ports: the samples of two sockets.
 const SHOWN = 8
 
 /** Names the likeliest kind, and within it the likeliest hypothesis. */

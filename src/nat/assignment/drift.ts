@@ -1,11 +1,12 @@
-// How many mappings others behind the same NAT make: a posterior over their rate, learned from the surplus steps between
-// our own mappings, and from it the number to expect before the next. (Klinec and Matyáš, "Traversing symmetric NAT with
-// predictable port allocation function", 2014, take the rate as known; here it is uncertain, and may come in bursts.)
+// Estimates how many mappings others behind the same NAT make. A posterior over their rate is learned from the surplus
+// steps between our own mappings. From it follows the number to expect before the next one. (Klinec and Matyáš, "Traversing
+// symmetric NAT with predictable port allocation function", 2014, take the rate as known; here it is uncertain, and
+// mappings may come in bursts.)
 //
-// The rate λ has a Gamma prior, and counts over a time t given λ are Poisson (mean λt), or negative binomial with the same
-// mean and a variance D times as large where mappings come in bursts. The posterior is held as weighted cells of (λ, D).
+// The rate λ has a Gamma prior. Given λ, counts over a time t are Poisson (mean λt). If mappings come in bursts, they are
+// negative binomial with the same mean, and a variance D times as large. The posterior is held as weighted cells of (λ, D).
 
-/** Foreign mappings counted over a time; undefined where the two ports have no number of steps between them. */
+/** Foreign mappings counted over a time; undefined if no believable number of steps leads from one port to the other. */
 export interface Gap {
   readonly foreign: number | undefined
   /** The counter went against its direction. */
@@ -27,8 +28,8 @@ interface Cell {
   readonly weight: number
 }
 
-// Gamma prior: mean 50 mappings per second, and a small shape, so that a quiet home (one in some seconds), a median of about
-// ten, and a busy carrier's address (hundreds) are all expected.
+// Gamma prior with a mean of 50 mappings per second. Its shape is small, so that a quiet home (one in some seconds), a
+// median of about ten, and a busy carrier's address (hundreds) are all expected.
 const SHAPE = 0.3
 const PER_MS = SHAPE / 0.05
 const NORMALISER = SHAPE * Math.log(PER_MS) - logGamma(SHAPE)
@@ -38,8 +39,8 @@ const DISPERSIONS = [
   { dispersion: 4, share: 0.2 },
   { dispersion: 12, share: 0.2 }
 ] as const
-// A counter may go on anywhere: back, at the end of a range nobody knows, or after a restart, or for a socket that another
-// counter serves.
+// A counter may jump to any port: back at the end of a range nobody knows, or anywhere after a restart, or for a socket
+// that another counter serves.
 const BACK = Math.log(0.005 / 65536)
 const AWAY = Math.log(0.0005 / 65536)
 // Cells that hold less than this share change no candidate's place.
@@ -47,7 +48,7 @@ const NEGLIGIBLE = 1e-4
 // Farther ahead a port is no likelier than anywhere else.
 const HORIZON = 4096
 
-/** The posterior of the rate after some gaps; none leaves the prior. */
+/** The posterior of the rate after some gaps; without gaps it is the prior. */
 export function driftOf(gaps: readonly Gap[]): Drift {
   const tallied = tally(gaps)
   const cells = DISPERSIONS.flatMap(({ dispersion, share }) => {
@@ -63,12 +64,12 @@ export function driftOf(gaps: readonly Gap[]): Drift {
   return { logEvidence, cells: weighed.filter(({ weight }) => weight > NEGLIGIBLE) }
 }
 
-/** What `logEvidence` can be at most, told without weighing any rate: only jumps cost something for certain. */
+/** Upper bound of `logEvidence`, found without weighing any rate: only jumps are sure to cost something. */
 export function mostEvidence(gaps: readonly Gap[]): number {
   return sum(gaps.map(({ foreign, back }) => (foreign !== undefined ? 0 : back ? BACK : AWAY)))
 }
 
-/** Foreign mappings per second: the posterior's mean, and the bounds that hold it with 80 %. */
+/** Foreign mappings per second: the posterior's mean, and the bounds that hold the rate with 80 %. */
 export function perSecond(drifts: readonly { readonly drift: Drift; readonly weight: number }[]) {
   const cells = drifts
     .flatMap(({ drift, weight }) => drift.cells.map(cell => ({ rate: 1000 * cell.rate, weight: cell.weight * weight })))
@@ -87,7 +88,7 @@ function quantile(ascending: readonly { readonly rate: number; readonly weight: 
   return 0
 }
 
-/** Probability of 0, 1, 2, … foreign mappings within a time: cut off where nothing is left, so the sum may be below 1. */
+/** Probabilities of 0, 1, 2, … foreign mappings within a time. They end where nothing is left, so their sum may be below 1. */
 export function foreignWithin({ cells }: Drift, elapsedMs: number): Float64Array {
   const probabilities = new Float64Array(HORIZON)
   let used = 1
@@ -99,7 +100,7 @@ export function foreignWithin({ cells }: Drift, elapsedMs: number): Float64Array
     let p = start < HORIZON ? weight * Math.exp(logCount(start, mean, dispersion)) : 0
     for (let k = start; k < end && p > 0; k++) {
       probabilities[k] = (probabilities[k] ?? 0) + p
-      // The same recurrence for both laws: a negative binomial of dispersion 1 is a Poisson.
+      // The recurrence is the same for both laws: a negative binomial of dispersion 1 is a Poisson.
       p *= (k * (1 - 1 / dispersion) + mean / dispersion) / (k + 1)
     }
     used = Math.max(used, end)
@@ -108,8 +109,8 @@ export function foreignWithin({ cells }: Drift, elapsedMs: number): Float64Array
 }
 
 /**
- * Rates to weigh, ascending: a coarse grid over all that happens (one mapping in a quarter of an hour to a thousand a
- * second), and a fine one around what the gaps themselves say.
+ * Rates to weigh, ascending: a coarse grid over all rates that occur (one mapping in a quarter of an hour to a thousand a
+ * second), and a fine one around the rate that the gaps suggest.
  */
 function ratesFor(gaps: readonly Gap[], dispersion: number): number[] {
   const counted = gaps.filter(({ foreign }) => foreign !== undefined)
@@ -132,7 +133,7 @@ function logPrior(rates: readonly number[], i: number): number {
 
 type Tally = readonly { readonly gap: Gap; readonly times: number }[]
 
-/** Most gaps are alike: a burst undisturbed. */
+/** Counts equal gaps together. Most are alike, because most bursts are undisturbed. */
 function tally(gaps: readonly Gap[]): Tally {
   const groups = Map.groupBy(gaps, ({ foreign, back, exposureMs }) => `${foreign} ${back} ${exposureMs}`)
   return [...groups.values()].flatMap(group => (group[0] ? [{ gap: group[0], times: group.length }] : []))
@@ -166,7 +167,7 @@ function logWays(count: number, successes: number): number {
   return Math.log(ways)
 }
 
-// Stirling's series, with the argument raised to where four terms are exact to 1e-10.
+// Stirling's series. The argument is raised to where three terms of the series are exact to 1e-9.
 function logGamma(x: number): number {
   let shift = 1
   let y = x
@@ -177,7 +178,7 @@ function logGamma(x: number): number {
 
 export const sum = (figures: readonly number[]): number => figures.reduce((total, figure) => total + figure, 0)
 
-/** ln of a sum of exponentials; −∞ of none. */
+/** ln of a sum of exponentials; −∞ if there are none. */
 export function logSum(logs: readonly number[]): number {
   const most = logs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   return most === Number.NEGATIVE_INFINITY ? most : most + Math.log(sum(logs.map(log => Math.exp(log - most))))

@@ -1,8 +1,8 @@
-// Both sides hard: each makes mappings in batches, a batch for every port it aims at, and a path opens where a batch of the
-// one holds a port the other aims at, and the other way round for the same two batches. What that is worth is summed over
-// the ways in which each side's NAT may allocate: worlds.
+// If both sides are hard, each makes its mappings in batches, one batch for every port that it aims at. A path opens if a
+// batch of one side holds a port that the other aims at, and the other way round for the same two batches. The probability
+// of that is summed over worlds: the ways in which each side's NAT may assign ports.
 
-/** One way a side's NAT may allocate, and what the plan means in it. */
+/** One way in which a side's NAT may assign ports, and what the plan amounts to in it. */
 export type World =
   /** A counter: the side makes a single batch, and `met` of the ports that the other side aims at are in it. */
   | { readonly kind: 'counter'; readonly weight: number; readonly met: number }
@@ -10,10 +10,10 @@ export type World =
   | { readonly kind: 'range'; readonly weight: number; readonly held: number; readonly aimed: number }
 
 /**
- * Probability that at least one pair of batches meets. Two ranges: 1 − (1 − φψ)^(ab) with a and b targets inside and φ and
- * ψ the shares of the ranges that a batch holds, which is 1 − e^(−mappings × mappings / N²) for small shares. It takes
- * batches as independent, as they are where a NAT may give a port again for another destination (Linux); where it must
- * not, ports are worn out and the chance is a little better.
+ * Probability that at least one pair of batches meets. For two ranges it is 1 − (1 − φψ)^(ab), where a and b are the
+ * targets inside, and φ and ψ the shares of the ranges that a batch holds. For small shares that is
+ * 1 − e^(−mappings × mappings / N²). Batches are taken as independent. They are if a NAT may give a port again for another
+ * destination (Linux). If it may not, ports are worn out, and the chance is a little better.
  */
 export function meetingRate(a: readonly World[], b: readonly World[]): number {
   let rate = 0

@@ -1,5 +1,5 @@
-// The posterior: every hypothesis of every kind, weighed by prior × likelihood. While few mappings were seen several kinds
-// stand side by side, and a port's probability is the sum over all of them.
+// The posterior: every hypothesis of every kind, weighed by prior × likelihood. As long as few mappings were seen, several
+// kinds stand side by side, and a port's probability is the sum over all of them.
 
 import { logSum, sum } from './drift.ts'
 import type { Evidence } from './observation.ts'
@@ -8,13 +8,13 @@ import { WHOLE } from './ranges.ts'
 import { type Interval, intervals } from './scatter.ts'
 import { type Stepping, steppings } from './stepping.ts'
 
-// Before anything was seen: shares among the NATs that a model is asked for.
+// Prior shares of the kinds among the NATs that a model is asked for.
 const PRIOR = { kept: 0.4, stepping: 0.3, scatter: 0.3 }
-// A packet that comes twice although the NAT does not keep ports.
+// Probability that a packet comes twice although the NAT does not keep ports.
 const DUPLICATED = 0.02
-// Ports that are kept are mostly the socket's own: RFC 4787 section 4.2.1, "port preservation".
+// Share of NATs with kept ports that keep the socket's own: RFC 4787 section 4.2.1, "port preservation".
 const PRESERVED = 0.5
-// … and a preserving NAT gives another one where that is taken.
+// How often a NAT with port preservation gives another port, because the socket's own is taken.
 const COLLISION = 0.05
 // A hypothesis with less than this says nothing that the others do not.
 const NEGLIGIBLE = 1e-6
@@ -28,7 +28,7 @@ export interface Mixture {
 
 export type Weighed<T> = T & { readonly weight: number }
 
-/** Weights every hypothesis; together at most 1. */
+/** Weighs every hypothesis. The weights add up to at most 1. */
 export function mixtureOf(seen: Evidence): Mixture {
   const twice = seen.repeats * Math.log(DUPLICATED)
   const kept = keptPorts(seen)

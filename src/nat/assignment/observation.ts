@@ -1,5 +1,5 @@
-// What the models are fitted to, cleaned of what cannot be: the mappings of one peer's sockets in order of arrival, each
-// mapping once.
+// The evidence that models are fitted to, cleaned of what cannot be: the mappings of one peer's sockets in order of
+// arrival, each mapping once.
 
 /** One mapping of one socket of the peer, as the gateway saw it. */
 export interface Observation {
@@ -10,26 +10,26 @@ export interface Observation {
   readonly atMs: number
   /** The socket's own port. Observations without one are taken as those of one socket. */
   readonly localPort?: number | undefined
-  /** Mappings of the peer's own made since the observation before that no endpoint saw; left out: none. Infinite: nobody knows. */
+  /** How many mappings the peer made since the observation before that no endpoint saw. Left out: none. Infinite: unknown. */
   readonly unseen?: number | undefined
 }
 
 export interface Evidence {
   /** Every mapping once, with its first arrival, oldest first. */
   readonly mappings: readonly Observation[]
-  /** Those among them of the socket that is going to be mapped next. */
+  /** The mappings of the socket that is going to be mapped next. */
   readonly own: readonly Observation[]
-  /** How often a mapping of a socket was seen again: the mapping is kept, or a packet came twice. */
+  /** How often a mapping of a socket was seen again, because it is kept or because a packet came twice. */
   readonly repeats: number
   readonly localPort: number | undefined
-  /** When the last of all arrived. */
+  /** When the last observation arrived. */
   readonly lastMs: number
 }
 
-// Older ones say nothing that newer ones do not, and the work grows with them.
+// Only the newest observations are used, at most this many. Older ones say nothing more, and the work grows with them.
 const MOST = 32
 
-/** The socket that is mapped next is the one with `localPort`, or that of the latest observation. */
+/** The socket that is mapped next is the one with `localPort`, or else the one of the latest observation. */
 export function evidence(observations: readonly Observation[], localPort?: number): Evidence {
   const sound = observations
     .filter(({ port, atMs }) => isPort(port) && Number.isFinite(atMs))
@@ -46,7 +46,7 @@ export function evidence(observations: readonly Observation[], localPort?: numbe
   }
 }
 
-/** Each mapping's first arrival. What was not seen before a repetition was not seen before the next mapping. */
+/** Each mapping's first arrival. What went unseen before a repetition counts as unseen before the next mapping. */
 function firsts(sound: readonly Observation[]): Observation[] {
   const names = new Set<string>()
   const mappings: Observation[] = []

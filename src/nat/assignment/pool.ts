@@ -10,14 +10,17 @@ export interface Share {
 
 // Pools with "arbitrary" behaviour take turns or choose at random; neither is known to be the commoner.
 const TURNS = 0.4
-// Those that choose at random use their addresses evenly: worth this many samples of each.
+// Pools that choose at random use their addresses evenly. That belief is worth this many samples of each address.
 const EVEN = 4
-// Of a larger pool no port is worth a try, and candidates are kept for each address.
+// Only this many addresses are kept. In a larger pool no port is worth a try, and candidates are kept for each address.
 const MOST = 8
 // Packets sent one right after another swap places on their way now and then.
 const SWAPPED = 0.05
 
-/** One address seen: that one. Several: turns taken in a fixed order, or at random, by how well each explains the order seen. */
+/**
+ * If one address was seen, it is that one. If several were seen, the NAT takes turns in a fixed order or chooses at random;
+ * both are weighed by how well they explain the order seen.
+ */
 export function nextAddress(mappings: readonly Observation[]): Share[] {
   const order = mappings.map(({ address }) => address)
   const addresses = [...new Set(order)]
@@ -34,7 +37,10 @@ export function nextAddress(mappings: readonly Observation[]): Share[] {
   return shares.sort((a, b) => b.share - a.share).slice(0, MOST)
 }
 
-/** Neighbours that must have swapped places if turns were taken from address number `start` on; infinite if they cannot have been. */
+/**
+ * How many neighbours must have swapped places if turns were taken from address number `start` on; infinite if they cannot
+ * have been.
+ */
 function swaps(order: readonly string[], addresses: readonly string[], start: number): number {
   const many = addresses.length
   const seen = new Map<string, number>()

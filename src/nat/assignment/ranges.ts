@@ -1,4 +1,4 @@
-// The ranges that operating systems and carriers hand ports out from.
+// The ranges from which operating systems and carriers hand out ports.
 
 export interface Range {
   readonly low: number
@@ -35,7 +35,10 @@ export function alignedBlock(port: number, blockSize: number): Range {
   return { low: Math.max(1, start), high: start + blockSize - 1 }
 }
 
-/** A step through `count` places that visits each once: about the golden section, so that neighbours come far apart. */
+/**
+ * A step that visits each of `count` places once. It is about the golden section of them, so that neighbours come far
+ * apart.
+ */
 export function strideOf(count: number): number {
   let stride = Math.max(1, Math.round(count * 0.618))
   while (divisor(stride, count) > 1) stride++

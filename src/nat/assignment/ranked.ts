@@ -1,5 +1,5 @@
-// A distribution over public endpoints, given out in order of probability: single ports that stand out, and intervals of
-// ports that are all alike. Lazy: whoever wants three ports pays for three, and a sweep goes on over the whole range.
+// Gives out a distribution over public endpoints in order of probability: single ports that stand out, and intervals of
+// ports that are all alike. It is lazy: to ask for three ports costs three ports, and a sweep goes on over the whole range.
 
 import type { Share } from './pool.ts'
 import { type Range, strideOf } from './ranges.ts'
@@ -10,13 +10,13 @@ export interface Candidate {
   readonly probability: number
 }
 
-/** Ports drawn at random from a range, of one parity only where it is given. */
+/** Ports drawn at random from a range. If a parity is given, only ports of that parity. */
 export interface Uniform extends Range {
   readonly parity?: 0 | 1
   readonly weight: number
 }
 
-/** Probability by port of one public address, on top of what the uniform parts give it. */
+/** Probabilities of single ports of one public address, on top of what the uniform parts give them. */
 export interface Peaks {
   readonly share: Share | undefined
   readonly ports: ReadonlyMap<number, number>
@@ -62,7 +62,7 @@ function peaksOf(address: Peaks, flat: readonly Segment[]): Candidate[] {
   })
 }
 
-/** Overlapping uniform parts as segments side by side, ascending, the even ports before the odd ones. */
+/** Turns overlapping uniform parts into segments side by side, ascending, the even ports before the odd ones. */
 function flatten(uniforms: readonly Uniform[]): Segment[] {
   return [0, 1].flatMap(parity => {
     const changes: { at: number; by: number }[] = []

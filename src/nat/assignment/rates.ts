@@ -1,7 +1,7 @@
-// What a number of tries is worth: the closed formulas of port prediction. Pure; probabilities between 0 and 1.
+// The closed formulas of port prediction: what a number of tries is worth. Pure; probabilities between 0 and 1.
 
 /**
- * One side hard: `open` mappings lie at random among `ports` ports and the other side tries `probes` different ones.
+ * For one hard side: `open` mappings lie at random among `ports` ports, and the other side tries `probes` different ones.
  * Hypergeometric, 1 − C(N−k, n) / C(N, n), about 1 − e^(−kn/N): the birthday paradox (N = 64,511 and k = 256: n = 1024
  * succeeds 98.35 % of the time).
  */
@@ -16,16 +16,17 @@ export function birthdayRate(open: number, probes: number, ports: number): numbe
 }
 
 /**
- * Both sides hard and random over `ports` ports each: one makes `a` mappings, the other `b`, and a path needs a probe of
- * each to hit the other's port. 1 − e^(−ab/N²): 0.1 % for 2048 each over the whole range, 63 % for 512 in blocks of 512.
+ * For two hard sides, each random over `ports` ports: one makes `a` mappings and the other `b`, and a path needs a probe of
+ * each side to hit the other's port. 1 − e^(−ab/N²): 0.1 % for 2048 each over the whole range, 63 % for 512 in blocks of
+ * 512.
  */
 export function sprayRate(a: number, b: number, ports: number): number {
   return ports > 0 ? -Math.expm1((-a * b) / ports ** 2) : 0
 }
 
 /**
- * One side steps and `mean` foreign mappings are expected before the probe arrives (rate × elapsed): the first `width`
- * ports of the sequence hold the right one with Pr[Poisson(mean) < width]. For both sides, the product.
+ * For a side that steps: `mean` foreign mappings (rate × elapsed) are expected before the probe arrives. The first `width`
+ * ports of the sequence then hold the right one with Pr[Poisson(mean) < width]. If both sides step, take the product.
  */
 export function windowRate(width: number, mean: number): number {
   let term = Math.exp(-mean)

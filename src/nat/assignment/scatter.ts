@@ -1,27 +1,28 @@
 // Ports that are drawn at random: from the whole range, from a band of it, or from the block that a carrier gave to one
-// subscriber. Each hypothesis is an interval that holds all that was seen. A port drawn from S has probability 1/S, so an
-// interval's weight is its prior times S^−m after m samples: few samples leave many sizes and positions standing, and
-// the density that remains is highest between the ports that were seen and falls outwards.
+// subscriber. Each hypothesis is an interval that holds all ports seen. A port drawn from S ports has probability 1/S, so
+// after m samples an interval's weight is its prior times S^−m. After few samples many sizes and positions are still
+// plausible. The density is then highest between the ports that were seen, and falls outwards.
 
 import type { Evidence } from './observation.ts'
 import { alignedBlock, BLOCK_SIZES, holds, KNOWN, type Range, size, WHOLE } from './ranges.ts'
 
-/** A range that ports are drawn from, all of the same parity where `parity` is given. `log` is ln of prior × likelihood. */
+/** A range from which ports are drawn, all of the same parity if `parity` is given. `log` is ln of prior × likelihood. */
 export interface Interval extends Range {
   readonly kind: 'block' | 'random'
   readonly parity?: 0 | 1
   readonly log: number
 }
 
-// Among NATs that scatter: a third in blocks, half over a range with a name, the rest over one of the administrator's.
+// Prior shares among NATs that scatter: a third use blocks, half a named range, and the rest a range that an administrator
+// chose.
 const BLOCK = 1 / 3
 const NAMED = 1 / 2
 const BAND = 1 / 6
 // Most carriers cut the range into equal blocks from 0 or 1024 on; some keep a header before the first.
 const ALIGNED = 0.7
-// Steps of the staircase that stands for all positions of a block that is not aligned.
+// A block that is not aligned has many positions. At most this many stand for all of them.
 const POSITIONS = 16
-// NATs that keep the parity of the socket's port, as RFC 4787 section 4.2.2 asks for the sake of RTP and RTCP.
+// Share of NATs that keep the parity of the socket's port, as RFC 4787 section 4.2.2 asks for the sake of RTP and RTCP.
 const PARITY = 0.1
 
 export function intervals(evidence: Evidence): Interval[] {
@@ -54,7 +55,7 @@ function blocks(ports: readonly number[]): Interval[] {
   })
 }
 
-/** Blocks of a size at all positions that hold first and last, a few standing for all. `prior` is that of one position. */
+/** Blocks of one size at all positions that hold first and last. A few stand for all. `prior` is the prior of one position. */
 function anywhere(first: number, last: number, blockSize: number, prior: number): Interval[] {
   const lowest = Math.max(1, last - blockSize + 1)
   const positions = Math.min(first, 65536 - blockSize) - lowest + 1
@@ -65,7 +66,10 @@ function anywhere(first: number, last: number, blockSize: number, prior: number)
   })
 }
 
-/** Bands of any bounds, uniform over pairs of bounds; the distance of a bound from what was seen goes up by doubling. */
+/**
+ * Bands with any bounds. The prior is uniform over pairs of bounds. A bound's distance from the ports seen grows by
+ * doubling.
+ */
 function bands(ports: readonly number[]): Interval[] {
   const [first, last] = ends(ports)
   return distances(first - 1).flatMap(below =>
@@ -77,7 +81,7 @@ function bands(ports: readonly number[]): Interval[] {
   )
 }
 
-/** 0, 1, 2 to 3, 4 to 7 … up to `most`: each cell's middle, and the number of distances in it. */
+/** Cells of distances: 0, 1, 2 to 3, 4 to 7 … up to `most`. Each is told by its middle and the number of distances in it. */
 function distances(most: number): { distance: number; ways: number }[] {
   const cells = [{ distance: 0, ways: 1 }]
   for (let from = 1; from <= most; from *= 2) {
@@ -97,8 +101,8 @@ function withParity(interval: Interval, evidence: Evidence): Interval[] {
 }
 
 /**
- * The parity the next port has if the NAT keeps it, and how many ports would have been odd or even by chance otherwise.
- * Undefined where what was seen rules it out, or says nothing.
+ * The parity of the next port if the NAT keeps it, and how many ports would have been odd or even by chance otherwise.
+ * Undefined if the ports seen rule it out, or say nothing.
  */
 export function keptParity({ mappings, own, localPort }: Evidence): { next: 0 | 1; seen: number } | undefined {
   const first = own[0]?.port

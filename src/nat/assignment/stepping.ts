@@ -1,6 +1,7 @@
-// Counters: each new mapping gets the next port, a fixed step up or down, whoever asked for it. A hypothesis is a step,
-// what the counter is kept for (the whole NAT, each public address, each parity), and a range at whose end it starts
-// anew. Between two of our mappings others may have taken steps: those surplus steps are the evidence for the drift.
+// NATs that count: each new mapping gets the next port, a fixed step up or down, whoever asked for it. A hypothesis
+// consists of a step, of what the counter is kept for (the whole NAT, each public address, each parity), and of a range at
+// whose end it starts anew. Between two of our mappings others may have taken steps. These surplus steps are the evidence
+// for the drift.
 
 import { type Drift, driftOf, type Gap, logSum, mostEvidence, sum } from './drift.ts'
 import type { Evidence, Observation } from './observation.ts'
@@ -27,31 +28,32 @@ export interface Stepping {
   readonly log: number
 }
 
-/** What happens at the end of a range: on from the other end, or counted round (modulo the size of the range). */
+/** What a counter does at the end of a range: it starts from the other end, or counts round (modulo the size of the range). */
 export interface Wrap extends Range {
   readonly round: boolean
   readonly share: number
 }
 
-// Packets sent one right after another swap places on their way this often, the less the farther apart they arrive.
+// How often packets that were sent one right after another swap places on their way. The farther apart they arrive, the
+// rarer it is.
 const SWAPPED = 0.05
 const SWAP_MS = 20
-// Beyond this a socket's samples were not sent one right after another, and their order is that of arrival. Those of
-// another socket are another burst in any case.
+// Samples of a socket that arrive farther apart than this were not sent one right after another, and stay in order of
+// arrival. Those of another socket are another burst in any case.
 const BURST_MS = 100
 // Arrival times are whole milliseconds, so a difference of 0 may be nearly 1.
 const CLOCK_MS = 1
-// Steps larger than this have not been heard of; they are still tried where the differences are equal.
+// Steps larger than this have not been heard of. One is tried only if it equals a difference between two ports.
 const FAR = 64
 const DESCENDING = 0.2
-// Of many common divisors the largest explain the differences best.
+// At most this many common divisors are tried: the largest, which explain the differences best.
 const STEPS = 12
 // What a counter is kept for.
 const SHARED = 0.6
 const BY_ADDRESS = 0.3
 const BY_PARITY = 0.1
 
-/** All steppings worth a thought, those that can explain what was seen best first. */
+/** All steppings that are worth a thought. Those that can explain best what was seen are weighed first. */
 export function steppings(evidence: Evidence): Stepping[] {
   const drafts = draftsOf(evidence).sort((a, b) => b.most - a.most)
   const weighed: Stepping[] = []
@@ -65,13 +67,13 @@ export function steppings(evidence: Evidence): Stepping[] {
   return weighed
 }
 
-// ln of a ratio that no other part of the mixture makes up for.
+// ln of a ratio of probabilities. A hypothesis that is so far behind the best adds nothing to the mixture.
 const HOPELESS = 30
 
-/** A stepping before its drift is weighed, which is most of the work. */
+/** A stepping whose drift is not weighed yet, which is most of the work. */
 interface Draft extends Omit<Stepping, 'drift'> {
   readonly gaps: readonly Gap[]
-  /** What `log` can be at most once the drift is weighed. */
+  /** Upper bound of `log` once the drift is weighed. */
   readonly most: number
 }
 
@@ -86,7 +88,7 @@ function draftsOf(evidence: Evidence): Draft[] {
   })
 }
 
-/** The port `ahead` steps on from `port` (0 is `port` itself). */
+/** The port that is `ahead` steps after `port` (0 is `port` itself). */
 export function advance(port: number, step: number, ahead: number, wrap: Wrap): number {
   const { low, high, round } = wrap
   const on = port + step * ahead
@@ -128,7 +130,7 @@ function partitions(evidence: Evidence): Partition[] {
           }
         ]
       : []),
-    // Each half of the ports has a counter of its own, so its first port is one of half as many.
+    // Each half of the ports has a counter of its own, so the first port of a counter is one of half as many.
     ...(byParity.length > 1 && due >= 0
       ? [
           {
@@ -156,7 +158,10 @@ function burstsOf(part: readonly Observation[]): Bursts {
   return bursts
 }
 
-/** Divisors of the differences that most differences share, and the two commonest steps both ways. */
+/**
+ * Steps to try, both ways: of 1, 2 and the divisors of the differences, the largest that at least half of the differences
+ * share.
+ */
 function candidateSteps(parts: Partition['parts'], per: Stepping['per']): number[] {
   const differences = parts.flatMap(part => gapsBetween([...part].sort((a, b) => a.port - b.port)))
   const sizes = new Set(per === 'parity' ? [2] : [1, 2])
@@ -183,7 +188,7 @@ function divisors(difference: number): number[] {
   return difference <= 4096 ? [...small, difference] : small
 }
 
-/** 1 is the commonest, then 2; beyond that ever rarer. */
+/** 1 is the commonest step, then 2. Larger ones are ever rarer. */
 function stepPrior(step: number, per: Stepping['per']): number {
   const pace = per === 'parity' ? Math.abs(step) / 2 : Math.abs(step)
   const share = pace === 1 ? 0.5 : pace === 2 ? 0.25 : 0.6 / pace ** 2
@@ -191,15 +196,15 @@ function stepPrior(step: number, per: Stepping['per']): number {
 }
 
 interface Order {
-  /** One counter's ports each, in the order it gave them. */
+  /** The ports of each counter, in the order in which it gave them. */
   readonly parts: readonly (readonly Observation[])[]
-  /** ln of the probability of their having arrived as they did. */
+  /** ln of the probability that they arrived as they did. */
   readonly log: number
 }
 
 /**
- * The order in which a burst was sent is that of the counter, whatever the order of arrival. Where a burst makes more
- * sense as one that went over the end of its range, that order is weighed as well.
+ * A burst was sent in the order of the counter, whatever the order of arrival. If it is more plausible that the burst went
+ * over the end of its range, that order is weighed as well.
  */
 function ordersOf(parts: readonly Bursts[], sign: number): Order[] {
   const straight = orderWith(parts, burst => inOrder(burst, sign))
@@ -222,7 +227,7 @@ function orderWith(parts: readonly Bursts[], sort: (burst: readonly Observation[
   return { parts: sorted, log }
 }
 
-/** What was made unseen was made before the whole burst. */
+/** Mappings that nobody saw count as made before the whole burst. */
 function unseenFirst(burst: readonly Observation[]): readonly Observation[] {
   const [first, ...rest] = burst
   const unseen = sum(burst.map(seen => seen.unseen ?? 0))
@@ -232,14 +237,14 @@ function unseenFirst(burst: readonly Observation[]): readonly Observation[] {
 
 const inOrder = (burst: readonly Observation[], sign: number) => [...burst].sort((a, b) => sign * (a.port - b.port))
 
-/** What lies beyond the widest gap comes first. */
+/** The ports beyond the widest gap come first. */
 function turn(sorted: readonly Observation[]): readonly Observation[] {
   const gaps = sorted.slice(1).map((seen, i) => Math.abs(seen.port - (sorted[i]?.port ?? 0)))
   const at = gaps.indexOf(Math.max(...gaps)) + 1
   return [...sorted.slice(at), ...sorted.slice(0, at)]
 }
 
-/** Every pair that arrived the other way round had to swap places on its way. */
+/** ln of the probability of the swaps: every pair that arrived the other way round has swapped places on its way. */
 function logSwaps(arrived: readonly Observation[], sent: readonly Observation[]): number {
   const place = new Map(sent.map((seen, i) => [seen, i]))
   let log = 0
@@ -262,9 +267,9 @@ function draft(
     const gaps = parts.flatMap(part => gapsOf(part, { step, wrap, counters: parts.length }))
     return { wrap, gaps, name: gaps.map(({ foreign }) => foreign).join() }
   })
-  // Where too much time went by the counter is anywhere again.
+  // After too much time the counter may be anywhere.
   const afresh = -Math.log(WHOLE) * (sum(parts.map(part => part.length - 1)) - (explained[0]?.gaps.length ?? 0))
-  // Most ranges tell the same story, for nothing went over their end.
+  // Most ranges explain the gaps alike, since nothing went over their end.
   return [...Map.groupBy(explained, ({ name }) => name).values()].map(group => {
     const gaps = group[0]?.gaps ?? []
     const wraps = group.map(({ wrap }) => wrap)
@@ -298,13 +303,13 @@ function gapsOf(
   return gaps
 }
 
-// After a longer time a busy counter (hundreds a second) has gone round, and a difference says nothing.
+// After a longer time a busy counter (hundreds a second) has gone round, and a difference of ports says nothing.
 const ROUND_MS = 120_000
-// More surplus steps than these, at once and per millisecond, are no mappings of others but a jump.
+// If there are more surplus steps, at once and per millisecond, they are not mappings of others: the counter has jumped.
 const SUDDEN = 500
 const FASTEST = 10
 
-/** Surplus steps from one port to another; undefined where no number of steps leads there. */
+/** Surplus steps from one port to another; undefined if no number of steps leads there. */
 function stepsBetween(from: number, to: number, step: number, wrap: Wrap): number | undefined {
   const straight = (to - from) / step
   if (straight > 0) return Number.isInteger(straight) ? straight - 1 : undefined
@@ -315,7 +320,7 @@ function stepsBetween(from: number, to: number, step: number, wrap: Wrap): numbe
   return Number.isInteger(surplus) ? surplus : undefined
 }
 
-/** A counter runs over a range with a name, or over its subscriber's block. */
+/** A counter runs over a named range, or over its subscriber's block. */
 function wrapsFor(ports: readonly number[]): Wrap[] {
   const inBlocks = 0.2
   const ranges = [

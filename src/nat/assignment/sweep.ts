@@ -1,27 +1,28 @@
-// One side holds many random mappings open and the other tries many ports: which ports, in which order, and what n of them
-// are worth. With one mapping the densest ports come first; with many, a dense range is soon worn out, so that the next
-// probe goes where it is worth most after those before it.
+// One side holds many random mappings open, and the other tries many ports. This says which ports to try, in which order,
+// and what n of them are worth. For one mapping, the densest ports come first. For many, a dense range is soon worn out, so
+// the next probe goes where it is worth most after those before it.
 
 import { type Range, strideOf } from './ranges.ts'
 
-/** Ports drawn at random from a range, with the probability that this is how they are drawn. */
+/** A range from which ports are drawn at random, with the probability that it is the right one. */
 export interface Drawn extends Range {
   readonly weight: number
 }
 
 export interface Sweep {
-  /** Every port once at most. */
+  /** Every port at most once. */
   readonly ports: readonly number[]
-  /** Probability that one of the first n ports meets one of the open mappings, at n; 0 at 0. */
+  /** At n, the probability that one of the first n ports meets one of the open mappings; 0 at 0. */
   readonly rates: readonly number[]
 }
 
-// Ranges are chosen for so many probes in a row: the order hardly differs from that of single ones, in a quarter of the time.
+// A range is chosen for this many probes in a row. The order hardly differs from choosing for each, and takes a quarter of
+// the time.
 const STRIDE = 4
 
 /**
- * The greedy order, which is the best order: worth falls with every probe (submodular). Where the mappings lie in a range of
- * N ports, each of n probes there meets one with 1 − C(N−k, n) / C(N, n).
+ * The order is greedy, which is the best: the worth of a probe falls with every probe before it (submodular). If the
+ * mappings lie in a range of N ports, n probes there meet at least one with 1 − C(N−k, n) / C(N, n).
  * @param open k, mappings held open on the hard side
  * @param most n, probes at most
  */
@@ -60,7 +61,7 @@ interface Tried extends Drawn {
 /** Ports that lie in the same ranges. */
 interface Segment extends Range {
   readonly ranges: readonly Tried[]
-  /** Those among them whose first segment it is, and whose last. */
+  /** The ranges that begin with this segment, and those that end with it. */
   readonly begin: readonly Tried[]
   readonly end: readonly Tried[]
   readonly size: number
@@ -74,7 +75,7 @@ interface Segment extends Range {
 const worth = ({ size, tried, missed, weight }: Tried, open: number) =>
   tried < size ? weight * missed * Math.min(1, open / (size - tried)) : 0
 
-/** Another probe in the range. Gives what it was worth. */
+/** Counts another probe in the range. Returns what it was worth. */
 function miss(range: Tried, open: number): number {
   const gained = worth(range, open)
   range.missed *= 1 - Math.min(1, open / Math.max(1, range.size - range.tried))
@@ -82,7 +83,10 @@ function miss(range: Tried, open: number): number {
   return gained
 }
 
-/** A segment is worth what all ranges around it are worth: a running sum over the segments, ascending. */
+/**
+ * The segment where a probe is worth most. It is worth what all ranges around it are worth: a running sum over the
+ * segments, ascending.
+ */
 function worthiest(segments: readonly Segment[], open: number): Segment | undefined {
   let best: Segment | undefined
   let most = 0
@@ -98,7 +102,7 @@ function worthiest(segments: readonly Segment[], open: number): Segment | undefi
   return best
 }
 
-// Sums of doubles: less than this is no difference.
+// Sums of doubles that differ by less than this count as equal.
 const TINY = 1e-15
 
 function segmentsOf(ranges: readonly Tried[]): Segment[] {

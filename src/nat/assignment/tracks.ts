@@ -1,5 +1,6 @@
-// Where the next mappings of a NAT that counts will be: each counter's way on from its latest port, with how far others will
-// have moved it by then. For plans that make several mappings at once and want one of them at a port told in advance.
+// Predicts where the next mappings of a NAT that counts will be: how each counter goes on from its latest port, and how far
+// others will have moved it by then. This is for plans that make several mappings at once, one of which should have a port
+// told in advance.
 
 import { foreignWithin, sum } from './drift.ts'
 import type { Mixture, Weighed } from './mixture.ts'
@@ -10,11 +11,11 @@ import { advance, type Counter, type Stepping, type Wrap } from './stepping.ts'
 /** The moment a port is predicted for. */
 export interface When {
   /**
-   * From the arrival of the latest observation to the probe's, in milliseconds, as the gateway's clock would see it: a
-   * probe ordered now passes the NAT as if it arrived one round trip from now.
+   * Milliseconds from the arrival of the latest observation to the arrival of the probe, as the gateway's clock would see
+   * it. A probe ordered now passes the NAT as if it arrived one round trip from now.
    */
   readonly elapsedMs: number
-  /** Mappings of the peer's own made in between that were not observed. */
+  /** Mappings that the peer makes itself in between, and that are not observed. */
   readonly after?: number | undefined
 }
 
@@ -24,22 +25,25 @@ export interface Track {
   readonly address: string | undefined
   /** Probability of the hypothesis, 0 to 1. */
   readonly weight: number
-  /** Share of the next mappings that this counter gives: less than 1 where a pool or the ports' parity has several. */
+  /**
+   * Share of the next mappings that this counter gives. It is less than 1 if a pool, or the parity of ports, has several
+   * counters.
+   */
   readonly part: number
   /** Probability that others make 0, 1, 2 … mappings before ours. */
   readonly drift: Float64Array
-  /** The ports of its mappings from now on, whoever makes them: the first at 0. */
+  /** The ports of its mappings from now on, whoever makes them; the first is at index 0. */
   readonly ports: readonly number[]
   /** Place of a port among them. */
   readonly placeOf: ReadonlyMap<number, number>
 }
 
-// After this no count of foreign mappings is any good, and it keeps nonsense finite.
+// Beyond this no count of foreign mappings is any good. The bound also keeps nonsense finite.
 const LONG_MS = 3_600_000
-// A track with less than this changes no plan.
+// A track with less weight than this changes no plan.
 const NEGLIGIBLE = 1e-3
 
-/** How many foreign mappings a counter will have made, and how many of our own come first. */
+/** How many foreign mappings a counter will have made, and how many of the peer's own come first. */
 export function ahead(
   { drift, counters }: Pick<Stepping, 'drift' | 'counters'>,
   { atMs }: Counter,
@@ -78,7 +82,7 @@ function waysOn(
   })
 }
 
-/** Ranges whose end is too far away to matter all lead the same way. */
+/** Sets apart the ranges whose end is too far away to matter: all of these lead the same way. */
 function byEnd({ step, wraps }: Stepping, port: number, steps: number): { straight: Wrap[]; bent: Wrap[] } {
   const end = port + step * steps
   const far = ({ low, high }: Wrap) => end >= low && end <= high
@@ -90,7 +94,7 @@ function partOf({ per }: Stepping, { address }: Counter, shares: readonly Share[
   return per === 'address' ? (shares.find(share => share.address === address)?.share ?? 1) : 1
 }
 
-/** A port, or several that follow each other, which a burst of mappings is to meet. */
+/** A port, or several in a row, that a burst of mappings should meet. */
 export interface Meeting {
   readonly address: string | undefined
   readonly ports: readonly number[]
@@ -99,8 +103,8 @@ export interface Meeting {
 }
 
 /**
- * Which `count` ports in a row the next `mappings` mappings cover most probably: those between the fewest foreign mappings
- * to expect and the most.
+ * Finds the `count` ports in a row that the next `mappings` mappings cover most probably. They lie between the fewest
+ * foreign mappings to expect and the most.
  */
 export function meet(
   tracks: readonly Track[],
@@ -115,7 +119,7 @@ export function meet(
   let most = -1
   for (let place = 0; place + count <= best.ports.length; place++) {
     const covered = within(sums, place + count - reach, place)
-    // Of ports that are nearly alike the nearest: farther ones are lost where the counter's range ends before.
+    // Of ports that are nearly alike, the nearest is best: farther ones are lost if the counter's range ends before them.
     if (covered <= most + ALIKE) continue
     most = covered
     from = place
@@ -127,7 +131,7 @@ export function meet(
 
 const ALIKE = 1e-4
 
-/** Each track's word on how many of the ports will be met, weighed. What no track explains counts as none met. */
+/** How many of the ports will be met: the weighted sum over all tracks. What no track explains counts as none met. */
 function metBy(
   tracks: readonly Track[],
   shares: readonly Share[],
@@ -147,7 +151,10 @@ function metBy(
   return met
 }
 
-/** How many of the ports the burst covers after 0, 1, 2 … foreign mappings: each port after `reach` of these numbers. */
+/**
+ * How many of the ports the burst covers after 0, 1, 2 … foreign mappings. Each port is covered after `reach` of these
+ * numbers.
+ */
 function countsOf({ drift, placeOf }: Track, ports: readonly number[], reach: number): Int32Array {
   const counts = new Int32Array(drift.length + 1)
   for (const port of ports) {
@@ -164,7 +171,7 @@ function countsOf({ drift, placeOf }: Track, ports: readonly number[], reach: nu
 /** How many of the next mappings this counter gives. */
 const reachOf = ({ part }: Track, mappings: number) => Math.max(1, Math.floor(mappings * part))
 
-/** Sums up to each place: place i holds the probability of fewer than i. */
+/** Running sums: place i holds the probability of fewer than i. */
 function summed(probabilities: Float64Array): Float64Array {
   const sums = new Float64Array(probabilities.length + 1)
   for (const [i, probability] of probabilities.entries()) sums[i + 1] = (sums[i] ?? 0) + probability
