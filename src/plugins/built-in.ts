@@ -23,7 +23,7 @@ export const builtIns: Readonly<Record<(typeof defaultStrategies)[number], Plugi
 
 const knownOf = ({ name, lastResort = false, remedies }: Plugin): Known => ({ name, lastResort, remedies })
 
-/** For verdicts: the built-in strategies, and those of somebody's own among the configured ones. */
+/** The strategies that verdicts know: the built-in ones, and an operator's own among the configured ones. */
 export const knownStrategies = (configured: readonly Known[]): Known[] => [
   ...Object.values(builtIns).map(knownOf),
   ...configured.filter(({ name }) => !Object.hasOwn(builtIns, name))
@@ -47,7 +47,7 @@ export async function startPlugins(entries: Config['strategies'], log: Logger): 
     }
     const planner = await plugin.start(options as never, toolbox)
     opened.defer(async () => {
-      // A plugin may wait in its close for what the signal ends.
+      // A plugin's close may wait for something that the signal ends.
       over.abort()
       await planner.close?.()
     })

@@ -1,4 +1,4 @@
-// `direct`: the peers' own addresses, without any mapping. Two hosts on one LAN, or a host that has no NAT in front.
+// `direct` uses the peers' own addresses, without any mapping: two hosts on one LAN, or a host that has no NAT in front.
 
 import { BlockList, isIPv4 } from 'node:net'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
@@ -29,8 +29,8 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
 }
 
 /**
- * Private addresses are aimed at only where both peers share a public address and the receiver has that subnet on its
- * own link, or else a peer could make another one probe hosts of a network that is not theirs.
+ * Private addresses are aimed at only if both peers share a public address and that subnet is on one of the receiver's own
+ * interfaces. Otherwise a peer could make another one probe hosts of a network that is not theirs.
  */
 function onSharedNetwork({ caller, callee }: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
   if (caller.mapped.address !== callee.mapped.address) return undefined

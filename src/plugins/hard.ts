@@ -1,5 +1,5 @@
-// What `predict` and `spray` share: which sides are hard, whose NAT uses another port towards the peer than towards the
-// gateway, what that NAT does in words, and what may still be sent.
+// What `predict` and `spray` share: which sides are hard (their NAT uses another port towards the peer than towards the
+// gateway), what such a NAT does in words, and what may still be sent.
 
 import { type Assignment, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
@@ -18,9 +18,12 @@ export interface SearchOptions {
   readonly sockets: number
   /** Datagrams of a side for one connection. */
   readonly probes: number
-  /** The share of what could be reached that is enough: what is beyond costs more probes than it is worth. */
+  /**
+   * What is enough: more would cost more probes than it is worth. A share of what could be reached, or for `spray` a
+   * probability.
+   */
   readonly goal: number
-  /** Probability below which it passes: a search in vain takes time that the relay would not. */
+  /** Probability below which the plugin passes: a search in vain takes time that the relay would not. */
   readonly atLeast: number
 }
 
@@ -28,8 +31,8 @@ const isHardSide = ({ profile, port, observations }: Side): boolean =>
   isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
 
 /**
- * One side whose port has to be found, or both. A side that has one mapping for all ports of an address, and lets all of them
- * in, need not know the other's port: then it is as if the other were easy.
+ * Whose port has to be found: one side's, or both. A side that has one mapping for all ports of an address, and lets all of
+ * them in, need not know the other's port. Then the other counts as easy.
  */
 export type Hardness =
   | { readonly kind: 'none' }
@@ -46,7 +49,7 @@ export function hardness(scene: Scene): Hardness {
 const isLoose = ({ profile }: Side) =>
   profile.mapping === 'address-dependent' && ['address-dependent', 'endpoint-independent'].includes(profile.filtering)
 
-/** Fitted once for what was observed, however often it is asked for. */
+/** The model of a side. It is fitted once for what was observed, however often it is asked for. */
 export function modelOf({ observations, port }: Side): PortModel {
   const known = fitted.get(observations)
   if (known?.port === port) return known.model
@@ -63,24 +66,27 @@ export function elapsedMs(scene: Scene, side: SideName): number {
   return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs
 }
 
-/** What belongs to each side, told by one of them. */
+/** What belongs to each side: `own` to the given one, `other` to the other one. */
 export const bySide = <T>(side: SideName, own: T, other: T): Record<SideName, T> =>
   side === 'caller' ? { caller: own, callee: other } : { caller: other, callee: own }
 
-/** Datagrams that a side may send at the other's address: of its own budget, as many as all sessions have left there. */
+/** Datagrams that a side may send to the other's address: at most `own`, and no more than all sessions have left there. */
 export const affordable = (scene: Scene, side: SideName, own: number): number =>
   Math.min(own, scene[otherSide(side)].probes)
 
-/** Says so where it is the budget that all sessions share which limits a plan; empty otherwise. */
+/** Says so if a plan is limited by the budget that all sessions share; empty otherwise. */
 export function sharedOut(scene: Scene, own: number): string {
   const short = sideNames.map(side => scene[side]).filter(({ probes }) => probes < own)
   return short.map(({ probes, mapped }) => `; budget shared out: ${probes} probes left at ${mapped.address}`).join('')
 }
 
-/** A pass of what is worth less than its plugin asks for. */
+/** A pass, because the best plan is worth less than its plugin asks for. */
 export const unlikely = (expected: number, reason: string): Pass => pass(reason, { cause: 'unlikely', expected })
 
-/** A pass is the shared budget's doing where less than its plugin's `own` is left, and there would be a plan with all of it. */
+/**
+ * The plan, or a pass. A pass is blamed on the shared budget if less than the plugin's `own` is left, and all of it would
+ * have made a plan.
+ */
 export function plannedIn(scene: Scene, own: number, planned: (scene: Scene) => Plan | Pass): Plan | Pass {
   const found = planned(scene)
   const isShort = sideNames.some(side => scene[side].probes < own)
@@ -99,9 +105,9 @@ const unshared = ({ caller, callee, attempts, atMs, memory }: Scene): Scene => (
 type Punch = Extract<Order, { kind: 'punch' }>
 
 /**
- * An order to punch. The passive side may bind as soon as it heard a probe if what it heard proves that the path works
- * both ways, which is when only the mapping that was made for this very path lets the probe in: `strict` names the
- * filters that make it so. Through another filter the probe may have come by a mapping that answers do not leave from.
+ * An order to punch. The passive side may bind as soon as it has heard a probe, if that proves that the path works both
+ * ways. It does if only the mapping that was made for this very path lets the probe in: `strict` names the filters that
+ * make it so. Through another filter, the probe may have come by a mapping that answers do not leave from.
  */
 export function punch(
   effort: Omit<Punch, 'kind' | 'bindOn'>,
@@ -112,15 +118,15 @@ export function punch(
   return { kind: 'punch', ...effort, bindOn }
 }
 
-/** Mappings that a side makes at once, so that one of them, or several, are the ports that the other aims at. */
+/** Mappings that a side makes at once, so that one of them, or several, have the ports that the other side aims at. */
 export interface Burst {
   readonly sockets: number
   readonly meeting: Meeting
 }
 
 /**
- * The smallest burst that is worth nearly as much as the largest, for so many ports in a row that the other side aims at and
- * that should all be among the burst's. Undefined where there is no counter.
+ * The smallest burst that is worth nearly as much as the largest. The other side aims at `count` ports in a row, which
+ * should all be among the burst's. Undefined if there is no counter.
  */
 export function burstsOf(
   model: PortModel,
@@ -140,7 +146,7 @@ export function burstsOf(
 
 type Guesses = NonNullable<Punch['guesses']>
 
-/** Endpoints in their order, neighbours of one address together. */
+/** The endpoints in their order. Neighbours of one address are put together. */
 export function guessesOf(endpoints: readonly Endpoint[]): Guesses {
   const guesses: Guesses = []
   for (const { address, port } of endpoints) {
@@ -151,11 +157,14 @@ export function guessesOf(endpoints: readonly Endpoint[]): Guesses {
   return guesses
 }
 
-/** What the other side aims at. */
+/** The endpoints that the other side aims at. */
 export const portsOf = ({ meeting }: Burst, mapped: Endpoint): Endpoint[] =>
   meeting.ports.map(port => ({ address: meeting.address ?? mapped.address, port }))
 
-/** The orders' way out, then two round trips between the peers, each at most the two ways to the gateway added up. */
+/**
+ * Time for the orders to arrive, then for two round trips between the peers. Each takes at most both round trips to the
+ * gateway.
+ */
 export const waitMsOf = ({ caller, callee }: Scene, ms: number): number =>
   Math.round(ms + 3 * (caller.rttMs + callee.rttMs))
 

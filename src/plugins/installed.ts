@@ -1,5 +1,6 @@
-// A plugin that is an npm package, found by its name as Node finds what a program imports: from the folder of the YAML file
-// first, then from postern's own. The package's `exports` count as they do for `import`, so one without CommonJS is found too.
+// Finds a plugin that is an npm package by its name, as Node finds what a program imports: from the folder of the YAML file
+// first, then from postern's own. The package's `exports` count as they do for `import`, so a package without CommonJS is
+// found too.
 
 import { findPackageJSON, registerHooks } from 'node:module'
 import { join } from 'node:path'
@@ -7,8 +8,8 @@ import { pathToFileURL } from 'node:url'
 import { packageName } from '../config/strategies.ts'
 
 /**
- * The URL that importing the package would load; undefined where none of this name is installed.
- * Throws Node's own error where it is installed, and says of no file that it is the one to load.
+ * The URL that importing the package would load; undefined if no package of this name is installed. Throws Node's own error
+ * if the package is installed, but does not say which of its files to load.
  */
 export function findPackage(name: string, folder: string): string | undefined {
   if (!packageName.test(name)) return undefined
@@ -27,7 +28,7 @@ function isInstalled(name: string, start: string): boolean {
   }
 }
 
-// `import.meta.resolve` starts at this file; a hook for the length of the call has it start elsewhere.
+// `import.meta.resolve` starts at this file. A hook for the length of the call makes it start elsewhere.
 function resolveFrom(name: string, start: string): string {
   const hooks = registerHooks({ resolve: (asked, context, next) => next(asked, { ...context, parentURL: start }) })
   try {

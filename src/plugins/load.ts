@@ -1,10 +1,10 @@
-// From the strategies of the YAML list to plugins with their options: built-ins and installed packages by their name, a
-// user's own file by its path.
+// Turns the strategies of the YAML list into plugins with their options. Built-ins and installed packages are found by
+// their name, a user's own file by its path.
 //
 //   strategy -> plugin (looked up, or imported) -> contract checked -> options held against its defaults -> loaded
 //
-// This is the one place every plugin passes through, so it is checked here, loudly, and nowhere else. All mistakes of
-// the list are told at once, each at its place in the YAML.
+// Every plugin passes through this one place, so it is checked here, loudly, and nowhere else. All mistakes of the list are
+// told at once, each at its place in the YAML.
 
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -60,7 +60,7 @@ function notLast(loaded: readonly Entry[]): Problem[] {
     }))
 }
 
-// A string says what is wrong.
+// The plugin, or a string that says what is wrong.
 async function findPlugin(
   { use, at }: StrategyEntry,
   builtIns: Readonly<Record<string, Plugin>>
@@ -73,7 +73,7 @@ async function findPlugin(
   return (await installedPlugin(use.name, dirname(resolve(at.file)))) ?? unknownName(use.name, Object.keys(builtIns))
 }
 
-// Undefined where no package of this name is installed.
+// Undefined if no package of this name is installed.
 async function installedPlugin(name: string, folder: string): Promise<Plugin | string | undefined> {
   const subject = `the package ${name}`
   try {
@@ -137,7 +137,7 @@ function checkOptions(plugin: Plugin, strategy: StrategyEntry): Checked {
       complain(unknownOption(name, Object.keys(defaults)))
       continue
     }
-    // Left empty: the default.
+    // An option that is left empty has its default.
     if (given === undefined) continue
     const { expected, parse } = ruleOf(name, defaults[name])
     const value = parse(given)
@@ -149,7 +149,7 @@ function checkOptions(plugin: Plugin, strategy: StrategyEntry): Checked {
 
 interface Rule {
   readonly expected: string
-  /** The value as the plugin is handed it; undefined where it is not what was expected. */
+  /** The value as the plugin gets it; undefined if it is not what was expected. */
   parse(given: unknown): unknown
 }
 
@@ -183,7 +183,7 @@ function listRule(name: string, first: unknown): Rule {
   return { expected: `a list, each item ${item.expected}`, parse }
 }
 
-// The default as the plugin is handed it: only a quantity differs from what is written.
+// The default as the plugin gets it: only a quantity differs from what is written.
 function own(byDefault: unknown): unknown {
   if (Array.isArray(byDefault)) return byDefault.map(own)
   return typeof byDefault === 'string' ? (parseDuration(byDefault) ?? parseRate(byDefault) ?? byDefault) : byDefault

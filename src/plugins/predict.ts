@@ -1,12 +1,14 @@
-// `predict`: the next port of a NAT that counts. A fresh socket shows where the counter is, and at once both sides are
-// commanded together, before others have moved it far: how far is what the window is for.
+// `predict` is for NATs that count: it predicts the next port. A fresh socket shows where the counter is. Then both sides
+// are commanded together at once, before others have moved the counter far. The window covers how far they may have moved
+// it.
 //
 //   evidence at hand → worth it? → sample → fit → plan → failed → sample → …
 //
-// One side hard: it sends to the other's endpoint from the socket that was sampled, and the other opens its filter for the
-// ports that its mapping may have. Both hard: each makes a burst of mappings, one for each of m sockets, all towards one port
-// of the other. They meet if that port is among the burst's, so m is the window. With one socket each, walking over ports
-// in lockstep, every foreign mapping on one side would move all that follows out of step with the other.
+// If one side is hard, it sends to the other's endpoint from the socket that was sampled, and the other opens its filter
+// for the ports that this mapping may have. If both are hard, each makes a burst of mappings, one for each of m sockets,
+// all towards one port of the other. They meet if that port is among the burst's, so m is the window. If each walked over
+// ports with one socket, in lockstep, every foreign mapping on one side would put all that follows out of step with the
+// other.
 
 import type { Candidate } from '../nat/assignment.ts'
 import { type Pass, type Plan, type Proposal, pass, probesOf } from '../strategy/plan.ts'
@@ -41,11 +43,11 @@ import { NEAR_MS } from './reach.ts'
 
 interface Options extends SearchOptions {
   /**
-   * Most ports that are tried at once: others' 50 mappings a second move the counter by 5 to 10 in 100 to 200 ms, but the
-   * rate has to be learned first.
+   * Most ports that are tried at once. Others who make 50 mappings a second move the counter by 5 to 10 in 100 to 200 ms,
+   * but their rate has to be learned first.
    */
   readonly window: number
-  /** Times that fresh samples are taken and tried. */
+  /** How often fresh samples are taken and tried. */
   readonly rounds: number
 }
 
@@ -63,7 +65,7 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const first = hardness(scene)
   if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
   const sides = first.kind === 'one' ? [first.role] : sideNames
-  // After the sampling the slowest side's order takes a round trip; whoever is hopeless even then need not be sampled.
+  // After the sampling, the slowest side's order takes a round trip. If it is hopeless even then, no side need be sampled.
   const soonMs = Math.max(...sides.map(side => scene[side].rttMs))
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
   const hopeless = plannedIn(scene, options.probes, at => planned(at, soon))
@@ -84,13 +86,13 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   }
 }
 
-/** Whether what was seen of a side can tell a counter at all: of a pool in which each address has one of its own, it may be one port each. */
+/** True if some address was seen more than once. One port each cannot show a counter, if each address of a pool has its own. */
 const isTold = ({ observations }: Side): boolean =>
   [...Map.groupBy(observations, ({ address }) => address).values()].some(seen => seen.length > 1)
 
 /**
- * How the hard side's first packet leaves, where one side is hard: as the punch itself (see reach.ts), or among probes. What
- * worked between these networks comes first, and the other is for the next round.
+ * How the hard side's first packet leaves if one side is hard: as the punch itself (see reach.ts), or among probes. The way
+ * that worked between these networks comes first, and the other one is for the next round.
  */
 type Way = 'ice' | 'punch'
 
@@ -122,7 +124,7 @@ function planned(scene: Scene, round: Round): Plan | Pass {
 // A path needs a probe, some repetitions of it, and answers.
 const LEAST = 3 * ANSWERS
 
-// A NAT that scatters is swept by `spray` at a smaller cost, unless its ports are as few as these.
+// If a NAT scatters its ports, `spray` finds one at a smaller cost, unless this many are enough.
 const FEW = 16
 
 function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: Round): Plan | Pass {
@@ -130,7 +132,7 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
   const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const verdict = model.describe()
-  // The session lets the passive side of an `ice` order wait as long, so that the other has opened its filter by then.
+  // The session makes the passive side of an `ice` order wait this long, so that the other has opened its filter by then.
   const waitedMs = way === 'ice' ? headStartMs(hard, easy) : 0
   const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)
   const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(side) + waitedMs }), most, hard.mapped)
@@ -142,7 +144,8 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
   const guesses = guessesOf(ports.slice(0, count))
   const towardsEasy = { targets: [easy.mapped], probes: budget(scene, side, 1, left) }
   const towardsHard = { targets: [], guesses, probes: budget(scene, other, count, left) }
-  // It sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its answers leave from.
+  // The passive side sends to one endpoint alone. So a probe that its filter lets in from there came by the mapping that
+  // its answers leave from.
   const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
   const orders: Record<SideName, Order> =
     way === 'ice'
@@ -178,7 +181,7 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass 
     return burstsOf(models[side], { elapsedMs: elapsed(side), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]
-  // Independent, for they are two NATs: the product.
+  // The two NATs are independent, so this is a product.
   const expected = (caller?.meeting.met[1] ?? 0) * (callee?.meeting.met[1] ?? 0)
   const seen = sideNames.map(side => habit(scene[side], models[side].describe())).join(', ')
   if (!caller || !callee || expected < options.atLeast)
@@ -192,7 +195,7 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass 
     sockets: own.sockets,
     probes: budget(scene, side, own.sockets, left)
   })
-  // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
+  // A filter that lets in other ports of the address also lets probes in at mappings that were made for another port.
   const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
   return {
     kind: 'plan',
@@ -205,7 +208,7 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass 
   }
 }
 
-// What is sent again where it is little, and at least twice in any case: a packet is lost now and then.
+// A walk is sent at least twice, since a packet is lost now and then. A short one is sent up to AGAIN times, within LITTLE.
 const AGAIN = 8
 const LITTLE = 256
 

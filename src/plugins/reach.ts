@@ -5,14 +5,14 @@ import type { Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 
 /**
- * Peers whose round trips to the gateway add up to less than this may be as close to each other as to the gateway. Orders
- * then arrive further apart than a packet between the peers takes, so that a first ICE check could be lost at the other
- * side's filter and cost 500 ms (libjuice's first retransmission). Probes settle it in one round trip, which is short
- * for such peers. Further apart, that round trip is worth saving.
+ * Peers whose round trips to the gateway add up to less than this may be as close to each other as to the gateway. Their
+ * orders may then arrive further apart than a packet between the peers takes. So a first ICE check could be lost at the
+ * other side's filter, which costs 500 ms (libjuice's first retransmission). Probes settle it in one round trip, which is
+ * short for such peers. Further apart, that round trip is worth saving.
  */
 export const NEAR_MS = 20
 
-/** A plan that makes each side aim at the other's endpoints: by ICE alone where one round trip is worth saving. */
+/** A plan that makes each side aim at the other's endpoints: by ICE alone if one round trip is worth saving. */
 export function aim(
   { caller, callee }: { caller: Side; callee: Side },
   targets: { caller: readonly Endpoint[]; callee: readonly Endpoint[] },
@@ -25,7 +25,8 @@ export function aim(
     kind: 'plan',
     caller: { kind, targets: [...targets.caller] },
     callee: { kind, targets: [...targets.callee] },
-    // The orders' way out, then two round trips between the peers, each at most the two ways to the gateway added up.
+    // Time for the orders to arrive, then for two round trips between the peers. Each takes at most both round trips to the
+    // gateway.
     waitMs: Math.round(options.waitMs + 3 * rttMs),
     why: options.why,
     ...(options.label ? { label: options.label } : {})

@@ -1,5 +1,5 @@
-// `relay`: both sides send to the gateway, which splices their datagrams within a limit. The last resort: it works for
-// whoever can reach the gateway over UDP, and costs the operator bandwidth.
+// `relay` has both sides send to the gateway, which splices their datagrams within a limit. It is the last resort: it works
+// for every side that can reach the gateway over UDP, and costs the operator bandwidth.
 
 import type { Plugin } from '../strategy/plugin.ts'
 

@@ -1,12 +1,12 @@
-// `spray`: a NAT that scatters its ports. Many sockets hold many mappings open on the hard side, and the other side tries many
-// ports: they meet by the birthday paradox. How many of each is a question of numbers alone, and so is whether it is worth
-// trying at all.
+// `spray` is for NATs that scatter their ports. Many sockets hold many mappings open on the hard side, and the other side
+// tries many ports: they meet by the birthday paradox. Numbers alone decide how many of each there are, and whether it is
+// worth trying at all.
 //
 //   one side hard    k sockets towards the other's endpoint; the other walks over n ports, likeliest first (assignment/sweep.ts)
 //   both scatter     both open k sockets and aim all of them at t ports, one after the other (assignment/meeting.ts)
 //   one steps        it makes one burst towards a port of the other's range; the other aims k sockets at each of the next ports
 //
-// One order holds the whole walk, so nothing is tried twice, and it ends where the path is found.
+// One order holds the whole walk, so nothing is tried twice, and it ends when the path is found.
 
 import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../nat/assignment.ts'
 import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
@@ -48,7 +48,7 @@ export const spray: Plugin<Options> = {
   remedies: {
     suits: pair => {
       const hard = hardOf(pair)
-      // Two sides whose ports are not known, one of them anywhere: no search is worth it.
+      // If neither side's port is known, and one may be anywhere, no search is worth it.
       const isHopeless = hard.length > 1 && hard.some(({ assignment }) => assignment === 'random')
       return hard.some(scatters) && !isHopeless
     },
@@ -85,16 +85,16 @@ function habits(scene: Scene, models: Models): string {
   return sideNames.map(side => habit(scene[side], verdicts[side])).join(', ')
 }
 
-// With so few mappings seen, a few more tell the size of a block much better, and with it how many sockets are needed.
+// If fewer mappings were seen, a few more tell the size of a block much better, and with it how many sockets are needed.
 const FEW = 12
 
 const isUnsure = ({ observations }: Side, model: PortModel) =>
   new Set(observations.map(({ port }) => port)).size < FEW && model.describe().kind === 'block'
 
-// Sockets of the side where one is hard: what lies between changes the cost by a few percent.
+// Numbers of sockets to weigh if one side is hard. What lies between changes the cost by a few percent.
 const APART = [16, 32, 64, 128, 256, 512, 1024]
 
-// A connection that has to be relayed costs as much as ten whole attempts.
+// The cost of a miss in datagrams: a connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
 
 function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
@@ -117,7 +117,7 @@ function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
   const { perSecond } = options
   const towardsEasy = { targets: [easy.mapped], sockets: search.sockets, perSecond }
   const towardsHard = { targets: [], guesses, perSecond }
-  // Every socket sends to one endpoint alone, so that a probe its filter lets in from there came by the mapping its
+  // Every socket sends to one endpoint alone. So a probe that its filter lets in from there came by the mapping that its
   // answers leave from.
   const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
   const orders = bySide(
@@ -135,7 +135,10 @@ function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
   }
 }
 
-/** Twice as far as should be enough, for a packet is lost now and then; the whole budget where nothing is enough. */
+/**
+ * The ports to walk over: twice as many as should be enough, since a packet is lost now and then. If nothing is enough, the
+ * whole budget.
+ */
 function enoughOf({ ports, rates }: Search, goal: number): number {
   const enough = rates.findIndex(rate => rate >= goal)
   return enough < 0 ? ports.length : Math.min(ports.length, 2 * enough)
@@ -144,11 +147,11 @@ function enoughOf({ ports, rates }: Search, goal: number): number {
 interface Search {
   readonly sockets: number
   readonly ports: readonly number[]
-  /** Probability to have found a mapping after 0, 1, 2 … ports. */
+  /** Probability that a mapping is found after 0, 1, 2 … ports. */
   readonly rates: readonly number[]
 }
 
-/** So many sockets that they, the ports tried until one is found, and what is missed cost least. */
+/** The number of sockets that costs least: the sockets, the ports tried until one is found, and what is missed. */
 function cheapest(
   ranges: readonly Drawn[],
   share: number,
@@ -184,8 +187,8 @@ function drawnBy({ profile, mapped }: Side, model: PortModel): Lottery {
 }
 
 /**
- * A NAT that maps by the address it sends to may have quite other ports for the peer's than those it has shown for the
- * gateway's. Over all ports but the well-known ones (RFC 4787 section 4.2.1) the probability is the same wherever they lie.
+ * A NAT whose mapping is address-dependent may have quite other ports towards the peer's address than it has shown towards
+ * the gateway's. So any port but the well-known ones (RFC 4787 section 4.2.1) counts as equally likely.
  */
 const ANYWHERE: Drawn = { low: 1024, high: 65535, weight: 1 }
 
@@ -208,7 +211,7 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
     )
   const effort = (side: SideName) => {
     const { sockets, targets } = found[side]
-    // A burst is short, and others step in between its mappings if it takes its time.
+    // A burst is short, and has no pace: if it took its time, others would step in between its mappings.
     const pace = side === counter ? {} : { perSecond: options.perSecond }
     const probes = budget(scene, side, sockets * targets.length, options)
     return { targets: [], guesses: guessesOf(targets), sockets, ...pace, probes }
@@ -227,12 +230,15 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
   }
 }
 
-/** What each side does where both are hard: every socket sends to every target. */
+/** What each side does if both are hard: every socket sends to every target. */
 type Joint = Readonly<Record<SideName, { readonly sockets: number; readonly targets: readonly Endpoint[] }>> & {
   readonly expected: number
 }
 
-/** Both do the same: many sockets and few targets, for a batch of mappings should hold as much of its range as it can. */
+/**
+ * Both sides do the same. They use many sockets and few targets, for a batch of mappings should hold as much of its range
+ * as it can.
+ */
 function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
   const most = Math.min(...sideNames.map(side => walkable(scene, side, options)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
@@ -272,14 +278,14 @@ function oneCounts(scene: Scene, counter: SideName, { models, options, elapsed }
   })
 }
 
-/** All ports of an address get the same mapping: a socket has one to offer, whatever it aims at. */
+/** True if all ports of an address get the same mapping: a socket then has one to offer, whatever it aims at. */
 const hasOneMapping = ({ profile }: Side) => profile.mapping === 'address-dependent'
 
-// Sockets of a side where both are hard. Of few, each would need many targets; and where a NAT does not give a port twice,
-// many sockets towards few targets find more before its ports are used up.
+// Numbers of sockets to weigh if both sides are hard. A few would each need many targets. And if a NAT does not give a port
+// twice, many sockets towards few targets find more before its ports are used up.
 const TOGETHER = [64, 128, 256, 512, 1024]
 
-/** The fewest datagrams that reach the goal, or what comes closest to it. */
+/** The choice with the fewest datagrams that reaches the goal, or else the one that comes closest to it. */
 function leastThatReaches(
   goal: number,
   { most, sockets, collapses }: { most: number; sockets: number; collapses: boolean },
@@ -302,17 +308,17 @@ function isBetter(a: { joint: Joint; cost: number }, b: { joint: Joint; cost: nu
   return Math.abs(one - other) < NOTHING ? a.cost <= LITTLE_MORE * b.cost : one > other
 }
 
-// Probabilities that differ by less are alike: the models are no better than that.
+// Probabilities that differ by less count as equal: the models are no better than that.
 const NOTHING = 0.002
 
-// More sockets may cost a little more.
+// More sockets may cost more by this factor.
 const LITTLE_MORE = 1.25
 
 function aimAt({ ranges, address }: Lottery, open: number, most: number): Endpoint[] {
   return sweep(ranges, { open, most }).ports.map(port => ({ address, port }))
 }
 
-/** What a batch of mappings is worth in each range, and how many targets lie there; ranges that are alike are one. */
+/** How much of each range a batch of mappings holds, and how many targets lie there. Ranges that are alike are merged. */
 function worlds({ ranges, share }: Lottery, sockets: number, aimed: readonly Endpoint[]): World[] {
   const alike = new Map<string, World>()
   for (const { low, high, weight } of ranges) {
@@ -324,10 +330,10 @@ function worlds({ ranges, share }: Lottery, sockets: number, aimed: readonly End
   return [...alike.values()]
 }
 
-/** No walk takes longer: who waits for a connection should have it, or the relay's, by then. */
+/** No walk takes longer: by then a person who waits should have a connection, direct or relayed. */
 const LONGEST_MS = 10_000
 
-/** Datagrams of a side's walk: within its budget, the address's, and the time there is at its pace. */
+/** Most datagrams of a side's walk: its own budget, the budget of the address, and the time at its pace all bound it. */
 function walkable(scene: Scene, side: SideName, options: Options): number {
   const timeMs = Math.max(0, LONGEST_MS - waitMsOf(scene, options.waitMs))
   const inTime = Math.floor((timeMs * options.perSecond) / 1000)
@@ -337,6 +343,6 @@ function walkable(scene: Scene, side: SideName, options: Options): number {
 const waitMs = (scene: Scene, steps: number, { waitMs, perSecond }: Options) =>
   Math.round(waitMsOf(scene, waitMs) + (1000 * steps) / perSecond)
 
-/** The walk, once more where that is little, and the answers. */
+/** Datagrams for the walk, for a second one, and for the answers, as far as they are affordable. */
 const budget = (scene: Scene, side: SideName, steps: number, { probes }: Options) =>
   Math.min(affordable(scene, side, probes), 2 * steps + 2 * ANSWERS)

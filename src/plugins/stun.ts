@@ -1,4 +1,4 @@
-// `stun`: each side sends to where the gateway saw the other's socket. Works wherever one packet can pass one filter and
+// `stun` makes each side send to where the gateway saw the other's socket. It works if one packet can pass one filter and
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
 import { reaches } from '../nat/profile.ts'
@@ -37,7 +37,7 @@ function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
   const sure = [caller, callee].every(({ profile }) => profile.mapping === 'endpoint-independent')
   const order = sure ? inOrderOfSuccess(scene) : (['together'] as const)
   for (const [tried, way] of order.entries()) {
-    // What was remapped stays so for this pair of endpoints: another try needs other sockets.
+    // A remapped flow stays so for this pair of endpoints: another try needs other sockets.
     if (tried > 0) yield { kind: 'sample', sides: sideNames }
     yield way === 'together' ? together(scene, { waitMs, sure }) : inTurn(scene, way)
   }
@@ -48,9 +48,9 @@ function together(scene: Scene, options: { waitMs: number; sure: boolean }): Pla
 }
 
 /**
- * A NAT that does not drop what nobody asked for may keep a state for it, and then has to give the very flow that would
- * have met it another port (Linux does). So the side behind such a NAT must have sent before anything comes. Where no test
- * of the peer's has told which of the two that is, each gets its turn.
+ * A NAT that does not drop what nobody asked for may keep a state for it. It then has to give another port to the very flow
+ * that would have met that packet (Linux does). So the side behind such a NAT must have sent before anything comes. If no
+ * test of a peer has told which of the two sides that is, each gets its turn.
  */
 function inTurn(scene: Scene, first: SideName): Plan {
   const second = otherSide(first)
@@ -66,22 +66,25 @@ function inTurn(scene: Scene, first: SideName): Plan {
 
 type Way = 'together' | SideName
 
-/** What worked between these networks before comes first, what failed last. */
+/** The ways that worked between these networks before come first, those that failed come last. */
 function inOrderOfSuccess(scene: Scene): readonly Way[] {
   return ways(scene).toSorted((a, b) => score(scene, `stun/${b}`) - score(scene, `stun/${a}`))
 }
 
-/** Whoever may remap may have to be first, unless the other would suffer from it; who is known to had better be. */
+/**
+ * A side that may remap may have to send first, unless the other would suffer from it. If it is known to remap, that is
+ * tried before sending together.
+ */
 function ways(scene: Scene): readonly Way[] {
   const first = sideNames.filter(side => mayRemap(scene[side]) && scene[otherSide(side)].profile.remaps !== true)
   return first.some(side => scene[side].profile.remaps) ? [...first, 'together'] : ['together', ...first]
 }
 
-/** A filter that lets a stranger in keeps no state of its own for what it does not want. */
+/** True if the NAT may remap. A filter that lets a stranger in keeps no state of its own for what it does not want. */
 const mayRemap = ({ profile }: Side) =>
   profile.translated && profile.filtering !== 'endpoint-independent' && profile.remaps !== false
 
-/** By how much orders that left together may arrive apart, beyond half the round trips. */
+/** How far apart orders that left together may arrive, beyond half the difference of the round trips. */
 const JITTER_MS = 20
 
 /** Milliseconds for probes in turn, on top of the round trips: this is a second chance, and delays what comes after it. */

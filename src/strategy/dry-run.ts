@@ -1,5 +1,5 @@
-// What a strategy would do: its planner is asked for its plans of a scene, as if each of them came to nothing, and nothing is
-// ordered.
+// Finds out what a strategy would do. Its planner is asked for its plans of a scene as if each of them came to nothing, and
+// nothing is ordered.
 
 import type { SideName } from '../wire/side.ts'
 import type { Plan } from './plan.ts'
@@ -8,7 +8,7 @@ import type { Strategy } from './turn.ts'
 
 /** A plan that would be tried. */
 export interface Try {
-  /** That it meets, 0 to 1. A plan without a figure is one that works wherever it is made at all. */
+  /** Probability that it meets, 0 to 1. A plan without a figure counts as 1: it works wherever it is made at all. */
   readonly probability: number
   /** The plan came with a figure. */
   readonly judged: boolean
@@ -17,17 +17,17 @@ export interface Try {
 
 export interface DryRun {
   readonly tries: readonly Try[]
-  /** Why there is nothing to try, where it says so. */
+  /** Why there is nothing to try, if the planner says so. */
   readonly passes?: string
 }
 
-/** Plans asked of one planner: the later ones are the same again with what is left of a budget. */
+/** Plans asked of one planner. Later ones are the same again with what is left of a budget. */
 const PLANS = 4
 
-/** Proposals of one planner, wishes for samples among them: none is fulfilled here, and each could be followed by another. */
+/** Proposals asked of one planner, wishes for samples among them: each wish could be followed by another. */
 const PROPOSALS = 16
 
-/** What a report has room for. */
+/** Characters of a reason that a report has room for. */
 const WORDS = 500
 
 /** @param sampled the scene once fresh sockets of these sides have been shown; without it the scene stays as it is */
@@ -36,7 +36,7 @@ export async function dryRun(
   scene: Scene,
   sampled: (sides: readonly SideName[]) => Partial<Scene> = () => ({})
 ): Promise<DryRun> {
-  // A planner holds on to its scene while that is renewed.
+  // A planner keeps the scene that it was given, so this object is renewed in place.
   const now = { ...scene }
   const tries: Try[] = []
   let proposals = 0
@@ -53,7 +53,7 @@ export async function dryRun(
   }
 }
 
-/** That one of these meets: each is another draw. */
+/** Probability that one of these meets, if each is another draw. */
 export const together = (probabilities: readonly number[]): number =>
   1 - probabilities.reduce((missed, probability) => missed * (1 - probability), 1)
 

@@ -22,7 +22,7 @@ export const causes = wordsFor(
 )
 export type Cause = keyof typeof causes
 
-/** What became of a plan, or of a wish for samples, that came to nothing. */
+/** Why a plan, or a wish for samples, came to nothing. */
 export interface Failure {
   readonly reason: string
   readonly cause: Cause
@@ -33,17 +33,17 @@ export interface Plan {
   readonly kind: 'plan'
   readonly caller: Order
   readonly callee: Order
-  /** Milliseconds from the orders leaving the gateway until both sides must have found the path. */
+  /** Milliseconds from when the orders leave the gateway until both sides must have found the path. */
   readonly waitMs: number
   /** One line for the trace: what is tried and why it should work. */
   readonly why: string
-  /** Who is the DTLS server, and hands its socket over first. The callee where left out. */
+  /** The side that is the DTLS server, and hands its socket over first. The callee if left out. */
   readonly passive?: SideName
-  /** Milliseconds a side listens before its first datagram; 0 where left out. */
+  /** Milliseconds that a side listens before its first datagram; 0 if left out. */
   readonly afterMs?: Partial<Record<SideName, number>>
   /** Probability, 0 to 1, that the two sides meet: what the models say before it is tried. */
   readonly expected?: number
-  /** What the plan is remembered by (`scene.memory`), among those of its plugin. */
+  /** The name by which the plan is remembered among those of its plugin (`scene.memory`). */
   readonly label?: string
   /** Rates in bits per second, for a plan whose orders are `splice`. */
   readonly limits?: RelayLimits
@@ -56,8 +56,8 @@ export interface RelayLimits {
 }
 
 /**
- * Instead of a plan: shows the mappings of fresh sockets of these sides first. The scene is then another: the orders
- * of the next plan are for those sockets, whose next mapping is the one to predict.
+ * A wish instead of a plan: the mappings of fresh sockets of these sides are shown first. The scene is then another one.
+ * The orders of the next plan are for those sockets, whose next mapping is the one to predict.
  */
 export interface Sampling {
   readonly kind: 'sample'
@@ -71,9 +71,9 @@ export type Proposal = Plan | Pass | Sampling
 export interface Pass {
   readonly kind: 'pass'
   readonly reason: string
-  /** `unsuited` where left out. */
+  /** `unsuited` if left out. */
   readonly cause?: Cause
-  /** What its best plan would have been worth, 0 to 1, where that is why it passes. */
+  /** What its best plan would have been worth, 0 to 1, if that is why it passes. */
   readonly expected?: number
 }
 
@@ -83,5 +83,5 @@ export const pass = (reason: string, why: Pick<Pass, 'cause' | 'expected'> = {})
   ...why
 })
 
-/** The datagrams an order may send at most, where it has a limit: those that guess ports have one. */
+/** How many datagrams an order may send at most; 0 if it has no limit. Orders that guess ports have one. */
 export const probesOf = (order: Order): number => natureOf(order).effort?.probes ?? 0

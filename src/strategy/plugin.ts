@@ -15,13 +15,13 @@ export type Defaults<Options> = {
 }
 
 export interface Plugin<Options extends object = object> {
-  /** Stands in the YAML list, in logs and in spans: a short word in lower case. */
+  /** The name in the YAML list, in logs and in spans: a short word in lower case. */
   readonly name: string
-  /** Schema, type and documentation of the options at once; `{}` where there are none. */
+  /** Schema, type and documentation of the options at once; `{}` if there are none. */
   readonly defaults: Defaults<Options>
-  /** True where it gets its turn even after the deadline of the strategies. */
+  /** True if it gets its turn even after the deadline of the strategies. */
   readonly lastResort?: boolean
-  /** For verdicts: which pairs it is made for, and what to change where it tried one in vain. */
+  /** For verdicts: the pairs that it is made for, and what to change if it tried one in vain. */
   readonly remedies?: Remedies
   /** Called once, with the user's options over the defaults. May throw: the gateway then does not start. */
   start(options: Options, toolbox: Toolbox): Planner | Promise<Planner>
@@ -30,7 +30,7 @@ export interface Plugin<Options extends object = object> {
 export interface Planner {
   /** Proposals for one connection, best first. The next one is asked for only after the one before was tried. */
   plan(scene: Scene): Iterable<Proposal> | AsyncIterable<Proposal>
-  /** Left out where there is nothing to give back. */
+  /** Left out if there is nothing to give back. */
   close?(): void | Promise<void>
 }
 

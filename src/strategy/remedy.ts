@@ -1,5 +1,5 @@
-// What a strategy knows of the pairs that it could join: a verdict recommends it where it was not among the strategies, and
-// says what to change where it tried in vain. So no strategy has to be known by its name, and one of somebody's own can be
+// What a strategy says of the pairs that it could join. From this a verdict recommends a strategy that was not tried, and
+// says what to change if it was tried in vain. So a verdict knows no strategy by its name, and an operator's own can be
 // recommended like those that come with postern.
 
 import type { Kind } from '../nat/assignment.ts'
@@ -15,17 +15,17 @@ export interface Nat extends Pick<Profile, 'mapping' | 'filtering'> {
 }
 
 export interface Remedies {
-  /** Whether two NATs such as these are what the strategy is made for. */
+  /** Whether the strategy is made for two NATs such as these. */
   suits(pair: Readonly<Record<SideName, Nat>>): boolean
-  /** What an operator can change where it tried such a pair in vain, as a clause: `raise probes of spray`. */
+  /** What an operator can change if it tried such a pair in vain, as a clause: `raise probes of spray`. */
   readonly advice?: string
 }
 
-/** Of a strategy that is known to whoever judges, configured or not. */
+/** A strategy that verdicts know, configured or not. */
 export interface Known {
   readonly name: string
   readonly lastResort: boolean
-  /** Left out where the strategy says nothing of the kind. */
+  /** Left out if the strategy says nothing of the kind. */
   readonly remedies?: Remedies | undefined
 }
 
@@ -33,6 +33,6 @@ export interface Known {
 export const hardOf = ({ caller, callee }: Readonly<Record<SideName, Nat>>): Nat[] =>
   [caller, callee].filter(({ isHard }) => isHard)
 
-/** Its ports are scattered: the next one cannot be told from the last. */
+/** True if its ports are scattered: the last port does not tell the next one. */
 export const scatters = ({ assignment }: Pick<Nat, 'assignment'>): boolean =>
   assignment === 'random' || assignment === 'block'

@@ -1,5 +1,5 @@
-// What a plugin sees and what it says. The gateway builds a Scene from what its own sockets observed, a planner answers
-// with plans (data, no I/O), the session turns a plan into two orders that leave together.
+// What a plugin sees. The gateway builds a Scene from what its own sockets observed, a planner answers with plans (data, no
+// I/O), and the session turns a plan into two orders that leave together.
 
 import type { Observation } from '../nat/assignment.ts'
 import type { Profile } from '../nat/profile.ts'
@@ -13,7 +13,7 @@ export interface Side {
   readonly name: string
   /** Where the primary endpoint of the gateway saw this side's socket: an address proved by a nonce that came back. */
   readonly mapped: Endpoint
-  /** The endpoint of the gateway that this side was told first: where it latches when it is relayed. */
+  /** The endpoint of the gateway that this side was told first. It latches there when it is relayed. */
   readonly gateway: Endpoint
   /** The socket's own port and the addresses of the host's interfaces, as the peer told them. */
   readonly port: number
@@ -21,7 +21,7 @@ export interface Side {
   readonly profile: Profile
   /** Mappings seen of this peer's sockets at its public addresses, oldest first. */
   readonly observations: readonly Observation[]
-  /** Probes that may still be aimed at ports guessed of this side's address: the budget that all sessions share. */
+  /** Probes that may still be aimed at guessed ports of this side's address: a budget that all sessions share. */
   readonly probes: number
   /** Round trip between this side and the gateway over UDP, in milliseconds. */
   readonly rttMs: number
@@ -42,7 +42,7 @@ export interface Scene {
   readonly attempts: readonly Attempt[]
   /** Why the plan that this planner yielded before came to nothing; undefined before its first one. */
   readonly last?: Cause | undefined
-  /** When it was so, on the clock of the observations, in milliseconds. */
+  /** The moment of the scene, on the clock of the observations, in milliseconds. */
   readonly atMs: number
   /** What became of plans between networks like these, by plugin and label (`stun/together`). A hint, never a truth. */
   readonly memory: Readonly<Record<string, Outcomes>>
@@ -54,12 +54,15 @@ export interface Outcomes {
 }
 
 /**
- * By how much an order reaches `side` earlier than one that left with it reaches the other, in milliseconds; 0 where it is
- * the other way round.
+ * How many milliseconds earlier an order reaches `side` than an order that left with it reaches the other; 0 if it does
+ * not.
  */
 export const headStartMs = (side: { readonly rttMs: number }, other: { readonly rttMs: number }): number =>
   Math.max(0, (other.rttMs - side.rttMs) / 2)
 
-/** How well a way of doing things, as `plugin/label`, has worked between these networks: above 0 if it did more often than not. */
+/**
+ * How well a way of doing things, as `plugin/label`, has worked between these networks: above 0 if it worked more often
+ * than not.
+ */
 export const score = ({ memory }: Pick<Scene, 'memory'>, way: string): number =>
   (memory[way]?.opened ?? 0) - (memory[way]?.failed ?? 0)

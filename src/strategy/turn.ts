@@ -20,20 +20,20 @@ export type Turn =
       readonly outcome: 'passed' | 'failed'
       readonly reason: string
       readonly cause: Cause
-      /** What its best plan was worth, 0 to 1, where the plugin said so. */
+      /** What its last plan was worth, 0 to 1, if the plugin said so; of a pass, what its best plan would have been worth. */
       readonly expected?: number
     }
 
-/** Without a path. */
+/** A turn that ended without a path. */
 type Vain = Exclude<Turn, { readonly outcome: 'path' }>
 
 /** What a turn asks of the session. */
 export interface Desk {
-  /** Aborted when this strategy's time is over: at the deadline, but for the last resort. */
+  /** Aborted when this strategy's time is over: at the deadline, except for the last resort. */
   readonly over: AbortSignal
   /** The scene as it is now: it is asked for again before each plan. */
   scene(): Promise<Scene>
-  /** Has fresh sockets of these sides observed: true, and the scene afterwards is theirs; otherwise why not. */
+  /** Has fresh sockets of these sides observed. True if they were, and the scene is then theirs; otherwise why not. */
   sample(sides: readonly SideName[]): Promise<true | Failure>
   /** True when the channel is open on both sides; otherwise why not. */
   attempt(plan: Plan): Promise<true | Failure>
@@ -60,7 +60,7 @@ export async function takeTurn(strategy: Strategy, scene: Scene, desk: Desk): Pr
   return last
 }
 
-/** After a plan that failed, a pass that merely has nothing more to offer adds nothing to why it did. */
+/** If a plan has failed, the turn has failed. A pass that merely has nothing more to offer adds nothing to the cause. */
 function passed({ reason, cause = 'unsuited', expected }: Pass, last: Vain): Vain {
   if (last.outcome !== 'failed') return { outcome: 'passed', reason, cause, ...worth({ expected }) }
   const told = cause === 'unsuited' ? last : { cause, ...worth({ expected: expected ?? last.expected }) }
@@ -83,7 +83,7 @@ async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSign
   }
 }
 
-/** A planner's answer, sync or async, asked one by one. */
+/** A planner's proposals, sync or async, asked for one by one. */
 class Plans implements Disposable {
   readonly #iterator: Iterator<Proposal> | AsyncIterator<Proposal>
 
@@ -102,13 +102,13 @@ class Plans implements Disposable {
     }
   }
 
-  /** Lets a generator clean up. One that hangs would do so here as well: it is not waited for. */
+  /** Lets a generator clean up. It is not waited for: one that hangs would hang here as well. */
   [Symbol.dispose](): void {
     void (async () => this.#iterator.return?.())().catch(() => {})
   }
 }
 
-/** Throws unless it is a plan that peers can obey: they would not answer to any other, until its time is over. */
+/** Throws unless this is a proposal that peers can obey. They would not answer to any other until its time is over. */
 function checked(step: Proposal): Proposal {
   if (step?.kind === 'pass' && typeof step.reason === 'string') return step
   if (step?.kind === 'sample' && Array.isArray(step.sides) && step.sides.every(side => sideNames.includes(side)))
@@ -122,7 +122,7 @@ function checked(step: Proposal): Proposal {
   return step
 }
 
-/** What is not announced is not charged to the address that it aims at. */
+/** Probes that a plan does not announce cannot be charged to the address that they are aimed at. */
 function checkBudget(order: Order): void {
   const { guesses = [], probes } = natureOf(order).effort ?? {}
   if (guesses.length > 0 && probes === undefined)
@@ -136,7 +136,7 @@ function checkLimits({ perSession, perPeer, total }: RelayLimits): void {
       throw new Error(`its plan limits ${name} to ${rate}, which is no rate above zero`)
 }
 
-/** A scene that a planner holds on to while the evidence behind it is renewed. */
+/** A scene that a planner keeps while the evidence behind it is renewed. */
 class Refreshed implements Scene {
   now: Scene
   last: Cause | undefined
