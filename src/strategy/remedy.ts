@@ -10,7 +10,7 @@ import type { SideName } from '../wire/side.ts'
 export interface Nat extends Pick<Profile, 'mapping' | 'filtering'> {
   /** The port used towards a peer is none that was observed (nat/hard.ts). */
   readonly isHard: boolean
-  /** How the NAT chooses ports; undefined where it is not known, or is of no consequence. */
+  /** How the NAT chooses ports; undefined if it is not known, or is of no consequence. */
   readonly assignment: Kind | undefined
 }
 

@@ -149,7 +149,7 @@ function fit(gaps: Tally, rate: number, dispersion: number): number {
   return log
 }
 
-/** ln of the probability of `count`: Poisson, or negative binomial where the variance exceeds the mean. */
+/** ln of the probability of `count`: Poisson, or negative binomial if the variance exceeds the mean. */
 function logCount(count: number, mean: number, dispersion: number): number {
   if (mean <= 0) return count === 0 ? 0 : Number.NEGATIVE_INFINITY
   if (dispersion === 1) return (count && count * Math.log(mean)) - mean - logGamma(count + 1)

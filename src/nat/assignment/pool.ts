@@ -1,4 +1,4 @@
-// Which public address the next mapping gets, where a NAT has several (RFC 4787 section 4.1, "IP address pooling").
+// Which public address the next mapping gets, if a NAT has several (RFC 4787 section 4.1, "IP address pooling").
 
 import type { Observation } from './observation.ts'
 

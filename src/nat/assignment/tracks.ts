@@ -21,7 +21,7 @@ export interface When {
 
 /** One way a counter may go on. */
 export interface Track {
-  /** The counter's public address; undefined where all addresses share it. */
+  /** The counter's public address; undefined if all addresses share it. */
   readonly address: string | undefined
   /** Probability of the hypothesis, 0 to 1. */
   readonly weight: number
