@@ -1,5 +1,5 @@
-// What the operator's `OTEL_*` variables say about exporting traces: read as a whole and checked before anything is opened.
-// The packages read only some of them, and fall back without a word where one is wrong.
+// Reads what the operator's `OTEL_*` variables say about exporting traces. They are read as a whole and checked before
+// anything is opened. The packages read only some of them, and fall back without a word if one is wrong.
 //
 // Names, meanings and defaults: OpenTelemetry's "Environment Variable Specification" and "OTLP Exporter Configuration".
 
@@ -31,7 +31,7 @@ export interface ExportSettings {
     readonly size: number
     readonly timeoutMs: number
   }
-  /** Left out where the SDK's own limits hold. */
+  /** Left out if the SDK's own limits hold. */
   readonly cut?: Cut
   readonly sampler: Sampler
   /** Attributes of the resource. */
@@ -46,12 +46,12 @@ export interface Cut {
   readonly eventAttributes: number
 }
 
-/** OpenTelemetry's default is 512. Those take 20 ms to encode, in which nothing is relayed; these take 3. */
+/** Spans of a batch. OpenTelemetry's default is 512. That takes 20 ms to encode, in which nothing is relayed; this takes 3. */
 const BATCH = 64
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Undefined where nothing is to be exported. Throws `bad-config` where a variable that matters then is wrong. */
+/** Undefined if nothing is to be exported. Throws `bad-config` if a variable that matters for the export is wrong. */
 export function exportSettings(env: Environment): ExportSettings | undefined {
   const read = new Reader(env)
   if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true') return undefined
@@ -79,7 +79,7 @@ export function exportSettings(env: Environment): ExportSettings | undefined {
   }
 }
 
-/** A variable for traces alone goes before the one for all signals. */
+/** A variable for traces alone takes precedence over the one for all signals. */
 function specific(read: Reader, name: string): string {
   const own = `OTEL_EXPORTER_OTLP_TRACES_${name}`
   return read.text(own) === undefined ? `OTEL_EXPORTER_OTLP_${name}` : own
@@ -100,7 +100,7 @@ function batchOf(read: Reader, timeoutMs: number): ExportSettings['batch'] {
   return { delayMs: read.number('OTEL_BSP_SCHEDULE_DELAY', 5000, 0), queue, size, timeoutMs }
 }
 
-/** OpenTelemetry's defaults are 128 of each, which the SDK keeps to by itself; no span of ours has as many. */
+/** OpenTelemetry's defaults are 128 of each. The SDK keeps to them by itself, and no span of ours has as many. */
 function cutOf(read: Reader): { cut?: Cut } {
   const most = Number.POSITIVE_INFINITY
   const attributes = read.number('OTEL_ATTRIBUTE_COUNT_LIMIT', most, 0)
@@ -161,7 +161,7 @@ class Reader {
     throw wrong(name, `got ${text}`, `a whole number, at least ${least}`)
   }
 
-  /** From 0 to 1, and 1 unless told. */
+  /** A number from 0 to 1; 1 if it is not set. */
   ratio(name: string): number {
     const text = this.text(name) ?? '1'
     if (/^(0|1|0?\.\d+|[01]\.0*|0\.\d+)$/.test(text)) return Number(text)
@@ -176,7 +176,7 @@ class Reader {
     throw wrong(name, `got ${text.replace(/.*@/s, '…@')}`, 'a URL such as http://localhost:4318')
   }
 
-  /** `key=value,key=value`, percent-encoded. Never shown in a message: headers carry keys. */
+  /** `key=value,key=value`, percent-encoded. It is never shown in a message, since headers carry keys. */
   pairs(name: string): Record<string, string> {
     const parts = (this.text(name) ?? '').split(',').filter(part => part.trim() !== '')
     try {
@@ -186,7 +186,7 @@ class Reader {
     }
   }
 
-  /** The same, checked now: what sends them would put a wrong one into its error. */
+  /** The same, checked now. What sends the headers would put a wrong one into its error. */
   headers(name: string): Record<string, string> {
     const pairs = this.pairs(name)
     try {

@@ -1,10 +1,11 @@
-// Traces to a collector: OTLP, protobuf over HTTP, where OTEL_EXPORTER_OTLP_ENDPOINT says.
+// Sends traces to a collector: OTLP, protobuf over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT says.
 //
 //   span ends ─► sampled? ─► room in the queue? ─► batch, each few seconds ─► cut to the limits ─► collector
 //                  │ no           │ no: dropped                                   │ no answer: failed
 //
-// A collector that is slow or gone costs its own traces and nothing else: nobody waits for it, and what is kept for it is
-// bounded. The gateway's own store and verdicts see every span, whatever the sampler and the limits of `OTEL_*` say.
+// A collector that is slow or gone loses its own traces, and nothing else happens: nobody waits for it, and what is kept
+// for it is bounded. The gateway's own store and verdicts see every span, whatever the sampler and the limits of `OTEL_*`
+// say.
 
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,7 +33,7 @@ export interface Exporting {
   readonly counters: ExportCounters
 }
 
-/** Spans. */
+/** Counts of spans. */
 export interface ExportCounters {
   exported: number
   /** The queue was full. */
@@ -46,13 +47,13 @@ export interface ExportLog {
   warn(fields: object, text: string): void
 }
 
-/** For what is still queued when the gateway stops. */
+/** Milliseconds for what is still queued when the gateway stops. */
 const LAST_WORDS_MS = 2000
 
 /** `ExportResultCode.SUCCESS` of a package that is not ours to import. */
 const SUCCESS = 0
 
-/** Reads the `OTEL_*` variables. Throws `bad-config` where one of them is wrong. */
+/** Reads the `OTEL_*` variables. Throws `bad-config` if one of them is wrong. */
 export function exporting(env: NodeJS.ProcessEnv, log: ExportLog): Exporting {
   const settings = exportSettings(env)
   const counters = { exported: 0, dropped: 0, failed: 0 }
@@ -94,7 +95,7 @@ class Outbox implements SpanProcessor {
 
   onStart(): void {}
 
-  /** What collectors know a failure by. */
+  /** Sets the status by which collectors know a failure. */
   onEnding(span: Span): void {
     const said = read(span)
     if (said.text('outcome') === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: said.shown('reason') })
@@ -102,7 +103,7 @@ class Outbox implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) return
-    // The batches' own queue is as long, and would drop without a count.
+    // The batches' own queue is as long, but would drop spans without counting them.
     if (this.#waiting >= this.#settings.batch.queue) {
       this.#counters.dropped++
       return
@@ -116,7 +117,7 @@ class Outbox implements SpanProcessor {
     await this.#batches.forceFlush()
   }
 
-  /** What does not leave within the time for last words is lost. */
+  /** Spans that do not leave within the time for last words are lost. */
   async shutdown(): Promise<void> {
     const { failed } = this.#counters
     const flushed = this.#batches.shutdown().catch(() => {})
@@ -138,7 +139,7 @@ class Outbox implements SpanProcessor {
     })
   }
 
-  /** Once when it goes wrong, and once when it is well again: not for each batch. */
+  /** Logs once when it goes wrong, and once when it is well again, not for each batch. */
   #tell(reached: boolean, reason: string | undefined): void {
     if (reached === this.#reached) return
     this.#reached = reached
@@ -154,17 +155,17 @@ function openCollector({ collector, batch }: ExportSettings, over: AbortSignal):
   return new OTLPTraceExporter({
     url,
     timeoutMillis: timeoutMs,
-    // One at a time, but for the end, when the whole queue leaves at once.
+    // Batches leave one at a time, except at the end, when the whole queue leaves at once.
     concurrencyLimit: Math.ceil(batch.queue / batch.size) + 1,
     compression: compression as NonNullable<Options['compression']>,
     headers: async () => {
-      // Asked for before each try: there is none after the end.
+      // The headers are asked for before each try. There is none after the end.
       over.throwIfAborted()
       return { ...headers }
     },
     httpAgentOptions: async protocol => {
       const { Agent } = await (protocol === 'http:' ? import('node:http') : import('node:https'))
-      // The request's own timeout counts from the open connection.
+      // The request's own timeout counts only once the connection is open.
       const agent = new Agent({ keepAlive: true, timeout: timeoutMs, ...tls })
       over.addEventListener('abort', () => agent.destroy())
       return agent
@@ -183,7 +184,7 @@ function resourceOf(attributes: Readonly<Record<string, string>>): Resource {
   )
 }
 
-/** What the SDK records is within its own limits; this is where the operator's are lower. */
+/** The SDK keeps to its own limits. This cuts a span to the operator's, if they are lower. */
 function cutTo(limits: Cut, span: ReadableSpan): ReadableSpan {
   const events = span.events.slice(0, limits.events).map(event => {
     const { attributes, dropped } = cutAttributes(event.attributes ?? {}, limits.eventAttributes, limits.characters)

@@ -1,5 +1,6 @@
-// Addresses in traces, cut to their subnet before anything is recorded: whatever text they stand in, and whoever reads the
-// spans then, the store, a collector or the verdict. Ports stay, since what NATs do with them is what traces are about.
+// Cuts addresses in traces to their subnet before anything is recorded, whatever text they stand in. So no reader of the
+// spans sees a whole address: neither the store, nor a collector, nor the verdict. Ports stay, since traces are about what
+// NATs do with them.
 
 import { isIPv6 } from 'node:net'
 import type { Attributes, AttributeValue, Span, Tracer } from '@opentelemetry/api'
@@ -15,7 +16,7 @@ export function masking(tracer: Tracer): Tracer {
   }
 }
 
-/** The SDK's own span, which processors know, with other ways in. */
+/** The SDK's own span, which processors know, with methods that mask what they are given. */
 function masked(span: Span): Span {
   const own = {
     setAttribute: span.setAttribute.bind(span),
@@ -53,7 +54,10 @@ function maskedValue(value: AttributeValue): AttributeValue {
 /** Four numbers with dots between them, and nothing of the kind before or behind. */
 const ipv4 = /(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?!\.?\d)/g
 
-/** Whatever may be an IPv6 address; most of it is a number, a time, or a fingerprint. One star: peers choose the text. */
+/**
+ * Anything that may be an IPv6 address; most of it is a number, a time, or a fingerprint. It has one star, since peers
+ * choose the text.
+ */
 const ipv6 = /(?<![\w:.])[0-9a-fA-F:][0-9a-fA-F:.]*(?![\w:])/g
 
 const maskedText = (text: string): string =>
@@ -62,7 +66,7 @@ const maskedText = (text: string): string =>
     return address === undefined ? word : `${subnet48(address)}${word.slice(address.length)}`
   })
 
-/** With what a sentence may put behind it left out. */
+/** The address in a word, without what a sentence may put behind it. */
 const addressIn = (word: string): string | undefined =>
   [word, word.replace(/\.{1,3}$/, ''), word.replace(/:$/, '')].find(one => isIPv6(one))
 

@@ -1,4 +1,4 @@
-// The names of spans, events and attributes, each with what it means. What is recorded and what is read goes by these tables:
+// The names of spans, events and attributes, each with what it means. Whatever records or reads them goes by these tables:
 // the compiler objects to any other name. docs/tracing.md has the same tables; `npm run docs` writes them.
 
 import type { AttributeValue } from '@opentelemetry/api'
@@ -15,11 +15,11 @@ export const spans = {
   ],
   'postern.join': [
     '`postern.connect`, or none',
-    "a side's join, where it came at most 10 s before the call: it began before its parent then. Without a parent a join that was refused"
+    "a side's join, if it came at most 10 s before the call: then it began before its parent. Without a parent it is a join that was refused"
   ],
   'postern.observe': [
     '`postern.connect`, `postern.plugin`, `postern.plan`',
-    "waiting for sockets that are not warm yet, for samples of fresh ones (to predict ports; of a side that was heard, where the other is not), or for the test of a NAT's filter"
+    "waiting for sockets that are not warm yet, for samples of fresh ones (to predict ports, or to see whether a side is still heard when the other is not), or for the test of a NAT's filter"
   ],
   'postern.profile': ['`postern.connect`, `postern.plugin`, `postern.plan`', "the judgement on one side's NAT"],
   'postern.plugin': ['`postern.connect`', "a strategy's turn"],
@@ -27,7 +27,7 @@ export const spans = {
   'postern.relay': ['`postern.plugin`', 'the same for a plan whose orders are to latch at the relay'],
   'postern.probe': [
     '`postern.plan`, `postern.relay`',
-    "one side's search, from the arrival of its order until it let its socket go for the handover, or gave up. The passive side of an `ice` order lets it go at once: its search is ICE's"
+    "one side's search, from the arrival of its order until it let its socket go for the handover, or gave up. The passive side of an `ice` order lets it go at once, and ICE does the search"
   ],
   'postern.handover': [
     '`postern.plan`, `postern.relay`',
@@ -42,7 +42,7 @@ export const events = {
   hello: ['join', 'the peer proved its certificate'],
   warm: [
     'join, observe',
-    "of join: it had its first socket that the gateway had answered; of observe: a side's socket is there"
+    "on join: the side had its first socket that the gateway answered; on observe: a side's socket is there"
   ],
   cold: ['observe', "a side's socket is known not to be there"],
   sample: ['profile', 'an endpoint of the gateway saw the mapping last'],
@@ -51,7 +51,7 @@ export const events = {
   first_received: ['probe', 'the first datagram of the other side came'],
   last_received: ['probe', 'the last one came'],
   heard: ['probe', 'a probe of the other side came'],
-  answered: ['probe', 'an own probe was answered'],
+  answered: ['probe', 'a probe of its own was answered'],
   checked: ['probe', "the other side's first ICE check came"],
   latched: ['probe', 'the relay accepted the socket'],
   walked: ['probe', 'every target and guess was tried once'],
@@ -79,16 +79,16 @@ export const attributes = {
   'postern.SIDE.clock.uncertainty': ['connect', 'milliseconds either way'],
   'postern.outcome': [
     'connect, join, observe, plugin, plan, relay, probe, handover',
-    '`path`, `passed` or `failed`; of join and observe only `failed`'
+    '`path`, `passed` or `failed`; on join and observe only `failed`'
   ],
   'postern.reason': ['connect, join, observe, plugin, plan, relay, probe, handover, observe: cold', 'one sentence'],
   'postern.cause': [
     'observe, plugin, plan, relay, probe',
-    'one word for the verdict: `Cause` in `src/strategy/plan.ts`; of a probe `never-obeyed`, where its side is there and never said what came of its order'
+    'one word for the verdict: `Cause` in `src/strategy/plan.ts`; on a probe `never-obeyed`, if its side is there and never said what came of its order'
   ],
   'postern.code': [
     'connect, join, probe, handover',
-    'the error code (`src/errors.ts`); of an order also `stale-socket` and `called-off`'
+    'the error code (`src/errors.ts`); for an order also `stale-socket` and `called-off`'
   ],
   'error.type': ['connect, join, probe, handover', "the same, by the name it has in OpenTelemetry's conventions"],
   'postern.path': ['connect', '`direct` or `relay`'],
@@ -102,7 +102,7 @@ export const attributes = {
   'postern.peer': ['join', 'name of the peer, where it gave one'],
   'postern.side': [
     'connect, join, profile, probe, handover, change, observe: warm, observe: cold',
-    '`caller` or `callee`; of connect the side that left, was lost, refused a certificate, or has as many sessions as it may; of change the side that moved or left'
+    '`caller` or `callee`; on connect the side that left, was lost, refused a certificate, or has as many sessions as it may; on change the side that moved or left'
   ],
   'postern.limit': [
     'connect, join',
@@ -110,14 +110,14 @@ export const attributes = {
   ],
   'postern.sides': ['observe', 'which sides are waited for'],
   'postern.fresh': ['observe', 'boolean: samples of fresh sockets'],
-  'postern.test': ['observe', '`filtering`: what is waited for is that test'],
+  'postern.test': ['observe', '`filtering`: it waits for that test'],
   'postern.mapping': ['profile', 'RFC 4787 section 4.1, or `unknown`'],
   'postern.filtering': ['profile', 'RFC 4787 section 5, or `unknown`'],
   'postern.translated': ['profile', 'boolean: there is a NAT'],
-  'postern.remaps': ['profile', 'boolean: the NAT gives a flow another port after packets nobody asked for'],
+  'postern.remaps': ['profile', 'boolean: the NAT gives a flow another port after packets that nobody asked for'],
   'postern.mapped': [
     'profile, profile: sample',
-    'where the primary endpoint saw the socket; of a sample what its endpoint saw'
+    'where the primary endpoint saw the socket; on a sample where its endpoint saw it'
   ],
   'postern.via': ['profile: sample', "the gateway's endpoint"],
   'postern.port': ['profile', "the socket's own port"],
@@ -126,7 +126,7 @@ export const attributes = {
   'postern.probes_left': ['profile', 'probes that may still be aimed at guessed ports of its address'],
   'postern.observed': [
     'profile',
-    'mappings known of it, oldest first, the last 32: `address:port milliseconds-before local-port`, and how many mappings nobody saw came before it, if any'
+    'the last 32 mappings known of it, oldest first: `address:port milliseconds-before local-port`, and how many unseen mappings came before it, if any'
   ],
   'postern.allocation': [
     'profile',
@@ -137,36 +137,36 @@ export const attributes = {
   'postern.step': ['profile', 'ports from one mapping to the next'],
   'postern.drift': ['profile', 'mappings of others per second'],
   'postern.block': ['profile', 'ports of the block, as `low-high`'],
-  'postern.range': ['profile', 'ports that are drawn from, as `low-high`'],
+  'postern.range': ['profile', 'range from which ports are drawn, as `low-high`'],
   'postern.order': ['plan, relay', "kind of the caller's order: `ice`, `punch`, `splice`"],
   'postern.why': ['plan, relay', 'why it should work'],
-  'postern.label': ['plan', 'what the plan is remembered by'],
+  'postern.label': ['plan', 'name by which the plan is remembered'],
   'postern.expected': [
     'plan, plugin',
-    'probability that it meets, as the models say; of a pass what its best plan would have been worth'
+    'probability that it meets, as the models say; on a pass what its best plan would have been worth'
   ],
   'postern.wait': ['plan, relay', 'milliseconds to find the path'],
-  'postern.SIDE.sockets': ['plan', 'of an order that has a budget: sockets'],
-  'postern.SIDE.probes': ['plan', 'of an order that has a budget: datagrams at most'],
+  'postern.SIDE.sockets': ['plan', 'sockets of an order that has a budget'],
+  'postern.SIDE.probes': ['plan', 'most datagrams of an order that has a budget'],
   'postern.SIDE.ports': ['plan', 'how many ports are guessed'],
   'postern.SIDE.first_ports': ['plan', 'the first 32 of them'],
   'postern.SIDE.low_port': ['plan', 'the lowest of them'],
   'postern.SIDE.high_port': ['plan', 'the highest of them'],
-  'postern.SIDE.latched': ['relay', 'endpoint the side latched from'],
+  'postern.SIDE.latched': ['relay', 'endpoint from which the side latched'],
   'postern.relay.per_session': ['relay', 'limit of the session, bits per second'],
   'postern.relay.per_peer': ['relay', 'limit of each peer, bits per second'],
   'postern.relay.total': ['relay', 'limit of all sessions together, bits per second'],
   'postern.sent': ['probe', 'datagrams of the search that were sent'],
   'postern.received': ['probe', 'datagrams of the other side that were received'],
-  'postern.flows': ['probe', 'pairs of own socket and far endpoint that were sent to'],
-  'postern.heard': ['probe', 'endpoints the other side was heard from, the first 8'],
+  'postern.flows': ['probe', 'pairs of an own socket and a far endpoint to which something was sent'],
+  'postern.heard': ['probe', 'the first 8 endpoints from which the other side was heard'],
   'network.local.address': ['handover', "the path's own end"],
   'network.local.port': ['handover', "the path's own end"],
-  'network.peer.address': ['handover, change', "the path's far end; of a change the new source"],
-  'network.peer.port': ['handover, change', "the path's far end; of a change the new source"],
+  'network.peer.address': ['handover, change', "the path's far end; on a change the new source"],
+  'network.peer.port': ['handover, change', "the path's far end; on a change the new source"],
   'postern.change': ['change', '`relatched`, `ended` or `idle`'],
-  'postern.SIDE.bytes': ['change, relay', 'UDP payload forwarded from that side; of relay where it failed'],
-  'postern.SIDE.dropped': ['change, relay', 'datagrams of that side dropped; of relay where it failed']
+  'postern.SIDE.bytes': ['change, relay', 'UDP payload forwarded from that side; on relay if it failed'],
+  'postern.SIDE.dropped': ['change, relay', 'datagrams of that side that were dropped; on relay if it failed']
 } as const satisfies Table
 
 /** One name for each side where a table says `SIDE`. */

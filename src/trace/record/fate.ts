@@ -1,4 +1,4 @@
-// What the pages and the terminal both tell of a record: how a request ended, in one word, and its spans as a tree.
+// What the pages and the terminal both tell of a record: in one word how a request ended, and its spans as a tree.
 
 import type { SpanRecord, TraceSummary } from './record.ts'
 
@@ -13,8 +13,8 @@ export interface Row {
 }
 
 /**
- * Depth first, in the order given, which is that of their start.
- * @param root stands on top, and spans whose parent is missing beneath it; left out, these stand on their own
+ * The tree, depth first. Spans of one parent stay in the order given, which is the order of their start.
+ * @param root it stands on top, and spans whose parent is missing stand beneath it; if left out, these stand on their own
  */
 export function treeOf(spans: readonly SpanRecord[], root?: SpanRecord): Row[] {
   const ids = new Set(spans.map(({ id }) => id))
@@ -25,7 +25,7 @@ export function treeOf(spans: readonly SpanRecord[], root?: SpanRecord): Row[] {
   const below = Map.groupBy(spans, above)
   const take = (id: string) => {
     const children = below.get(id) ?? []
-    // Once: in a file that somebody wrote, spans may be their own parents.
+    // Each is taken once: in a file that somebody wrote, spans may be their own parents.
     below.delete(id)
     return children
   }

@@ -1,6 +1,6 @@
-// A mapping that a profile names, as one line: `203.0.113.7:4242 12.5 40000`, which is the mapping, how many milliseconds
-// before the profile it was made, and the socket's own port (`-` where that is unknown); then how many mappings nobody saw
-// before it, where there are any.
+// A mapping that a profile names, as one line: `203.0.113.7:4242 12.5 40000`. That is the mapping, how many milliseconds
+// before the profile it was made, and the socket's own port (`-` if that is unknown). If nobody saw some mappings before
+// it, their number follows.
 
 import type { Observation } from '../../nat/assignment.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
@@ -17,7 +17,7 @@ export function observedLine({ address, port, localPort, atMs, unseen }: Observa
   return [formatEndpoint({ address, port }), agoMs, localPort ?? '-', ...(unseen ? [unseen] : [])].join(' ')
 }
 
-/** Undefined where a line is none. */
+/** Undefined if the line is no such mapping. */
 export function observedIn(line: string): Observed | undefined {
   const [, mapped, ago, localPort, unseen] = /^(\S+) (-?[\d.]+) (\d+|-)(?: (\d+))?$/.exec(line) ?? []
   if (mapped === undefined) return undefined

@@ -1,5 +1,5 @@
-// The one reader of spans: each attribute as the type it should have. A record may come from a file, torn or of another
-// version, so what is missing, or something else, is undefined.
+// The one reader of spans. It gives each attribute the type that it should have. A record may come from a file that is torn
+// or of another version, so what is missing, or something else, is undefined.
 
 import { type Behaviour, behaviours } from '../../nat/profile.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
@@ -9,7 +9,7 @@ import type { SpanRecord } from './record.ts'
 export class Reader {
   readonly #attributes: Readonly<Record<string, unknown>>
 
-  /** @param span a span, or an event of one; of nothing everything is undefined */
+  /** @param span a span, or an event of one; if there is none, everything is undefined */
   constructor(span: Pick<SpanRecord, 'attributes'> | undefined) {
     this.#attributes = span?.attributes ?? {}
   }
@@ -33,7 +33,7 @@ export class Reader {
     return typeof value === 'boolean' ? value : undefined
   }
 
-  /** A text or a number as it is shown; empty where there is neither. */
+  /** A text or a number as it is shown; empty if there is neither. */
   shown(name: ShortName): string {
     return this.text(name) ?? String(this.number(name) ?? '')
   }

@@ -1,5 +1,5 @@
-// One request, or one refused join, as it is recorded: a summary and its spans. Plain data: what memory, a file, the API and a
-// saved trace have.
+// One request, or one refused join, as it is recorded: a summary and its spans. It is plain data, and the same in memory,
+// in a file, in the API and in a saved trace.
 
 import type { Verdict } from '../../verdict.ts'
 
@@ -22,14 +22,14 @@ export interface TraceRecord {
   readonly id: string
   readonly startMs: number
   readonly ms: number
-  /** Of a refused join the peer, where it gave a name. */
+  /** Of a refused join it is the peer, if it gave a name. */
   readonly caller: string
   readonly callee: string
   readonly outcome: string
   /** The plugin that won, or the code of the failure. */
   readonly by: string
   readonly reason: string
-  /** `direct` or `relay` where there is a path. */
+  /** `direct` or `relay` if there is a path. */
   readonly path?: 'direct' | 'relay'
   readonly verdict: Verdict
   /** The root, then the others in the order of their start. */

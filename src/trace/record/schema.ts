@@ -1,11 +1,11 @@
-// A record from a file, which may be torn, of another version, or no record at all.
+// Reads a record from a file. It may be torn, of another version, or no record at all.
 
 import { z } from 'zod'
 import { wordNow } from '../../vocabulary.ts'
 import type { AttributeName } from './conventions.ts'
 import type { SpanRecord, TraceRecord } from './record.ts'
 
-/** Milliseconds since the epoch that are a date: pages and tables write them as one. */
+/** Milliseconds since the epoch, within what a date can be: pages and tables write them as one. */
 const moment = z.number().min(-8.64e15).max(8.64e15)
 
 const attributes = z.record(z.string(), z.unknown())
@@ -43,7 +43,7 @@ const record = z.object({
   spans: z.array(span).min(1)
 })
 
-/** Undefined where it is none. Words of former releases are those of today. */
+/** Undefined if it is no record. Words of former releases become those of today. */
 export function asRecord(value: unknown): TraceRecord | undefined {
   const { data } = record.safeParse(value)
   return data && withWordsOfToday(data as TraceRecord)

@@ -1,4 +1,4 @@
-// A verdict as a span carries it, and read again.
+// Writes a verdict as the attributes of a span, and reads it again.
 
 import { blamed, type Verdict } from '../../verdict.ts'
 import type { SpanAttributes } from './conventions.ts'
@@ -14,7 +14,7 @@ export const verdictAttributes = ({ code, sentence, side, evidence, advice, also
   'postern.verdict.also': [...also]
 })
 
-/** Undefined where a span carries no verdict. */
+/** Undefined if a span carries no verdict. */
 export function verdictOf(span: Pick<SpanRecord, 'attributes'> | undefined): Verdict | undefined {
   const said = read(span)
   const code = said.text('verdict')

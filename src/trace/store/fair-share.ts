@@ -1,9 +1,12 @@
-// Of the requests that share one trace id, those that are told of where they are too many. A caller may make any number of
-// them, under an id that it was told by another one.
+// Chooses which requests of one trace id are shown, if there are too many. A caller may make any number of them, under an
+// id that another caller told it.
 
 import type { TraceSummary } from '../record/record.ts'
 
-/** The newest of each caller, then the second newest of each, and so on: none pushes the others out. Newest first. */
+/**
+ * Takes the newest of each caller, then the second newest of each, and so on: no caller pushes the others out. Newest
+ * first.
+ */
 export function takingTurns<T>(newestFirst: readonly T[], most: number, summaryOf: (one: T) => TraceSummary): T[] {
   const made = new Map<string, number>()
   const turns = newestFirst.map((one, place) => {

@@ -1,6 +1,7 @@
-// Traces in a file of JSON lines, so that a restart loses nothing: a line when a record is complete, and another when it was
-// amended; the last one of a root counts. Nothing here keeps the gateway waiting. Lines wait in a bounded queue and are
-// written together; when the file has grown too large, what is kept in memory is written beside it and takes its place.
+// Keeps traces in a file of JSON lines, so that a restart loses nothing. There is a line when a record is complete, and
+// another when it was amended; the last line of a root counts. Nothing here keeps the gateway waiting: lines wait in a
+// bounded queue and are written together. When the file has grown too large, the records in memory are written to a new
+// file beside it, which takes its place.
 //
 //   append → queue → write together → too large? → write what is kept beside it, rename
 
@@ -10,19 +11,19 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { PosternError } from '../../errors.ts'
 
-/** Bytes that wait for a disk that is slow. */
+/** Most bytes that wait for a slow disk. */
 const QUEUE_BYTES = 16 * 2 ** 20
 
-/** No record is as long: what is longer is no line of ours. */
+/** No record is as long, so a longer line is not ours. */
 const LINE_BYTES = 16 * 2 ** 20
 
-/** A smaller file is not worth being written anew. */
+/** A smaller file is not worth writing anew. */
 const SMALL_BYTES = 2 ** 20
 
-/** Written at once. */
+/** Bytes that are written at once. */
 const BATCH_BYTES = 2 ** 20
 
-/** From one rewriting that failed to the next, in milliseconds. */
+/** Milliseconds from a rewriting that failed to the next one. */
 const REST_MS = 30_000
 
 const NEWLINE = Buffer.from('\n')
@@ -74,8 +75,8 @@ export class TraceFile {
   }
 
   /**
-   * Hands on each line, oldest first. Throws `bad-config` where the file cannot be read.
-   * @param take false where it is no record, which is counted
+   * Hands on each line, oldest first. Throws `bad-config` if the file cannot be read.
+   * @param take it returns false if the line is no record, which is counted
    */
   async read(take: (line: string) => boolean): Promise<void> {
     try {
@@ -97,7 +98,7 @@ export class TraceFile {
     this.#kept = kept
   }
 
-  /** Never waits. */
+  /** Does not wait for the disk. */
   append(line: Buffer): void {
     if (this.#queued + line.length > QUEUE_BYTES) {
       this.counters.dropped++
@@ -108,7 +109,7 @@ export class TraceFile {
     this.#writing ??= this.#write()
   }
 
-  /** Everything appended before is written, or has failed. */
+  /** Waits until everything that was appended before is written, or has failed. */
   async flush(): Promise<void> {
     await this.#writing
   }
@@ -146,14 +147,17 @@ export class TraceFile {
   async #extend(lines: readonly Buffer[]): Promise<void> {
     const text = textOf(lines)
     const whole = this.#torn ? Buffer.concat([NEWLINE, text]) : text
-    // Until it has succeeded: a disk that is full takes the beginning.
+    // It counts as torn until the write has succeeded: a full disk takes only the beginning.
     this.#torn = true
     await this.#handle.appendFile(whole)
     this.#torn = false
     this.#bytes += whole.length
   }
 
-  /** All that is kept may be much: on a disk where it failed it is not tried again at once, and the file grows no further. */
+  /**
+   * Rewrites the file. If that failed it is not tried again at once, since the records may be many, and the file grows no
+   * further.
+   */
   async #renewAtTimes(kept: () => readonly Buffer[]): Promise<void> {
     if (performance.now() < this.#restsUntilMs) throw new Error('the file is too long, and could not be written anew')
     this.#restsUntilMs = performance.now() + REST_MS
@@ -161,7 +165,7 @@ export class TraceFile {
     this.#restsUntilMs = 0
   }
 
-  /** What was queued before is among what is kept, or went already. */
+  /** The lines that were queued before are among the records kept, or have been evicted. */
   async #renew(kept: readonly Buffer[]): Promise<void> {
     const beside = `${this.#path}.new`
     const handle = await open(beside, 'w', 0o600)
@@ -176,7 +180,7 @@ export class TraceFile {
       await rename(beside, this.#path)
     } catch (error) {
       await handle.close()
-      // A part of it would keep its place on a disk that may be full.
+      // A partial file would take up room on a disk that may be full.
       await rm(beside, { force: true })
       throw error
     }
@@ -216,7 +220,7 @@ function* batchesOf(lines: readonly Buffer[]): Iterable<readonly Buffer[]> {
   yield batch
 }
 
-/** Lines that are not empty, each with whether it has its end. Of one that is too long nothing but its beginning. */
+/** Lines that are not empty, each with whether it has its end. Only the beginning is given of a line that is too long. */
 async function* linesOf(path: string): AsyncIterable<{ line: Buffer; whole: boolean }> {
   let parts: Buffer[] = []
   let length = 0

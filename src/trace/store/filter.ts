@@ -1,5 +1,5 @@
-// Which traces a list shows: from the query of a URL to a filter, and from a filter to a yes or no. The API and the pages
-// read the same words.
+// Which traces a list shows. The query of a URL becomes a filter, and a filter says yes or no to a trace. The API and the
+// pages read the same words.
 
 import { PosternError } from '../../errors.ts'
 import { aDuration, parseDuration } from '../../units.ts'
@@ -8,28 +8,28 @@ import { wordNow } from '../../vocabulary.ts'
 import type { TraceSummary } from '../record/record.ts'
 
 export interface TraceFilter {
-  /** Of `failed`, `relayed` and `direct`, where several are given: any. */
+  /** If several of `failed`, `relayed` and `direct` are given, any of them matches. */
   readonly failed?: boolean
   readonly relayed?: boolean
   readonly direct?: boolean
   /** Name of either side. */
   readonly peer?: string
   readonly verdict?: string
-  /** Began at or after; and before: for the next page. Milliseconds since the epoch. */
+  /** The trace began at or after the first, and before the second (for the next page). Milliseconds since the epoch. */
   readonly sinceMs?: number
   readonly beforeMs?: number
   readonly limit: number
 }
 
-/** Traces in one answer of the list, unless it is told; and at most. */
+/** Traces in one answer of the list, if the query does not say, and at most. */
 const LIMIT = 200
 const MOST = 1000
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * `failed`, `relayed`, `direct`, `peer=NAME`, `verdict=CODE`, `since=1h` or a time, `before=` a time, `limit=n`. What is left empty, as
- * a form sends it, is left out. Throws `bad-config`.
+ * `failed`, `relayed`, `direct`, `peer=NAME`, `verdict=CODE`, `since=1h` or a time, `before=` a time, `limit=n`. The first
+ * three take no value. Any other with an empty value, as a form sends it, counts as left out. Throws `bad-config`.
  */
 export function filterOf(query: Query, atMs: number): TraceFilter {
   const wanted = (name: string) => single(query, name) || undefined
@@ -71,7 +71,7 @@ function single(query: Query, name: string): string | undefined {
   throw wrong(`${name} is given ${given.length} times; expected it once`)
 }
 
-/** Its presence is enough. */
+/** The presence of the parameter is enough. */
 function flag(query: Query, name: string): boolean {
   const given = single(query, name)
   if (given === undefined || given === 'false') return false
@@ -79,7 +79,7 @@ function flag(query: Query, name: string): boolean {
   throw wrong(`${name} is "${given}"; expected it without a value`)
 }
 
-/** Also by a word of a former release. */
+/** A word of a former release will do as well. */
 function known(code: string): string {
   const now = wordNow(code)
   if (Object.hasOwn(verdicts, now)) return now

@@ -1,6 +1,7 @@
-// Finished records within so many bytes. What nobody will ask about goes first: records of direct paths, the oldest of them
-// first; then what was refused before anything was tried, which strangers and peers can make any number of; and only when
-// none of these is left the others. Each is kept as its line of JSON, whose bytes can be counted, beside what a list shows.
+// Keeps finished records within a number of bytes. Records that nobody will ask about go first: those of direct paths, the
+// oldest first. Next go those of requests and joins that were refused before anything was tried: strangers and peers can
+// make any number of these. The others go only when none of these is left. Each record is kept as its line of JSON, whose
+// bytes can be counted, beside what a list shows.
 
 import { LRUCache } from 'lru-cache'
 import type { TraceRecord, TraceSummary } from '../record/record.ts'
@@ -13,14 +14,17 @@ export interface Entry {
   readonly late: number
 }
 
-/** A summary as objects takes about twice the bytes of its text, and both caches' tables and the buffer some hundred. */
+/**
+ * A summary as objects takes about twice the bytes of its text. The tables of a cache and the buffer take some hundred
+ * more.
+ */
 const SUMMARY_FACTOR = 2
 const ENTRY_BYTES = 512
 
 export class Kept {
   evicted = 0
   readonly #memory: number
-  /** What goes first stands first. */
+  /** Records of the first cache go first. */
   readonly #caches: readonly LRUCache<string, Entry>[]
 
   /** @param memory bytes; 0: nothing is kept. */
@@ -46,14 +50,14 @@ export class Kept {
     return this.#caches.find(cache => cache.has(key))?.peek(key)
   }
 
-  /** Adds a record, or replaces it, and gives its line; undefined where nothing is kept. */
+  /** Adds a record, or replaces it, and gives its line; undefined if nothing is kept. */
   add(key: string, { spans, ...summary }: TraceRecord, late: number): Buffer | undefined {
     const cache = this.#caches[isDirect(summary) ? 0 : spans.length === 1 ? 1 : 2]
     if (!cache) return undefined
-    // The spans last: who reads a file by eye sees first what it is about.
+    // The spans come last: a person who reads the file sees first what a line is about.
     const line = Buffer.from(JSON.stringify({ ...summary, spans }))
     const before = this.size + (this.has(key) ? 0 : 1)
-    // With a span that came late it is no longer one that was refused at once.
+    // A record with a span that came late no longer counts as refused at once.
     for (const other of this.#caches) if (other !== cache) other.delete(key)
     cache.set(key, { summary, line, late })
     while (this.bytes > this.#memory) this.#caches.find(({ size }) => size > 0)?.pop()
@@ -61,13 +65,13 @@ export class Kept {
     return line
   }
 
-  /** Newest first, by when they began. Looking at one keeps it no longer. */
+  /** Newest first, by when they began. Looking at an entry keeps it no longer. */
   entries(wanted: (entry: Entry) => boolean): Entry[] {
     const found = this.#caches.flatMap(cache => [...cache.values()].filter(wanted))
     return found.sort((a, b) => b.summary.startMs - a.summary.startMs)
   }
 
-  /** As a file has them: those that go first stand first. */
+  /** In the order of a file: those that go first stand first. */
   lines(): Buffer[] {
     return this.#caches.flatMap(cache => [...cache.rvalues()].flatMap(entry => entry?.line ?? []))
   }

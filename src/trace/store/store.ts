@@ -1,7 +1,8 @@
-// The last connect requests and refused joins. It is a span processor: every span that starts beneath a root belongs to the
-// root's family, and when the root ends the family is a record, which is kept as one line of JSON, in memory (retention.ts) and,
-// where configured, in a file (file.ts). A span that ends later amends the record. Peers choose their trace ids, and are told
-// those of others, so one id may stand for several requests: each has a record of its own, named by the span of its root.
+// Keeps the last connect requests and refused joins. It is a span processor: every span that starts beneath a root belongs
+// to the root's family. When the root ends, the family is a record. It is kept as one line of JSON, in memory
+// (retention.ts) and, if configured, in a file (file.ts). A span that ends later amends the record. Peers choose their
+// trace ids, and are told those of others, so one id may stand for several requests. Each of them has a record of its own,
+// named by the span of its root.
 //
 //   onStart → family of the parent, or a new one → onEnd → root? record : span of the family, or amendment
 
@@ -27,26 +28,26 @@ export interface StoreOptions {
   readonly file?: TraceFile
   /** Judges a request whose root carries no verdict. */
   readonly judge: (spans: readonly SpanRecord[]) => Verdict
-  /** Told of each record when its root has ended. */
+  /** Is called with each record when its root has ended. */
   readonly onEnded?: (record: TraceRecord) => void
 }
 
-/** Started spans that are remembered, with what ended beneath them: of some thousand requests at once. */
+/** Most started spans that are remembered, with what ended beneath them: enough for some thousand requests at once. */
 const FAMILIAR = 50_000
 
-/** Spans of one request: its own strategy may make plans without end. */
+/** Most spans of one request: an operator's own strategy may make plans without end. */
 const SPANS = 1000
 
-/** Spans that end after their root: reports that come late, and changes of a relayed path. */
+/** Most spans that end after their root: reports that come late, and changes of a relayed path. */
 const LATE = 50
 
-/** Requests told of within one trace: a caller may make any number of them. */
+/** Most requests that are shown of one trace: a caller may make any number of them. */
 const TOGETHER = 100
 
 /** A request that is under way, or was. */
 interface Family {
   readonly key: string
-  /** Those that ended; empty when the root has. */
+  /** The spans that have ended; empty once the root has ended. */
   spans: SpanRecord[]
   over: boolean
 }
@@ -100,7 +101,10 @@ export class TraceStore implements SpanProcessor {
       .map(({ summary }) => summary)
   }
 
-  /** What was recorded of a request that is under way, its root first: for the verdict that the root is to carry. */
+  /**
+   * What was recorded of a request that is under way, its root first. The verdict that the root will carry is judged from
+   * this.
+   */
   soFar(root: Span): SpanRecord[] {
     const family = this.#families.get(root.spanContext().spanId)
     return family ? inOrder(recordOf(root as Span & ReadableSpan), family.spans) : []
@@ -130,7 +134,7 @@ export class TraceStore implements SpanProcessor {
     await this.#file?.close()
   }
 
-  /** That of its parent, which may be forgotten as such while the record of a root is still there. */
+  /** The family of its parent. If that is forgotten, the parent may be a root whose record is still there. */
   #familyOf(span: ReadableSpan): Family | undefined {
     const parent = span.parentSpanContext?.spanId
     if (parent === undefined) return undefined
@@ -187,7 +191,7 @@ function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions
   }
 }
 
-/** A parent that a caller names is not ours, whatever its id. */
+/** True for the root of a family. A parent that a caller names is not ours, whatever its id. */
 const isRoot = ({ name, parentSpanContext }: ReadableSpan) =>
   name === 'postern.connect' || parentSpanContext === undefined
 
@@ -200,7 +204,7 @@ const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
 
 const keyOf = (span: ReadableSpan, root: string): string => `${span.spanContext().traceId}-${root}`
 
-/** As it is kept. */
+/** The span as it is kept. */
 export function recordOf(span: ReadableSpan): SpanRecord {
   const parent = span.parentSpanContext?.spanId
   return {

@@ -1,4 +1,5 @@
-// What the spans of one request say, with types (reading.ts fills them in), and the questions that several rules ask of it.
+// The facts that the spans of one request tell, with types (reading.ts fills them in), and the questions that several rules
+// ask of them.
 
 import type { Code } from '../../errors.ts'
 import { kinds } from '../../nat/assignment.ts'
@@ -20,10 +21,10 @@ export interface Facts {
   readonly code: Code | undefined
   readonly reason: string | undefined
   readonly names: Readonly<Record<SideName, string>>
-  /** Of the request itself: who left, was lost, refused, or has too many sessions. */
+  /** The side that the request itself names: it left, was lost, refused, or has too many sessions. */
   readonly side: SideName | undefined
   readonly limit: string | undefined
-  /** Both peers were told of it. */
+  /** Both peers were told of the request. */
   readonly begun: boolean
   readonly strategies: readonly string[]
   readonly relayConfigured: boolean | undefined
@@ -31,7 +32,7 @@ export interface Facts {
   readonly gateway: {
     readonly addresses: number | undefined
     readonly endpoints: number | undefined
-    /** Others than these two were heard over UDP lately. */
+    /** Other peers than these two were heard over UDP lately. */
     readonly heard: boolean | undefined
     /** Endpoints where nobody at all was heard lately. */
     readonly deaf: readonly string[] | undefined
@@ -44,7 +45,7 @@ export interface Facts {
   readonly plans: readonly PlanFacts[]
 }
 
-/** Sockets that were waited for. */
+/** A wait for sockets. */
 export interface Wait {
   readonly fresh: boolean
   readonly failed: boolean
@@ -68,7 +69,7 @@ export interface ProfileFacts {
   /** As `low-high`. */
   readonly range: string | undefined
   readonly probesLeft: number | undefined
-  /** Endpoints of the gateway that saw the socket; masked, several may look the same. */
+  /** How many endpoints of the gateway saw the socket: a number, because masked endpoints may look the same. */
   readonly seenBy: number
   readonly observed: readonly Observed[]
 }
@@ -95,7 +96,7 @@ export interface PlanFacts {
 export interface SideFacts {
   /** It reported what it did. */
   readonly reported: boolean
-  /** It handed its socket over; of what ICE sent and received then nothing is known. */
+  /** It handed its socket over. Nothing is known of what ICE sent and received then. */
   readonly bound: boolean
   readonly sent: number
   readonly received: number
@@ -105,12 +106,12 @@ export interface SideFacts {
   readonly steps: readonly string[]
   readonly code: string | undefined
   readonly reason: string | undefined
-  /** It said that it could not obey; of an order that was called off it says nothing of the kind. */
+  /** It said that it could not obey. What it says of an order that was called off does not count. */
   readonly failed: boolean
   readonly localPort: number | undefined
   /** Where the relay saw it. */
   readonly latched: string | undefined
-  /** Datagrams of it that the relay dropped. */
+  /** Datagrams of this side that the relay dropped. */
   readonly dropped: number
   readonly sockets: number | undefined
   readonly probes: number | undefined
@@ -124,20 +125,20 @@ export const latest = ({ profiles }: Facts, side: SideName): ProfileFacts | unde
 export const hears = ({ received, heard, steps }: SideFacts): boolean =>
   received > 0 || heard.length > 0 || steps.includes('ice')
 
-/** The plans that were ordered, but for the relay's: one that was refused for want of probes was not. */
+/** The plans that were ordered, except the relay's. A plan that was refused for want of probes was not ordered. */
 export const direct = ({ plans }: Facts): PlanFacts[] =>
   plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'budget-shared-out')
 
-/** A smaller chance than this is not what happened. */
+/** A smaller chance than this is not taken for what happened. */
 const BAD_LUCK = 0.01
 
-/** What was tried in vain should have met, by what was expected of all plans together: that it did not is no bad luck. */
+/** True if the failure is not bad luck: by what was expected of all plans together, one of them should have met. */
 export function isNoBadLuck(facts: Facts): boolean {
   const tried = direct(facts).filter(({ cause }) => cause === 'unheard')
   return tried.reduce((chance, { expected = 0 }) => chance * (1 - expected), 1) < BAD_LUCK
 }
 
-/** What is known of a side's NAT is that its ports have to be guessed. */
+/** True if a side's NAT is known to be hard: its ports have to be guessed. */
 export const hasHard = (facts: Facts, side: SideName): boolean => {
   const profile = latest(facts, side)
   return profile !== undefined && natOf(profile).isHard
@@ -145,7 +146,7 @@ export const hasHard = (facts: Facts, side: SideName): boolean => {
 
 export const hardSides = (facts: Facts): SideName[] => sideNames.filter(side => hasHard(facts, side))
 
-/** As strategies are asked about it. */
+/** The NAT in the terms in which strategies are asked about it. */
 export const natOf = ({ mapping, filtering, assignment, port, observed }: ProfileFacts): Nat => ({
   mapping,
   filtering,
@@ -164,6 +165,6 @@ export function suited(facts: Facts): Known[] {
   return facts.known.filter(({ remedies }) => remedies?.suits(pair))
 }
 
-/** The side that heard nothing on a plan, and was heard: one at most. */
+/** The side that heard nothing on a plan although it was heard: at most one. */
 export const deafIn = ({ sides }: PlanFacts): SideName[] =>
   sideNames.filter(side => sides[side].reported && !hears(sides[side]) && hears(sides[otherSide(side)]))

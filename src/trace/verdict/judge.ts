@@ -1,6 +1,6 @@
-// Why was this connection relayed, or why did it fail? One pure function from what was recorded to a code, a sentence, the
-// side at fault, the evidence and what to do about it. It reads spans and nothing else, so that it can be asked again of a
-// trace from a file.
+// Why was this connection relayed, or why did it fail? One pure function turns what was recorded into a code, a sentence,
+// the side at fault, the evidence and what to do about it. It reads nothing but spans, so it can also judge a trace from a
+// file.
 
 import type { Known } from '../../strategy/remedy.ts'
 import { type Verdict, verdicts } from '../../verdict.ts'
@@ -39,7 +39,7 @@ export function judge(spans: readonly SpanRecord[], known: readonly Known[]): Ve
   try {
     return judged(factsOf(spans, known))
   } catch (error) {
-    // A connection must not end by a fault in what explains it.
+    // A fault in the explanation must not end a connection.
     return said({ ...unknown, evidence: [`${FAULT}: ${error instanceof Error ? error.message : error}`] }, [])
   }
 }
@@ -52,7 +52,7 @@ function judged(facts: Facts): Verdict {
   return said(first, others)
 }
 
-/** What no other strategy or relay could have mended, or what has to be mended first. Weightiest first. */
+/** Rules for what no other strategy or relay could have mended, or what has to be mended first. The weightiest come first. */
 const decisive: readonly Rule[] = [
   otherCertificate,
   neverObeyed,
@@ -63,7 +63,10 @@ const decisive: readonly Rule[] = [
   outOfTime
 ]
 
-/** What stood in the way of a direct path: what packets showed, then what is known of the NATs. Weightiest first. */
+/**
+ * Rules for what stood in the way of a direct path: what packets showed, then what is known of the NATs. The weightiest
+ * come first.
+ */
 const inTheWay: readonly Rule[] = [
   oneWay,
   remapped,
@@ -106,10 +109,10 @@ const unknown = {
   advice: 'look at the spans of this trace; if they do not tell it either, report it with the trace'
 } as const
 
-/** What the evidence begins with where a rule threw. */
+/** The evidence begins with this if a rule threw. */
 export const FAULT = 'a fault in the verdict itself'
 
-/** As much as the wire and a page have room for. */
+/** Characters that the wire and a page have room for. */
 const SENTENCE = 200
 
 const LIST = 8

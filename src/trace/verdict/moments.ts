@@ -1,4 +1,4 @@
-// From the profiles of a trace to the scenes that strategies were shown, so that others can be asked about them.
+// Builds the scenes that strategies were shown from the profiles of a trace, so that others can be asked about them.
 
 import { PosternError } from '../../errors.ts'
 import { fit, type Observation } from '../../nat/assignment.ts'
@@ -13,11 +13,11 @@ import type { SpanRecord, TraceRecord } from '../record/record.ts'
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
 export class Moments {
   readonly first: Scene
-  /** Addresses were cut to their subnets, so that whoever shares one looks like a neighbour. */
+  /** Addresses were cut to their subnets, so that two sides of one subnet look like neighbours. */
   readonly masked: boolean
   readonly #sides: Record<SideName, readonly Moment[]>
 
-  /** Throws `bad-config` where one of the networks was not observed, or not recorded as this version does. */
+  /** Throws `bad-config` if one of the networks was not observed, or was not recorded as this version records it. */
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
     const sideOf = (side: SideName, name: string) =>
@@ -31,7 +31,7 @@ export class Moments {
   }
 
   /**
-   * Each wish for samples is granted with those that were recorded next; where there are no more, with the last ones, as if
+   * Each wish for samples is granted with those that were recorded next. If there are no more, the last ones count as if
    * they had been made just then: what a counter does next depends on how long ago it was seen, hardly on where it was.
    */
   sampler(): (sides: readonly SideName[]) => Partial<Scene> {
@@ -57,13 +57,13 @@ function withoutScene(judged: boolean, by: string, reason: string): string {
   return `this request ended before both networks were observed, so no strategy was asked (${by}: ${reason})`
 }
 
-/** The same observations, the last of them made just then. */
+/** The same side, whose observations are moved so that the last was made just then. */
 function seenAt(side: Side, atMs: number): Side {
   const laterMs = atMs - Math.max(...side.observations.map(seen => seen.atMs))
   return { ...side, observations: side.observations.map(seen => ({ ...seen, atMs: seen.atMs + laterMs })) }
 }
 
-/** Undefined where the profile lacks what a side is made of. */
+/** Undefined if the profile lacks what a side is made of. */
 function momentOf(span: SpanRecord, name: string): Moment | undefined {
   const { startMs: atMs } = span
   const said = new Reader(span)
@@ -95,12 +95,12 @@ function profileOf(said: Reader, samples: readonly Sample[], observations: reado
     addresses: [...new Set(samples.map(({ mapped }) => mapped.address))],
     samples,
     ...(remaps === undefined ? {} : { remaps }),
-    // Fitted again rather than read: the models of today are asked.
+    // It is fitted again rather than read, so that the models of today are asked.
     ...(said.text('allocation') === undefined ? {} : { assignment: fit(observations).describe() })
   }
 }
 
-/** The primary endpoint is the one whose sample the side's mapping is. */
+/** The primary endpoint is the one whose sample equals the side's mapping. */
 function samplesOf(span: SpanRecord, shown: Endpoint): Sample[] {
   const samples: Sample[] = []
   for (const event of span.events) {

@@ -1,5 +1,5 @@
-// From spans to facts: the only place where the verdict reads attributes. A trace may come from a file, torn or from another
-// version, so nothing is taken to be there, or to be what it should be.
+// Turns spans into facts. The verdict reads attributes here and nowhere else. A trace may come from a file that is torn or
+// from another version, so no attribute is taken to be there, or to be what it should be.
 
 import type { Code } from '../../errors.ts'
 import type { Cause } from '../../strategy/plan.ts'
@@ -140,10 +140,10 @@ function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
   }
 }
 
-/** A probe that stands for a report which never came. */
+/** True for a probe that stands for a report which never came. */
 const isSilent = (span: SpanRecord): boolean => new Reader(span).text('cause') === 'never-obeyed'
 
-/** What a side says of an order whose time was over, here or there. */
+/** The codes with which a side answers an order whose time was over, here or there. */
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']
 
 const byStart = (a: SpanRecord, b: SpanRecord) => a.startMs - b.startMs

@@ -1,6 +1,6 @@
-// A recorded request, asked again: would other strategies, or another order of them, have helped? The verdict is judged anew
-// from the spans; the scene of that moment is built again from its profiles, and each strategy says what it would do in it.
-// Nothing is sent. What worked between these networks before is not in a trace, so no strategy remembers it here.
+// Asks a recorded request again: would other strategies, or another order of them, have helped? The verdict is judged anew
+// from the spans. The scene of that moment is built again from its profiles, and each strategy says what it would do in it.
+// Nothing is sent. A trace does not tell what worked between these networks before, so no strategy remembers it here.
 //
 //   spans → profiles → scene (moments.ts) → dry run of each strategy → beside what happened → the answer
 
@@ -24,24 +24,24 @@ export interface TurnThen {
 export interface Replayed {
   readonly name: string
   readonly lastResort: boolean
-  /** Undefined where it had no turn. */
+  /** Undefined if it had no turn. */
   readonly before?: TurnThen
   readonly now: DryRun
-  /** That it finds a direct path, 0 to 1. Nothing for what works wherever it is made, and was tried in vain. */
+  /** Probability that it finds a direct path, 0 to 1. Plans without a figure do not count if the strategy failed then. */
   readonly probability: number
 }
 
 export interface Replay {
   readonly verdict: Verdict
-  /** Names, in the order that was tried then. */
+  /** Names, in the order in which they were tried then. */
   readonly order: readonly string[]
-  /** Addresses were recorded up to their subnets alone: what follows from two of them being alike is uncertain. */
+  /** Addresses were recorded up to their subnets only. If two are alike, what follows from that is uncertain. */
   readonly masked: boolean
   readonly strategies: readonly Replayed[]
-  /** Of a direct path: by these strategies, and by the plans that were tried then. */
+  /** Probability of a direct path: by these strategies, and by the plans that were tried then. */
   readonly probability: number
   readonly probabilityThen: number
-  /** What was tried in vain before the path or the end, by strategy, and how long it took in all. */
+  /** What was tried in vain before the path or the end, each by its strategy, and how long it took in all. */
   readonly inVain: readonly { readonly name: string; readonly ms: number }[]
   readonly inVainMs: number
   readonly answer: Answer
@@ -56,18 +56,18 @@ export type Answer =
   | { readonly helps: 'missing'; readonly winner: string }
   | { readonly helps: 'no' }
 
-/** From here on it would rather have been direct than not. */
+/** From this probability on, a direct path is likelier than none. */
 const PROBABLE = 0.5
 
-/** What moves a probability by less would not be noticed. */
+/** A smaller difference in probability would not be noticed. */
 const NOTICEABLE = 0.05
 
-/** Shorter waits are not what anybody changes an order for, in milliseconds. */
+/** Nobody changes an order to save fewer milliseconds than these. */
 const WORTH_MS = 20
 
 /**
- * @param known the strategies that the verdict can recommend; left out: those that are asked
- * @throws PosternError `bad-config` where it failed before both networks were observed
+ * @param known the strategies that the verdict can recommend; if left out, the ones that are asked
+ * @throws PosternError `bad-config` if the request failed before both networks were observed
  */
 export async function replay(
   record: TraceRecord,
@@ -112,7 +112,7 @@ function answerOf({ strategies, probability, probabilityThen }: Told): Answer {
   return { helps: probability >= PROBABLE ? 'yes' : 'perhaps', by }
 }
 
-/** What was in vain then need not be waited for where it comes after the winner, or not at all. */
+/** A strategy that was in vain then is not waited for if it now comes after the winner, or not at all. */
 function sooner({ by: winner }: TraceRecord, { strategies, inVain }: Told): Answer {
   const place = strategies.findIndex(({ name }) => name === winner)
   if (place < 0) return { helps: 'missing', winner }
@@ -125,7 +125,7 @@ interface Turn extends TurnThen {
   readonly name: string
 }
 
-/** Until both networks were known, the first turn was not its strategy's. */
+/** The time until both networks were known is not counted: it was not the first strategy's. */
 function turnOf(span: SpanRecord, knownMs: number): Turn {
   const said = new Reader(span)
   const text = (name: ShortName) => said.text(name) ?? ''
@@ -133,7 +133,7 @@ function turnOf(span: SpanRecord, knownMs: number): Turn {
   return { name: text('plugin'), outcome: text('outcome'), reason: text('reason'), ms }
 }
 
-/** Of a plan that the models gave a figure to. */
+/** The probability of a plan, if the models gave it a figure. */
 function expectedOf(span: SpanRecord): number[] {
   const expected = new Reader(span).number('expected')
   return span.name === 'postern.plan' && expected !== undefined ? [Math.min(1, Math.max(0, expected))] : []

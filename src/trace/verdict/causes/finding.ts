@@ -1,5 +1,5 @@
-// One thing that stood in the way of a path, and what the rules have in common to say it with. A rule is a question to the
-// facts: it answers with a finding, or with nothing.
+// A finding is one thing that stood in the way of a path. A rule is a question to the facts: it answers with a finding, or
+// with nothing. Rules share what is here to put a finding into words.
 
 import type { Blamed, VerdictCode } from '../../../verdict.ts'
 import type { SideName } from '../../../wire/side.ts'
@@ -18,7 +18,7 @@ export interface Finding {
 
 export type Rule = (facts: Facts) => Finding | undefined
 
-/** A name takes no more of a sentence than this. */
+/** Most characters of a name in a sentence. */
 const NAME = 32
 
 export const nameOf = ({ names }: Facts, side: SideName): string =>

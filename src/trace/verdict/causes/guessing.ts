@@ -1,4 +1,4 @@
-// Ports that have to be found: what the NATs do with them, and what the search was worth.
+// Rules for ports that have to be guessed: what the NATs do with them, and what the search was worth.
 
 import { type Known, scatters } from '../../../strategy/remedy.ts'
 import { percent } from '../../../units.ts'
@@ -41,7 +41,10 @@ export function sprayTooSmall(facts: Facts): Finding | undefined {
   }
 }
 
-/** The turn of a strategy that is made for this pair; of a pair that none is made for, the one that says what it was worth. */
+/**
+ * The turn of a strategy that is made for this pair. If there is none, the turn that was worth most, as far as turns say
+ * so.
+ */
 function searchOf(facts: Facts): TurnFacts | undefined {
   const made = suited(facts).map(({ name }) => name)
   return (
@@ -53,13 +56,13 @@ function searchOf(facts: Facts): TurnFacts | undefined {
   )
 }
 
-/** What the strategy itself says can be changed, and what helps whatever it does. */
+/** What can be changed, as the strategy itself says, and what helps in any case. */
 function advised({ known }: Facts, search: TurnFacts | undefined, otherwise: string): string {
   const own = known.find(({ name }: Known) => name === search?.plugin)?.remedies?.advice
   return own === undefined ? otherwise : `${own}; or ${otherwise}`
 }
 
-/** What the search was worth, where it says so. */
+/** What the search was worth, if it says so. */
 function chance(search: TurnFacts | undefined): string {
   if (search?.expected === undefined) return ''
   const { plugin, outcome, expected } = search
@@ -87,7 +90,7 @@ export function predictionMissed(facts: Facts): Finding | undefined {
   const search = searchOf(facts)
   if (!search || sides.length === 0 || scattering(facts).length > 0) return undefined
   if (!['unlikely', 'unheard', 'handover-lost', 'deadline'].includes(search.cause ?? '')) return undefined
-  // Where others use up ports, what was expected is not worth much.
+  // If others use up ports, what was expected is not worth much.
   if (isNoBadLuck(facts) && !sides.some(side => (latest(facts, side)?.drift ?? 0) >= SOME_DRIFT)) return undefined
   return {
     code: 'prediction-missed',

@@ -16,16 +16,16 @@ export function pluginThrew({ turns }: Facts): Finding | undefined {
   }
 }
 
-/** Nothing was heard, and some strategy had no time for what it could do: it is the time alone. */
+/** Nothing was heard, and some strategy had no time for what it could do: the deadline alone is the reason. */
 export const outOfTime: Rule = facts => (wasHeard(facts) || ranOut(facts) ? undefined : deadline(facts))
 
-/** Something was heard, and what might have come of it was cut short. */
+/** Something was heard, and the deadline cut short what might have come of it. */
 export const cutShort: Rule = facts => (wasHeard(facts) ? deadline(facts) : undefined)
 
 const wasHeard = (facts: Facts) =>
   direct(facts).some(({ isOpen, sides }) => !isOpen && sideNames.some(side => hears(sides[side])))
 
-/** Every strategy had its turn, and one a whole plan in vain: more time would hardly have helped. */
+/** True if every strategy had its turn, and one tried a whole plan in vain: more time would hardly have helped. */
 const ranOut = (facts: Facts) =>
   facts.turns.every(({ cause, outcome }) => cause !== 'deadline' || outcome !== 'passed') &&
   direct(facts).some(({ cause }) => cause === 'unheard')
@@ -45,13 +45,13 @@ export function deadline({ turns, deadlineMs }: Facts): Finding | undefined {
   }
 }
 
-/** A strategy that is made for these two NATs is known, and none of that kind was asked. */
+/** A strategy that is made for these two NATs is known, and no strategy of that kind was asked. */
 export function notTried(facts: Facts): Finding | undefined {
   const fitting = suited(facts)
   const [first] = fitting
   if (!first || facts.strategies.length === 0 || fitting.some(({ name }) => facts.strategies.includes(name)))
     return undefined
-  // Where no port has to be guessed, whoever aimed at an endpoint as it was observed has done what another would.
+  // If no port has to be guessed, a strategy that aimed at an observed endpoint has done what another would do.
   if (hardSides(facts).length === 0 && direct(facts).some(({ expected }) => expected === undefined)) return undefined
   return {
     code: 'not-tried',

@@ -1,4 +1,5 @@
-// Who could not be reached at all, or did not do as it was told: the gateway's own endpoints, a side's UDP, a side's orders.
+// Rules for what could not be reached at all, and for who did not do as it was told: the gateway's own endpoints, a side's
+// UDP, a side's orders.
 
 import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
 import { type Facts, latest, type PlanFacts } from '../facts.ts'
@@ -53,7 +54,7 @@ function neverLatched(facts: Facts): SideName[] {
   })
 }
 
-/** The sides that had no socket to use, of those that were waited for. */
+/** The sides that were waited for, and had no socket to use. */
 function silentSides({ waits, code, profiles }: Facts): SideName[] {
   if (code !== 'udp-blocked') return []
   const wait = waits.findLast(({ fresh, failed }) => !fresh && failed)
@@ -62,11 +63,11 @@ function silentSides({ waits, code, profiles }: Facts): SideName[] {
   return without.length > 0 ? without : [...wait.cold]
 }
 
-/** Sides that were heard at some time, and were not when they were asked again because of the other. */
+/** Sides that were heard before, and were not when they were asked again because of the other side. */
 const lapsed = ({ waits, code }: Facts): SideName[] =>
   code === 'udp-blocked' ? sideNames.filter(side => waits.some(({ fresh, cold }) => fresh && cold.includes(side))) : []
 
-/** Two networks may block UDP, but hardly everybody's, and hardly both of a sudden. */
+/** True if the gateway is deaf. Two networks may block UDP, but hardly everybody's, and hardly both all of a sudden. */
 function isDeaf(facts: Facts): boolean {
   const silent = silentSides(facts)
   const { heard, deaf = [] } = facts.gateway
@@ -74,7 +75,7 @@ function isDeaf(facts: Facts): boolean {
   return silent.length + lapsed(facts).length === 2
 }
 
-/** Neither side is heard, and it is not they alone. */
+/** Neither side is heard, and the reason is not theirs. */
 export function nobodyHeard(facts: Facts): Finding | undefined {
   const found = (sentence: string, evidence: string[]): Finding => {
     return { code: 'gateway-ports', side: 'gateway', sentence, evidence, advice: PUBLISH }
@@ -109,7 +110,7 @@ function deafLines({ gateway: { heard, deaf = [] } }: Facts): string[] {
   return [...(heard === false ? ['nobody else was heard over UDP within a minute'] : []), ...at]
 }
 
-/** An endpoint that neither side reached, nor anybody else. */
+/** There is an endpoint that neither side reached, nor anybody else. */
 export function gatewayPorts(facts: Facts): Finding | undefined {
   const { endpoints, deaf } = facts.gateway
   const most = Math.max(...sideNames.map(side => seenBy(facts, side)))
@@ -158,7 +159,7 @@ export function oneAddress(facts: Facts): Finding | undefined {
   }
 }
 
-/** Of two sides that were given an order one reported, or one said that it could not. */
+/** Two sides were given an order, and only one reported; or a side said that it could not obey. */
 export function neverObeyed(facts: Facts): Finding | undefined {
   const silent = facts.plans.findLast(plan => silentIn(plan).length === 1)
   const [side] = silent ? silentIn(silent) : []
@@ -193,7 +194,7 @@ function couldNot(facts: Facts): Finding | undefined {
   }
 }
 
-/** The next port is told from fresh sockets alone. */
+/** Only fresh sockets tell the next port, and one was not seen. */
 export function noSample(facts: Facts): Finding | undefined {
   if (facts.code === 'udp-blocked') return undefined
   const turn = facts.turns.find(({ cause }) => cause === 'no-sample')

@@ -1,4 +1,5 @@
-// Requests and joins that ended by an error code: what they need is somebody else, or another certificate, not another path.
+// Requests and joins that ended with an error code. Another path would not help: they need somebody else, or another
+// certificate.
 
 import type { Code } from '../../../errors.ts'
 import { otherSide } from '../../../wire/side.ts'
@@ -64,7 +65,7 @@ const joinAdvice: Partial<Record<Code, string>> = {
   'bad-message': 'use the same version of postern for peer and gateway'
 }
 
-/** By the code that a request ended with; what is missing here is explained by what was tried. */
+/** By the code that a request ended with. A code that is missing here is explained by what was tried. */
 const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
   'unknown-peer': facts => ({
     code: 'unknown-peer',
@@ -121,7 +122,7 @@ function left(facts: Facts): Bare {
   }
 }
 
-/** Also by the name that a former release gave it. */
+/** The second is the name that a former release gave it. */
 const ofCertificate: readonly string[] = ['joinsPerCertificate', 'links']
 
 const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', ...ofCertificate]

@@ -35,7 +35,7 @@ export function otherCertificate(facts: Facts): Finding | undefined {
 
 const isMismatch = (code: string | undefined) => code === 'fingerprint-mismatch'
 
-/** Where one side is deaf, and nothing its NAT is known to do makes it so. */
+/** One side is deaf, and nothing that the NATs are known to do makes it so. */
 export function oneWay(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(one => !one.isOpen && !one.isRelay && deafSide(facts, one) !== undefined)
   const deaf = plan && deafSide(facts, plan)
@@ -54,8 +54,8 @@ export function oneWay(facts: Facts): Finding | undefined {
 }
 
 /**
- * A side whose NAT maps by port and lets in more than it sent to hears probes at mappings that its answers do not leave
- * from: then the other side is deaf by no fault of its own.
+ * The side that is deaf, unless the other's NAT explains it. A side whose NAT maps by port and lets in more than it sent to
+ * hears probes at mappings that its answers do not leave from. Then the other side is deaf by no fault of its own.
  */
 function deafSide(facts: Facts, plan: PlanFacts): SideName | undefined {
   const [deaf] = deafIn(plan)
@@ -65,7 +65,7 @@ function deafSide(facts: Facts, plan: PlanFacts): SideName | undefined {
   return strays ? undefined : deaf
 }
 
-/** The path was there, and ICE, DTLS or SCTP did not come to an end on it. */
+/** The path was there, and ICE, DTLS or SCTP did not complete on it. */
 export function handoverLost(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(
     one => one.cause === 'handover-lost' && sideNames.some(side => hears(one.sides[side]))
@@ -100,7 +100,7 @@ export function relayMute(facts: Facts): Finding | undefined {
   }
 }
 
-/** What both sides have not got through. */
+/** The first phase that not both sides got through. */
 function phaseIn({ sides }: PlanFacts): string {
   const done = (step: string) => sideNames.every(side => sides[side].steps.includes(step))
   return !done('ice') ? 'ICE' : !done('dtls') ? 'DTLS' : 'SCTP'
@@ -125,7 +125,7 @@ export function remapped(facts: Facts): Finding | undefined {
   }
 }
 
-/** Where the other side heard this one, if that is none of the mappings the gateway saw. */
+/** Where the other side heard this one, if that is not the mapping that the gateway saw. */
 function elsewhere(facts: Facts, side: SideName): string[] {
   const profile = latest(facts, side)
   if (!profile?.mapped || profile.mapping !== 'endpoint-independent') return []
@@ -171,13 +171,13 @@ function atRelay(facts: Facts, side: SideName): string[] {
   return [`${nameOf(facts, side)}: ${before.mapped} was seen of its socket, and ${latched} when it came to the relay`]
 }
 
-// Mappings of one burst of requests are not further apart: what differs within it is no question of time.
+// Mappings of one burst of requests are not further apart. A difference within a burst is not a question of time.
 const BURST_MS = 2000
 
-// A mapping that dies between two refreshes is made again by the next one: an older change is another story.
+// A mapping that dies between two refreshes is made again by the next one. So an older change has another reason.
 const LATELY_MS = 2 * REFRESH_MS
 
-/** The same socket was seen with another port of the same address, a while before, and that not long ago. */
+/** The same socket was seen with another port of the same address a while before, and the change was not long ago. */
 function between(facts: Facts, side: SideName, { port, observed }: ProfileFacts): string[] {
   const own = observed.filter(({ localPort }) => localPort === port)
   const last = own.at(-1)
@@ -215,6 +215,6 @@ export function nothingThrough(facts: Facts): Finding | undefined {
   }
 }
 
-/** Plans that were tried to their end, and that nobody heard anything of. */
+/** Plans that were tried to their end, and on which neither side heard anything. */
 const unheard = (facts: Facts): PlanFacts[] =>
   direct(facts).filter(({ cause, sides }) => cause === 'unheard' && !sideNames.some(side => hears(sides[side])))
