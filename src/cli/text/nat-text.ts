@@ -35,7 +35,7 @@ export interface Kind {
   readonly words: string
 }
 
-const textColumn = 16
+const TEXT_COLUMN = 16
 
 /** @param width in columns; 80 unless told. */
 export function renderNat(
@@ -43,7 +43,7 @@ export function renderNat(
   { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
 ): string {
   const kind = kindOf(findings)
-  const row = ([label, text]: Row) => wrap(`  ${label.padEnd(textColumn - 2)}${text}`, width, textColumn)
+  const row = ([label, text]: Row) => wrap(`  ${label.padEnd(TEXT_COLUMN - 2)}${text}`, width, TEXT_COLUMN)
   if (findings.udp === 'blocked')
     return ['', paint('red', kind.words), '', ...blockedRows(findings.reason).map(row)].join('\n')
   const { report, own } = findings

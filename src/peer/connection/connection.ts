@@ -43,19 +43,19 @@ export interface ConnectionParts {
 export type Serve = (stream: Stream) => unknown
 
 /** Silence is counted in ticks of a timer, not by the clock: a computer that slept has not heard a silence. */
-const tickMs = 1_000
-const speakAfterTicks = 5
-const lostAfterTicks = 15
+const TICK_MS = 1_000
+const SPEAK_AFTER_TICKS = 5
+const LOST_AFTER_TICKS = 15
 /** How long to wait for the answer to bye. */
-const byeMs = 2_000
+const BYE_MS = 2_000
 /** How long close waits for the far side to hear the end of streams that are done here; they give up before. */
-const settleMs = 65_000
+const SETTLE_MS = 65_000
 /** Bounds the memory of windows (4 MiB each) a peer can fill. */
-const maxStreams = 128
+const MAX_STREAMS = 128
 /** As many again are refused with the reason, which takes a while each; channels beyond are closed without a word. */
-const maxStreamsAndRefusals = 2 * maxStreams
+const MAX_STREAMS_AND_REFUSALS = 2 * MAX_STREAMS
 /** A far side that sends pings without taking the answers gets no more of them. */
-const maxControlBufferedBytes = 65_536
+const MAX_CONTROL_BUFFERED_BYTES = 65_536
 
 type ControlMessage = { type: 'ping' | 'pong'; id: string } | { type: 'alive' } | { type: 'bye' }
 
@@ -91,7 +91,7 @@ export class Connection {
     control.onClosed(safely(() => this.#lost()))
     control.onError(safely(() => this.#lost()))
     control.onMessage(safely(message => this.#receive(message)))
-    this.#timer = setInterval(this.#listen(), tickMs)
+    this.#timer = setInterval(this.#listen(), TICK_MS)
     this.#stateChanged(transport.state())
   }
 
@@ -134,9 +134,9 @@ export class Connection {
 
   async #leave(): Promise<void> {
     if (!this.closed.aborted) {
-      await this.#within(settleMs, this.#finishing())
+      await this.#within(SETTLE_MS, this.#finishing())
       this.#say({ type: 'bye' })
-      await this.#within(byeMs, this.#byeHeard.promise)
+      await this.#within(BYE_MS, this.#byeHeard.promise)
       this.#end(`the connection to peer ${this.peer.name} was closed`)
     }
     await this.#shut.promise
@@ -182,12 +182,12 @@ export class Connection {
   }
 
   #offered(channel: Channel): void {
-    if (this.#streams.size >= maxStreamsAndRefusals) return closeAtOnce(channel)
+    if (this.#streams.size >= MAX_STREAMS_AND_REFUSALS) return closeAtOnce(channel)
     const stream = this.#keep(channel, channel.getLabel())
     stream.on('error', () => {})
     const serve = this.#services.get(stream.label)
     if (!serve) stream.destroy(new PosternError('io', `it does not serve "${stream.label.slice(0, 60)}"`))
-    else if (this.#streams.size > maxStreams) stream.destroy(new PosternError('io', 'it has too many streams open'))
+    else if (this.#streams.size > MAX_STREAMS) stream.destroy(new PosternError('io', 'it has too many streams open'))
     else this.#begin(serve, stream)
   }
 
@@ -211,7 +211,7 @@ export class Connection {
     const message = typeof text === 'string' ? parseControl(text) : undefined
     switch (message?.type) {
       case 'ping':
-        if (this.#control.bufferedAmount() < maxControlBufferedBytes) this.#say({ type: 'pong', id: message.id })
+        if (this.#control.bufferedAmount() < MAX_CONTROL_BUFFERED_BYTES) this.#say({ type: 'pong', id: message.id })
         break
       case 'pong':
         this.#pings.get(message.id)?.()
@@ -231,7 +231,7 @@ export class Connection {
     this.#byeHeard.resolve()
     if (this.#leaving) return
     this.#say({ type: 'bye' })
-    this.#end(`peer ${this.peer.name} closed the connection`, byeMs)
+    this.#end(`peer ${this.peer.name} closed the connection`, BYE_MS)
   }
 
   #say(message: ControlMessage): void {
@@ -249,8 +249,8 @@ export class Connection {
     return () => {
       count(said, this.#transport.bytesSent())
       count(heard, this.#transport.bytesReceived())
-      if (heard.quietTicks >= lostAfterTicks) this.#lost()
-      else if (said.quietTicks >= speakAfterTicks) this.#say({ type: 'alive' })
+      if (heard.quietTicks >= LOST_AFTER_TICKS) this.#lost()
+      else if (said.quietTicks >= SPEAK_AFTER_TICKS) this.#say({ type: 'alive' })
     }
   }
 }

@@ -18,20 +18,20 @@ import { printable } from '../../wire/text.ts'
 import { type Channel, safely, TRANSPORT_BYTES } from '../transport/transport.ts'
 
 /** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
-const bufferedHighBytes = 1_048_576
-const bufferedLowBytes = bufferedHighBytes / 2
+const BUFFERED_HIGH_BYTES = 1_048_576
+const BUFFERED_LOW_BYTES = BUFFERED_HIGH_BYTES / 2
 /** What the far side may have on its way to a reader that does not read: 40 MB/s at a round trip of 100 ms. */
-const windowBytes = 4_194_304
+const WINDOW_BYTES = 4_194_304
 /** Credit is returned in sixteenths of the window, a message's worth. */
-const grantBytes = windowBytes / 16
+const GRANT_BYTES = WINDOW_BYTES / 16
 /** What a message costs beside its bytes, on both sides of the account, so that tiny ones are bounded too. */
-const messageCostBytes = 256
+const MESSAGE_COST_BYTES = 256
 /** A text message longer than this is none of ours. */
-const maxTextBytes = 2_048
+const MAX_TEXT_BYTES = 2_048
 /** How long an abort may take to be heard before the channel is closed all the same. */
-const abortHeardMs = 5_000
+const ABORT_HEARD_MS = 5_000
 /** The same for an end, which nobody may cut short: 2 MiB that are buffered before it take as long at 300 kbit/s. */
-const endHeardMs = 60_000
+const END_HEARD_MS = 60_000
 
 type StreamMessage =
   | { type: 'credit'; bytes: number }
@@ -72,7 +72,7 @@ export class Stream extends Duplex {
     this.#peer = peer
     channel.onError(safely(reason => this.destroy(this.#cutOff(reason))))
     channel.onClosed(safely(() => this.#channelClosed()))
-    channel.setBufferedAmountLowThreshold(bufferedLowBytes)
+    channel.setBufferedAmountLowThreshold(BUFFERED_LOW_BYTES)
     channel.onBufferedAmountLow(safely(() => this.#pump()))
     channel.onMessage(safely(message => this.#receive(message)))
   }
@@ -80,7 +80,7 @@ export class Stream extends Duplex {
   /** Accepts the stream: lets the far side send. */
   grant(): void {
     this.#granted = true
-    this.#returnCredit(windowBytes)
+    this.#returnCredit(WINDOW_BYTES)
   }
 
   /** The path is gone. A stream whose both ends are here needs it no more: its reader still gets everything. */
@@ -111,7 +111,7 @@ export class Stream extends Duplex {
     this.#unsent = undefined
     unsent?.done(error ?? this.#cutOff('it was closed here'))
     if (!this.#ended()) this.#say({ type: 'abort', reason: reasonOf(error) })
-    this.#linger(this.#ended() ? endHeardMs : abortHeardMs)
+    this.#linger(this.#ended() ? END_HEARD_MS : ABORT_HEARD_MS)
     done(error)
   }
 
@@ -119,10 +119,10 @@ export class Stream extends Duplex {
     const unsent = this.#unsent
     if (!unsent) return
     while (unsent.rest.length > 0) {
-      if (this.#creditBytes <= messageCostBytes || this.#channel.bufferedAmount() >= bufferedHighBytes) return
-      const message = unsent.rest.subarray(0, Math.min(TRANSPORT_BYTES, this.#creditBytes - messageCostBytes))
+      if (this.#creditBytes <= MESSAGE_COST_BYTES || this.#channel.bufferedAmount() >= BUFFERED_HIGH_BYTES) return
+      const message = unsent.rest.subarray(0, Math.min(TRANSPORT_BYTES, this.#creditBytes - MESSAGE_COST_BYTES))
       if (!this.#tell(() => this.#channel.sendMessageBinary(message))) return
-      this.#creditBytes -= message.length + messageCostBytes
+      this.#creditBytes -= message.length + MESSAGE_COST_BYTES
       unsent.rest = unsent.rest.subarray(message.length)
     }
     this.#unsent = undefined
@@ -135,7 +135,7 @@ export class Stream extends Duplex {
   }
 
   #take(bytes: Buffer): void {
-    this.#allowedBytes -= bytes.length + messageCostBytes
+    this.#allowedBytes -= bytes.length + MESSAGE_COST_BYTES
     if (this.#allowedBytes < 0 || this.#endHeard) {
       this.destroy(new PosternError('bad-message', `peer ${this.#peer} sent more than it was allowed to`))
       return
@@ -174,14 +174,14 @@ export class Stream extends Duplex {
       const bytes = this.#arrived.shift()
       if (!bytes) break
       this.#reading = this.push(bytes)
-      this.#owe(bytes.length + messageCostBytes)
+      this.#owe(bytes.length + MESSAGE_COST_BYTES)
     }
     if (this.#endHeard && this.#arrived.length === 0 && !this.destroyed) this.push(null)
   }
 
   #owe(bytes: number): void {
     this.#owedBytes += bytes
-    if (this.#owedBytes < grantBytes || this.#endHeard) return
+    if (this.#owedBytes < GRANT_BYTES || this.#endHeard) return
     this.#returnCredit(this.#owedBytes)
     this.#owedBytes = 0
   }
@@ -237,7 +237,7 @@ export class Stream extends Duplex {
 }
 
 /** A versioned JSON message of at most `maxBytes`; undefined for anything else. */
-export function parseVersioned(text: string, maxBytes = maxTextBytes): Record<string, unknown> | undefined {
+export function parseVersioned(text: string, maxBytes = MAX_TEXT_BYTES): Record<string, unknown> | undefined {
   if (Buffer.byteLength(text) > maxBytes) return undefined
   try {
     const value: unknown = JSON.parse(text)

@@ -28,7 +28,7 @@ interface KnownPeer {
 }
 
 // Read as a whole for each connection; and a gateway that invents names must not fill the disk. More peers than anybody has.
-const maxPeers = 10_000
+const MAX_PEERS = 10_000
 
 /**
  * `NAME` or `NAME@FINGERPRINT`, the fingerprint in any case, with or without colons.
@@ -114,10 +114,10 @@ export class KnownPeers {
   }
 
   async #remember(gateway: string, name: string, fingerprint: string): Promise<void> {
-    if ((await this.#read()).length >= maxPeers) {
+    if ((await this.#read()).length >= MAX_PEERS) {
       throw new PosternError(
         'io',
-        `${this.file} remembers ${maxPeers} peers and takes no more; delete lines you do not need`
+        `${this.file} remembers ${MAX_PEERS} peers and takes no more; delete lines you do not need`
       )
     }
     try {

@@ -12,15 +12,15 @@ export interface KeyAndCertificate {
 }
 
 // Nobody looks at the dates of a pinned certificate except the DTLS stack, which must never refuse one for its age.
-const validYears = 100
+const VALID_YEARS = 100
 
 // The clock of the other side may be behind.
-const validBeforeMs = 24 * 3600 * 1000
+const VALID_BEFORE_MS = 24 * 3600 * 1000
 
 /** A new key and its self-signed certificate, valid for 100 years from a day before `now`. */
 export function createCertificate(now = new Date()): KeyAndCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
-  const toBeSigned = describe(publicKey, new Date(now.getTime() - validBeforeMs))
+  const toBeSigned = describe(publicKey, new Date(now.getTime() - VALID_BEFORE_MS))
   const signature = sign('sha256', toBeSigned, privateKey)
   const certificate = sequence(toBeSigned, ecdsaWithSha256(), bitString(signature))
   return {
@@ -31,7 +31,7 @@ export function createCertificate(now = new Date()): KeyAndCertificate {
 
 function describe(publicKey: KeyObject, notBefore: Date): Buffer {
   const notAfter = new Date(notBefore)
-  notAfter.setUTCFullYear(notBefore.getUTCFullYear() + validYears)
+  notAfter.setUTCFullYear(notBefore.getUTCFullYear() + VALID_YEARS)
   const validity = sequence(time(notBefore), time(notAfter))
   const key = publicKey.export({ type: 'spki', format: 'der' })
   return sequence(version3(), serial(), ecdsaWithSha256(), commonName(), validity, commonName(), key)

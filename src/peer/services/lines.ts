@@ -6,8 +6,8 @@ import { PosternError } from '../../errors.ts'
 import { parseVersioned } from '../connection/stream.ts'
 
 /** A name of 255 bytes, escaped, with room for the rest. */
-const maxLineBytes = 4_096
-const newline = 0x0a
+const MAX_LINE_BYTES = 4_096
+const NEWLINE = 0x0a
 const nothing = Buffer.alloc(0)
 
 export class Reader {
@@ -20,15 +20,15 @@ export class Reader {
 
   /** The next line; undefined when the stream has ended. Throws `bad-message` for what is not a versioned JSON line. */
   async line(): Promise<Record<string, unknown> | undefined> {
-    while (!this.#rest.includes(newline)) {
-      if (this.#rest.length > maxLineBytes) throw new PosternError('bad-message', 'a line is too long')
+    while (!this.#rest.includes(NEWLINE)) {
+      if (this.#rest.length > MAX_LINE_BYTES) throw new PosternError('bad-message', 'a line is too long')
       const more = await this.#next()
       if (!more && this.#rest.length === 0) return undefined
       if (!more) throw new PosternError('bad-message', 'the stream ended within a line')
       this.#rest = Buffer.concat([this.#rest, more])
     }
-    const end = this.#rest.indexOf(newline)
-    const line = parseVersioned(this.#rest.toString('utf8', 0, end), maxLineBytes)
+    const end = this.#rest.indexOf(NEWLINE)
+    const line = parseVersioned(this.#rest.toString('utf8', 0, end), MAX_LINE_BYTES)
     this.#rest = this.#rest.subarray(end + 1)
     if (!line) throw new PosternError('bad-message', 'a line is not a message of this version')
     return line

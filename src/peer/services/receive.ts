@@ -47,11 +47,11 @@ interface Target {
 }
 
 /** Linux, macOS and Windows agree on this limit for a name. */
-const maxNameBytes = 255
+const MAX_NAME_BYTES = 255
 /** So many bytes are gathered for one write: they are still in a CPU's cache then. 1 MiB made a transfer 10 % slower. */
-const writeBytes = 262_144
+const WRITE_BYTES = 262_144
 /** So many bytes are sent on to the disk while more arrive, or the sync at the end would take as long as a tenth of all. */
-const syncBytes = 33_554_432
+const SYNC_BYTES = 33_554_432
 const partName = /^\..*\.[0-9a-f]{16}\.part$/su
 
 /** The transfers under way, by their part file: a sender that comes back takes over from its own lost connection. */
@@ -156,7 +156,7 @@ async function digest(handle: FileHandle, maxBytes: number): Promise<{ hash: Has
     await handle.truncate(0)
     return { hash, bytes: 0 }
   }
-  const buffer = Buffer.allocUnsafe(Math.min(writeBytes, Math.max(bytes, 1)))
+  const buffer = Buffer.allocUnsafe(Math.min(WRITE_BYTES, Math.max(bytes, 1)))
   for (let position = 0; position < bytes; ) {
     const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, bytes - position), position)
     if (bytesRead === 0) throw new PosternError('io', 'a file in the receive folder changed while it was being read')
@@ -190,11 +190,11 @@ async function fill(reader: Reader, target: Target, size: number, report: (bytes
     await writing
     writing = writeAll(target.handle, batch, position)
     writing.catch(() => {})
-    const step = Math.floor(position / syncBytes)
+    const step = Math.floor(position / SYNC_BYTES)
     position += batchBytes
     batch = []
     batchBytes = 0
-    if (Math.floor(position / syncBytes) === step) return
+    if (Math.floor(position / SYNC_BYTES) === step) return
     await syncing
     syncing = target.handle.datasync()
     syncing.catch(() => {})
@@ -206,7 +206,7 @@ async function fill(reader: Reader, target: Target, size: number, report: (bytes
       target.bytes += chunk.length
       batch.push(chunk)
       batchBytes += chunk.length
-      if (batchBytes >= writeBytes) await flush()
+      if (batchBytes >= WRITE_BYTES) await flush()
       report(target.bytes)
     }
   } finally {
@@ -298,7 +298,7 @@ function parseHeader(line: Record<string, unknown>): Header {
 
 /** Whether a stranger's name stays within the folder, shows as what it is, and is none of our part files. */
 export function isSafeName(name: string): boolean {
-  if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > maxNameBytes) return false
+  if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > MAX_NAME_BYTES) return false
   if (!name.isWellFormed() || partName.test(name)) return false
   return !/[/\\\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name)
 }
