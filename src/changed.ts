@@ -1,6 +1,6 @@
-// Waiting for something that changes in its own time.
+// Waits for an event that comes in its own time.
 
-/** Resolves when `target` tells of an event of this type, or `signal` aborts. */
+/** Resolves when `target` dispatches an event of this type, or `signal` aborts. */
 export function changed(target: EventTarget, type: string, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     const done = () => {

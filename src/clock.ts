@@ -1,9 +1,9 @@
-// The time of day in fractions of a millisecond (`Date.now` has whole ones, too coarse for the order of steps), and a signal
-// that tells when some of it has passed.
+// The time of day in fractions of a millisecond, and a signal that aborts when some time has passed. `Date.now` has whole
+// milliseconds, which is too coarse for the order of steps.
 
 let anchorMs = performance.timeOrigin
 
-/** Milliseconds since the epoch. Follows the system's clock when that is set anew. */
+/** Milliseconds since the epoch. Follows the system's clock when that clock is set anew. */
 export function nowMs(): number {
   const exact = anchorMs + performance.now()
   const coarse = Date.now()
@@ -13,9 +13,10 @@ export function nowMs(): number {
 }
 
 /**
- * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node keeps for good what `AbortSignal.any` made of one of those, once
- * that is made part of another signal (24.21); not so of this one. Whoever does not need it any more disposes of it: a
- * gateway with many sessions would have the timers of all that ended within some seconds.
+ * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node (24.21) never frees what `AbortSignal.any` made of an
+ * `AbortSignal.timeout`, once that is made part of another signal. It does free what was made of this one. A caller that does
+ * not need the signal any more disposes of it. Otherwise a gateway with many sessions would keep the timers of all sessions
+ * that ended within some seconds.
  */
 export function timeoutSignal(waitMs: number): AbortSignal & Disposable {
   const over = new AbortController()

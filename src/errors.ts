@@ -1,5 +1,5 @@
-// One error class for everything a user is told about, and the codes it may have. Nothing found is `undefined`; an error is for
-// what should not happen.
+// The one error class for everything a user is told about, and the codes it may have. A search that finds nothing gives
+// `undefined`; an error is for what should not happen.
 
 import type { Verdict } from './verdict.ts'
 import { wordsFor } from './vocabulary.ts'
@@ -28,9 +28,9 @@ export type Code = keyof typeof codes
 
 export class PosternError extends Error {
   readonly code: Code
-  /** The id of the trace in which the gateway recorded the failed connection, where there is one. */
+  /** The id of the trace in which the gateway recorded the failed connection, if there is one. */
   readonly trace: string | undefined
-  /** What the gateway makes of that trace. */
+  /** The gateway's verdict on that trace. */
   readonly verdict: Verdict | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
@@ -47,10 +47,13 @@ export class PosternError extends Error {
   }
 }
 
-/** Any thrown value as a PosternError: its own, `timeout` or `io` for an abort or the system's errors, or `internal`. */
+/**
+ * Makes a PosternError of any thrown value. A PosternError stays as it is, a passed deadline becomes `timeout`, an abort or
+ * an error of the system becomes `io`, and anything else becomes `internal`.
+ */
 export function asPosternError(thrown: unknown): PosternError {
   if (thrown instanceof PosternError) return thrown
-  // What `AbortSignal.timeout` and an `abort()` without a reason throw.
+  // `AbortSignal.timeout` and an `abort()` without a reason throw these.
   if (thrown instanceof DOMException && thrown.name === 'TimeoutError')
     return new PosternError('timeout', 'the deadline passed', { cause: thrown })
   if (thrown instanceof DOMException && thrown.name === 'AbortError')

@@ -1,4 +1,4 @@
-// What the library offers: a peer, a gateway, and the contract of a plugin. Everything else may change.
+// The exports of the library: a peer, a gateway, and the contract of a plugin. Everything else may change.
 
 export { type Config, loadConfig, parseConfig } from './config/config.ts'
 export { type Code, codes, PosternError } from './errors.ts'

@@ -1,4 +1,5 @@
-// The command line. Each command is a file in cli/; this one puts them together, and ends what they do not catch.
+// The command line. Each command is a file in cli/. This file puts them together, and reports the errors that they do not
+// catch.
 
 import { Command, CommanderError } from 'commander'
 import { configCommand } from './cli/config.ts'
@@ -61,14 +62,15 @@ try {
   process.exitCode = wrongUsage(thrown)
 }
 
-/** Commander's own messages leave by the same door as all others. */
+/** Commander's own errors are reported in the same way as all others. */
 function takeErrors(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => {} })
   for (const sub of command.commands) takeErrors(sub)
 }
 
 function wrongUsage(thrown: unknown): number {
-  // Help and version were printed, and nothing is wrong; help for want of a command is exit code 1.
+  // Help or the version was printed, and nothing is wrong. If help was printed because no command was given, the exit code is
+  // 1.
   if (thrown instanceof CommanderError && !thrown.message.startsWith('error: ')) return thrown.exitCode
   const message =
     thrown instanceof Error ? thrown.message.replace(/^error: /, '').replaceAll('\n', ' ') : String(thrown)

@@ -1,5 +1,6 @@
-// What a plugin imports: `import type { Plugin } from 'postern/plugin'`. It is the whole contract, the scene that a planner is
-// shown and the proposals it may yield included, and it is types alone: a plugin needs nothing of postern to run.
+// What a plugin imports: `import type { Plugin } from 'postern/plugin'`. It is the whole contract, including the scene that a
+// planner is shown and the proposals that it may yield. It consists of types only, so a plugin needs no code of postern to
+// run.
 
 export type { Observation } from './nat/assignment.ts'
 export type { Profile } from './nat/profile.ts'

@@ -1,13 +1,13 @@
-// A token bucket: tokens come evenly and are kept up to a capacity; what takes them goes on at that rate, and in bursts of at
-// most the capacity. The relay's buckets, which are shared and retuned, are its own (gateway/relay/limit.ts).
+// A token bucket. Tokens come at an even rate and are kept up to a capacity. Whatever takes them proceeds at that rate, in
+// bursts of at most the capacity. The relay has buckets of its own, which are shared and retuned (gateway/relay/limit.ts).
 
 export interface TokenBucketOptions {
   readonly perSecond: number
-  /** Most tokens that are kept. */
+  /** The most tokens that are kept. */
   readonly capacity: number
-  /** Tokens at the start; as many as are kept where left out. */
+  /** Tokens at the start; `capacity` if left out. */
   readonly tokens?: number
-  /** Milliseconds on any clock that does not go back; the process's own where left out. */
+  /** Milliseconds on any clock that does not go back; the process's own clock if left out. */
   readonly now?: () => number
 }
 
@@ -35,19 +35,19 @@ export class TokenBucket {
     return this.#tokens
   }
 
-  /** Takes tokens if there are so many. */
+  /** Takes tokens and returns true, if there are enough of them. */
   take(tokens = 1): boolean {
     if (this.level < tokens) return false
     this.#tokens -= tokens
     return true
   }
 
-  /** Takes tokens whether they are there or not; gives them back where there are fewer than none. */
+  /** Takes tokens even if there are too few. A negative number gives tokens back. */
   charge(tokens: number): void {
     this.#tokens = this.level - tokens
   }
 
-  /** Milliseconds until there are so many tokens; 0 where they are there. */
+  /** Milliseconds until there are enough tokens; 0 if there are enough now. */
   untilMs(tokens = 1): number {
     return Math.max(0, (tokens - this.level) / this.#perMs)
   }

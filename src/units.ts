@@ -1,5 +1,5 @@
-// Quantities as people write them (`10s`, `4 Mbit/s`) and as the code holds them (milliseconds, bits per second).
-// A number without its unit is refused: the unit is what gets mixed up.
+// Quantities as people write them (`10s`, `4 Mbit/s`) and as the code holds them (milliseconds, bits per second). A number
+// without a unit is refused, because units are what gets mixed up.
 
 const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const bitsPerSecondIn = { 'bit/s': 1, 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 } as const
@@ -22,14 +22,17 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /**
- * Bits per second, above zero; undefined where the text is no rate. Bytes (`MB/s`) are not accepted: they hide a factor
- * of eight.
+ * Bits per second, above zero; undefined where the text is no rate. Bytes (`MB/s`) are not accepted, because they hide a
+ * factor of eight.
  */
 export function parseRate(text: string): number | undefined {
   return parseQuantity(text, bitsPerSecondIn) || undefined
 }
 
-/** Bytes; undefined where the text is no size. Decimal units (`MB`) are not accepted: half the world means binary ones. */
+/**
+ * Bytes; undefined where the text is no size. Decimal units (`MB`) are not accepted, because many people mean binary ones by
+ * them.
+ */
 export function parseSize(text: string): number | undefined {
   return parseQuantity(text, bytesIn)
 }
@@ -50,8 +53,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * A probability or a share, 0 to 1: `57 %`, `99.6 %`, `0.62 %`, `0.078 %`. Certainty is for what is certain: nothing is
- * rounded to 0 % or to 100 %.
+ * A probability or a share, 0 to 1: `57 %`, `99.6 %`, `0.62 %`, `0.078 %`. Nothing is rounded to 0 % or to 100 %: these two
+ * mean certainty.
  */
 export function percent(share: number): string {
   const percents = 100 * Math.min(1, Math.max(0, share))

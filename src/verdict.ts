@@ -1,5 +1,5 @@
-// Why a connection was relayed or failed, in one code, one sentence, and what to do about it. The words alone: how a verdict
-// is found is trace/verdict.
+// A verdict says why a connection was relayed or failed: a code, a sentence, and what to do about it. This file only has the
+// words; trace/verdict finds the verdict.
 
 import { wordsFor } from './vocabulary.ts'
 
@@ -40,21 +40,23 @@ export const verdicts = wordsFor(
 
 export type VerdictCode = keyof typeof verdicts
 
-/** Who or what stood in the way. `path` is the network between the two sides, `none` where nothing did. */
+/** The side or thing that stood in the way. `path` is the network between the two sides; `none` means that nothing did. */
 export const blamed = ['caller', 'callee', 'both', 'gateway', 'path', 'none'] as const
 export type Blamed = (typeof blamed)[number]
 
-/** As traces have it and peers are told it. Sentences are at most 512 characters long, lists at most 8. */
+/**
+ * A verdict as traces have it and as peers are told it. Sentences are at most 512 characters long, lists at most 8 entries.
+ */
 export interface Verdict {
-  /** A `VerdictCode`; of a newer gateway or an older trace perhaps another word. */
+  /** A `VerdictCode`. A newer gateway or an older trace may have another word. */
   readonly code: string
   /** A clause that could follow "because". */
   readonly sentence: string
   readonly side: Blamed
-  /** What was recorded that shows it, one fact a line. */
+  /** The recorded facts that show it, one fact a line. */
   readonly evidence: readonly string[]
   /** What to do about it. */
   readonly advice: string
-  /** Codes of what else stood in the way, weightiest first. */
+  /** Codes of what else stood in the way; the weightiest comes first. */
   readonly also: readonly string[]
 }

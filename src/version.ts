@@ -1,4 +1,4 @@
-// Which postern this is, as its package says.
+// The version of postern, from its package.
 
 import { readFileSync } from 'node:fs'
 

@@ -1,12 +1,12 @@
-// Why something came to nothing, in one word. Errors (errors.ts), strategies and plans (strategy/plan.ts) and verdicts
-// (verdict.ts) draw from this one table, so that a word means the same wherever it stands. A word is stable: scripts match
-// it, `--json` prints it, traces carry it, and metrics are labelled with it.
+// Reasons for an outcome, each in one word. Errors (errors.ts), strategies and plans (strategy/plan.ts) and verdicts
+// (verdict.ts) take their words from this one table, so that a word means the same everywhere. A word is stable: scripts
+// match it, `--json` prints it, traces carry it, and metrics are labelled with it.
 
 /** Each word and what it means to the person who reads it. */
 export const vocabulary = {
   direct: 'a direct path was found',
 
-  // What the far side, the network or the computer refused.
+  // Refusals by the far side, the network or the computer.
   'bad-config': 'the configuration or a command line option is wrong',
   'port-in-use': 'an address and port to listen on is taken',
   'gateway-unreachable': 'no WebSocket connection to the gateway could be made, or it was lost',
@@ -27,7 +27,7 @@ export const vocabulary = {
   'bad-message': 'a message broke the protocol',
   internal: 'a fault in postern itself',
 
-  // What became of an order, of a plan, or of a strategy.
+  // Outcomes of an order, of a plan, or of a strategy.
   'no-path': 'every strategy passed or failed',
   unsuited: 'there is nothing for this strategy to do here',
   unlikely: 'its best plan is worth less than it asks for',
@@ -41,7 +41,7 @@ export const vocabulary = {
   'stale-socket': 'the socket that an order names is gone: the order before was called off too late',
   'called-off': 'an order was called off before anything came of it',
 
-  // What stood in the way of a direct path.
+  // Obstacles to a direct path.
   'udp-blocked': 'no UDP of one side, or of both, reaches the gateway',
   'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
   'one-address': 'the gateway has one address, so that a mapping could not be told',
@@ -59,11 +59,11 @@ export const vocabulary = {
 
 export type Word = keyof typeof vocabulary
 
-/** Some of the words, with what they mean. */
+/** Picks some of the words, with what they mean. */
 export const wordsFor = <Chosen extends Word>(...words: readonly Chosen[]): Readonly<Record<Chosen, string>> =>
   Object.fromEntries<string>(words.map(word => [word, vocabulary[word]])) as Record<Chosen, string>
 
-/** Words of former releases and what they are now: traces that were saved then have them. */
+/** Words of former releases, and what they are now. Traces that were saved at that time have the old words. */
 export const formerWords: Readonly<Record<string, Word>> = {
   'shared-budget': 'budget-shared-out',
   threw: 'plugin-threw',
@@ -75,5 +75,5 @@ export const formerWords: Readonly<Record<string, Word>> = {
   'fingerprint-refused': 'fingerprint-mismatch'
 }
 
-/** A word as it is now. */
+/** The present form of a word, which may be of a former release. */
 export const wordNow = (word: string): string => (Object.hasOwn(formerWords, word) ? formerWords[word] : word) ?? word

@@ -1,4 +1,4 @@
-// What a certificate says to the other side: its fingerprint is a peer's identity, its key signs the hello.
+// Reads certificates. The fingerprint is a peer's identity, and the key signs the hello.
 
 import { createHash, type KeyObject, verify, X509Certificate } from 'node:crypto'
 import { PosternError } from '../errors.ts'
@@ -12,11 +12,11 @@ export function fingerprintOf(certificatePem: string): string {
   return normaliseFingerprint(createHash('sha256').update(der).digest('hex')) ?? ''
 }
 
-/** Whether the P-256 key of a certificate made this signature. False for anything malformed: strangers send it. */
+/** Whether the P-256 key of a certificate made this signature. Anything malformed gives false, because strangers send it. */
 export function verifySignature(certificatePem: string, bytes: Uint8Array, signature: Uint8Array): boolean {
   try {
     const { publicKey } = parseCertificate(certificatePem)
-    // Other keys are not made by peers, and a huge RSA key would be work for the asking.
+    // Peers make no other keys. A huge RSA key would let anybody cause much work.
     return isP256(publicKey) && verify('sha256', bytes, publicKey, signature)
   } catch {
     return false
@@ -39,7 +39,7 @@ export function parseCertificate(pem: string): X509Certificate {
   }
 }
 
-/** Whether it is a key as peers make them. */
+/** Whether the key is of the kind that peers make. */
 export function isP256(key: KeyObject): boolean {
   return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1'
 }

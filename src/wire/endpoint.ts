@@ -1,4 +1,4 @@
-// An endpoint is an address and a port, the unit everything in NAT traversal is told in.
+// An endpoint is an address and a port: what the RFCs call a transport address.
 
 import { BlockList, isIP, isIPv4 } from 'node:net'
 

@@ -1,12 +1,12 @@
-// What a peer may be called, in one place: names stand in commands, files, logs and labels.
+// The rule for names of peers, in one place, because names stand in commands, files, logs and labels.
 
 import { PosternError } from '../errors.ts'
 
-/** 1 to 63 letters, digits, dots, underscores and hyphens, a letter or a digit first. */
+/** 1 to 63 letters, digits, dots, underscores and hyphens; the first is a letter or a digit. */
 export const nameShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
 /**
- * A name, checked.
+ * Returns the name if it is a valid one.
  * @throws PosternError bad-config
  */
 export function checkName(name: string): string {

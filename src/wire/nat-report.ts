@@ -13,7 +13,10 @@ export const natReport = z.strictObject({
   filtering: behaviour,
   translated: z.boolean(),
   addresses: z.array(address).max(64),
-  /** False where the gateway has one address: an address-dependent mapping cannot be told apart then. */
+  /**
+   * False if the mapping is `unknown`: the socket was seen at one address of the gateway only, and there an address-dependent
+   * mapping cannot be told from an endpoint-independent one.
+   */
   certain: z.boolean(),
   samples: z.array(z.strictObject({ via: endpoint, mapped: endpoint, socket: z.int() })).max(64),
   allocation: z
@@ -29,7 +32,10 @@ export const natReport = z.strictObject({
     })
     .optional(),
   rttMs: ms,
-  /** For each kind of network on the other side: which strategy would be tried first, and what all of them are worth. */
+  /**
+   * For each kind of network on the other side: which strategies would be tried, in this order, and the probability that one
+   * of them finds a direct path.
+   */
   prospects: z
     .array(
       z.strictObject({

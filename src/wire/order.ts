@@ -1,50 +1,66 @@
-// What a peer is told to do with one of its sockets, and what node-datachannel must know for the handover that follows.
-// An order is data, a union on `kind`: one loop in the peer obeys whatever plugin made it.
+// An order tells a peer what to do with one of its sockets. With it comes what node-datachannel must know for the handover
+// that follows. An order is data, a union on `kind`: one loop in the peer obeys it, whatever plugin made it.
 
 import { z } from 'zod'
 import type { Word } from '../vocabulary.ts'
 import { address, checked, endpoint, fingerprint } from './shapes.ts'
 
-/** Most sockets and most guesses or probes that an order may ask of a peer, whatever the gateway's configuration says. */
+/**
+ * The most sockets, and the most guesses or probes, that an order may ask of a peer, whatever the gateway's configuration
+ * says.
+ */
 export const MOST_SOCKETS = 1024
 export const GUESSES = 8192
 
-/** Datagrams of an order's budget that the walk over its guesses leaves, for answers; of a small budget a quarter. */
+/** The walk over an order's guesses leaves this many datagrams of the budget for answers, or a quarter of a small budget. */
 export const ANSWERS = 16
 
-/** The code a side fails with when the socket an order names is gone: the order before was called off too late. */
+/**
+ * A side fails with this code when the socket that an order names is gone, because the order before was called off too late.
+ */
 export const STALE_SOCKET = 'stale-socket' satisfies Word
 
-/** The code a side fails with when an order was called off before anything came of it: what it heard is worth knowing. */
+/**
+ * A side fails with this code when an order was called off before anything came of it. Its report still tells what it heard.
+ */
 export const CALLED_OFF = 'called-off' satisfies Word
 
-/** RFC 8445 section 5.3 has the lengths, RFC 8839 section 5.4 the characters: these go into a description line by line. */
+/**
+ * RFC 8445 section 5.3 has the lengths, and RFC 8839 section 5.4 the characters. They are checked because these values become
+ * lines of a session description.
+ */
 const iceChars = (least: number, most: number) => z.string().regex(new RegExp(`^[A-Za-z0-9+/]{${least},${most}}$`))
 const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
 
-/** What node-datachannel needs to know before the first packet, so that descriptions cost no round trip. */
+/**
+ * What node-datachannel must know before the first packet. It comes with the order, so that session descriptions cost no
+ * round trip.
+ */
 export const handover = z.strictObject({ role: z.enum(['active', 'passive']), local: ice, remote: ice, fingerprint })
 
-/** Where the other side's mapping may be: ports of one address, tried in this order. */
+/** The place where the other side's mapping may be: ports of one address, tried in this order. */
 const guess = z.strictObject({ address, ports: z.array(z.int().min(1).max(65535)).max(GUESSES) })
 
-/** Probing a NAT's next ports: by how many sockets, how fast, and how much of it. */
+/** How a NAT's next ports are probed: with how many sockets, how fast, and with how many datagrams. */
 const effort = {
   /** Tried one after the other, after the targets. */
   guesses: z.array(guess).max(GUESSES).optional(),
-  /** Sockets that send to every target and guess, the one that was ordered among them; left out: it alone. */
+  /** How many sockets send to every target and guess, including the one that the order is for; if left out, only that one. */
   sockets: z.int().min(1).max(MOST_SOCKETS).optional(),
-  /** Datagrams per second at most; left out: all at once, again and again by the schedule of the punch loop. */
+  /** The most datagrams per second; if left out, all leave at once, again and again by the schedule of the punch loop. */
   perSecond: z.number().positive().max(100_000).optional(),
-  /** Datagrams in all until the path is found, answers and repetitions included; left out: as many as the time allows. */
+  /**
+   * The most datagrams until the path is found, including answers and repetitions. If left out, it is `GUESSES` for an order
+   * with guesses or with several sockets. Other orders then send as many as the time allows.
+   */
   probes: z.int().positive().max(GUESSES).optional()
 }
 
 /**
- * What a peer is told to do with its socket. `ice`: the passive side binds at once and its first ICE check is the punch.
- * `punch`: both sides send probes, and the passive side binds when one of its own was answered, or with `bindOn: heard` as
- * soon as it heard one. `splice`: latch at the gateway's relay first, then as `punch` with the gateway's endpoint as the
- * only target.
+ * What a peer does with its socket. `ice`: the passive side hands its socket over at once, and its first ICE check is the
+ * punch. `punch`: both sides send probes. The passive side hands over when one of its own probes was answered, or with
+ * `bindOn: heard` as soon as it heard a probe. `splice`: the side latches at the gateway's relay first, and then goes on as
+ * for `punch`, with the gateway's endpoint as the only target.
  */
 export const order = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8), ...effort }),
@@ -59,12 +75,12 @@ export const order = z.discriminatedUnion('kind', [
 
 export type Order = z.infer<typeof order>
 
-/** What an order says of probing: targets, guesses, sockets, pace, and a budget. */
+/** The part of an order that is about probing: targets, guesses, sockets, pace, and a budget. */
 export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>
 
-/** What sets the kinds of order apart, for whoever does not carry them out. */
+/** How the kinds of order differ, for code that does not carry them out. */
 export interface Nature {
-  /** Undefined where nothing is searched for. */
+  /** Undefined if the order searches for nothing. */
   readonly effort: Effort | undefined
   /** The path leads through the gateway. */
   readonly isRelayed: boolean
@@ -72,7 +88,7 @@ export interface Nature {
   readonly isBlind: boolean
 }
 
-/** The one place that asks for the kind of an order, besides the loop that carries it out. */
+/** The only place that asks for the kind of an order, besides the loop that carries it out. */
 export function natureOf(given: Order): Nature {
   switch (given.kind) {
     case 'ice':

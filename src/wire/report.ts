@@ -1,17 +1,18 @@
-// What came of an order, as the side that obeyed it tells.
+// The report on an order, by the side that obeyed it.
 
 import { z } from 'zod'
 import { endpoint, epochMs, ms, word } from './shapes.ts'
 
-/** Sources of the far side's datagrams that a report names. */
+/** The most sources of the far side's datagrams that a report names. */
 export const HEARD = 8
 
 /** First and last, in milliseconds since the order arrived. */
 const span = z.tuple([ms, ms])
 
 /**
- * Milliseconds since the order arrived, by name of the step; datagram counts by name. `flows` counts pairs of an own
- * socket and a far endpoint that was sent to: so many mappings an address-and-port-dependent NAT has made for it.
+ * `steps` has the name of each step, and milliseconds since the order arrived. `sent` and `received` count datagrams. `flows`
+ * counts the pairs of an own socket and a far endpoint that it sent to. An address-and-port-dependent NAT has made that many
+ * mappings for the order.
  */
 export const report = z.strictObject({
   /** When the order arrived, in milliseconds since the epoch on the peer's clock (see `clock`). */
@@ -20,10 +21,10 @@ export const report = z.strictObject({
   sent: z.int().nonnegative(),
   received: z.int().nonnegative(),
   flows: z.int().nonnegative().optional(),
-  /** When datagrams of the search were sent and received; left out where there was none. */
+  /** When datagrams of the search were sent and received; left out if there were none. */
   sentMs: span.optional(),
   receivedMs: span.optional(),
-  /** Sources of the far side's datagrams, the first ones heard. */
+  /** The sources of the far side's datagrams that were heard first. */
   heard: z.array(endpoint).max(HEARD).optional()
 })
 

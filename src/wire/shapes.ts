@@ -1,4 +1,4 @@
-// What several messages have in common: the shapes of their fields, and how text becomes a checked message.
+// The shapes of fields that several messages have in common, and how text becomes a checked message.
 
 import { z } from 'zod'
 import { PosternError } from '../errors.ts'
@@ -24,7 +24,7 @@ export const secret = z.base64().max(64)
 export const ms = z.number().min(0).max(86_400_000)
 export const epochMs = z.number().min(0).max(8.64e15)
 
-/** For people to read: they stand on the terminals of others and in traces. */
+/** Text for people. It is made printable, because it is shown on the terminals of others and in traces. */
 export const words = (most: number) =>
   z
     .string()
@@ -36,7 +36,7 @@ export const sentence = words(512)
 export const name = z.string().regex(nameShape)
 export const fingerprint = z.string().regex(/^[0-9A-F]{2}(?::[0-9A-F]{2}){31}$/)
 
-/** Longest round trip to the gateway that is believed, in milliseconds: others wait for a multiple of it. */
+/** The longest round trip to the gateway that is believed, in milliseconds. Others wait for a multiple of it. */
 const RTT_MS = 3000
 
 /** A round trip to the gateway, as a peer claims it. */

@@ -12,8 +12,8 @@
 //    | --- progress, opened | failed --------> |
 //    | <-- strategy, path | over ------------- | --> path | over
 //
-// `v` stands in the first message of each side; a later version adds message types and optional fields, so an unknown
-// type is an error only within one version.
+// The first message of each side has `v`. A later version adds message types and optional fields, so an unknown type is an
+// error only within one version.
 
 import { z } from 'zod'
 import { blamed, type Verdict } from '../verdict.ts'
@@ -40,22 +40,24 @@ import {
   words
 } from './shapes.ts'
 
-/** Version of these messages. A gateway refuses another one with a sentence that says which it speaks. */
+/** Version of these messages. A gateway refuses another version with a sentence that says which one it speaks. */
 export const PROTOCOL = 1
 
 /** Longest message a gateway accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
 
-/** Longest reason that a session is over with: what became of each strategy, in one line. */
+/** The longest reason in an `over` message, in characters: what became of each strategy, in one line. */
 export const OVER_CHARACTERS = 2000
 
 /** Longest message a peer accepts from its gateway, in bytes: an order with all guesses takes 50 kB. */
 export const ORDER_BYTES = 65_536
 
-/** How often peers show their mappings again, in milliseconds: NATs forget silent UDP mappings after 30 s and more. */
+/**
+ * The time after which peers show their mappings again, in milliseconds. NATs forget silent UDP mappings after 30 s or more.
+ */
 export const REFRESH_MS = 15_000
 
-/** The path of the gateway's HTTP side that peers join at. */
+/** The path on the gateway's HTTP server at which peers join. */
 export const JOIN_PATH = '/join'
 
 /** Why a connection was relayed or failed: see src/verdict.ts, which has the codes. */
@@ -63,11 +65,11 @@ const verdict = z.strictObject({
   code: word,
   sentence,
   side: z.enum(blamed),
-  /** What was recorded that shows it, one fact a line. */
+  /** The recorded facts that show it, one fact a line. */
   evidence: z.array(sentence).max(8).readonly(),
   /** What to do about it. */
   advice: sentence,
-  /** Codes of what else stood in the way, weightiest first. */
+  /** Codes of what else stood in the way; the weightiest comes first. */
   also: z.array(word).max(8).readonly()
 }) satisfies z.ZodType<Verdict>
 
@@ -82,7 +84,7 @@ const fromPeer = z.discriminatedUnion('type', [
     certificate: z.string().max(8192),
     signature: z.base64().max(256),
     accepts: z.boolean(),
-    // The address the peer reached the gateway at. A gateway in a container does not know it.
+    // The address at which the peer reached the gateway. A gateway in a container does not know it.
     reached: address.optional()
   }),
   z.strictObject({
@@ -97,10 +99,10 @@ const fromPeer = z.discriminatedUnion('type', [
     type: z.literal('filtering'),
     port: z.boolean(),
     address: z.boolean().optional(),
-    /** The NAT gave a flow another port because a datagram nobody asked for had come from that flow's far end before. */
+    /** The NAT gave a flow another port, because an unsolicited datagram had come from that flow's far end before. */
     remaps: z.boolean().optional()
   }),
-  // The gateway's clock less the peer's, from `ping` and `pong`: right within half their round trip.
+  // The gateway's clock minus the peer's, from `ping` and `pong`. It is right within half their round trip.
   z.strictObject({
     type: z.literal('clock'),
     offsetMs: z.number().min(-8.64e15).max(8.64e15),
@@ -115,7 +117,7 @@ const fromPeer = z.discriminatedUnion('type', [
     /** When the caller asked for it, in milliseconds since the epoch on its own clock. */
     atMs: epochMs.optional()
   }),
-  // The answer to `sample`, sent beside the requests that show the socket's mappings.
+  // The answer to `sample`, sent along with the Binding requests that show the socket's mappings.
   z.strictObject({
     type: z.literal('fresh'),
     session,
@@ -127,7 +129,7 @@ const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
   z.strictObject({ type: z.literal('failed'), session, plan, code: word, reason: sentence, report }),
   z.strictObject({ type: z.literal('leave'), session, code: word, reason: sentence }),
-  // What is my network like? These sockets showed their mappings one after the other, the last one just now.
+  // Asks what the peer's network is like. These sockets showed their mappings one after the other, the last one just now.
   z.strictObject({
     type: z.literal('nat'),
     request: z.int().nonnegative(),
@@ -169,7 +171,8 @@ const fromGateway = z.discriminatedUnion('type', [
     probeKey: secret,
     trace
   }),
-  // Bind a socket that was never used, and show its mappings at every endpoint at once: the next order is for it.
+  // Tells a peer to bind a socket that was never used, and to show its mappings at every endpoint at once. The next order is
+  // for that socket.
   z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),
   z.strictObject({
     type: z.literal('order'),
@@ -179,9 +182,10 @@ const fromGateway = z.discriminatedUnion('type', [
     socket: z.int(),
     order,
     handover,
-    // How long this side listens before its first datagram, so that the other side has opened its NAT before it comes.
+    // How long this side listens before its first datagram, so that the other side has opened its NAT before that arrives.
     afterMs: ms,
-    // How long the active side of an `ice` order listens for that check before it starts its own; left out: until it comes.
+    // How long the active side of an `ice` order listens for the passive side's ICE check before it starts its own checks; if
+    // left out, until the check comes.
     patienceMs: ms.optional(),
     waitMs: ms,
     handoverMs: ms
@@ -214,11 +218,11 @@ export type Outcome = z.infer<typeof outcome>
 /** The member of a union of messages with this `type`. */
 export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
 
-/** A peer's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
+/** Parses the text of a peer's message. Throws `bad-message` with the first thing that is wrong. */
 export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
 
-/** A gateway's message out of the text it sent. Throws `bad-message` with the first thing that is wrong. */
+/** Parses the text of a gateway's message. Throws `bad-message` with the first thing that is wrong. */
 export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
 
-/** What a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
+/** The bytes that a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
 export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)

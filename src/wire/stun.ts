@@ -1,5 +1,6 @@
-// STUN (RFC 8489) with the attributes of ICE (RFC 8445) and of NAT behaviour discovery (RFC 5780), both directions.
-// Bytes in, a StunMessage out, and back; no I/O and no state. What an attribute looks like stands once, in `fields`.
+// STUN (RFC 8489) with the attributes of ICE (RFC 8445) and of NAT behaviour discovery (RFC 5780). The file encodes a
+// StunMessage to bytes and decodes it from bytes, without I/O or state. The form of each attribute is defined once, in
+// `fields`.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -13,8 +14,9 @@
 //   |                value, padded to a multiple of four            |
 //   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //
-// MESSAGE-INTEGRITY is an HMAC over everything before it, FINGERPRINT a CRC-32 over everything before it; for both the
-// header's length counts up to their own end. After MESSAGE-INTEGRITY only a second, SHA-256 one and FINGERPRINT count.
+// MESSAGE-INTEGRITY is an HMAC over everything before it, and FINGERPRINT is a CRC-32 over everything before it. For both,
+// the length in the header counts up to their own end. After MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT
+// count.
 
 import { isUtf8 } from 'node:buffer'
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -34,10 +36,13 @@ export interface StunMessage {
   transaction: Buffer
   username?: string
   nonce?: Buffer
-  /** XOR-MAPPED-ADDRESS; MAPPED-ADDRESS is read when it alone is there. */
+  /** XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS if that is the only one. */
   mapped?: Endpoint
   error?: { code: number; reason: string }
-  /** In an error: UNKNOWN-ATTRIBUTES. Decoded from any other class: the types that must be understood and are not. */
+  /**
+   * In an error: UNKNOWN-ATTRIBUTES. In a decoded message of any other class: the comprehension-required types that are
+   * unknown.
+   */
   unknown?: number[]
   software?: string
   realm?: string
@@ -56,8 +61,8 @@ export interface StunMessage {
 export interface DecodedStun extends StunMessage {
   readonly hasIntegrity: boolean
   /**
-   * Whether every MESSAGE-INTEGRITY (and -SHA256) in the message is right under this key; false where there is none.
-   * Reads the datagram again, so its bytes must still be the ones that were decoded.
+   * Whether every MESSAGE-INTEGRITY (and -SHA256) in the message is right under this key; false if there is none. It reads
+   * the datagram again, so the bytes must not have changed since they were decoded.
    */
   verify(key: Buffer | string): boolean
 }
@@ -66,7 +71,7 @@ export interface EncodeOptions {
   /** Adds MESSAGE-INTEGRITY (HMAC-SHA1) under this key. */
   key?: Buffer | string
   fingerprint?: boolean
-  /** The byte that fills values up to four: zero (RFC 8489, 14), but a space in most vectors of RFC 5769. */
+  /** The byte that pads values to a multiple of four: zero (RFC 8489, 14), but a space in most test vectors of RFC 5769. */
   padding?: number
 }
 
@@ -84,7 +89,7 @@ export function encode(message: StunMessage, { key, fingerprint = false, padding
   return bytes
 }
 
-/** The header's fixed bits, cookie and length: cheap enough for each packet that arrives. */
+/** Checks the fixed bits, the cookie and the length in the header. This is cheap enough for each packet that arrives. */
 export function looksLikeStun(datagram: Uint8Array): boolean {
   const { length } = datagram
   if (length < HEADER_BYTES || (length & 3) !== 0 || ((datagram[0] ?? 0) & 0xc0) !== 0) return false
@@ -92,7 +97,10 @@ export function looksLikeStun(datagram: Uint8Array): boolean {
   return datagram[4] === 0x21 && datagram[5] === 0x12 && datagram[6] === 0xa4 && datagram[7] === 0x42
 }
 
-/** undefined: not STUN, or malformed in any way, a wrong FINGERPRINT included. Of duplicates the first counts. */
+/**
+ * Undefined if the datagram is not STUN, or is malformed in any way; a wrong FINGERPRINT counts as malformed. If an attribute
+ * is there more than once, the first one counts.
+ */
 export function decode(datagram: Buffer): DecodedStun | undefined {
   if (!looksLikeStun(datagram)) return undefined
   const attributes = split(datagram)
@@ -184,15 +192,15 @@ function padded(length: number): number {
 
 interface Field {
   readonly type: number
-  /** undefined: the message does not have it. */
+  /** Undefined if the message does not have it. */
   write(message: StunMessage): Buffer | undefined
-  /** false: malformed. */
+  /** False if the value is malformed. */
   read(value: Buffer, into: StunMessage): boolean
 }
 
 interface Codec<T> {
   write(value: T): Buffer
-  /** undefined: malformed. */
+  /** Undefined if the bytes are malformed. */
   read(bytes: Buffer): T | undefined
 }
 
@@ -245,7 +253,7 @@ const flag: Codec<boolean> = {
   read: bytes => bytes.length === 0 || undefined
 }
 
-// Copied out of the datagram, whose buffer its receiver may use again.
+// The value is copied, because the receiver may use the datagram's buffer again.
 function opaque(maxBytes: number): Codec<Buffer> {
   return {
     write: value => within(maxBytes, value),
@@ -327,7 +335,7 @@ function addressBytes(address: string): Buffer {
   return types.write([...front, ...zeros, ...back])
 }
 
-// A zone (fe80::1%eth0) means nothing to others; the last 32 bits may be written as an IPv4 address.
+// A zone (fe80::1%eth0) means nothing to others and is left out. The last 32 bits may be written as an IPv4 address.
 function withoutDots(address: string): string {
   const bare = address.replace(/%.*$/, '')
   return bare.replace(/\d+\.\d+\.\d+\.\d+$/, dotted => {
@@ -360,7 +368,9 @@ const mapped: Field = {
   }
 }
 
-/** MAPPED-ADDRESS, of servers older than RFC 5389: read only, and only where the XORed one does not tell. */
+/**
+ * MAPPED-ADDRESS comes from servers older than RFC 5389. It is only read, and counts only if there is no XOR-MAPPED-ADDRESS.
+ */
 const oldMapped: Field = {
   type: 0x0001,
   write: () => undefined,
@@ -371,14 +381,14 @@ const oldMapped: Field = {
   }
 }
 
-/** Means something in an error only: elsewhere `unknown` tells what this side did not understand. */
+/** UNKNOWN-ATTRIBUTES means something only in an error. Elsewhere `unknown` tells what this side did not understand. */
 const unknownAttributes = field(0x000a, 'unknown', types)
 const unknownInErrors: Field = {
   ...unknownAttributes,
   read: (bytes, into) => into.class !== 'error' || unknownAttributes.read(bytes, into)
 }
 
-/** In the order in which they are written, which is that of the vectors of RFC 5769. */
+/** The fields are written in this order, which is the order in the test vectors of RFC 5769. */
 const fields: readonly Field[] = [
   field(0x8022, 'software', phrase),
   field(0x0024, 'priority', uint32),
@@ -411,13 +421,13 @@ interface Mac {
   at: number
 }
 
-/** RFC 8489, 14.5 and 14.6: the SHA-256 one may be cut to no less than 16 bytes, in steps of four. */
+/** RFC 8489, 14.5 and 14.6: MESSAGE-INTEGRITY-SHA256 may be cut to no less than 16 bytes, in steps of four. */
 const macKinds = new Map<number, { hash: Mac['hash']; sizes: number[] }>([
   [MESSAGE_INTEGRITY, { hash: 'sha1', sizes: [20] }],
   [MESSAGE_INTEGRITY_SHA256, { hash: 'sha256', sizes: [16, 20, 24, 28, 32] }]
 ])
 
-/** Whether an attribute stands behind an integrity that does not cover it (RFC 8489, 14.5 and 14.6). */
+/** Whether an attribute follows an integrity that does not cover it (RFC 8489, 14.5 and 14.6). */
 function isShadowed(type: number, seen: Set<number>): boolean {
   if (type === FINGERPRINT) return false
   return seen.has(MESSAGE_INTEGRITY_SHA256) || (seen.has(MESSAGE_INTEGRITY) && type !== MESSAGE_INTEGRITY_SHA256)
@@ -429,7 +439,7 @@ function isRight(datagram: Buffer, { hash, value, at }: Mac, key: Buffer | strin
   return timingSafeEqual(hmac(hash, key, covered).subarray(0, value.length), value)
 }
 
-/** Appends an attribute computed over all before it, the length already counting it. */
+/** Appends an attribute that is computed over everything before it. The header's length already counts the attribute then. */
 function sealed(bytes: Buffer, type: number, size: number, seal: (covered: Buffer) => Buffer): Buffer {
   bytes.writeUInt16BE(bytes.length - HEADER_BYTES + 4 + size, 2)
   return Buffer.concat([bytes, attribute(type, seal(bytes))])
