@@ -6,7 +6,8 @@ export function closest(word: string, known: readonly string[]): string | undefi
     .map(candidate => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
-  // A slip or two letters swapped (two steps) in five letters is a typing error; more is another word.
+  // A wrong letter, or two letters swapped (two steps), in five letters is a typing error; with more steps it is another
+  // word.
   return best && best.distance <= Math.max(1, Math.floor(word.length * 0.4)) ? best.candidate : undefined
 }
 

@@ -2,9 +2,9 @@
 //
 //   file -> located YAML -> schema (defaults, types, units) -> Config, or every mistake with its line and column
 //
-// The schema says what each option means, takes and defaults to; config/postern.yaml says the same to people, and
-// config/postern.schema.json to editors. Which strategies exist and what options they take is known to
-// plugins/load.ts, so a strategy leaves here with its position and its options as they were written.
+// The schema says what each option means, which values it takes, and what its default is. config/postern.yaml says the same
+// to people, and config/postern.schema.json to editors. Only plugins/load.ts knows which strategies there are and which
+// options they take. So a strategy leaves here with its position, and with its options as they were written.
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -40,11 +40,14 @@ export interface Config {
     readonly http: Endpoint
     readonly udp: UdpListen
   }
-  /** Empty: to be made up and printed. */
+  /** If empty, a token is made up and printed. */
   readonly join: { readonly token: string }
   readonly admin: {
     readonly token: string
-    /** When pages, API and metrics take no token: to local requests where all that listens is bound to loopback only. */
+    /**
+     * When pages, API and metrics need no token: for local requests if everything that listens is bound to loopback, or
+     * never.
+     */
     readonly open: 'loopback' | 'never'
   }
   /** Absolute path of the folder where names and fingerprints persist. */
@@ -64,7 +67,7 @@ export function loadConfig(file: string, env: Environment = process.env): Config
   return parseConfig(readText(file), file, env)
 }
 
-/** As loadConfig, from text. `file` names it in messages, and relative paths start from its folder. */
+/** Like loadConfig, but from text. Messages name `file`, and relative paths start from its folder. */
 export function parseConfig(text: string, file: string, env: Environment = process.env): Config {
   const yaml = readYaml(text, file, env)
   const folder = dirname(resolve(file))
@@ -84,14 +87,14 @@ export function parseConfig(text: string, file: string, env: Environment = proce
   }
 }
 
-/** The JSON schema of the file, for editors. With the built-in plugins given, their names and options are in it. */
+/** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
 export function configSchema(builtIns: Readonly<Record<string, { readonly defaults: object }>> = {}): object {
   const whole = jsonSchema()
   const strategies = { ...whole.properties?.strategies, items: { anyOf: strategyShapes(builtIns) } }
   return { ...whole, title: 'postern gateway', properties: { ...whole.properties, strategies } }
 }
 
-/** The effective configuration as YAML that could be loaded again, with whatever is secret masked. */
+/** The effective configuration as YAML that could be loaded again, with secrets masked. */
 export function showConfig(config: Config): string {
   const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({

@@ -1,9 +1,9 @@
-// YAML that remembers where each value stood, so that every complaint can point at it.
+// YAML that remembers where each value stood, so that every error message can point at it.
 //
 //   text -> YAML nodes -> plain values (strings, lists, maps; ${NAME} replaced) + a position for each path
 //
-// The failsafe schema leaves every scalar the string that was written: a token 0123 keeps its zero, and a number from an
-// environment variable is the same as one from the file. Whoever reads a value knows which type it must be.
+// The failsafe schema keeps every scalar as the string that was written. So a token 0123 keeps its zero, and a number from an
+// environment variable is the same as one from the file. The code that reads a value knows which type it must be.
 
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLError } from 'yaml'
 import { PosternError } from '../errors.ts'
@@ -24,13 +24,13 @@ export type Path = readonly PropertyKey[]
 
 export interface LocatedYaml {
   readonly value: unknown
-  /** What was wrong with the YAML itself and with its environment variables. */
+  /** Mistakes in the YAML itself and in its environment variables. */
   readonly problems: readonly Problem[]
-  /** Where the value of a path stands, or the nearest thing around it. */
+  /** The position of the value at a path, or of the nearest thing around it. */
   at(path: Path): Position
-  /** Where the key at the end of a path stands. */
+  /** The position of the key at the end of a path. */
   keyAt(path: Path): Position
-  /** The value of a path as it was written, before variables were put in; shortened. */
+  /** The value at a path as it was written, before variables were put in; shortened. */
   written(path: Path): string
 }
 
@@ -43,7 +43,7 @@ export function readYaml(text: string, file: string, env: Environment): LocatedY
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  // Of syntax errors only the first is worth telling, the rest is its echo, and behind it there are no values to judge.
+  // Only the first syntax error is told. The others follow from it, and the values behind it cannot be judged.
   const syntax = document.errors.find(fault => fault.code !== 'DUPLICATE_KEY')
   const faults = syntax ? [syntax] : [...document.errors, ...document.warnings]
   const problems = faults.map(fault => ({ at: position(fault.pos[0]), text: explain(fault, text) }))
@@ -91,7 +91,7 @@ export function readYaml(text: string, file: string, env: Environment): LocatedY
   }
 }
 
-/** `strategies[2].relay: `, the way a path is named in a message; nothing for the whole file. */
+/** The name of a path in a message, such as `strategies[2].relay: `; empty for the whole file. */
 export function keyOf(path: Path): string {
   const name = path
     .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`))
@@ -103,7 +103,7 @@ export function keyOf(path: Path): string {
 export function throwProblems(problems: readonly Problem[]): void {
   if (problems.length === 0) return
   const inOrder = [...problems].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
-  // What follows from a mistake is found at the same place, after it.
+  // Problems that follow from a mistake are found at the same place, after it. So only the first one at each place is told.
   const firsts = inOrder.filter(
     ({ at }, i) => at.line !== inOrder[i - 1]?.at.line || at.column !== inOrder[i - 1]?.at.column
   )

@@ -1,5 +1,5 @@
-// What each option means, takes and defaults to. config/postern.yaml says the same to people, and config/postern.schema.json to
-// editors.
+// The meaning, the type and the default of each option. config/postern.yaml says the same to people, and
+// config/postern.schema.json to editors.
 
 import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
@@ -9,11 +9,11 @@ import type { Environment } from './located-yaml.ts'
 import { defaultStrategies } from './strategies.ts'
 
 export interface UdpListen {
-  /** One or two, IPv4; the unspecified address 0.0.0.0 stands alone. */
+  /** One or two IPv4 addresses; the unspecified address 0.0.0.0 can only stand alone. */
   readonly addresses: readonly string[]
-  /** One or two; port 0 lets the system choose. */
+  /** One or two ports; port 0 lets the system choose. */
   readonly ports: readonly number[]
-  /** What peers are told instead of `addresses`, in the same order; or empty. */
+  /** The addresses that peers are told instead of `addresses`, in the same order; or empty. */
   readonly public: readonly string[]
 }
 
@@ -26,7 +26,7 @@ export interface Traces {
   readonly addresses: 'full' | 'subnet'
 }
 
-/** What strangers can fill or ask for, each bounded. */
+/** Limits on everything that strangers can fill or ask for. */
 export interface Limits {
   readonly peers: number
   readonly names: number
@@ -46,7 +46,7 @@ const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
 
 export type LogLevel = (typeof logLevels)[number]
 
-// Peers bind IPv4 sockets: what is opened on IPv6 would hear nobody.
+// Peers bind IPv4 sockets, so they could not reach a socket on IPv6.
 const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 
 export function schema(env: Environment) {
@@ -131,8 +131,8 @@ const tracesSection = () =>
     )
   }).superRefine(checkTraces)
 
-// Each leaf's message starts with "expected": what was got instead is added where its position is known.
-// `shape` is what editors check; the rest of the check is `parse`.
+// Each leaf's message starts with "expected". The wrong value is added where its position is known. Editors check `shape`,
+// and `parse` does the rest of the check.
 function leaf<T>(parse: (text: string) => T | undefined, expected: string, shape: JsonShape = { type: 'string' }) {
   const error = `expected ${expected}`
   const text = z.custom<string | number>(value => typeof value === 'string' || typeof value === 'number', { error })
@@ -148,12 +148,12 @@ type JsonShape = Readonly<Record<string, unknown>>
 function integer(least: number, most: number) {
   const inRange = (value: number) => (value >= least && value <= most ? value : undefined)
   const parse = (text: string) => (/^\d+$/.test(text) ? inRange(Number(text)) : undefined)
-  // A text is for an environment variable that will turn into a number.
+  // A string is allowed for an environment variable that will turn into a number.
   const shape = { type: ['integer', 'string'], minimum: least, maximum: most, pattern: '\\$\\{' }
   return leaf(parse, `a whole number from ${least} to ${most}`, shape)
 }
 
-/** One of a few words, the first being the default. */
+/** One of a few words; the first is the default. */
 function choice<const Word extends string>(...words: readonly [Word, ...Word[]]) {
   const parse = (text: string) => words.find(word => word === text)
   return leaf(parse, `one of ${words.join(', ')}`, { enum: [...words] }).prefault(words[0])
@@ -164,7 +164,7 @@ export function list<T extends z.ZodType>(item: T, expected: string, least: numb
   return z.array(item, { error }).min(least, { error }).max(2, { error })
 }
 
-// Never shown in a message. It travels in a header and on command lines, hence the printable ASCII.
+// A token is never shown in a message. It is printable ASCII, because it travels in a header and on command lines.
 export function token(fallback = '') {
   const parse = (text: string) => (/^[\x21-\x7e]*$/.test(text) ? text : undefined)
   return leaf(parse, 'a token of letters, digits and signs without spaces').prefault(fallback)
@@ -176,7 +176,7 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
   return object.prefault({} as z.input<typeof object>)
 }
 
-/** The file holds what memory has: see trace/store/file.ts. */
+/** The file holds the same traces as memory: see trace/store/file.ts. */
 function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
   const message = 'what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B'
   if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })
@@ -211,7 +211,7 @@ export function jsonSchema(): JsonSchema {
   return z.toJSONSchema(schema({}), {
     io: 'input',
     unrepresentable: 'any',
-    // That a section may be left out needs no saying.
+    // Every section may be left out, so editors need not be shown its default.
     override: ({ jsonSchema }) => {
       if (jsonSchema.type === 'object') delete jsonSchema.default
     }
@@ -229,7 +229,7 @@ function parseAddress(text: string): string | undefined {
   return isIPv4(text) ? text : undefined
 }
 
-// Below 100 ms no answer could be back; above ten minutes no one waits.
+// Below 100 ms no answer could be back, and nobody waits for more than ten minutes.
 function parseDeadline(text: string): number | undefined {
   const milliseconds = parseDuration(text)
   return milliseconds !== undefined && milliseconds >= 100 && milliseconds <= 600_000 ? milliseconds : undefined

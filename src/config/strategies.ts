@@ -1,5 +1,5 @@
-// The list of strategies: each entry a name or a path, with options as they are written. Which strategies there are, and what
-// options they take, is known to plugins/load.ts.
+// The list of strategies. Each entry is a name or a path, with options as they are written. plugins/load.ts knows which
+// strategies there are, and which options they take.
 
 import { resolve } from 'node:path'
 import { keyOf, type LocatedYaml, type Path, type Position, type Problem } from './located-yaml.ts'
@@ -13,14 +13,14 @@ export interface StrategyEntry {
   readonly optionAt: Readonly<Record<string, Position>>
 }
 
-/** What is no path and matches this may be the name of an npm package: `postern-plugin-x` or `@scope/x`. */
+/** A text that is no path and matches this may be the name of an npm package: `postern-plugin-x` or `@scope/x`. */
 export const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/
 
 const pathName = /^\.{0,2}\//
 
 /**
- * The built-in strategies, cheapest first: an own address costs nothing, an observed one a round trip, the relay the gateway's
- * bandwidth. The one list of their names, and the order where none is given.
+ * The built-in strategies, the cheapest first: an own address costs nothing, an observed one a round trip, the relay the
+ * gateway's bandwidth. This is the only list of their names, and the order if the configuration has none.
  */
 export const defaultStrategies = ['direct', 'stun', 'predict', 'spray', 'relay'] as const
 
@@ -54,7 +54,7 @@ function twice(strategy: StrategyEntry, path: Path): Problem {
   return { at: strategy.at, text: `${keyOf(path)}${key(strategy)} is there twice; expected each strategy once` }
 }
 
-// Read past the schema, so that their mistakes are told together with all others.
+// The strategies are read past the schema, so that their mistakes are told together with all others.
 export function strategiesIn(value: unknown): readonly unknown[] {
   const list = isRecord(value) ? value.strategies : undefined
   return Array.isArray(list) ? list : defaultStrategies
@@ -76,7 +76,7 @@ export function key({ use }: Pick<StrategyEntry, 'use'>): string {
   return use.kind === 'file' ? use.file : use.name
 }
 
-// Which packages are installed no schema can know, so every name that a package may have is a strategy.
+// No schema can know which packages are installed, so it accepts every name that a package may have.
 export function strategyShapes(builtIns: Readonly<Record<string, { readonly defaults: object }>>): object[] {
   const names = Object.keys(builtIns)
   const options = Object.entries(builtIns).map(([name, { defaults }]) => [name, optionsShape(defaults)])
@@ -112,7 +112,7 @@ function isSecret(name: string): boolean {
   return /token|secret|password|key$/i.test(name)
 }
 
-// As many stars whatever the length: the length is part of the secret.
+// The number of stars is always the same, because the length is part of the secret.
 export function mask(secret: string): string {
   return secret && '********'
 }
