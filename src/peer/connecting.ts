@@ -1,4 +1,4 @@
-// A connect request on its way, from the call to the connection or the error; and what its caller hears meanwhile.
+// A connect request that is under way, from the call to the connection or the error, and what its caller hears meanwhile.
 
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
@@ -14,32 +14,35 @@ export interface StrategyReport {
   readonly ms: number
 }
 
-/** What the gateway says of a path once both sides have opened it. */
+/** What the gateway says about a path once both sides have opened it. */
 export interface PathNotice {
-  /** The relay's limit for this connection, each direction apart; undefined on a direct path. */
+  /** The relay's limit for this connection, in each direction; undefined on a direct path. */
   readonly bitsPerSecond?: number | undefined
-  /** Why it is relayed; undefined on a direct path. */
+  /** The gateway's verdict: why the path is relayed, or `direct`. Undefined if the gateway does not record the request. */
   readonly verdict?: Verdict | undefined
 }
 
 export interface ConnectOptions {
-  /** What became of each strategy. The one that won is told a round trip after the connection is there. */
+  /** Called with what became of each strategy. The one that won is told a round trip after the connection is there. */
   readonly onStrategy?: (report: StrategyReport) => void
-  /** Called after the last strategy was told; never when the gateway is lost before. */
+  /** Called after the last strategy was told, unless the gateway is lost before that. */
   readonly onPath?: (notice: PathNotice) => void
-  /** A W3C traceparent that the gateway's trace goes on from: left out, the application's own active span, if there is one. */
+  /**
+   * A W3C traceparent that the gateway's trace continues. If left out, the application's own active span is used, if there is
+   * one.
+   */
   readonly traceparent?: string
   readonly signal?: AbortSignal
 }
 
-/** A connect request on its way. */
+/** A connect request that is under way. */
 export class Connecting {
   readonly connection: Promise<Connection>
   readonly to: PeerName
   readonly options: ConnectOptions
   readonly done: (connection: Connection) => void
   readonly startMs = performance.now()
-  /** The gateway's id for it, once it has begun. */
+  /** The gateway's id for the session, once it has begun. */
   session = ''
   readonly #reject: (error: PosternError) => void
   #trace: string | undefined
@@ -58,7 +61,7 @@ export class Connecting {
     this.#trace = trace
   }
 
-  /** Whatever ended it, the trace says what was tried before. */
+  /** Fails with an error that names the trace, which says what was tried before. */
   fail(error: PosternError): void {
     const trace = this.#trace
     const known = error.trace !== undefined || trace === undefined
@@ -66,7 +69,7 @@ export class Connecting {
   }
 }
 
-/** The gateway may not introduce anybody else than was asked for, and where a fingerprint is pinned, nobody without it. */
+/** The error if the gateway introduces a peer that was not asked for or, where a fingerprint is pinned, one without it. */
 export function doubtful(
   { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
   to: PeerName

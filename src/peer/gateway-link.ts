@@ -1,5 +1,6 @@
-// The WebSocket to the gateway: joined by proving the certificate's key, and joined again by itself, with backoff, when
-// it is lost. What the peer says while it is down is dropped: every message is about a state the gateway has forgotten.
+// The WebSocket to the gateway. A peer joins by proving that it has the key of its certificate. If the link is lost, the peer
+// joins again by itself, with backoff. What the peer says while the link is down is dropped, because every message is about a
+// state that the gateway has forgotten.
 
 import { lookup } from 'node:dns/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,7 +20,7 @@ import {
 import type { Identity } from './identity/identity.ts'
 
 export interface LinkOptions {
-  /** `http:`, `https:`, `ws:` or `wss:` of the gateway. */
+  /** The gateway's URL, with `http:`, `https:`, `ws:` or `wss:`. */
   readonly gateway: string
   readonly token: string
   readonly name?: string | undefined
@@ -27,27 +28,30 @@ export interface LinkOptions {
   readonly identity: Identity
   /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
   readonly insecure: boolean
-  /** How long the gateway has to welcome this peer, in milliseconds: 10 s unless told. */
+  /** How long the gateway has to welcome this peer, in milliseconds; 10 s if left out. */
   readonly connectMs?: number
 }
 
 export type Welcome = Message<FromGateway, 'welcome'>
 
-/** First wait before joining again, and the longest. Each is doubled and shortened at random, so that peers do not come all at once. */
+/**
+ * The first wait before joining again, and the longest. A wait is twice the one before, and is shortened at random, so that
+ * peers do not all come at once.
+ */
 const BACKOFF_MS = { first: 250, longest: 15_000 }
 
-/** The gateway pings every 20 s; without a sign of life for longer than two of them the link is dead. */
+/** The gateway pings every 20 s. After a silence that is longer than two of these intervals the link is dead. */
 const SILENCE_MS = 45_000
 
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
 
 export class GatewayLink {
-  /** Which gateway it is: known peers are kept per gateway. */
+  /** The gateway that this is. Known peers are kept per gateway. */
   readonly url: string
   onMessage: (message: FromGateway) => void = () => {}
   onWelcome: (welcome: Welcome) => void = () => {}
-  /** Called when the link is lost, and again joined later unless `error` is final. */
+  /** Called when the link is lost. It is joined again later, unless `final` is true. */
   onLost: (error: PosternError, final: boolean) => void = () => {}
   readonly #options: LinkOptions
   readonly #over = new AbortController()
@@ -85,7 +89,7 @@ export class GatewayLink {
   }
 
   #connect(signal?: AbortSignal): Promise<Welcome> {
-    // One event at a time: what comes right behind the welcome must find who waits for it.
+    // One event at a time: a message that comes right behind the welcome must find its handler.
     const ws = new WebSocket(this.url, {
       maxPayload: ORDER_BYTES,
       perMessageDeflate: false,
@@ -153,7 +157,7 @@ export class GatewayLink {
     ws.send(JSON.stringify(hello))
   }
 
-  /** From here on the link mends itself. */
+  /** From here on, a link that is lost is joined again by itself. */
   #welcomed(welcome: Welcome): void {
     const ws = this.#ws
     if (!ws) return
@@ -193,7 +197,7 @@ export class GatewayLink {
   }
 }
 
-/** Waiting does not help against these. */
+/** Trying again does not help against these. */
 const isFinal = (error: unknown): error is PosternError =>
   error instanceof PosternError &&
   ['bad-token', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(error.code)
@@ -215,7 +219,10 @@ function unreachable(url: string, cause: Error | undefined): PosternError {
   return new PosternError('gateway-unreachable', `the gateway at ${url} cannot be reached${why}`, { cause })
 }
 
-/** The WebSocket's address. In clear only to private addresses, unless the user insists: the token could be read on the way. */
+/**
+ * The URL of the WebSocket. One in clear is refused for public addresses unless the user insists, because others could read
+ * the token on the way.
+ */
 async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
   if (!URL.canParse(gateway))
     throw new PosternError(
@@ -232,7 +239,7 @@ async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
   return url.href
 }
 
-/** Throws `bad-config` where a token sent to `url` in clear would leave the private networks. */
+/** Throws `bad-config` if a token that is sent to `url` in clear would leave the private networks. */
 export async function refusePublic(url: URL): Promise<void> {
   if (await staysPrivate(url.hostname)) return
   throw new PosternError(

@@ -1,5 +1,5 @@
-// One session as a peer lives it: orders come one after the other until a channel is open. Session, path and stream are
-// three things: the session ends with the path it found, the Connection carries the streams.
+// One session, on the side of a peer: orders come one after the other until a channel is open. Session, path and stream are
+// three things. A session lasts as long as the path that it finds, and the Connection carries the streams.
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
@@ -18,7 +18,7 @@ export interface SessionHooks {
   readonly identity: Identity
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
-  /** Throws `fingerprint-mismatch` where the other side, proved by now, is not who it was before. */
+  /** Throws `fingerprint-mismatch` if the other side, which is proved by now, is not the one that had this name before. */
   readonly trust: (peer: Message<FromGateway, 'session'>['peer']) => Promise<void>
   readonly opened: (connection: Connection) => void
   readonly ended: (error: PosternError) => void
@@ -45,8 +45,9 @@ export class PeerSession {
   }
 
   /**
-   * Binds a socket that was never used, says so, and shows its mappings at the same moment, so that the gateway can tell
-   * which one the NAT makes next. It is kept for the next order, and closed where that is made for another.
+   * Binds a socket that was never used, tells the gateway, and shows the socket's mappings at the same moment. From these the
+   * gateway can tell which mapping the NAT makes next. The socket is kept for the next order, and closed if that order is for
+   * another socket.
    */
   async sample(round: number, number: number, membership: Membership): Promise<void> {
     this.#discard()
@@ -60,13 +61,13 @@ export class PeerSession {
       this.#say({ type: 'fresh', round, socket: number, port: socket.port })
       await socket.show(sample.over.signal)
     } catch {
-      // The gateway goes on without the sample when it has waited long enough, and perhaps saw some of the mappings.
+      // The gateway goes on without the sample when it has waited long enough. It may have seen some of the mappings.
     }
   }
 
   /**
    * Resolves when nothing more comes of the order: a connection was opened, it failed, or it was called off.
-   * @param reserved the socket the order was made for, unless it is the fresh one, or that of the order before
+   * @param reserved the socket that the order is for, unless that is the fresh one or the one of the order before
    */
   async order(order: Order, reserved: WarmSocket | undefined): Promise<void> {
     if (this.#over.signal.aborted) return await reserved?.raw.close()
@@ -83,7 +84,7 @@ export class PeerSession {
     try {
       const opened = await this.#obey(order, attempt)
       if (!(await this.#trusts(opened))) return
-      // Called off while the fingerprint was looked up.
+      // The order was called off while the fingerprint was looked up.
       if (signal.aborted) return opened.transport.close()
       const { local, remote } = opened
       this.#tell(attempt, { type: 'opened', local, remote })
@@ -94,17 +95,17 @@ export class PeerSession {
     }
   }
 
-  /** The gateway calls a plan off: it takes too long, or the other side could not open it. */
+  /** The gateway calls a plan off because it takes too long, or because the other side could not open it. */
   cancel(plan: number): void {
     if (this.#attempt?.plan !== plan) return
     this.#callOff()
     const connection = this.#connection
-    // The callee waits for another plan; a caller has the connection in its hands already, and nothing may take its place.
+    // The callee waits for another plan. A caller already has the connection in its hands, and nothing may take its place.
     if (this.#introduction.role === 'callee') this.#connection = undefined
     void connection?.close()
   }
 
-  /** Nothing more will come of this session: what is not open yet fails with `error`. */
+  /** Ends the session. If no connection is open yet, it fails with `error`. */
   async end(error: PosternError): Promise<void> {
     this.#over.abort(error)
     this.#discard()
@@ -114,7 +115,7 @@ export class PeerSession {
     if (!this.#connection) this.#hooks.ended(error)
   }
 
-  /** This side wants nothing more of it, and says so, after what has come of it so far. */
+  /** Leaves the session. The gateway is told first what has come of the order so far, and then that this side leaves. */
   async leave(error: PosternError): Promise<void> {
     this.#callOff()
     this.#say({ type: 'leave', code: error.code, reason: error.message.slice(0, 500) })
@@ -143,14 +144,14 @@ export class PeerSession {
     )
   }
 
-  /** Nothing happens twice: where the order has come to something, that was told. */
+  /** Calls the order off. If its result was told before, nothing is told again. */
   #callOff(): void {
     const attempt = this.#attempt
     attempt?.controller.abort(calledOff)
     if (attempt) this.#tell(attempt, { type: 'failed', code: CALLED_OFF, reason: calledOff.message })
   }
 
-  /** The one word on a plan, with the report. */
+  /** Tells the gateway the result of a plan, with the report, and only once. */
   #tell(attempt: Attempt, result: Result): void {
     if (attempt.isTold) return
     attempt.isTold = true
@@ -183,7 +184,7 @@ export class PeerSession {
     this.#discard()
     connection.closed.addEventListener('abort', () => {
       if (this.#connection !== connection) return
-      // Not before the last word has passed: the gateway takes the relay away.
+      // This is said only when the last word has passed, because the gateway then takes the relay away.
       void connection.close().then(() => this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' }))
       this.#hooks.ended(asPosternError(connection.closed.reason))
     })
@@ -196,7 +197,7 @@ export class PeerSession {
     await before?.raw.close()
   }
 
-  /** From now on nothing is sent from it but what the order says. */
+  /** Takes the fresh socket. From now on it sends only what the order says. */
   #takeFresh(number: number): WarmSocket | undefined {
     const sample = this.#sample
     if (sample?.socket?.number !== number) return undefined
@@ -216,13 +217,13 @@ export class PeerSession {
   }
 }
 
-/** A fresh socket that no order has taken yet; it is there once it is bound. */
+/** A fresh socket that no order has taken yet. `socket` is there once it is bound. */
 interface Sample {
   readonly over: AbortController
   socket?: WarmSocket
 }
 
-/** An order that is being obeyed, or was the last. */
+/** The order that is being obeyed, or the last one that was. */
 interface Attempt {
   readonly plan: number
   readonly controller: AbortController
@@ -240,7 +241,10 @@ type SessionMessage =
   | Omit<Message<FromPeer, 'failed'>, 'session'>
   | Omit<Message<FromPeer, 'leave'>, 'session'>
 
-/** What is pinned and remembered is held against the introduction, so the connection must be made with the same one. */
+/**
+ * The introduction is what was compared with the pinned or remembered fingerprint. So orders must be for the same
+ * certificate.
+ */
 const anotherOne = new PosternError(
   'fingerprint-mismatch',
   'the gateway introduced the peer with one certificate and gave orders for another'
@@ -250,7 +254,7 @@ const staleSocket = { code: STALE_SOCKET, reason: 'the socket this order was mad
 
 const calledOff = new PosternError('timeout', 'the order was called off')
 
-/** What the gateway ended a session or refused a request with. */
+/** The error with which the gateway ended a session or refused a request. */
 export function failure({
   code,
   reason,

@@ -1,5 +1,5 @@
-// A peer: joined to a gateway, with a warm socket behind its NAT, obeying the orders of its sessions. `connect` asks for a
-// path to another peer by name; `onConnection` gets the paths others asked for.
+// A peer joins a gateway, keeps a socket warm behind its NAT, and obeys the orders of its sessions. `connect` asks for a path
+// to another peer by name; `onConnection` gets the connections that others asked for.
 //
 //   join -> warm socket -> connect -> session -> order … -> open channel -> Connection
 
@@ -24,13 +24,13 @@ export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts
 export interface PeerOptions extends LinkOptions {
   /** Remembers the fingerprints of peers met before. */
   readonly known: KnownPeers
-  /** A connection another peer asked for. Serve its streams in the same turn. */
+  /** Called with a connection that another peer asked for. Serve its streams in the same turn. */
   readonly onConnection?: (connection: Connection) => void
-  /** Joined (again), or the link was lost: for the terminal. */
+  /** Called when the peer has joined (again), and when the link was lost. It is for the terminal. */
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
 }
 
-/** How long a socket that could not be mapped is given up before the next try. */
+/** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
 
 export class Peer {
@@ -38,7 +38,7 @@ export class Peer {
   readonly #options: PeerOptions
   readonly #link: GatewayLink
   readonly #sessions = new Map<string, PeerSession>()
-  /** Those being obeyed, or given up: a file may be written on the way. */
+  /** Orders that are being obeyed or given up. They are waited for at the end, because a file may be written on the way. */
   readonly #orders = new Set<Promise<void>>()
   readonly #connects = new Map<number, Connecting>()
   readonly #questions = new Questions()
@@ -70,7 +70,7 @@ export class Peer {
     return peer
   }
 
-  /** The name others reach it by, or the one the gateway made up. */
+  /** The name by which others reach it, or the one that the gateway made up. */
   get name(): string {
     return this.#name
   }
@@ -97,7 +97,7 @@ export class Peer {
       if (!sent)
         throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
       const connection = await connecting.connection
-      // The gateway still has its last words on it to say.
+      // The request is kept, because the gateway still has its last words on it to say.
       connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
       return connection
     } catch (error) {
@@ -108,7 +108,7 @@ export class Peer {
     }
   }
 
-  /** What its network is like, as the gateway judges it. Throws as `survey` does, and when the gateway is lost. */
+  /** The gateway's judgement of this peer's network. Throws as `survey` does, and when the gateway is lost. */
   async nat(options: NatOptions = {}): Promise<NatFindings> {
     if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
     const signal = AbortSignal.any([this.#joined.signal, ...(options.signal ? [options.signal] : [])])
@@ -151,7 +151,7 @@ export class Peer {
     this.#options.onState?.({ joined: true })
   }
 
-  /** Open connections do not need the gateway: only what it was still asked for fails. */
+  /** Open connections do not need the gateway. Only requests that are still under way fail. */
   #lost(error: PosternError, final: boolean): void {
     this.#joined.abort(error)
     for (const connecting of this.#connects.values()) connecting.fail(error)
@@ -162,7 +162,7 @@ export class Peer {
     this.#options.onState?.({ joined: false, error, final })
   }
 
-  /** Warms a socket and keeps it so; tries again where the gateway is not heard over UDP. */
+  /** Warms a socket and keeps it warm. Tries again if the gateway is not heard over UDP. */
   async #keepWarm(membership: Membership, signal: AbortSignal): Promise<void> {
     const number = this.#sockets++
     let warm: WarmSocket | undefined
@@ -189,7 +189,7 @@ export class Peer {
     try {
       for await (const found of testFiltering(membership, options)) this.#link.send({ type: 'filtering', ...found })
     } catch {
-      // What is not known is not said: where UDP is blocked, the warm socket tells.
+      // Nothing is said if nothing was found out. If UDP is blocked, the warm socket says so.
     }
   }
 
@@ -260,8 +260,8 @@ export class Peer {
   }
 
   /**
-   * The socket the order was made for may come out of reserve: a new one is warmed behind it, though not while ports are
-   * guessed, for each mapping it makes would be one that a stepping NAT was not predicted to make.
+   * If the order takes a warm socket, a new one is warmed in its place. This waits while ports are guessed: each mapping of a
+   * new socket would be one that a stepping NAT was not predicted to make.
    */
   #order(message: Message<FromGateway, 'order'>): void {
     const session = this.#sessions.get(message.session)
@@ -285,7 +285,7 @@ export class Peer {
     connecting.fail(error)
   }
 
-  /** Both sides have opened the path: the request is done with. */
+  /** Both sides have opened the path, so the request is done. */
   #agreed({ session, bitsPerSecond, verdict }: Message<FromGateway, 'path'>): void {
     for (const [request, connecting] of this.#connects) {
       if (connecting.session !== session) continue
@@ -300,7 +300,7 @@ export class Peer {
 
   #opened(connection: Connection, connecting: Connecting | undefined): void {
     this.#connections.add(connection)
-    // Kept until the native half is closed as well, so that `close` waits for it.
+    // The connection is kept until its native half is closed as well, so that `close` waits for it.
     connection.closed.addEventListener(
       'abort',
       () => void connection.close().then(() => this.#connections.delete(connection))

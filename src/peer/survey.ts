@@ -1,5 +1,5 @@
-// What a peer's network is like. Sockets that were never used show their mappings at the gateway one after the other, so
-// that it sees how the NAT's ports move and how fast others use them up; then it is asked what it makes of them.
+// Finds out what a peer's network is like. Sockets that were never used show their mappings at the gateway one after the
+// other. So the gateway sees how the NAT's ports move and how fast others use them up. Then it is asked for its judgement.
 //
 //   pause, show, pause, show … -> ask -> report; then all of them are closed
 
@@ -11,31 +11,34 @@ import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
 
 export interface NatOptions {
-  /** How many sockets are shown, 1 to 16: 5 unless told. More tell steps from drift more surely. */
+  /** How many sockets are shown, 1 to 16; 5 if left out. With more of them, steps are told from drift with more certainty. */
   readonly sockets?: number
   /** Called before each of them, with 1 for the first. */
   readonly onSocket?: (number: number) => void
   readonly signal?: AbortSignal
 }
 
-/** That UDP is blocked is a finding like any other. `own` are the addresses of this host's interfaces. */
+/** If UDP is blocked, that is a finding like any other. `own` are the addresses of this host's interfaces. */
 export type NatFindings =
   | { readonly udp: 'open'; readonly own: readonly Address[]; readonly report: NatReport }
   | { readonly udp: 'blocked'; readonly own: readonly Address[]; readonly reason: string }
 
-/** What is asked, but for what marks it as a message. */
+/** The question, without the fields that make it a message. */
 export type Question = Omit<Message<FromPeer, 'nat'>, 'type' | 'request'>
 
-/** As many as show a step that foreign mappings fall into, in less than two seconds. */
+/** Enough sockets to show a step although mappings of others fall in between, in less than two seconds. */
 export const SOCKETS = 5
 
-/** Between two sockets, in milliseconds: long enough for others' mappings to be counted, short enough to be waited for. */
+/** The pause before each socket, in milliseconds: long enough for others' mappings to be counted, short enough to wait for. */
 const PAUSE_MS = 300
 
-/** How long the report is waited for: the gateway waits 2 s itself, for the test of the filter. */
+/** How long the report is waited for, in milliseconds. The gateway itself waits 2 s for the test of the filter. */
 const ANSWER_MS = 10_000
 
-/** Shows the sockets and asks. Throws what the gateway refuses with, `io`, `timeout`, or what `signal` aborts with. */
+/**
+ * Shows the sockets and asks the gateway. Throws what the gateway refuses with, `io`, `timeout`, or what `signal` aborts
+ * with.
+ */
 export async function survey(
   membership: Membership,
   { sockets = SOCKETS, onSocket }: NatOptions,
@@ -45,7 +48,7 @@ export async function survey(
   const own = ownAddresses(membership.endpoints[0])
   const shown: WarmSocket[] = []
   const show = async () => {
-    // Before the first as well: the mappings a peer makes when it joins are not to be taken for those of others.
+    // The first socket waits as well, so that the mappings a peer makes when it joins are not taken for mappings of others.
     await sleep(PAUSE_MS, undefined, { signal })
     onSocket?.(shown.length + 1)
     shown.push(await WarmSocket.open(nextSocket(), membership, signal))
@@ -98,7 +101,7 @@ function questionOf(shown: readonly WarmSocket[], addresses: Address[]): Questio
   return {
     sockets: shown.map(({ number, port }) => ({ socket: number, port })),
     addresses,
-    // The smallest is the path's own; the others waited for something.
+    // The smallest round trip is the path's own; the others waited for something.
     rttMs: Math.min(...shown.map(({ rttMs }) => rttMs))
   }
 }

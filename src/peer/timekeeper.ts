@@ -1,24 +1,27 @@
-// How far the gateway's clock is from this peer's, so that the steps of both peers and the gateway stand in one order in a
-// trace. NTP's arithmetic (RFC 5905 section 8), with one time of the gateway's for two, since it answers at once:
+// Measures how far the gateway's clock is from this peer's, so that a trace shows the steps of both peers and the gateway in
+// one order. The arithmetic is NTP's (RFC 5905 section 8). The gateway answers at once, so it names one time instead of two:
 //
 //   ping { at } -->                the gateway read its clock somewhere between the two: in the middle, give or take half
-//   <-- pong { at, timeMs }        the round trip. Of several the smallest round trip is the best (section 10).
+//   <-- pong { at, timeMs }        the round trip. Of several, the one with the smallest round trip is the best (section 10).
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 
-/** Pings of one measurement, one after the other: enough that one of them met no queue. */
+/** Pings of one measurement, one after the other. They are enough for one of them to meet no queue. */
 const PINGS = 5
 
-/** Between measurements, in milliseconds. Clocks drift by 15 ppm and less (RFC 5905 section 7.1): a millisecond in that time. */
+/**
+ * Milliseconds between measurements. Clocks drift by 15 ppm or less (RFC 5905 section 7.1), which is a millisecond in that
+ * time.
+ */
 const AGAIN_MS = 60_000
 
-/** What a timekeeper reads. */
+/** The clocks that a timekeeper reads. */
 export interface Clocks {
   /** The time of day, in milliseconds since the epoch. */
   readonly nowMs: () => number
-  /** Milliseconds since some moment, whatever becomes of the time of day. */
+  /** Milliseconds since some moment, unaffected by changes of the time of day. */
   readonly elapsedMs: () => number
 }
 
@@ -36,7 +39,10 @@ export class Timekeeper {
     this.#clocks = clocks
   }
 
-  /** Measures until `signal` aborts. The first ping counts at once: a connection may be over before there are more. */
+  /**
+   * Measures until `signal` aborts. The first ping is reported at once, because a connection may be over before there are
+   * more.
+   */
   async keep(signal: AbortSignal): Promise<void> {
     try {
       let best = await this.#ping(signal)
@@ -52,7 +58,7 @@ export class Timekeeper {
     }
   }
 
-  /** What was not asked for, or asked on another link, is passed over. */
+  /** An answer that was not asked for, or was asked for on another link, is ignored. */
   answer({ at, timeMs }: Message<FromGateway, 'pong'>): void {
     if (this.#asked?.at !== at) return
     const { sentMs, done } = this.#asked

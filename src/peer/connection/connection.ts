@@ -5,11 +5,11 @@
 //   alive                       said after 5 s of having said nothing, on any channel
 //   bye                         this side leaves; answered with bye
 //
-// Unknown types are ignored, broken and oversized messages are counted and dropped. Libdatachannel needs 30 s and more
-// to notice that the far side died; here it is lost after 15 s of hearing nothing. Each side speaks of its own accord,
-// so a queue that delays one direction never hides that the other one is alive.
+// Unknown types are ignored; broken and oversized messages are counted and dropped. Libdatachannel needs 30 s or more to
+// notice that the far side died. Here the connection is lost after 15 s without hearing anything. Each side speaks of its own
+// accord, so a queue that delays one direction never hides that the other one is alive.
 //
-// `closed` says "over" for everything built on the connection, with the reason; the streams die with it.
+// `closed` tells everything that is built on the connection that it is over, with the reason. The streams end with it.
 
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,7 +23,7 @@ export interface PathReport {
   kind: 'direct' | 'relay'
   local: string
   remote: string
-  /** From the connect request to the open channel. */
+  /** Milliseconds from the connect request to the open channel. */
   ms: number
   trace: string
 }
@@ -37,24 +37,29 @@ export interface ConnectionParts {
 }
 
 /**
- * Serves a stream the far side opened; a promise that it returns is awaited, any other value is ignored. What it throws ends the
- * stream, and a PosternError's message is told there.
+ * Serves a stream that the far side opened. If it returns a promise, that is awaited; any other value is ignored. If it
+ * throws, the stream ends and the far side is told the error's message.
  */
 export type Serve = (stream: Stream) => unknown
 
-/** Silence is counted in ticks of a timer, not by the clock: a computer that slept has not heard a silence. */
+/** Silence is counted in ticks of a timer, not by the clock: the time in which a computer slept is no silence. */
 const TICK_MS = 1_000
 const SPEAK_AFTER_TICKS = 5
 const LOST_AFTER_TICKS = 15
-/** How long to wait for the answer to bye. */
+/** How long the answer to bye is waited for. */
 const BYE_MS = 2_000
-/** How long close waits for the far side to hear the end of streams that are done here; they give up before. */
+/**
+ * How long `close` waits until the far side has heard the end of streams that are done here. The streams give up before that.
+ */
 const SETTLE_MS = 65_000
-/** Bounds the memory of windows (4 MiB each) a peer can fill. */
+/** Bounds the memory that a peer can fill: each stream has a window of 4 MiB. */
 const MAX_STREAMS = 128
-/** As many again are refused with the reason, which takes a while each; channels beyond are closed without a word. */
+/**
+ * As many streams again are refused with the reason, which takes a while each. Channels beyond these are closed without a
+ * word.
+ */
 const MAX_STREAMS_AND_REFUSALS = 2 * MAX_STREAMS
-/** A far side that sends pings without taking the answers gets no more of them. */
+/** A far side that sends pings and does not take the answers gets no more answers. */
 const MAX_CONTROL_BUFFERED_BYTES = 65_536
 
 type ControlMessage = { type: 'ping' | 'pong'; id: string } | { type: 'alive' } | { type: 'bye' }
@@ -64,7 +69,7 @@ export class Connection {
   readonly path: PathReport
   /** Aborted with a PosternError (`io`) when the connection is over, whoever ended it. */
   readonly closed: AbortSignal
-  /** Control messages that were broken or oversized. */
+  /** Number of control messages that were broken or oversized. */
   droppedMessages = 0
 
   readonly #transport: Transport
@@ -78,14 +83,17 @@ export class Connection {
   readonly #timer: NodeJS.Timeout
   #leaving: Promise<void> | undefined
 
-  /** Takes the events of `transport` and `control` over. Call `serve` in the same turn: streams may be waiting already. */
+  /**
+   * Takes over the events of `transport` and `control`. Call `serve` in the same turn, because streams may be waiting
+   * already.
+   */
   constructor({ transport, control, peer, path }: ConnectionParts) {
     this.peer = peer
     this.path = path
     this.closed = this.#over.signal
     this.#transport = transport
     this.#control = control
-    // After the last event the library never lets go of a listener, which keeps the process.
+    // The library never lets go of a listener that is set after the last event, and that keeps the process alive.
     if (transport.state() !== 'closed') transport.onStateChange(safely(state => this.#stateChanged(state)))
     transport.onDataChannel(safely(channel => this.#offered(channel)))
     control.onClosed(safely(() => this.#lost()))
@@ -95,7 +103,7 @@ export class Connection {
     this.#stateChanged(transport.state())
   }
 
-  /** A label nobody serves is refused, and the far side is told so. */
+  /** Serves streams with this label. A stream whose label nobody serves is refused, and the far side is told so. */
   serve(label: string, serve: Serve): void {
     this.#services.set(label, serve)
   }
@@ -126,7 +134,9 @@ export class Connection {
     })
   }
 
-  /** Ends the connection in order and resolves when the transport is closed; may be called at any time, twice too. */
+  /**
+   * Ends the connection in order and resolves when the transport is closed. It may be called at any time, and more than once.
+   */
   close(): Promise<void> {
     this.#leaving ??= this.#leave()
     return this.#leaving
@@ -242,7 +252,7 @@ export class Connection {
     }
   }
 
-  /** Counts ticks in which not a byte was said or heard on any channel. */
+  /** Counts ticks in which not a byte was sent or received on any channel. */
   #listen(): () => void {
     const said = { bytes: 0, quietTicks: 0 }
     const heard = { bytes: 0, quietTicks: 0 }
@@ -255,7 +265,7 @@ export class Connection {
   }
 }
 
-/** With a listener: node-datachannel 0.33.4 crashes at the end of a process in which a channel was closed without one. */
+/** Closes a channel with a listener on it. Without one, node-datachannel 0.33.4 crashes at the end of the process. */
 function closeAtOnce(channel: Channel): void {
   channel.onClosed(() => {})
   channel.close()

@@ -6,11 +6,11 @@
 //   ended               the end was heard, and everything before it
 //   abort { reason }    the stream is over, and why
 //
-// Sending waits for two things: credit, because nothing in libdatachannel makes the far side stop when our reader is
-// slow, and the library's own buffer. Nobody closes the channel before the far side has said that it heard the end: the
-// library drops messages that are still on their way into JavaScript when the channel closes.
+// Sending waits for two things. One is credit, because nothing in libdatachannel makes the far side stop when our reader is
+// slow. The other is the library's own buffer. Nobody closes the channel before the far side has said that it heard the end.
+// Otherwise the library would drop messages that are still on their way into JavaScript.
 //
-// A stream knows its channel and the name of its peer, nothing of the path below.
+// A stream knows its channel and the name of its peer, but nothing of the path below.
 
 import { Duplex } from 'node:stream'
 import { PosternError } from '../../errors.ts'
@@ -20,15 +20,15 @@ import { type Channel, safely, TRANSPORT_BYTES } from '../transport/transport.ts
 /** Enough to keep SCTP busy (its own send buffer is 1 MiB), little enough not to delay what comes next. */
 const BUFFERED_HIGH_BYTES = 1_048_576
 const BUFFERED_LOW_BYTES = BUFFERED_HIGH_BYTES / 2
-/** What the far side may have on its way to a reader that does not read: 40 MB/s at a round trip of 100 ms. */
+/** The far side may have this much on its way to a reader that does not read: 40 MB/s at a round trip of 100 ms. */
 const WINDOW_BYTES = 4_194_304
-/** Credit is returned in sixteenths of the window, a message's worth. */
+/** Credit is returned in sixteenths of the window, which is the size of a message. */
 const GRANT_BYTES = WINDOW_BYTES / 16
-/** What a message costs beside its bytes, on both sides of the account, so that tiny ones are bounded too. */
+/** A message costs this much credit beside its bytes, on both sides of the account, so that tiny messages are bounded too. */
 const MESSAGE_COST_BYTES = 256
-/** A text message longer than this is none of ours. */
+/** A text message that is longer than this is not one of ours. */
 const MAX_TEXT_BYTES = 2_048
-/** How long an abort may take to be heard before the channel is closed all the same. */
+/** How long the far side has to hear an abort. After that the channel is closed anyway. */
 const ABORT_HEARD_MS = 5_000
 /** The same for an end, which nobody may cut short: 2 MiB that are buffered before it take as long at 300 kbit/s. */
 const END_HEARD_MS = 60_000
@@ -61,7 +61,7 @@ export class Stream extends Duplex {
   #endHeard = false
   #endConfirmed = false
 
-  /** Takes the channel's events over; give it a channel on which no event has been handled yet. */
+  /** Takes over the channel's events. Give it a channel on which no event has been handled yet. */
   constructor(channel: Channel, label: string, peer: string) {
     super({ readableHighWaterMark: TRANSPORT_BYTES, writableHighWaterMark: TRANSPORT_BYTES })
     this.label = label
@@ -77,13 +77,16 @@ export class Stream extends Duplex {
     channel.onMessage(safely(message => this.#receive(message)))
   }
 
-  /** Accepts the stream: lets the far side send. */
+  /** Accepts the stream and lets the far side send. */
   grant(): void {
     this.#granted = true
     this.#returnCredit(WINDOW_BYTES)
   }
 
-  /** The path is gone. A stream whose both ends are here needs it no more: its reader still gets everything. */
+  /**
+   * Call this when the path is gone. A stream that has said and heard the end does not need the path any more, and its reader
+   * still gets everything.
+   */
   lose(reason: PosternError): void {
     if (!this.#ended()) this.destroy(reason)
   }
@@ -220,7 +223,10 @@ export class Stream extends Duplex {
     this.#closeWhenHeard()
   }
 
-  /** The event of a channel that the far side has just closed may be on its way here still: closing it drops that. */
+  /**
+   * If the far side has just closed the channel, its event may still be on its way here. Closing the channel here drops that
+   * event.
+   */
   #close(): void {
     this.#channel.close()
     this.#channelClosed()

@@ -1,10 +1,10 @@
-// Who a peer is: one key and its certificate, made at the first use and kept for good. The fingerprint of the
-// certificate is the identity: the gateway binds names to it, other peers remember or pin it, DTLS proves it.
+// A peer's identity: one key and its certificate, made at the first use and kept for good. The fingerprint of the certificate
+// is the identity: the gateway binds names to it, other peers remember or pin it, and DTLS proves it.
 //
-//   FOLDER/identity.pem    the private key and the certificate, in one file so that they can never disagree by half
+//   FOLDER/identity.pem    the private key and the certificate, in one file, so that they always belong together
 //
-// The file is written whole beside its place and then linked into it, which fails where one is there already: of two
-// processes that start at once, one makes the identity and both use it. Nothing ever overwrites it.
+// The file is first written whole under another name, and then linked into its place. That fails if a file is there already.
+// So if two processes start at once, one makes the identity and both use it. Nothing ever overwrites it.
 
 import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
@@ -32,7 +32,7 @@ export function defaultFolder(env: Readonly<Record<string, string | undefined>> 
 }
 
 /**
- * The identity kept in a folder, made (folder 0700, file 0600) where there is none.
+ * The identity that is kept in a folder. If there is none, it is made (folder 0700, file 0600).
  * @throws PosternError bad-config where the file is broken or key and certificate do not belong together, `io` where it
  * cannot be read or written. The file is left as it is.
  */

@@ -1,9 +1,10 @@
-// Who a name was the last time: trust at first use, so that a gateway cannot put itself in the middle later on.
+// Remembers which fingerprint a name had the last time. This is trust at first use: a gateway cannot put itself in the middle
+// later on.
 //
-//   FOLDER/known-peers    a text file for people too, one line for each: GATEWAY NAME FINGERPRINT
+//   FOLDER/known-peers    a text file that people can edit, one line for each peer: GATEWAY NAME FINGERPRINT
 //
-// A line is only ever appended, in one write, and the first line about a name counts: so processes that meet the same
-// peer at once agree on one fingerprint without a lock. Forgetting a peer is deleting its line.
+// A line is only ever appended, in one write, and the first line about a name counts. So processes that meet the same peer at
+// once agree on one fingerprint without a lock. To forget a peer, delete its line.
 
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { PosternError } from '../../errors.ts'
 import { normaliseFingerprint } from '../../wire/certificate.ts'
 import { checkName } from '../../wire/name.ts'
 
-/** How a fingerprint was judged: it is the one pinned, the one remembered, or was never seen and is remembered now. */
+/** How a fingerprint was judged: it is the pinned one, the remembered one, or a new one that is remembered from now on. */
 export type Trust = 'pinned' | 'known' | 'new'
 
 export interface PeerName {
@@ -27,7 +28,8 @@ interface KnownPeer {
   readonly line: number
 }
 
-// Read as a whole for each connection; and a gateway that invents names must not fill the disk. More peers than anybody has.
+// The file is read as a whole for each connection, and a gateway that invents names must not fill the disk. Nobody has more
+// peers than these.
 const MAX_PEERS = 10_000
 
 /**
@@ -40,28 +42,31 @@ export function parsePeer(text: string): PeerName {
   const pin = normaliseFingerprint(text.slice(at + 1))
   if (pin) return { name: checkName(text.slice(0, at)), pin }
   const expected = 'expected 64 hexadecimal digits after the @, with or without colons'
-  throw new PosternError('bad-config', `the pinned fingerprint of ${checkName(text.slice(0, at))} is none; ${expected}`)
+  throw new PosternError(
+    'bad-config',
+    `the pinned fingerprint of ${checkName(text.slice(0, at))} is malformed; ${expected}`
+  )
 }
 
 export class KnownPeers {
   readonly file: string
   readonly #folder: string
 
-  /** @param folder where the identity is kept as well. */
+  /** @param folder the folder in which the identity is kept as well. */
   constructor(folder: string) {
     this.#folder = folder
     this.file = join(folder, 'known-peers')
   }
 
   /**
-   * Judges the fingerprint a peer has shown. A pin is all that counts where there is one; else the remembered
-   * fingerprint; else this one is remembered.
+   * Judges the fingerprint that a peer has shown. If there is a pin, only the pin counts; otherwise the remembered
+   * fingerprint does. If nothing is remembered, this one is from now on.
    * @param gateway its URL; only host and port count.
    * @throws PosternError fingerprint-mismatch, bad-config where the file is damaged, `io`.
    */
   async check(gateway: string, name: string, fingerprint: string, pin?: string): Promise<Trust> {
     const shown = normaliseFingerprint(fingerprint)
-    if (!shown) throw new PosternError('bad-message', `${name} has shown a fingerprint that is none`)
+    if (!shown) throw new PosternError('bad-message', `${name} has shown a malformed fingerprint`)
     if (pin !== undefined) return this.#checkPin(name, shown, pin)
     const host = hostOf(gateway)
     const known = await this.#find(host, checkName(name))
@@ -101,7 +106,8 @@ export class KnownPeers {
     return text.split('\n').flatMap((line, index) => this.#parse(line, index + 1))
   }
 
-  // A damaged line is refused, not skipped: skipping it would forget whom it was about, and trust the next to come.
+  // A damaged line is refused and not skipped. Skipping it would forget which peer it was about, and trust the next one that
+  // comes.
   #parse(text: string, line: number): KnownPeer[] {
     if (/^\s*(#|$)/.test(text)) return []
     const [gateway, name, digits = '', ...more] = text.trim().split(/\s+/)

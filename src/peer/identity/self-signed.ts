@@ -1,5 +1,6 @@
-// The one certificate shape a peer needs: X.509 v3, ECDSA P-256, signed by itself, no extensions, as WebRTC stacks make
-// them. Node reads certificates and cannot write them; the packages that can weigh 5 to 9 MB, this is one sequence.
+// Makes the only kind of certificate that a peer needs: X.509 v3, ECDSA P-256, self-signed, without extensions, as WebRTC
+// stacks make them. Node reads certificates and cannot write them. The packages that can write them weigh 5 to 9 MB, while
+// one sequence is enough here.
 //
 //   Certificate    ::= SEQUENCE { tbsCertificate, signatureAlgorithm, BIT STRING }                     RFC 5280 §4.1
 //   TBSCertificate ::= SEQUENCE { [0] version, serial, algorithm, issuer, validity, subject, publicKey }
@@ -11,7 +12,7 @@ export interface KeyAndCertificate {
   readonly certificatePem: string
 }
 
-// Nobody looks at the dates of a pinned certificate except the DTLS stack, which must never refuse one for its age.
+// Only the DTLS stack looks at the dates of a pinned certificate, and it must never refuse one for its age.
 const VALID_YEARS = 100
 
 // The clock of the other side may be behind.
@@ -41,7 +42,7 @@ function version3(): Buffer {
   return element(0xa0, element(0x02, Buffer.of(2)))
 }
 
-// RFC 5280 §4.1.2.2: positive, at most 20 octets; the first of ours is 64 to 127, so no padding is ever needed.
+// RFC 5280 §4.1.2.2: positive, at most 20 octets. Our first octet is 64 to 127, so no padding is ever needed.
 function serial(): Buffer {
   const octets = randomBytes(16)
   octets[0] = 0x40 | ((octets[0] ?? 0) & 0x3f)
@@ -53,7 +54,8 @@ function ecdsaWithSha256(): Buffer {
   return sequence(element(0x06, Buffer.from('2a8648ce3d040302', 'hex')))
 }
 
-// Every peer's is the same: a name in it would tell strangers whose it is. 2.5.4.3 is commonName.
+// The name is the same for every peer, because a name of its own would tell strangers whose certificate it is. 2.5.4.3 is
+// commonName.
 function commonName(): Buffer {
   const attribute = sequence(element(0x06, Buffer.from('550403', 'hex')), element(0x0c, Buffer.from('postern')))
   return sequence(element(0x31, attribute))

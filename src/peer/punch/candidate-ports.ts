@@ -1,19 +1,19 @@
-// Local ports for sockets that change hands. node-datachannel binds the very port that a raw socket has just let go, and
-// aborts the process when somebody else took it in between, so these ports lie outside the range the system gives to
-// sockets that ask for any.
+// Chooses local ports for sockets that change hands. node-datachannel binds the very port that a raw socket has just let go,
+// and aborts the process if somebody else took it in between. So these ports lie outside the range from which the system
+// serves sockets that ask for any port.
 
 import { readFileSync } from 'node:fs'
 
-/** Fewest ports to choose from. */
+/** The fewest ports to choose from. */
 const LEAST = 1024
 
-/** Ports that were chosen or let go of late, the latest last. */
+/** Ports that were chosen or let go lately, the latest last. */
 const resting = new Set<number>()
 
 /**
- * A port nobody in this process took or let go of late, in random order. Whether it is free, a bind will tell. Half of
- * all ports rest: a NAT may still have a mapping for one that was let go minutes ago, and what is sent from there would
- * not be mapped anew.
+ * A random port that nobody in this process took or let go lately. Only a bind tells whether it is free. Up to half of all
+ * ports rest. A NAT may still have a mapping for a port that was let go minutes ago, and would make no new mapping for what
+ * is sent from there.
  */
 export function candidatePort(): number {
   const { first, last } = range
@@ -25,7 +25,7 @@ export function candidatePort(): number {
   }
 }
 
-/** A port is being let go. It rests from now on: node-datachannel may be about to bind it, or about to close it. */
+/** Call this when a port is let go. It rests from now on, because node-datachannel may be about to bind or to close it. */
 export function restPort(port: number): void {
   resting.delete(port)
   resting.add(port)
@@ -39,9 +39,9 @@ interface Range {
 }
 
 /**
- * The larger of the two ranges that the ephemeral one leaves above 10000 (below it are well-known services). Where the
- * system has given nearly all of them away, all are used: a port may then be lost midway, but without any a peer could
- * not start.
+ * The larger of the two ranges that the ephemeral range leaves above 10000. Below 10000 are well-known services. If the
+ * ephemeral range takes up nearly everything, all ports are used. A port may then be lost midway, but without any port a peer
+ * could not start.
  */
 export function outside({ first, last }: Range): Range {
   const below = { first: 10_000, last: first - 1 }
@@ -54,7 +54,7 @@ const sizeOf = ({ first, last }: Range) => last - first + 1
 
 const range = outside(ephemeral())
 
-/** Linux says its range; elsewhere the one of IANA (RFC 6335 section 6). */
+/** The ephemeral range: Linux says what it is, and elsewhere it is IANA's (RFC 6335 section 6). */
 function ephemeral(): { first: number; last: number } {
   try {
     const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/).map(Number)

@@ -1,4 +1,4 @@
-// What an order came to, as its report tells: each step with its time, what was sent and heard, and from where. The time of
+// Collects what the report on an order tells: each step with its time, what was sent and heard, and from where. The time of
 // the order's arrival is on the peer's clock; everything else counts from there.
 
 import { nowMs } from '../../clock.ts'
@@ -16,26 +16,26 @@ export class Diary {
   #received = 0
   #sentMs: Span | undefined
   #receivedMs: Span | undefined
-  /** Pairs of an own socket and a far endpoint that was sent to. */
+  /** Pairs of an own socket and a far endpoint that it sent to. */
   flows = 0
 
-  /** Datagrams of the search. */
+  /** Datagrams that the search has sent. */
   get sent(): number {
     return this.#sent
   }
 
-  /** Each step counts the first time it happens. */
+  /** Records a step the first time it happens. */
   step(name: string): void {
     if (!this.#steps.some(([known]) => known === name)) this.#steps.push([name, rounded(this.#elapsedMs)])
   }
 
-  /** A datagram of the search leaves. */
+  /** Counts a datagram of the search that leaves. */
   sends(): void {
     this.#sent++
     this.#sentMs = upTo(this.#elapsedMs, this.#sentMs)
   }
 
-  /** A datagram of the search came, and is the far side's beyond doubt. */
+  /** Counts a datagram of the search that is proved to be the far side's. */
   hears(source: Endpoint): void {
     this.#received++
     this.#receivedMs = upTo(this.#elapsedMs, this.#receivedMs)

@@ -1,12 +1,12 @@
-// What a NAT does with packets nobody asked for, found out with a throwaway socket that has contacted the gateway's primary
+// Finds out what a NAT does with unsolicited packets. It uses a throwaway socket that has contacted the gateway's primary
 // endpoint only:
 //
 //   filter   does an answer come in from another port, and from another address, of the gateway (RFC 5780 section 4.4)?
-//   remap    where it did not: does a request to the endpoint it came from leave by the port that others leave by?
+//   remap    if it did not: does a request to the endpoint that sent it get the mapping that other requests get?
 //
-// A NAT may keep a state for a packet that it hands to nobody, and must then give another port to the flow which that state
-// is in the way of (Linux does, where its own firewall accepts the packet). A probe that comes too early spoils the path it
-// is for in this way. Here it is done on purpose, to a socket of no use.
+// A NAT may keep state for a packet that it delivers to nobody. If that state is in the way of a flow, the NAT must give the
+// flow another port (Linux does so where its own firewall accepts the packet). In this way a probe that comes too early
+// spoils the very path that it is meant for. The test does this on purpose, to a socket that nobody needs.
 
 import { timeoutSignal } from '../../clock.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
@@ -17,14 +17,17 @@ import { type Membership, prove } from './warm.ts'
 
 export type Findings = Omit<Message<FromPeer, 'filtering'>, 'type'>
 
-/** How long an answer is waited for beyond the round trips: for three transmissions, so that a loss does not look like a filter. */
+/**
+ * How long an answer is waited for beyond the round trips, in milliseconds. This is enough for three transmissions, so that a
+ * loss does not look like a filter.
+ */
 const ANSWER_MS = 400
 
 /**
- * Yields what is let in, and then, where something is not, once more with what is remapped. That is tested only where
- * `isMappedOnce` tells that other sockets have one mapping for all destinations: elsewhere it would mean nothing, and take
- * a mapping that a stepping NAT is not predicted to make. Yields nothing where the gateway has one endpoint. Throws
- * `timeout`, `io`, or what `signal` aborts with.
+ * Yields what is let in. If something is not let in, it yields once more, with what is remapped. Remapping is tested only if
+ * `isMappedOnce` tells that other sockets have one mapping for all destinations. Otherwise the test would mean nothing, and
+ * would take a mapping that a stepping NAT is not predicted to make. Nothing is yielded if the gateway has one endpoint.
+ * Throws `timeout`, `io`, or what `signal` aborts with.
  */
 export async function* testFiltering(
   membership: Membership,
@@ -48,7 +51,8 @@ export async function* testFiltering(
       const answer = await ask(to)
       return answer && !(answer.mapped && mapped && sameEndpoint(answer.mapped, mapped))
     }
-    // The spare one first: what the moved flow is given may be what all flows of the socket get from then on (Linux).
+    // The spare endpoint comes first, because the port that the moved flow gets may be the port of all later flows of the
+    // socket (Linux).
     const [maps, remaps] = await Promise.all([spare && isMoved(spare), isMoved(uninvited)])
     if (remaps !== undefined && !maps) yield { ...filter, remaps }
   } finally {
@@ -59,8 +63,8 @@ export async function* testFiltering(
 type Change = { readonly address: boolean; readonly port: boolean }
 
 /**
- * The endpoints that answer in the place of the primary one, from another port and from another address, and where there are
- * four the one that never does: nothing comes from it unasked.
+ * The endpoints that answer in place of the primary one: `near` from another port, and `far` from another address. If there
+ * are four endpoints, `spare` is the one that never does, so nothing comes from it unasked.
  */
 function neighbours([primary, ...others]: readonly Endpoint[]) {
   const near = others.find(({ address }) => address === primary?.address)
@@ -70,8 +74,9 @@ function neighbours([primary, ...others]: readonly Endpoint[]) {
 }
 
 /**
- * Shows the socket to the primary endpoint. Then `ask` asks there or elsewhere, and gives the answer, or undefined where none
- * comes in time. One that names no mapping says that the nonce is another source's: the socket was seen elsewhere.
+ * Shows the socket to the primary endpoint. Then `ask` sends a request there or elsewhere, and gives the answer, or undefined
+ * if none comes in time. An answer that names no mapping says that the nonce is another source's, so the socket was seen with
+ * another mapping.
  */
 async function introduce(raw: RawSocket, primary: Endpoint, { peer, key }: Membership, signal: AbortSignal) {
   const username = `f:${peer}:0`

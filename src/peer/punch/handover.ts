@@ -1,5 +1,5 @@
-// A path becomes a connection: the raw socket lets its port go, the transport binds the same port, and ICE, DTLS and SCTP run
-// over the mapping that outlived the swap.
+// Turns a path into a connection. The raw socket lets its port go, the transport binds the same port, and ICE, DTLS and SCTP
+// run over the mapping, which outlives the swap.
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ export interface Opened extends OpenTransport {
 }
 
 /**
- * Hands the socket over. Resolves when the control channel is open; rejects with what `signal` aborts with,
+ * Hands the socket over. Resolves when the control channel is open. Rejects with what `signal` aborts with,
  * `fingerprint-mismatch` or `io`, and has closed the connection then.
  */
 export async function handOver(raw: RawSocket, options: Omit<NativeOptions, 'port'>): Promise<Opened> {
@@ -24,7 +24,7 @@ export async function handOver(raw: RawSocket, options: Omit<NativeOptions, 'por
   return { ...opened, local: { address, port } }
 }
 
-/** The address this host sends from towards an endpoint, by its routes; nothing is sent. */
+/** The address from which this host sends to an endpoint, by its routes. Nothing is sent. */
 async function localAddress({ address, port }: Endpoint): Promise<string> {
   const socket = createSocket('udp4')
   try {

@@ -1,5 +1,5 @@
-// One order of the gateway, obeyed: find the path with the raw socket, hand the socket over, report. The kinds of order
-// differ only in what comes before the handover.
+// Obeys one order of the gateway: finds the path with the raw socket, and hands the socket over. The diary notes the steps.
+// The kinds of order differ only in what comes before the handover.
 //
 //   ice      passive: hand over at once, the first ICE check is the punch        active: as punch, for a moment
 //   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
@@ -67,7 +67,7 @@ async function path(
   }
 }
 
-/** The far side's endpoint, where it is known for sure. */
+/** The far side's endpoint, if it is known for sure. */
 function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
   return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
 }

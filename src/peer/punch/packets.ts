@@ -1,15 +1,15 @@
-// What a punch loop says, each a STUN Binding: the probe, the answer to a probe or a check, and the check of ICE.
+// The datagrams of a punch loop, each a STUN Binding: the probe, the answer to a probe or a check, and the ICE check.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Handover } from '../../wire/order.ts'
 import { BINDING, encode, transactionId } from '../../wire/stun.ts'
 
-/** @param key of the session, which both sides have */
+/** @param key the session's key for probes, which both sides have */
 export function probe(role: Handover['role'], transaction: Buffer, key: Buffer): Buffer {
   return encode({ class: 'request', method: BINDING, transaction, username: `probe:${role}` }, { key })
 }
 
-/** @param key of the question: an answer to a check is signed with the ICE password (RFC 8445 section 7.3) */
+/** @param key the key of the request; an answer to an ICE check is signed with the ICE password (RFC 8445 section 7.3) */
 export function answer(transaction: Buffer, to: Endpoint, key: Buffer | string): Buffer {
   return encode({ class: 'success', method: BINDING, transaction, mapped: to }, { key, fingerprint: true })
 }

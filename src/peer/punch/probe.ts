@@ -4,14 +4,14 @@
 //   active    keeps the raw socket until the passive side's first ICE check arrives, answers it by hand, and only then
 //             hands its own socket over
 //
-// So the passive (DTLS server) side is ICE-connected before the active side's ClientHello can leave. Were it the other way
-// round, the ClientHello would be dropped and repeated after a second (OpenSSL's first retransmission). And since the
-// active side's ICE agent meets a path that is open and a partner that is ready, its first check succeeds at once, where
-// libjuice would otherwise pace checks by 50 ms. Measured, two port-restricted NATs without delay: 5 ms from the order to the
-// open channel, against 57 ms when both agents start by themselves.
+// So the passive side (the DTLS server) is ICE-connected before the active side's ClientHello can leave. The other way round,
+// the ClientHello would be dropped, and repeated after a second (OpenSSL's first retransmission). Besides, the active side's
+// ICE agent meets a path that is open and a partner that is ready, so its first check succeeds at once. Otherwise libjuice
+// would pace checks by 50 ms. Measured with two port-restricted NATs without delay, it takes 5 ms from the order to the open
+// channel, against 57 ms when both agents start by themselves.
 //
-// The loop is one whatever the order asks: `#walk` probes what was ordered, from all sockets; `#tend` keeps at what was
-// heard; `#receive` answers. The first socket with a path wins, and the others are closed.
+// The loop is the same for every order. `#walk` probes what was ordered, from all sockets. `#tend` keeps probing what was
+// heard. `#receive` answers. The first socket with a path wins, and the others are closed.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
@@ -24,32 +24,40 @@ import { type Purpose, Sender } from './sender.ts'
 import { endpointsOf, flowsOf, Pace } from './walk.ts'
 
 /**
- * When a target is probed, in milliseconds since the start. The first opens one's own NAT; early repeats are for a probe
- * that met a filter the other side had not opened yet; the last interval repeats until the plan's time is over.
+ * When a target is probed, in milliseconds since the start. The first probe opens one's own NAT. The early repeats are for a
+ * probe that met a filter which the other side had not opened yet. After the last of these times, probes are repeated at
+ * intervals of `REPEAT_MS` until the plan's time is over.
  */
 const SCHEDULE_MS = [0, 20, 50, 100, 200] as const
 const REPEAT_MS = 200
 
 /**
- * From when on the active side also sends ICE checks of its own, in milliseconds: if the passive side's first check was
+ * When the active side begins to send ICE checks of its own as well, in milliseconds. If the passive side's first check was
  * lost, one of these makes libjuice repeat it within 50 ms rather than after its 500 ms.
  */
 const NUDGE_AFTER_MS = 150
 
-/** As many flows get such checks before they were heard; among more, most lead nowhere and only cost datagrams. */
+/**
+ * The most flows that get such checks before they were heard. If there are more, most lead nowhere and only cost datagrams.
+ */
 const NUDGED = 16
 
-/** Sources that a socket keeps probing because they were heard. A far side has one there, unless its NAT remaps it. */
+/**
+ * The most sources that a socket keeps probing because they were heard. A far side has one there, unless its NAT remaps it.
+ */
 const MAX_HEARD = 16
 
 export interface Punch {
   readonly effort: Effort
-  /** Listens so long before the first datagram, in milliseconds; answers what it hears meanwhile. */
+  /** How long the loop listens before its first datagram, in milliseconds. It answers what it hears meanwhile. */
   readonly afterMs?: number
   /** Signs probes and their answers; both sides have it. */
   readonly probeKey: Buffer
   readonly handover: Handover
-  /** After this long without a check the active side starts with its first target; left out: it waits. */
+  /**
+   * How long the active side waits for a check, in milliseconds, before it starts with its first target; if left out, until a
+   * check comes.
+   */
   readonly patienceMs?: number | undefined
   readonly signal: AbortSignal
 }
@@ -61,8 +69,8 @@ export interface Path {
 }
 
 /**
- * Resolves when a path is found, and has closed every other socket then, `raw` too where another one won. Rejects with
- * what `signal` aborts with, or `io` where the sockets could not be bound; only `raw` is open then.
+ * Resolves when a path is found. By then every other socket is closed, also `raw` if another one won. Rejects with what
+ * `signal` aborts with, or `io` if the sockets could not be bound; only `raw` is open then.
  */
 export async function findPath(raw: RawSocket, punch: Punch, diary: Diary): Promise<Path> {
   const { signal } = punch
@@ -96,7 +104,7 @@ class Loop {
   readonly #found = Promise.withResolvers<Path>()
   readonly #over = new AbortController()
   #winner: RawSocket | undefined
-  /** Until all sockets are bound. */
+  /** Set until all sockets are bound. */
   #binding: Promise<void> | undefined
   #patience: NodeJS.Timeout | undefined
 
@@ -157,7 +165,10 @@ class Loop {
     raw.onDatagram = (datagram, { address, port }) => this.#receive(datagram, own, { address, port })
   }
 
-  /** Goes over the flows again and again, as long as the budget lasts. The first leaves at once, whatever is bound yet. */
+  /**
+   * Goes over the flows again and again, as long as the budget lasts. The first datagram leaves at once, before the other
+   * sockets are bound.
+   */
   async #walk(): Promise<void> {
     const { effort, afterMs = 0 } = this.#punch
     const { signal } = this.#over
@@ -176,7 +187,7 @@ class Loop {
     }
   }
 
-  /** Probes what was heard again until something comes of it, and makes the far side's agent repeat a lost check. */
+  /** Keeps probing what was heard until something comes of it, and makes the far side's agent repeat a lost check. */
   async #tend(): Promise<void> {
     const { signal } = this.#over
     const startMs = performance.now()
@@ -188,7 +199,10 @@ class Loop {
     }
   }
 
-  /** What was heard, and what was ordered where it is little; of much, the targets where they are few. */
+  /**
+   * Sends ICE checks to all sources that were heard, and to what was ordered if that makes few flows. If it makes many, only
+   * the targets get checks, if they make few.
+   */
   #nudge(): void {
     const { targets } = this.#punch.effort
     const nudged = [this.#endpoints, targets].find(ends => ends.length * this.#sockets.length <= NUDGED) ?? []
@@ -209,7 +223,7 @@ class Loop {
     else if (message.username === `${local.ufrag}:${remote.ufrag}`) this.#checked(message, socket, source)
   }
 
-  /** The far side's probe: answered, and its source probed at once, for it may be a port nobody predicted. */
+  /** Answers a probe of the far side, and probes its source at once, because that may be a port nobody predicted. */
   #probed(message: DecodedStun, socket: Own, source: Endpoint): void {
     if (!message.verify(this.#punch.probeKey)) return
     this.#diary.hears(source)
@@ -231,7 +245,7 @@ class Loop {
     if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote })
   }
 
-  /** The passive side's agent has the path: this answer makes it connected (RFC 8445 section 7.3). */
+  /** The passive side's agent has the path, and this answer makes it connected (RFC 8445 section 7.3). */
   #checked(message: DecodedStun, socket: Own, source: Endpoint): void {
     const key = this.#punch.handover.local.pwd
     if (this.#punch.handover.role !== 'active' || !message.verify(key)) return
@@ -253,7 +267,7 @@ class Loop {
   }
 }
 
-/** Milliseconds to wait for a round, the first being round 0, when so many have passed since that. */
+/** Milliseconds to wait for a round, when so many have passed since the first round, which is round 0. */
 function untilRound(round: number, elapsedMs: number): number {
   const dueMs = SCHEDULE_MS[round]
   return dueMs === undefined ? REPEAT_MS : Math.max(0, dueMs - elapsedMs)

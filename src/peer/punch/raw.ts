@@ -1,5 +1,5 @@
-// A UDP socket of the peer's own, before node-datachannel takes its port over: it asks the gateway's STUN ports, and
-// later sends and hears probes.
+// A UDP socket of the peer's own, before node-datachannel takes over its port. It sends requests to the gateway's STUN ports,
+// and later it sends and hears probes.
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -8,12 +8,15 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../../wire/stun.ts'
 import { candidatePort, restPort } from './candidate-ports.ts'
 
-/** Ports tried before giving up: with thousands to choose from, a few are enough unless nearly all are taken. */
+/**
+ * How many ports are tried before giving up. There are thousands to choose from, so a few are enough unless nearly all are
+ * taken.
+ */
 const BINDS = 50
 
 /**
- * Milliseconds after which a request is sent again, and at last given up. RFC 8489 section 6.2.1 starts with 500 ms and
- * waits 39.5 s in all; a person waits for the first answer here, and a lost datagram should not cost half a second.
+ * Milliseconds after which a request is sent again, and at last given up. RFC 8489 section 6.2.1 starts with 500 ms and waits
+ * 39.5 s in all. Here a person waits for the first answer, and a lost datagram should not cost half a second.
  */
 const RETRANSMIT_MS = [100, 200, 400, 800, 1000] as const
 
@@ -34,7 +37,7 @@ export class RawSocket {
   private constructor(socket: Socket) {
     this.#socket = socket
     this.port = socket.address().port
-    // Of `once` an error of the socket would make a rejection that nobody waits for.
+    // With `once`, an error of the socket would make a rejection that nobody waits for.
     this.#closed = new Promise(resolve => socket.once('close', resolve))
     socket.on('message', (datagram, source) => this.#receive(datagram, source))
     socket.on('error', () => {})
@@ -56,7 +59,7 @@ export class RawSocket {
     throw new PosternError('io', 'no free UDP port was found')
   }
 
-  /** Binds so many or none: has closed them again when it throws `io`. 256 take 4 to 15 ms. */
+  /** Binds `count` sockets or none. If it throws `io`, it has closed them again. 256 sockets take 4 to 15 ms. */
   static async bindMany(count: number): Promise<RawSocket[]> {
     const tries = await Promise.allSettled(Array.from({ length: count }, () => RawSocket.bind()))
     const bound = tries.filter(tried => tried.status === 'fulfilled').map(({ value }) => value)
@@ -66,18 +69,18 @@ export class RawSocket {
     throw failed.reason
   }
 
-  /** A datagram may get lost anyway: an error in sending one is treated as a loss. */
+  /** An error in sending is treated as a loss, because a datagram may get lost anyway. */
   send(datagram: Uint8Array, to: Endpoint): void {
     try {
       this.#socket.send(datagram, to.port, to.address, () => {})
     } catch {
-      // Thrown at once: for port 0, which a far side may claim as its source, and after the socket was closed.
+      // This is thrown at once for port 0, which a far side may claim as its source, and after the socket was closed.
     }
   }
 
   /**
-   * Sends a Binding request until its answer comes. Throws `timeout` when none does, or what `signal` aborts with.
-   * @param key of both messages' MESSAGE-INTEGRITY
+   * Sends a Binding request until its answer comes. Throws `timeout` if none does, or what `signal` aborts with.
+   * @param key for the MESSAGE-INTEGRITY of both messages
    */
   async request(
     to: Endpoint,
@@ -92,7 +95,7 @@ export class RawSocket {
     const transmit = (count: number) => {
       if (count === RETRANSMIT_MS.length)
         return reject(new PosternError('timeout', `${to.address}:${to.port} does not answer`))
-      // Each transmission has an id of its own, so that the answer says which of them it took the round trip with.
+      // Each transmission has an id of its own. The answer then tells which transmission the round trip is measured from.
       const transaction = transactionId()
       const sentMs = performance.now()
       const done = (answer: DecodedStun, source: Endpoint) =>
@@ -121,7 +124,7 @@ export class RawSocket {
     try {
       this.#socket.close()
     } catch {
-      // Closed before: only the event is waited for.
+      // The socket was closed before, and only the event is waited for.
     }
     await this.#closed
   }
@@ -135,7 +138,7 @@ export class RawSocket {
   }
 }
 
-/** The process's limit on descriptors, or the system's. */
+/** Whether the process, or the system, has reached its limit on descriptors. */
 const isFileLimit = (thrown: unknown): boolean =>
   thrown instanceof Error && 'code' in thrown && (thrown.code === 'EMFILE' || thrown.code === 'ENFILE')
 

@@ -1,4 +1,4 @@
-// Everything a punch loop sends passes here: it is counted, and refused where the order's budget does not allow it.
+// Everything that a punch loop sends passes here. It is counted, and refused if the order's budget does not allow it.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Effort } from '../../wire/order.ts'
@@ -7,12 +7,15 @@ import type { Diary } from './diary.ts'
 import type { RawSocket } from './raw.ts'
 
 /**
- * What a datagram is for. A walk leaves some of the budget for answers and for probing who was heard; those leave the
- * last datagram for the answer to the far side's check, without which all the others were for nothing.
+ * The purpose of a datagram. The walk leaves some of the budget for answers and for probes to sources that were heard. These
+ * leave the last datagram for the answer to the far side's check, because without it all the others were for nothing.
  */
 export type Purpose = 'walk' | 'heard' | 'check'
 
-/** Flows that are counted. An order with a budget has fewer; one without goes on as long as the far side finds new ports. */
+/**
+ * The most flows that are counted. An order with a budget has no more. One without a budget goes on as long as the far side
+ * finds new ports.
+ */
 const MOST_FLOWS = GUESSES
 
 export class Sender {
@@ -28,7 +31,7 @@ export class Sender {
     this.#kept = { walk: reserve, heard: Math.min(1, reserve), check: 0 }
   }
 
-  /** False where the budget does not allow it. */
+  /** Sends and returns true, or returns false if the budget does not allow it. */
   send(datagram: Buffer, raw: RawSocket, to: Endpoint, purpose: Purpose): boolean {
     if (this.#diary.sent + this.#kept[purpose] >= this.#budget) return false
     this.#diary.sends()
@@ -39,6 +42,6 @@ export class Sender {
   }
 }
 
-/** An order that would make many flows and names no budget has the largest that an order can name. */
+/** If an order would make many flows and names no budget, it has the largest budget that an order can name. */
 const budgetOf = ({ probes, guesses = [], sockets = 1 }: Effort): number =>
   probes ?? (guesses.length > 0 || sockets > 1 ? GUESSES : Number.POSITIVE_INFINITY)

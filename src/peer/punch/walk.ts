@@ -13,7 +13,7 @@ export function endpointsOf({ targets, guesses = [] }: Effort): Endpoint[] {
   return [...targets, ...guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))]
 }
 
-/** Sockets may be added while it is under way; they have their turn from then on. */
+/** Sockets may be added while it is under way, and have their turn from then on. */
 export function* flowsOf<Socket>(
   endpoints: readonly Endpoint[],
   sockets: readonly Socket[]
@@ -21,24 +21,26 @@ export function* flowsOf<Socket>(
   for (const to of endpoints) for (const socket of sockets) yield { socket, to }
 }
 
-/** How often a paced walk goes on, in milliseconds: at 1000 datagrams per second with four at a time. */
+/** The interval at which a paced walk goes on, in milliseconds. At 1000 datagrams per second it sends four at a time. */
 const TICK_MS = 4
 
-/** What was missed while the process was busy is caught up with, in milliseconds: more of it would be a flood. */
+/**
+ * A walk that was held up because the process was busy catches up with at most this many milliseconds. More would be a flood.
+ */
 const CATCH_UP_MS = 20
 
-/** Longest sleep, in milliseconds: a timer cannot be set to more than 2^31. */
+/** The longest sleep, in milliseconds, because a timer cannot be set to more than 2^31. */
 const LONGEST_MS = 60_000
 
 /**
- * Each datagram takes a token; `perSecond` tokens come in a second, and those that were not taken are kept up to what comes in
- * 20 ms, and one. So the rate is kept on average by catching up after a late timer, and within any t milliseconds at most
- * perSecond × (t + 20) / 1000 + 1 datagrams leave.
+ * Each datagram takes a token, and `perSecond` tokens come in a second. Tokens that were not taken are kept, up to the number
+ * that comes in 20 ms, and one more. So the walk keeps the rate on average by catching up after a late timer, and within any
+ * t milliseconds at most perSecond × (t + 20) / 1000 + 1 datagrams leave.
  */
 export class Pace {
   readonly #bucket: TokenBucket | undefined
 
-  /** @param perSecond left out: there is always a token */
+  /** @param perSecond if left out, there is always a token */
   constructor(perSecond?: number) {
     if (perSecond !== undefined)
       this.#bucket = new TokenBucket({ perSecond, capacity: 1 + (CATCH_UP_MS * perSecond) / 1000, tokens: 1 })

@@ -1,5 +1,6 @@
-// The socket a peer keeps warm while idle: mapped by its NAT, proved to the gateway, refreshed before the NAT forgets. A
-// connect request then goes straight to plans. A fresh one is bound and shown when a session asks for it.
+// The socket that a peer keeps warm while idle: its NAT has mapped it, the mapping is proved to the gateway, and it is
+// refreshed before the NAT forgets. So a connect request goes straight to plans. A fresh socket is bound and shown when a
+// session asks for it.
 
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +9,7 @@ import { type Endpoint, formatEndpoint, isLoopback } from '../../wire/endpoint.t
 import type { Address } from '../../wire/shapes.ts'
 import { RawSocket } from './raw.ts'
 
-/** What `welcome` told: whom to ask, and how to sign. */
+/** What `welcome` told: which endpoints to ask, and how to sign. */
 export interface Membership {
   readonly peer: string
   readonly key: Buffer
@@ -17,7 +18,10 @@ export interface Membership {
   readonly refreshMs: number
 }
 
-/** How much longer than for the primary endpoint the others are waited for: one of them may be unreachable. */
+/**
+ * How long the other endpoints are waited for after the primary one has answered, in milliseconds. One of them may be
+ * unreachable.
+ */
 const OTHERS_MS = 500
 
 export class WarmSocket {
@@ -25,7 +29,7 @@ export class WarmSocket {
   readonly raw: RawSocket
   readonly #membership: Membership
   readonly #nonces = new Map<Endpoint, Buffer>()
-  /** Where each endpoint saw the socket last. */
+  /** The mapping that each endpoint saw last. */
   readonly #mapped = new Map<Endpoint, string>()
   readonly #taken = new AbortController()
   #rttMs = 0
@@ -53,7 +57,7 @@ export class WarmSocket {
     return new WarmSocket(number, await RawSocket.bind(), membership)
   }
 
-  /** Aborted when a session has taken the socket: nothing but that session's order sends from it any more. */
+  /** Aborted when a session has taken the socket. From then on only that session's order sends from it. */
   get taken(): AbortSignal {
     return this.#taken.signal
   }
@@ -71,7 +75,7 @@ export class WarmSocket {
     return this.#rttMs
   }
 
-  /** Whether all of the gateway's endpoints saw one mapping: false until it was shown to them. */
+  /** Whether all of the gateway's endpoints saw one mapping; false until it was shown to all of them. */
   get isMappedOnce(): boolean {
     return this.#mapped.size === this.#membership.endpoints.length && new Set(this.#mapped.values()).size === 1
   }
@@ -91,8 +95,8 @@ export class WarmSocket {
   }
 
   /**
-   * Shows the mappings to the gateway, and proves them. The first requests leave in one turn, in the order of the
-   * endpoints: so a NAT that steps makes its mappings in that order. Throws `udp-blocked`, or what `signal` aborts with.
+   * Shows the mappings to the gateway, and proves them. The first requests leave in one turn, in the order of the endpoints,
+   * so that a NAT that steps makes its mappings in that order. Throws `udp-blocked`, or what `signal` aborts with.
    */
   async show(signal: AbortSignal): Promise<void> {
     const [primary, ...others] = this.#membership.endpoints
@@ -135,8 +139,9 @@ export class WarmSocket {
 }
 
 /**
- * One authenticated request whose source is proved: at most twice, since an answer that carries a nonce says "echo this
- * first". Resolves with the nonce that was accepted, and the mapping where the gateway names it.
+ * Sends an authenticated request, and proves its source. An answer that carries a nonce says "echo this first", so the
+ * request is sent at most three times. Resolves with the nonce that was accepted, and with the mapping if the gateway names
+ * it.
  */
 export async function prove(
   raw: RawSocket,
@@ -153,7 +158,7 @@ export async function prove(
   throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)
 }
 
-/** The addresses of this host's interfaces. Loopback counts where the gateway itself is on loopback. */
+/** The addresses of this host's interfaces. Loopback counts if the gateway itself is on loopback. */
 export function ownAddresses(primary: Endpoint | undefined): Address[] {
   const withLoopback = primary !== undefined && isLoopback(primary.address)
   return Object.values(networkInterfaces())

@@ -1,11 +1,11 @@
-// What the services say inside a stream: JSON lines, each versioned and short, with counted bytes between them. A reader
-// takes both from the stream in order; nothing is read ahead of what the stream itself has buffered.
+// The services speak in JSON lines inside a stream. Each line is versioned and short, and between the lines are counted
+// bytes. A reader takes both from the stream in order. It reads nothing ahead of what the stream itself has buffered.
 
 import type { Readable, Writable } from 'node:stream'
 import { PosternError } from '../../errors.ts'
 import { parseVersioned } from '../connection/stream.ts'
 
-/** A name of 255 bytes, escaped, with room for the rest. */
+/** Enough for a name of 255 bytes, escaped, with room for the rest. */
 const MAX_LINE_BYTES = 4_096
 const NEWLINE = 0x0a
 const nothing = Buffer.alloc(0)

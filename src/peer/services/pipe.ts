@@ -1,5 +1,5 @@
-// Joins a stream to an input and an output, both halves on their own: the end of the input ends the stream's sending
-// half while the other one goes on, as with a plain pipe between two programs. Whatever fails on one half ends both.
+// Joins a stream to an input and an output. The two halves are independent: the end of the input ends the stream's sending
+// half while the other one goes on, as with a plain pipe between two programs. A failure on one half ends both.
 
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'

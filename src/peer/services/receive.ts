@@ -1,11 +1,10 @@
-// The receiving end of send.ts. A file grows under a hidden name in its own folder, `.NAME.HASH.part`, and gets its
-// final name only when every byte is verified and on the disk; a hard link gives it that name, because unlike a rename
-// it never replaces what is there. HASH names the transfer: sender, name, size and modification time. A transfer that
-// was cut goes on from its part file when the sender's first bytes hash to the same; the SHA-256 of the whole is checked
-// in any case.
+// The receiving end of send.ts. A file grows in the receive folder under a hidden name, `.NAME.HASH.part`. It gets its final
+// name only when every byte is verified and on the disk. A hard link gives it that name, because unlike a rename it never
+// replaces what is there. HASH names the transfer: sender, name, size and modification time. A transfer that was cut goes on
+// from its part file if the sender's first bytes hash to the same. The SHA-256 of the whole is checked in any case.
 //
-// A file that is there already is never touched: with the same content the answer is "already there", with other
-// content the transfer is refused. Names come from strangers and are checked before anything is done with them.
+// A file that is there already is never touched. If its content is the same, the answer is "already there"; if not, the
+// transfer is refused. Names come from strangers and are checked before anything is done with them.
 
 import { createHash, type Hash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -20,11 +19,11 @@ import type { Progress, Sent } from './send.ts'
 export type Received = Sent
 
 export interface ReceiveOptions {
-  /** Where files go; undefined refuses every file with a clear sentence. */
+  /** The folder where files go. If undefined, every file is refused with a clear sentence. */
   folder: string | undefined
   /** The fingerprint of the sender: transfers are resumed for the same sender only. */
   from: string
-  /** At most ten times a second and file. */
+  /** Called at most ten times a second for each file. */
   onProgress?: (progress: Progress) => void
   onReceived?: (received: Received) => void
 }
@@ -36,25 +35,33 @@ interface Header {
   mode: number
 }
 
-/** A file being received: the part file while it grows, or the final file when it was there before. */
+/** A file that is being received: the part file while it grows, or the final file if that was there before. */
 interface Target {
   where: 'part' | 'file'
   path: string
   handle: FileHandle
-  /** The digest of the bytes that are there, and how many. */
+  /** The digest of the bytes that are there, and their number. */
   hash: Hash
   bytes: number
 }
 
 /** Linux, macOS and Windows agree on this limit for a name. */
 const MAX_NAME_BYTES = 255
-/** So many bytes are gathered for one write: they are still in a CPU's cache then. 1 MiB made a transfer 10 % slower. */
+/**
+ * This many bytes are gathered for one write, because they are still in a CPU's cache then. 1 MiB made a transfer 10 %
+ * slower.
+ */
 const WRITE_BYTES = 262_144
-/** So many bytes are sent on to the disk while more arrive, or the sync at the end would take as long as a tenth of all. */
+/**
+ * This many bytes are sent on to the disk while more arrive. Otherwise the sync at the end would take a tenth of the whole
+ * time.
+ */
 const SYNC_BYTES = 33_554_432
 const partName = /^\..*\.[0-9a-f]{16}\.part$/su
 
-/** The transfers under way, by their part file: a sender that comes back takes over from its own lost connection. */
+/**
+ * The transfers under way, by their part file. A sender that comes back takes its transfer over from its own lost connection.
+ */
 const underWay = new Map<string, Transfer>()
 
 interface Transfer {
@@ -148,7 +155,10 @@ async function openTarget(final: string, part: string, header: Header): Promise<
   }
 }
 
-/** The digest of what is there, which the rest of the file will be added to. More than `maxBytes` is not of this file. */
+/**
+ * The digest of what is there, to which the rest of the file will be added. A file of more than `maxBytes` is not this one,
+ * and is emptied.
+ */
 async function digest(handle: FileHandle, maxBytes: number): Promise<{ hash: Hash; bytes: number }> {
   const { size: bytes } = await handle.stat()
   const hash = createHash('sha256')
@@ -166,7 +176,7 @@ async function digest(handle: FileHandle, maxBytes: number): Promise<{ hash: Has
   return { hash, bytes }
 }
 
-/** Where the sender goes on: behind what is there, or at 0 when that is not what it has. */
+/** The position at which the sender goes on: behind what is there, or 0 if the sender has something else there. */
 async function agreeOnStart(reader: Reader, target: Target, { name }: Header): Promise<number> {
   const line = await reader.line()
   const same = line?.type === 'from' && line.same === true
@@ -224,7 +234,7 @@ async function writeAll(handle: FileHandle, chunks: Buffer[], position: number):
   for (const chunk of chunks) release(chunk)
 }
 
-/** Gives a chunk's memory back now: the garbage collector, left to find it, takes a fifth of a receiver's CPU time. */
+/** Gives a chunk's memory back now. If the garbage collector has to find it, that takes a fifth of a receiver's CPU time. */
 function release({ buffer, byteLength }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
@@ -251,7 +261,7 @@ async function publish({ handle, path }: Target, final: string, { name, mode }: 
   await syncFolder(join(final, '..'))
 }
 
-/** Filesystems without hard links (FAT, some network shares) get a look before the rename. */
+/** Filesystems without hard links (FAT, some network shares) rename, after a look that nothing has the final name. */
 async function linkOrRename(path: string, final: string): Promise<void> {
   try {
     await link(path, final)
@@ -263,13 +273,16 @@ async function linkOrRename(path: string, final: string): Promise<void> {
   }
 }
 
-/** So that the new name survives a power cut too. */
+/** Syncs the folder, so that the new name survives a power cut too. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY)
   await handle.sync().finally(() => handle.close())
 }
 
-/** Others may be waiting for the same one: each looks again when its turn comes. */
+/**
+ * Ends the transfer that has this part file, and takes its place. Others may wait for the same one, so each looks again when
+ * its turn comes.
+ */
 async function takeOver(part: string, own: Transfer): Promise<void> {
   for (let before = underWay.get(part); before; before = underWay.get(part)) {
     before.stream.destroy(new PosternError('io', 'the sender began this transfer anew'))
@@ -296,7 +309,7 @@ function parseHeader(line: Record<string, unknown>): Header {
   return { name, size, mtimeMs, mode }
 }
 
-/** Whether a stranger's name stays within the folder, shows as what it is, and is none of our part files. */
+/** Whether a stranger's name stays within the folder, is displayed as what it is, and is none of our part files. */
 export function isSafeName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || Buffer.byteLength(name) > MAX_NAME_BYTES) return false
   if (!name.isWellFormed() || partName.test(name)) return false
@@ -332,7 +345,7 @@ function otherContent(name: string): PosternError {
 }
 
 function unexpected(): PosternError {
-  return new PosternError('bad-message', 'the sender said something else than expected')
+  return new PosternError('bad-message', 'the sender sent an unexpected message')
 }
 
 function isCount(value: unknown): value is number {

@@ -29,18 +29,24 @@ export interface Sent {
   bytes: number
   sha256: string
   ms: number
-  /** Where the receiver's copy came from: this transfer, one begun before, or it had the file already. */
+  /**
+   * Where the receiver's copy came from: from this transfer, or from one that was begun before, or the receiver had the file
+   * already.
+   */
   outcome: 'sent' | 'resumed' | 'already-there'
 }
 
 export interface SendOptions {
-  /** At most ten times a second and file. */
+  /** Called at most ten times a second for each file. */
   onProgress?: (progress: Progress) => void
   onSent?: (sent: Sent) => void
   signal?: AbortSignal
 }
 
-/** Two of these buffers are all the memory a transfer needs, and fit a CPU's cache: 1 MiB was 4 % slower. */
+/**
+ * The size of a buffer. Two of them are all the memory that a transfer needs, and they fit a CPU's cache; 1 MiB was 4 %
+ * slower.
+ */
 const READ_BYTES = 262_144
 
 interface Source {
@@ -53,8 +59,8 @@ interface Source {
 }
 
 /**
- * Sends each of `paths` into the peer's receive folder under its own base name. All are opened before the first byte is
- * sent. Throws a PosternError (`io`) at the first that fails; those before it have arrived.
+ * Sends each of `paths` into the peer's receive folder under its own base name. All files are opened before the first byte is
+ * sent. Throws a PosternError (`io`) at the first file that fails; the files before it have arrived.
  */
 export async function send(connection: Connection, paths: string[], options: SendOptions = {}): Promise<Sent[]> {
   const sources: Source[] = []
@@ -141,7 +147,7 @@ async function hashPrefix(source: Source, bytes: number): Promise<Hash> {
   return hash
 }
 
-/** The bytes from `start` to `end`. A chunk is good until the one after it is asked for: its buffer is used again. */
+/** The bytes from `start` to `end`. A chunk is good until the next one is asked for, because its buffer is then used again. */
 async function* readAhead(source: Source, start: number, end: number): AsyncGenerator<Buffer> {
   const buffers = [Buffer.allocUnsafe(READ_BYTES), Buffer.allocUnsafe(READ_BYTES)] as const
   const read = async (index: number): Promise<Buffer> => {
@@ -169,7 +175,7 @@ async function fill(source: Source, buffer: Buffer, length: number, position: nu
   return buffer.subarray(0, length)
 }
 
-/** Opened without waiting, so that a named pipe is refused instead of hanging. */
+/** Opens a file without waiting, so that a named pipe is refused instead of hanging. */
 async function openSource(path: string): Promise<Source> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(cause => {
     throw new PosternError('io', `${path} ${whyUnreadable(cause)}`, { cause })
@@ -183,7 +189,7 @@ async function openSource(path: string): Promise<Source> {
   throw new PosternError('io', `${path} ${stat.isDirectory() ? 'is a directory' : 'is not a regular file'}`)
 }
 
-/** Ends the stream with the error. What ended it first, on either side, is what the caller is told. */
+/** Ends the stream with the error. The caller is told what ended it first, on either side. */
 function endWith(stream: Stream, error: unknown): PosternError {
   const reason = asPosternError(stream.errored ?? error)
   stream.destroy(reason)
@@ -219,5 +225,5 @@ function parseDone(line: Record<string, unknown> | undefined): 'part' | 'file' {
 }
 
 function unexpected(): PosternError {
-  return new PosternError('bad-message', 'the receiver answered with something else than expected')
+  return new PosternError('bad-message', 'the receiver sent an unexpected answer')
 }

@@ -1,6 +1,6 @@
-// A transport of node-datachannel: ICE, DTLS and SCTP bound to one local port, with one remote candidate. No description is
-// exchanged: each side writes the other's from what the gateway told both (fingerprint, ufrag, pwd, role). The only file that
-// knows the library.
+// A transport of node-datachannel: ICE, DTLS and SCTP bound to one local port, with one remote candidate. No session
+// description is exchanged. Each side writes the other's description from what the gateway told both (fingerprint, ufrag,
+// pwd, role). This is the only file that knows the library.
 
 import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-datachannel'
 import { PosternError } from '../../errors.ts'
@@ -10,12 +10,12 @@ import type { Identity } from '../identity/identity.ts'
 import { type Channel, TRANSPORT_BYTES, type Transport } from './transport.ts'
 
 export interface NativeOptions {
-  /** The local port, free a moment ago: the library ends the process where it is taken. */
+  /** The local port, which was free a moment ago. The library ends the process if it is taken. */
   readonly port: number
   readonly handover: Handover
   readonly remote: Endpoint
   readonly identity: Identity
-  /** Told the name of each step as it happens: `ice`, `dtls`, `open`. */
+  /** Called with the name of each step as it happens: `ice`, `dtls`, `open`. */
   readonly step: (name: string) => void
   readonly signal: AbortSignal
 }
@@ -24,12 +24,12 @@ export interface OpenTransport {
   readonly transport: Transport
   /** Negotiated, id 0, open on both sides. */
   readonly control: Channel
-  /** Where the far side turned out to be. */
+  /** The endpoint at which the far side turned out to be. */
   readonly remote: Endpoint
 }
 
 /**
- * Resolves when the control channel is open; rejects with what `signal` aborts with, `fingerprint-mismatch` or `io`, and has
+ * Resolves when the control channel is open. Rejects with what `signal` aborts with, `fingerprint-mismatch` or `io`, and has
  * closed the connection then.
  */
 export async function openNative({
@@ -59,10 +59,10 @@ export async function openNative({
   }
 }
 
-/** Ends the library's threads. They would keep the process, and must not outlive a connection: call it when all are closed. */
+/** Ends the library's threads, which would keep the process alive. Call it when all connections are closed. */
 export const endNative = (): void => nodeDataChannel.cleanup()
 
-/** Listeners before anything else: an event without one is lost for good. */
+/** The listeners are set before anything else, because an event without one is lost for good. */
 function opened(
   pc: PeerConnection,
   handover: Handover,
@@ -93,8 +93,8 @@ function opened(
 }
 
 /**
- * Why DTLS failed. Libdatachannel breaks the handshake off as soon as it has seen the other side's certificate and that is not
- * the announced one; the other side gets an alert then, which says nothing.
+ * Why DTLS failed. Libdatachannel breaks the handshake off as soon as it sees that the other side's certificate is not the
+ * announced one. The other side then gets an alert, which does not say why.
  */
 function broken(pc: PeerConnection, { fingerprint }: Handover): PosternError {
   const seen = pc.remoteFingerprint().value
@@ -107,8 +107,8 @@ function broken(pc: PeerConnection, { fingerprint }: Handover): PosternError {
 }
 
 /**
- * The active side offers, so it controls ICE and is the DTLS client; the passive side answers. Roles of DTLS: RFC 8842
- * section 5; of ICE: RFC 8445 section 6.1.1.
+ * The active side offers, so it controls ICE and is the DTLS client; the passive side answers. See RFC 8842 section 5 for the
+ * DTLS roles and RFC 8445 section 6.1.1 for the ICE roles.
  */
 function describe(pc: PeerConnection, { role, local, remote, fingerprint }: Handover): void {
   const credentials = { iceUfrag: local.ufrag, icePwd: local.pwd }
@@ -143,5 +143,5 @@ function description({ ufrag, pwd }: Handover['remote'], fingerprint: string, se
   ].join('\r\n')
 }
 
-/** RFC 8839 section 5.1. The type is of no consequence: there is one candidate, and it is known to work. */
+/** RFC 8839 section 5.1. The type does not matter, because there is one candidate, and it is known to work. */
 const candidate = ({ address, port }: Endpoint) => `candidate:1 1 UDP 2122317823 ${address} ${port} typ host`

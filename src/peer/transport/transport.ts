@@ -1,7 +1,10 @@
-// What a peer's path is made of: an encrypted transport with channels, as WebRTC has them. node-datachannel is one
-// (native.ts); a browser's RTCPeerConnection can be another. Nobody else knows which it is.
+// A peer's path is made of an encrypted transport with channels, as WebRTC has them. node-datachannel is one (native.ts); a
+// browser's RTCPeerConnection can be another. No other code knows which one it is.
 
-/** One reliable, ordered channel. Handlers are set in the turn in which it was given: an event without one is lost for good. */
+/**
+ * One reliable, ordered channel. Set its handlers in the turn in which it was given, because an event without one is lost for
+ * good.
+ */
 export interface Channel {
   getLabel(): string
   /** Bytes that were sent here and have not left yet. */
@@ -23,7 +26,7 @@ export interface Transport {
   state(): string
   /** Opens a channel that the far side is told of. */
   createDataChannel(label: string): Channel
-  /** Since it was opened, over all channels. */
+  /** Bytes since the transport was opened, over all channels. */
   bytesSent(): number
   bytesReceived(): number
   onStateChange(handle: (state: string) => void): void
@@ -32,10 +35,15 @@ export interface Transport {
   close(): void
 }
 
-/** Largest message the peers accept from each other, in bytes. Beside 64 KiB it saves a tenth of the CPU's time. */
+/**
+ * The largest message that peers accept from each other, in bytes. Compared with 64 KiB it saves a tenth of the CPU's time.
+ */
 export const TRANSPORT_BYTES = 262_144
 
-/** A throw inside a native callback ends the process; thrown a moment later it is an ordinary uncaught exception. */
+/**
+ * Wraps a handler for a native callback. A throw inside such a callback ends the process; thrown a moment later, it is an
+ * ordinary uncaught exception.
+ */
 export function safely<Arguments extends unknown[]>(
   handle: (...args: Arguments) => void
 ): (...args: Arguments) => void {
