@@ -5,11 +5,11 @@ import { refusePublic } from '../peer/gateway-link.ts'
 import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 
-/** Longer than any list takes; a gateway that hangs must not hang the command. */
+/** Milliseconds that are longer than any list takes. A gateway that hangs must not hang the command. */
 const ANSWER_MS = 10_000
 
 /**
- * What the gateway answers, undefined where it answers with nothing.
+ * The gateway's answer; undefined if it answers with nothing.
  * @throws PosternError `gateway-unreachable`, `bad-token`, `bad-config`, or the code the gateway answered with.
  */
 export async function ask(
@@ -32,7 +32,7 @@ export async function ask(
   throw refusal(body, url)
 }
 
-/** A gateway on this computer may do without one: so it is asked first. */
+/** A gateway on this computer may need no token, so it is asked without one first. */
 const tokenNeeded =
   "this gateway asks for its admin token, which is in admin-token in the gateway's state folder unless it is configured"
 

@@ -1,5 +1,5 @@
-// The one door every command leaves by. A failure is one sentence on standard error and exit code 1; a signal lets a
-// service (gateway, peer) end in order with 0, and a task (send, ping …) with 128 and the signal's number.
+// Every command leaves through here. A failure is one sentence on standard error and exit code 1. After a signal, a service
+// (gateway, peer) ends in order with 0, and a task (send, ping …) ends with 128 plus the signal's number.
 
 import { constants } from 'node:os'
 import { styleText } from 'node:util'
@@ -17,14 +17,17 @@ export interface Manner {
   readonly json?: boolean | undefined
   /** Runs until it is told to end. */
   readonly service?: boolean
-  /** Standard output carries data: what the command says goes to standard error. */
+  /** Standard output carries data, so what the command says goes to standard error. */
   readonly dataOnStdout?: boolean
 }
 
-/** What arrives within this time is one asking: a terminal signals the whole group, and npm and `bin` pass theirs on. */
+/**
+ * Signals that arrive within this time, in milliseconds, ask once: a terminal signals the whole group, and npm and `bin` pass
+ * theirs on.
+ */
 const ONE_ASKING_MS = 500
 
-/** Runs a command to its end, and the process with it. */
+/** Runs a command to its end, and then ends the process. */
 export async function perform(manner: Manner, work: (run: Run) => Promise<void>): Promise<never> {
   const stream = manner.dataOnStdout ? process.stderr : process.stdout
   const output = new Output({ json: manner.json === true, stream })
@@ -32,7 +35,7 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   let interruption: NodeJS.Signals | undefined
   let askedMs = 0
   const interrupt = (name: NodeJS.Signals) => {
-    // Whoever asks twice does not want to wait.
+    // A user who asks twice does not want to wait.
     if (interruption && performance.now() - askedMs > ONE_ASKING_MS) process.exit(128 + constants.signals[name])
     if (interruption) return
     interruption = name
@@ -41,7 +44,7 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
-  // The reader of a pipe has gone: nobody is left to work for.
+  // The reader of the pipe is gone, so nobody is left to work for.
   process.stdout.on('error', () => stop.abort(new PosternError('io', 'nobody reads the output')))
   let code = 0
   try {
@@ -55,7 +58,7 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   process.exit(code)
 }
 
-/** What went wrong, for programs and for people. */
+/** Says what went wrong, for programs and for people. */
 export function report(thrown: unknown, output?: Output): void {
   const { code, message, trace, verdict } = asPosternError(thrown)
   output?.end()
@@ -64,7 +67,10 @@ export function report(thrown: unknown, output?: Output): void {
   for (const line of below(code, { trace, verdict })) process.stderr.write(`${line}\n`)
 }
 
-/** Why, and what to do about it; where the verdict only repeats the code, the command that helps instead. */
+/**
+ * The lines below the error: why, and what to do about it. If the verdict only repeats the code, the command that helps
+ * stands there instead.
+ */
 function below(code: PosternError['code'], { trace, verdict }: Pick<PosternError, 'trace' | 'verdict'>): string[] {
   const width = process.stderr.columns || 80
   const hint = hints[code]

@@ -1,4 +1,4 @@
-// `postern explain`: a downloaded trace, asked again with other strategies, without a gateway.
+// `postern explain`: judges a downloaded trace again with other strategies, without a gateway.
 
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
@@ -58,7 +58,7 @@ async function explain(file: string, options: Options, { output, signal }: Run):
       failures.push(thrown)
     }
   }
-  // Of several requests within one trace, those that can be asked again are worth having.
+  // If a trace has several requests, some of them may be judged again although others cannot.
   if (failures.length === records.length) throw failures[0]
 }
 

@@ -1,6 +1,6 @@
 // `postern gateway`: runs a gateway until it is told to stop, and says how to join it. The log goes to standard error.
 //
-// What only a gateway needs is imported when one is run: it takes longer to load than a ping takes.
+// Modules that only a gateway needs are imported when one is run, because loading them takes longer than a ping.
 
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -51,7 +51,7 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   await gateway.close()
 }
 
-/** The file's configuration; or, without a file, every default, with the state in the current folder. */
+/** The configuration in the file. Without a file, every option has its default, and the state is in the current folder. */
 export async function configOf(file: string | undefined): Promise<Config> {
   const { loadConfig, parseConfig } = await import('../config/config.ts')
   return file === undefined ? parseConfig('', 'postern.yaml') : loadConfig(file)
@@ -64,9 +64,9 @@ interface Announcement {
   readonly warnings: readonly string[]
   /** Files of the tokens that were made up. */
   readonly tokens: { readonly join?: string; readonly admin?: string }
-  /** Whether pages and traces take no token from this computer. */
+  /** Whether pages and traces need no token on this computer. */
   readonly open: boolean
-  /** What a peer's `--token` takes: the made-up token itself, or where the configured one is expected to be. */
+  /** The value for a peer's `--token`: the made-up token itself, or the place where the configured one is expected to be. */
   readonly token: string
   readonly insecure: boolean
 }
@@ -84,13 +84,16 @@ function announcement(gateway: Gateway, config: Config): Announcement {
       ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
     },
     open,
-    // One that the operator chose is known to the operator, and need not stand in the log of a container.
+    // A token that the operator chose is known to the operator, and need not stand in the log of a container.
     token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
     insecure: !isPrivate(address)
   }
 }
 
-/** Where others reach what listens on every address: as the configuration tells peers, or this computer's first address. */
+/**
+ * The address by which others reach what listens on every address: the one that the configuration tells peers, or this
+ * computer's first.
+ */
 function reachable(address: string, { listen }: Config): string {
   if (!/^[0:.]+$/.test(address)) return address
   const own = Object.values(networkInterfaces())

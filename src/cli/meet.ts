@@ -1,4 +1,4 @@
-// What every command between two peers begins and ends with: join, connect, say how that went; leave in order.
+// The beginning and the end of every command between two peers: join, connect, and say how that went; leave in order.
 //
 //   joined … -> strategy passed, failed, path … -> path -> (the command's own work) -> everything closed
 
@@ -16,14 +16,17 @@ import { type JoinOptions, joinToken } from './options.ts'
 import { type Event, formatMs, type Output, wrap } from './text/output.ts'
 import { becauseText } from './text/verdict-text.ts'
 
-/** How long the gateway's last words on a path are waited for: they come a round trip after it, or never. */
+/**
+ * How long the gateway's last words on a path are waited for, in milliseconds. They come a round trip after the path, or
+ * never.
+ */
 const NOTICE_MS = 1000
 
 export interface Met {
   readonly connection: Connection
-  /** The relay's limit, each direction apart; undefined on a direct path. */
+  /** The relay's limit, in each direction; undefined on a direct path. */
   readonly bitsPerSecond: number | undefined
-  /** What the gateway makes of the request: of a relayed path, why it is. */
+  /** The gateway's verdict on the request. For a relayed path it says why it is relayed. */
   readonly verdict: Verdict | undefined
 }
 
@@ -53,7 +56,7 @@ export async function withPeer(
   }
 }
 
-/** Joins as one that nobody connects to, connects to `to`, and closes both when `work` is done. */
+/** Joins as a peer that accepts no connections, connects to `to`, and closes both when `work` is done. */
 export async function withConnection(
   to: string,
   options: JoinOptions,
@@ -74,7 +77,10 @@ export async function withConnection(
   })
 }
 
-/** A script that is traced hands its context on by TRACEPARENT, as OpenTelemetry has it for programs; what is none is passed over. */
+/**
+ * A script that is traced hands on its context in TRACEPARENT, as OpenTelemetry defines it for programs. Anything else in it
+ * is ignored.
+ */
 function traceOfCaller(): { traceparent?: string } {
   const traceparent = process.env.TRACEPARENT ?? ''
   return /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent) ? { traceparent } : {}
@@ -87,7 +93,7 @@ export function pathEvent({ connection, verdict }: Met, rttMs: number): Event {
   return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace, ...why }
 }
 
-/** Which path it is; below that why it is not a direct one. */
+/** Says which path it is, and below that why it is not a direct one. */
 export function describePath({ connection, bitsPerSecond, verdict }: Met, output: Output): string {
   const { by, kind, local, remote, ms } = connection.path
   const limit = bitsPerSecond === undefined ? '' : `, limited to ${formatRate(bitsPerSecond)}`

@@ -1,4 +1,4 @@
-// `postern nat`: what network one is in, as the gateway sees it, and which peers can be reached from there.
+// `postern nat`: says what network this computer is in, as the gateway sees it, and which peers can be reached from there.
 
 import { Command } from 'commander'
 import { SOCKETS } from '../peer/survey.ts'

@@ -39,7 +39,7 @@ export function withAdminOptions(command: Command): Command {
   )
 }
 
-/** Throws `bad-config` where there is none. */
+/** Throws `bad-config` if there is no token. */
 export function joinToken({ token }: JoinOptions): string {
   if (token) return token
   throw new PosternError('bad-config', 'a join token is needed: --token, or POSTERN_TOKEN; the gateway prints it')

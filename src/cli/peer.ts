@@ -1,4 +1,4 @@
-// `postern peer`: joins under a name and waits for others. Ends when it is told to, when the gateway refuses it for good,
+// `postern peer`: joins under a name and waits for others. It ends when it is told to, when the gateway refuses it for good,
 // or, with --pipe, when the first pipe has ended.
 
 import { constants } from 'node:fs'
@@ -62,7 +62,7 @@ async function peer(options: Options, run: Run): Promise<void> {
   })
 }
 
-/** Everything is served in the turn the connection comes in: streams may be waiting already. */
+/** All services are set in the turn in which the connection comes in, because streams may be waiting already. */
 function serve(
   connection: Connection,
   {
@@ -160,7 +160,7 @@ function tellReceived({ file, bytes, sha256, ms, outcome }: Received, from: stri
   )
 }
 
-/** Made where it is missing. Throws `io` where files could not be kept there. */
+/** Makes the folder if it is missing. Throws `io` if files could not be kept there. */
 async function writableFolder(folder: string): Promise<string> {
   try {
     await mkdir(folder, { recursive: true })

@@ -10,7 +10,7 @@ interface Options extends JoinOptions {
   readonly count: number
 }
 
-/** Between two pings, in milliseconds: a few are over in the blink of an eye, and none disturbs the next. */
+/** Milliseconds between two pings: a few are over in the blink of an eye, and none disturbs the next. */
 const INTERVAL_MS = 200
 
 export function pingCommand(): Command {
@@ -48,7 +48,7 @@ async function pingPeer(peer: string, { count, ...options }: Options, run: Run):
     signal.throwIfAborted()
     const times = [minMs, avgMs, maxMs].map(ms => ms.toFixed(2)).join('/')
     output.line(`${got} round trip${got === 1 ? '' : 's'}, min/avg/max ${times} ms`)
-    // The smallest is the path's own; the others waited for something.
+    // The smallest round trip is the path's own; the others waited for something.
     output.tell(pathEvent(met, minMs))
   })
 }

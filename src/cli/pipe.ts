@@ -1,4 +1,4 @@
-// `postern pipe`: standard input and output, joined to those of a peer that runs with --pipe.
+// `postern pipe`: joins standard input and output to those of a peer that runs with --pipe.
 
 import { Command } from 'commander'
 import { pipe } from '../peer/services/pipe.ts'

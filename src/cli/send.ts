@@ -1,4 +1,4 @@
-// `postern send`: files to a peer that runs with --receive, verified by their SHA-256.
+// `postern send`: sends files to a peer that runs with --receive, and verifies them by their SHA-256.
 
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
@@ -33,7 +33,7 @@ A transfer that was cut goes on where it stopped when the command is run again.`
 
 async function sendFiles(peer: string, files: string[], options: JoinOptions, run: Run): Promise<void> {
   const { output, signal } = run
-  // A slip of the pen is told before anybody is bothered.
+  // A mistyped name is told before anybody is bothered.
   for (const file of files) await checkReadable(file)
   await withConnection(peer, options, run, async met => {
     output.tell(pathEvent(met, await met.connection.ping()), describePath(met, output))
@@ -42,7 +42,7 @@ async function sendFiles(peer: string, files: string[], options: JoinOptions, ru
   })
 }
 
-/** Throws `io`. */
+/** Throws `io` if the file cannot be read. */
 async function checkReadable(file: string): Promise<void> {
   await access(file, constants.R_OK).catch(cause => {
     const missing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR'

@@ -1,4 +1,4 @@
-// `postern traces` and `postern trace`: how connections came about, and why not better, as the gateway recorded it.
+// `postern traces` and `postern trace`: how connections came about as the gateway recorded it, and why they are no better.
 //
 //   options -> query of /api/traces -> table; where it is empty, which filter was in the way
 //   id, or the beginning of one -> /api/traces/ID -> waterfall, JSON, or a file
@@ -32,10 +32,10 @@ interface ShowOptions extends AdminOptions {
   readonly save?: string
 }
 
-/** Rows of the list unless told: about a screen. */
+/** Rows of the list if `--limit` does not say otherwise: about a screen. */
 const ROWS = 20
 
-/** The most a gateway answers with. */
+/** The most rows that a gateway answers with. */
 const MOST_ROWS = 1000
 
 export function tracesCommand(): Command {
@@ -100,7 +100,7 @@ async function found(options: AdminOptions, filters: Filters, limit: number, sig
   return (await ask(options, `/api/traces?${query}`, { signal })) as TraceSummary[]
 }
 
-/** Of several filters it is those without which there would be something to see. */
+/** Says why nothing is listed. It names the filters without which there would be something to see. */
 async function whyNone(options: AdminOptions & Filters, signal: AbortSignal): Promise<string> {
   const kept = await found(options, {}, MOST_ROWS, signal)
   if (kept.length === 0) return 'no connection was asked for yet'
@@ -139,7 +139,7 @@ async function show(id: string, options: ShowOptions, { output, signal }: Run): 
   output.line(`\nkept in ${options.save}; ask again with: postern explain ${options.save}`)
 }
 
-/** Throws `bad-config` where nothing, or more than one trace, begins with `id`. */
+/** Throws `bad-config` if no trace, or more than one, begins with `id`. */
 async function recordsOf(id: string, options: AdminOptions, signal: AbortSignal): Promise<TraceRecord[]> {
   if (!/^[0-9a-f]{1,32}$/.test(id))
     throw new PosternError('bad-config', `${id} is no id of a trace; expected hex digits`)
@@ -156,7 +156,7 @@ async function completed(start: string, options: AdminOptions, signal: AbortSign
   return first
 }
 
-/** As the gateway told it. Throws `io`. */
+/** Saves the traces as the gateway told them. Throws `io`. */
 async function save(file: string, traces: readonly TraceRecord[]): Promise<void> {
   await writeFile(file, `${JSON.stringify(traces, undefined, 2)}\n`).catch(cause => {
     throw new PosternError('io', `${file} cannot be written: ${cause.message}`, { cause })
@@ -172,7 +172,7 @@ function aVerdict(code: string): string {
   )
 }
 
-/** A duration is sent as it is: it counts on the gateway's clock. */
+/** A duration is sent as it is, because it counts on the gateway's clock. */
 function aMoment(text: string): string {
   if (parseDuration(text) !== undefined) return text
   const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN

@@ -1,5 +1,5 @@
-// A trace that was asked again, as plain text: the verdict, what each strategy did and what it would do, and whether that
-// would have helped.
+// Shows a trace that was judged again as plain text: the verdict, what each strategy did and what it would do, and whether
+// that would have helped.
 //
 //   alice → bob  relayed  in 823.0 ms
 //   2026-11-23 12:40:27 UTC  trace 4bf92f3577b34da6a3ce929d0e0e4736
@@ -21,10 +21,10 @@ import { fit, formatMs, wrap } from './output.ts'
 import { blamedIn, header, outcomeOf } from './trace-text.ts'
 import { type Look, verdictText } from './verdict-text.ts'
 
-/** Columns of a strategy's name: longer ones, of plugins by others, are shortened. */
+/** Columns for a strategy's name. Longer names, which plugins by others may have, are shortened. */
 const NAME = { least: 7, most: 16 }
 
-/** `then  ` and `now   `. */
+/** Columns of `then  ` and `now   `. */
 const WHEN = 6
 
 export function explanationText(record: TraceRecord, replay: Replay, look: Look): string {
@@ -103,7 +103,7 @@ function happened(record: TraceRecord, { inVain, inVainMs }: Replay): string {
 
 const MASKED = 'addresses were recorded up to their subnets alone: who shares one looks like a neighbour here'
 
-/** Shorter turns are those of strategies that passed at once. */
+/** A strategy that passes at once has a shorter turn than this, in milliseconds. */
 const NOTABLE_MS = 1
 
 const NEGLIGIBLE = 0.005

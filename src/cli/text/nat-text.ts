@@ -1,5 +1,5 @@
-// What was found of a network as plain text: the type in common words and in those of RFC 4787, what it rests on, and a
-// table of the peers that can be reached from it.
+// Shows what was found out about a network as plain text: the type in common words and in the words of RFC 4787, the evidence
+// for it, and a table of the peers that can be reached from it.
 //
 //   symmetric, stepping by +2
 //   address-and-port-dependent mapping, address-dependent filtering
@@ -37,7 +37,7 @@ export interface Kind {
 
 const TEXT_COLUMN = 16
 
-/** @param width in columns; 80 unless told. */
+/** @param width in columns; 80 if left out. */
 export function renderNat(
   findings: NatFindings,
   { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
@@ -175,7 +175,7 @@ const shared = new BlockList()
 shared.addSubnet('100.64.0.0', 10)
 const isShared = (address: string) => isIPv4(address) && shared.check(address)
 
-/** What the addresses tell of NATs that the gateway cannot see. */
+/** What the addresses tell about NATs that the gateway cannot see. */
 function neighbourhood({ addresses, translated }: NatReport, own: readonly Address[]): string[] {
   const carrier = own.find(({ address }) => isShared(address))
   const seen = addresses.find(isPrivate)
@@ -214,14 +214,14 @@ function doubts(report: NatReport): string[] {
   ]
 }
 
-/** An answer from another port of the only address came through: one from another address was not tried. */
+/** An answer from another port of the gateway's only address came through. One from another address was not tried. */
 const atStrictest = (report: NatReport) => report.filtering === 'address-dependent' && vias(report).size === 1
 
 const vias = ({ samples }: NatReport) => new Set(samples.map(({ via }) => via.address))
 
 function table(report: NatReport, width: number, paint: Paint): string[] {
   const { prospects } = report
-  // Where a verdict is missing, strategies try in the hope that it is a good one.
+  // If the mapping or the filtering is unknown, strategies try in the hope that it is a good one.
   const upTo = report.mapping === 'unknown' || report.filtering === 'unknown' ? 'up to ' : ''
   const reasons = [...new Set(prospects.flatMap(prospect => reasonOf(prospect) ?? []))]
   const note = (reason = '') => (reason ? `[${reasons.indexOf(reason) + 1}]` : '')
@@ -248,7 +248,7 @@ function table(report: NatReport, width: number, paint: Paint): string[] {
   ]
 }
 
-/** The strategies in the order they are tried, up to one that is certain: none after it gets its turn. */
+/** The strategies in the order in which they are tried, up to the first one that is certain. None after it gets its turn. */
 function byOf({ tries }: NatReport['prospects'][number]): string {
   const certain = tries.findIndex(({ probability }) => probability === 1)
   const names = tries.slice(0, certain < 0 ? tries.length : certain + 1).map(({ by }) => by)

@@ -1,5 +1,5 @@
-// What a command says: one JSON object a line with --json, else lines for a person, in colour and with a progress bar
-// where a terminal is listening. Where standard output carries data (`pipe`), all of it goes to standard error.
+// The output of a command. With --json it is one JSON object a line. Otherwise it is lines for a person, on a terminal in
+// colour and with a progress bar. If standard output carries data (`pipe`), all of it goes to standard error.
 
 import { stripVTControlCharacters, styleText } from 'node:util'
 
@@ -7,12 +7,15 @@ export type Event = Readonly<{ event: string }> & Readonly<Record<string, unknow
 
 type Style = Parameters<typeof styleText>[0]
 
-/** Colour for those who render text without knowing where it goes. */
+/** Adds colour, for code that renders text without knowing where it goes. */
 export type Paint = (style: Style, text: string) => string
 
 export const unpainted: Paint = (_, text) => text
 
-/** A bar is redrawn as the eye can follow, not as fast as bytes arrive. */
+/**
+ * The shortest time between two drawings of a bar, in milliseconds. The eye can follow these, but not every byte that
+ * arrives.
+ */
 const BAR_MS = 100
 
 export class Output {
@@ -26,30 +29,30 @@ export class Output {
     this.#stream = stream
   }
 
-  /** Columns to fill; where no terminal says how many, 80. */
+  /** Columns to fill; 80 if no terminal says how many. */
   get width(): number {
     return this.#stream.columns || 80
   }
 
-  /** Whether a progress bar makes sense: else progress is told by its end alone. */
+  /** Whether a progress bar makes sense. If not, only the end of a transfer is told. */
   get live(): boolean {
     return this.#stream.isTTY === true && !this.#json
   }
 
-  /** An event for programs, and what a person reads instead; nothing where `human` is left out. */
+  /** Writes an event for programs, or `human` for a person. If `human` is left out, a person reads nothing. */
   tell(event: Event, human?: string): void {
     if (this.#json) this.#stream.write(`${JSON.stringify(event)}\n`)
     else if (human !== undefined) this.line(human)
   }
 
-  /** Text for people alone. */
+  /** Writes text for people only. */
   line(text: string): void {
     if (this.#json) return
     this.#clearBar()
     this.#stream.write(`${text}\n`)
   }
 
-  /** Text on the terminal's last line, drawn over by the next one. */
+  /** Draws text on the terminal's last line. The next text is drawn over it. */
   bar(text: string): void {
     if (!this.live || performance.now() - this.#barAtMs < BAR_MS) return
     this.#barAtMs = performance.now()
@@ -58,12 +61,12 @@ export class Output {
     this.#barShown = true
   }
 
-  /** Colour, on a terminal and without NO_COLOR. */
+  /** Adds colour on a terminal, unless NO_COLOR is set. */
   paint(style: Style, text: string): string {
     return styleText(style, text, { stream: this.#stream })
   }
 
-  /** Leaves nothing half drawn. */
+  /** Removes the bar, so that nothing stays half drawn. */
   end(): void {
     this.#clearBar()
   }
@@ -75,8 +78,8 @@ export class Output {
 }
 
 /**
- * Breaks text at spaces so that no line is longer than `width`, longer words excepted; all lines but the first are
- * indented. Spaces the text begins with are kept.
+ * Breaks text at spaces so that no line is longer than `width`, except for longer words. All lines but the first are
+ * indented. Spaces at the beginning of the text are kept.
  */
 export function wrap(text: string, width: number, indent = 0): string {
   const lines: string[] = []
@@ -93,12 +96,12 @@ export function wrap(text: string, width: number, indent = 0): string {
   return [...lines, line].join(`\n${' '.repeat(indent)}`)
 }
 
-/** Shortened to `width` with an ellipsis, or filled up to it. */
+/** Shortens text to `width` with an ellipsis, or fills it up to that width. */
 export function fit(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text.padEnd(width)
 }
 
-/** Fingerprints by their ends: whole they are wider than most terminals, and --json has them whole. */
+/** Shortens fingerprints to their ends. Whole ones are wider than most terminals, and --json has them whole. */
 export function abridged(text: string): string {
   return text.replaceAll(/\b((?:[0-9A-F]{2}:){4})(?:[0-9A-F]{2}:){25}((?:[0-9A-F]{2}:?){3})\b/g, '$1…:$2')
 }
@@ -114,7 +117,7 @@ export function formatMs(ms: number): string {
   return ms < 10_000 ? `${Math.round(ms)} ms` : formatSeconds(ms / 1000)
 }
 
-/** `+12.3` or `−0.2`; what rounds to nothing has no minus. */
+/** `+12.3` or `−0.2`. A value that rounds to zero has no minus. */
 export function signed(value: number): string {
   const digits = Math.abs(value).toFixed(1)
   return `${value < 0 && digits !== '0.0' ? '−' : '+'}${digits}`
@@ -129,7 +132,7 @@ export function formatMoment(atMs: number): string {
   return `${new Date(atMs + zoneMinutes * 60_000).toISOString().replace('T', ' ').slice(0, 19)} ${zone}`
 }
 
-/** For waits a person plans with. */
+/** Formats a wait that a person plans with. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   const minutes = Math.floor(seconds / 60)

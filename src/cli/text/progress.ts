@@ -1,9 +1,9 @@
-// The progress of a transfer: an event for programs, one line that is drawn over on a terminal, nothing elsewhere.
+// The progress of a transfer: an event for programs, one line on a terminal that is drawn over, and nothing elsewhere.
 
 import type { Progress } from '../../peer/services/send.ts'
 import { fit, formatBytes, formatSeconds, type Output } from './output.ts'
 
-/** The rate is measured over about so long: quick enough to follow, slow enough to read. */
+/** The rate is measured over about this time, in milliseconds: short enough to follow, long enough to read. */
 const WINDOW_MS = 2000
 
 export function progressBar(output: Output): (progress: Progress) => void {
@@ -30,7 +30,7 @@ export function drawn({ file, bytes, total }: Progress, rate: number, width: num
   const share = total > 0 ? bytes / total : 1
   const left = rate > 0 ? `  ETA ${formatSeconds((total - bytes) / rate)}` : ''
   const numbers = `${Math.floor(share * 100)}%`.padStart(5)
-  // Of one length, so that the bar beside it stands still.
+  // This text always has the same length, so that the bar beside it stands still.
   const detail = `  ${formatBytes(bytes)} of ${formatBytes(total)}  ${formatBytes(Math.round(rate))}/s${left}`.padEnd(
     48
   )

@@ -1,5 +1,5 @@
-// The bars of a waterfall, and the ruler above them. The ruler spans the request itself: what came before it or after it
-// (a join, a change of path) is an arrow at the edge, so that it does not squeeze what is to be seen.
+// The bars of a waterfall, and the ruler above them. The ruler spans the request itself. A step before or after it (a join, a
+// change of path) is an arrow at the edge, so that it takes no room from the request.
 //
 //   0 ms      10        20
 //   ·  ━━━━━━◆━━━       ·
@@ -13,7 +13,7 @@ export interface Axis {
   readonly ticks: readonly { readonly cell: number; readonly label: string }[]
 }
 
-/** Columns a label takes with the gap behind it. */
+/** Columns of a label and the gap behind it. */
 const TICK_CELLS = 9
 
 export function axisOf({ startMs, ms }: Pick<TraceRecord, 'startMs' | 'ms'>, cells: number): Axis {
@@ -23,7 +23,7 @@ export function axisOf({ startMs, ms }: Pick<TraceRecord, 'startMs' | 'ms'>, cel
   const count = Math.floor(whole / stepMs) + 1
   const ticks = Array.from({ length: count }, (_, index) => ({
     cell: Math.floor((index * stepMs * cells) / whole),
-    // Steps are 1, 2 or 5 times a power of ten: twelve digits leave nothing of the sum's rounding.
+    // Steps are 1, 2 or 5 times a power of ten, so twelve digits leave out all rounding errors of the product.
     label: `${Number(((index * stepMs) / unitMs).toPrecision(12))}${index === 0 ? ` ${unit}` : ''}`
   }))
   return { startMs, ms: whole, cells, ticks: ticks.filter(({ cell, label }) => cell + label.length <= cells) }

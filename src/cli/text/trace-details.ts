@@ -1,5 +1,5 @@
-// What the attributes of a span say, in short lines for people. The sentences are a table: each takes the attributes it
-// tells; what no sentence has taken follows as it is, so that nothing recorded is hidden.
+// Shows the attributes of a span in short lines for people. The sentences are a table, and each sentence takes the attributes
+// that it tells. Attributes that no sentence has taken follow as they are, so that nothing recorded is hidden.
 //
 //   attributes -> sentences that know them -> the rest as `name value`; events that none of them told as `name +ms`
 
@@ -11,13 +11,13 @@ import { abridged, formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
 
-/** Ports named one by one; a trace has more of them, and --json shows those. */
+/** The most ports that are named one by one. A trace may have more, and --json shows those. */
 const PORTS = 6
 
-/** As many of the latest observations, for the same reason. */
+/** The most of the latest observations that are shown, for the same reason. */
 const OBSERVED = 8
 
-/** The title, the header and the verdict have these; `error.type` is the code again. */
+/** The title, the header and the verdict show these; `error.type` repeats the code. */
 const toldElsewhere =
   /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
 
@@ -51,7 +51,7 @@ class Facts {
     this.#events = span.events
   }
 
-  /** As text; undefined where there is none, or only an empty one. */
+  /** The value as text; undefined if there is none, or only an empty one. */
   text(name: Name): string | undefined {
     const value = this.#take(name)
     return value === undefined || value === '' ? undefined : abridged(plain(value))
@@ -67,7 +67,7 @@ class Facts {
     return Array.isArray(value) ? value : []
   }
 
-  /** Offset from the span's start, `+12.3`. */
+  /** The event's offset from the span's start, `+12.3`. */
   event(name: EventName): string | undefined {
     const event = this.#events.find(event => event.name === name)
     this.#events = this.#events.filter(other => other !== event)
@@ -116,7 +116,7 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   facts => bytesSentence('callee', facts)
 ]
 
-/** Of a plan, before what became of it. */
+/** The reasons for a plan, which stand before what became of it. */
 function whySentence(facts: Facts): string | undefined {
   const [expected, waitMs] = [facts.number('expected'), facts.number('wait')]
   return joined([
@@ -127,7 +127,10 @@ function whySentence(facts: Facts): string | undefined {
   ])
 }
 
-/** The header has the root's reason and code, and the plan that won has its plugin's. */
+/**
+ * The reason and the code. They are left out where they stand elsewhere: those of the root are in the header, and the reason
+ * of a plugin that won is with its plan.
+ */
 function reasonSentence(facts: Facts): string | undefined {
   const [reason, cause, code] = [facts.text('reason'), facts.text('cause'), facts.text('code')]
   if (facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')) return undefined
@@ -184,13 +187,13 @@ function allocationSentence(facts: Facts): string | undefined {
     labelled('block ', facts.text('block')),
     labelled('range ', facts.text('range')),
     drift === undefined ? undefined : `drift ${drift.toFixed(1)} mappings a second`,
-    // The evidence says how sure it makes one.
+    // The evidence already says how sure it is.
     confidence === undefined || evidence ? undefined : `${percent(confidence)} sure`,
     evidence
   ])
 }
 
-/** Of `address:port milliseconds-before local-port` the ports, oldest first, where there are more than the samples show. */
+/** The ports in `address:port milliseconds-before local-port`, the oldest first, if there are more than the samples show. */
 function observedSentence(facts: Facts): string | undefined {
   const ports = facts.list('observed').map(text => /:(\d+)(?: |$)/.exec(String(text))?.[1] ?? String(text))
   const samples = facts.events('sample')
@@ -232,7 +235,7 @@ function limitsSentence(facts: Facts): string | undefined {
   return labelled('limits: ', told.join(', '))
 }
 
-/** Counts with the offsets of the first and the last, from the arrival of the order. */
+/** Counts of datagrams, each with the offsets of the first and the last one from the arrival of the order. */
 function probesSentence(facts: Facts): string | undefined {
   const [sent, received, flows] = [facts.number('sent'), facts.number('received'), facts.number('flows')]
   const when = (what: 'sent' | 'received') => {
@@ -266,7 +269,7 @@ function bytesSentence(side: 'caller' | 'callee', facts: Facts): string | undefi
   return labelled(`${side}: `, joined(parts))
 }
 
-/** What an event says besides its name. */
+/** The values of an event's attributes, without its name. */
 const about = ({ attributes }: Event): string[] => Object.values(attributes).map(plain)
 
 const labelled = (label: string, text: string | undefined): string | undefined => (text ? `${label}${text}` : undefined)

@@ -24,16 +24,16 @@ type Lane = 'A' | 'B' | 'G'
 
 const laneStyles = { A: ['cyan'], B: ['magenta'], G: [] } as const
 
-/** Letter, start and duration, and what parts them from the title. */
+/** The column at which the title begins, behind letter, start and duration. */
 const TITLE_COLUMN = 19
 
-/** Longer titles, of plugins with long names, are shortened. */
+/** Columns for the title. Longer titles, of plugins with long names, are shortened. */
 const TITLE_COLUMNS = { least: 24, most: 34 }
 
-/** Fewer columns than these show no course of events. */
+/** With fewer columns than these, bars would not show the course of events. */
 const LEAST_CELLS = 10
 
-/** @param width in columns; 80 unless told. */
+/** @param width in columns; 80 if left out. */
 export function renderTrace(
   trace: TraceRecord,
   { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
@@ -63,7 +63,7 @@ export function outcomeOf(trace: Pick<TraceRecord, 'outcome' | 'path'>) {
 
 const fateStyles = { failed: 'red', relayed: 'yellow', direct: 'green' } as const
 
-/** Who, how it ended, and which trace it is. */
+/** The two sides, how the request ended, and which trace it is. */
 export function header(trace: TraceRecord, width: number, paint: Paint): string[] {
   const { id, startMs, ms, by, reason } = trace
   const { word, style } = outcomeOf(trace)
@@ -75,16 +75,16 @@ export function header(trace: TraceRecord, width: number, paint: Paint): string[
   ]
 }
 
-/** The reason, by the verdict; or, where strategies were tried, by each of them. */
+/** Whether the reason is told further below: by the verdict or, if strategies were tried, by each of them. */
 function isToldBelow({ by, reason, verdict }: TraceRecord): boolean {
   return by === 'no-path' || ['', verdict.sentence, ...verdict.evidence].includes(reason)
 }
 
-/** `alice → bob`, or who wanted to join. */
+/** `alice → bob`, or the peer that wanted to join. */
 export const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
   callee ? `${caller} → ${callee}` : `${caller || 'a peer'} joins`
 
-/** The side at fault in words; empty where there is none. */
+/** The side at fault in words; empty if there is none. */
 export function blamedIn({ verdict, caller, callee }: TraceRecord): string {
   switch (verdict.side) {
     case 'none':
@@ -161,7 +161,7 @@ function rowLines({ span, depth }: Row, { axis, titles, width, paint }: Sheet): 
   ]
 }
 
-/** What a peer did itself is in its own lane; what the gateway did about it is in the gateway's. */
+/** A step that a peer did itself stands in the peer's lane. What the gateway did about it stands in the gateway's lane. */
 function laneOf(span: SpanRecord): Lane {
   if (!/^postern\.(join|probe|handover)$/.test(span.name)) return 'G'
   return read(span).text('side') === 'callee' ? 'B' : 'A'
@@ -176,7 +176,7 @@ function titleOf(span: SpanRecord, paint: Paint): string {
   return [paint('bold', title), aboutOf(span), painted].filter(text => text !== '').join('  ')
 }
 
-/** What the step is about; a side's own steps have their letter. */
+/** What the step is about. A side's own steps need no name here, because they have their letter. */
 function aboutOf(span: SpanRecord): string {
   switch (stepOf(span)) {
     case 'plan':

@@ -1,4 +1,5 @@
-// The list of traces as a table: a row each, and below those that did not end on a direct path why, as far as there is room.
+// The list of traces as a table with a row for each. Below a row that did not end on a direct path it says why, as far as
+// there is room.
 //
 //   TIME     TRACE    CALLER CALLEE OUTCOME BY      MS VERDICT
 //   12:40:27 4bf92f35 alice  bob    relayed relay   28 both-random
@@ -8,21 +9,21 @@ import type { TraceSummary } from '../../trace/record/record.ts'
 import { fit, formatMoment, type Paint, unpainted } from './output.ts'
 import { outcomeOf } from './trace-text.ts'
 
-/** Characters of an id that tell traces apart for good in practice; more where they do not. */
+/** Characters of an id that are enough to tell traces apart in practice. If they are not, more are shown. */
 const ID_CHARACTERS = 8
 
 const DAY_MS = 86_400_000
 
-/** Columns that are shortened where there is no room: both names, and the strategy. */
+/** Columns that are shortened if there is no room: both names, and the strategy. */
 const shrinkable = [2, 3, 5]
 const NARROWEST = 6
 
-/** Numbers stand at the right of their column. */
+/** Numbers stand at the right of this column. */
 const MS_COLUMN = 6
 
 const OUTCOME_COLUMN = 4
 
-/** @param width in columns; without it nothing is shortened. */
+/** @param width in columns; if left out, nothing is shortened. */
 export function tracesTable(
   traces: readonly TraceSummary[],
   { width = Number.POSITIVE_INFINITY, nowMs = Date.now(), paint = unpainted }: TableLook = {}
@@ -59,7 +60,7 @@ function cellsOf(
   nowMs: number
 ): string[] {
   const { word } = outcomeOf(rest)
-  // That a direct path is direct stands there already.
+  // The outcome already says that a direct path is direct.
   return [
     timeOf(startMs, nowMs),
     id.slice(0, characters),
@@ -78,7 +79,7 @@ function sentenceOf({ verdict, ...rest }: TraceSummary, width: number, paint: Pa
   return [paint('dim', text.length > width ? fit(text, width) : text)]
 }
 
-/** The time of day; where that was not within the last day the date with it, and of another year the date alone. */
+/** The time of day. If that was not within the last day, the date stands with it; for another year the date stands alone. */
 function timeOf(startMs: number, nowMs: number): string {
   const moment = formatMoment(startMs)
   if (nowMs - startMs < DAY_MS) return moment.slice(11, 19)
@@ -88,7 +89,7 @@ function timeOf(startMs: number, nowMs: number): string {
 /** Whole milliseconds from a hundred on. */
 const milliseconds = (ms: number): string => (ms < 100 ? ms.toFixed(1) : `${Math.round(ms)}`)
 
-/** The fewest characters by which no two ids are the same: requests of one trace share one. */
+/** The fewest characters by which no two ids are the same. Requests of one trace have the same id. */
 function uniqueLength(ids: readonly string[]): number {
   const different = new Set(ids)
   let characters = ID_CHARACTERS

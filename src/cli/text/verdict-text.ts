@@ -1,4 +1,5 @@
-// A verdict for people: whole, as a trace has it on top, or in the few lines that stand below a path or a failure.
+// Shows a verdict to people: whole, as it stands at the top of a trace, or in the few lines that stand below a path or a
+// failure.
 
 import type { Verdict } from '../../verdict.ts'
 import { abridged, type Paint, unpainted, wrap } from './output.ts'
@@ -9,12 +10,12 @@ export interface Look {
   readonly paint: Paint
 }
 
-/** Two words and what parts them from what they are about. */
+/** Columns of a label and the gap behind it. */
 const LABEL = 11
 
 /**
- * Code and sentence, then who, why and what to do about it. A direct path has nothing to explain.
- * @param blamed the side at fault in words, where one is.
+ * The code and the sentence; then who is at fault, why, and what to do about it. A direct path has nothing to explain.
+ * @param blamed the side at fault in words, if there is one.
  */
 export function verdictText(verdict: Verdict, blamed: string, { width, paint }: Look): string {
   const { code, sentence, advice, also } = verdict
@@ -31,7 +32,7 @@ export function verdictText(verdict: Verdict, blamed: string, { width, paint }: 
   ].join('\n')
 }
 
-/** `because …` with the code, and what to do about it: what stands below a path that is relayed, or below a failure. */
+/** `because …` with the code, and what to do about it. This stands below a relayed path, or below a failure. */
 export function becauseText({ code, sentence, advice }: Verdict, { width, paint = unpainted }: Partial<Look>): string {
   const columns = width ?? 80
   return [
