@@ -146,15 +146,20 @@ export const hasHard = (facts: Facts, side: SideName): boolean => {
 
 export const hardSides = (facts: Facts): SideName[] => sideNames.filter(side => hasHard(facts, side))
 
-/** The NAT in the terms in which strategies are asked about it. */
-export const natOf = ({ mapping, filtering, assignment, port, observed }: ProfileFacts): Nat => ({
+/**
+ * The NAT in the terms in which strategies are asked about it. A host without NAT whose source address depends on the route
+ * has several mappings, but none of its ports has to be guessed.
+ */
+export const natOf = ({ mapping, filtering, translated, assignment, port, observed }: ProfileFacts): Nat => ({
   mapping,
   filtering,
   assignment: kinds.find(kind => kind === assignment),
-  isHard: isHard(
-    mapping,
-    observed.filter(({ localPort }) => localPort === port).map(({ mapped }) => mapped)
-  )
+  isHard:
+    translated !== false &&
+    isHard(
+      mapping,
+      observed.filter(({ localPort }) => localPort === port).map(({ mapped }) => mapped)
+    )
 })
 
 /** The strategies that are made for these two NATs, configured or not. */

@@ -660,3 +660,43 @@ test('where the mapping could not be told, a side is as hard to the verdict as i
   const once = { ...unknown, observed: observed.slice(0, 1) }
   t.not(judge(both(once).turn('spray', 'passed', 'unsuited').spans).code, 'both-random')
 })
+
+test('a search is told as one even if a strategy that searches for nothing suits the pair, and had its turn first', t => {
+  const open = { ...easy, filtering: 'endpoint-independent' }
+  const searched = both(random, open)
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', {})
+    .turn('spray', 'failed', 'unheard', { expected: 0.5 })
+    .plan('unheard', {}, { expected: 0.5 })
+  const { code, sentence, advice } = judge(searched.spans)
+  t.is(code, 'spray-too-small')
+  t.regex(sentence, /spray searched with a chance of 50/)
+  t.regex(advice, /^raise sockets and probes of spray/)
+  const predicted = both(stepping, open)
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', {})
+    .turn('predict', 'failed', 'unheard', { expected: 0.9 })
+    .plan('unheard', {}, { expected: 0.9 })
+  t.like(judge(predicted.spans), { code: 'prediction-missed' })
+  t.regex(judge(predicted.spans).advice, /rounds of predict/)
+})
+
+test('an observed endpoint is recommended where only a search was configured, unless another strategy aimed at it', t => {
+  const open = { ...easy, filtering: 'endpoint-independent' }
+  const searched = both(random, open, { strategies: ['direct', 'spray'] })
+    .turn('direct', 'passed', 'unsuited')
+    .turn('spray', 'failed', 'unheard', { expected: 0.5 })
+    .plan('unheard', {}, { expected: 0.5 })
+  t.regex(judge(searched.spans).also.concat(judge(searched.spans).code).join(), /not-tried/)
+  const aimed = both(random, open, { strategies: ['direct', 'spray'] })
+    .turn('direct', 'failed', 'unheard')
+    .plan('unheard', {})
+    .turn('spray', 'failed', 'unheard', { expected: 0.5 })
+    .plan('unheard', {}, { expected: 0.5 })
+  t.notRegex(judge(aimed.spans).also.concat(judge(aimed.spans).code).join(), /not-tried/)
+})
+
+test('a host without NAT is not hard, although its source address depends on the route', t => {
+  const routed = { mapping: 'address-dependent', filtering: 'endpoint-independent', translated: false }
+  t.notRegex(judge(both(routed).turn('predict', 'failed', 'unheard').spans).sentence, /could not be told/)
+})

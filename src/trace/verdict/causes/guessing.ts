@@ -42,18 +42,15 @@ export function sprayTooSmall(facts: Facts): Finding | undefined {
 }
 
 /**
- * The turn of a strategy that is made for this pair. If there is none, the turn that was worth most, as far as turns say
- * so.
+ * The turn of a strategy that searches for ports, and is made for this pair. If there is none, any turn that says what it
+ * was worth. Of several, the one that was worth most.
  */
 function searchOf(facts: Facts): TurnFacts | undefined {
-  const made = suited(facts).map(({ name }) => name)
-  return (
-    facts.turns.find(({ plugin }) => made.includes(plugin)) ??
-    facts.turns
-      .filter(({ expected }) => expected !== undefined)
-      .toSorted((a, b) => (b.expected ?? 0) - (a.expected ?? 0))
-      .at(0)
-  )
+  // A strategy with nothing to raise, such as `stun`, aims at what was observed and searches for nothing.
+  const made = suited(facts).flatMap(({ name, remedies }) => (remedies?.advice === undefined ? [] : [name]))
+  const searches = facts.turns.filter(({ plugin }) => made.includes(plugin))
+  const worth = searches.length > 0 ? searches : facts.turns.filter(({ expected }) => expected !== undefined)
+  return worth.toSorted((a, b) => (b.expected ?? 0) - (a.expected ?? 0)).at(0)
 }
 
 /** What can be changed, as the strategy itself says, and what helps in any case. */

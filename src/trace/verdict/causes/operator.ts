@@ -1,7 +1,9 @@
 // What the operator of the gateway chose or can mend: the list of strategies, plugins that throw, the time there is, the relay.
 
+import { reaches } from '../../../nat/profile.ts'
+import type { Known } from '../../../strategy/remedy.ts'
 import { sideNames } from '../../../wire/side.ts'
-import { direct, type Facts, hardSides, hears, suited } from '../facts.ts'
+import { direct, type Facts, hardSides, hears, latest, suited } from '../facts.ts'
 import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
 
 export function pluginThrew({ turns }: Facts): Finding | undefined {
@@ -45,14 +47,16 @@ export function deadline({ turns, deadlineMs }: Facts): Finding | undefined {
   }
 }
 
-/** A strategy that is made for these two NATs is known, and no strategy of that kind was asked. */
+/** A strategy that is made for these two NATs is known and not configured, and nothing else has done what it would do. */
 export function notTried(facts: Facts): Finding | undefined {
   const fitting = suited(facts)
   const [first] = fitting
-  if (!first || facts.strategies.length === 0 || fitting.some(({ name }) => facts.strategies.includes(name)))
-    return undefined
-  // If no port has to be guessed, a strategy that aimed at an observed endpoint has done what another would do.
-  if (hardSides(facts).length === 0 && direct(facts).some(({ expected }) => expected === undefined)) return undefined
+  const isListed = ({ name }: Known) => facts.strategies.includes(name)
+  if (!first || facts.strategies.length === 0 || isListed(first)) return undefined
+  // One plan that aimed at an observed endpoint is as good as another. So is one search as another, but no search replaces a
+  // plan that needs none.
+  const isDone = isSure(facts) ? direct(facts).some(({ expected }) => expected === undefined) : fitting.some(isListed)
+  if (isDone) return undefined
   return {
     code: 'not-tried',
     side: 'gateway',
@@ -60,6 +64,13 @@ export function notTried(facts: Facts): Finding | undefined {
     evidence: [`strategies: ${facts.strategies.join(', ')}`, ...sideNames.map(side => natLine(facts, side))],
     advice: `add ${first.name} to strategies`
   }
+}
+
+/** No port has to be guessed: what was observed of one side is enough for both. */
+const isSure = (facts: Facts): boolean => {
+  const [caller, callee] = sideNames.map(side => latest(facts, side))
+  if (hardSides(facts).length === 0) return true
+  return caller !== undefined && callee !== undefined && (reaches(caller, callee) || reaches(callee, caller)) === true
 }
 
 /** @param stood what stood in the way of a direct path, weightiest first. */
