@@ -27,8 +27,7 @@ import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
 import { token } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
-import { LocalRelay } from './relay/relay.ts'
-import type { SpliceTable } from './relay/splice.ts'
+import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
 import type { Reception } from './signalling/reception.ts'
@@ -74,7 +73,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const watch = { observer, history: new History(), budget: new Budget(limits), commander: directory }
   const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
   const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
-  const binding = receiveUdp(udp, { observer, sessions, splices: relay.splices, perSecond: limits.bindingsPerSource })
+  const binding = receiveUdp(udp, { observer, sessions, relay, perSecond: limits.bindingsPerSource })
 
   const tokens = tokensOf(config)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
@@ -176,18 +175,17 @@ function receiveUdp(
   {
     observer,
     sessions,
-    splices,
+    relay,
     perSecond
-  }: { observer: UdpObserver; sessions: Sessions; splices: SpliceTable; perSecond: number }
+  }: { observer: UdpObserver; sessions: Sessions; relay: Relay; perSecond: number }
 ): Binding {
   const binding = new Binding(
     {
       ports: () => udp.ports,
-      credentialOf: username => claimOf(username, observer, sessions),
-      sample: (claim, port, mapped, proved) => observer.sees(claim, port, mapped, proved),
-      latch: ({ session, side }, port, source) => splices.latch(session, side, port, source),
-      forward: (port, source, datagram) => splices.forward(port, source, datagram)
+      credentialOf: username => credentialOf(username, observer, sessions),
+      sample: (claim, port, mapped, proved) => observer.sees(claim, port, mapped, proved)
     },
+    relay,
     perSecond
   )
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
@@ -195,7 +193,7 @@ function receiveUdp(
 }
 
 /** Whom a USERNAME names: a peer's socket, a peer's filtering test, or a side of a session. */
-function claimOf(username: string, observer: UdpObserver, sessions: Sessions): Credential | undefined {
+function credentialOf(username: string, observer: UdpObserver, sessions: Sessions): Credential | undefined {
   const [kind = '', id = '', rest = ''] = username.split(':')
   if (kind !== 's') return observer.credentialOf(kind, id, rest)
   const session = sessions.get(id)

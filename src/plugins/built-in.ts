@@ -38,6 +38,7 @@ export interface Started extends AsyncDisposable {
 export async function startPlugins(entries: Config['strategies'], log: Logger): Promise<Started> {
   await using opened = new AsyncDisposableStack()
   const over = new AbortController()
+  opened.defer(() => over.abort())
   const strategies: Strategy[] = []
   for (const { plugin, options } of await loadPlugins(entries, builtIns)) {
     const own = log.child({ plugin: plugin.name })

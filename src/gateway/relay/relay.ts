@@ -4,7 +4,8 @@
 import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
-import { type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
+import type { Forwarder } from '../udp/binding.ts'
+import { type Exit, type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 
 export interface RelayTotals {
   /** Sessions that are relayed now, or are about to be. */
@@ -21,7 +22,7 @@ export interface RelayListener {
   relatched(session: string, side: SideName, source: Endpoint): void
 }
 
-export interface Relay {
+export interface Relay extends Forwarder {
   listener: RelayListener | undefined
   /**
    * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
@@ -38,10 +39,10 @@ export interface Relay {
 /** The relay in this process, whose splice forwards what the gateway's own ports receive. */
 export class LocalRelay implements Relay, Disposable {
   listener: RelayListener | undefined
-  readonly splices: SpliceTable
+  readonly #splices: SpliceTable
 
   constructor({ maxSessions }: { readonly maxSessions: number }) {
-    this.splices = new SpliceTable({
+    this.#splices = new SpliceTable({
       maxSessions,
       onIdle: (session, counters) => this.listener?.idle(session, counters),
       onRelatch: (session, side, source) => this.listener?.relatched(session, side, source)
@@ -49,22 +50,30 @@ export class LocalRelay implements Relay, Disposable {
   }
 
   async arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void> {
-    this.splices.arm(session, peers, limits)
+    this.#splices.arm(session, peers, limits)
+  }
+
+  async latch(session: string, side: SideName, port: Exit, source: Endpoint): Promise<boolean> {
+    return this.#splices.latch(session, side, port, source)
+  }
+
+  forward(port: Exit, source: Endpoint, datagram: Buffer): boolean {
+    return this.#splices.forward(port, source, datagram)
   }
 
   async latched(session: string): Promise<Latched> {
-    return this.splices.latched(session)
+    return this.#splices.latched(session)
   }
 
   async disarm(session: string): Promise<SpliceCounters | undefined> {
-    return this.splices.disarm(session)
+    return this.#splices.disarm(session)
   }
 
   async totals(): Promise<RelayTotals> {
-    return { sessions: this.splices.size, counters: this.splices.totals() }
+    return { sessions: this.#splices.size, counters: this.#splices.totals() }
   }
 
   [Symbol.dispose](): void {
-    this.splices.close()
+    this.#splices.close()
   }
 }

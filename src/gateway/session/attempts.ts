@@ -13,6 +13,7 @@ import { counterAttributes } from '../recording/change-span.ts'
 import { latchAttributes, planAttributes } from '../recording/plan-span.ts'
 import { Reports } from '../recording/reports.ts'
 import { failureAttributes, type Step } from '../recording/step.ts'
+import type { Latched } from '../relay/splice.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
@@ -86,7 +87,7 @@ export class Attempts {
     const result = await this.#order(step, scene, trying)
     const again = !result.open && (await this.#renew(step, result))
     const settled = again ? await this.#order(step, await this.#evidence.seen(), trying) : result
-    if (plan.limits) step.set(latchAttributes(await this.#house.relay.latched(this.#session.id)))
+    if (plan.limits) step.set(latchAttributes(await this.#latched()))
     this.#learn(plan, strategy, scene, settled)
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
@@ -121,6 +122,11 @@ export class Attempts {
   async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
     const { id, caller, callee } = this.#session
     await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits)
+  }
+
+  /** Only the trace needs this: a relay that does not answer spoils no path. */
+  async #latched(): Promise<Latched> {
+    return await this.#house.relay.latched(this.#session.id).catch(() => ({}))
   }
 
   async #disarm(step: Step): Promise<void> {

@@ -82,7 +82,10 @@ export class Sessions implements RelayListener {
   drop(id: string): void {
     const session = this.#all.get(id)
     this.#all.delete(id)
-    void this.#house.relay.disarm(id).then(counters => counters && session?.ended(counters))
+    this.#house.relay.disarm(id).then(
+      counters => counters && session?.ended(counters),
+      () => {} // A relay that cannot be asked any more relays nothing.
+    )
   }
 
   /** A direct path needs the gateway no more. A relayed one stays until a side leaves, or nothing has come through for long. */

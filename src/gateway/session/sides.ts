@@ -72,6 +72,7 @@ export class Sides {
         while (!missing.every(side => this[side].isWarm))
           await Promise.all(missing.map(side => this.#warm(side, failed, late)))
         this.#gone.throwIfAborted()
+        if (late.aborted) throw new PosternError('udp-blocked', `others took every socket for ${OBSERVE_MS / 1000} s`)
         showings = now()
       } while (!(await this.#takeAll(missing)))
     } finally {

@@ -23,7 +23,15 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
     case 'clock':
       return peer.keepsTime(message)
     case 'connect':
-      return void connect(peer, message, reception)
+      connect(peer, message, reception).catch(() =>
+        peer.send({
+          type: 'refused',
+          code: 'internal',
+          reason: 'the request was not understood',
+          request: message.request
+        })
+      )
+      return
     case 'fresh':
     case 'progress':
     case 'opened':
@@ -37,7 +45,7 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
   }
 }
 
-/** If a request cannot even begin, only the request is refused; the peer stays joined. Never rejects. */
+/** If a request cannot even begin, only the request is refused; the peer stays joined. */
 async function connect(
   caller: Joined,
   asked: Message<FromPeer, 'connect'>,
@@ -51,6 +59,7 @@ async function connect(
         'fingerprint-mismatch',
         `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
       )
+    if (caller.gone.aborted) return
     sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
     const { code, message } = asPosternError(thrown)

@@ -2,7 +2,7 @@
 //
 //   USERNAME p:PEER:SOCKET   a peer's idle socket shows its mapping           -> a sample
 //   USERNAME f:PEER:0        a peer's throwaway socket tests its NAT's filter -> answered from the port it asks for
-//   USERNAME s:SESSION:ROLE  a side of a relayed session latches its source   -> the splice
+//   USERNAME s:SESSION:SIDE  a side of a relayed session latches its source   -> the splice
 //   from a latched source    anything else                                    -> through the splice
 //   any other Binding        any STUN client (RFC 8489)                       -> its mapping
 //
@@ -29,9 +29,17 @@ export interface Desk {
   readonly ports: () => readonly Port[]
   credentialOf(username: string): Credential | undefined
   /** @param proved whether the nonce came back from there */
-  sample(claim: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
-  latch(claim: Extract<Credential, { kind: 'latch' }>, port: Port, source: Endpoint): boolean
-  /** Returns false if the source is not latched to this port. */
+  sample(credential: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
+}
+
+/** What becomes of datagrams that are not for the gateway itself: its relay, as the UDP ports know it. */
+export interface Forwarder {
+  /** Latches a side to a source that proved itself at a port. Resolves with false if that is not to be. */
+  latch(session: string, side: SideName, port: Port, source: Endpoint): Promise<boolean>
+  /**
+   * Returns false if the source is not latched to this port, and leaves the datagram to somebody else then. It is told at
+   * once, so a relay that runs elsewhere has to know here which sources it has latched.
+   */
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
 }
 
@@ -50,13 +58,15 @@ const SOURCES = 10_000
 export class Binding {
   readonly counters: Counters = { plain: 0, authenticated: 0, unproved: 0, refused: 0, limited: 0, foreign: 0 }
   readonly #desk: Desk
+  readonly #forwarder: Forwarder
   readonly #nonces = new Nonces()
   readonly #seen: LRUCache<string, { count: number }>
   readonly #perSecond: number
 
   /** @param perSecond STUN requests answered for one source address, over all ports of the gateway. */
-  constructor(desk: Desk, perSecond: number) {
+  constructor(desk: Desk, forwarder: Forwarder, perSecond: number) {
     this.#desk = desk
+    this.#forwarder = forwarder
     this.#perSecond = perSecond
     this.#seen = new LRUCache({ max: SOURCES, ttl: 1000 })
   }
@@ -64,7 +74,7 @@ export class Binding {
   /** Takes one datagram; never throws, whatever it holds. */
   receive(port: Port, source: RemoteInfo, datagram: Buffer): void {
     const claimed = claimedUsername(datagram)
-    if (claimed === undefined && this.#desk.forward(port, source, datagram)) return
+    if (claimed === undefined && this.#forwarder.forward(port, source, datagram)) return
     const message = decode(datagram)
     if (message?.class !== 'request' || message.method !== BINDING) return void this.counters.foreign++
     if (!this.#admits(source.address)) return void this.counters.limited++
@@ -91,25 +101,31 @@ export class Binding {
   }
 
   #answerClaim(port: Port, source: RemoteInfo, message: DecodedStun, username: string): void {
-    const claim = this.#desk.credentialOf(username)
-    if (!claim || !message.verify(claim.key)) return void this.counters.refused++
+    const credential = this.#desk.credentialOf(username)
+    if (!credential || !message.verify(credential.key)) return void this.counters.refused++
     this.counters.authenticated++
     const from = endpointOf(source)
     const proved = this.#nonces.proves(from, message.nonce)
-    if (claim.kind === 'sample') this.#desk.sample(claim, port, from, proved)
-    if (!proved) this.counters.unproved++
-    else if (!this.#accept(claim, port, from)) return
-    const answer = { class: 'success', method: BINDING, transaction: message.transaction } as const
-    const said = proved ? { mapped: from } : { nonce: this.#nonces.issue(from) }
-    this.#answerFrom(proved && claim.kind === 'filter' ? message.change : undefined, port)?.send(
-      encode({ ...answer, ...said }, { key: claim.key }),
-      source
-    )
-  }
-
-  /** A refused latch gets no answer; the deadline of its session says what happened. */
-  #accept(claim: Credential, port: Port, from: Endpoint): boolean {
-    return claim.kind !== 'latch' || this.#desk.latch(claim, port, from)
+    if (credential.kind === 'sample') this.#desk.sample(credential, port, from, proved)
+    const answer = (said: { mapped: Endpoint } | { nonce: Buffer }, out: Port | undefined = port) =>
+      out?.send(
+        encode(
+          { class: 'success', method: BINDING, transaction: message.transaction, ...said },
+          { key: credential.key }
+        ),
+        source
+      )
+    if (!proved) {
+      this.counters.unproved++
+      answer({ nonce: this.#nonces.issue(from) })
+    } else if (credential.kind === 'latch') {
+      const { session, side } = credential
+      // A refused latch gets no answer; the deadline of its session says what happened.
+      this.#forwarder.latch(session, side, port, from).then(
+        latched => latched && answer({ mapped: from }),
+        () => {}
+      )
+    } else answer({ mapped: from }, credential.kind === 'filter' ? this.#answerFrom(message.change, port) : port)
   }
 
   /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
-import { SpliceTable } from '../../../src/gateway/relay/splice.ts'
+import { LocalRelay } from '../../../src/gateway/relay/relay.ts'
 import { Binding, type Credential } from '../../../src/gateway/udp/binding.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
@@ -22,9 +22,9 @@ function desk({ perSecond = 1000 } = {}) {
   const keys = { peer: randomBytes(20), caller: randomBytes(20), callee: randomBytes(20) }
   const time = new FakeTime()
   const observer = new UdpObserver({ ports: () => ports, public: [], now: () => time.now() })
-  const splices = new SpliceTable({ maxSessions: 10 })
+  const relay = new LocalRelay({ maxSessions: 10 })
   observer.admit('0a', keys.peer)
-  splices.arm(session, { caller: 'a', callee: 'b' }, limits)
+  void relay.arm(session, { caller: 'a', callee: 'b' }, limits)
   let forwarded = 0
   const claim = (username: string): Credential | undefined => {
     const [kind = '', id = '', rest = ''] = username.split(':')
@@ -36,9 +36,11 @@ function desk({ perSecond = 1000 } = {}) {
     {
       ports: () => ports,
       credentialOf: claim,
-      sample: (claimed, port, mapped, proved) => observer.sees(claimed, port, mapped, proved),
-      latch: (claimed, port, source) => splices.latch(claimed.session, claimed.side, port, source),
-      forward: (port, source, datagram) => splices.forward(port, source, datagram) && ++forwarded > 0
+      sample: (claimed, port, mapped, proved) => observer.sees(claimed, port, mapped, proved)
+    },
+    {
+      latch: (...latching) => relay.latch(...latching),
+      forward: (...datagram) => relay.forward(...datagram) && ++forwarded > 0
     },
     perSecond
   )
@@ -51,7 +53,7 @@ function desk({ perSecond = 1000 } = {}) {
   /** The nonce that an address is given. */
   const nonceOf = (username: string, key: Buffer, from: Endpoint) =>
     decode(ask(question({ username }, { key }), from)[0]?.datagram as Buffer)?.nonce as Buffer
-  return { binding, observer, time, splices, ports, keys, sent, ask, nonceOf, forwarded: () => forwarded }
+  return { binding, observer, time, relay, ports, keys, sent, ask, nonceOf, forwarded: () => forwarded }
 }
 
 test('any STUN client is told its mapping, from the port it asked, even with 20 bytes of question', t => {
@@ -292,23 +294,28 @@ test('the limit of a source counts over all ports, and leaves other sources alon
   t.is(ask(question(), bob).length, 1)
 })
 
-test('a side latches with its key and the nonce of its source, and with neither alone', t => {
-  const { ask, keys, splices, nonceOf, ports } = desk()
-  const armed = () => splices.forward(ports[0], ann, Buffer.from('x'))
+test('a side latches with its key and the nonce of its source, and with neither alone', async t => {
+  const { ask, keys, relay, sent, nonceOf, ports } = desk()
+  const armed = () => relay.forward(ports[0], ann, Buffer.from('x'))
   const username = `s:${session}:caller`
   ask(question({ username, nonce: randomBytes(8) }, { key: keys.caller }), ann)
+  await turn()
   t.false(armed(), 'the key alone')
   const nonce = nonceOf(username, keys.caller, ann)
   ask(question({ username, nonce }, { key: keys.callee }), ann)
   ask(question({ username, nonce }), ann)
+  await turn()
   t.false(armed(), 'the nonce alone')
-  t.is(ask(question({ username, nonce }, { key: keys.caller }), ann).length, 1)
+  const before = sent.length
+  ask(question({ username, nonce }, { key: keys.caller }), ann)
+  await turn()
+  t.is(sent.length, before + 1)
   t.true(armed())
 })
 
-test("what a latched source sends goes to the other side, a stranger's datagrams go nowhere", t => {
+test("what a latched source sends goes to the other side, a stranger's datagrams go nowhere", async t => {
   const world = desk()
-  latchBoth(world)
+  await latchBoth(world)
   const { ask, ports, binding } = world
   t.deepEqual(ask(Buffer.from('dtls'), ann), [{ from: ports[0], to: bob, datagram: Buffer.from('dtls') }])
   const check = question({ username: 'ab12cd34ef56:cd34ab12ef56' }, { key: 'pwd' })
@@ -318,17 +325,20 @@ test("what a latched source sends goes to the other side, a stranger's datagrams
   t.is(binding.counters.foreign, 2)
 })
 
-test('a latch that is refused stays without an answer', t => {
-  const { ask, keys, splices, nonceOf } = desk()
+test('a latch that is refused stays without an answer', async t => {
+  const { ask, keys, relay, sent, nonceOf } = desk()
   const username = `s:${session}:caller`
   const nonce = nonceOf(username, keys.caller, ann)
-  splices.disarm(session)
-  t.deepEqual(ask(question({ username, nonce }, { key: keys.caller }), ann), [])
+  await relay.disarm(session)
+  const before = sent.length
+  ask(question({ username, nonce }, { key: keys.caller }), ann)
+  await turn()
+  t.is(sent.length, before)
 })
 
-test('whatever arrives, from whomever: nothing throws, nothing is answered twice, each datagram is counted', t => {
+test('whatever arrives, from whomever: nothing throws, nothing is answered twice, each datagram is counted', async t => {
   const world = desk({ perSecond: 1e9 })
-  latchBoth(world)
+  await latchBoth(world)
   const { ask, keys, ports, binding, forwarded } = world
   const valid = [
     question(),
@@ -417,7 +427,10 @@ test('an indication, an answer or another method of STUN is of nobody’s intere
   t.is(binding.counters.foreign, 4)
 })
 
-function latchBoth({ ask, keys, nonceOf }: ReturnType<typeof desk>): void {
+/** The relay answers in a turn of its own. */
+const turn = () => new Promise(setImmediate)
+
+async function latchBoth({ ask, keys, nonceOf }: ReturnType<typeof desk>): Promise<void> {
   for (const [side, from] of [
     ['caller', ann],
     ['callee', bob]
@@ -426,4 +439,5 @@ function latchBoth({ ask, keys, nonceOf }: ReturnType<typeof desk>): void {
     const nonce = nonceOf(username, keys[side], from)
     ask(question({ username, nonce }, { key: keys[side] }), from)
   }
+  await turn()
 }
