@@ -9,13 +9,14 @@ import { Connection, type PathReport } from './connection/connection.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
 import { Diary } from './punch/diary.ts'
-import type { Opened } from './punch/handover.ts'
-import { obey } from './punch/obey.ts'
+import { type Opened, obey } from './punch/obey.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
+import type { Opener } from './transport/transport.ts'
 
 export interface SessionHooks {
   readonly link: GatewayLink
   readonly identity: Identity
+  readonly open: Opener
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
   /** Throws `fingerprint-mismatch` if the other side, which is proved by now, is not the one that had this name before. */
@@ -132,6 +133,7 @@ export class PeerSession {
         warm,
         side,
         identity: this.#hooks.identity,
+        open: this.#hooks.open,
         key: Buffer.from(key, 'base64'),
         probeKey: Buffer.from(probeKey, 'base64'),
         signal,

@@ -18,6 +18,7 @@ import { testFiltering } from './punch/filtering.ts'
 import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
+import { openNative } from './transport/native.ts'
 
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
 
@@ -232,6 +233,7 @@ export class Peer {
     const session = new PeerSession(message, {
       link: this.#link,
       identity: this.identity,
+      open: openNative,
       startMs: connecting?.startMs ?? performance.now(),
       trust: peer => this.#trust(peer, connecting?.to.pin),
       opened: connection => this.#opened(connection, connecting),

@@ -36,14 +36,14 @@ const isHardSide = ({ profile, port, observations }: Side): boolean =>
  */
 export type Hardness =
   | { readonly kind: 'none' }
-  | { readonly kind: 'one'; readonly role: SideName }
+  | { readonly kind: 'one'; readonly side: SideName }
   | { readonly kind: 'both' }
 
 export function hardness(scene: Scene): Hardness {
   const hard = sideNames.filter(side => isHardSide(scene[side]))
   const [which] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
   if (hard.length === 0) return { kind: 'none' }
-  return which ? { kind: 'one', role: which } : { kind: 'both' }
+  return which ? { kind: 'one', side: which } : { kind: 'both' }
 }
 
 const isLoose = ({ profile }: Side) =>

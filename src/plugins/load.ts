@@ -11,7 +11,7 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
-import type { StrategyEntry } from '../config/strategies.ts'
+import { isRecord, type StrategyEntry } from '../config/strategies.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
 import { findPackage } from './installed.ts'
@@ -222,8 +222,4 @@ function shown(given: unknown): string {
 function isOptionValue(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(item => typeof item === 'string' || typeof item === 'number')
   return ['string', 'number', 'boolean'].includes(typeof value)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -64,7 +64,7 @@ export const predict: Plugin<Options> = {
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const first = hardness(scene)
   if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
-  const sides = first.kind === 'one' ? [first.role] : sideNames
+  const sides = first.kind === 'one' ? [first.side] : sideNames
   // After the sampling, the slowest side's order takes a round trip. If it is hopeless even then, no side need be sampled.
   const soonMs = Math.max(...sides.map(side => scene[side].rttMs))
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
@@ -118,7 +118,7 @@ function planned(scene: Scene, round: Round): Plan | Pass {
   if (hard.kind === 'none') return pass(`no port to predict any more: ${mappingsOf(scene)}`)
   if (sideNames.some(side => affordable(scene, side, round.left) < LEAST))
     return pass(`no probes left${sharedOut(scene, round.left)}`)
-  return hard.kind === 'one' ? oneHard(scene, hard.role, round) : bothHard(scene, round)
+  return hard.kind === 'one' ? oneHard(scene, hard.side, round) : bothHard(scene, round)
 }
 
 // A path needs a probe, some repetitions of it, and answers.

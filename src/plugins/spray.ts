@@ -60,7 +60,7 @@ export const spray: Plugin<Options> = {
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const hard = hardness(scene)
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
-  if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.role, options))
+  if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.side, options))
   const models = modelsOf(scene)
   const counting = sideNames.filter(side => models[side].describe().kind === 'stepping')
   if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)

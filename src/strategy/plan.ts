@@ -5,7 +5,7 @@ import { wordsFor } from '../vocabulary.ts'
 import { natureOf, type Order } from '../wire/order.ts'
 import type { SideName } from '../wire/side.ts'
 
-/** Why a strategy, or one of its plans, did not lead to a path: a plugin's own pass has one of the first three. */
+/** Why a strategy, or one of its plans, did not lead to a path. */
 export const causes = wordsFor(
   'unsuited',
   'unlikely',
@@ -21,6 +21,10 @@ export const causes = wordsFor(
   'peer-lost'
 )
 export type Cause = keyof typeof causes
+
+/** The causes that a plugin may give for its own pass. The others are what the gateway found. */
+export const passCauses = ['unsuited', 'unlikely', 'budget-shared-out', 'handover-lost'] as const satisfies Cause[]
+export type PassCause = (typeof passCauses)[number]
 
 /** Why a plan, or a wish for samples, came to nothing. */
 export interface Failure {
@@ -45,7 +49,7 @@ export interface Plan {
   readonly expected?: number
   /** The name by which the plan is remembered among those of its plugin (`scene.memory`). */
   readonly label?: string
-  /** Rates in bits per second, for a plan whose orders are `splice`. */
+  /** Rates in bits per second. A plan whose orders are `splice` must have them, and no other plan may. */
   readonly limits?: RelayLimits
 }
 
@@ -72,7 +76,7 @@ export interface Pass {
   readonly kind: 'pass'
   readonly reason: string
   /** `unsuited` if left out. */
-  readonly cause?: Cause
+  readonly cause?: PassCause
   /** What its best plan would have been worth, 0 to 1, if that is why it passes. */
   readonly expected?: number
 }

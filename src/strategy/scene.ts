@@ -1,5 +1,5 @@
-// What a plugin sees. The gateway builds a Scene from what its own sockets observed, a planner answers with plans (data, no
-// I/O), and the session turns a plan into two orders that leave together.
+// What a plugin sees. The gateway builds a Scene from what its own sockets observed. A planner answers it with proposals
+// (plan.ts).
 
 import type { Observation } from '../nat/assignment.ts'
 import type { Profile } from '../nat/profile.ts'

@@ -3,7 +3,7 @@
 
 import { checkOrder, natureOf, type Order } from '../wire/order.ts'
 import { type SideName, sideNames } from '../wire/side.ts'
-import { type Cause, type Failure, type Pass, type Plan, type Proposal, pass, type RelayLimits } from './plan.ts'
+import { type Cause, type Failure, type Pass, type Plan, type Proposal, passCauses, type RelayLimits } from './plan.ts'
 import type { Planner } from './plugin.ts'
 import type { Known } from './remedy.ts'
 import type { Scene } from './scene.ts'
@@ -26,6 +26,9 @@ export type Turn =
 
 /** A turn that ended without a path. */
 type Vain = Exclude<Turn, { readonly outcome: 'path' }>
+
+/** A pass of the plugin's own, or one that is made of what it did. */
+type Ending = Omit<Pass, 'cause'> & { readonly cause?: Cause }
 
 /** What a turn asks of the session. */
 export interface Desk {
@@ -61,7 +64,7 @@ export async function takeTurn(strategy: Strategy, scene: Scene, desk: Desk): Pr
 }
 
 /** If a plan has failed, the turn has failed. A pass that merely has nothing more to offer adds nothing to the cause. */
-function passed({ reason, cause = 'unsuited', expected }: Pass, last: Vain): Vain {
+function passed({ reason, cause = 'unsuited', expected }: Ending, last: Vain): Vain {
   if (last.outcome !== 'failed') return { outcome: 'passed', reason, cause, ...worth({ expected }) }
   const told = cause === 'unsuited' ? last : { cause, ...worth({ expected: expected ?? last.expected }) }
   return { ...told, outcome: 'failed', reason: `${last.reason}; then ${reason}` }
@@ -69,19 +72,21 @@ function passed({ reason, cause = 'unsuited', expected }: Pass, last: Vain): Vai
 
 const worth = ({ expected }: { readonly expected?: number | undefined }) => (expected === undefined ? {} : { expected })
 
-async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal> {
+async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSignal): AsyncIterable<Proposal | Ending> {
   try {
     using plans = new Plans(planner.plan(scene))
     for (;;) {
       const next = over.aborted ? 'late' : await plans.next(over)
-      if (next === 'late') return yield pass('the deadline passed before it had a plan', { cause: 'deadline' })
+      if (next === 'late') return yield ending('deadline', 'the deadline passed before it had a plan')
       if (next.done) return
       yield checked(next.value)
     }
   } catch (error) {
-    yield pass(`the plugin threw: ${error instanceof Error ? error.message : error}`, { cause: 'plugin-threw' })
+    yield ending('plugin-threw', `the plugin threw: ${error instanceof Error ? error.message : error}`)
   }
 }
+
+const ending = (cause: Cause, reason: string): Ending => ({ kind: 'pass', reason, cause })
 
 /** A planner's proposals, sync or async, asked for one by one. */
 class Plans implements Disposable {
@@ -110,7 +115,7 @@ class Plans implements Disposable {
 
 /** Throws unless this is a proposal that peers can obey. They would not answer to any other until its time is over. */
 function checked(step: Proposal): Proposal {
-  if (step?.kind === 'pass' && typeof step.reason === 'string') return step
+  if (step?.kind === 'pass' && typeof step.reason === 'string') return checkedPass(step)
   if (step?.kind === 'sample' && Array.isArray(step.sides) && step.sides.every(side => sideNames.includes(side)))
     return step
   if (step?.kind !== 'plan' || typeof step.why !== 'string')
@@ -118,8 +123,24 @@ function checked(step: Proposal): Proposal {
   if (!(step.waitMs > 0 && step.waitMs <= 600_000))
     throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
   for (const order of [step.caller, step.callee]) checkBudget(checkOrder(order))
-  if (step.limits) checkLimits(step.limits)
+  checkRelay(step)
   return step
+}
+
+/** Any other cause would read as a finding of the gateway. */
+function checkedPass(step: Pass): Pass {
+  if (step.cause === undefined || passCauses.includes(step.cause)) return step
+  throw new Error(`it passed because of ${step.cause}, which is none of ${passCauses.join(', ')}`)
+}
+
+/** The gateway arms its relay by the limits, and the peers latch by their orders: one without the other is no path. */
+function checkRelay({ caller, callee, limits }: Plan): void {
+  for (const order of [caller, callee])
+    if (natureOf(order).isRelayed !== (limits !== undefined))
+      throw new Error(
+        limits ? `its plan has limits, and orders ${order.kind}` : `its plan orders ${order.kind}, and has no limits`
+      )
+  if (limits) checkLimits(limits)
 }
 
 /** Probes that a plan does not announce cannot be charged to the address that they are aimed at. */

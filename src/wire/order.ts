@@ -9,7 +9,7 @@ import { address, checked, endpoint, fingerprint } from './shapes.ts'
  * The most sockets, and the most guesses or probes, that an order may ask of a peer, whatever the gateway's configuration
  * says.
  */
-export const MOST_SOCKETS = 1024
+const MOST_SOCKETS = 1024
 export const GUESSES = 8192
 
 /** The walk over an order's guesses leaves this many datagrams of the budget for answers, or a quarter of a small budget. */

@@ -108,6 +108,9 @@ test('a plugin that throws passes its turn, and its error is told', async t => {
 
 test('a plugin that yields what no peer could obey passes its turn, and nothing is ordered', async t => {
   const guess = { address: '192.0.2.1', ports: [4000] }
+  const splice = { kind: 'splice', target: { address: '192.0.2.1', port: 1 } }
+  const spliced = { caller: splice, callee: splice }
+  const limits = { perSession: 1e6, perPeer: 1e6, total: 1e8 }
   const nowhere = { kind: 'punch', targets: [{ address: 'nowhere', port: 1 }] }
   const odd: [unknown, RegExp][] = [
     [undefined, /neither a plan, a pass nor a wish for samples/],
@@ -120,9 +123,13 @@ test('a plugin that yields what no peer could obey passes its turn, and nothing 
     [{ ...plan('x'), caller: { kind: 'punch', targets: [], guesses: [guess] } }, /does not say how many probes/],
     [{ ...plan('x'), caller: { kind: 'ice', targets: Array(9).fill({ address: '192.0.2.1', port: 1 }) } }, /targets/],
     ...[Number.NaN, 0, -1, Number.POSITIVE_INFINITY, undefined].map((rate): [unknown, RegExp] => [
-      { ...plan('x'), limits: { perSession: 1e6, perPeer: rate, total: 1e8 } },
+      { ...plan('x'), ...spliced, limits: { perSession: 1e6, perPeer: rate, total: 1e8 } },
       new RegExp(`limits perPeer to ${rate}, which is no rate`)
-    ])
+    ]),
+    [{ ...plan('x'), limits }, /has limits, and orders punch/],
+    [{ ...plan('x'), ...spliced }, /orders splice, and has no limits/],
+    [{ ...plan('x'), limits, caller: spliced.caller }, /has limits, and orders punch/],
+    [{ kind: 'pass', reason: 'so', cause: 'peer-left' }, /because of peer-left, which is none of unsuited, unlikely/]
   ]
   for (const [step, reason] of odd) {
     const { attempts, tried } = await walked([link('a', () => [step as Plan])])

@@ -81,7 +81,7 @@ function isToldBelow({ by, reason, verdict }: TraceRecord): boolean {
 }
 
 /** `alice → bob`, or the peer that wanted to join. */
-export const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
+const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
   callee ? `${caller} → ${callee}` : `${caller || 'a peer'} joins`
 
 /** The side at fault in words; empty if there is none. */

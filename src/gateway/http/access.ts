@@ -136,7 +136,7 @@ const forwarding =
   /^(forwarded|via|x-forwarded($|-.*)|x-real-ip|x-original-.*|x-client-ip|x-cluster-client-ip|true-client-ip|cf-.*|x-envoy-.*)$/
 
 /** HTTP/1.0 does not count as local: proxies speak it that say nothing else of themselves. */
-export function isLocal({ listener, source, httpVersion, headers }: Visit): boolean {
+function isLocal({ listener, source, httpVersion, headers }: Visit): boolean {
   return (
     isLoopback(listener) &&
     isLoopback(unmapped(source)) &&

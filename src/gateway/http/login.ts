@@ -93,7 +93,7 @@ function setCookie(ctx: Context, value: string, maxAge: number): void {
 }
 
 /** The path if it is one of this gateway, otherwise `/`: a hyperlink may have put anything there. */
-export function localPath(to: string): string {
+function localPath(to: string): string {
   const here = 'http://gateway.invalid'
   if (!URL.canParse(to, here)) return '/'
   const { origin, pathname, search } = new URL(to, here)

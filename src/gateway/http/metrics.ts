@@ -7,6 +7,7 @@
 //   status, when asked ──────┘
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { kinds } from '../../nat/assignment.ts'
 import { behaviours } from '../../nat/profile.ts'
 import type { ShortName } from '../../trace/record/conventions.ts'
 import { read } from '../../trace/record/reader.ts'
@@ -21,7 +22,6 @@ const CONNECT_BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30]
 const OTHER = 'other'
 
 const outcomes = ['path', 'passed', 'failed']
-const allocations = ['kept', 'stepping', 'block', 'random']
 
 export class Metrics {
   readonly #strategies: readonly string[]
@@ -73,7 +73,7 @@ export class Metrics {
       this.#profiles.inc({
         mapping: said('mapping', behaviours),
         filtering: said('filtering', behaviours),
-        allocation: read(span).text('allocation') === undefined ? 'unknown' : said('allocation', allocations)
+        allocation: read(span).text('allocation') === undefined ? 'unknown' : said('allocation', kinds)
       })
   }
 

@@ -1,7 +1,6 @@
 // The story of one connect request: both peers are introduced, each strategy has its turn with what is known of the two
 // sides (evidence.ts), each plan is tried (attempts.ts), and both are told what became of it. Everything that a request starts
 // ends with it. What happens later to a relayed path is recorded by relayed.ts.
-//
 //   introduce ─► for each strategy: scene ─► turn: plan ─► attempt … ─► path or over, with a verdict
 
 import { randomBytes } from 'node:crypto'
@@ -65,15 +64,14 @@ export class Session {
   #isDecided = false
 
   constructor(house: House, asked: Connect) {
-    const { caller, callee } = asked
     this.#house = house
     this.#asked = asked
-    this.caller = caller
-    this.callee = callee
-    this.#calledMs = askedMs(asked.atMs, caller.clock, this.#arrivedMs)
-    this.#gone = AbortSignal.any([caller.gone, callee.gone, this.#over.signal])
+    this.caller = asked.caller
+    this.callee = asked.callee
+    this.#calledMs = askedMs(asked.atMs, this.caller.clock, this.#arrivedMs)
+    this.#gone = AbortSignal.any([this.caller.gone, this.callee.gone, this.#over.signal])
     const ask = (side: SideName, round: number) => this.#tell(side, { type: 'sample', session: this.id, round })
-    this.#evidence = new Evidence(house, { caller, callee, gone: this.#gone, ask })
+    this.#evidence = new Evidence(house, { ...asked, gone: this.#gone, ask })
     this.#attempts = new Attempts(house, this, this.#evidence)
   }
 
@@ -207,7 +205,7 @@ export class Session {
   }
 
   /** @param id of a member */
-  roleOf(id: string): SideName | undefined {
+  sideOf(id: string): SideName | undefined {
     return sideNames.find(side => this[side].id === id)
   }
 

@@ -60,7 +60,7 @@ export class Sessions implements RelayListener {
    */
   receive(peer: string, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
     const session = this.#all.get(message.session)
-    const side = session?.roleOf(peer)
+    const side = session?.sideOf(peer)
     if (!session || !side) return
     if (message.type !== 'leave') return session.receive(side, message)
     session.leave(side, message.code, message.reason)

@@ -5,6 +5,8 @@
 //   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
 //   splice   latch at the gateway's relay, then as punch with the gateway as the only target
 
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -12,14 +14,21 @@ import type { Effort } from '../../wire/order.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
+import type { Opener, OpenTransport, TransportOptions } from '../transport/transport.ts'
 import type { Diary } from './diary.ts'
-import { handOver, type Opened } from './handover.ts'
 import { findPath, type Path } from './probe.ts'
+import type { RawSocket } from './raw.ts'
 import { prove, type WarmSocket } from './warm.ts'
+
+export interface Opened extends OpenTransport {
+  readonly local: Endpoint
+}
 
 export interface Obeying {
   readonly warm: WarmSocket
   readonly identity: Identity
+  /** What the socket is handed over to. */
+  readonly open: Opener
   readonly side: SideName
   /** Signs what goes to the gateway within the session. */
   readonly key: Buffer
@@ -33,12 +42,12 @@ export interface Obeying {
 
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `fingerprint-mismatch` or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
-  const { identity, signal } = obeying
+  const { identity, open, signal } = obeying
   const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(message.waitMs + message.handoverMs))])
   const step = (name: string) => diary.step(name)
   const { raw, remote } = await path(message, { ...obeying, signal: late }, diary)
   obeying.found()
-  return await handOver(raw, { handover: message.handover, remote, identity, step, signal: late })
+  return await handOver(raw, open, { handover: message.handover, remote, identity, step, signal: late })
 }
 
 async function path(
@@ -70,4 +79,31 @@ async function path(
 /** The far side's endpoint, if it is known for sure. */
 function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
   return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
+}
+
+/**
+ * Turns a path into a connection. The raw socket lets its port go, the transport binds the same port, and ICE, DTLS and SCTP
+ * run over the mapping, which outlives the swap. Resolves and rejects as the transport does.
+ */
+export async function handOver(raw: RawSocket, open: Opener, options: Omit<TransportOptions, 'port'>): Promise<Opened> {
+  await raw.close()
+  options.signal.throwIfAborted()
+  options.step('bound')
+  const { port } = raw
+  const [opened, address] = await Promise.all([open({ ...options, port }), localAddress(options.remote)])
+  return { ...opened, local: { address, port } }
+}
+
+/** The address from which this host sends to an endpoint, by its routes. Nothing is sent. */
+async function localAddress({ address, port }: Endpoint): Promise<string> {
+  const socket = createSocket('udp4')
+  try {
+    socket.connect(port, address)
+    await once(socket, 'connect')
+    return socket.address().address
+  } catch {
+    return '0.0.0.0'
+  } finally {
+    socket.close()
+  }
 }

@@ -163,7 +163,7 @@ export function ownAddresses(primary: Endpoint | undefined): Address[] {
   const withLoopback = primary !== undefined && isLoopback(primary.address)
   return Object.values(networkInterfaces())
     .flat()
-    .filter(link => link !== undefined)
+    .filter(one => one !== undefined)
     .filter(({ internal, family }) => family === 'IPv4' && internal === withLoopback)
     .map(({ address, cidr }) => ({ address, prefix: Number(cidr?.split('/')[1] ?? 32) }))
     .slice(0, 16)

@@ -6,39 +6,10 @@ import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-dat
 import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Handover } from '../../wire/order.ts'
-import type { Identity } from '../identity/identity.ts'
-import { type Channel, TRANSPORT_BYTES, type Transport } from './transport.ts'
+import { type Opener, TRANSPORT_BYTES } from './transport.ts'
 
-export interface NativeOptions {
-  /** The local port, which was free a moment ago. The library ends the process if it is taken. */
-  readonly port: number
-  readonly handover: Handover
-  readonly remote: Endpoint
-  readonly identity: Identity
-  /** Called with the name of each step as it happens: `ice`, `dtls`, `open`. */
-  readonly step: (name: string) => void
-  readonly signal: AbortSignal
-}
-
-export interface OpenTransport {
-  readonly transport: Transport
-  /** Negotiated, id 0, open on both sides. */
-  readonly control: Channel
-  /** The endpoint at which the far side turned out to be. */
-  readonly remote: Endpoint
-}
-
-/**
- * Resolves when the control channel is open. Rejects with what `signal` aborts with, `fingerprint-mismatch` or `io`, and has
- * closed the connection then.
- */
-export async function openNative({
-  port,
-  handover,
-  remote,
-  identity,
-  ...watched
-}: NativeOptions): Promise<OpenTransport> {
+/** The library ends the process if the port is taken. */
+export const openNative: Opener = async ({ port, handover, remote, identity, ...watched }) => {
   const pc = new nodeDataChannel.PeerConnection('postern', {
     iceServers: [],
     bindAddress: '0.0.0.0',

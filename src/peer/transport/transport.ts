@@ -1,5 +1,10 @@
-// A peer's path is made of an encrypted transport with channels, as WebRTC has them. node-datachannel is one (native.ts); a
-// browser's RTCPeerConnection can be another. No other code knows which one it is.
+// A peer's path is made of an encrypted transport with channels, as WebRTC has them. node-datachannel is one (native.ts), and
+// the peer (../peer.ts) decides for it. No other code knows which one it is. A transport that cannot bind a given port, as a
+// browser's RTCPeerConnection cannot, has no use for a raw socket that searches first: it can obey `ice` alone.
+
+import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Handover } from '../../wire/order.ts'
+import type { Identity } from '../identity/identity.ts'
 
 /**
  * One reliable, ordered channel. Set its handlers in the turn in which it was given, because an event without one is lost for
@@ -34,6 +39,31 @@ export interface Transport {
   onDataChannel(handle: (channel: Channel) => void): void
   close(): void
 }
+
+export interface TransportOptions {
+  /** The local port, which was free a moment ago. */
+  readonly port: number
+  readonly handover: Handover
+  readonly remote: Endpoint
+  readonly identity: Identity
+  /** Called with the name of each step as it happens: `ice`, `dtls`, `open`. */
+  readonly step: (name: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface OpenTransport {
+  readonly transport: Transport
+  /** Negotiated, id 0, open on both sides. */
+  readonly control: Channel
+  /** The endpoint at which the far side turned out to be. */
+  readonly remote: Endpoint
+}
+
+/**
+ * Opens a transport. Resolves when the control channel is open. Rejects with what `signal` aborts with,
+ * `fingerprint-mismatch` or `io`, and has closed the transport then.
+ */
+export type Opener = (options: TransportOptions) => Promise<OpenTransport>
 
 /**
  * The largest message that peers accept from each other, in bytes. Compared with 64 KiB it saves a tenth of the CPU's time.

@@ -1,6 +1,7 @@
 // Reads a record from a file. It may be torn, of another version, or no record at all.
 
 import { z } from 'zod'
+import { blamed } from '../../verdict.ts'
 import { wordNow } from '../../vocabulary.ts'
 import type { AttributeName } from './conventions.ts'
 import type { SpanRecord, TraceRecord } from './record.ts'
@@ -23,7 +24,7 @@ const span = z.object({
 const verdict = z.object({
   code: z.string(),
   sentence: z.string(),
-  side: z.enum(['caller', 'callee', 'both', 'gateway', 'path', 'none']),
+  side: z.enum(blamed),
   evidence: z.array(z.string()),
   advice: z.string(),
   also: z.array(z.string())

@@ -112,7 +112,7 @@ function counters(counts: ReadonlyMap<string, number>): Html {
 const present = new Set(['peers', 'sessions now', 'sessions relayed'])
 
 /** Every number of the status, by the words that lead to it. */
-export function numbersIn(status: object, path: readonly string[] = []): Map<string, number> {
+function numbersIn(status: object, path: readonly string[] = []): Map<string, number> {
   return new Map(
     Object.entries(status).flatMap(([key, value]: [string, unknown]) => {
       const here = [...path, ...key.split(/(?=[A-Z])/).map(word => word.toLowerCase())]

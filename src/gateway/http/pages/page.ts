@@ -19,7 +19,7 @@ export interface Page {
 }
 
 /** People tell gateways apart by their hosts. */
-export const gatewayName = hostname()
+const gatewayName = hostname()
 
 /** Two hosts of one room, and a door between them. */
 const mark = html`<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M4 21V9a8 8 0 0 1 16 0v12M2 21h20"/><path d="M9 21v-9a3 3 0 0 1 6 0v9"/></svg>`

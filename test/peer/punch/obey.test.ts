@@ -7,8 +7,9 @@ import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import type { PosternError } from '../../../src/errors.ts'
 import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
-import { handOver } from '../../../src/peer/punch/handover.ts'
+import { handOver } from '../../../src/peer/punch/obey.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
+import { openNative } from '../../../src/peer/transport/native.ts'
 import type { Transport } from '../../../src/peer/transport/transport.ts'
 import { handovers } from '../far.ts'
 
@@ -64,7 +65,7 @@ async function meet(announced: { active: string; passive: string }) {
       const remote = { address: '127.0.0.1', port: to }
       const options = { handover, remote, identity: identityOf(name), step: (name: string) => steps.push(name) }
       try {
-        const { transport } = await handOver(raw, { ...options, signal: AbortSignal.timeout(10_000) })
+        const { transport } = await handOver(raw, openNative, { ...options, signal: AbortSignal.timeout(10_000) })
         open.push(transport)
         return { code: 'open', message: '', steps }
       } catch (thrown) {
