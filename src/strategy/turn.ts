@@ -121,7 +121,7 @@ function checked(step: Proposal): Proposal {
   if (step?.kind !== 'plan' || typeof step.why !== 'string')
     throw new Error('it yielded neither a plan, a pass nor a wish for samples')
   if (!(step.waitMs > 0 && step.waitMs <= 600_000))
-    throw new Error(`its plan waits for ${step.waitMs}, which is no time from 0 to 600,000 ms`)
+    throw new Error(`its plan waits for ${step.waitMs}, which is not above 0 and at most 600,000 ms`)
   for (const order of [step.caller, step.callee]) checkBudget(checkOrder(order))
   checkRelay(step)
   return step

@@ -1,4 +1,5 @@
-// The role of the registration server that watches mappings. It is an interface, so that it can run on another host.
+// The role of the registration server that watches mappings. It is an interface, so that it can run on another host. What is
+// answered at once (`endpoints`, `heardOthers`, `deaf`) is then a copy of what that host told last.
 
 import type { Sample } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'

@@ -1,6 +1,6 @@
 // A peer's path is made of an encrypted transport with channels, as WebRTC has them. node-datachannel is one (native.ts), and
 // the peer (../peer.ts) decides for it. No other code knows which one it is. A transport that cannot bind a given port, as a
-// browser's RTCPeerConnection cannot, has no use for a raw socket that searches first: it can obey `ice` alone.
+// browser's RTCPeerConnection cannot, also needs orders in which no raw socket searches on its side.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Handover } from '../../wire/order.ts'
