@@ -73,7 +73,10 @@ labTest(
       ]
     )
     t.regex(String(turns[1]?.attributes['postern.reason']), /mapping address-and-port-dependent/)
-    t.regex(String(turns[3]?.attributes['postern.reason']), /^both random: 0\.07\d? % in budget$/)
+    // How wide the range seems to be depends on the few ports that were seen.
+    const [, percents] =
+      /^both random: (0\.\d+) % in budget$/.exec(String(turns[3]?.attributes['postern.reason'])) ?? []
+    t.true(Number(percents) >= 0.05 && Number(percents) < 0.15, percents)
   }
 )
 
