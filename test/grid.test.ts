@@ -134,7 +134,8 @@ function judge(t: ExecutionContext, cell: Cell): void {
   const pair = `${caller} to ${callee}`
   const bytes = counted.bytesIn + counted.bytesOut
   t.true(tried.intact, `${pair} intact: ${tried.failed?.reason ?? ''}`)
-  if (canBeDirect(caller, callee) && !isNarrow(cell)) t.is(tried.path?.kind, 'direct', pair)
+  const said = tried.strategies.map(({ name, outcome, reason, ms }) => `${name} ${outcome} in ${ms} ms: ${reason}`)
+  if (canBeDirect(caller, callee) && !isNarrow(cell)) t.is(tried.path?.kind, 'direct', [pair, ...said].join('\n'))
   if (tried.path?.kind === 'direct') t.true(bytes < 100_000, `${pair}: ${bytes} bytes passed the gateway`)
   else t.true(bytes > GRID_BYTES, `${pair}: ${bytes} bytes passed the gateway`)
 }
