@@ -103,12 +103,21 @@ type Nat = Pick<Profile, 'mapping' | 'filtering'>
 
 /**
  * Whether a socket behind `from` can open a path to one behind `to` if each sends to where the gateway saw the other: true,
- * false, or undefined if a verdict is missing. The packet of `from` must pass the filter of `to` (RFC 4787 section 5). The
- * answer goes back to where that packet came from, through a mapping of `to` that `from` has already sent to.
+ * false, or undefined if what is unknown decides it. The packet of `from` must pass the filter of `to` (RFC 4787 section 5).
+ * The answer goes back to where that packet came from, through a mapping of `to` that `from` has already sent to.
  */
 export function reaches(from: Nat, to: Nat): boolean | undefined {
-  if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
-  const passes = to.filtering !== 'address-and-port-dependent' || from.mapping === 'endpoint-independent'
-  if (passes && to.mapping === 'unknown') return undefined
-  return passes && to.mapping === 'endpoint-independent'
+  const returns = isIndependent(to.mapping)
+  const passes = isIndependent(from.mapping) || filterPasses(to.filtering, from.mapping)
+  if (returns === false || passes === false) return false
+  return returns && passes
+}
+
+const isIndependent = (mapping: Behaviour) => (mapping === 'unknown' ? undefined : mapping === 'endpoint-independent')
+
+/** Whether a filter lets in a packet from an address that was sent to, though perhaps from another port of it. */
+function filterPasses(filtering: Behaviour, from: Behaviour): boolean | undefined {
+  if (filtering === 'unknown') return undefined
+  if (filtering !== 'address-and-port-dependent') return true
+  return from === 'unknown' ? undefined : false
 }

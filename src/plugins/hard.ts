@@ -2,11 +2,10 @@
 // gateway), what such a NAT does in words, and what may still be sent.
 
 import { type Assignment, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
-import { isHard } from '../nat/hard.ts'
 import type { Behaviour } from '../nat/profile.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
-import type { Scene, Side } from '../strategy/scene.ts'
-import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import { isHardSide, type Scene, type Side } from '../strategy/scene.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 
@@ -26,9 +25,6 @@ export interface SearchOptions {
   /** Probability below which the plugin passes: a search in vain takes time that the relay would not. */
   readonly atLeast: number
 }
-
-const isHardSide = ({ profile, port, observations }: Side): boolean =>
-  isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
 
 /**
  * Whose port has to be found: one side's, or both. A side that has one mapping for all ports of an address, and lets all of

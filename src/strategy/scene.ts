@@ -2,8 +2,9 @@
 // (plan.ts).
 
 import type { Observation } from '../nat/assignment.ts'
+import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { Outcome } from '../wire/signal.ts'
 import type { Cause } from './plan.ts'
@@ -52,6 +53,10 @@ export interface Outcomes {
   readonly opened: number
   readonly failed: number
 }
+
+/** True if the side's port towards a peer is none that was observed (nat/hard.ts). */
+export const isHardSide = ({ profile, port, observations }: Side): boolean =>
+  isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
 
 /**
  * How many milliseconds earlier an order reaches `side` than an order that left with it reaches the other; 0 if it does

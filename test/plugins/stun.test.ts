@@ -32,9 +32,10 @@ test('it tries wherever one packet can pass one filter and its answer find back,
   type Nat = { mapping: Behaviour; filtering: Behaviour }
   /** Written out anew: true, false, or unknown as undefined. */
   const way = (from: Nat, to: Nat) => {
-    if (from.mapping === 'unknown' || to.filtering === 'unknown') return undefined
-    if (from.mapping !== independent && to.filtering === strict) return false
-    return to.mapping === 'unknown' ? undefined : to.mapping === independent
+    if (to.mapping !== independent && to.mapping !== 'unknown') return false
+    if (from.mapping !== independent && from.mapping !== 'unknown' && to.filtering === strict) return false
+    const isKnown = from.mapping === independent || [independent, 'address-dependent'].includes(to.filtering)
+    return isKnown && to.mapping === independent ? true : undefined
   }
   for (const a of behaviours)
     for (const b of behaviours)

@@ -98,10 +98,7 @@ export class Evidence {
     if (heard.length === 1 && !this.#gone.aborted) await this.sample(step, heard, this.#gone)
   }
 
-  /**
-   * Waits for filtering tests where they matter. Two endpoint-independent mappings meet whatever the filtering is; for any
-   * other pair it depends on the filtering.
-   */
+  /** Waits for filtering tests if they could change a plan. */
   async #judgeFilters(step: Step): Promise<void> {
     const sides = await this.sides.untested()
     if (sides.length === 0) return

@@ -5,8 +5,8 @@
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
-import type { Side } from '../../strategy/scene.ts'
-import { type SideName, sideNames } from '../../wire/side.ts'
+import { isHardSide, type Side } from '../../strategy/scene.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Showing } from '../recording/step.ts'
@@ -111,12 +111,17 @@ export class Sides {
     if (awaited?.round === fresh.round) awaited.done(fresh)
   }
 
-  /** The sides whose filtering matters and has not been told yet. */
+  /**
+   * The sides whose filtering could change which strategy is tried, and has not been told yet: sides without NAT, which may
+   * be reached at their own address, and sides that a hard one may reach at the observed endpoint. In any other pair behind
+   * NATs each aims at the other's observed endpoint, whatever the filtering is.
+   */
   async untested(): Promise<SideName[]> {
-    const plain = ({ profile: { mapping, translated } }: Side) => mapping === 'endpoint-independent' && translated
-    const sides = await Promise.all(sideNames.map(side => this.side(side)))
-    if (this.#patience?.aborted || sides.every(plain)) return []
-    return sideNames.filter(side => this[side].isTesting)
+    const testing = sideNames.filter(side => this[side].isTesting)
+    if (testing.length === 0 || this.#patience?.aborted) return []
+    const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
+    const sides = { caller, callee }
+    return testing.filter(side => !sides[side].profile.translated || isHardSide(sides[otherSide(side)]))
   }
 
   /** Waits until these sides have told their filtering; all such waits of a session together last no longer than tests take. */

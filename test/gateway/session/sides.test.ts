@@ -130,7 +130,7 @@ test('only what was neither ordered nor fresh nor dropped is given back', async 
   t.deepEqual(await renewed, [false, true])
 })
 
-test('filters matter unless both mappings are endpoint-independent, and are known where there is no test', async t => {
+test('filters matter where a port has to be guessed, and are known where there is no test', async t => {
   using home = new Home()
   const untested = async (peers: ReturnType<typeof pair>) => {
     const { sides } = open(home, peers)
@@ -146,7 +146,11 @@ test('filters matter unless both mappings are endpoint-independent, and are know
   t.deepEqual(await untested(silent()), [])
   const hard = silent()
   home.observer.sees(hard.caller, 0, '192.0.2.1', [1, 2, 3, 4])
-  t.deepEqual(await untested(hard), ['caller', 'callee'])
+  t.deepEqual(await untested(hard), ['callee'], 'what the hard side lets in changes nothing')
+  home.observer.sees(hard.callee, 0, '192.0.2.1', [1, 2, 3, 4])
+  hard.caller.warmed(socket(0))
+  hard.callee.warmed(socket(0))
+  t.deepEqual(await untested(hard), both)
   hard.caller.warmed(socket(0))
   hard.callee.warmed(socket(0))
   hard.caller.filters({ port: true })
@@ -154,6 +158,24 @@ test('filters matter unless both mappings are endpoint-independent, and are know
   const one = silent({ endpoints: [endpoints[0]] })
   home.observer.sees(one.callee, 0, '192.0.2.1', [1])
   t.deepEqual(await untested(one), ['caller'])
+})
+
+test('if the gateway has one address, filters matter where a port has to be guessed, or where there is no NAT', async t => {
+  const own = '10.0.0.2'
+  for (const [address, ports, matter] of [
+    ['192.0.2.1', [4001, 4001], []],
+    ['192.0.2.1', [4001, 4002], ['callee']],
+    [own, [4000, 4000], ['caller']]
+  ] as const) {
+    using home = new Home()
+    const peers = { caller: new Hand('ann'), callee: new Hand('bob') }
+    for (const peer of [peers.caller, peers.callee]) peer.warmed(socket(0))
+    home.observer.sees(peers.caller, 0, address, ports)
+    home.observer.sees(peers.callee, 0, '192.0.2.2', [4001, 4001])
+    const { sides } = open(home, peers)
+    await sides.take(both, () => {})
+    t.deepEqual(await sides.untested(), matter, `${address} ${ports}`)
+  }
 })
 
 test('a filtering test that is waited for ends the waiting when it comes', async t => {
