@@ -113,6 +113,13 @@ export function reaches(from: Nat, to: Nat): boolean | undefined {
   return returns && passes
 }
 
+/** Whether either side reaches the other: one way is enough for both. */
+export function canMeet(one: Nat, other: Nat): boolean | undefined {
+  const ways = [reaches(one, other), reaches(other, one)]
+  if (ways.includes(true)) return true
+  return ways.includes(undefined) ? undefined : false
+}
+
 const isIndependent = (mapping: Behaviour) => (mapping === 'unknown' ? undefined : mapping === 'endpoint-independent')
 
 /** Whether a filter lets in a packet from an address that was sent to, though perhaps from another port of it. */

@@ -1,7 +1,7 @@
 // `stun` makes each side send to where the gateway saw the other's socket. It works if one packet can pass one filter and
 // its answer finds the way back: always with two endpoint-independent mappings, never by luck.
 
-import { reaches } from '../nat/profile.ts'
+import { canMeet } from '../nat/profile.ts'
 import { type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
@@ -18,17 +18,14 @@ export const stun: Plugin<Options> = {
   name: 'stun',
   defaults: { waitMs: '700ms' },
   remedies: {
-    suits: ({ caller, callee }) =>
-      [caller, callee].every(({ mapping }) => mapping === 'endpoint-independent') ||
-      [reaches(caller, callee), reaches(callee, caller)].includes(true)
+    suits: ({ caller, callee }) => canMeet(caller, callee) === true
   },
   start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
 }
 
 function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
   const { caller, callee } = scene
-  const ways = [reaches(caller.profile, callee.profile), reaches(callee.profile, caller.profile)]
-  if (ways.every(way => way === false)) {
+  if (canMeet(caller.profile, callee.profile) === false) {
     yield pass(
       `${describe(caller)} cannot be told to ${describe(callee)}: the port used towards it is not the one observed`
     )

@@ -30,7 +30,7 @@ export function sideOf(
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
   const profile = profileOf(samples, socket, peer.filtering)
   const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
-  const hard = profile.translated && profile.mapping !== 'endpoint-independent'
+  const isFitted = profile.translated && profile.mapping !== 'endpoint-independent'
   return {
     name: peer.name,
     gateway: peer.gateway,
@@ -38,7 +38,7 @@ export function sideOf(
     port: socket.port,
     addresses: socket.addresses,
     rttMs: socket.rttMs,
-    profile: { ...profile, ...(hard ? { assignment: verdict(observations) } : {}) },
+    profile: { ...profile, ...(isFitted ? { assignment: verdict(observations) } : {}) },
     observations,
     probes: budget.left(shown.mapped.address)
   }

@@ -64,4 +64,4 @@ export class Reader {
 export const read = (span: Pick<SpanRecord, 'attributes'> | undefined): Reader => new Reader(span)
 
 export const eventsOf = (span: SpanRecord, name: EventName): Reader[] =>
-  span.events.filter(event => event.name === name).map(event => new Reader(event))
+  span.events.filter(event => event.name === name).map(read)

@@ -7,7 +7,7 @@ import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
 import { observedIn } from '../record/observed.ts'
-import { Reader } from '../record/reader.ts'
+import { type Reader, read } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
 
 /** The scenes of a trace: as both networks were judged at first, and as they were when fresh sockets had been shown. */
@@ -21,7 +21,7 @@ export class Moments {
   constructor({ spans, caller, callee, by, reason }: TraceRecord) {
     const profiles = spans.filter(({ name }) => name === 'postern.profile')
     const sideOf = (side: SideName, name: string) =>
-      profiles.filter(span => new Reader(span).side('side') === side).flatMap(span => momentOf(span, name) ?? [])
+      profiles.filter(span => read(span).side('side') === side).flatMap(span => momentOf(span, name) ?? [])
     this.#sides = { caller: sideOf('caller', caller), callee: sideOf('callee', callee) }
     const [one, other] = [this.#sides.caller[0], this.#sides.callee[0]]
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
@@ -66,7 +66,7 @@ function seenAt(side: Side, atMs: number): Side {
 /** Undefined if the profile lacks what a side is made of. */
 function momentOf(span: SpanRecord, name: string): Moment | undefined {
   const { startMs: atMs } = span
-  const said = new Reader(span)
+  const said = read(span)
   const mapped = parseEndpoint(said.text('mapped') ?? '')
   const [port, rttMs, probes] = [said.number('port'), said.number('rtt'), said.number('probes_left')]
   if (!mapped || port === undefined || rttMs === undefined || probes === undefined) return undefined
@@ -105,7 +105,7 @@ function samplesOf(span: SpanRecord, shown: Endpoint): Sample[] {
   const samples: Sample[] = []
   for (const event of span.events) {
     const { atMs } = event
-    const said = new Reader(event)
+    const said = read(event)
     const via = parseEndpoint(said.text('via') ?? '')
     const mapped = parseEndpoint(said.text('mapped') ?? '')
     if (!via || !mapped) continue

@@ -7,12 +7,12 @@ import type { Known } from '../../strategy/remedy.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { EventName, ShortName, SpanName } from '../record/conventions.ts'
 import { observedIn } from '../record/observed.ts'
-import { eventsOf, Reader } from '../record/reader.ts'
+import { eventsOf, type Reader, read } from '../record/reader.ts'
 import type { SpanRecord } from '../record/record.ts'
 import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 
 export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): Facts {
-  const root = new Reader(spans[0])
+  const root = read(spans[0])
   const named = (...names: SpanName[]) => spans.filter(({ name }) => names.some(one => one === name)).toSorted(byStart)
   return {
     known,
@@ -46,7 +46,7 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
 }
 
 function waitOf(span: SpanRecord): Wait {
-  const said = new Reader(span)
+  const said = read(span)
   const sides = said.text('sides')?.split(/[ ,]+/) ?? []
   const shown = (name: EventName) =>
     sideNames.filter(side => eventsOf(span, name).some(event => event.side('side') === side))
@@ -60,12 +60,12 @@ function waitOf(span: SpanRecord): Wait {
 }
 
 function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {
-  const of = (side: SideName) => spans.filter(span => new Reader(span).side('side') === side).map(profileOf)
+  const of = (side: SideName) => spans.filter(span => read(span).side('side') === side).map(profileOf)
   return { caller: of('caller'), callee: of('callee') }
 }
 
 function profileOf(span: SpanRecord): ProfileFacts {
-  const said = new Reader(span)
+  const said = read(span)
   return {
     atMs: span.startMs,
     mapping: said.behaviour('mapping'),
@@ -85,7 +85,7 @@ function profileOf(span: SpanRecord): ProfileFacts {
 }
 
 function turnOf(span: SpanRecord): TurnFacts {
-  const said = new Reader(span)
+  const said = read(span)
   return {
     plugin: said.text('plugin') ?? 'a strategy',
     outcome: said.text('outcome'),
@@ -97,7 +97,7 @@ function turnOf(span: SpanRecord): TurnFacts {
 }
 
 function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
-  const said = new Reader(span)
+  const said = read(span)
   const below = spans.filter(({ parent }) => parent !== undefined && parent === span.id)
   return {
     plugin: said.text('plugin') ?? 'a strategy',
@@ -113,11 +113,9 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
 function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): SideFacts {
   const spans = below.filter(
     span =>
-      ['postern.probe', 'postern.handover'].includes(span.name) &&
-      new Reader(span).side('side') === side &&
-      !isSilent(span)
+      ['postern.probe', 'postern.handover'].includes(span.name) && read(span).side('side') === side && !isSilent(span)
   )
-  const own = spans.map(span => new Reader(span))
+  const own = spans.map(read)
   const most = (name: ShortName) => Math.max(0, ...own.map(said => said.number(name) ?? 0))
   const first = (name: ShortName) => own.map(said => said.text(name)).find(text => text !== undefined)
   const code = first('code')
@@ -141,7 +139,7 @@ function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
 }
 
 /** True for a probe that stands for a report which never came. */
-const isSilent = (span: SpanRecord): boolean => new Reader(span).text('cause') === 'never-obeyed'
+const isSilent = (span: SpanRecord): boolean => read(span).text('cause') === 'never-obeyed'
 
 /** The codes with which a side answers an order whose time was over, here or there. */
 const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']

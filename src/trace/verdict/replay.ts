@@ -9,7 +9,7 @@ import type { Known } from '../../strategy/remedy.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { ShortName } from '../record/conventions.ts'
-import { Reader } from '../record/reader.ts'
+import { read } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
 import { judge } from './judge.ts'
 import { Moments } from './moments.ts'
@@ -127,7 +127,7 @@ interface Turn extends TurnThen {
 
 /** The time until both networks were known is not counted: it was not the first strategy's. */
 function turnOf(span: SpanRecord, knownMs: number): Turn {
-  const said = new Reader(span)
+  const said = read(span)
   const text = (name: ShortName) => said.text(name) ?? ''
   const ms = Math.max(0, span.endMs - Math.max(span.startMs, knownMs))
   return { name: text('plugin'), outcome: text('outcome'), reason: text('reason'), ms }
@@ -135,6 +135,6 @@ function turnOf(span: SpanRecord, knownMs: number): Turn {
 
 /** The probability of a plan, if the models gave it a figure. */
 function expectedOf(span: SpanRecord): number[] {
-  const expected = new Reader(span).number('expected')
+  const expected = read(span).number('expected')
   return span.name === 'postern.plan' && expected !== undefined ? [Math.min(1, Math.max(0, expected))] : []
 }

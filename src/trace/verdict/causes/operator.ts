@@ -1,6 +1,6 @@
 // What the operator of the gateway chose or can mend: the list of strategies, plugins that throw, the time there is, the relay.
 
-import { reaches } from '../../../nat/profile.ts'
+import { canMeet } from '../../../nat/profile.ts'
 import type { Known } from '../../../strategy/remedy.ts'
 import { sideNames } from '../../../wire/side.ts'
 import { direct, type Facts, hardSides, hears, latest, suited } from '../facts.ts'
@@ -70,7 +70,7 @@ export function notTried(facts: Facts): Finding | undefined {
 const isSure = (facts: Facts): boolean => {
   const [caller, callee] = sideNames.map(side => latest(facts, side))
   if (hardSides(facts).length === 0) return true
-  return caller !== undefined && callee !== undefined && (reaches(caller, callee) || reaches(callee, caller)) === true
+  return caller !== undefined && callee !== undefined && canMeet(caller, callee) === true
 }
 
 /** @param stood what stood in the way of a direct path, weightiest first. */
