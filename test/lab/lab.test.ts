@@ -167,6 +167,8 @@ labTest('a rig takes more of the gateway’s YAML, and its processes tell what t
   const [caller, callee] = rig.peers
   if (!caller || !callee) return t.fail()
   t.true((await caller.process.do('openAtOnce', { to: callee.name, count: 3 })).length > 0)
+  // A session ends when both sides have spoken, which may be after the caller has closed its connection.
+  await until(async () => (await rig.status()).sessions.now === 0)
   t.is((await caller.connect(callee, 1000)).intact, true)
   for (const process of [rig.gateway, caller.process]) {
     const { open, sockets } = await process.do('descriptors', {})
