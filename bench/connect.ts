@@ -1,9 +1,10 @@
-// Time from `connect` to the open channel, in three worlds: pairs of NATs one after the other, each beside hyperdht (and
+// Time from `connect` to the open channel, in four worlds: pairs of NATs one after the other, each beside hyperdht (and
 // two port-restricted NATs beside plain ICE too) on the same hosts, trial by trial, so that all meet the same machine.
 //
-//   node bench/connect.ts [--world near|far|lossy] [--pair "symmetric+1 port-restricted"] [--trials N] [--beside PATH]
+//   node bench/connect.ts [--world near|far|lossy|one] [--pair "symmetric+1 port-restricted"] [--trials N] [--beside PATH]
 //
 // PATH is another checkout, such as the commit before: its gateway and peers take turns with ours (means/beside.ts).
+// In the world `one` our gateway has one address, and one with two takes turns with it.
 //
 // All peers are warm: ours keep a socket open to the gateway, hyperdht's client has joined its network and knows the
 // server from the trial before. The medians of hyperdht are of what opened; of ours, what did not open directly counts
@@ -13,8 +14,8 @@ import { parseArgs } from 'node:util'
 import { Driven } from '../test/lab/driven.ts'
 import type { NatType } from '../test/lab/nat.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
-import type { SiteSpec } from '../test/lab/world.ts'
-import { besideOption, checkoutAt, judgeTimes, openBeside } from './means/beside.ts'
+import type { Site, SiteSpec } from '../test/lab/world.ts'
+import { besideOption, checkoutAt, judgeTimes, openBeside, twoAddresses } from './means/beside.ts'
 import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './means/figures.ts'
 import type { IceDeeds } from './means/ice.ts'
 import { openHyperdht } from './peers/open.ts'
@@ -31,6 +32,8 @@ interface World {
   /** One way, in milliseconds, between each site and the public network. */
   readonly delays: readonly [number, number]
   readonly lossPercent: number
+  /** Our gateway's addresses; two when left out. With one, a gateway with two is `theirs`. */
+  readonly addresses?: 1
   readonly pairs: readonly Pair[]
 }
 
@@ -41,13 +44,16 @@ interface Pair {
   readonly hyperdhtEvery?: number
   /** Plain ICE has a turn after each of ours, and the caller's own steps are printed. */
   readonly besideIce?: true
+  /** A peer that has just joined has a turn after each of ours. */
+  readonly besideStranger?: true
   judge(measured: Measured): void
 }
 
 interface Measured {
   readonly ours: readonly Outcome[]
-  /** Those of the other checkout, where there is one. */
+  /** Those of the other checkout, or of the gateway with two addresses, where there is one. */
   readonly theirs: readonly Outcome[]
+  readonly strangers: readonly Outcome[]
   readonly ice: readonly Outcome[]
   readonly hyperdht: readonly Outcome[]
   /** Our median between two port-restricted NATs, in the same world; undefined when it was left out. */
@@ -93,6 +99,17 @@ const worlds: Readonly<Record<string, World>> = {
       { nats: oneSteps, trials: 200, judge: directDespiteLoss },
       { nats: bothStep, trials: 200, judge: directDespiteLoss }
     ]
+  },
+  one: {
+    title: 'a gateway with one address, and one with two beside it, without delay',
+    delays: [0, 0],
+    lossPercent: 0,
+    addresses: 1,
+    pairs: [
+      { nats: restricted, trials: 100, besideIce: true, besideStranger: true, judge: restrictedOne },
+      { nats: oneSteps, trials: 100, judge: besideTwo(1.5) },
+      { nats: oneRandom, trials: 100, judge: besideTwo(1.5) }
+    ]
   }
 }
 
@@ -105,6 +122,18 @@ function restrictedNear(measured: Measured): void {
   besideIce(measured)
   goal('95th percentile beside plain ICE', percentile(ours, 95) / percentile(ice, 95), { atMost: 0.65 })
   goal('connections above 250 ms', ours.filter(ms => ms > 250).length, { atMost: 0 })
+}
+
+function besideTwo(atMost: number): Pair['judge'] {
+  return ({ ours, theirs }) =>
+    goal('median beside the gateway with two addresses', median(direct(ours)) / median(direct(theirs)), { atMost })
+}
+
+function restrictedOne(measured: Measured): void {
+  const { ours, strangers, ice } = measured
+  besideTwo(1.1)(measured)
+  goal('median beside plain ICE', median(direct(ours)) / median(opened(ice)), { atMost: 1 })
+  goal("median of strangers' first calls beside it", median(direct(strangers)) / median(direct(ours)), { atMost: 1.25 })
 }
 
 function besideRestricted(atMost: number): Pair['judge'] {
@@ -143,35 +172,41 @@ async function bench(world: World): Promise<void> {
   let restrictedMs: number | undefined
   for (const pair of pairsOf(world)) {
     const sites = pair.nats.map((nat, at) => ({ nat, line: { delayMs: delays[at] ?? 0, lossPercent } }))
-    const measured = await measure(pair, sites)
+    const measured = await measure(pair, sites, world.addresses)
     const { ours, theirs } = measured
     if (pair.nats === restricted) restrictedMs = median(direct(ours))
     goal('connections that failed', failed(ours), { atMost: 0 })
-    if (checkout) judgeTimes(ours, theirs)
+    if (checkout && !world.addresses) judgeTimes(ours, theirs)
     pair.judge({ ...measured, restrictedMs })
   }
 }
 
 /** Opens the pair's world, has each take its turns, and prints what came of it. */
-async function measure(pair: Pair, sites: SiteSpec[]): Promise<Omit<Measured, 'restrictedMs'>> {
-  await using rig = await openRig({ sites, strategies })
-  await using beside = await openBeside(rig, { strategies }, checkout)
+async function measure(
+  pair: Pair,
+  sites: SiteSpec[],
+  addresses: World['addresses']
+): Promise<Omit<Measured, 'restrictedMs'>> {
+  await using rig = await openRig({ sites, strategies, ...(addresses ? { addresses } : {}) })
+  await using beside = await openBeside(rig, { strategies }, addresses ? twoAddresses : checkout)
   await using ice = pair.besideIce && (await openIce(rig))
   await using hyperdht = pair.hyperdhtEvery ? await openHyperdht(rig) : undefined
   console.log(`\n${pair.nats.join(' x ')} (seed ${rig.world.seed})`)
   const none = (): Outcome[] => []
-  const measured = { ours: none(), theirs: none(), ice: none(), hyperdht: none() }
+  const measured = { ours: none(), theirs: none(), strangers: none(), ice: none(), hyperdht: none() }
   const traces: Path[] = []
   for (let trial = 0; trial < Number(values.trials ?? pair.trials); trial++) {
     const [ours, theirs] = await beside.inTurns(trial, connect)
     measured.ours.push(ours)
     if (theirs) measured.theirs.push(theirs)
     if (ours.kind !== 'failed') traces.push(ours)
+    if (pair.besideStranger) measured.strangers.push(await strange(rig))
     if (ice) measured.ice.push(besides(await ice.call()))
     if (hyperdht && trial % (pair.hyperdhtEvery ?? 1) === 0) measured.hyperdht.push(besides(await hyperdht.call()))
   }
   printOutcomes('postern', measured.ours)
-  if (checkout) printOutcomes('beside', measured.theirs)
+  if (measured.theirs.length > 0) printOutcomes(addresses ? 'two' : 'beside', measured.theirs)
+  if (pair.besideStranger) printOutcomes('strangers', measured.strangers)
   if (ice) printOutcomes('plain ICE', measured.ice)
   if (hyperdht) printOutcomes('hyperdht', measured.hyperdht)
   if (pair.besideIce) await printBudget(rig, traces)
@@ -182,7 +217,16 @@ type Path = Exclude<Outcome, { kind: 'failed' }> & { trace: string }
 
 /** From the first peer of a rig to the second. */
 async function connect({ peers }: Rig): Promise<Path | Extract<Outcome, { kind: 'failed' }>> {
-  const [caller, callee] = peers as [RigPeer, RigPeer]
+  return await connectFrom(peers[0] as RigPeer, peers[1] as RigPeer)
+}
+
+/** A peer that nobody has seen before joins, calls at once, and is gone. */
+async function strange({ world, peers, guest }: Rig): Promise<Outcome> {
+  await using stranger = await guest(world.sites[0] as Site)
+  return await connectFrom(stranger, peers[1] as RigPeer)
+}
+
+async function connectFrom(caller: RigPeer, callee: RigPeer): Promise<Path | Extract<Outcome, { kind: 'failed' }>> {
   const { path, failed } = await caller.connect(callee, 0)
   return path ?? { kind: 'failed', why: failed?.code ?? 'no code' }
 }

@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { type GatewaySpec, openRigIn, type Rig, type Tenant } from '../../test/lab/rig.ts'
+import { type GatewaySpec, openRigIn, ourselves, type Rig, type Tenant } from '../../test/lab/rig.ts'
 import { dice } from './allocators.ts'
 import { direct, goal, median, type Outcome, opened, percentile } from './figures.ts'
 
@@ -21,6 +21,9 @@ export interface Checkout extends Tenant {
   /** As it was given. */
   readonly path: string
 }
+
+/** This very checkout again, for a gateway that is set up in another way than ours. */
+export const twoAddresses: Checkout = { ...ourselves, path: 'two addresses', http: 8090, udp: [3488, 3489] }
 
 /** A driver that has not opened its gateway and joined its peers by then does not know how. */
 const OPENING_MS = 30_000

@@ -4,7 +4,7 @@
 import { type Assignment, fit, type Meeting, meet, type PortModel } from '../nat/assignment.ts'
 import type { Behaviour } from '../nat/profile.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
-import { isHardSide, type Scene, type Side } from '../strategy/scene.ts'
+import { isHardSide, type Scene, type Side, score } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
@@ -28,19 +28,46 @@ export interface SearchOptions {
 
 /**
  * Whose port has to be found: one side's, or both. A side that has one mapping for all ports of an address, and lets all of
- * them in, need not know the other's port. Then the other counts as easy.
+ * them in, need not know the other's port. Then the other counts as easy. `isDoubtful`: the other side may be hard as well,
+ * which a gateway with one address cannot tell.
  */
 export type Hardness =
   | { readonly kind: 'none' }
-  | { readonly kind: 'one'; readonly side: SideName }
+  | { readonly kind: 'one'; readonly side: SideName; readonly isDoubtful: boolean }
   | { readonly kind: 'both' }
 
 export function hardness(scene: Scene): Hardness {
   const hard = sideNames.filter(side => isHardSide(scene[side]))
+  if (hard.length === 0) return suspected(scene)
   const [which] = hard.length > 1 ? hard.filter(one => isLoose(scene[one])) : hard
-  if (hard.length === 0) return { kind: 'none' }
-  return which ? { kind: 'one', side: which } : { kind: 'both' }
+  return which ? { kind: 'one', side: which, isDoubtful: mayDepend(scene[otherSide(which)]) } : { kind: 'both' }
 }
+
+/**
+ * A gateway with one address cannot tell a mapping that depends on the address from one that does not (RFC 4787 section
+ * 4.1). The former is rare, so a side counts as hard for it only once the observed endpoints were tried in vain between
+ * these networks. If that may be so of both sides, nothing says whose port it is.
+ */
+function suspected(scene: Scene): Hardness {
+  const isInVain = scene.attempts.some(({ cause }) => cause === 'unheard') || score(scene, OBSERVED) < 0
+  const suspects = sideNames.filter(side => mayDepend(scene[side]))
+  const [side] = suspects
+  return isInVain && side && suspects.length === 1 ? { kind: 'one', side, isDoubtful: false } : { kind: 'none' }
+}
+
+/** The way in which `stun` tries the observed endpoints of sides whose mapping is not known. */
+const OBSERVED = 'stun/together'
+
+/** True if the mapping may depend on the address. A NAT that keeps the socket's own port would try to keep it there too. */
+export const mayDepend = ({ profile, mapped, port }: Side): boolean =>
+  profile.mapping === 'unknown' && profile.translated && mapped.port !== port
+
+/** A pass, because a search for the port of this side was in vain before, and the other side's port may be the reason. */
+export const doubted = (scene: Scene, side: SideName): Pass =>
+  unlikely(
+    0,
+    `searched in vain before: ${scene[otherSide(side)].name} may have another port towards ${scene[side].name}`
+  )
 
 const isLoose = ({ profile }: Side) =>
   profile.mapping === 'address-dependent' && ['address-dependent', 'endpoint-independent'].includes(profile.filtering)

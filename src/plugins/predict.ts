@@ -24,11 +24,13 @@ import {
   type Burst,
   burstsOf,
   bySide,
+  doubted,
   elapsedMs,
   guessesOf,
   habit,
   hardness,
   mappingsOf,
+  mayDepend,
   modelOf,
   plannedIn,
   portsOf,
@@ -70,8 +72,11 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const soon: Round = { options, left: options.probes, way: 'punch', elapsed: () => soonMs }
   const hopeless = plannedIn(scene, options.probes, at => planned(at, soon))
   if (hopeless.kind === 'pass' && sides.every(side => isTold(scene[side]))) return yield hopeless
+  const isDoubtful = first.kind === 'one' && first.isDoubtful
+  if (isDoubtful && score(scene, 'predict/punch') < 0) return yield doubted(scene, first.side)
+  const rounds = isDoubtful ? Math.min(DOUBTED, options.rounds) : options.rounds
   let left = options.probes
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     yield { kind: 'sample', sides }
     const way = waysOf(scene)[round % 2] ?? 'punch'
     const now: Round = { options, left, way, elapsed: side => elapsedMs(scene, side) }
@@ -85,6 +90,9 @@ function* plans(scene: Scene, options: Options): Iterable<Proposal> {
       })
   }
 }
+
+/** Rounds where the other side's port may be none that was observed: two misses in a row say that it is not. */
+const DOUBTED = 2
 
 /** True if some address was seen more than once. One port each cannot show a counter, if each address of a pool has its own. */
 const isTold = ({ observations }: Side): boolean =>
@@ -132,6 +140,9 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
   const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const verdict = model.describe()
+  // What is suspected to depend on the address says nothing of another one, unless there is one counter for all.
+  if (mayDepend(hard) && verdict.kind !== 'stepping')
+    return unlikely(0, `${habit(hard, verdict)} towards the gateway, and may have others towards ${easy.name}`)
   // The session makes the passive side of an `ice` order wait this long, so that the other has opened its filter by then.
   const waitedMs = way === 'ice' ? headStartMs(hard, easy) : 0
   const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)

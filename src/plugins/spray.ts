@@ -12,7 +12,7 @@ import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../n
 import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hardOf, scatters } from '../strategy/remedy.ts'
-import type { Scene, Side } from '../strategy/scene.ts'
+import { type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/order.ts'
@@ -21,8 +21,10 @@ import {
   affordable,
   burstsOf,
   bySide,
+  doubted,
   elapsedMs,
   guessesOf,
+  type Hardness,
   habit,
   hardness,
   mappingsOf,
@@ -60,7 +62,7 @@ export const spray: Plugin<Options> = {
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
   const hard = hardness(scene)
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
-  if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard.side, options))
+  if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard, options))
   const models = modelsOf(scene)
   const counting = sideNames.filter(side => models[side].describe().kind === 'stepping')
   if (counting.length > 1) return yield pass(`${habits(scene, models)}: two next ports to predict, none to search for`)
@@ -97,8 +99,12 @@ const APART = [16, 32, 64, 128, 256, 512, 1024]
 // The cost of a miss in datagrams: a connection that has to be relayed costs as much as ten whole attempts.
 const MISSED = 20_000
 
-function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
+type OneHard = Extract<Hardness, { kind: 'one' }>
+
+function oneHard(scene: Scene, { side, isDoubtful }: OneHard, options: Options): Plan | Pass {
   const other = otherSide(side)
+  const before = score(scene, `spray/${side}`)
+  if (isDoubtful && before < 0) return doubted(scene, side)
   const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const { ranges, share, address } = drawnBy(hard, model)
@@ -111,7 +117,7 @@ function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
       inBudget,
       `${seen}: ${percent(inBudget)} with ${search.sockets} sockets and ${search.ports.length} ports${sharedOut(scene, options.probes)}`
     )
-  const count = enoughOf(search, options.goal)
+  const count = isDoubtful && before === 0 ? firstOf(search) : enoughOf(search, options.goal)
   const expected = search.rates[count] ?? 0
   const guesses = guessesOf(search.ports.slice(0, count).map(port => ({ address, port })))
   const { perSecond } = options
@@ -131,6 +137,7 @@ function oneHard(scene: Scene, side: SideName, options: Options): Plan | Pass {
     passive: side,
     waitMs: waitMs(scene, Math.max(count, search.sockets), options),
     expected,
+    label: side,
     why: `${seen}: ${search.sockets} sockets and up to ${count} ports of ${address}, ${percent(expected)} expected`
   }
 }
@@ -143,6 +150,14 @@ function enoughOf({ ports, rates }: Search, goal: number): number {
   const enough = rates.findIndex(rate => rate >= goal)
   return enough < 0 ? ports.length : Math.min(ports.length, 2 * enough)
 }
+
+/** The ports that find most, where the other side's mapping may spoil it: a search in vain should not take long. */
+function firstOf({ ports, rates }: Search): number {
+  const enough = rates.findIndex(rate => rate >= MOST)
+  return enough < 0 ? ports.length : enough
+}
+
+const MOST = 0.97
 
 interface Search {
   readonly sockets: number
@@ -182,9 +197,12 @@ interface Lottery {
 function drawnBy({ profile, mapped }: Side, model: PortModel): Lottery {
   const [first] = model.addresses()
   const ranges = model.ranges()
-  const there = profile.mapping === 'address-dependent' ? [ANYWHERE] : ranges
+  const there = isOfAddress(profile) ? [ANYWHERE] : ranges
   return { ranges: there, share: first?.share ?? 1, address: first?.address ?? mapped.address }
 }
+
+/** Suspected of it, if a port is searched for and the mapping is unknown (`hardness`). */
+const isOfAddress = ({ mapping }: Side['profile']) => mapping === 'address-dependent' || mapping === 'unknown'
 
 /**
  * A NAT whose mapping is address-dependent may have quite other ports towards the peer's address than it has shown towards

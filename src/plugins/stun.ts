@@ -32,12 +32,24 @@ function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
     return
   }
   const sure = [caller, callee].every(({ profile }) => profile.mapping === 'endpoint-independent')
+  const better = sure ? undefined : betterWay(scene)
+  if (better) {
+    yield pass(`between these networks the observed endpoints were tried in vain, and ${better} opened a path`)
+    return
+  }
   const order = sure ? inOrderOfSuccess(scene) : (['together'] as const)
   for (const [tried, way] of order.entries()) {
     // A remapped flow stays so for this pair of endpoints: another try needs other sockets.
     if (tried > 0) yield { kind: 'sample', sides: sideNames }
     yield way === 'together' ? together(scene, { waitMs, sure }) : inTurn(scene, way)
   }
+}
+
+/** A search for ports that worked between these networks, where this did not: one of the mappings is not what it seems. */
+function betterWay({ memory }: Scene): string | undefined {
+  if (score({ memory }, 'stun/together') >= 0) return undefined
+  const ways = Object.keys(memory).filter(way => !way.startsWith('stun/') && score({ memory }, way) > 0)
+  return ways[0]?.split('/')[0]
 }
 
 function together(scene: Scene, options: { waitMs: number; sure: boolean }): Plan {

@@ -2,7 +2,7 @@
 
 import type { Tried } from './driver.ts'
 import { coreTypes, type NatType } from './nat.ts'
-import { openRig, type Rig } from './rig.ts'
+import { type GatewaySpec, openRig, type Rig } from './rig.ts'
 import type { Counters } from './world.ts'
 
 export interface Cell {
@@ -22,7 +22,7 @@ export interface Grid extends AsyncDisposable {
 export const GRID_BYTES = 1 << 20
 
 /** Two sites of each type, so that a type can meet itself. */
-export async function openGrid(options: { strategies: string; seed?: number }): Promise<Grid> {
+export async function openGrid(options: GatewaySpec & { seed?: number }): Promise<Grid> {
   const sites = [...coreTypes, ...coreTypes].map(nat => ({ nat }))
   const rig = await openRig({ sites, ...options })
   return { rig, seed: rig.world.seed, [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose]() }

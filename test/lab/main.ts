@@ -7,7 +7,7 @@ import { asPosternError } from '../../src/errors.ts'
 import { printCauses } from '../causes/print.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
-import { openRig } from './rig.ts'
+import { type GatewaySpec, openRig } from './rig.ts'
 import { labProblem } from './world.ts'
 
 const { values, positionals } = parseArgs({
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     causes: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, predict, spray, relay' },
+    'one-address': { type: 'boolean', default: false },
     'delay-a': { type: 'string', default: '0' },
     'delay-b': { type: 'string', default: '0' },
     seed: { type: 'string' },
@@ -31,6 +32,7 @@ npm run lab -- --causes [WORD...]        the table of causes of failed and relay
                                          the verdict of its trace shown; of those with a word in them, where given
 
   --strategies "direct, stun, relay"     as in the YAML file; all when left out
+  --one-address                          the gateway listens on one of its two addresses only
   --delay-a MS, --delay-b MS             one way, between a site and the public network
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
@@ -56,7 +58,7 @@ async function printPath([a, b]: NatType[]): Promise<void> {
         { nat: b, ...line(values['delay-b']) }
       ]
     : [{ nat: a as NatType, hosts: 2, ...line(values['delay-a']) }]
-  await using rig = await openRig({ sites, strategies: `[${values.strategies}]`, ...seed() })
+  await using rig = await openRig({ sites, ...gateway(), ...seed() })
   const [caller, callee] = rig.peers
   if (!caller || !callee) throw new Error('a connection takes two hosts')
   console.log(`${a} -> ${b ?? 'the same NAT'}   (seed ${rig.world.seed})`)
@@ -71,7 +73,7 @@ async function printPath([a, b]: NatType[]): Promise<void> {
 }
 
 async function printMatrix(): Promise<void> {
-  await using grid = await openGrid({ strategies: `[${values.strategies}]`, ...seed() })
+  await using grid = await openGrid({ ...gateway(), ...seed() })
   console.log(`rows call columns (seed ${grid.seed})\n`)
   const cells: Cell[] = []
   for await (const cell of gridOf(grid)) cells.push(cell)
@@ -84,11 +86,21 @@ async function printMatrix(): Promise<void> {
   const relayed = cells.filter(({ tried }) => tried.path?.kind === 'relay').length
   console.log(`\ncolumns: ${coreTypes.join(', ')}`)
   console.log(`${direct} direct, ${relayed} relay, ${cells.length - direct - relayed} failed, of ${cells.length}`)
+  const [last] = cells.toSorted((a, b) => openedAfter(b) - openedAfter(a))
+  if (last) console.log(`the slowest after ${openedAfter(last).toFixed(0)} ms: ${last.caller} calling ${last.callee}`)
+}
+
+function openedAfter({ tried }: Cell): number {
+  return tried.path?.ms ?? 0
 }
 
 function mark({ path, intact }: Cell['tried']): string {
   if (!path) return 'failed'
   return intact ? path.kind : 'damaged'
+}
+
+function gateway(): GatewaySpec {
+  return { strategies: `[${values.strategies}]`, ...(values['one-address'] ? { addresses: 1 } : {}) }
 }
 
 function seed(): { seed?: number } {

@@ -40,6 +40,8 @@ export interface GatewaySpec {
   strategies: string
   /** More of the gateway's YAML: a section given here is merged into the rig's own of that name, key by key. */
   config?: string
+  /** How many of its addresses the gateway listens on, all of them when left out. Peers reach it by the first one. */
+  addresses?: 1
 }
 
 export interface RigSpec extends WorldSpec, GatewaySpec {}
@@ -54,13 +56,14 @@ export interface Tenant {
   readonly udp: readonly [number, number]
 }
 
-const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
+export const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
-export async function openRig({ strategies, config, ...spec }: RigSpec): Promise<Rig> {
+export async function openRig({ strategies, config, addresses, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
-  const rig = opened.use(await openRigIn(world, { strategies, ...(config ? { config } : {}) }))
+  const how = { strategies, ...(config ? { config } : {}), ...(addresses ? { addresses } : {}) }
+  const rig = opened.use(await openRigIn(world, how))
   const all = opened.move()
   return { ...rig, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
@@ -114,9 +117,10 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
 
 type Section = Record<string, unknown>
 
-function gatewayConfig({ gateway }: World, { strategies, config = '' }: GatewaySpec, { http, udp }: Tenant): string {
+function gatewayConfig({ gateway }: World, how: GatewaySpec, { http, udp }: Tenant): string {
+  const { strategies, config = '', addresses } = how
   const own: Record<string, Section | string> = {
-    listen: { http: `0.0.0.0:${http}`, udp: { addresses: gateway.addresses, ports: [...udp] } },
+    listen: { http: `0.0.0.0:${http}`, udp: { addresses: gateway.addresses.slice(0, addresses), ports: [...udp] } },
     limits: { sessionsPerPeer: 1000, bindingsPerSource: 100_000, messagesPerSecond: 100_000 },
     strategies: parse(strategies)
   }

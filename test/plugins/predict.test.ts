@@ -240,3 +240,39 @@ test('NATs that scatter are left to others, in any company', async t => {
       t.true(results.every(({ plan }) => plan === undefined))
     }
 })
+
+const untold = { mapping: 'unknown', filtering: 'address-and-port-dependent' } as const
+
+test('where the other side may be hard as well, there are two rounds, and none where these were in vain before', async t => {
+  const planner = await startPlugin(predict)
+  const near = { rttMs: 1 }
+  const scene = sceneOf(caller(near), { ...near, profile: untold })
+  t.is((await plansOf(planner, scene)).length, 2)
+  t.true(
+    (await plansOf(planner, sceneOf(caller(near), near))).length > 2,
+    'what is known to be easy is not given up so soon'
+  )
+  const memory = { 'predict/punch': { opened: 0, failed: 2 } }
+  const [step] = await stepsOf(planner, { ...scene, memory })
+  t.is(reasonOf(step), 'searched in vain before: callee may have another port towards caller')
+})
+
+test('a side that is only suspected to be hard is predicted where it counts, and nowhere else', async t => {
+  const planner = await startPlugin(predict)
+  const attempts = [{ by: 'stun', outcome: 'failed', reason: 'no answer', cause: 'unheard' }] as const
+  const first = async (ports: readonly number[]) => {
+    const observations = ports.map((port, i) => ({
+      address: '198.51.100.10',
+      port,
+      atMs: 990_000 + 500 * i,
+      localPort: 12_000 + i
+    }))
+    const scene = sceneOf({ port: 12_007, observations, profile: untold })
+    const proposals = await stepsOf(planner, { ...scene, attempts })
+    return proposals.find(({ kind }) => kind !== 'sample')
+  }
+  t.is((await first([30_000, 30_001, 30_002, 30_003, 30_004, 30_005, 30_006, 30_007]))?.kind, 'plan')
+  const scattered = await first([1234, 51_300, 30_990, 21_444, 62_001, 5099, 44_100, 17_017])
+  t.regex(reasonOf(scattered), /may have others towards callee$/)
+  t.regex(reasonOf(await first([40_010])), /may have others towards callee$/)
+})

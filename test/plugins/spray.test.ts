@@ -167,3 +167,42 @@ test('with the whole budget what can be met is met', async t => {
     t.true(median <= most, `${median} datagrams`)
   }
 })
+
+/** What a gateway with one address sees of a NAT that gives each socket one port, and not the socket's own. */
+const untold = { mapping: 'unknown', filtering: 'address-and-port-dependent' } as const
+const inVain = { by: 'stun', outcome: 'failed', reason: 'no answer', cause: 'unheard' } as const
+
+test('a mapping that may depend on the address is searched for once the observed endpoints were tried in vain', async t => {
+  const sideLike = (port: number): SideSpec => ({
+    port,
+    observations: seen('198.51.100.10', [40_010]),
+    profile: untold
+  })
+  const planner = await startPlugin(spray)
+  const moved = sceneOf(sideLike(12_010), { profile: { filtering: 'address-and-port-dependent' } })
+  t.regex(reasonOf((await stepsOf(planner, moved))[0]), /^no port to search for/)
+  const tried = await first({ ...moved, attempts: [inVain] })
+  t.is(tried.passive, 'caller')
+  t.is(tried.label, 'caller')
+  t.true(
+    targetsOf(tried.callee).some(({ port }) => port < 30_000),
+    'anywhere, whatever was seen at one address'
+  )
+  const remembered = await first({ ...moved, memory: { 'stun/together': { opened: 0, failed: 1 } } })
+  t.is(remembered.passive, 'caller')
+  const kept = { ...sceneOf(sideLike(40_010), { profile: untold, port: 40_020 }), attempts: [inVain] }
+  t.regex(reasonOf((await stepsOf(planner, kept))[0]), /^no port to search for/, 'neither NAT gives other ports')
+  const either = { ...sceneOf(sideLike(12_010), { profile: untold }), attempts: [inVain] }
+  t.regex(reasonOf((await stepsOf(planner, either))[0]), /^no port to search for/, 'whose port it is nobody knows')
+})
+
+test('where the other side may be hard as well the search is short, is whole where it worked, and is not repeated in vain', async t => {
+  const scene = sceneOf(side('caller', random), { profile: untold })
+  const ports = async (memory: Scene['memory']) => targetsOf((await first({ ...scene, memory })).callee).length
+  const short = await ports({})
+  t.true(short > 500 && short < 1000, `${short}`)
+  t.is(await ports({ 'spray/caller': { opened: 1, failed: 0 } }), 2032)
+  const memory = { 'spray/caller': { opened: 0, failed: 1 } }
+  const [step] = await stepsOf(await startPlugin(spray), { ...scene, memory })
+  t.is(reasonOf(step), 'searched in vain before: callee may have another port towards caller')
+})

@@ -99,3 +99,20 @@ test('what worked between two networks before is tried first, what failed last',
   t.deepEqual((await waysOf({ 'stun/together': failed, 'stun/callee': opened })).ways, ['callee', 'caller', 'together'])
   t.deepEqual((await waysOf({ 'predict/callee': opened })).ways, ['together', 'caller', 'callee'])
 })
+
+test('mappings that cannot be told are not tried again where that failed and a search for ports worked', async t => {
+  const planner = await startPlugin(stun)
+  const [opened, failed] = [
+    { opened: 1, failed: 0 },
+    { opened: 0, failed: 1 }
+  ]
+  const first = async (mapping: Behaviour, memory: Scene['memory']) => {
+    const profile = { mapping, filtering: 'address-and-port-dependent' } as const
+    return (await stepsOf(planner, { ...sceneOf({ profile }, { profile }), memory }))[0]?.kind
+  }
+  const memory = { 'stun/together': failed, 'spray/callee': opened }
+  t.is(await first('unknown', memory), 'pass')
+  t.is(await first('unknown', { 'stun/together': failed }), 'plan', 'nothing better is known')
+  t.is(await first('unknown', { ...memory, 'stun/together': opened }), 'plan')
+  t.is(await first('endpoint-independent', memory), 'plan', 'what is sure is no matter of luck')
+})

@@ -112,7 +112,7 @@ function rowsOf(report: NatReport, own: readonly Address[]): Row[] {
   return [
     [translated ? 'public' : 'address', `${many}${addresses.slice(0, 8).join(', ')}`],
     ...neighbourhood(report, own).map((text): Row => ['', text]),
-    ...(translated ? [['mapping', mappings[report.mapping]] as const] : []),
+    ...(translated ? [['mapping', mappingText(report)] as const] : []),
     ['filter', filters[report.filtering]],
     ...portRows(report),
     ['evidence', allocation?.evidence ?? portsSeen(report)],
@@ -127,6 +127,11 @@ const mappings: Readonly<Record<NatReport['mapping'], string>> = {
   unknown: 'not known'
 }
 
+const mappingText = (report: NatReport): string =>
+  report.mapping === 'unknown' && new Set(report.samples.map(({ via }) => via.port)).size > 1
+    ? "a socket has one port for all ports of the gateway's address; for other addresses it is not known"
+    : mappings[report.mapping]
+
 const filters: Readonly<Record<NatReport['filtering'], string>> = {
   'endpoint-independent': 'lets in whatever is sent to a port in use',
   'address-dependent': 'lets in what comes from an address the socket has sent to',
@@ -134,8 +139,9 @@ const filters: Readonly<Record<NatReport['filtering'], string>> = {
   unknown: 'not known'
 }
 
-function portRows({ allocation }: NatReport): Row[] {
-  if (!allocation) return []
+function portRows({ mapping, allocation }: NatReport): Row[] {
+  // That one port is kept for one address is said by the mapping.
+  if (!allocation || (mapping === 'unknown' && allocation.kind === 'kept')) return []
   const { kind, confidence, step = 0, per, driftPerSecond = 0, block, range } = allocation
   const sure = `(${percent(confidence)} sure)`
   switch (kind) {

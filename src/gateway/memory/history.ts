@@ -12,6 +12,9 @@ const PEERS = 10_000
 /** A NAT's counters and blocks outlive its mappings, but not by much. */
 const TTL_MS = 600_000
 
+/** A router is replaced or set up anew seldom. */
+const PROVED_MS = 86_400_000
+
 /** Mappings kept of one peer: as many as the models look at. */
 const MOST = 32
 
@@ -23,6 +26,8 @@ interface Remembered {
 
 export class History {
   readonly #peers = new LRUCache<string, Remembered>({ max: PEERS, ttl: TTL_MS })
+  /** Certificates and public addresses whose mapping was found to be endpoint-independent. */
+  readonly #proved = new LRUCache<string, true>({ max: PEERS, ttl: PROVED_MS })
 
   /** Adds the mappings of the socket in use, and returns all that belong to its public addresses, oldest first. */
   learn(fingerprint: string, current: readonly Observation[]): Observation[] {
@@ -36,6 +41,18 @@ export class History {
     this.#peers.set(fingerprint, { observations: kept, unseen: first ? 0 : unseen })
     const forgotten = others.filter(({ atMs }) => atMs <= lastMs)
     return atAddressesOf(forgotten.length > 0 ? [...forgotten, ...afterGap(kept)] : kept, current)
+  }
+
+  /**
+   * Another peer was reached from the very mapping that the gateway had seen: so the mapping does not depend on the address
+   * (RFC 4787 section 4.1), which a gateway with one address cannot see by itself. It is that other peer's word.
+   */
+  proved(fingerprint: string, address: string): void {
+    this.#proved.set(`${fingerprint} ${address}`, true)
+  }
+
+  isProved(fingerprint: string, address: string): boolean {
+    return this.#proved.has(`${fingerprint} ${address}`)
   }
 
   /** Notes mappings that were made but not seen: the next one observed comes that much later in the NAT's order. */

@@ -34,5 +34,6 @@ export class Outcomes {
 
 const keyOf = (caller: Side, callee: Side) => [caller, callee].map(networkOf).join(' > ')
 
+// How ports are chosen is part of what a network is only where its mapping is known: before, each sample may look otherwise.
 const networkOf = ({ mapped, profile: { mapping, filtering, assignment } }: Side) =>
-  [mapped.address, mapping, filtering, assignment?.kind ?? ''].join(' ')
+  [mapped.address, mapping, filtering, mapping === 'unknown' ? '' : (assignment?.kind ?? '')].join(' ')

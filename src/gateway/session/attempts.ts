@@ -6,6 +6,7 @@
 import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
 import type { Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
+import { sameEndpoint } from '../../wire/endpoint.ts'
 import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
@@ -179,7 +180,21 @@ export class Attempts {
     if (!plan.limits)
       for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
+    if (result.open) this.#prove(scene, result)
     if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)
+  }
+
+  /**
+   * A side that the other met where the gateway had seen it has the same mapping towards two addresses, unless these are one,
+   * or both sides are behind one address and met within it.
+   */
+  #prove(scene: Scene, result: TrialResult): void {
+    for (const side of sideNames) {
+      const [{ mapped, gateway }, other] = [scene[side], otherSide(side)]
+      const remote = result[other]?.remote
+      const isElsewhere = ![mapped.address, gateway.address].includes(scene[other].mapped.address)
+      if (remote && isElsewhere && sameEndpoint(remote, mapped)) this.#evidence.sides.proved(side, mapped)
+    }
   }
 
   #callOff({ used }: TrialResult): void {

@@ -2,7 +2,7 @@
 
 import { PosternError } from '../../errors.ts'
 import type { Assignment, Observation } from '../../nat/assignment.ts'
-import { profileOf, type Sample } from '../../nat/profile.ts'
+import { type Profile, profileOf, type Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
 import type { Budget } from '../memory/budget.ts'
 import type { History } from '../memory/history.ts'
@@ -28,7 +28,9 @@ export function sideOf(
 ): Side {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
-  const profile = profileOf(samples, socket, peer.filtering)
+  const seen = profileOf(samples, socket, peer.filtering)
+  const isProved = seen.mapping === 'unknown' && history.isProved(peer.fingerprint, shown.mapped.address)
+  const profile: Profile = isProved ? { ...seen, mapping: 'endpoint-independent' } : seen
   const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
   const isFitted = profile.translated && profile.mapping !== 'endpoint-independent'
   return {

@@ -6,6 +6,7 @@ import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
 import { isHardSide, type Side } from '../../strategy/scene.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
@@ -156,6 +157,11 @@ export class Sides {
   /** Notes how many mappings a side has made that the gateway did not see. */
   made(side: SideName, flows: number): void {
     this.#watch.history.unseen(this[side].fingerprint, flows)
+  }
+
+  /** A side was reached from elsewhere at `mapped`, where the gateway had seen it (`History.proved`). */
+  proved(side: SideName, mapped: Endpoint): void {
+    this.#watch.history.proved(this[side].fingerprint, mapped.address)
   }
 
   /** The socket is gone: handed over, or closed. */

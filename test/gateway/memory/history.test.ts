@@ -58,3 +58,11 @@ test('a peer that shows ever more mappings is remembered by the last of them', t
   for (let port = 1000; port < 1100; port++) history.learn('ann', [seen(port, port)])
   t.deepEqual(portsOf(history.learn('ann', [seen(9000, 1)])).length, 32)
 })
+
+test('a mapping that was proved is that of one peer at one address', t => {
+  const history = new History()
+  history.proved('ann', '198.51.100.7')
+  t.true(history.isProved('ann', '198.51.100.7'))
+  t.false(history.isProved('ann', '198.51.100.8'))
+  t.false(history.isProved('bob', '198.51.100.7'))
+})

@@ -22,3 +22,13 @@ test('a plugin that makes up ever more labels fills nothing', t => {
   for (let n = 0; n < 1000; n++) outcomes.learn(caller, callee, `mine/${n}`, true)
   t.is(Object.keys(outcomes.recall(caller, callee)).length, 32)
 })
+
+test('how ports are chosen tells networks apart only where the mapping is known', t => {
+  const outcomes = new Outcomes()
+  const like = (mapping: 'unknown' | 'address-and-port-dependent', kind: 'random' | 'block') =>
+    sideOf('caller', { profile: { mapping, assignment: { kind, confidence: 1, evidence: '' } } })
+  for (const mapping of ['unknown', 'address-and-port-dependent'] as const)
+    outcomes.learn(like(mapping, 'random'), callee, 'spray/caller', true)
+  t.deepEqual(Object.keys(outcomes.recall(like('unknown', 'block'), callee)), ['spray/caller'])
+  t.deepEqual(outcomes.recall(like('address-and-port-dependent', 'block'), callee), {})
+})

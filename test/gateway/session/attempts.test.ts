@@ -31,8 +31,14 @@ const relayed = planOf({ caller: splice, callee: splice, limits })
 const guess = (probes: number): Order => ({ kind: 'punch', targets: [at], probes })
 
 /** Plans tried one after the other between two sides that answer each order as they are told to. */
-async function tries(home: Home, plans: readonly Plan[], word: Word) {
+async function tries(
+  home: Home,
+  plans: readonly Plan[],
+  word: Word,
+  seenBy?: (peers: ReturnType<typeof pair>) => void
+) {
   const peers = pair(home)
+  seenBy?.(peers)
   const evidence = new Evidence(home, { ...peers, gone: never, ask: () => {} })
   const attempts = new Attempts(home, { ...peers, id: 's' }, evidence)
   for (const peer of [peers.caller, peers.callee]) {
@@ -214,4 +220,29 @@ test('what became of a plan with a label is remembered for the two networks', as
   using home = new Home()
   const { evidence } = await tries(home, [planOf({ label: 'together' }), planOf()], fails('io'))
   t.deepEqual((await evidence.seen()).memory, { 'mine/together': { opened: 0, failed: 1 } })
+})
+
+test('a side that is met where the gateway saw it has one mapping for all: with one address this is learned', async t => {
+  const learned = async (remote: string, here = '192.0.2.1') => {
+    using home = new Home()
+    const word: Word = (order, side) => {
+      const met = { address: side === 'caller' ? remote : here, port: 4000 }
+      return { ...of(order), type: 'opened', local: at, remote: met, report: nothingDone }
+    }
+    const { evidence } = await tries(home, [planOf()], word, ({ caller, callee }) => {
+      // Two ports of one address.
+      home.observer.sees(caller, 0, here, [4000, 4000])
+      home.observer.sees(callee, 0, '192.0.2.2', [4000, 4000])
+    })
+    const { caller, callee } = await evidence.seen()
+    return [caller, callee].map(({ profile }) => profile.mapping)
+  }
+  t.deepEqual(await learned('192.0.2.2'), ['endpoint-independent', 'endpoint-independent'])
+  t.deepEqual(await learned('192.0.2.77'), ['endpoint-independent', 'unknown'], 'met elsewhere')
+  t.deepEqual(await learned('192.0.2.2', '192.0.2.2'), ['unknown', 'unknown'], 'met within one network')
+  t.deepEqual(
+    await learned('192.0.2.2', '203.0.113.1'),
+    ['endpoint-independent', 'unknown'],
+    "at the gateway's address"
+  )
 })
