@@ -5,88 +5,93 @@
 //   NAT-PMP   RFC 6886, its elder, on the same port
 //   UPnP IGD  WANIPConnection and WANPPPConnection: a search by datagram, then requests over HTTP
 //
-// What a router grants is kept: it is renewed before it ends, and given back by `close`. Nothing that a router says is
-// proved here. Whoever uses the outside endpoint finds out first whether a datagram to it arrives.
+// A router that knows several of them would make several mappings if they were tried at once, and nobody waits for the answer.
+// What a router grants is kept: it is renewed before it ends, and given back by `close`. Nothing that a router says is proved
+// here. Whoever uses the outside endpoint finds out first whether a datagram to it arrives.
 
-import type { Endpoint } from '../../wire/endpoint.ts'
+import { timeoutSignal } from '../../clock.ts'
+import {
+  ASK_MS,
+  type Asker,
+  type Grant,
+  isGrant,
+  type Protocol,
+  type Refusal,
+  type Router,
+  weightiest
+} from './asking.ts'
+import { defaultGateway } from './default-gateway.ts'
+import { Epoch } from './epoch.ts'
+import { Kept, type PortMapping } from './kept.ts'
+import { natPmp } from './nat-pmp.ts'
+import { pcp } from './pcp.ts'
+import { upnp } from './upnp.ts'
 
-export type Protocol = 'pcp' | 'nat-pmp' | 'upnp'
-
-/** A router that may be asked, as `findRouter` found it. All ports of one process that are asked for share it. */
-export interface Router {
-  /** Its IPv4 address on this host's side: the next hop of the default route. */
-  readonly address: string
-}
-
-/** A port that the router forwards, as far as it says the truth. */
-export interface PortMapping {
-  readonly protocol: Protocol
-  /** The UDP port of this host that datagrams are forwarded to. */
-  readonly localPort: number
-  /**
-   * Where datagrams have to be sent to. Not proved. Its port is often `localPort`, but need not be. Undefined when the
-   * mapping is lost, because the router refused to renew it or did not answer until it had ended.
-   */
-  readonly external: Endpoint | undefined
-  /**
-   * Called when `external` is another one, is lost, or is there again. A mapping that is lost is asked for again now and then
-   * until it is closed.
-   */
-  onChange: (external: Endpoint | undefined) => void
-  /**
-   * Asks for the same port again at once, as after a restart of the router: for somebody who finds that nothing arrives at
-   * `external` any more. It happens at most once every 30 seconds, and what comes of it is told by `onChange`.
-   */
-  renew(): void
-  /**
-   * Ends the renewal and gives the port back. Resolves after at most two seconds, whether the router answered or not. Never
-   * throws, and may be called twice.
-   */
-  close(): Promise<void>
-}
-
-/** Why the router forwards nothing. */
-export interface Refusal {
-  /**
-   * `no-router`: no default gateway was found. `silent`: it answers none of the protocols. `nonsense`: it answered, but
-   * nothing that can be understood or allowed. `refused`: it said no. `carrier`: its own outside address is not public, so
-   * another NAT lies above it, and a mapping here would lead nowhere.
-   */
-  readonly reason: 'no-router' | 'silent' | 'nonsense' | 'refused' | 'carrier'
-  /** One sentence for a person. */
-  readonly text: string
-  /** Undefined for `no-router`. */
-  readonly routerAddress?: string
-  /** With `carrier`: the outside address that the router told, where it told one. */
-  readonly outsideAddress?: string
-}
+export type { PortMapping, Protocol, Refusal, Router }
 
 export interface Wish {
-  /** The UDP port of this host. The same one is asked for outside. */
+  /** The UDP port of this host. The same one is asked for outside, but another one may be granted. */
   readonly localPort: number
   /** Undefined: a `no-router` refusal. */
   readonly router: Router | undefined
+  /** Those that may be tried, in that order; all three when left out. */
+  readonly protocols?: readonly Protocol[]
   /** Ends the asking. A mapping that was granted is not ended by it, but by `close`. */
   readonly signal: AbortSignal
+}
+
+const askers: Readonly<Record<Protocol, (router: Router, localPort: number) => Asker>> = {
+  pcp,
+  'nat-pmp': natPmp,
+  upnp
+}
+
+/**
+ * The default gateway of this host, or undefined where none is found. It is read from `/proc/net/route`, so systems other than
+ * Linux have none: what they would need was not verified.
+ */
+export async function findRouter(): Promise<Router | undefined> {
+  const address = await defaultGateway()
+  return address === undefined ? undefined : routerAt(address)
+}
+
+/** The router at this IPv4 address. `ports`: where it listens, if not at the ports of RFC 6887 section 19 and of UPnP. */
+export function routerAt(address: string, ports: Router['ports'] = { mapping: 5351, search: 1900 }): Router {
+  return { address, ports, epoch: new Epoch() }
+}
+
+/**
+ * Asks for a port, and keeps it. Takes some milliseconds where the router answers, two seconds for each protocol that it does not
+ * answer, and eighteen in all at the most. Never throws for anything that a router does or leaves out. Throws what `signal`
+ * aborts with, and gives back then what may have been granted meanwhile.
+ */
+export async function mapPort({ localPort, router, protocols, signal }: Wish): Promise<PortMapping | Refusal> {
+  signal.throwIfAborted()
+  if (!router) return { reason: 'no-router', text: 'no default gateway was found, so there is no router to ask' }
+  const refusals: Refusal[] = []
+  for (const protocol of protocols ?? ['pcp', 'nat-pmp', 'upnp']) {
+    const asker = askers[protocol](router, localPort)
+    const outcome = await askOnce(asker, signal)
+    if (signal.aborted || !isGrant(outcome)) await asker.release(0)
+    signal.throwIfAborted()
+    if (isGrant(outcome)) return new Kept(asker, router, localPort, outcome)
+    refusals.push(outcome)
+    if (outcome.reason === 'carrier') break // no protocol can help
+  }
+  return inAll(router, refusals)
 }
 
 export function isRefusal(outcome: PortMapping | Refusal): outcome is Refusal {
   return 'reason' in outcome
 }
 
-/**
- * The default gateway of this host, or undefined where there is none or none is found. Reads `/proc/net/route`, so it finds
- * nothing on systems other than Linux.
- */
-export async function findRouter(): Promise<Router | undefined> {
-  return undefined
+async function askOnce(asker: Asker, signal: AbortSignal): Promise<Grant | Refusal> {
+  using late = timeoutSignal(ASK_MS)
+  return await asker.ask(AbortSignal.any([signal, late]))
 }
 
-/**
- * Asks for a port, and keeps it. Takes at most about two seconds for each protocol, and never throws for anything that a router
- * does or leaves out. Throws what `signal` aborts with, and has given back by then what was granted meanwhile.
- */
-export async function mapPort({ signal }: Wish): Promise<PortMapping | Refusal> {
-  signal.throwIfAborted()
-  return { reason: 'no-router', text: 'no default gateway was found' }
+function inAll({ address }: Router, refusals: readonly Refusal[]): Refusal {
+  const weighty = weightiest(refusals)
+  if (weighty.reason !== 'silent' || refusals.length === 1) return weighty
+  return { ...weighty, text: `the router at ${address} answers neither PCP nor NAT-PMP nor UPnP` }
 }
