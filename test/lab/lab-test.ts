@@ -4,10 +4,24 @@
 import test, { type ExecutionContext } from 'ava'
 import { labProblem } from './world.ts'
 
-const problem = labProblem({ lines: true })
-const skip = problem !== undefined && process.env.POSTERN_LAB !== 'required'
-if (skip) console.log(`laboratory skipped: ${problem}`)
+/** A test that runs in the laboratory, or is skipped. `portMapping`: where hosts ask for ports. */
+export function labTest(
+  title: string,
+  run: (t: ExecutionContext) => Promise<void>,
+  { portMapping = false }: { portMapping?: boolean } = {}
+): void {
+  if (mayRun(portMapping)) test.serial(title, run)
+  else test.skip(title, run)
+}
 
-/** A test that runs in the laboratory, or is skipped. */
-export const labTest = (title: string, run: (t: ExecutionContext) => Promise<void>): void =>
-  skip ? test.skip(title, run) : test.serial(title, run)
+const asked = new Map<boolean, boolean>()
+
+function mayRun(portMapping: boolean): boolean {
+  const known = asked.get(portMapping)
+  if (known !== undefined) return known
+  const problem = labProblem({ lines: true, portMapping })
+  const may = problem === undefined || process.env.POSTERN_LAB === 'required'
+  if (!may) console.log(`laboratory skipped: ${problem}`)
+  asked.set(portMapping, may)
+  return may
+}

@@ -94,6 +94,8 @@ export interface Nature {
   /** What becomes of unsolicited input at the box. */
   unsolicited: 'dropped' | 'accepted' | 'rejected'
   udp: boolean
+  /** Hosts may ask the site's own box for ports. */
+  mapsPorts: boolean
   /** Idle UDP mappings end after so long: before an answer, and after. */
   forgetsAfterS: readonly [number, number]
   /** Boxes in a row. Of two the inner one is port-restricted, and the outer one has all that is said here. */
@@ -109,6 +111,8 @@ export interface Wishes {
    * still, where others would skip that port: the next one passes.
    */
   steppingPorts?: number
+  /** The site's own box runs miniupnpd (port-mapper.ts). */
+  portMapping?: boolean
 }
 
 const portRestricted: Nature = {
@@ -119,6 +123,7 @@ const portRestricted: Nature = {
   admits: 'endpoint',
   unsolicited: 'dropped',
   udp: true,
+  mapsPorts: false,
   forgetsAfterS: [30, 120], // the kernel's own
   boxes: 1
 }
@@ -135,14 +140,17 @@ const blockPorts = 512
 const forgetfulS = 5
 
 /** Throws when there is no such type. */
-export function natureOf(type: NatType, { udpBlocked = false, steppingPorts }: Wishes = {}): Nature {
-  const nature = typeNature(type)
-  const udp = nature.udp && !udpBlocked
-  if (steppingPorts === undefined || nature.allocation.kind !== 'step') return { ...nature, udp }
+export function natureOf(
+  type: NatType,
+  { udpBlocked = false, steppingPorts, portMapping = false }: Wishes = {}
+): Nature {
+  const given = typeNature(type)
+  if (portMapping && !given.translates) throw new Error(`a site that is ${type} has no NAT that could map ports`)
+  const nature = { ...given, udp: given.udp && !udpBlocked, mapsPorts: portMapping }
+  if (steppingPorts === undefined || nature.allocation.kind !== 'step') return nature
   if (steppingPorts < 64) throw new Error('a stepping NAT has 64 ports at least') // one host proves itself with half
   return {
     ...nature,
-    udp,
     allocation: { ...nature.allocation, ports: Math.min(steppingPorts, nature.allocation.ports) }
   }
 }
@@ -217,9 +225,10 @@ export type Draw = (low: number, high: number) => number
 
 /** The nftables scripts of a site's boxes, from the hosts outwards. */
 export function siteRules(nature: Nature, addresses: readonly string[], draw: Draw): string[] {
-  const outer = boxRules(nature, addresses, draw)
-  const inner = { ...portRestricted, udp: nature.udp }
-  return nature.boxes === 2 ? [boxRules(inner, [], draw), outer] : [outer]
+  if (nature.boxes === 1) return [boxRules(nature, addresses, draw)]
+  const outer = boxRules({ ...nature, mapsPorts: false }, addresses, draw)
+  const inner = { ...portRestricted, udp: nature.udp, mapsPorts: nature.mapsPorts }
+  return [boxRules(inner, [], draw), outer]
 }
 
 // It may be loaded over itself, which leaves nothing of what was there but the kernel's mappings.
@@ -341,10 +350,10 @@ function filterChains(nature: Nature): string[] {
   return [...chain('forward', forwardRules(nature)), ...chain('input', inputRules(nature))]
 }
 
-function forwardRules({ translates, admits, udp }: Nature): string[] {
+function forwardRules({ translates, admits, udp, mapsPorts }: Nature): string[] {
   const blocked = udp ? [] : ['meta l4proto udp drop']
   if (!translates && admits === 'anybody') return blocked
-  const back = admits === 'endpoint' ? [] : ['ct status dnat accept']
+  const back = admits === 'endpoint' && !mapsPorts ? [] : ['ct status dnat accept']
   return [...blocked, 'ct state invalid drop', ...back, 'iifname wan ct state new drop']
 }
 

@@ -7,13 +7,15 @@
 //
 // One hop lies between any two sites (the core), so a TTL of 2 opens one's own NAT without touching the other's.
 // Addresses: core 203.0.113.1, gateway .6 and .7, site i has the eight from 16 + 8i on: the box the second of them, public
-// hosts or the rest of a pool those after it. No site uses an address that equals the gateway's in its low three bits:
+// hosts or the rest of a pool those after it; a site whose hosts may ask for ports has the same eight of 203.0.112.0/24, since
+// miniupnpd takes 203.0.113.0/24 for private. No site uses an address that equals the gateway's in its low three bits:
 // nat.ts relies on it.
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type Draw, largestPool, type NatType, type Nature, natureOf, siteRules, type Wishes } from './nat.ts'
+import { mapperRules, type PortMapper, startPortMapper } from './port-mapper.ts'
 import { findTool, isolationFlags, openSandbox, type Result, type Sandbox, tool } from './sandbox.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
 import { verifyWorld } from './verify.ts'
@@ -72,6 +74,8 @@ export interface Site {
   /** What its NAT is now. */
   readonly nat: NatType
   readonly hosts: readonly Host[]
+  /** miniupnpd of its own box, where the site was to have it. */
+  readonly portMapper: PortMapper | undefined
   /** As many as its NAT now uses. */
   readonly publicAddresses: readonly string[]
   /** From the hosts outwards: the site's own box, then the carrier's, if any. */
@@ -121,11 +125,16 @@ export interface World extends AsyncDisposable {
   mute(host: Host): Promise<AsyncDisposable>
 }
 
-/** Why the laboratory cannot run here, in one line; undefined if it can. `lines`: with delay, jitter, loss or duplicates. */
-export function labProblem({ lines = false }: { lines?: boolean } = {}): string | undefined {
+/**
+ * Why the laboratory cannot run here, in one line; undefined if it can. `lines`: with delay, jitter, loss or duplicates.
+ * `portMapping`: with hosts that ask for ports.
+ */
+export function labProblem({ lines = false, portMapping = false } = {}): string | undefined {
   const how = isolationFlags()
   if ('problem' in how) return how.problem
-  return lines && !findTool('python3') ? 'missing python3' : undefined
+  const needed = [...(lines ? ['python3'] : []), ...(portMapping ? ['miniupnpd'] : [])]
+  const missing = needed.filter(name => !findTool(name))
+  return missing.length > 0 ? `missing ${missing.join(', ')}` : undefined
 }
 
 /** Opens a world and, unless told otherwise, has every NAT prove its type. Throws naming the site that does not. */
@@ -138,7 +147,8 @@ export async function openWorld(spec: WorldSpec): Promise<World> {
   try {
     await sandbox.script(worldScript(plan))
     await startWires(sandbox, plan)
-    const world = makeWorld(sandbox, plan, () => spec.signal?.removeEventListener('abort', close))
+    const mappers = await startPortMappers(sandbox, plan)
+    const world = makeWorld(sandbox, plan, mappers, () => spec.signal?.removeEventListener('abort', close))
     if (spec.verify !== false) {
       await verifyWorld(world)
       await world.resetCounters()
@@ -197,13 +207,14 @@ function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
   if (hosts < 1 || hosts > maxHosts) throw new Error(`a site has 1 to ${maxHosts} hosts`)
   const nature = natureOf(nat, spec)
   const first = 16 + 8 * index
+  const network = networkOf(nature)
   const pool = natAddresses(index, nature, draw)
   return {
     index,
     spec,
     nature,
     line: delays(line),
-    block: `203.0.113.${first}/29`,
+    block: `${network}.${first}/29`,
     boxAddress: pool[0] as string,
     pool,
     lan: nature.translates ? privateLan(index, hosts) : publicLan(first, hosts),
@@ -212,10 +223,13 @@ function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
 }
 
 // Of the eight of a site the first ones: they share no low three bits with the gateway.
-function natAddresses(index: number, { pool }: Nature, draw: Draw): string[] {
+function natAddresses(index: number, nature: Nature, draw: Draw): string[] {
   const first = 16 + 8 * index + 1
-  return numbers(pool ? draw(2, largestPool) : 1).map(k => `203.0.113.${first + k}`)
+  const network = networkOf(nature)
+  return numbers(nature.pool ? draw(2, largestPool) : 1).map(k => `${network}.${first + k}`)
 }
+
+const networkOf = ({ mapsPorts }: Nature) => (mapsPorts ? '203.0.112' : '203.0.113')
 
 function delays({
   delayMs = 0,
@@ -254,7 +268,7 @@ function worldScript({ gatewayAddresses, sites }: Plan): string {
     ...sites.flatMap(site => [
       ...boxNames(site).flatMap((name, at) => [
         batch(name, boxSetup(site, at)),
-        within(name, [forwarding, bridging, boxScript(site, at)])
+        within(name, [forwarding, bridging, boxScript(site, at), ...mapperScript(site, at)])
       ]),
       ...hostNames(site).map((name, at) => batch(name, hostSetup(site.lan.hosts[at] as string, site.lan)))
     ])
@@ -274,6 +288,8 @@ function boxScript({ nature, rules: scripts }: SitePlan, at: number): string {
   const timeouts = nature.translates ? [`echo ${unanswered} > ${timeout}`, `echo ${answered} > ${timeout}_stream`] : []
   return [rules(scripts[at] ?? ''), ...timeouts].join('\n')
 }
+
+const mapperScript = ({ nature }: SitePlan, at: number) => (nature.mapsPorts && at === 0 ? [rules(mapperRules)] : [])
 
 const forwarding = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 // Where br_netfilter is loaded, frames between two hosts of a LAN would pass the box's rules.
@@ -415,12 +431,24 @@ async function startWires(sandbox: Sandbox, { seed, sites }: Plan): Promise<void
 const wireNumbers = ({ delayMs, jitterMs, lossPercent, duplicatePercent }: Required<Line>) =>
   [delayMs, jitterMs, lossPercent, duplicatePercent].map(String)
 
-function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
+/** By the index of the site. */
+type PortMappers = ReadonlyMap<number, PortMapper>
+
+async function startPortMappers(sandbox: Sandbox, { sites }: Plan): Promise<PortMappers> {
+  const mapping = sites.filter(site => site.nature.mapsPorts)
+  const started = mapping.map(async site => {
+    const box = makeHost(sandbox, boxNames(site)[0] as string, [])
+    return [site.index, await startPortMapper(box)] as const
+  })
+  return new Map(await Promise.all(started))
+}
+
+function makeWorld(sandbox: Sandbox, plan: Plan, mappers: PortMappers, over: () => void): World {
   const gateway = makeHost(sandbox, 'gw', plan.gatewayAddresses)
   return {
     gateway,
     core: makeHost(sandbox, 'core', [core]),
-    sites: plan.sites.map(site => makeSite(sandbox, site, plan.draw)),
+    sites: plan.sites.map(site => makeSite(sandbox, site, plan.draw, mappers.get(site.index))),
     seed: plan.seed,
     async gatewayCounters({ index }) {
       const { stdout } = await gateway.run([tool('nft'), '-j', 'list', 'counters', 'table', 'ip', 'watch'])
@@ -448,7 +476,7 @@ function makeWorld(sandbox: Sandbox, plan: Plan, over: () => void): World {
 
 const emptySent = (site: SitePlan) => within(outerBox(site), ['nft flush set ip box sent'])
 
-function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw): Site {
+function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw, portMapper: PortMapper | undefined): Site {
   let plan = first
   const names = hostNames(plan)
   const boxes = boxNames(plan).map(name => makeHost(sandbox, name, name === outerBox(plan) ? [plan.boxAddress] : []))
@@ -464,6 +492,7 @@ function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw): Site {
       return plan.spec.nat
     },
     hosts: plan.lan.hosts.map((address, at) => makeHost(sandbox, names[at] as string, [address])),
+    portMapper,
     get publicAddresses() {
       return publicAddresses(plan)
     },

@@ -59,7 +59,7 @@ function servicesIn(router: Router, xml: string, location: URL): Service[] {
 
 /** Undefined if it is no URL, or one at another host. */
 function urlAt(router: Router, text: string, base?: URL): URL | undefined {
-  const url = text === '' ? null : URL.parse(text, base)
+  const url = text === '' ? null : URL.parse(text, base?.href)
   return url && onRouter(router, url) ? url : undefined
 }
 

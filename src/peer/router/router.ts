@@ -22,7 +22,7 @@ import {
 } from './asking.ts'
 import { defaultGateway } from './default-gateway.ts'
 import { Epoch } from './epoch.ts'
-import { Kept, type PortMapping } from './kept.ts'
+import { Kept, type PortMapping, type Time } from './kept.ts'
 import { natPmp } from './nat-pmp.ts'
 import { pcp } from './pcp.ts'
 import { upnp } from './upnp.ts'
@@ -38,6 +38,8 @@ export interface Wish {
   readonly protocols?: readonly Protocol[]
   /** Ends the asking. A mapping that was granted is not ended by it, but by `close`. */
   readonly signal: AbortSignal
+  /** How time passes for what is kept; the computer's own time when left out. */
+  readonly time?: Time
 }
 
 const askers: Readonly<Record<Protocol, (router: Router, localPort: number) => Asker>> = {
@@ -65,7 +67,7 @@ export function routerAt(address: string, ports: Router['ports'] = { mapping: 53
  * answer, and eighteen in all at the most. Never throws for anything that a router does or leaves out. Throws what `signal`
  * aborts with, and gives back then what may have been granted meanwhile.
  */
-export async function mapPort({ localPort, router, protocols, signal }: Wish): Promise<PortMapping | Refusal> {
+export async function mapPort({ localPort, router, protocols, signal, time }: Wish): Promise<PortMapping | Refusal> {
   signal.throwIfAborted()
   if (!router) return { reason: 'no-router', text: 'no default gateway was found, so there is no router to ask' }
   const refusals: Refusal[] = []
@@ -74,7 +76,7 @@ export async function mapPort({ localPort, router, protocols, signal }: Wish): P
     const outcome = await askOnce(asker, signal)
     if (signal.aborted || !isGrant(outcome)) await asker.release(0)
     signal.throwIfAborted()
-    if (isGrant(outcome)) return new Kept(asker, router, localPort, outcome)
+    if (isGrant(outcome)) return new Kept(asker, router, localPort, outcome, time)
     refusals.push(outcome)
     if (outcome.reason === 'carrier') break // no protocol can help
   }
