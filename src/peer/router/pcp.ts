@@ -109,8 +109,8 @@ interface MapAnswer {
   readonly lifetimeS: number
   readonly epochS: number
   readonly externalPort: number
-  /** Undefined if it is not of IPv4. */
-  readonly externalAddress: string | undefined
+  /** One of IPv6, which is of no use here, as its digits. */
+  readonly externalAddress: string
 }
 
 /** `not-spoken`: the router does not know version 2 (section 9), as NAT-PMP's routers say (RFC 6886 section 3.5). */
@@ -148,10 +148,7 @@ const reasons: Readonly<Record<number, string>> = {
   12: 'sees this host at another address, so another NAT lies between them'
 }
 
-function outcomeOf(
-  router: Router,
-  { result, externalAddress = '', externalPort, lifetimeS }: MapAnswer
-): Grant | Refusal {
+function outcomeOf(router: Router, { result, externalAddress, externalPort, lifetimeS }: MapAnswer): Grant | Refusal {
   if (result === SUCCESS) return judge(router, { address: externalAddress, port: externalPort }, lifetimeS)
   // It has no outside address, or one that is not public: miniupnpd says in that case that it has no resources, and tells it.
   const outside = unreachable(router, result === NETWORK_FAILURE ? '' : externalAddress)
@@ -167,6 +164,6 @@ function mappedAddress(address: string): Buffer {
   return Buffer.concat([mappedPrefix, Buffer.from(address.split('.').map(Number))])
 }
 
-function plainAddress(bytes: Buffer): string | undefined {
-  return bytes.subarray(0, 12).equals(mappedPrefix) ? bytes.subarray(12).join('.') : undefined
+function plainAddress(bytes: Buffer): string {
+  return bytes.subarray(0, 12).equals(mappedPrefix) ? bytes.subarray(12).join('.') : bytes.toString('hex')
 }
