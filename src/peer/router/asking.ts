@@ -1,6 +1,7 @@
 // What the three protocols have in common: whom they ask, and what comes of it.
 
 import { isIPv4 } from 'node:net'
+import { timeoutSignal } from '../../clock.ts'
 import { type Endpoint, isLoopback, isPrivate } from '../../wire/endpoint.ts'
 import type { Epoch } from './epoch.ts'
 
@@ -67,10 +68,16 @@ export interface Asker {
 export const PATIENCE_MS = 2000
 
 /** How long one asking takes at most, in milliseconds, however many questions it has. UPnP has four at least. */
-export const ASK_MS = 6000
+const ASK_MS = 6000
 
 /** The lifetime that is asked for, in seconds. It is also what a peer that vanishes leaves behind at the most. */
 export const LIFETIME_S = 1200
+
+/** Asks, within a limited time. */
+export async function askOnce(asker: Asker, signal: AbortSignal): Promise<Grant | Refusal> {
+  using late = timeoutSignal(ASK_MS)
+  return await asker.ask(AbortSignal.any([signal, late]))
+}
 
 export function isGrant(outcome: Grant | Refusal): outcome is Grant {
   return 'external' in outcome

@@ -63,18 +63,18 @@ function repeating(send: () => Promise<void>): Disposable {
   return { [Symbol.dispose]: () => timers.forEach(clearTimeout) }
 }
 
-function answerTo<T>({ to, read }: Question<T>, socket: Socket, over: AbortSignal): Promise<T | 'silent' | 'nonsense'> {
-  return new Promise(resolve => {
-    let heard = false
-    const end = () => resolve(heard ? 'nonsense' : 'silent')
-    over.addEventListener('abort', end)
-    if (over.aborted) end()
-    socket.on('error', end)
-    socket.on('message', (datagram, source) => {
-      if (source.address !== to.address) return
-      heard = true
-      const answer = read(datagram)
-      if (answer !== undefined) resolve(answer)
-    })
+async function answerTo<T>({ to, read }: Question<T>, socket: Socket, over: AbortSignal) {
+  const { promise, resolve } = Promise.withResolvers<T | 'silent' | 'nonsense'>()
+  let heard = false
+  const end = () => resolve(heard ? 'nonsense' : 'silent')
+  over.addEventListener('abort', end)
+  if (over.aborted) end()
+  socket.on('error', end)
+  socket.on('message', (datagram, source) => {
+    if (source.address !== to.address) return
+    heard = true
+    const answer = read(datagram)
+    if (answer !== undefined) resolve(answer)
   })
+  return await promise.finally(() => over.removeEventListener('abort', end))
 }

@@ -2,7 +2,16 @@
 // anew or has not answered, and given back at the end.
 
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { type Asker, type Grant, isGrant, LIFETIME_S, type Protocol, type Refusal, type Router } from './asking.ts'
+import {
+  type Asker,
+  askOnce,
+  type Grant,
+  isGrant,
+  LIFETIME_S,
+  type Protocol,
+  type Refusal,
+  type Router
+} from './asking.ts'
 
 /** A port that the router forwards, as far as it says the truth. It belongs to the network in which it was asked for. */
 export interface PortMapping {
@@ -115,7 +124,7 @@ export class Kept implements PortMapping {
 
   async #ask(): Promise<void> {
     this.#askedMs = this.#time.now()
-    const outcome = await this.#asker.ask(this.#over.signal)
+    const outcome = await askOnce(this.#asker, this.#over.signal)
     this.#asking = undefined
     if (this.#over.signal.aborted) return
     if (isGrant(outcome)) this.#granted(outcome)

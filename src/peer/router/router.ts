@@ -9,17 +9,7 @@
 // What a router grants is kept: it is renewed before it ends, and given back by `close`. Nothing that a router says is proved
 // here. Whoever uses the outside endpoint finds out first whether a datagram to it arrives.
 
-import { timeoutSignal } from '../../clock.ts'
-import {
-  ASK_MS,
-  type Asker,
-  type Grant,
-  isGrant,
-  type Protocol,
-  type Refusal,
-  type Router,
-  weightiest
-} from './asking.ts'
+import { type Asker, askOnce, isGrant, type Protocol, type Refusal, type Router, weightiest } from './asking.ts'
 import { defaultGateway } from './default-gateway.ts'
 import { Epoch } from './epoch.ts'
 import { Kept, type PortMapping, type Time } from './kept.ts'
@@ -85,11 +75,6 @@ export async function mapPort({ localPort, router, protocols, signal, time }: Wi
 
 export function isRefusal(outcome: PortMapping | Refusal): outcome is Refusal {
   return 'reason' in outcome
-}
-
-async function askOnce(asker: Asker, signal: AbortSignal): Promise<Grant | Refusal> {
-  using late = timeoutSignal(ASK_MS)
-  return await asker.ask(AbortSignal.any([signal, late]))
 }
 
 function inAll({ address }: Router, refusals: readonly Refusal[]): Refusal {

@@ -6,7 +6,7 @@ import { type Endpoint, formatEndpoint } from '../../../src/wire/endpoint.ts'
 import { Driven } from '../../lab/driven.ts'
 import { labTest } from '../../lab/lab-test.ts'
 import type { PortMapper } from '../../lab/port-mapper.ts'
-import { openWorld, type Site, type World } from '../../lab/world.ts'
+import { type Host, openWorld, type Site, type World } from '../../lab/world.ts'
 import { until } from '../../world.ts'
 import type { HostDeeds, Mapped } from './host.ts'
 
@@ -153,4 +153,17 @@ mappingTest('PCP tells the address that lies below the carrier', async t => {
   const { below } = await street()
   const outcome = await below.do('map', { localPort: 5000 })
   t.like(outcome, { reason: 'carrier', routerAddress: '10.0.0.1', outsideAddress: '100.64.1.4' })
+})
+
+mappingTest('who has vanished and comes back gets the same port again', async t => {
+  const { home, mapper } = await street()
+  const returning = () => new Driven<HostDeeds>(home.hosts[0] as Host, new URL('host.ts', import.meta.url))
+  const before = returning()
+  const first = await mapped(before, 8000, 'pcp')
+  await before.kill('SIGKILL')
+  await using after = returning()
+  const outcome = await after.do('map', { localPort: 8000 })
+  t.deepEqual('external' in outcome && outcome.external, first.external)
+  await after.do('release', { localPort: 8000 })
+  t.deepEqual(await mapper.mappings(), [])
 })
