@@ -32,6 +32,22 @@ labTest('every type proves itself to a gateway with one address', async t => {
   t.is(world.gateway.addresses.length, 1)
 })
 
+labTest(
+  'a site whose router maps ports is of its type in all else, and one without a NAT cannot be had',
+  async t => {
+    const types = ['full-cone', 'address-dependent', 'symmetric+1', 'symmetric-pool', 'carrier'] as const
+    await using world = await openWorld({ sites: types.map(nat => ({ nat, portMapping: true })) })
+    t.true(world.sites.every(({ portMapper }) => portMapper !== undefined))
+    const [site] = world.sites as [Site]
+    await site.become('port-restricted')
+    t.deepEqual(await site.portMapper?.mappings(), [])
+    t.true(site.publicAddresses[0]?.startsWith('203.0.112.'))
+    const spec = { sites: [{ nat: 'open' as const, portMapping: true }] }
+    await t.throwsAsync(openWorld(spec), { message: /no NAT that could map ports/ })
+  },
+  { portMapping: true }
+)
+
 labTest('a type that is not what it claims is caught', async t => {
   const lies: [NatType, NatType, RegExp][] = [
     ['symmetric+1', 'port-restricted', /mapping is address-and-port-dependent, not endpoint-independent/],
