@@ -30,13 +30,15 @@ export async function exchange<T>(question: Question<T>, signal: AbortSignal): P
   const { to, anyPort = false, datagram, patienceMs = PATIENCE_MS } = question
   const socket = createSocket('udp4')
   using late = timeoutSignal(patienceMs)
+  const failed = new AbortController()
+  socket.on('error', () => failed.abort())
   try {
     const send = await open(socket, to, anyPort)
     const bytes = datagram(socket.address().address)
     await send(bytes)
     if (patienceMs === 0) return 'silent'
     using _again = repeating(() => send(bytes))
-    return await answerTo(question, socket, AbortSignal.any([signal, late]))
+    return await answerTo(question, socket, AbortSignal.any([signal, late, failed.signal]))
   } catch {
     return 'silent'
   } finally {
@@ -69,7 +71,6 @@ async function answerTo<T>({ to, read }: Question<T>, socket: Socket, over: Abor
   const end = () => resolve(heard ? 'nonsense' : 'silent')
   over.addEventListener('abort', end)
   if (over.aborted) end()
-  socket.on('error', end)
   socket.on('message', (datagram, source) => {
     if (source.address !== to.address) return
     heard = true

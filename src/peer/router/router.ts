@@ -25,7 +25,7 @@ export interface Wish {
   /** Undefined: a `no-router` refusal. */
   readonly router: Router | undefined
   /** Those that may be tried, in that order; all three when left out. */
-  readonly protocols?: readonly Protocol[]
+  readonly protocols?: readonly [Protocol, ...Protocol[]]
   /** Ends the asking. A mapping that was granted is not ended by it, but by `close`. */
   readonly signal: AbortSignal
   /** How time passes for what is kept; the computer's own time when left out. */

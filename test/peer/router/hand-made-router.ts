@@ -19,8 +19,10 @@ export interface Answers {
 
 export class HandMadeRouter implements AsyncDisposable {
   readonly router: Router
-  /** Every datagram at the port of PCP and NAT-PMP. */
+  /** The datagrams at the port of PCP and NAT-PMP, without those that repeat the one before: a busy computer repeats early. */
   readonly asked: Buffer[] = []
+  /** All of them. */
+  transmissions = 0
   readonly searched: string[] = []
   /** Every HTTP request: its first line, and its body. */
   readonly requests: { line: string; body: string }[] = []
@@ -35,7 +37,8 @@ export class HandMadeRouter implements AsyncDisposable {
     this.host = host
     this.router = routerAt('127.0.0.1', { mapping: mapping.address().port, search: search.address().port })
     mapping.on('message', (datagram, from) => {
-      this.asked.push(datagram)
+      this.transmissions++
+      if (!this.asked.at(-1)?.equals(datagram)) this.asked.push(datagram)
       this.#arrivals.emit('datagram')
       for (const answer of this.answers.mapping?.(datagram, from) ?? []) mapping.send(answer, from.port, from.address)
     })

@@ -30,14 +30,8 @@ const deeds = {
     return router?.address
   },
   /** The socket of that port stays open until the end. */
-  async map({
-    localPort,
-    protocols
-  }: {
-    localPort: number
-    protocols?: readonly Protocol[]
-  }): Promise<Mapped | Refusal> {
-    const how = protocols ? { protocols } : {}
+  async map({ localPort, protocol }: { localPort: number; protocol?: Protocol }): Promise<Mapped | Refusal> {
+    const how = protocol ? { protocols: [protocol] as const } : {}
     const outcome = await mapPort({ localPort, router, signal: new AbortController().signal, time, ...how })
     if (isRefusal(outcome)) return outcome
     mappings.set(localPort, outcome)

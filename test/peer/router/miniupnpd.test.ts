@@ -56,7 +56,7 @@ const mappingTest = (title: string, run: (t: ExecutionContext) => Promise<void>)
 
 /** Throws where the router granted nothing. */
 async function mapped(host: Driven<HostDeeds>, localPort: number, protocol: Protocol): Promise<Mapped> {
-  const outcome = await host.do('map', { localPort, protocols: [protocol] })
+  const outcome = await host.do('map', { localPort, protocol })
   if ('reason' in outcome) throw new Error(outcome.text)
   return outcome
 }
@@ -143,7 +143,7 @@ mappingTest('one answer of a router that has started anew is enough to ask for a
 for (const protocol of protocols)
   mappingTest(`by ${protocol} a router below a carrier's NAT says so, and maps nothing`, async t => {
     const { world, below } = await street()
-    const outcome = await below.do('map', { localPort: 5000, protocols: [protocol] })
+    const outcome = await below.do('map', { localPort: 5000, protocol })
     t.is('reason' in outcome ? outcome.reason : outcome, 'carrier')
     t.regex('text' in outcome ? outcome.text : '', /another NAT lies above it/)
     t.deepEqual(await world.sites[2]?.portMapper?.mappings(), [])

@@ -53,13 +53,13 @@ test('a router that never answers is asked three times', async t => {
   const refusal = await refused(router, { protocols })
   t.like(refusal, { reason: 'silent', routerAddress: '127.0.0.1' })
   t.is(refusal.text, 'the router at 127.0.0.1 does not answer by PCP')
-  const lifetimes = router.asked.map(asked => asked.readUInt32BE(4))
-  t.deepEqual(lifetimes.slice(0, 3), [1200, 1200, 1200])
+  t.is(router.asked[0]?.readUInt32BE(4), 1200)
+  t.true(router.transmissions >= 3) // and once it was told, without waiting, that the port is not wanted
 })
 
 test('a lost question is repeated', async t => {
   await using router = await HandMadeRouter.open({
-    mapping: asked => (router.asked.length < 3 ? [] : [pcpAnswer(asked)])
+    mapping: asked => (router.transmissions < 3 ? [] : [pcpAnswer(asked)])
   })
   t.truthy((await mapped(t, router, { protocols })).external)
 })

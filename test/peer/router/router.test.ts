@@ -24,7 +24,7 @@ test('a router that answers nothing is told as that, after all three were tried'
     text: 'the router at 127.0.0.1 answers neither PCP nor NAT-PMP nor UPnP',
     routerAddress: '127.0.0.1'
   })
-  t.is(router.asked.filter(({ length }) => length === 2).length, 3)
+  t.true(router.transmissions >= 6)
   t.is(router.searched.length, 3)
   t.deepEqual(router.requests, [])
 })
