@@ -99,7 +99,7 @@ function mapRequest({ ownAddress, nonce, localPort, externalPort, lifetimeS }: M
   nonce.copy(bytes, 24)
   bytes.writeUInt8(UDP, 36)
   bytes.writeUInt16BE(localPort, 40)
-  bytes.writeUInt16BE(externalPort, 42)
+  bytes.writeUInt16BE(lifetimeS === 0 ? 0 : externalPort, 42) // section 15.1
   mappedAddress('0.0.0.0').copy(bytes, 44) // any external address, but of IPv4 (section 11.1)
   return bytes
 }

@@ -36,6 +36,7 @@ test('a mapping is given back once, with its nonce and a lifetime of 0', async t
   t.is(router.asked.length, 2)
   t.is(deleted?.readUInt32BE(4), 0)
   t.deepEqual(deleted?.subarray(24, 42), asked?.subarray(24, 42))
+  t.is(deleted?.readUInt16BE(42), 0)
   t.is(mapping.external, undefined)
 })
 
