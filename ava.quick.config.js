@@ -8,6 +8,7 @@ const elsewhere = [
   'test/grid.test.ts',
   'test/odd.test.ts',
   'test/cli/*.test.ts',
+  'test/peer/router/miniupnpd.test.ts',
   'test/gateway/http/pages/browser.test.ts'
 ]
 const long = [
@@ -17,6 +18,7 @@ const long = [
   'test/peer/connecting.test.ts',
   'test/peer/connection/**',
   'test/peer/punch/**',
+  'test/peer/router/router.test.ts',
   'test/peer/services.test.ts',
   'test/peer/survey.test.ts',
   'test/plugins/predict.test.ts',
