@@ -118,10 +118,11 @@ type Read = MapAnswer | 'not-spoken'
 
 /** RFC 6887 sections 8.3 and 11.4. Undefined if this is no answer to the request with that nonce and that port. */
 function readMap(bytes: Buffer, nonce: Buffer, localPort: number): Read | undefined {
-  if (bytes.length < 4 || bytes.length > MOST_BYTES || bytes.readUInt8(1) < ANSWER) return undefined
-  if (bytes.readUInt8(0) === 0) return bytes.readUInt16BE(2) === UNSUPP_VERSION ? 'not-spoken' : undefined
-  if (bytes.readUInt8(3) === UNSUPP_VERSION) return 'not-spoken'
-  if (bytes.readUInt8(0) !== VERSION || bytes.readUInt8(1) !== (ANSWER | MAP)) return undefined
+  if (bytes.length < 4 || bytes.length > MOST_BYTES) return undefined
+  const [version, operation, , result] = bytes
+  if (version === 0 && bytes.readUInt8(1) >= ANSWER && bytes.readUInt16BE(2) === UNSUPP_VERSION) return 'not-spoken'
+  if (operation !== (ANSWER | MAP)) return undefined
+  if (version !== VERSION) return result === UNSUPP_VERSION ? 'not-spoken' : undefined
   if (bytes.length < MAP_BYTES || bytes.length % 4 !== 0) return undefined
   if (!bytes.subarray(24, 36).equals(nonce) || bytes.readUInt8(36) !== UDP) return undefined
   if (bytes.readUInt16BE(40) !== localPort) return undefined

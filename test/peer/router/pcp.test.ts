@@ -76,7 +76,7 @@ test('what is no answer to this request is nonsense', async t => {
     odd: asked => Buffer.concat([pcpAnswer(asked), Buffer.alloc(1)]),
     long: asked => Buffer.concat([pcpAnswer(asked), Buffer.alloc(1044)]),
     empty: () => Buffer.alloc(0),
-    noise: asked => randomBytes(asked.length)
+    noise: asked => Buffer.alloc(asked.length, 0x9c)
   }
   const outcomes = Object.entries(wrong).map(async ([name, answer]) => {
     await using router = await HandMadeRouter.open({ mapping: asked => [answer(asked)] })
@@ -89,7 +89,7 @@ test('what is no answer to this request is nonsense', async t => {
 })
 
 test('the right answer counts behind any number of wrong ones', async t => {
-  const wrong = Array.from({ length: 50 }, () => randomBytes(60))
+  const wrong = Array.from({ length: 50 }, (_, n) => Buffer.alloc(60, 200 + n))
   await using router = await HandMadeRouter.open({ mapping: asked => [...wrong, pcpAnswer(asked)] })
   t.truthy((await mapped(t, router, { protocols })).external)
 })
@@ -139,6 +139,11 @@ test('an address of IPv6 is no outside address', async t => {
     }
   })
   t.like(await refused(router, { protocols }), { reason: 'nonsense' })
+})
+
+test('a router of another version of PCP does not know this one', async t => {
+  await using router = await HandMadeRouter.open({ mapping: asked => [pcpAnswer(asked, { version: 1, result: 1 })] })
+  t.like(await refused(router, { protocols }), { reason: 'silent', text: 'the router at 127.0.0.1 does not know PCP' })
 })
 
 test('results are told apart: refused, or a carrier above', async t => {
