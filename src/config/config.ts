@@ -40,6 +40,8 @@ export interface Config {
     readonly http: Endpoint
     readonly udp: UdpListen
   }
+  /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
+  readonly stun: { readonly discovery: boolean }
   /** If empty, a token is made up and printed. */
   readonly join: { readonly token: string }
   readonly admin: {

@@ -32,7 +32,7 @@ export interface Limits {
   readonly names: number
   readonly sessions: number
   readonly sessionsPerPeer: number
-  /** STUN requests per second from one source address, over all sockets. */
+  /** STUN requests per second from one source address, over all sockets; of clients without a token, from one /24. */
   readonly bindingsPerSource: number
   /** Probes per minute at guessed ports of one public address, over all sessions. */
   readonly probesPerAddress: number
@@ -52,6 +52,11 @@ const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 export function schema(env: Environment) {
   return section({
     listen: listenSection(),
+    stun: section({
+      discovery: flag()
+        .prefault('true')
+        .describe('Whether any STUN client may find out what its NAT does, where there are two addresses and ports')
+    }),
     join: section({
       token: token(env.POSTERN_TOKEN).describe('What a peer must show to join; empty: made up and printed')
     }),
@@ -108,7 +113,9 @@ const limitsSection = () =>
     names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
     sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
     sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
-    bindingsPerSource: integer(1, 1e6).prefault(1000).describe('STUN requests per second from one source address'),
+    bindingsPerSource: integer(1, 1e6)
+      .prefault(1000)
+      .describe('STUN requests per second from one source address; of clients without a token, from one /24'),
     probesPerAddress: integer(1, 1e9)
       .prefault(8192)
       .describe('Probes per minute at guessed ports of one public address, over all sessions'),
@@ -151,6 +158,11 @@ function integer(least: number, most: number) {
   // A string is allowed for an environment variable that will turn into a number.
   const shape = { type: ['integer', 'string'], minimum: least, maximum: most, pattern: '\\$\\{' }
   return leaf(parse, `a whole number from ${least} to ${most}`, shape)
+}
+
+function flag() {
+  const parse = (text: string) => (text === 'true' || text === 'false' ? text === 'true' : undefined)
+  return leaf(parse, 'true or false', { type: ['boolean', 'string'], pattern: '^(true|false)$|\\$\\{' })
 }
 
 /** One of a few words; the first is the default. */

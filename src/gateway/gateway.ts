@@ -36,6 +36,7 @@ import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Credential } from './udp/binding.ts'
 import { type Listening, listen } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
+import type { StrangerLimits } from './udp/strangers.ts'
 
 export interface Gateway {
   readonly http: Endpoint
@@ -73,7 +74,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const watch = { observer, history: new History(), budget: new Budget(limits), commander: directory }
   const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
   const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
-  const binding = receiveUdp(udp, { observer, sessions, relay, perSecond: limits.bindingsPerSource })
+  const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
+  const binding = receiveUdp(udp, { observer, sessions, relay, stun })
 
   const tokens = tokensOf(config)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
@@ -172,21 +174,17 @@ function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
 /** From now on, datagrams that arrive are observed, latched, forwarded, or answered as any STUN server would answer. */
 function receiveUdp(
   udp: Listening,
-  {
-    observer,
-    sessions,
-    relay,
-    perSecond
-  }: { observer: UdpObserver; sessions: Sessions; relay: Relay; perSecond: number }
+  { observer, sessions, relay, stun }: { observer: UdpObserver; sessions: Sessions; relay: Relay; stun: StrangerLimits }
 ): Binding {
   const binding = new Binding(
     {
       ports: () => udp.ports,
+      publicOf: port => observer.publicOf(port),
       credentialOf: username => credentialOf(username, observer, sessions),
       sample: (claim, port, mapped, proved) => observer.sees(claim, port, mapped, proved)
     },
     relay,
-    perSecond
+    stun
   )
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
   return binding

@@ -17,6 +17,9 @@
 // MESSAGE-INTEGRITY is an HMAC over everything before it, and FINGERPRINT is a CRC-32 over everything before it. For both,
 // the length in the header counts up to their own end. After MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT
 // count.
+//
+// STUN as it was before RFC 5389 (classic STUN, RFC 3489) has no cookie: its transaction id fills those 16 bytes. So the length
+// of a message's transaction id tells which of the two it is, and which of their attributes are written.
 
 import { isUtf8 } from 'node:buffer'
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -32,12 +35,14 @@ export const BINDING = 1
 export interface StunMessage {
   class: StunClass
   method: number
-  /** 12 bytes. */
+  /** 12 bytes; 16 in classic STUN. */
   transaction: Buffer
   username?: string
   nonce?: Buffer
-  /** XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS if that is the only one. */
+  /** XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS if that is the only one. Classic STUN has the latter alone. */
   mapped?: Endpoint
+  /** Writes MAPPED-ADDRESS beside XOR-MAPPED-ADDRESS (RFC 5780 section 6.1); never read. */
+  mappedTwice?: boolean
   error?: { code: number; reason: string }
   /**
    * In an error: UNKNOWN-ATTRIBUTES. In a decoded message of any other class: the comprehension-required types that are
@@ -53,7 +58,7 @@ export interface StunMessage {
   controlled?: bigint
   /** CHANGE-REQUEST: answer from the other address, the other port, or both. */
   change?: { address: boolean; port: boolean }
-  /** OTHER-ADDRESS and RESPONSE-ORIGIN. */
+  /** OTHER-ADDRESS and RESPONSE-ORIGIN; CHANGED-ADDRESS and SOURCE-ADDRESS in classic STUN. */
   other?: Endpoint
   origin?: Endpoint
 }
@@ -78,8 +83,9 @@ export interface EncodeOptions {
 /** @throws RangeError where a value does not fit its attribute. */
 export function encode(message: StunMessage, { key, fingerprint = false, padding = 0 }: EncodeOptions = {}): Buffer {
   const parts = [header(message)]
-  for (const { type, write } of fields) {
-    const value = write(message)
+  for (const field of fields) {
+    const { type, write } = field
+    const value = isOf(field, message) ? write(message) : undefined
     if (value) parts.push(attribute(type, value, padding))
   }
   let bytes: Buffer = Buffer.concat(parts)
@@ -91,18 +97,36 @@ export function encode(message: StunMessage, { key, fingerprint = false, padding
 
 /** Checks the fixed bits, the cookie and the length in the header. This is cheap enough for each packet that arrives. */
 export function looksLikeStun(datagram: Uint8Array): boolean {
+  return fitsItsLength(datagram) && hasCookie(datagram)
+}
+
+function fitsItsLength(datagram: Uint8Array): boolean {
   const { length } = datagram
   if (length < HEADER_BYTES || (length & 3) !== 0 || ((datagram[0] ?? 0) & 0xc0) !== 0) return false
-  if (((datagram[2] ?? 0) << 8) + (datagram[3] ?? 0) !== length - HEADER_BYTES) return false
-  return datagram[4] === 0x21 && datagram[5] === 0x12 && datagram[6] === 0xa4 && datagram[7] === 0x42
+  return ((datagram[2] ?? 0) << 8) + (datagram[3] ?? 0) === length - HEADER_BYTES
 }
+
+const hasCookie = (datagram: Uint8Array): boolean =>
+  datagram[4] === 0x21 && datagram[5] === 0x12 && datagram[6] === 0xa4 && datagram[7] === 0x42
 
 /**
  * Undefined if the datagram is not STUN, or is malformed in any way; a wrong FINGERPRINT counts as malformed. If an attribute
  * is there more than once, the first one counts.
  */
 export function decode(datagram: Buffer): DecodedStun | undefined {
-  if (!looksLikeStun(datagram)) return undefined
+  return looksLikeStun(datagram) ? decodeAny(datagram) : undefined
+}
+
+/** The same of a message of classic STUN, for whoever answers its clients: one with the cookie is not. */
+export function decodeClassic(datagram: Buffer): DecodedStun | undefined {
+  return fitsItsLength(datagram) && !hasCookie(datagram) ? decodeAny(datagram) : undefined
+}
+
+/** Whether a message is one of classic STUN (RFC 3489), without the magic cookie. */
+export const isClassic = ({ transaction }: Pick<StunMessage, 'transaction'>): boolean =>
+  transaction.length === CLASSIC_TRANSACTION_BYTES
+
+function decodeAny(datagram: Buffer): DecodedStun | undefined {
   const attributes = split(datagram)
   if (!attributes) return undefined
   const message = readHeader(datagram)
@@ -121,7 +145,8 @@ export function decode(datagram: Buffer): DecodedStun | undefined {
       if (!mac.sizes.includes(value.length)) return undefined
       macs.push({ hash: mac.hash, value, at })
     } else {
-      const field = fieldOf.get(type)
+      const known = fieldOf.get(type)
+      const field = known && isOf(known, message) ? known : undefined
       if (field?.read(value, message) === false) return undefined
       if (!field && type < 0x8000) unknown.push(type)
     }
@@ -142,22 +167,26 @@ export function transactionId(): Buffer {
 // The header.
 
 const HEADER_BYTES = 20
+const CLASSIC_TRANSACTION_BYTES = 16
 const COOKIE = Buffer.from([0x21, 0x12, 0xa4, 0x42])
 const classes: readonly StunClass[] = ['request', 'indication', 'success', 'error']
 
 function header({ class: kind, method, transaction }: StunMessage): Buffer {
-  if (transaction.length !== 12) throw new RangeError('a STUN transaction id has 12 bytes')
+  const classic = isClassic({ transaction })
+  if (!classic && transaction.length !== 12)
+    throw new RangeError('a STUN transaction id has 12 bytes, or 16 without cookie')
   if (method < 0 || method > 0xfff) throw new RangeError('a STUN method has 12 bits')
   const bits = classes.indexOf(kind)
   const type = ((method & 0xf80) << 2) | ((bits & 2) << 7) | ((method & 0x70) << 1) | ((bits & 1) << 4) | (method & 0xf)
-  return Buffer.concat([uint16.write(type), uint16.write(0), COOKIE, transaction])
+  return Buffer.concat([uint16.write(type), uint16.write(0), ...(classic ? [] : [COOKIE]), transaction])
 }
 
 function readHeader(datagram: Buffer): StunMessage {
   const type = datagram.readUInt16BE(0)
   const method = ((type >> 2) & 0xf80) | ((type >> 1) & 0x70) | (type & 0xf)
   const bits = ((type >> 7) & 2) | ((type >> 4) & 1)
-  return { class: classes[bits] ?? 'request', method, transaction: Buffer.from(datagram.subarray(8, HEADER_BYTES)) }
+  const transaction = Buffer.from(datagram.subarray(hasCookie(datagram) ? 8 : 4, HEADER_BYTES))
+  return { class: classes[bits] ?? 'request', method, transaction }
 }
 
 // Attributes.
@@ -192,6 +221,8 @@ function padded(length: number): number {
 
 interface Field {
   readonly type: number
+  /** Whether it is one of classic STUN, or of today's; of both if left out. */
+  readonly classic?: boolean
   /** Undefined if the message does not have it. */
   write(message: StunMessage): Buffer | undefined
   /** False if the value is malformed. */
@@ -203,6 +234,9 @@ interface Codec<T> {
   /** Undefined if the bytes are malformed. */
   read(bytes: Buffer): T | undefined
 }
+
+const isOf = ({ classic }: Field, message: StunMessage): boolean =>
+  classic === undefined || classic === isClassic(message)
 
 type Name = Exclude<keyof StunMessage, 'class' | 'method' | 'transaction'>
 
@@ -360,6 +394,7 @@ const phrase = text(763)
 /** RFC 8489, 14.2: an address whose port and address are XORed with the cookie and the transaction id. */
 const mapped: Field = {
   type: 0x0020,
+  classic: false,
   write: ({ mapped, transaction }) => mapped && masked(plainAddress.write(mapped), transaction),
   read(bytes, into) {
     const address = plainAddress.read(masked(bytes, into.transaction))
@@ -368,12 +403,11 @@ const mapped: Field = {
   }
 }
 
-/**
- * MAPPED-ADDRESS comes from servers older than RFC 5389. It is only read, and counts only if there is no XOR-MAPPED-ADDRESS.
- */
-const oldMapped: Field = {
+/** MAPPED-ADDRESS (RFC 8489, 14.1) is read as well, and counts only if there is no XOR-MAPPED-ADDRESS. */
+const plainMapped: Field = {
   type: 0x0001,
-  write: () => undefined,
+  write: message =>
+    message.mapped && (message.mappedTwice || isClassic(message)) ? plainAddress.write(message.mapped) : undefined,
   read(bytes, into) {
     const address = plainAddress.read(bytes)
     if (address) into.mapped ??= address
@@ -381,10 +415,18 @@ const oldMapped: Field = {
   }
 }
 
-/** UNKNOWN-ATTRIBUTES means something only in an error. Elsewhere `unknown` tells what this side did not understand. */
+/**
+ * UNKNOWN-ATTRIBUTES means something only in an error. Elsewhere `unknown` tells what this side did not understand. Values of
+ * classic STUN are whole words, so one of an odd number of types is there twice (RFC 3489, 11.2.10).
+ */
 const unknownAttributes = field(0x000a, 'unknown', types)
 const unknownInErrors: Field = {
   ...unknownAttributes,
+  write(message) {
+    const { unknown = [] } = message
+    const twice = isClassic(message) && unknown.length % 2 === 1
+    return unknownAttributes.write(twice ? { ...message, unknown: [...unknown, ...unknown.slice(-1)] } : message)
+  },
   read: (bytes, into) => into.class !== 'error' || unknownAttributes.read(bytes, into)
 }
 
@@ -402,9 +444,12 @@ const fields: readonly Field[] = [
   field(0x0014, 'realm', text(763)),
   field(0x0003, 'change', change),
   mapped,
-  oldMapped,
-  field(0x802b, 'origin', plainAddress),
-  field(0x802c, 'other', plainAddress)
+  plainMapped,
+  { ...field(0x802b, 'origin', plainAddress), classic: false },
+  { ...field(0x802c, 'other', plainAddress), classic: false },
+  // SOURCE-ADDRESS and CHANGED-ADDRESS (RFC 3489, 11.2.5 and 11.2.3).
+  { ...field(0x0004, 'origin', plainAddress), classic: true },
+  { ...field(0x0005, 'other', plainAddress), classic: true }
 ]
 
 const fieldOf = new Map(fields.map(each => [each.type, each]))

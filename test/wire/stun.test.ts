@@ -5,7 +5,7 @@ import { createHash, createHmac } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
 import type { EncodeOptions, StunMessage } from '../../src/wire/stun.ts'
-import { BINDING, decode, encode, looksLikeStun, transactionId } from '../../src/wire/stun.ts'
+import { BINDING, decode, decodeClassic, encode, looksLikeStun, transactionId } from '../../src/wire/stun.ts'
 
 // RFC 5769. All four are encoded again byte for byte: the padding byte is the only thing that has to be told (three of
 // the vectors pad with spaces), so HMAC and CRC are reproduced too.
@@ -183,6 +183,39 @@ test('CHANGE-REQUEST, RESPONSE-ORIGIN and OTHER-ADDRESS have the bytes of RFC 57
   t.deepEqual(origin.subarray(20), hex('802b0008 00010d96 c0000201'))
   const other = encode({ ...binding(), other: { address: '192.0.2.2', port: 3479 } })
   t.deepEqual(other.subarray(20), hex('802c0008 00010d97 c0000202'))
+})
+
+test('a message without the cookie is classic STUN, with the attributes of RFC 3489', t => {
+  const id = hex('00112233 44556677 8899aabb ccddeeff')
+  const [mapped, origin, other] = [1, 2, 3].map(last => ({ address: `192.0.2.${last}`, port: 0x1230 + last }))
+  const message = { class: 'success', method: BINDING, transaction: id, mapped, origin, other } as StunMessage
+  const bytes = encode(message)
+  t.deepEqual(
+    bytes,
+    hex(`01010024 00112233 44556677 8899aabb ccddeeff 00010008 00011231 c0000201 00040008 00011232 c0000202
+      00050008 00011233 c0000203`)
+  )
+  t.is(decode(bytes), undefined, 'whoever expects the cookie does not take it')
+  t.like(decodeClassic(bytes), { mapped, origin, other })
+  t.is(decodeClassic(encode(binding())), undefined)
+  t.deepEqual(
+    decode(raw([0x0005, Buffer.alloc(8)]))?.unknown,
+    [0x0005],
+    'CHANGED-ADDRESS is none of today’s attributes'
+  )
+})
+
+test('classic STUN repeats one of an odd number of unknown types, and today’s pads', t => {
+  const refusal = { class: 'error' as const, method: BINDING, error: { code: 420, reason: '' }, unknown: [2] }
+  t.deepEqual(encode({ ...refusal, transaction: Buffer.alloc(16) }).subarray(-8), hex('000a0004 00020002'))
+  t.deepEqual(encode({ ...refusal, transaction: Buffer.alloc(12) }).subarray(-8), hex('000a0002 00020000'))
+})
+
+test('MAPPED-ADDRESS is written beside the XORed one where that is asked for', t => {
+  const mapped = { address: '192.0.2.1', port: 32853 }
+  const bytes = encode({ ...binding(), class: 'success', mapped, mappedTwice: true })
+  t.is(bytes.length, 44)
+  t.deepEqual(bytes.subarray(-12), hex('00010008 00018055 c0000201'))
 })
 
 test('attributes of the wrong size make the whole datagram malformed', t => {

@@ -95,6 +95,11 @@ export class Metrics {
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )
+    this.#readCounter('stun_answers', 'Answers to STUN clients without a token', ['answer'], ({ udp }) => [
+      [{ answer: 'plain' }, udp.plain],
+      [{ answer: 'discovery' }, udp.discovery],
+      [{ answer: 'unhonoured' }, udp.unhonoured]
+    ])
     this.#readCounter('joins', 'Joins', ['outcome'], ({ signalling: { joined, refused } }) => [
       [{ outcome: 'joined' }, joined],
       [{ outcome: 'refused' }, refused]
@@ -136,6 +141,7 @@ function dropsOf({ relay, udp, probes, signalling }: GatewayStatus): Record<stri
     'relay-total': relayed('total'),
     'relay-unlatched': relayed('unlatched'),
     'binding-limited': udp.limited,
+    'discovery-limited': udp.discoveryLimited,
     'binding-refused': udp.refused,
     'binding-foreign': udp.foreign,
     'message-malformed': signalling.malformed,

@@ -4,19 +4,20 @@
 //   USERNAME f:PEER:0        a peer's throwaway socket tests its NAT's filter -> answered from the port it asks for
 //   USERNAME s:SESSION:SIDE  a side of a relayed session latches its source   -> the splice
 //   from a latched source    anything else                                    -> through the splice
-//   any other Binding        any STUN client (RFC 8489)                       -> its mapping
+//   any other Binding        any STUN client                                  -> strangers.ts
 //
 // A request counts only with a valid MESSAGE-INTEGRITY and the nonce that was sent to its source: the MAC proves who
 // sends, the nonce proves where from. An answer that carries a nonce instead of the mapping says: not yet, echo this first.
-// Every answer is at most as long as its question, except the plain one.
+// Every such answer is at most as long as its question.
 
 import type { RemoteInfo } from 'node:dgram'
-import { LRUCache } from 'lru-cache'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
-import { BINDING, type DecodedStun, decode, encode, looksLikeStun } from '../../wire/stun.ts'
-import type { Port } from './listen.ts'
+import { BINDING, type DecodedStun, decode, decodeClassic, encode, looksLikeStun } from '../../wire/stun.ts'
+import { changedPort, type Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
+import { Rate } from './rate.ts'
+import { endpointOf, type Front, type StrangerCounters, type StrangerLimits, Strangers } from './strangers.ts'
 
 /** Whom a USERNAME names, and the key that its MAC is made with. */
 export type Credential =
@@ -24,9 +25,8 @@ export type Credential =
   | { kind: 'filter'; key: Buffer }
   | { kind: 'latch'; key: Buffer; session: string; side: SideName }
 
-export interface Desk {
-  /** The ports of the gateway: an answer may have to leave from another one. */
-  readonly ports: () => readonly Port[]
+/** The ports are those of the gateway: an answer may have to leave from another one. */
+export interface Desk extends Front {
   credentialOf(username: string): Credential | undefined
   /** @param proved whether the nonce came back from there */
   sample(credential: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
@@ -43,61 +43,41 @@ export interface Forwarder {
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
 }
 
-export interface Counters {
-  plain: number
+export interface Counters extends StrangerCounters {
   authenticated: number
   unproved: number
   refused: number
-  limited: number
   foreign: number
 }
 
-/** Sources whose rate is remembered. A flood from more addresses only makes the limit forgetful, never the memory large. */
-const SOURCES = 10_000
-
 export class Binding {
-  readonly counters: Counters = { plain: 0, authenticated: 0, unproved: 0, refused: 0, limited: 0, foreign: 0 }
+  readonly counters: Counters = {
+    ...{ plain: 0, discovery: 0, unhonoured: 0, discoveryLimited: 0, limited: 0 },
+    ...{ authenticated: 0, unproved: 0, refused: 0, foreign: 0 }
+  }
   readonly #desk: Desk
   readonly #forwarder: Forwarder
   readonly #nonces = new Nonces()
-  readonly #seen: LRUCache<string, { count: number }>
-  readonly #perSecond: number
+  readonly #claims: Rate
+  readonly #strangers: Strangers
 
-  /** @param perSecond STUN requests answered for one source address, over all ports of the gateway. */
-  constructor(desk: Desk, forwarder: Forwarder, perSecond: number) {
+  /** @param limits `perSecond` requests are answered over all ports: of peers for one address, of strangers for one network. */
+  constructor(desk: Desk, forwarder: Forwarder, limits: StrangerLimits) {
     this.#desk = desk
     this.#forwarder = forwarder
-    this.#perSecond = perSecond
-    this.#seen = new LRUCache({ max: SOURCES, ttl: 1000 })
+    this.#claims = new Rate(limits.perSecond)
+    this.#strangers = new Strangers(desk, this.counters, limits)
   }
 
   /** Takes one datagram; never throws, whatever it holds. */
   receive(port: Port, source: RemoteInfo, datagram: Buffer): void {
     const claimed = claimedUsername(datagram)
     if (claimed === undefined && this.#forwarder.forward(port, source, datagram)) return
-    const message = decode(datagram)
+    const message = decode(datagram) ?? decodeClassic(datagram)
     if (message?.class !== 'request' || message.method !== BINDING) return void this.counters.foreign++
-    if (!this.#admits(source.address)) return void this.counters.limited++
-    if (claimed === undefined) this.#answerPlain(port, source, message)
-    else this.#answerClaim(port, source, message, claimed)
-  }
-
-  #admits(address: string): boolean {
-    const seen = this.#seen.get(address)
-    if (!seen) this.#seen.set(address, { count: 1 })
-    return seen === undefined || ++seen.count <= this.#perSecond
-  }
-
-  /** RFC 8489 section 6.3.1; for an unknown comprehension-required attribute, section 6.3.1.1. */
-  #answerPlain(port: Port, source: RemoteInfo, { transaction, unknown }: DecodedStun): void {
-    this.counters.plain++
-    const answer = { method: BINDING, transaction }
-    if (unknown && unknown.length > 0)
-      port.send(
-        encode({ ...answer, class: 'error', error: { code: 420, reason: '' }, unknown: unknown.slice(0, 1) }),
-        source
-      )
-    else port.send(encode({ ...answer, class: 'success', mapped: endpointOf(source) }), source)
+    if (claimed === undefined) return this.#strangers.answer(port, source, message, datagram.length)
+    if (!this.#claims.admits(source.address)) return void this.counters.limited++
+    this.#answerClaim(port, source, message, claimed)
   }
 
   #answerClaim(port: Port, source: RemoteInfo, message: DecodedStun, username: string): void {
@@ -125,17 +105,11 @@ export class Binding {
         latched => latched && answer({ mapped: from }),
         () => {}
       )
-    } else answer({ mapped: from }, credential.kind === 'filter' ? this.#answerFrom(message.change, port) : port)
-  }
-
-  /**
-   * RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; undefined where there is
-   * no such port.
-   */
-  #answerFrom(change: DecodedStun['change'], port: Port): Port | undefined {
-    const row = change?.address ? 1 - port.row : port.row
-    const column = change?.port ? 1 - port.column : port.column
-    return this.#desk.ports().find(candidate => candidate.row === row && candidate.column === column)
+    } else
+      answer(
+        { mapped: from },
+        credential.kind === 'filter' ? changedPort(this.#desk.ports(), port, message.change) : port
+      )
   }
 }
 
@@ -150,5 +124,3 @@ function claimedUsername(datagram: Buffer): string | undefined {
   // p: f: s: and nothing else; an ICE username fragment has at least four characters before its colon (RFC 8445 5.3).
   return kind === 0x70 || kind === 0x66 || kind === 0x73 ? datagram.toString('latin1', 24, 24 + length) : undefined
 }
-
-const endpointOf = ({ address, port }: RemoteInfo): Endpoint => ({ address, port })

@@ -14,6 +14,19 @@ export interface Port {
   send(datagram: Uint8Array, to: Endpoint): void
 }
 
+/**
+ * RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; undefined where there is no
+ * such port.
+ */
+export function changedPort(
+  ports: readonly Port[],
+  { row, column }: Port,
+  change: { readonly address: boolean; readonly port: boolean } | undefined
+): Port | undefined {
+  const at = { row: change?.address ? 1 - row : row, column: change?.port ? 1 - column : column }
+  return ports.find(port => port.row === at.row && port.column === at.column)
+}
+
 export type Receive = (port: Port, source: RemoteInfo, datagram: Buffer) => void
 
 export interface Listening {

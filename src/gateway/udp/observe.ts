@@ -96,7 +96,7 @@ export class UdpObserver implements Observer {
     const sinceMs = this.#now() - withinMs
     return this.#ports()
       .filter(port => (this.#heardAt.get(port) ?? -Infinity) < sinceMs)
-      .map(port => this.#publicOf(port))
+      .map(port => this.publicOf(port))
   }
 
   /** Whom `p:PEER:SOCKET` and `f:PEER:…` name. */
@@ -122,12 +122,13 @@ export class UdpObserver implements Observer {
     const before = samples.get(port)
     const sinceMs = before && sameEndpoint(before.mapped, mapped) ? before.sinceMs : now
     const primary = port === this.#ports()[0]
-    samples.set(port, { via: this.#publicOf(port), primary, mapped, atMs: now, sinceMs })
+    samples.set(port, { via: this.publicOf(port), primary, mapped, atMs: now, sinceMs })
     watched.sockets.set(socket, samples)
     this.#changed.dispatchEvent(new Event(peer))
   }
 
-  #publicOf({ local, row }: Port): Endpoint {
+  /** Where a port is reached: at its public address as configured, or else at the one it is bound to. */
+  publicOf({ local, row }: Port): Endpoint {
     return { address: this.#public[row] ?? local.address, port: local.port }
   }
 }
