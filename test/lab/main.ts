@@ -1,6 +1,6 @@
 // `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
-// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say;
-// `npm run lab` lists the types.
+// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say, and
+// `npm run lab -- --stun-clients` what others' STUN clients say of the NATs; `npm run lab` lists the types.
 
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
@@ -8,12 +8,14 @@ import { printCauses } from '../causes/print.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
 import { type GatewaySpec, openRig } from './rig.ts'
+import { printStunClients } from './stun-clients.ts'
 import { labProblem } from './world.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     matrix: { type: 'boolean', default: false },
+    'stun-clients': { type: 'boolean', default: false },
     causes: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, predict, spray, relay' },
@@ -30,6 +32,8 @@ npm run lab -- TYPE --same               two hosts behind the same NAT
 npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
 npm run lab -- --causes [WORD...]        the table of causes of failed and relayed connections: each is produced, and
                                          the verdict of its trace shown; of those with a word in them, where given
+npm run lab -- --stun-clients            others' STUN clients behind six NATs, against a gateway: downloads them, and prints
+                                         what each says
 
   --strategies "direct, stun, relay"     as in the YAML file; all when left out
   --one-address                          the gateway listens on one of its two addresses only
@@ -42,6 +46,7 @@ try {
   const problem = labProblem()
   if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
   if (values.causes) await printCauses(positionals)
+  else if (values['stun-clients']) await printStunClients()
   else if (values.matrix) await printMatrix()
   else if (positionals.length === (values.same ? 1 : 2)) await printPath(positionals.map(known))
   else console.log(usage)
