@@ -1,7 +1,11 @@
 // The gateway's HTTP API, as `traces` and `names` use it.
 
+import { readFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { type Code, codes, PosternError } from '../errors.ts'
 import { refusePublic } from '../peer/gateway-link.ts'
+import { isLoopback } from '../wire/endpoint.ts'
 import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -18,13 +22,17 @@ export async function ask(
   { method = 'GET', signal }: { method?: 'GET' | 'DELETE'; signal: AbortSignal }
 ): Promise<unknown> {
   const url = await apiUrl(options, path)
-  const response = await fetch(url, {
-    method,
-    headers: options.adminToken ? { authorization: `Bearer ${options.adminToken}` } : {},
-    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
-  }).catch(cause => {
-    throw unreachable(url, cause, signal)
-  })
+  const put = (token: string | undefined) =>
+    fetch(url, {
+      method,
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
+    }).catch(cause => {
+      throw unreachable(url, cause, signal)
+    })
+  const first = await put(options.adminToken)
+  const kept = first.status === 401 && !options.adminToken ? await keptToken(url) : undefined
+  const response = kept ? await put(kept) : first
   if (response.status === 204) return undefined
   const body = await response.json().then(printableJson, () => undefined)
   if (response.ok && body !== undefined) return body
@@ -35,6 +43,18 @@ export async function ask(
 /** A gateway on this computer may need no token, so it is asked without one first. */
 const tokenNeeded =
   "this gateway asks for its admin token, which is in admin-token in the gateway's state folder unless it is configured"
+
+/**
+ * The admin token that a gateway keeps where a command is run, in the folder that `state` names by default. It is shown to a
+ * gateway on this computer only, and only once that has asked for it.
+ */
+async function keptToken({ hostname }: URL): Promise<string | undefined> {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  if (host !== 'localhost' && !isLoopback(host) && !own.some(({ address }) => address === host)) return undefined
+  const text = await readFile(join(process.env.POSTERN_STATE || 'state', 'admin-token'), 'utf8').catch(() => '')
+  return text.trim() || undefined
+}
 
 async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promise<URL> {
   const text = gateway.replace(/^ws/, 'http')

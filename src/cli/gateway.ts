@@ -46,6 +46,8 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   log.info({ http: told.http, udp: told.udp }, 'listening')
   for (const warning of told.warnings) log.warn(warning)
   tell(told, output)
+  // A login link is for whoever sits at the terminal: it goes into no pipe, no log and no file.
+  if (output.live && !told.open) tellLink(`${told.url}${gateway.loginLink()}`, output)
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
   log.info('stopping')
   await gateway.close()
@@ -136,6 +138,11 @@ function tell(told: Announcement, output: Output): void {
   output.line('Why a connection was relayed or failed is told on its pages, and by a command:')
   output.line(bold(`  ${url}/`))
   output.line(bold(`  ${tracesCommand(told)}`))
+}
+
+function tellLink(link: string, output: Output): void {
+  output.line('This link logs a browser in to its pages, once, within ten minutes:')
+  output.line(output.paint('bold', `  ${link}`))
 }
 
 function tracesCommand({ url, tokens, open, insecure }: Announcement): string {

@@ -47,8 +47,8 @@ export interface Config {
   readonly admin: {
     readonly token: string
     /**
-     * When pages, API and metrics need no token: for local requests if everything that listens is bound to loopback, or
-     * never.
+     * When pages, API and metrics need no token: never, or for local requests if everything that listens is bound to
+     * loopback.
      */
     readonly open: 'loopback' | 'never'
   }

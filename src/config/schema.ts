@@ -64,8 +64,8 @@ export function schema(env: Environment) {
       token: token(env.POSTERN_ADMIN_TOKEN).describe(
         'What reading traces and metrics takes; empty: made up and printed'
       ),
-      open: choice('loopback', 'never').describe(
-        'When no token is needed: to local requests where all that listens is on loopback, or never'
+      open: choice('never', 'loopback').describe(
+        'When no token is needed: never, or to local requests where all that listens is on loopback'
       )
     }),
     state: leaf(text => text || undefined, 'a folder')

@@ -17,6 +17,7 @@ import { judge } from '../trace/verdict/judge.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { Access, openTo } from './http/access.ts'
 import { serveHttp } from './http/http.ts'
+import { linkPath } from './http/login.ts'
 import { Metrics } from './http/metrics.ts'
 import { type GatewayStatus, statusOf } from './http/status.ts'
 import { Budget } from './memory/budget.ts'
@@ -42,6 +43,8 @@ export interface Gateway {
   readonly http: Endpoint
   readonly joinToken: string
   readonly adminToken: string
+  /** Path of a page that logs a browser in without the token: good for one login, within ten minutes. Each call makes another one. */
+  loginLink(): string
   /** Whether local requests need no token. */
   readonly open: boolean
   readonly endpoints: readonly Endpoint[]
@@ -107,6 +110,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     http: http.local,
     joinToken: tokens.join,
     adminToken: tokens.admin,
+    loginLink: () => linkPath(access.link()),
     open: openTo(config) === 'loopback',
     endpoints: udp.ports.map(({ local }) => local),
     strategies,

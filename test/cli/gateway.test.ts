@@ -1,4 +1,5 @@
 import test from 'ava'
+import { findTool } from '../lab/sandbox.ts'
 import { World } from './world.ts'
 
 test('a gateway that others can reach over UDP takes the token on loopback too, for a proxy may stand there', async t => {
@@ -11,6 +12,33 @@ test('a gateway that others can reach over UDP takes the token on loopback too, 
     return [open, status]
   }
   t.deepEqual(await answers('0.0.0.0'), [false, 401])
-  t.deepEqual(await answers('127.0.0.1'), [true, 200])
-  t.deepEqual(await answers('127.0.0.1', 'admin: { open: never }'), [false, 401])
+  t.deepEqual(await answers('127.0.0.1', 'admin: { open: loopback }'), [true, 200])
+  t.deepEqual(await answers('0.0.0.0', 'admin: { open: loopback }'), [false, 401])
+  t.deepEqual(await answers('127.0.0.1'), [false, 401])
+})
+
+/** The link, as nothing else that is printed looks. */
+const link = /http:\S+\/login\?link=[\w-]{32}/
+
+const atTerminal = findTool('python3') ? test : test.skip
+
+atTerminal('a login link is told at a terminal, and logs a browser in', async t => {
+  await using world = await World.open()
+  const terminal = ['python3', '-c', 'import pty, sys; pty.spawn(sys.argv[1:])']
+  const gateway = world.start(['gateway', '--config', await world.config()], { through: terminal, stdin: 'open' })
+  const [found = ''] = link.exec(await gateway.line(line => link.test(line))) ?? []
+  const body = new URLSearchParams({ link: new URL(found).searchParams.get('link') ?? '' })
+  const answer = await fetch(new URL('/login', found), { method: 'POST', body, redirect: 'manual' })
+  t.is(answer.status, 303)
+})
+
+test('where the output goes to a program or a file, no link is told, nor does any stand in the log', async t => {
+  await using world = await World.open()
+  for (const more of [[], ['--json']]) {
+    const gateway = world.start(['gateway', '--config', await world.config(), ...more])
+    await gateway.line(line => /postern traces|"listening"/.test(line))
+    gateway.signal('SIGTERM')
+    t.is(await gateway.ended, 0)
+    t.notRegex(gateway.lines.join('\n') + gateway.stderr, /link/)
+  }
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { TraceRecord } from '../../src/trace/record/record.ts'
 import { failed } from './text/traces-made.ts'
-import { World } from './world.ts'
+import { tokens, World } from './world.ts'
 
 /** What becomes of a connection is up to the name of the callee. */
 const choosy = `
@@ -108,15 +108,24 @@ test.serial('a relayed path is explained where it is told, and a failure with a 
 })
 
 test.serial(
-  'a gateway on loopback is read without a token, unless it never is; then it is said where the token is',
+  'a gateway is read with the token that it keeps where the command is run, or without one where it may be; else it is said where the token is',
   async t => {
-    await using world = await World.withGateway()
+    await using world = await World.open()
     const env = { POSTERN_ADMIN_TOKEN: '' }
+    const start = async (file: string, admin: string) => {
+      const config = (await readFile(await world.config(), 'utf8')).replace(/^admin: .*$/m, admin)
+      const gateway = world.start(['gateway', '--config', await world.write(file, config), '--json'], { env })
+      world.url = String((await gateway.event('listening')).url)
+    }
+    await start('open.yaml', `admin: { token: ${tokens.admin}, open: loopback }`)
     const open = await world.run(['traces'], { env })
     t.deepEqual(open.lines, ['no connection was asked for yet'], open.stderr)
-    const config = await readFile(await world.config(), 'utf8')
-    const strict = await world.write('strict.yaml', config.replace('admin: {', 'admin: { open: never,'))
-    world.url = String((await world.start(['gateway', '--config', strict, '--json']).event('listening')).url)
+    await start('kept.yaml', '')
+    const kept = await world.run(['traces'], { env })
+    t.deepEqual(kept.lines, ['no connection was asked for yet'], kept.stderr)
+    const elsewhere = await world.run(['traces'], { env: { ...env, POSTERN_STATE: './elsewhere' } })
+    t.is(elsewhere.code, 1)
+    await start('strict.yaml', `admin: { token: ${tokens.admin} }\nstate: ./strict`)
     const closed = await world.run(['traces'], { env })
     t.is(closed.code, 1)
     t.regex(

@@ -63,8 +63,9 @@ ${yaml}`
   }
 
   /** A command as `who`, who has a key of their own; with the gateway and its tokens in the environment. */
-  start(argv: readonly string[], { who = 'alice', env = {}, stdin = '' }: Start = {}): Child {
-    const child = spawn(command, argv, {
+  start(argv: readonly string[], { who = 'alice', env = {}, stdin = '', through = [] }: Start = {}): Child {
+    const [file = '', ...rest] = [...through, command, ...argv]
+    const child = spawn(file, rest, {
       cwd: this.folder,
       env: {
         PATH: process.env.PATH,
@@ -105,4 +106,6 @@ interface Start {
   readonly env?: Readonly<Record<string, string>>
   /** What it reads; `open` leaves its standard input open. */
   readonly stdin?: string | Buffer
+  /** A command that runs the one behind it. */
+  readonly through?: readonly string[]
 }

@@ -5,6 +5,8 @@
 //           ─► local, no token ───┴─► GET, not from another site ─► in
 //           ─► refused
 //
+// A login takes the token, or a link that the gateway gave its operator: good for one login, and for ten minutes.
+//
 // A request is local if it came to a listener that is bound to loopback only, under a local name (another name means DNS
 // rebinding, or a proxy), and without a trace of anything in between. Some proxies cannot be told from a local program: they
 // add no header, speak HTTP/1.1, and hand on a local Host, which is their own idea of it (nginx since 1.29.7) or whatever a
@@ -15,6 +17,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
+import { nowMs } from '../../clock.ts'
 import type { Config } from '../../config/config.ts'
 import { groupsOf, isLoopback } from '../../wire/endpoint.ts'
 import { sameToken } from '../peers/tokens.ts'
@@ -40,9 +43,9 @@ export interface Visit {
 export type Admission = 'token' | 'session' | 'local' | 'refused' | 'limited'
 
 export interface AccessCounters {
-  /** Logins with the right token. */
+  /** Logins with the right token, or by a link. */
   loggedIn: number
-  /** Wrong tokens, in a form or a header. */
+  /** Wrong tokens, in a form or a header, and links that are not good (any more). */
   wrongTokens: number
   /** Tokens that were refused unseen, since their source had shown too many wrong ones. */
   limited: number
@@ -50,6 +53,12 @@ export interface AccessCounters {
 
 /** A working day: a person who comes back tomorrow logs in again. */
 export const SESSION_MS = 12 * 3_600_000
+
+/** A link is for whoever sees the gateway start, in milliseconds. */
+export const LINK_MS = 600_000
+
+/** Only the gateway's own process makes links. */
+const LINKS = 10
 
 /** Only somebody who has the token can make sessions, but a script that logs in each time must not fill the memory. */
 const SESSIONS = 1000
@@ -72,10 +81,14 @@ export class Access {
   readonly #open: 'loopback' | 'never'
   readonly #sessions = new LRUCache<string, true>({ max: SESSIONS, ttl: SESSION_MS })
   readonly #wrong = new LRUCache<string, { count: number }>({ max: SOURCES, ttl: 60_000 })
+  /** When each link ends, in milliseconds of the clock. */
+  readonly #links = new LRUCache<string, number>({ max: LINKS })
+  readonly #now: () => number
 
-  constructor({ token, open }: { token: string; open: 'loopback' | 'never' }) {
+  constructor({ token, open, now = nowMs }: { token: string; open: 'loopback' | 'never'; now?: () => number }) {
     this.#token = token
     this.#open = open
+    this.#now = now
   }
 
   admit(visit: Visit): Admission {
@@ -89,7 +102,31 @@ export class Access {
   /** The id of a new session, for a cookie. */
   logIn(given: string, visit: Visit): { session: string } | 'refused' | 'limited' {
     const admission = this.#check(given, sourceOf(visit))
-    if (admission !== 'token') return admission
+    return admission === 'token' ? this.#begin() : admission
+  }
+
+  /** The secret of a new link. */
+  link(): string {
+    const link = randomBytes(24).toString('base64url')
+    this.#links.set(link, this.#now() + LINK_MS)
+    return link
+  }
+
+  /** Whether a link is good. It stays so: programs that look at what people are sent may ask first. */
+  isGood(link: string): boolean {
+    return (this.#links.get(link) ?? -Infinity) > this.#now()
+  }
+
+  /** As `logIn`, by a link, which is used up. A link cannot be guessed, so wrong ones are counted and not limited. */
+  follow(link: string): { session: string } | 'refused' {
+    const isGood = this.isGood(link)
+    this.#links.delete(link)
+    if (isGood) return this.#begin()
+    this.counters.wrongTokens++
+    return 'refused'
+  }
+
+  #begin(): { session: string } {
     this.counters.loggedIn++
     const session = randomBytes(24).toString('base64url')
     this.#sessions.set(session, true)

@@ -1,5 +1,7 @@
-// A login turns the admin token in a form into a cookie that stands for it; a logout ends that. The cookie holds a random id
-// and nothing else. The port is in its name because browsers send the cookies of a host to all its ports.
+// A login turns the admin token in a form, or a link that the gateway gave its operator, into a cookie that stands for it; a logout
+// ends that. To open the link uses nothing up, whoever does it (a preview, a scanner, a browser that fetches ahead): it shows a
+// button, and that logs in. The cookie holds a random id and nothing else. The port is in its name because browsers send the
+// cookies of a host to all its ports.
 
 import type { IncomingMessage } from 'node:http'
 import Router from '@koa/router'
@@ -10,6 +12,9 @@ import { page } from './pages/page.ts'
 
 /** A token and a path, with room to spare. */
 const FORM_BYTES = 4096
+
+/** Where a link leads, by its secret. */
+export const linkPath = (link: string): string => `/login?link=${link}`
 
 export const loginPath = (to: string): string => (to === '/' ? '/login' : `/login?to=${encodeURIComponent(to)}`)
 
@@ -30,12 +35,17 @@ export function loginRoutes(access: Access, listener: string): Router {
   router.get('/login', ctx => {
     const to = localPath(String(ctx.query.to ?? '/'))
     ctx.type = 'html'
-    ctx.body = form({ to, foreign: isForeign(ctx.headers) }).toString()
+    const { link } = ctx.query
+    if (typeof link === 'string' && access.isGood(link)) ctx.body = linkForm(link).toString()
+    else
+      ctx.body = form({ to, foreign: isForeign(ctx.headers), ...(link ? { wrong: 'over' as const } : {}) }).toString()
   })
   router.post('/login', async ctx => {
     const fields = new URLSearchParams(await bodyOf(ctx))
     const to = localPath(fields.get('to') ?? '/')
-    const result = access.logIn(fields.get('token')?.trim() ?? '', visitOf(ctx, listener))
+    const link = fields.get('link')
+    const token = fields.get('token')?.trim() ?? ''
+    const result = link === null ? access.logIn(token, visitOf(ctx, listener)) : access.follow(link)
     if (typeof result === 'object') {
       setCookie(ctx, result.session, SESSION_MS)
       return seeOther(ctx, to)
@@ -43,7 +53,7 @@ export function loginRoutes(access: Access, listener: string): Router {
     ctx.status = result === 'limited' ? 429 : 401
     if (result === 'limited') ctx.set('retry-after', '60')
     ctx.type = 'html'
-    ctx.body = form({ to, wrong: result }).toString()
+    ctx.body = form({ to, wrong: link === null ? result : 'over' }).toString()
   })
   router.post('/logout', ctx => {
     access.logOut(ctx.cookies.get(cookieName(ctx)) ?? '')
@@ -56,12 +66,31 @@ export function loginRoutes(access: Access, listener: string): Router {
 interface Form {
   readonly to: string
   readonly foreign?: boolean
-  readonly wrong?: 'refused' | 'limited'
+  /** What was wrong with the token, or `over`: a link that is used up, or older than it may be. */
+  readonly wrong?: 'refused' | 'limited' | 'over'
+}
+
+const problems: Readonly<Record<NonNullable<Form['wrong']>, string>> = {
+  refused: 'This is not the admin token.',
+  limited: 'Too many wrong tokens came from there. Wait a minute.',
+  over: 'This link has been used, or its ten minutes are over. Log in with the admin token, or start the gateway again.'
+}
+
+function linkForm(link: string) {
+  return page({
+    title: 'Log in',
+    bare: true,
+    body: html`
+<form class="login card" method="post" action="/login">
+  <h1>This gateway’s traces</h1>
+  <input type="hidden" name="link" value="${link}">
+  <p class="hint">This link is good for one login.</p>
+  <button type="submit" autofocus>Log in</button>
+</form>`
+  })
 }
 
 function form({ to, foreign, wrong }: Form) {
-  const why =
-    wrong === 'limited' ? 'Too many wrong tokens came from there. Wait a minute.' : 'This is not the admin token.'
   return page({
     title: wrong ? 'Not logged in' : 'Log in',
     bare: true,
@@ -69,7 +98,7 @@ function form({ to, foreign, wrong }: Form) {
 <form class="login card" method="post" action="/login">
   <h1>This gateway’s traces</h1>
   ${foreign && html`<p class="note">You came from another site. If you are logged in, <a href="${to}">go on</a>.</p>`}
-  ${wrong && html`<p class="problem" id="problem" role="alert">${why}</p>`}
+  ${wrong && html`<p class="problem" id="problem" role="alert">${problems[wrong]}</p>`}
   <input type="hidden" name="to" value="${to}">
   <label for="token">Admin token</label>
   <input id="token" name="token" type="password" autocomplete="current-password" required autofocus maxlength="1024" spellcheck="false"

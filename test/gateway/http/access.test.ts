@@ -1,6 +1,6 @@
 import { get } from 'node:http'
 import test from 'ava'
-import { Access, type Visit } from '../../../src/gateway/http/access.ts'
+import { Access, LINK_MS, type Visit } from '../../../src/gateway/http/access.ts'
 import { World } from '../../world.ts'
 
 const right = 'the-admin-token'
@@ -160,8 +160,10 @@ test('made-up names of sources, and other addresses of an IPv6 network, give no 
   t.is(taken(each(turn => visit({ headers: { 'x-forwarded-for': `somebody ${turn}` } }))), 20)
 })
 
-test('over the wire too: a gateway on loopback is open to a local program, and not through a proxy or another name', async t => {
-  await using world = await World.open()
+test('over the wire too: a gateway on loopback may be open to a local program, and not through a proxy or another name', async t => {
+  await using closed = await World.open()
+  t.is((await fetch(`${closed.url}/api/status`)).status, 401, 'unless that is configured, it is not')
+  await using world = await World.open({ more: 'admin: { open: loopback }' })
   const statusFor = (headers: Record<string, string>, path = '/api/status') =>
     new Promise(resolve => get(world.url + path, { headers }, answer => resolve(answer.resume().statusCode)))
   t.is(await statusFor({}), 200)
@@ -202,6 +204,50 @@ test('a browser is led to the form and back to where it wanted to go, a program 
   const left = await fetch(`${world.url}/logout`, { method: 'POST', headers: { cookie: pair }, redirect: 'manual' })
   t.is(left.headers.get('location'), '/login')
   t.is((await fetch(`${world.url}/traces`, { headers: { cookie: pair } })).status, 401)
+})
+
+test('a link is good for one login within its time, and a guess for none', t => {
+  let nowMs = 0
+  const access = new Access({ token: right, open: 'never', now: () => nowMs })
+  const [used, late] = [access.link(), access.link()]
+  t.not(used, late)
+  t.true(access.isGood(used))
+  const login = access.follow(used)
+  if (typeof login !== 'object') return t.fail()
+  t.is(access.admit(visit(login)), 'session')
+  t.false(access.isGood(used))
+  t.is(access.follow(used), 'refused', 'used up')
+  nowMs = LINK_MS - 1
+  t.true(access.isGood(late))
+  nowMs = LINK_MS
+  t.false(access.isGood(late))
+  t.is(access.follow(late), 'refused', 'too late')
+  t.is(access.follow(''), 'refused')
+  t.is(access.follow(right), 'refused', 'the token is no link')
+  t.deepEqual(access.counters, { loggedIn: 1, wrongTokens: 4, limited: 0 })
+})
+
+test('to open a link uses nothing up, and its button logs the browser in, once', async t => {
+  await using world = await World.open()
+  const path = world.gateway.loginLink()
+  const link = new URL(path, world.url).searchParams.get('link') ?? ''
+  const looks = [{}, { method: 'HEAD' }, { headers: { purpose: 'prefetch', 'sec-purpose': 'prefetch' } }]
+  for (const look of [...looks, {}]) {
+    const answer = await fetch(world.url + path, { ...look, redirect: 'manual' })
+    t.is(answer.status, 200)
+    t.deepEqual(answer.headers.getSetCookie(), [])
+    t.is((await answer.text()).includes(`name="link" value="${link}"`), look.method !== 'HEAD')
+  }
+  const answer = await form(world, { link })
+  t.is(answer.status, 303)
+  t.is(answer.headers.get('location'), '/')
+  const [cookie = ''] = cookieOf(answer).split(';')
+  t.is((await fetch(`${world.url}/api/status`, { headers: { cookie } })).status, 200)
+  const again = await form(world, { link })
+  t.is(again.status, 401)
+  t.deepEqual(again.headers.getSetCookie(), [])
+  t.regex(await again.text(), /This link has been used, or its ten minutes are over/)
+  t.regex(await (await fetch(world.url + path)).text(), /This link has been used[\s\S]*id="token"/)
 })
 
 test('the cookie is for this site and no script, and for https alone where the request came by it', async t => {

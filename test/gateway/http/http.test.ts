@@ -188,7 +188,7 @@ test('the status counts, and names nobody', async t => {
 })
 
 test('no answer may be framed, guessed at, kept, or run anything from elsewhere', async t => {
-  await using world = await World.open()
+  await using world = await World.open({ more: 'admin: { open: loopback }' })
   for (const path of ['/', '/traces', '/traces/none', '/login', '/api/status', '/metrics', '/nothing', '/healthz']) {
     const { headers } = await fetch(world.url + path, { headers: { accept: 'text/html' } })
     const policy = headers.get('content-security-policy') ?? ''
@@ -202,7 +202,7 @@ test('no answer may be framed, guessed at, kept, or run anything from elsewhere'
 })
 
 test('a page has nothing inline that the policy would stop', async t => {
-  await using world = await World.open()
+  await using world = await World.open({ more: 'admin: { open: loopback }' })
   for (const path of ['/', '/traces', '/traces/none', '/login']) {
     const text = await (await fetch(world.url + path, { headers: { accept: 'text/html' } })).text()
     t.notRegex(
@@ -215,7 +215,7 @@ test('a page has nothing inline that the policy would stop', async t => {
 })
 
 test('a browser is told of a mistake by a page, a program by JSON', async t => {
-  await using world = await World.open()
+  await using world = await World.open({ more: 'admin: { open: loopback }' })
   for (const [path, status] of [
     ['/nothing', 404],
     ['/traces/none', 404],

@@ -210,7 +210,7 @@ browserTest('text stands out from its ground, by day and by night', async t => {
 })
 
 browserTest('a new failure appears without reloading; what is open stays open, and the focus stays', async t => {
-  await using world = await World.open()
+  await using world = await World.open({ more: 'admin: { open: loopback }' })
   const joined = await Promise.all(
     ['ann', 'bob'].map(async name =>
       HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name })
