@@ -16,6 +16,7 @@ export const verdicts = wordsFor(
   'fingerprint-mismatch',
   'udp-blocked',
   'gateway-ports',
+  'hidden-sources',
   'one-address',
   'both-random',
   'prediction-missed',

@@ -44,6 +44,7 @@ export const vocabulary = {
   // Obstacles to a direct path.
   'udp-blocked': 'no UDP of one side, or of both, reaches the gateway',
   'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
+  'hidden-sources': 'something in front of the gateway hides where peers come from',
   'one-address': 'the gateway has one address, so that a mapping could not be told',
   'both-random': 'both NATs choose their ports at random',
   'prediction-missed': 'the next port could not be predicted: others use up the ports in between',

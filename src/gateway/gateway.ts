@@ -26,6 +26,7 @@ import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
+import { Sources } from './peers/sources.ts'
 import { token } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
@@ -74,7 +75,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const directory = new Directory(new Names(config.state, limits.names))
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
-  const watch = { observer, history: new History(), budget: new Budget(limits), commander: directory }
+  const sources = new Sources({ observer, log })
+  const watch = { observer, sources, history: new History(), budget: new Budget(limits), commander: directory }
   const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
   const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
   const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
@@ -91,15 +93,19 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       peers: limits.peers,
       strangers: new Map()
     },
-    desk: { members: directory, sessions, nat: new NatDesk(watch, strategies) },
+    desk: { members: directory, sessions, sources, nat: new NatDesk(watch, strategies) },
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config) })
-  const parts = { directory, sessions, relay, binding, signalling: counters, budget: watch.budget, access, ...tracing }
+  const parts = {
+    ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
+    ...{ access, ...tracing }
+  }
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
+    warnings: () => sources.warnings,
     peers: limits.peers,
     join: (ws, request) => receive(ws, request, reception)
   })

@@ -54,6 +54,11 @@ export interface Profile {
   readonly assignment?: Assignment
   /** False if the gateway saw the socket's own address and port: there is no NAT in between. */
   readonly translated: boolean
+  /**
+   * True if something in front of the gateway hides where the socket's datagrams come from (nat/hidden.ts): the samples then
+   * tell nothing of the peer's NAT, and neither does anything else here.
+   */
+  readonly hidden?: true
   /** Public addresses seen; more than one means a pool (RFC 4787 section 4.1, "paired" or "arbitrary"). */
   readonly addresses: readonly string[]
   readonly samples: readonly Sample[]
@@ -77,6 +82,16 @@ export function profileOf(
     samples: latest
   }
 }
+
+/** The profile of a socket whose source is hidden: there is none, and what was seen is evidence of that. */
+export const hiddenProfile = (samples: readonly Sample[]): Profile => ({
+  mapping: 'unknown',
+  filtering: 'unknown',
+  translated: true,
+  hidden: true,
+  addresses: [],
+  samples
+})
 
 /** RFC 4787 section 4.1. Two ports of one address cannot tell address-dependent from endpoint-independent. */
 function mappingOf(samples: readonly Sample[]): Behaviour {

@@ -3,7 +3,7 @@
 import { BlockList, isIPv4 } from 'node:net'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import type { Scene, Side } from '../strategy/scene.ts'
+import { hiddenSources, type Scene, type Side } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { aim } from './reach.ts'
 
@@ -25,15 +25,17 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
   if (open.length > 0)
     yield aim(scene, ownAddresses(scene), { waitMs, why: `${names(open)} has no NAT in front`, sure: false })
   if (!shared && open.length === 0)
-    yield pass('no shared network, and neither side is reachable at an address of its own')
+    yield pass(hiddenSources(scene) ?? 'no shared network, and neither side is reachable at an address of its own')
 }
 
 /**
  * Private addresses are aimed at only if both peers share a public address and that subnet is on one of the receiver's own
  * interfaces. Otherwise a peer could make another one probe hosts of a network that is not theirs.
  */
-function onSharedNetwork({ caller, callee }: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
-  if (caller.mapped.address !== callee.mapped.address) return undefined
+function onSharedNetwork(scene: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
+  const { caller, callee } = scene
+  // An address that something in front of the gateway has put there is everybody's, and says nothing of where they are.
+  if (hiddenSources(scene) || caller.mapped.address !== callee.mapped.address) return undefined
   const targets = { caller: neighbourTargets(caller, callee), callee: neighbourTargets(callee, caller) }
   return targets.caller.length > 0 && targets.callee.length > 0 ? targets : undefined
 }

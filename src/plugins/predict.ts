@@ -14,7 +14,7 @@ import type { Candidate } from '../nat/assignment.ts'
 import { type Pass, type Plan, type Proposal, pass, probesOf } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hardOf, scatters } from '../strategy/remedy.ts'
-import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
+import { headStartMs, hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS, type Order } from '../wire/order.ts'
@@ -64,6 +64,8 @@ export const predict: Plugin<Options> = {
 }
 
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
+  const hidden = hiddenSources(scene)
+  if (hidden) return yield pass(hidden)
   const first = hardness(scene)
   if (first.kind === 'none') return yield pass(`no port to predict: ${mappingsOf(scene)}`)
   const sides = first.kind === 'one' ? [first.side] : sideNames

@@ -12,7 +12,7 @@ import { type Drawn, meetingRate, type PortModel, sweep, type World } from '../n
 import { type Pass, type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hardOf, scatters } from '../strategy/remedy.ts'
-import { type Scene, type Side, score } from '../strategy/scene.ts'
+import { hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { ANSWERS } from '../wire/order.ts'
@@ -60,6 +60,8 @@ export const spray: Plugin<Options> = {
 }
 
 function* plans(scene: Scene, options: Options): Iterable<Proposal> {
+  const hidden = hiddenSources(scene)
+  if (hidden) return yield pass(hidden)
   const hard = hardness(scene)
   if (hard.kind === 'none') return yield pass(`no port to search for: ${mappingsOf(scene)}`)
   if (hard.kind === 'one') return yield plannedIn(scene, options.probes, at => oneHard(at, hard, options))

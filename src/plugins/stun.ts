@@ -4,7 +4,7 @@
 import { canMeet } from '../nat/profile.ts'
 import { type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
-import { headStartMs, type Scene, type Side, score } from '../strategy/scene.ts'
+import { headStartMs, hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import { aim } from './reach.ts'
@@ -25,6 +25,8 @@ export const stun: Plugin<Options> = {
 
 function* plans(scene: Scene, waitMs: number): Iterable<Proposal> {
   const { caller, callee } = scene
+  const hidden = hiddenSources(scene)
+  if (hidden) return yield pass(hidden)
   if (canMeet(caller.profile, callee.profile) === false) {
     yield pass(
       `${describe(caller)} cannot be told to ${describe(callee)}: the port used towards it is not the one observed`

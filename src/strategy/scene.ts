@@ -6,6 +6,7 @@ import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { Address } from '../wire/shapes.ts'
+import type { SideName } from '../wire/side.ts'
 import type { Outcome } from '../wire/signal.ts'
 import type { Cause } from './plan.ts'
 
@@ -57,6 +58,18 @@ export interface Outcomes {
 /** True if the side's port towards a peer is none that was observed (nat/hard.ts). */
 export const isHardSide = ({ profile, port, observations }: Side): boolean =>
   isHard(profile.mapping, observations.filter(({ localPort }) => localPort === port).map(formatEndpoint))
+
+/**
+ * Why nothing can be aimed at what the gateway saw: the sides whose sources something in front of it hides. Undefined if it
+ * sees both.
+ */
+export function hiddenSources({ caller, callee }: Pick<Scene, SideName>): string | undefined {
+  const hidden = [caller, callee].filter(({ profile }) => profile.hidden)
+  if (hidden.length === 0) return undefined
+  const seen = [...new Set(hidden.map(({ mapped }) => mapped.address))].join(' and ')
+  const names = hidden.map(({ name }) => name).join(' and ')
+  return `sources are hidden from the gateway: it sees ${names} at ${seen}, an address of something in front of it`
+}
 
 /**
  * How many milliseconds earlier an order reaches `side` than an order that left with it reaches the other; 0 if it does

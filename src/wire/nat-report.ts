@@ -14,6 +14,11 @@ export const natReport = z.strictObject({
   translated: z.boolean(),
   addresses: z.array(address).max(64),
   /**
+   * There if the peer reached this public address of the gateway, and is seen at one that something in front of the gateway
+   * put there. Then nothing can be told: the mapping and the filtering are `unknown`, and there are no prospects.
+   */
+  hidden: z.strictObject({ reached: address }).optional(),
+  /**
    * False if the mapping is `unknown`: the socket was seen at one address of the gateway only, and there an address-dependent
    * mapping cannot be told from an endpoint-independent one.
    */

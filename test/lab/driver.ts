@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import nodeDataChannel from 'node-datachannel'
 import { WebSocket } from 'ws'
+import { kindOf, renderNat } from '../../src/cli/text/nat-text.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { asPosternError } from '../../src/errors.ts'
 import { type Gateway, openGateway } from '../../src/gateway/gateway.ts'
@@ -82,6 +83,12 @@ export const deeds = {
     return gateway?.status()
   },
 
+  /** What a health check of it answers. */
+  async health(_given: object): Promise<unknown> {
+    const { address, port } = gateway?.http ?? { address: '', port: 0 }
+    return await (await fetch(`http://${address}:${port}/healthz`)).json()
+  },
+
   async trace({ id }: { id: string }) {
     return gateway?.traces.get(id)[0]
   },
@@ -125,6 +132,13 @@ export const deeds = {
   /** The folder of its identity and of the peers it knows. */
   async folder(_given: object) {
     return folder
+  },
+
+  /** What its network is like, as `postern nat` tells it. */
+  async nat(_given: object) {
+    if (!peer) throw new Error('not joined')
+    const findings = await peer.nat({ sockets: 2 })
+    return { type: kindOf(findings).type, text: renderNat(findings) }
   },
 
   /** Connects, sends `bytes` random bytes, and compares the digest the far side answers with. */

@@ -6,6 +6,7 @@ import type { GatewayStatus } from '../../src/gateway/http/status.ts'
 import type { TraceRecord } from '../../src/trace/record/record.ts'
 import { Driven } from './driven.ts'
 import type { Drives, Tried } from './driver.ts'
+import { startForwarder } from './forwarder.ts'
 import { type Host, openWorld, type Site, type World, type WorldSpec } from './world.ts'
 
 export interface RigPeer {
@@ -42,6 +43,8 @@ export interface GatewaySpec {
   config?: string
   /** How many of its addresses the gateway listens on, all of them when left out. Peers reach it by the first one. */
   addresses?: 1
+  /** True: the gateway listens on loopback, and a forwarder in front of it takes UDP at its first public address. */
+  hidden?: boolean
 }
 
 export interface RigSpec extends WorldSpec, GatewaySpec {}
@@ -59,11 +62,11 @@ export interface Tenant {
 export const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
-export async function openRig({ strategies, config, addresses, ...spec }: RigSpec): Promise<Rig> {
+export async function openRig({ strategies, config, addresses, hidden, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
-  const how = { strategies, ...(config ? { config } : {}), ...(addresses ? { addresses } : {}) }
-  const rig = opened.use(await openRigIn(world, how))
+  const more = { ...(addresses ? { addresses } : {}), ...(hidden ? { hidden } : {}) }
+  const rig = opened.use(await openRigIn(world, { strategies, ...(config ? { config } : {}), ...more }))
   const all = opened.move()
   return { ...rig, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
@@ -73,7 +76,17 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
   await using opened = new AsyncDisposableStack()
   const drive = (host: Host) => new Driven<Drives>(host, tenant.driver, tenant.node)
   const gateway = opened.use(drive(world.gateway))
-  const start = (how: GatewaySpec) => gateway.do('gateway', { config: gatewayConfig(world, how, tenant) })
+  let forwarder: AsyncDisposable | undefined
+  const start = async (how: GatewaySpec) => {
+    await forwarder?.[Symbol.asyncDispose]()
+    const started = await gateway.do('gateway', { config: gatewayConfig(world, how, tenant) })
+    const [listen = ''] = world.gateway.addresses
+    forwarder = how.hidden
+      ? await startForwarder(world.gateway, { listen, to: LOOPBACK, ports: tenant.udp })
+      : undefined
+    return started
+  }
+  opened.defer(async () => await forwarder?.[Symbol.asyncDispose]())
   const { joinToken: token } = await start(spec)
   const url = `http://${world.gateway.addresses[0]}:${tenant.http}`
   const peerOf = (site: Site, number: number, name: string): RigPeer => {
@@ -117,10 +130,15 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
 
 type Section = Record<string, unknown>
 
+const LOOPBACK = '127.0.0.1'
+
 function gatewayConfig({ gateway }: World, how: GatewaySpec, { http, udp }: Tenant): string {
-  const { strategies, config = '', addresses } = how
+  const { strategies, config = '', addresses, hidden = false } = how
+  const listening = hidden
+    ? { addresses: [LOOPBACK], public: gateway.addresses.slice(0, 1) }
+    : { addresses: gateway.addresses.slice(0, addresses) }
   const own: Record<string, Section | string> = {
-    listen: { http: `0.0.0.0:${http}`, udp: { addresses: gateway.addresses.slice(0, addresses), ports: [...udp] } },
+    listen: { http: `0.0.0.0:${http}`, udp: { ...listening, ports: [...udp] } },
     limits: { sessionsPerPeer: 1000, bindingsPerSource: 100_000, messagesPerSecond: 100_000 },
     strategies: parse(strategies)
   }

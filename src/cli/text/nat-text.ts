@@ -13,6 +13,7 @@
 //   [1] stun: why it passes
 
 import { BlockList, isIPv4 } from 'node:net'
+import { keepSources } from '../../nat/hidden.ts'
 import type { NatFindings } from '../../peer/survey.ts'
 import { percent } from '../../units.ts'
 import { isLoopback, isPrivate } from '../../wire/endpoint.ts'
@@ -31,6 +32,7 @@ export interface Kind {
     | 'port-restricted-cone'
     | 'cone'
     | 'symmetric'
+    | 'hidden-sources'
     | 'unknown'
   readonly words: string
 }
@@ -47,6 +49,8 @@ export function renderNat(
   if (findings.udp === 'blocked')
     return ['', paint('red', kind.words), '', ...blockedRows(findings.reason).map(row)].join('\n')
   const { report, own } = findings
+  if (report.hidden)
+    return ['', paint('yellow', kind.words), '', ...hiddenRows(report, report.hidden).map(row)].join('\n')
   return [
     '',
     paint('bold', kind.words),
@@ -62,7 +66,9 @@ export function renderNat(
 /** RFC 4787 in the words of the older RFC 3489, which most people know. */
 export function kindOf(findings: NatFindings): Kind {
   if (findings.udp === 'blocked') return { type: 'udp-blocked', words: 'UDP is blocked' }
-  const { mapping, translated, filtering } = findings.report
+  const { hidden, mapping, translated, filtering } = findings.report
+  if (hidden)
+    return { type: 'hidden-sources', words: 'nothing can be told: the gateway does not see where peers come from' }
   if (!translated) return untranslated(findings.report)
   switch (mapping) {
     case 'unknown':
@@ -276,6 +282,17 @@ function blockedRows(reason: string): Row[] {
     ['evidence', reason],
     ['', 'no other peer can be reached from here, directly or relayed: the relay takes UDP as well'],
     ['to do', 'let UDP out to the address and port above, and its answers in; a gateway may listen at another port']
+  ]
+}
+
+function hiddenRows({ addresses, rttMs }: NatReport, { reached }: NonNullable<NatReport['hidden']>): Row[] {
+  return [
+    ['reached', reached],
+    ['seen at', `${addresses.slice(0, 8).join(', ')}, an address of something in front of the gateway`],
+    ['', 'it puts its own address and ports in the place of those of every peer, so no NAT can be told from there'],
+    ['', 'connections of its peers are relayed'],
+    ['gateway', `${formatMs(rttMs)} there and back over UDP`],
+    ['to do', `whoever runs the gateway can ${keepSources}`]
   ]
 }
 

@@ -17,10 +17,10 @@ import { type ApiSide, apiRoutes } from './api.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
-import { pageRoutes, wantsPage } from './pages/routes.ts'
+import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
 import type { GatewayStatus } from './status.ts'
 
-export interface HttpSide extends ApiSide {
+export interface HttpSide extends ApiSide, Pick<PageSide, 'warnings'> {
   readonly access: Access
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
@@ -78,7 +78,8 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
 function application(side: HttpSide, listener: string): Koa {
   const open = new Router()
   open.get('/healthz', ctx => {
-    ctx.body = { ok: true }
+    const warnings = side.warnings()
+    ctx.body = { ok: true, ...(warnings.length > 0 ? { warnings } : {}) }
   })
   const metrics = new Router()
   metrics.get('/metrics', async ctx => {

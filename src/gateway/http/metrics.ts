@@ -79,6 +79,7 @@ export class Metrics {
 
   #readGauges(): void {
     this.#readGauge('peers', 'Peers joined', status => status.peers)
+    this.#readGauge('hidden_sources', 'Peers joined whose sources are hidden', status => status.hidden)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)

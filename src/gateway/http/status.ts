@@ -4,6 +4,7 @@ import type { ExportCounters } from '../../trace/export/export.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Budget } from '../memory/budget.ts'
 import type { Directory } from '../peers/directory.ts'
+import type { Sources } from '../peers/sources.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
@@ -14,6 +15,7 @@ export type GatewayStatus = Awaited<ReturnType<typeof statusOf>>
 
 export async function statusOf(parts: {
   directory: Directory
+  sources: Sources
   sessions: Sessions
   relay: Relay
   binding: Binding
@@ -27,6 +29,8 @@ export async function statusOf(parts: {
   const relay = await parts.relay.totals()
   return {
     peers: parts.directory.size,
+    /** Peers joined whose sources something in front of the gateway hides. */
+    hidden: parts.sources.hidden,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },

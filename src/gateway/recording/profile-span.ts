@@ -33,10 +33,11 @@ const networkAttributes = (
   'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
 })
 
-const profileAttributes = ({ profile }: Side): SpanAttributes => ({
+const profileAttributes = ({ profile, gateway }: Side): SpanAttributes => ({
   'postern.mapping': profile.mapping,
   'postern.filtering': profile.filtering,
   'postern.translated': profile.translated,
+  ...(profile.hidden ? { 'postern.hidden': true, 'postern.reached': formatEndpoint(gateway) } : {}),
   ...(profile.remaps === undefined ? {} : { 'postern.remaps': profile.remaps }),
   ...(profile.assignment ? assignmentAttributes(profile.assignment) : {})
 })

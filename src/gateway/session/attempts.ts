@@ -4,7 +4,7 @@
 //   charge ─► arm the relay ─► order ─► result ─► renew and order again? ─► learn ─► path, or call off
 
 import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
-import type { Scene } from '../../strategy/scene.ts'
+import { hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { sameEndpoint } from '../../wire/endpoint.ts'
 import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
@@ -179,6 +179,8 @@ export class Attempts {
     // A relayed side makes no unseen mapping: it sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
       for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))
+    // Where sources are hidden, these addresses are no networks.
+    if (hiddenSources(scene)) return
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
     if (result.open) this.#prove(scene, result)
     if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)

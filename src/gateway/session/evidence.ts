@@ -4,7 +4,7 @@
 import { nowMs } from '../../clock.ts'
 import { asPosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
-import type { Attempt, Scene } from '../../strategy/scene.ts'
+import { type Attempt, hiddenSources, type Scene } from '../../strategy/scene.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Outcomes } from '../memory/outcomes.ts'
 import type { Member } from '../peers/member.ts'
@@ -50,7 +50,8 @@ export class Evidence {
   /** The scene as it is now; nothing is waited for. */
   async seen(attempts: readonly Attempt[] = []): Promise<Scene> {
     const [caller, callee] = await Promise.all([this.sides.side('caller'), this.sides.side('callee')])
-    return { caller, callee, attempts, atMs: nowMs(), memory: this.#outcomes.recall(caller, callee) }
+    const memory = hiddenSources({ caller, callee }) ? {} : this.#outcomes.recall(caller, callee)
+    return { caller, callee, attempts, atMs: nowMs(), memory }
   }
 
   /**

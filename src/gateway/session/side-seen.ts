@@ -2,44 +2,47 @@
 
 import { PosternError } from '../../errors.ts'
 import type { Assignment, Observation } from '../../nat/assignment.ts'
-import { type Profile, profileOf, type Sample } from '../../nat/profile.ts'
+import { hiddenProfile, type Profile, profileOf, type Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
 import type { Budget } from '../memory/budget.ts'
 import type { History } from '../memory/history.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
+import type { Sources } from '../peers/sources.ts'
 
 export interface Watch {
   readonly observer: Observer
   readonly history: History
   readonly budget: Budget
+  readonly sources: Pick<Sources, 'isHidden'>
 }
 
 /**
- * Judges a peer's socket by what was observed of it, and remembers the observations. Throws `udp-blocked` if nothing was
- * observed.
+ * Judges a peer's socket by what was observed of it, and remembers the observations, unless they are not of its NAT. Throws
+ * `udp-blocked` if nothing was observed.
  * @param verdict fits the models; it is not asked where one mapping serves all destinations, since there is nothing to fit
  */
 export function sideOf(
-  { history, budget }: Watch,
+  { history, budget, sources }: Watch,
   peer: Member,
   { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
   verdict: (observations: readonly Observation[]) => Assignment
 ): Side {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
+  const known = {
+    ...{ name: peer.name, gateway: peer.gateway, mapped: shown.mapped },
+    ...{ port: socket.port, addresses: socket.addresses, rttMs: socket.rttMs }
+  }
+  if (sources.isHidden(peer, shown.mapped, socket.addresses))
+    return { ...known, profile: hiddenProfile(samples), observations: [], probes: 0 }
   const seen = profileOf(samples, socket, peer.filtering)
   const isProved = seen.mapping === 'unknown' && history.isProved(peer.fingerprint, shown.mapped.address)
   const profile: Profile = isProved ? { ...seen, mapping: 'endpoint-independent' } : seen
   const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
   const isFitted = profile.translated && profile.mapping !== 'endpoint-independent'
   return {
-    name: peer.name,
-    gateway: peer.gateway,
-    mapped: shown.mapped,
-    port: socket.port,
-    addresses: socket.addresses,
-    rttMs: socket.rttMs,
+    ...known,
     profile: { ...profile, ...(isFitted ? { assignment: verdict(observations) } : {}) },
     observations,
     probes: budget.left(shown.mapped.address)

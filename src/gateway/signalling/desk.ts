@@ -8,12 +8,13 @@ import type { Reception } from './reception.ts'
 
 /** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
-  const { sessions, nat } = reception.desk
+  const { sessions, sources, nat } = reception.desk
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
     case 'warm': {
       const { socket: number, port, addresses, rttMs } = message
+      void sources.look(peer, { number, addresses })
       return peer.warmed({ number, port, addresses, rttMs })
     }
     case 'cold':

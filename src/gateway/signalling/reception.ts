@@ -6,6 +6,7 @@ import type { Directory } from '../peers/directory.ts'
 import type { Members } from '../peers/member.ts'
 import type { Names } from '../peers/names.ts'
 import type { Observer } from '../peers/observer.ts'
+import type { Sources } from '../peers/sources.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -38,6 +39,8 @@ export interface Door {
 export interface Desk {
   readonly members: Members
   readonly sessions: Sessions
+  /** Watches whether peers are seen where they are. */
+  readonly sources: Pick<Sources, 'look'>
   /** Judges a peer's network. */
   readonly nat: NatDesk
 }

@@ -63,27 +63,31 @@ export class NatDesk {
   }
 
   async #report(peer: Member, { sockets, addresses, rttMs }: Question): Promise<NatReport> {
-    const { observer, history } = this.#watch
+    const { observer, history, sources } = this.#watch
     const shown = await Promise.all(
       sockets.map(async ({ socket, port }) => ({ socket, port, samples: await observer.samples(peer.id, socket) }))
     )
     const [last] = shown.slice(-1)
     if (!last || last.samples.length === 0)
       throw new PosternError('udp-blocked', 'no UDP datagram of this socket reached the gateway')
-    for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
     const socket = { port: last.port, addresses, rttMs }
+    const [first] = last.samples
+    const isHidden = first !== undefined && sources.isHidden(peer, first.mapped, addresses)
+    if (!isHidden)
+      for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
     const side = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
     const { mapping, filtering, translated, assignment } = side.profile
     return {
       mapping,
       filtering,
       translated,
+      ...(isHidden ? { hidden: { reached: peer.gateway.address } } : {}),
       addresses: [...new Set(shown.flatMap(({ samples }) => samples.map(({ mapped }) => mapped.address)))],
       certain: mapping !== 'unknown',
       samples: shown.flatMap(({ socket, samples }) => samples.map(({ via, mapped }) => ({ via, mapped, socket }))),
       ...(assignment ? { allocation: assignment } : {}),
       rttMs,
-      prospects: await prospects(this.#strategies, side, nowMs())
+      prospects: isHidden ? [] : await prospects(this.#strategies, side, nowMs())
     }
   }
 }

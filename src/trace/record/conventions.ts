@@ -115,6 +115,11 @@ export const attributes = {
   'postern.filtering': ['profile', 'RFC 4787 section 5, or `unknown`'],
   'postern.translated': ['profile', 'boolean: there is a NAT'],
   'postern.remaps': ['profile', 'boolean: the NAT gives a flow another port after packets that nobody asked for'],
+  'postern.hidden': [
+    'profile',
+    "boolean: something in front of the gateway hides where the side's datagrams come from, so that nothing is known of its NAT"
+  ],
+  'postern.reached': ['profile', 'the endpoint of the gateway that a side whose source is hidden was told first'],
   'postern.mapped': [
     'profile, profile: sample',
     'where the primary endpoint saw the socket; on a sample where its endpoint saw it'

@@ -60,6 +60,10 @@ export interface ProfileFacts {
   readonly filtering: Behaviour
   readonly translated: boolean | undefined
   readonly remaps: boolean | undefined
+  /** Something in front of the gateway hides where the side's datagrams come from. */
+  readonly hidden: boolean
+  /** Where such a side reached the gateway. */
+  readonly reached: string | undefined
   readonly mapped: string | undefined
   readonly port: number | undefined
   readonly assignment: string | undefined
@@ -165,7 +169,7 @@ export const natOf = ({ mapping, filtering, translated, assignment, port, observ
 /** The strategies that are made for these two NATs, configured or not. */
 export function suited(facts: Facts): Known[] {
   const [caller, callee] = sideNames.map(side => latest(facts, side))
-  if (!caller || !callee) return []
+  if (!caller || !callee || caller.hidden || callee.hidden) return []
   const pair = { caller: natOf(caller), callee: natOf(callee) }
   return facts.known.filter(({ remedies }) => remedies?.suits(pair))
 }

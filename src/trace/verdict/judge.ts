@@ -8,7 +8,7 @@ import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
-import { cutShort, deadline, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
+import { cutShort, deadline, hiddenSources, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
 import {
   gatewayPorts,
   neverObeyed,
@@ -68,6 +68,7 @@ const decisive: readonly Rule[] = [
  * come first.
  */
 const inTheWay: readonly Rule[] = [
+  hiddenSources,
   oneWay,
   remapped,
   mappingTimedOut,

@@ -95,6 +95,7 @@ function profileOf(said: Reader, samples: readonly Sample[], observations: reado
     addresses: [...new Set(samples.map(({ mapped }) => mapped.address))],
     samples,
     ...(remaps === undefined ? {} : { remaps }),
+    ...(said.flag('hidden') ? { hidden: true } : {}),
     // It is fitted again rather than read, so that the models of today are asked.
     ...(said.text('allocation') === undefined ? {} : { assignment: fit(observations).describe() })
   }

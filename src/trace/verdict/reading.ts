@@ -72,6 +72,8 @@ function profileOf(span: SpanRecord): ProfileFacts {
     filtering: said.behaviour('filtering'),
     translated: said.flag('translated'),
     remaps: said.flag('remaps'),
+    hidden: said.flag('hidden') ?? false,
+    reached: said.text('reached'),
     mapped: said.text('mapped'),
     port: said.number('port'),
     assignment: said.text('allocation'),

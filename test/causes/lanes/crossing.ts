@@ -2,7 +2,7 @@
 
 import { drop, fromTo } from '../../lab/drop.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { between, cut, pair, plain, sites, told, typed } from '../means.ts'
+import { all, between, cut, pair, plain, sites, told, typed } from '../means.ts'
 
 const causes: readonly Cause[] = [
   {
@@ -52,6 +52,18 @@ const causes: readonly Cause[] = [
       await using guest = await rig.guest(typed(rig, 'full-cone', 1).site, { joins: false })
       await guest.process.do('join', { ...rig.door, name: guest.name, impostor: true })
       return await caller.connect(guest, 0)
+    }
+  },
+  {
+    what: 'sources are hidden from the gateway',
+    done: 'a forwarder in front of it has a socket of its own for each client',
+    code: 'hidden-sources',
+    side: 'gateway',
+    gateway: { ...all, hidden: true },
+    async inject(rig) {
+      const [a, b] = pair(rig)
+      await told([a, b], 'filter')
+      return await a.connect(b, 0)
     }
   },
   {

@@ -3,6 +3,7 @@
 
 import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
+import type { Warning } from '../../peers/sources.ts'
 import { type Html, html } from './html.ts'
 import { nothingYet, traceTable } from './list.ts'
 import { page } from './page.ts'
@@ -13,6 +14,7 @@ export interface Overview {
   /** All that are kept, newest first. */
   readonly traces: readonly TraceSummary[]
   readonly status: object
+  readonly warnings: readonly Warning[]
   readonly nowMs: number
   readonly session: boolean
 }
@@ -32,7 +34,7 @@ const strategyColours = {
   failed: 'c-failed'
 } as const
 
-export function overviewPage({ traces, status, nowMs, session }: Overview): Html {
+export function overviewPage({ traces, status, warnings, nowMs, session }: Overview): Html {
   const counts = numbersIn(status)
   return page({
     title: 'Overview',
@@ -41,12 +43,16 @@ export function overviewPage({ traces, status, nowMs, session }: Overview): Html
     everyMs: EVERY_MS,
     body: html`
 <h1 class="hidden">Overview</h1>
+<section id="warnings" data-live aria-label="Warnings">${warnings.map(warning)}</section>
 <section id="now" data-live aria-label="Now">${tiles(traces, counts)}</section>
 ${traces.length === 0 ? html`<section id="plots" data-live class="card">${nothingYet}</section>` : plots(traces, nowMs)}
 <section id="last" data-live>${traces.length > 0 && [last(traces, 'failed'), last(traces, 'relayed')]}</section>
 <section id="counters" data-live>${counters(counts)}</section>`
   })
 }
+
+const warning = ({ code, sentence, advice }: Warning): Html =>
+  html`<p class="card warning"><b>${code}</b> ${sentence}. To do: ${advice}.</p>`
 
 function tiles(traces: readonly TraceSummary[], counts: ReadonlyMap<string, number>): Html {
   const requests = traces.filter(({ callee }) => callee !== '')
@@ -109,7 +115,7 @@ function counters(counts: ReadonlyMap<string, number>): Html {
   )}</div>`
 }
 
-const present = new Set(['peers', 'sessions now', 'sessions relayed'])
+const present = new Set(['peers', 'hidden', 'sessions now', 'sessions relayed'])
 
 /** Every number of the status, by the words that lead to it. */
 function numbersIn(status: object, path: readonly string[] = []): Map<string, number> {

@@ -5,6 +5,7 @@ import type { Context } from 'koa'
 import { nowMs } from '../../../clock.ts'
 import { filterOf } from '../../../trace/store/filter.ts'
 import type { TraceStore } from '../../../trace/store/store.ts'
+import type { Warning } from '../../peers/sources.ts'
 import { noTracePage } from './error.ts'
 import { listPage, queryOf } from './list.ts'
 import { overviewPage } from './overview.ts'
@@ -14,6 +15,8 @@ export interface PageSide {
   readonly traces: Pick<TraceStore, 'get' | 'list'>
   /** Counters, as `/api/status` shows them. */
   status(): Promise<object>
+  /** What is wrong with the gateway's own set-up. `/healthz` tells it to anybody. */
+  warnings(): readonly Warning[]
 }
 
 /** Rows of the list on one page. */
@@ -23,7 +26,7 @@ const ROWS = 50
 export const wantsPage = (ctx: Context): boolean =>
   !/^\/(api|metrics)(\/|$)/.test(ctx.path) && ctx.accepts('json', 'html') === 'html'
 
-export function pageRoutes({ traces, status }: PageSide): Router {
+export function pageRoutes({ traces, status, warnings }: PageSide): Router {
   const router = new Router()
   const show = (ctx: Context, body: { toString(): string }) => {
     ctx.type = 'html'
@@ -31,7 +34,8 @@ export function pageRoutes({ traces, status }: PageSide): Router {
   }
   router.get('/', async ctx => {
     const all = traces.list({ limit: Number.POSITIVE_INFINITY })
-    show(ctx, overviewPage({ traces: all, status: await status(), nowMs: nowMs(), session: hasSession(ctx) }))
+    const now = { status: await status(), warnings: warnings(), nowMs: nowMs() }
+    show(ctx, overviewPage({ traces: all, ...now, session: hasSession(ctx) }))
   })
   router.get('/traces', ctx => {
     const { limit = String(ROWS), ...query } = queryOf(ctx.query)

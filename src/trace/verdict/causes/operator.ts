@@ -1,10 +1,32 @@
-// What the operator of the gateway chose or can mend: the list of strategies, plugins that throw, the time there is, the relay.
+// What the operator of the gateway chose or can mend: what is in front of it, the list of strategies, plugins that throw, the
+// time there is, the relay.
 
+import { keepSources } from '../../../nat/hidden.ts'
 import { canMeet } from '../../../nat/profile.ts'
 import type { Known } from '../../../strategy/remedy.ts'
+import { parseEndpoint } from '../../../wire/endpoint.ts'
 import { sideNames } from '../../../wire/side.ts'
 import { direct, type Facts, hardSides, hears, latest, suited } from '../facts.ts'
-import { count, type Finding, natLine, type Rule, turnLine } from './finding.ts'
+import { count, type Finding, nameOf, natLine, type Rule, turnLine } from './finding.ts'
+
+/** What is in front of the gateway rewrites sources, so nothing that it sees is a mapping of a peer's NAT. */
+export function hiddenSources(facts: Facts): Finding | undefined {
+  const hidden = sideNames.filter(side => latest(facts, side)?.hidden)
+  if (hidden.length === 0) return undefined
+  const seen = hidden.map(side => `${nameOf(facts, side)} at ${addressOf(latest(facts, side)?.mapped)}`)
+  return {
+    code: 'hidden-sources',
+    side: 'gateway',
+    sentence: `something in front of the gateway hides where peers come from: it sees ${seen.join(' and ')}`,
+    evidence: hidden.map(side => {
+      const { mapped, reached } = latest(facts, side) ?? {}
+      return `${nameOf(facts, side)} reached the gateway at ${reached}, and is seen at ${mapped}`
+    }),
+    advice: keepSources
+  }
+}
+
+const addressOf = (mapped = 'no address') => parseEndpoint(mapped)?.address ?? mapped
 
 export function pluginThrew({ turns }: Facts): Finding | undefined {
   const threw = turns.filter(({ cause }) => cause === 'plugin-threw')

@@ -134,7 +134,7 @@ export function somePortsBlocked(facts: Facts): Finding | undefined {
   const { endpoints } = facts.gateway
   if (endpoints === undefined) return undefined
   const side = sideNames.find(which => seenBy(facts, which) < endpoints && seenBy(facts, otherSide(which)) >= endpoints)
-  if (!side || latest(facts, side)?.mapping !== 'unknown') return undefined
+  if (!side || !isUntold(facts, side)) return undefined
   return {
     code: 'udp-blocked',
     side,
@@ -144,8 +144,14 @@ export function somePortsBlocked(facts: Facts): Finding | undefined {
   }
 }
 
+/** Its mapping could not be told, though the gateway saw it. */
+function isUntold(facts: Facts, side: SideName): boolean {
+  const profile = latest(facts, side)
+  return profile?.mapping === 'unknown' && !profile.hidden
+}
+
 export function oneAddress(facts: Facts): Finding | undefined {
-  const unknown = sideNames.filter(side => latest(facts, side)?.mapping === 'unknown')
+  const unknown = sideNames.filter(side => isUntold(facts, side))
   if (facts.gateway.addresses !== 1 || unknown.length === 0) return undefined
   return {
     code: 'one-address',

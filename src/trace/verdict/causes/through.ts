@@ -154,8 +154,8 @@ export function mappingTimedOut(facts: Facts): Finding | undefined {
 
 function forgotten(facts: Facts, side: SideName): string[] {
   const profile = latest(facts, side)
-  // A NAT that maps by destination shows several mappings of one socket at any time.
-  if (!profile || profile.translated === false || dependent.includes(profile.mapping)) return []
+  // A NAT that maps by destination shows several mappings of one socket at any time, and so does what hides a source.
+  if (!profile || profile.hidden || profile.translated === false || dependent.includes(profile.mapping)) return []
   return [...atRelay(facts, side), ...between(facts, side, profile)]
 }
 

@@ -16,6 +16,14 @@ const status = {
   probes: { refused: 1 }
 }
 
+const warnings = [
+  {
+    code: 'hidden-sources',
+    sentence: 'sources are hidden: something in front of the gateway rewrites where 2 of its peers come from',
+    advice: 'publish UDP so that sources are kept'
+  }
+] as const
+
 export interface Served extends AsyncDisposable {
   readonly url: string
   /** What was logged. */
@@ -40,6 +48,7 @@ export async function servePages(
       names: { list: () => [] } as unknown as Names,
       metrics: { contentType: 'text/plain', text: async () => '' },
       status: async () => status as unknown as GatewayStatus,
+      warnings: () => warnings,
       peers: 100,
       log: { error: fields => void faults.push(fields) },
       join: ws => ws.close()
