@@ -103,6 +103,22 @@ test('what a gateway of one address cannot tell is said, and promised for nobody
   t.is(kindOf(host).type, 'no-nat', 'the strictest verdict of one address is no proof of a firewall')
 })
 
+test('where sources are hidden nothing is promised and nothing judged: who can mend it, and how', t => {
+  const unknown = { mapping: 'unknown', filtering: 'unknown', certain: false } as const
+  const hidden = found({ ...unknown, prospects: [], addresses: ['172.17.0.1'], hidden: { reached: '203.0.113.6' } })
+  t.is(kindOf(hidden).type, 'hidden-sources')
+  t.regex(
+    text(hidden),
+    /nothing can be told.* reached 203\.0\.113\.6 seen at 172\.17\.0\.1.* relayed.* to do whoever runs/
+  )
+  t.notRegex(text(hidden), /DIRECT|%|up to|mapping|one address/)
+  t.true(
+    renderNat(hidden)
+      .split('\n')
+      .every(line => line.length <= 80)
+  )
+})
+
 test('addresses that carriers share and private ones are pointed out', t => {
   t.regex(text(found({}, [{ address: '100.72.0.5', prefix: 10 }])), /100\.72\.0\.5 .*RFC 6598.*carrier/)
   t.regex(text(found({ addresses: ['100.64.9.9'] })), /RFC 6598.*the gateway is inside/)

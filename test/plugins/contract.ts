@@ -183,6 +183,24 @@ export function keepsContract(plugin: Plugin): void {
     t.pass()
   })
 
+  if (!plugin.lastResort)
+    test(`${plugin.name} passes at once where sources are hidden from the gateway`, async t => {
+      const planner = await startPlugin(plugin)
+      const mapped = { address: '172.17.0.1', port: 40_000 }
+      const profile = { mapping: 'unknown', filtering: 'unknown', hidden: true, addresses: [] } as const
+      const unseen = { mapped, profile, observations: [], probes: 0 }
+      await fc.assert(
+        fc.asyncProperty(side, side, async (caller, callee) => {
+          const steps = await stepsOf(planner, sceneOf({ ...caller, ...unseen }, { ...callee, ...unseen }))
+          t.deepEqual(
+            steps.map(({ kind }) => kind),
+            ['pass']
+          )
+        }),
+        { numRuns: 30 }
+      )
+    })
+
   test(`${plugin.name} only reads the scene, and plans the same for the same`, async t => {
     const planner = await startPlugin(plugin)
     await fc.assert(

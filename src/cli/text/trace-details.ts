@@ -160,6 +160,7 @@ function networkSentence(facts: Facts): string | undefined {
   const [mapping, filtering] = [facts.text('mapping'), facts.text('filtering')]
   const [translated, remaps] = [facts.text('translated'), facts.text('remaps')]
   return joined([
+    facts.text('hidden') === 'yes' ? 'hidden from the gateway: its NAT is not seen' : undefined,
     translated === 'no' ? 'no NAT' : undefined,
     labelled('mapping ', mapping),
     labelled('filtering ', filtering),

@@ -147,6 +147,7 @@ function made() {
   const counts = { sentBytes: 0, dropped: { session: 0, peer: 0, total: 0, unlatched: 0 } }
   const status = {
     peers: 0,
+    hidden: 0,
     sessions: { now: 0, relayed: 0 },
     udp: { limited: 0, refused: 0, foreign: 0 },
     signalling: { joined: 0, refused: 0, malformed: 0 },

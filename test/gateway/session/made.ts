@@ -91,7 +91,7 @@ export class Home implements House, Disposable {
   readonly spans = this.#recorder.spans
   readonly observer = new Eyes()
   readonly history = new History()
-  readonly sources = { isHidden: () => false }
+  readonly sources = { isHidden: (): boolean => false }
   readonly paths = new Paths()
   readonly outcomes = new Outcomes()
   readonly budget: Budget

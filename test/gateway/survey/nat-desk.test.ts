@@ -144,6 +144,25 @@ test('a peer may ask a second after it was answered, whatever it was refused mea
   t.is(await asks(ann, 1001), 'refused')
 })
 
+test('a peer whose source is hidden is told that, without prospects, and nothing of it is remembered', async t => {
+  using home = new Home()
+  home.sources.isHidden = () => true
+  const desk = new NatDesk(home, [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }])
+  const { caller: ann } = pair(home)
+  const sockets = [0, 1].map(socket => ({ socket, port: 4000 + socket }))
+  for (const { socket, port } of sockets) home.observer.sees(ann, socket, '172.17.0.1', [port, port + 10])
+  await desk.answer(ann, { type: 'nat', request: 1, sockets, addresses: [], rttMs: 1 })
+  const [told] = home.heard('nat')
+  t.like(told?.report, {
+    ...{ mapping: 'unknown', filtering: 'unknown', certain: false, prospects: [] },
+    ...{ addresses: ['172.17.0.1'], hidden: { reached: '203.0.113.1' } }
+  })
+  t.false('allocation' in (told?.report ?? {}))
+  t.deepEqual(home.history.learn(ann.fingerprint, []), [])
+  const later = { address: '172.17.0.1', port: 9, atMs: 9, localPort: 9 }
+  t.deepEqual(home.history.learn(ann.fingerprint, [later]), [later])
+})
+
 test('a peer that names sockets it never showed, or those of another, learns nothing', async t => {
   await using world = await World.open()
   const ann = await shows(world)

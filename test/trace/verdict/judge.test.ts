@@ -217,6 +217,26 @@ when(
   { side: 'gateway', sentence: /how bob is mapped/, evidence: /^1 address and 2/, also: ['nothing-through'] }
 )
 
+const hidden = { hidden: true, mapping: 'unknown', filtering: 'unknown', reached: '203.0.113.6:3478', observed: [] }
+when(
+  'something hides sources from a gateway of one address',
+  'hidden-sources',
+  both({ ...hidden, mapped: '127.0.0.1:40001' }, { ...hidden, mapped: '127.0.0.1:40002' }, { 'gateway.addresses': 1 })
+    .turn('stun', 'passed', 'unsuited')
+    .plan('handover-lost', { caller: { received: 1 }, callee: {} }),
+  {
+    side: 'gateway',
+    sentence: /hides where peers come from: it sees alice at 127\.0\.0\.1 and bob at 127\.0\.0\.1$/,
+    evidence: /^bob reached the gateway at 203\.0\.113\.6:3478, and is seen at 127\.0\.0\.1:40002$/
+  }
+)
+when(
+  'sources of one side are hidden, and stun is not in the list',
+  'hidden-sources',
+  both(hidden, easy, { strategies: ['relay'] }),
+  { side: 'gateway', sentence: /it sees alice at/ }
+)
+
 when('both NATs are random', 'both-random', both(random).turn('spray', 'passed', 'unlikely', { expected: 0.001 }), {
   side: 'both',
   sentence:

@@ -14,7 +14,7 @@ const rows: readonly {
   readonly label: string
   of(span: SpanRecord, root: SpanRecord | undefined, side: SideName): Piece
 }[] = [
-  { label: 'NAT', of: span => (span.attributes['postern.translated'] === false ? 'none in between' : 'yes') },
+  { label: 'NAT', of: natOf },
   { label: 'Mapping', of: span => read(span).shown('mapping') },
   { label: 'Filtering', of: span => read(span).shown('filtering') },
   { label: 'Seen as', of: span => read(span).shown('mapped') },
@@ -55,6 +55,11 @@ const kinds: Readonly<Record<string, string>> = {
   stepping: 'counted up or down',
   block: 'random within a block',
   random: 'random'
+}
+
+function natOf({ attributes }: SpanRecord): Piece {
+  if (attributes['postern.hidden'] === true) return 'not seen: sources are hidden from the gateway'
+  return attributes['postern.translated'] === false ? 'none in between' : 'yes'
 }
 
 function allocationOf(span: SpanRecord): Piece {
