@@ -53,6 +53,19 @@ test('the API and the metrics take the admin token, and the join token does not 
   }
 })
 
+test('what is wrong with the set-up is told by the health check and on the first page', async t => {
+  const warning = { code: 'hidden-sources', sentence: 'sources are hidden', advice: 'keep them & wait' } as const
+  await using served = await servePages([], 'loopback', [warning])
+  const health = await fetch(`${served.url}/healthz`)
+  t.is(health.status, 200, 'the gateway itself is well')
+  t.deepEqual(await health.json(), { ok: true, warnings: [warning] })
+  const page = await (await fetch(served.url, { headers: { accept: 'text/html' } })).text()
+  t.regex(page, /hidden-sources.* sources are hidden.*keep them &#38; wait/)
+  await using well = await servePages([])
+  t.deepEqual(await (await fetch(`${well.url}/healthz`)).json(), { ok: true })
+  t.notRegex(await (await fetch(well.url, { headers: { accept: 'text/html' } })).text(), /class="card warning"/)
+})
+
 test('a fault is logged and not shown; a connection that breaks midway is neither', async t => {
   const broken = { ...failedRecord(), verdict: undefined } as unknown as TraceRecord
   await using served = await servePages([broken])

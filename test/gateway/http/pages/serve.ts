@@ -4,6 +4,7 @@ import { Access } from '../../../../src/gateway/http/access.ts'
 import { serveHttp } from '../../../../src/gateway/http/http.ts'
 import type { GatewayStatus } from '../../../../src/gateway/http/status.ts'
 import type { Names } from '../../../../src/gateway/peers/names.ts'
+import type { Warning } from '../../../../src/gateway/peers/sources.ts'
 import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { matches } from '../../../../src/trace/store/filter.ts'
 import type { TraceStore } from '../../../../src/trace/store/store.ts'
@@ -16,14 +17,6 @@ const status = {
   probes: { refused: 1 }
 }
 
-const warnings = [
-  {
-    code: 'hidden-sources',
-    sentence: 'sources are hidden: something in front of the gateway rewrites where 2 of its peers come from',
-    advice: 'publish UDP so that sources are kept'
-  }
-] as const
-
 export interface Served extends AsyncDisposable {
   readonly url: string
   /** What was logged. */
@@ -33,7 +26,8 @@ export interface Served extends AsyncDisposable {
 /** @param records newest first. Open to local requests unless told. */
 export async function servePages(
   records: readonly TraceRecord[],
-  open: 'loopback' | 'never' = 'loopback'
+  open: 'loopback' | 'never' = 'loopback',
+  warnings: readonly Warning[] = []
 ): Promise<Served> {
   const traces: Pick<TraceStore, 'get' | 'list'> = {
     get: id => records.filter(record => record.id === id).toReversed(),
