@@ -152,7 +152,8 @@ export class GatewayLink {
       certificate: identity.certificatePem,
       signature: identity.sign(helloProof(nonce)).toString('base64'),
       accepts,
-      ...(reached === undefined ? {} : { reached })
+      ...(reached === undefined ? {} : { reached }),
+      beacons: true
     }
     ws.send(JSON.stringify(hello))
   }

@@ -4,7 +4,9 @@
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { CALLED_OFF, natureOf, STALE_SOCKET } from '../wire/order.ts'
+import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { hearBeacon, sendBeacon } from './beacon.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
@@ -26,6 +28,7 @@ export interface SessionHooks {
 }
 
 type Order = Message<FromGateway, 'order'>
+type Meeting = Message<FromGateway, 'beacon' | 'watch'>
 
 export class PeerSession {
   readonly #introduction: Message<FromGateway, 'session'>
@@ -35,6 +38,7 @@ export class PeerSession {
   #sample: Sample | undefined
   #attempt: Attempt | undefined
   #connection: Connection | undefined
+  #hasMet = false
 
   constructor(introduction: Message<FromGateway, 'session'>, hooks: SessionHooks) {
     this.#introduction = introduction
@@ -64,6 +68,16 @@ export class PeerSession {
     } catch {
       // The gateway goes on without the sample when it has waited long enough. It may have seen some of the mappings.
     }
+  }
+
+  /** Sends a token on these links, or says whether it was heard there. The gateway may ask for it once. */
+  async meet(message: Meeting, links: readonly Address[]): Promise<void> {
+    if (this.#hasMet) return
+    this.#hasMet = true
+    const { signal } = this.#over
+    if (message.type === 'beacon') return await sendBeacon(message, links, signal)
+    const token = await hearBeacon(message, links, signal)
+    if (token !== undefined) this.#say({ type: 'beacon', token })
   }
 
   /**
@@ -238,6 +252,7 @@ type Result = Omit<Message<FromPeer, 'opened'>, Told> | Omit<Message<FromPeer, '
 
 type SessionMessage =
   | Omit<Message<FromPeer, 'fresh'>, 'session'>
+  | Omit<Message<FromPeer, 'beacon'>, 'session'>
   | Omit<Message<FromPeer, 'progress'>, 'session'>
   | Omit<Message<FromPeer, 'opened'>, 'session'>
   | Omit<Message<FromPeer, 'failed'>, 'session'>

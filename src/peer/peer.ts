@@ -200,6 +200,9 @@ export class Peer {
         return this.#begin(message)
       case 'sample':
         return this.#sample(message)
+      case 'beacon':
+      case 'watch':
+        return void this.#sessions.get(message.session)?.meet(message, ownAddresses(this.#membership?.endpoints[0]))
       case 'order':
         return this.#order(message)
       case 'cancel':

@@ -29,13 +29,14 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
 }
 
 /**
- * Private addresses are aimed at only if both peers share a public address and that subnet is on one of the receiver's own
- * interfaces. Otherwise a peer could make another one probe hosts of a network that is not theirs.
+ * Private addresses are aimed at only if both peers share a public address, or have heard each other on a link, and that
+ * subnet is on one of the receiver's own interfaces. Otherwise a peer could make another one probe hosts of a network that is not theirs.
  */
 function onSharedNetwork(scene: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
   const { caller, callee } = scene
   // An address that something in front of the gateway has put there is everybody's, and says nothing of where they are.
-  if (hiddenSources(scene) || caller.mapped.address !== callee.mapped.address) return undefined
+  const isShared = hiddenSources(scene) ? scene.neighbours : caller.mapped.address === callee.mapped.address
+  if (!isShared) return undefined
   const targets = { caller: neighbourTargets(caller, callee), callee: neighbourTargets(callee, caller) }
   return targets.caller.length > 0 && targets.callee.length > 0 ? targets : undefined
 }

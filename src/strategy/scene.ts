@@ -40,6 +40,10 @@ export interface Attempt {
 export interface Scene {
   readonly caller: Side
   readonly callee: Side
+  /**
+   * True if one side was heard by the other on a link that both have. It is found out only where both sources are hidden.
+   */
+  readonly neighbours?: boolean
   /** What was tried before, oldest first. */
   readonly attempts: readonly Attempt[]
   /** Why the plan that this planner yielded before came to nothing; undefined before its first one. */

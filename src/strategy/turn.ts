@@ -170,6 +170,9 @@ class Refreshed implements Scene {
   get callee() {
     return this.now.callee
   }
+  get neighbours() {
+    return this.now.neighbours ?? false
+  }
   get attempts() {
     return this.now.attempts
   }

@@ -16,7 +16,8 @@ export const subnet = z.union([
   z.strictObject({ address: z.ipv4(), prefix: z.int().min(0).max(32) }),
   z.strictObject({ address: z.ipv6(), prefix: z.int().min(0).max(128) })
 ])
-export const endpoint = z.strictObject({ address, port: z.int().min(1).max(65535) })
+export const port = z.int().min(1).max(65535)
+export const endpoint = z.strictObject({ address, port })
 export const session = z.string().regex(/^[0-9a-f]{16}$/)
 export const trace = z.string().regex(/^[0-9a-f]{32}$/)
 export const plan = z.int().nonnegative()

@@ -29,6 +29,7 @@ import {
   name,
   parse,
   plan,
+  port,
   rttMs,
   secret,
   sentence,
@@ -85,12 +86,14 @@ const fromPeer = z.discriminatedUnion('type', [
     signature: z.base64().max(256),
     accepts: z.boolean(),
     // The address at which the peer reached the gateway. A gateway in a container does not know it.
-    reached: address.optional()
+    reached: address.optional(),
+    /** It can send and hear beacons. */
+    beacons: z.boolean().optional()
   }),
   z.strictObject({
     type: z.literal('warm'),
     socket: z.int().nonnegative(),
-    port: z.int().min(1).max(65535),
+    port,
     addresses: z.array(subnet).max(16),
     rttMs
   }),
@@ -123,8 +126,10 @@ const fromPeer = z.discriminatedUnion('type', [
     session,
     round: z.int().nonnegative(),
     socket: z.int().nonnegative(),
-    port: z.int().min(1).max(65535)
+    port
   }),
+  // What it heard on one of its links.
+  z.strictObject({ type: z.literal('beacon'), session, token: secret }),
   z.strictObject({ type: z.literal('progress'), session, plan, step: word }),
   z.strictObject({ type: z.literal('opened'), session, plan, local: endpoint, remote: endpoint, report }),
   z.strictObject({ type: z.literal('failed'), session, plan, code: word, reason: sentence, report }),
@@ -134,7 +139,7 @@ const fromPeer = z.discriminatedUnion('type', [
     type: z.literal('nat'),
     request: z.int().nonnegative(),
     sockets: z
-      .array(z.strictObject({ socket: z.int().nonnegative(), port: z.int().min(1).max(65535) }))
+      .array(z.strictObject({ socket: z.int().nonnegative(), port }))
       .min(1)
       .max(16),
     addresses: z.array(subnet).max(16),
@@ -174,6 +179,10 @@ const fromGateway = z.discriminatedUnion('type', [
   // Tells a peer to bind a socket that was never used, and to show its mappings at every endpoint at once. The next order is
   // for that socket.
   z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),
+  // Tells a peer to send a token by multicast, once on each of its links, after so many milliseconds (peer/beacon.ts).
+  z.strictObject({ type: z.literal('beacon'), session, port, afterMs: ms, token: secret }),
+  // Tells the other one to listen on its links for so many milliseconds. The digest is SHA-256 of the token's bytes.
+  z.strictObject({ type: z.literal('watch'), session, port, ms, digest: secret }),
   z.strictObject({
     type: z.literal('order'),
     session,

@@ -48,6 +48,20 @@ test('private addresses are not aimed at behind different public ones, nor outsi
   t.deepEqual(other, [])
 })
 
+test('where sources are hidden, private addresses are aimed at only if one side was heard on a link of the other', async t => {
+  const unseen = { mapped: shared, profile: { hidden: true, mapping: 'unknown', filtering: 'unknown' } } as const
+  const scene = sceneOf(
+    { ...unseen, addresses: [{ address: '192.168.1.10', prefix: 24 }] },
+    { ...unseen, addresses: [{ address: '192.168.1.20', prefix: 24 }] }
+  )
+  const planner = await startPlugin(direct)
+  t.deepEqual(await plansOf(planner, scene), [])
+  const [plan] = await plansOf(planner, { ...scene, neighbours: true })
+  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }] })
+  const seen = sceneOf({ addresses: scene.caller.addresses }, { addresses: scene.callee.addresses })
+  t.deepEqual(await plansOf(planner, { ...seen, neighbours: true }), [], 'it counts only where sources are hidden')
+})
+
 test('at most four addresses of a shared link are aimed at', async t => {
   const many = Array.from({ length: 16 }, (_, n) => ({ address: `10.0.0.${n + 1}`, prefix: 24 }))
   const [plan] = await plansOf(

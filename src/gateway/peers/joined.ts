@@ -19,6 +19,8 @@ export interface Identified {
   readonly fingerprint: string
   /** Whether others may connect to it. */
   readonly accepts: boolean
+  /** It can send and hear beacons; left out: it cannot. */
+  readonly beacons?: boolean
   readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
@@ -35,6 +37,7 @@ export class Joined implements Member {
   readonly named: boolean
   readonly fingerprint: string
   readonly accepts: boolean
+  readonly beacons: boolean
   readonly key: Buffer
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
@@ -56,6 +59,7 @@ export class Joined implements Member {
     this.named = who.named
     this.fingerprint = who.fingerprint
     this.accepts = who.accepts
+    this.beacons = who.beacons ?? false
     this.key = who.key
     this.gateway = who.endpoints[0]
     this.endpoints = who.endpoints

@@ -44,6 +44,8 @@ export interface Member {
   readonly isWarm: boolean
   /** When the first of its warm sockets came, in milliseconds since the epoch. */
   readonly warmMs: number
+  /** It can send and hear beacons on its links (peer/beacon.ts). */
+  readonly beacons: boolean
   /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
   readonly cold: { readonly reason: string; readonly atMs: number } | undefined
   /** Waits for a warm socket, which another session may take first. Rejects with `udp-blocked`, or what `signal` aborts with. */

@@ -10,6 +10,7 @@ import type { Outcomes } from '../memory/outcomes.ts'
 import type { Member } from '../peers/member.ts'
 import { recordProfile } from '../recording/profile-span.ts'
 import { causeOf, failureAttributes, recordShowing, type Step } from '../recording/step.ts'
+import { type Asking, Neighbours } from './neighbours.ts'
 import type { Watch } from './side-seen.ts'
 import { Sides } from './sides.ts'
 
@@ -18,16 +19,19 @@ export interface Pair extends Readonly<Record<SideName, Member>> {
   readonly gone: AbortSignal
   /** Tells a side to bind a socket and to show it. */
   readonly ask: (side: SideName, round: number) => void
+  readonly tell: Asking['tell']
 }
 
 export class Evidence {
   readonly sides: Sides
+  readonly neighbours: Neighbours
   readonly #outcomes: Outcomes
   readonly #gone: AbortSignal
   readonly #ask: Pair['ask']
 
-  constructor(watch: Watch & { readonly outcomes: Outcomes }, { caller, callee, gone, ask }: Pair) {
+  constructor(watch: Watch & { readonly outcomes: Outcomes }, { caller, callee, gone, ask, tell }: Pair) {
     this.sides = new Sides(watch, { caller, callee, gone })
+    this.neighbours = new Neighbours({ caller, callee, gone, tell })
     this.#outcomes = watch.outcomes
     this.#gone = gone
     this.#ask = ask
@@ -42,7 +46,8 @@ export class Evidence {
     const { missing } = this.sides
     if (missing.length > 0) await this.#observe(step, missing)
     await this.#judgeFilters(step)
-    const scene = await this.seen(attempts)
+    const seen = await this.seen(attempts)
+    const scene = this.neighbours.canAsk(seen) ? await this.#meet(step, seen) : seen
     if (missing.length > 0) for (const side of sideNames) recordProfile(step, side, scene[side])
     return scene
   }
@@ -51,7 +56,7 @@ export class Evidence {
   async seen(attempts: readonly Attempt[] = []): Promise<Scene> {
     const [caller, callee] = await Promise.all([this.sides.side('caller'), this.sides.side('callee')])
     const memory = hiddenSources({ caller, callee }) ? {} : this.#outcomes.recall(caller, callee)
-    return { caller, callee, attempts, atMs: nowMs(), memory }
+    return { caller, callee, neighbours: this.neighbours.areNear, attempts, atMs: nowMs(), memory }
   }
 
   /**
@@ -97,6 +102,16 @@ export class Evidence {
   async #askOther(step: Step): Promise<void> {
     const heard = await this.sides.takeWarm()
     if (heard.length === 1 && !this.#gone.aborted) await this.sample(step, heard, this.#gone)
+  }
+
+  /** Finds out whether the two sides share a link, and resolves with the scene as it is then. */
+  async #meet(step: Step, scene: Scene): Promise<Scene> {
+    const attributes = { 'postern.sides': sideNames.join(' '), 'postern.test': 'link' }
+    await step.within('postern.observe', attributes, async within =>
+      within.set({ 'postern.near': await this.neighbours.ask(scene) })
+    )
+    this.#gone.throwIfAborted()
+    return await this.seen(scene.attempts)
   }
 
   /** Waits for filtering tests if they could change a plan. */

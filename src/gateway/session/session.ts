@@ -24,6 +24,7 @@ import { Attempts } from './attempts.ts'
 import { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { introduction, noPath, overMessage, pathMessage, turnMessage } from './messages.ts'
+import type { Telling } from './neighbours.ts'
 import { Relayed } from './relayed.ts'
 import type { FromTrial } from './trial.ts'
 
@@ -71,7 +72,8 @@ export class Session {
     this.#calledMs = askedMs(asked.atMs, this.caller.clock, this.#arrivedMs)
     this.#gone = AbortSignal.any([this.caller.gone, this.callee.gone, this.#over.signal])
     const ask = (side: SideName, round: number) => this.#tell(side, { type: 'sample', session: this.id, round })
-    this.#evidence = new Evidence(house, { ...asked, gone: this.#gone, ask })
+    const tell = (side: SideName, telling: Telling) => this.#tell(side, { ...telling, session: this.id })
+    this.#evidence = new Evidence(house, { ...asked, gone: this.#gone, ask, tell })
     this.#attempts = new Attempts(house, this, this.#evidence)
   }
 
@@ -162,9 +164,10 @@ export class Session {
     return verdict
   }
 
-  /** Takes what a side says of an order, or of the fresh socket it was asked for. */
-  receive(side: SideName, message: FromTrial | Message<FromPeer, 'fresh'>): void {
+  /** Takes what a side says of an order, of the fresh socket it was asked for, or of what it heard on its links. */
+  receive(side: SideName, message: FromTrial | Message<FromPeer, 'fresh' | 'beacon'>): void {
     if (message.type === 'fresh') this.#evidence.sides.shown(side, message)
+    else if (message.type === 'beacon') this.#evidence.neighbours.heard(side, message)
     else this.#attempts.receive(side, message)
   }
 

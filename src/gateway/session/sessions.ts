@@ -58,7 +58,10 @@ export class Sessions implements RelayListener {
    * Takes what a peer says of a session it takes part in; what it says of any other session is ignored.
    * @param peer its id
    */
-  receive(peer: string, message: Message<FromPeer, 'fresh' | 'progress' | 'opened' | 'failed' | 'leave'>): void {
+  receive(
+    peer: string,
+    message: Message<FromPeer, 'fresh' | 'beacon' | 'progress' | 'opened' | 'failed' | 'leave'>
+  ): void {
     const session = this.#all.get(message.session)
     const side = session?.sideOf(peer)
     if (!session || !side) return

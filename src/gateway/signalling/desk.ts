@@ -34,6 +34,7 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
       )
       return
     case 'fresh':
+    case 'beacon':
     case 'progress':
     case 'opened':
     case 'failed':

@@ -55,6 +55,7 @@ export function join(
       name: hello.name ?? `guest-${id}`,
       named: hello.name !== undefined,
       accepts: hello.accepts && hello.name !== undefined,
+      beacons: hello.beacons ?? false,
       fingerprint,
       key: randomBytes(20),
       cameMs,

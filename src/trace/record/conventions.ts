@@ -110,7 +110,11 @@ export const attributes = {
   ],
   'postern.sides': ['observe', 'which sides are waited for'],
   'postern.fresh': ['observe', 'boolean: samples of fresh sockets'],
-  'postern.test': ['observe', '`filtering`: it waits for that test'],
+  'postern.test': [
+    'observe',
+    '`filtering`: it waits for that test; `link`: it waits until one side has heard the other on a link, where sources are hidden'
+  ],
+  'postern.near': ['observe', 'boolean: it has'],
   'postern.mapping': ['profile', 'RFC 4787 section 4.1, or `unknown`'],
   'postern.filtering': ['profile', 'RFC 4787 section 5, or `unknown`'],
   'postern.translated': ['profile', 'boolean: there is a NAT'],

@@ -27,7 +27,8 @@ export class Moments {
     if (!one || !other) throw new PosternError('bad-config', withoutScene(profiles.length > 0, by, reason))
     const atMs = Math.max(one.atMs, other.atMs)
     this.masked = [one, other].every(({ side }) => /(?:\.0|::)$/.test(side.mapped.address))
-    this.first = { caller: one.side, callee: other.side, attempts: [], atMs, memory: {} }
+    const neighbours = spans.some(span => span.name === 'postern.observe' && read(span).flag('near') === true)
+    this.first = { caller: one.side, callee: other.side, neighbours, attempts: [], atMs, memory: {} }
   }
 
   /**

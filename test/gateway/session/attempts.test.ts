@@ -39,7 +39,7 @@ async function tries(
 ) {
   const peers = pair(home)
   seenBy?.(peers)
-  const evidence = new Evidence(home, { ...peers, gone: never, ask: () => {} })
+  const evidence = new Evidence(home, { ...peers, gone: never, ask: () => {}, tell: () => {} })
   const attempts = new Attempts(home, { ...peers, id: 's' }, evidence)
   for (const peer of [peers.caller, peers.callee]) {
     peer.warmed(socket(1))

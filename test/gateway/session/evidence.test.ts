@@ -13,6 +13,7 @@ function open(home: Home, { silent = false }: { silent?: boolean } = {}) {
   const evidence: Evidence = new Evidence(home, {
     ...peers,
     gone: gone.signal,
+    tell: () => {},
     ask(side, round) {
       asked.push(side)
       if (silent) return
