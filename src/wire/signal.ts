@@ -8,6 +8,7 @@
 //    | --- connect (to) ---------------------> |
 //    | <-- session --------------------------- | --> session
 //    | <-- sample, fresh --> ----------------- |                         where the next mapping must be predicted
+//    | <-- beacon | watch, beacon --> -------- |                         where sources are hidden: is it one link?
 //    | <-- order ----------------------------- | --> order               to both peers at the same moment
 //    | --- progress, opened | failed --------> |
 //    | <-- strategy, path | over ------------- | --> path | over

@@ -5,12 +5,14 @@ import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
 import { beneath } from '../../src/gateway/recording/step.ts'
+import { Evidence, type Pair } from '../../src/gateway/session/evidence.ts'
 import type { Assignment } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Report } from '../../src/wire/report.ts'
 import { tracingDocument, upToDate } from '../../tools/tracing-tables.ts'
+import { Hand, Home, socket } from '../gateway/session/made.ts'
 import { handMade } from '../gateway/signalling/room.ts'
 import { FAR_MS, HandMade, nothingDone } from '../hand-made.ts'
 import { sideOf } from '../scenes.ts'
@@ -142,12 +144,29 @@ function hardNat(): readonly SpanRecord[] {
   return spans
 }
 
+/** The gateway sees neither side where it is, and one has heard the other on a link. */
+async function onOneLink(): Promise<readonly SpanRecord[]> {
+  using home = new Home()
+  home.sources.isHidden = () => true
+  const [caller, callee] = [new Hand('ann', { beacons: true }), new Hand('bob', { beacons: true })]
+  for (const peer of [caller, callee]) {
+    peer.warmed(socket(0))
+    home.observer.sees(peer, 0, '172.17.0.1')
+  }
+  const tell: Pair['tell'] = (_, telling) => {
+    if (telling.type === 'beacon') evidence.neighbours.heard('caller', telling)
+  }
+  const evidence: Evidence = new Evidence(home, { caller, callee, gone: new AbortController().signal, ask() {}, tell })
+  await home.step(step => evidence.scene(step, []))
+  return home.spans
+}
+
 test('the tables of docs/tracing.md are those that the code goes by', t => {
   t.is(upToDate(tracingDocument()), tracingDocument(), 'run: npm run docs')
 })
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
-  const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused()])
+  const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused(), onOneLink()])
   const spans = [...runs.flat(), ...hardNat()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])
