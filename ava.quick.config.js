@@ -6,6 +6,7 @@ const elsewhere = [
   'test/lab/**',
   'test/causes/**',
   'test/grid.test.ts',
+  'test/hidden.test.ts',
   'test/odd.test.ts',
   'test/cli/*.test.ts',
   'test/peer/router/miniupnpd.test.ts',

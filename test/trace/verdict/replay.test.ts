@@ -46,10 +46,12 @@ interface Story {
   /** Profiles of fresh sockets, recorded later. */
   readonly later?: readonly [caller: Side, callee: Side][]
   readonly observed?: boolean
+  /** One side heard the other on a link, or did not. */
+  readonly near?: boolean
 }
 
 /** A trace as the gateway records it. */
-function recorded({ caller = {}, callee = {}, turns = [], later = [], observed = true }: Story): TraceRecord {
+function recorded({ caller = {}, callee = {}, turns = [], later = [], observed = true, near }: Story): TraceRecord {
   const traces = new TraceStore({ memory: 2 ** 20, judge: spans => judge(spans, []) })
   const tracer = new TracerProvider({ spanProcessors: [traces] }).getTracer('test')
   const names = { 'postern.caller': 'ann', 'postern.callee': 'bob' }
@@ -60,6 +62,7 @@ function recorded({ caller = {}, callee = {}, turns = [], later = [], observed =
     recordProfile(beneath(tracer, within), 'caller', one)
     recordProfile(beneath(tracer, within), 'callee', other)
   }
+  if (near !== undefined) tracer.startSpan('postern.observe', { attributes: { 'postern.near': near } }, within).end()
   let atMs = nowMs()
   for (const [name, outcome, ms, expected] of turns) {
     const attributes = { 'postern.plugin': name, 'postern.outcome': outcome, 'postern.reason': `${name} said so` }
@@ -96,6 +99,19 @@ const said = ({ strategies }: Replay) =>
     now.passes === undefined ? now.tries.length > 0 : 'passes',
     Math.round(100 * probability)
   ])
+
+test('where sources were hidden nothing would have helped, but on a link that both have', async t => {
+  const profile = { hidden: true, mapping: 'unknown', filtering: 'unknown' } as const
+  const unseen = (last: number) => ({ profile, addresses: [{ address: `10.2.0.${last}`, prefix: 24 }] })
+  const sides = { caller: unseen(2), callee: unseen(3), turns: relayed }
+  const links = [await linkOf(direct), await linkOf(stun), await linkOf(predict), await linkOf(spray)]
+  const apart = await replay(recorded({ ...sides, near: false }), links)
+  t.is(apart.verdict.code, 'hidden-sources')
+  t.deepEqual(apart.answer, { helps: 'no' })
+  t.true(said(apart).every(([, , what]) => what === 'passes'))
+  const near = await replay(recorded({ ...sides, near: true }), links)
+  t.deepEqual(near.answer, { helps: 'yes', by: ['direct'] })
+})
 
 test('a pair of cones that was relayed without being tried: stun would have helped', async t => {
   const strict = { filtering: 'address-and-port-dependent' } as const
