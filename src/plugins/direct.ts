@@ -29,8 +29,9 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
 }
 
 /**
- * Private addresses are aimed at only if both peers share a public address, or have heard each other on a link, and that
- * subnet is on one of the receiver's own interfaces. Otherwise a peer could make another one probe hosts of a network that is not theirs.
+ * Private addresses are aimed at only if both peers share a public address, or one has heard the other on a link, and that
+ * subnet is on one of the receiver's own interfaces. Otherwise a peer could make another one probe hosts of a network that is
+ * not theirs.
  */
 function onSharedNetwork(scene: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
   const { caller, callee } = scene

@@ -290,7 +290,7 @@ function hiddenRows({ addresses, rttMs }: NatReport, { reached }: NonNullable<Na
     ['reached', reached],
     ['seen at', `${addresses.slice(0, 8).join(', ')}, an address of something in front of the gateway`],
     ['', 'it puts its own address and ports in the place of those of every peer, so no NAT can be told from there'],
-    ['', 'connections of its peers are relayed'],
+    ['', 'connections of its peers are relayed, but for two that hear each other on one link'],
     ['gateway', `${formatMs(rttMs)} there and back over UDP`],
     ['to do', `whoever runs the gateway can ${keepSources}`]
   ]

@@ -50,9 +50,9 @@ export class Sources {
     return [{ code: 'hidden-sources', sentence, advice: keepSources }]
   }
 
-  /** Judges by a socket that a peer has just shown, before anybody asks for a connection. */
+  /** Judges by a socket that a peer has just shown, before anybody asks for a connection. Never throws. */
   async look(peer: Peer, { number, addresses }: Pick<WarmSocket, 'number' | 'addresses'>): Promise<void> {
-    const [first] = await this.#observer.samples(peer.id, number)
+    const [first] = await this.#observer.samples(peer.id, number).catch(() => [])
     if (first) this.isHidden(peer, first.mapped, addresses)
   }
 
