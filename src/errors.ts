@@ -16,6 +16,8 @@ export const codes = wordsFor(
   'self-connect',
   'fingerprint-mismatch',
   'udp-blocked',
+  'wrong-family',
+  'silent-peer',
   'no-path',
   'relay-full',
   'timeout',

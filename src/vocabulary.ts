@@ -43,6 +43,9 @@ export const vocabulary = {
 
   // Obstacles to a direct path.
   'udp-blocked': 'no UDP of one side, or of both, reaches the gateway',
+  'wrong-family': 'a side and the gateway have no IPv4 path to each other, and postern uses UDP over IPv4 alone',
+  'silent-peer': 'a side is joined, and answers nothing now: it sleeps, has changed networks, or was stopped',
+  'dead-port': 'one UDP port of a side is not answered, while others of the same host are',
   'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
   'hidden-sources': 'something in front of the gateway hides where peers come from',
   'one-address': 'the gateway has one address, so that a mapping could not be told',

@@ -36,7 +36,8 @@ const deeds = {
     link.onMessage = receive
     const { peer, key, endpoints, refreshMs } = joined.welcome
     const membership = { peer, key: Buffer.from(key, 'base64'), endpoints, refreshMs }
-    warm = await WarmSocket.open(0, membership, over.signal)
+    const { candidate } = await WarmSocket.open(() => 0, membership, over.signal)
+    warm = candidate
     const addresses = ownAddresses(endpoints[0])
     link.send({ type: 'warm', socket: 0, port: warm.port, addresses, rttMs: warm.rttMs })
     const test = { isMappedOnce: () => false, signal: over.signal }

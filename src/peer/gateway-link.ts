@@ -3,10 +3,11 @@
 // state that the gateway has forgotten.
 
 import { lookup } from 'node:dns/promises'
+import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { type Code, codes, PosternError } from '../errors.ts'
-import { isPrivate } from '../wire/endpoint.ts'
+import { isPrivate, plainAddress } from '../wire/endpoint.ts'
 import {
   type FromGateway,
   type FromPeer,
@@ -46,6 +47,9 @@ const SILENCE_MS = 45_000
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
 
+/** The gateway's name has just been resolved, so the answer is there, or a server away. */
+const RESOLVE_MS = 2000
+
 export class GatewayLink {
   /** The gateway that this is. Known peers are kept per gateway. */
   readonly url: string
@@ -56,6 +60,7 @@ export class GatewayLink {
   readonly #options: LinkOptions
   readonly #over = new AbortController()
   #ws: WebSocket | undefined
+  #reachedAt: string | undefined
 
   private constructor(url: string, options: LinkOptions) {
     this.url = url
@@ -68,6 +73,11 @@ export class GatewayLink {
     const welcome = await link.#connect(signal)
     link.#welcomed(welcome)
     return { link, welcome }
+  }
+
+  /** The gateway's address as it was told in the last hello. */
+  get reachedAt(): string | undefined {
+    return this.#reachedAt
   }
 
   /** False when the link is down and the message is lost. */
@@ -97,9 +107,8 @@ export class GatewayLink {
     })
     this.#ws = ws
     const { connectMs = CONNECT_MS } = this.#options
-    let reached: string | undefined
     ws.on('upgrade', ({ socket }) => {
-      reached = socket.remoteAddress?.replace(/^::ffff:/, '')
+      this.#reachedAt = socket.remoteAddress && plainAddress(socket.remoteAddress)
     })
     return new Promise<Welcome>((resolve, reject) => {
       const over = AbortSignal.any([AbortSignal.timeout(connectMs), ...(signal ? [signal] : [])])
@@ -118,7 +127,7 @@ export class GatewayLink {
       })
       ws.on('message', data => {
         const message = understood(String(data))
-        if (message?.type === 'challenge') this.#hello(ws, message, reached, reject)
+        if (message?.type === 'challenge') void this.#hello(ws, message, reject)
         else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
         else if (message?.type === 'welcome') {
           over.removeEventListener('abort', abort)
@@ -128,12 +137,11 @@ export class GatewayLink {
     })
   }
 
-  #hello(
+  async #hello(
     ws: WebSocket,
     { v, nonce }: Message<FromGateway, 'challenge'>,
-    reached: string | undefined,
     reject: (error: Error) => void
-  ): void {
+  ): Promise<void> {
     const { token, name, accepts, identity } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
@@ -144,6 +152,8 @@ export class GatewayLink {
         )
       )
     }
+    const reached = await ipv4Of(this.url, this.#reachedAt)
+    this.#reachedAt = reached
     const hello: FromPeer = {
       type: 'hello',
       v: PROTOCOL,
@@ -155,7 +165,7 @@ export class GatewayLink {
       ...(reached === undefined ? {} : { reached }),
       beacons: true
     }
-    ws.send(JSON.stringify(hello))
+    if (ws.readyState === WebSocket.OPEN) ws.send(JSON.stringify(hello))
   }
 
   /** From here on, a link that is lost is joined again by itself. */
@@ -238,6 +248,17 @@ async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
   url.pathname = JOIN_PATH
   if (scheme === 'ws:' && !insecure) await refusePublic(url)
   return url.href
+}
+
+/**
+ * The gateway's address as UDP needs it, for UDP is IPv4 alone: where it was reached, or the IPv4 address of its name where that
+ * is IPv6. Where there is none, the gateway sees to it.
+ */
+async function ipv4Of(url: string, reachedAt: string | undefined): Promise<string | undefined> {
+  const { hostname } = new URL(url)
+  if (!reachedAt || !isIPv6(reachedAt) || hostname.startsWith('[')) return reachedAt
+  const known = lookup(hostname, { family: 4 }).then(({ address }) => address)
+  return await Promise.race([known, sleep(RESOLVE_MS, reachedAt, { ref: false })]).catch(() => reachedAt)
 }
 
 /** Throws `bad-config` if a token that is sent to `url` in clear would leave the private networks. */

@@ -10,6 +10,7 @@ import { hearBeacon, sendBeacon } from './beacon.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
+import { firstAnswered } from './punch/beside.ts'
 import { Diary } from './punch/diary.ts'
 import { type Opened, obey } from './punch/obey.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
@@ -51,22 +52,28 @@ export class PeerSession {
 
   /**
    * Binds a socket that was never used, tells the gateway, and shows the socket's mappings at the same moment. From these the
-   * gateway can tell which mapping the NAT makes next. The socket is kept for the next order, and closed if that order is for
-   * another socket.
+   * gateway can tell which mapping the NAT makes next. Another is shown beside it if it is not answered soon. The one that is
+   * ordered next is kept, and the rest are closed. Resolves with those whose ports are dead.
    */
-  async sample(round: number, number: number, membership: Membership): Promise<void> {
+  async sample(round: number, { nextNumber, membership, rttMs }: Sampling): Promise<readonly WarmSocket[]> {
     this.#discard()
-    if (this.#over.signal.aborted || this.isOpen) return
-    const sample: Sample = { over: new AbortController() }
+    if (this.#over.signal.aborted || this.isOpen) return []
+    const sample: Sample = { over: new AbortController(), sockets: [] }
     this.#sample = sample
+    const { signal } = sample.over
+    const bind = async (farFrom?: readonly number[]): Promise<WarmSocket> => {
+      const socket = await WarmSocket.bind(nextNumber(), membership, farFrom)
+      sample.sockets.push(socket)
+      if (signal.aborted) await socket.raw.close()
+      else this.#say({ type: 'fresh', round, socket: socket.number, port: socket.port })
+      return socket
+    }
+    const keeps = (socket: WarmSocket) => socket === sample.taken
     try {
-      const socket = await WarmSocket.bind(number, membership)
-      if (sample.over.signal.aborted) return await socket.raw.close()
-      sample.socket = socket
-      this.#say({ type: 'fresh', round, socket: number, port: socket.port })
-      await socket.show(sample.over.signal)
+      return (await firstAnswered(await bind(), bind, signal, { aloneMs: ALONE_MS + rttMs, keeps })).dead
     } catch {
       // The gateway goes on without the sample when it has waited long enough. It may have seen some of the mappings.
+      return []
     }
   }
 
@@ -216,16 +223,19 @@ export class PeerSession {
   /** Takes the fresh socket. From now on it sends only what the order says. */
   #takeFresh(number: number): WarmSocket | undefined {
     const sample = this.#sample
-    if (sample?.socket?.number !== number) return undefined
-    this.#sample = undefined
-    sample.over.abort()
-    return sample.socket
+    const taken = sample?.sockets.find(socket => socket.number === number)
+    if (!sample || !taken) return undefined
+    sample.taken = taken
+    this.#discard()
+    return taken
   }
 
+  /** Closes the fresh sockets that no order has taken. */
   #discard(): void {
-    this.#sample?.over.abort()
-    void this.#sample?.socket?.raw.close()
+    const { over, sockets = [], taken } = this.#sample ?? {}
     this.#sample = undefined
+    over?.abort()
+    for (const socket of sockets) if (socket !== taken) void socket.raw.close()
   }
 
   #say(message: SessionMessage): void {
@@ -233,11 +243,26 @@ export class PeerSession {
   }
 }
 
-/** A fresh socket that no order has taken yet. `socket` is there once it is bound. */
+/** How fresh sockets are made. */
+export interface Sampling {
+  readonly nextNumber: () => number
+  readonly membership: Membership
+  /** Round trip to the gateway, in milliseconds. */
+  readonly rttMs: number
+}
+
+/** Fresh sockets that are there, and the one that an order has taken. */
 interface Sample {
   readonly over: AbortController
-  socket?: WarmSocket
+  readonly sockets: WarmSocket[]
+  taken?: WarmSocket
 }
+
+/**
+ * How long a fresh socket is alone, besides a round trip, in milliseconds: its request is sent again after 100, and the gateway
+ * waits for 400 and two round trips.
+ */
+const ALONE_MS = 200
 
 /** The order that is being obeyed, or the last one that was. */
 interface Attempt {

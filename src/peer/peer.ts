@@ -3,6 +3,7 @@
 //
 //   join -> warm socket -> connect -> session -> order … -> open channel -> Connection
 
+import { isIPv4 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
@@ -31,6 +32,9 @@ export interface PeerOptions extends LinkOptions {
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
 }
 
+/** The longest reason in a `cold` message. */
+const COLD_CHARACTERS = 256
+
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
 
@@ -46,6 +50,8 @@ export class Peer {
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
   readonly #connections = new Set<Connection>()
   readonly #warm = new Map<number, WarmSocket>()
+  /** Round trip of the last warm socket, in milliseconds. */
+  #rttMs = 0
   /** Whether the last warm socket had one mapping for all of the gateway's endpoints. */
   #isMappedOnce = false
   #membership: Membership | undefined
@@ -142,8 +148,10 @@ export class Peer {
     this.#membership = {
       peer: welcome.peer,
       key: Buffer.from(welcome.key, 'base64'),
-      endpoints: welcome.endpoints,
-      refreshMs: welcome.refreshMs
+      // UDP is IPv4 alone. An older gateway tells whatever family it was reached by.
+      endpoints: welcome.endpoints.filter(({ address }) => isIPv4(address)),
+      refreshMs: welcome.refreshMs,
+      reachedAt: this.#link.reachedAt
     }
     const { signal } = this.#joined
     void this.#timekeeper.keep(signal)
@@ -163,26 +171,51 @@ export class Peer {
     this.#options.onState?.({ joined: false, error, final })
   }
 
-  /** Warms a socket and keeps it warm. Tries again if the gateway is not heard over UDP. */
+  /** Warms a socket and keeps it warm, or another in its place. Tries again if the gateway is not heard over UDP. */
   async #keepWarm(membership: Membership, signal: AbortSignal): Promise<void> {
-    const number = this.#sockets++
+    const nextNumber = () => this.#sockets++
     let warm: WarmSocket | undefined
     try {
-      warm = await WarmSocket.open(number, membership, signal)
-      this.#warm.set(number, warm)
-      this.#isMappedOnce = warm.isMappedOnce
-      const addresses = ownAddresses(membership.endpoints[0])
-      this.#link.send({ type: 'warm', socket: number, port: warm.port, addresses, rttMs: warm.rttMs })
-      await warm.keep(AbortSignal.any([signal, warm.taken]))
+      let answered = await WarmSocket.open(nextNumber, membership, signal)
+      for (;;) {
+        warm = answered.candidate
+        this.#died(answered.dead)
+        this.#warmed(warm, membership)
+        answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
+      }
     } catch (thrown) {
       if (warm?.taken.aborted) return
       if (signal.aborted) return void warm?.raw.close()
-      this.#link.send({ type: 'cold', socket: number, reason: asPosternError(thrown).message })
-      this.#warm.delete(number)
+      this.#cooled(warm, asPosternError(thrown))
       await warm?.raw.close()
       await sleep(COLD_MS, undefined, { signal }).catch(() => {})
       if (!signal.aborted) void this.#keepWarm(membership, signal)
     }
+  }
+
+  #warmed(warm: WarmSocket, membership: Membership): void {
+    const { number: socket, port, rttMs } = warm
+    this.#warm.set(socket, warm)
+    this.#isMappedOnce = warm.isMappedOnce
+    this.#rttMs = rttMs
+    this.#link.send({ type: 'warm', socket, port, addresses: ownAddresses(membership.endpoints[0]), rttMs })
+  }
+
+  /** Nothing comes back to the ports of these sockets, and to others of this host it does. */
+  #died(dead: readonly WarmSocket[]): void {
+    for (const { number: socket, port } of dead) {
+      this.#warm.delete(socket)
+      const reason = `nothing comes back to the local port ${port}, and to others it does`
+      this.#link.send({ type: 'cold', socket, reason, code: 'dead-port', port })
+    }
+  }
+
+  /** @param warm the socket that was warm until now; if there was none, none could be warmed */
+  #cooled(warm: WarmSocket | undefined, { code, message }: PosternError): void {
+    const socket = warm?.number ?? this.#sockets++
+    this.#warm.delete(socket)
+    const why = code === 'wrong-family' ? { code } : {}
+    this.#link.send({ type: 'cold', socket, reason: message.slice(0, COLD_CHARACTERS), ...why })
   }
 
   async #testFiltering(membership: Membership, signal: AbortSignal): Promise<void> {
@@ -261,7 +294,12 @@ export class Peer {
   }
 
   #sample({ session, round }: Message<FromGateway, 'sample'>): void {
-    if (this.#membership) void this.#sessions.get(session)?.sample(round, this.#sockets++, this.#membership)
+    if (!this.#membership) return
+    const sampling = { nextNumber: () => this.#sockets++, membership: this.#membership, rttMs: this.#rttMs }
+    void this.#sessions
+      .get(session)
+      ?.sample(round, sampling)
+      .then(dead => this.#died(dead))
   }
 
   /**

@@ -18,10 +18,23 @@ export interface NatOptions {
   readonly signal?: AbortSignal
 }
 
-/** If UDP is blocked, that is a finding like any other. `own` are the addresses of this host's interfaces. */
+/**
+ * If UDP is blocked, or has no IPv4 to go by, that is a finding like any other. `own` are the addresses of this host's
+ * interfaces, `deadPorts` local ports that were not answered, while others were.
+ */
 export type NatFindings =
-  | { readonly udp: 'open'; readonly own: readonly Address[]; readonly report: NatReport }
-  | { readonly udp: 'blocked'; readonly own: readonly Address[]; readonly reason: string }
+  | {
+      readonly udp: 'open'
+      readonly own: readonly Address[]
+      readonly deadPorts: readonly number[]
+      readonly report: NatReport
+    }
+  | {
+      readonly udp: 'blocked'
+      readonly code: 'udp-blocked' | 'wrong-family'
+      readonly own: readonly Address[]
+      readonly reason: string
+    }
 
 /** The question, without the fields that make it a message. */
 export type Question = Omit<Message<FromPeer, 'nat'>, 'type' | 'request'>
@@ -47,19 +60,22 @@ export async function survey(
 ): Promise<NatFindings> {
   const own = ownAddresses(membership.endpoints[0])
   const shown: WarmSocket[] = []
+  const deadPorts: number[] = []
   const show = async () => {
     // The first socket waits as well, so that the mappings a peer makes when it joins are not taken for mappings of others.
     await sleep(PAUSE_MS, undefined, { signal })
     onSocket?.(shown.length + 1)
-    shown.push(await WarmSocket.open(nextSocket(), membership, signal))
+    const { candidate, dead } = await WarmSocket.open(nextSocket, membership, signal)
+    shown.push(candidate)
+    deadPorts.push(...dead.map(({ port }) => port))
   }
   try {
     while (shown.length < sockets) await show()
-    return { udp: 'open', own, report: await ask(questionOf(shown, own)) }
+    return { udp: 'open', own, deadPorts, report: await ask(questionOf(shown, own)) }
   } catch (thrown) {
     signal.throwIfAborted()
     if (shown.length > 0 || !isBlocked(thrown)) throw thrown
-    return { udp: 'blocked', own, reason: thrown.message }
+    return { udp: 'blocked', code: thrown.code, own, reason: thrown.message }
   } finally {
     await Promise.all(shown.map(({ raw }) => raw.close()))
   }
@@ -106,5 +122,7 @@ function questionOf(shown: readonly WarmSocket[], addresses: Address[]): Questio
   }
 }
 
-const isBlocked = (thrown: unknown): thrown is PosternError =>
-  thrown instanceof PosternError && thrown.code === 'udp-blocked'
+type Blocked = PosternError & { readonly code: 'udp-blocked' | 'wrong-family' }
+
+const isBlocked = (thrown: unknown): thrown is Blocked =>
+  thrown instanceof PosternError && (thrown.code === 'udp-blocked' || thrown.code === 'wrong-family')

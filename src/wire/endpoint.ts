@@ -21,6 +21,16 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return { address, port }
 }
 
+/** An address as the kernel names it, without the form that IPv4 has on an IPv6 socket, and without the zone of a link. */
+export const plainAddress = (address: string): string => address.replace(/^::ffff:(?=[\d.]+$)/i, '').replace(/%.*$/, '')
+
+/**
+ * Whether an IPv4 address that a gateway told may well be the wrong one: the peer reached the gateway by IPv6, and was told a
+ * private address. The gateway then knew of no other than that of an interface of its own.
+ */
+export const isDoubtful = (told: string, reachedAt: string | undefined): boolean =>
+  reachedAt !== undefined && plainAddress(reachedAt).includes(':') && isPrivate(told) && !isLoopback(told)
+
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && a.address === b.address
 }

@@ -86,7 +86,8 @@ const fromPeer = z.discriminatedUnion('type', [
     certificate: z.string().max(8192),
     signature: z.base64().max(256),
     accepts: z.boolean(),
-    // The address at which the peer reached the gateway. A gateway in a container does not know it.
+    // The gateway's address as the peer knows it: where it reached the gateway, or the IPv4 address of the gateway's name where
+    // it came by IPv6. A gateway in a container does not know it.
     reached: address.optional(),
     /** It can send and hear beacons. */
     beacons: z.boolean().optional()
@@ -98,7 +99,18 @@ const fromPeer = z.discriminatedUnion('type', [
     addresses: z.array(subnet).max(16),
     rttMs
   }),
-  z.strictObject({ type: z.literal('cold'), socket: z.int().nonnegative(), reason: word }),
+  z.strictObject({
+    type: z.literal('cold'),
+    socket: z.int().nonnegative(),
+    reason: word,
+    /**
+     * `wrong-family`, or `dead-port`: other ports of this host are answered, and it goes on with one of them. If left out,
+     * nothing is known but that nothing came back.
+     */
+    code: word.optional(),
+    /** The local port that is dead. */
+    port: z.int().min(1).max(65535).optional()
+  }),
   z.strictObject({
     type: z.literal('filtering'),
     port: z.boolean(),

@@ -24,7 +24,12 @@ function found(report: Partial<NatReport> = {}, own = [{ address: '192.168.1.2',
     }
   ]
   const plain = { mapping: free, filtering: strict, translated: true, certain: true, rttMs: 12.34 } as const
-  return { udp: 'open', own, report: { ...plain, addresses: ['198.51.100.9'], samples, prospects, ...report } }
+  return {
+    udp: 'open',
+    own,
+    deadPorts: [],
+    report: { ...plain, addresses: ['198.51.100.9'], samples, prospects, ...report }
+  }
 }
 
 const allocated = (allocation: Partial<NatReport['allocation']> & { kind: 'kept' | 'stepping' | 'block' | 'random' }) =>
@@ -47,7 +52,8 @@ test('types are called by their common names, for people and for programs', t =>
     [allocated({ kind: 'block', block: { low: 4096, high: 4607 } }), 'symmetric', 'symmetric, ports in a block of 512'],
     [allocated({ kind: 'random', range: { low: 1024, high: 65_535 } }), 'symmetric', 'symmetric, random ports'],
     [allocated({ kind: 'kept' }), 'symmetric', 'symmetric, with port preservation'],
-    [{ udp: 'blocked', own: [], reason: 'no answer' }, 'udp-blocked', 'UDP is blocked']
+    [{ udp: 'blocked', code: 'udp-blocked', own: [], reason: 'no answer' }, 'udp-blocked', 'UDP is blocked'],
+    [{ udp: 'blocked', code: 'wrong-family', own: [], reason: 'no route' }, 'wrong-family', 'UDP has no IPv4 to go by']
   ]
   for (const [findings, type, words] of kinds) {
     t.deepEqual(kindOf(findings), { type, words } as never)
@@ -178,4 +184,14 @@ test.serial('interrupted it closes in order with 130; wrong options and a missin
   const { code, stderr } = await world.run(['nat', '--gateway', 'http://127.0.0.1:1'])
   t.is(code, 1)
   t.regex(stderr, /^postern: gateway-unreachable: /)
+})
+
+test('a dead port is told beside what was found, and a network without IPv4 is not told to open its firewall', t => {
+  const findings = found()
+  t.notRegex(text(findings), /came back/)
+  t.regex(text({ ...findings, deadPorts: [10_001] } as NatFindings), /but nothing came back to the local port 10001,/)
+  const said = text({ udp: 'blocked', code: 'wrong-family', own: [], reason: 'no route' })
+  t.regex(said, /evidence no route/)
+  t.regex(said, /to do this host needs IPv4/)
+  t.notRegex(said, /let UDP out/)
 })

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -38,9 +39,10 @@ const welcome = {
 
 /** A gateway that does with each link what the test says. */
 async function fakeGateway(
-  serve: (ws: WebSocket, say: (...messages: object[]) => void, request: IncomingMessage) => void
+  serve: (ws: WebSocket, say: (...messages: object[]) => void, request: IncomingMessage) => void,
+  host = '127.0.0.1'
 ) {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  const server = new WebSocketServer({ port: 0, host })
   await once(server, 'listening')
   server.on('connection', (ws, request) =>
     serve(
@@ -258,3 +260,23 @@ function listening(server: Server, port = 0): Promise<unknown> {
   server.listen(port, '127.0.0.1')
   return once(server, 'listening')
 }
+
+test('a gateway that is reached by IPv6 is told the IPv4 address of its name, or where it was reached', async t => {
+  const reached: unknown[] = []
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('message', data => {
+      reached.push(JSON.parse(String(data)).reached)
+      say(welcome)
+    })
+    say({ type: 'challenge', v: 1, nonce: '' })
+  }, '::1')
+  const known = await lookup('localhost', { all: true })
+  if (!known.some(({ address }) => address === '::1')) t.log('localhost has no IPv6 address here')
+  const names = known.some(({ address }) => address === '::1') ? ['localhost', '[::1]'] : ['[::1]']
+  for (const name of names) {
+    const { link } = await GatewayLink.join(optionsFor(gateway.url.replace('127.0.0.1', name)))
+    t.is(link.reachedAt, reached.at(-1) as string)
+    await link.close()
+  }
+  t.deepEqual(reached, names.length > 1 ? ['127.0.0.1', '::1'] : ['::1'])
+})

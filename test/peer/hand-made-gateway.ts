@@ -20,6 +20,8 @@ import { handovers, probeKey } from './far.ts'
 
 export const session = '0123456789abcdef'
 
+const sessionKey = 'AAAA'
+
 /** A request that came over UDP: to which endpoint, from which port, in whose name. */
 export interface Shown {
   readonly at: number
@@ -30,8 +32,13 @@ export interface Shown {
 
 export class HandMadeGateway implements AsyncDisposable {
   readonly shown: Shown[] = []
+  /** The ports that latched, in the order they did; the last one counts. */
+  readonly latches: number[] = []
   /** Whether requests over UDP are answered. */
   answers = true
+  /** Whether requests from this port of a peer's come through, and their answers. */
+  passes: (port: number) => boolean = () => true
+  refreshMs = 60_000
   /** What it says to everybody in the place of a welcome. */
   refuses: Message<FromGateway, 'refused'> | undefined
   readonly #key = Buffer.from('the key of a peer')
@@ -62,7 +69,10 @@ export class HandMadeGateway implements AsyncDisposable {
   }
 
   /** A peer that has joined and has its warm socket, and this side of the line to it. */
-  async join(name: string, options: Partial<PeerOptions> = {}): Promise<{ peer: Peer; guest: Guest }> {
+  async join(
+    name: string,
+    options: Partial<PeerOptions> = {}
+  ): Promise<{ peer: Peer; guest: Guest; warm: Message<FromPeer, 'warm'> }> {
     const peer = await Peer.join({
       gateway: `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`,
       token: 'any',
@@ -76,8 +86,7 @@ export class HandMadeGateway implements AsyncDisposable {
     })
     const guest = this.#guests.at(-1) as Guest
     guest.peer = peer
-    await guest.heard('warm')
-    return { peer, guest }
+    return { peer, guest, warm: await guest.heard('warm') }
   }
 
   /** Loses the line to a peer. Resolves with the line that the peer makes then. */
@@ -87,6 +96,10 @@ export class HandMadeGateway implements AsyncDisposable {
     const again = await until(() => this.#guests[before])
     again.peer = guest.peer
     return again
+  }
+
+  get primary(): Endpoint {
+    return { address: '127.0.0.1', port: this.#udp[0]?.address().port ?? 0 }
   }
 
   /** The requests that showed a socket, in the order they came. */
@@ -105,18 +118,20 @@ export class HandMadeGateway implements AsyncDisposable {
     if (this.refuses) return this.refuses
     const endpoints = this.#udp.map(socket => ({ address: '127.0.0.1', port: socket.address().port }))
     const key = this.#key.toString('base64')
-    return { type: 'welcome', peer: 'guest', name: 'guest', key, endpoints, refreshMs: 60_000 }
+    return { type: 'welcome', peer: 'guest', name: 'guest', key, endpoints, refreshMs: this.refreshMs }
   }
 
   /** As the real one: who does not echo the nonce is given it. Filtering tests are not remembered. */
   #bind(datagram: Buffer, { address, port }: Endpoint, at: number): void {
     const { transaction, username = '', nonce, change } = decode(datagram) ?? {}
-    if (!transaction || change) return
+    if (!transaction || change || !this.passes(port)) return
+    if (username.startsWith('s:') && nonce) this.latches.push(port)
     if (username.startsWith('p:')) this.shown.push({ at, port, username, proves: nonce !== undefined })
     if (!this.answers) return
     const echo = nonce ? {} : { nonce: Buffer.from('a nonce') }
     const answer = { class: 'success', method: BINDING, transaction, mapped: { address, port }, ...echo } as const
-    this.#udp[at]?.send(encode(answer, { key: this.#key }), port, address)
+    const key = username.startsWith('s:') ? Buffer.from(sessionKey, 'base64') : this.#key
+    this.#udp[at]?.send(encode(answer, { key }), port, address)
   }
 }
 
@@ -164,7 +179,7 @@ export class Guest {
       session,
       ...(request === undefined ? { role: 'callee' } : { role: 'caller', request }),
       peer: { name: 'somebody', fingerprint, named: true },
-      key: 'AAAA',
+      key: sessionKey,
       probeKey: probeKey.toString('base64'),
       trace: '0'.repeat(32)
     })

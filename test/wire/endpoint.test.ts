@@ -3,9 +3,11 @@ import fc from 'fast-check'
 import {
   formatEndpoint,
   groupsOf,
+  isDoubtful,
   isLoopback,
   isPrivate,
   parseEndpoint,
+  plainAddress,
   sameEndpoint
 } from '../../src/wire/endpoint.ts'
 
@@ -66,4 +68,18 @@ test('an IPv6 address has eight groups, however short it is written', t => {
   t.is(groups('2001:db8::a:b:c:d'), '2001 db8 0 0 a b c d')
   t.is(groups('1:2:3:4:5:6:7:8'), '1 2 3 4 5 6 7 8')
   t.is(groups('::ffff:192.0.2.1'), '0 0 0 0 0 ffff 192.0.2.1')
+})
+
+test('an address of the kernel is made plain: no mapped IPv4, and no zone', t => {
+  const plain = ['::ffff:192.0.2.1', 'fe80::1%eth0', '2001:db8::1', '::ffff:c000:201'].map(plainAddress)
+  t.deepEqual(plain, ['192.0.2.1', 'fe80::1', '2001:db8::1', '::ffff:c000:201'])
+})
+
+test('a private address is doubtful to who came by IPv6 from elsewhere, and to nobody else', t => {
+  t.true(isDoubtful('172.17.0.2', '2001:db8::1'))
+  t.false(isDoubtful('172.17.0.2', '172.17.0.2'))
+  t.false(isDoubtful('172.17.0.2', '::ffff:172.17.0.2'))
+  t.false(isDoubtful('203.0.113.6', '2001:db8::1'))
+  t.false(isDoubtful('127.0.0.1', '::1'))
+  t.false(isDoubtful('172.17.0.2', undefined))
 })

@@ -25,6 +25,7 @@ import { formatMs, type Paint, unpainted, wrap } from './output.ts'
 export interface Kind {
   readonly type:
     | 'udp-blocked'
+    | 'wrong-family'
     | 'no-nat'
     | 'firewall'
     | 'full-cone'
@@ -47,8 +48,8 @@ export function renderNat(
   const kind = kindOf(findings)
   const row = ([label, text]: Row) => wrap(`  ${label.padEnd(TEXT_COLUMN - 2)}${text}`, width, TEXT_COLUMN)
   if (findings.udp === 'blocked')
-    return ['', paint('red', kind.words), '', ...blockedRows(findings.reason).map(row)].join('\n')
-  const { report, own } = findings
+    return ['', paint('red', kind.words), '', ...blockedRows(findings).map(row)].join('\n')
+  const { report, own, deadPorts } = findings
   if (report.hidden)
     return ['', paint('yellow', kind.words), '', ...hiddenRows(report, report.hidden).map(row)].join('\n')
   return [
@@ -57,7 +58,7 @@ export function renderNat(
     wrap(`${report.translated ? `${report.mapping} mapping` : 'no translation'}, ${report.filtering} filtering`, width),
     '',
     ...rowsOf(report, own).map(row),
-    ...doubts(report).map(doubt => paint('yellow', row(['but', doubt]))),
+    ...[...doubts(report), ...deaths(deadPorts)].map(doubt => paint('yellow', row(['but', doubt]))),
     '',
     ...table(report, width, paint)
   ].join('\n')
@@ -65,7 +66,7 @@ export function renderNat(
 
 /** RFC 4787 in the words of the older RFC 3489, which most people know. */
 export function kindOf(findings: NatFindings): Kind {
-  if (findings.udp === 'blocked') return { type: 'udp-blocked', words: 'UDP is blocked' }
+  if (findings.udp === 'blocked') return blocked[findings.code]
   const { hidden, mapping, translated, filtering } = findings.report
   if (hidden)
     return { type: 'hidden-sources', words: 'nothing can be told: the gateway does not see where peers come from' }
@@ -80,6 +81,11 @@ export function kindOf(findings: NatFindings): Kind {
       return { type: 'symmetric', words: symmetric(findings.report) }
   }
 }
+
+const blocked = {
+  'udp-blocked': { type: 'udp-blocked', words: 'UDP is blocked' },
+  'wrong-family': { type: 'wrong-family', words: 'UDP has no IPv4 to go by' }
+} as const
 
 const cones: Readonly<Record<NatReport['filtering'], Kind>> = {
   'endpoint-independent': { type: 'full-cone', words: 'full cone' },
@@ -277,11 +283,11 @@ function chanceOf({ tries, probability }: NatReport['prospects'][number], upTo: 
   return tries.length === 0 ? 'relayed' : `${upTo}${percent(probability)}`
 }
 
-function blockedRows(reason: string): Row[] {
+function blockedRows({ code, reason }: Extract<NatFindings, { udp: 'blocked' }>): Row[] {
   return [
     ['evidence', reason],
     ['', 'no other peer can be reached from here, directly or relayed: the relay takes UDP as well'],
-    ['to do', 'let UDP out to the address and port above, and its answers in; a gateway may listen at another port']
+    ['to do', remedies[code]]
   ]
 }
 
@@ -295,6 +301,20 @@ function hiddenRows({ addresses, rttMs }: NatReport, { reached }: NonNullable<Na
     ['to do', `whoever runs the gateway can ${keepSources}`]
   ]
 }
+
+const remedies = {
+  'udp-blocked': 'let UDP out to the address and port above, and its answers in; a gateway may listen at another port',
+  'wrong-family':
+    "this host needs IPv4, its own or by translation (464XLAT), and the gateway has to tell its public IPv4 address: by an A record of its name, or in its operator's listen.udp.public"
+} as const
+
+/** Ports of this host that are dead, while the host is not cut off. */
+const deaths = (ports: readonly number[]): string[] =>
+  ports.length === 0
+    ? []
+    : [
+        `nothing came back to ${ports.length === 1 ? 'the local port' : 'the local ports'} ${ports.join(', ')}, and other ports were answered: see which ports a firewall drops, or the router has forgotten`
+      ]
 
 const signed = (step: number) => (step > 0 ? `+${step}` : `${step}`.replace('-', '−'))
 const sizeOf = ({ low, high }: { low: number; high: number }) => high - low + 1

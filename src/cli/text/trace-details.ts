@@ -7,6 +7,7 @@ import type { AttributeName, EventName, ShortName } from '../../trace/record/con
 import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
 import { percent } from '../../units.ts'
+import { formatEndpoint } from '../../wire/endpoint.ts'
 import { abridged, formatBytes, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
@@ -254,7 +255,11 @@ function probesSentence(facts: Facts): string | undefined {
 function endsSentence(facts: Facts): string | undefined {
   const end = (name: 'local' | 'peer') => {
     const [address, port] = [facts.text(`network.${name}.address`), facts.text(`network.${name}.port`)]
-    return address === undefined ? undefined : port === undefined ? address : `${address}:${port}`
+    return address === undefined
+      ? undefined
+      : port === undefined
+        ? address
+        : formatEndpoint({ address, port: Number(port) })
   }
   const [local, peer] = [end('local'), end('peer')]
   if (peer === undefined) return labelled('from ', local)

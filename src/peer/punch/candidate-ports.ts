@@ -10,16 +10,21 @@ const LEAST = 1024
 /** Ports that were chosen or let go lately, the latest last. */
 const resting = new Set<number>()
 
+/** Ports are far from each other if this share of all ports lies between them: three always find room. */
+const FAR = 1 / 5
+
 /**
  * A random port that nobody in this process took or let go lately. Only a bind tells whether it is free. Up to half of all
  * ports rest. A NAT may still have a mapping for a port that was let go minutes ago, and would make no new mapping for what
  * is sent from there.
+ * @param farFrom at most two ports, of which it is far: a firewall that drops a range of ports seldom drops both
  */
-export function candidatePort(): number {
+export function candidatePort(farFrom: readonly number[] = []): number {
   const { first, last } = range
+  const isNear = (port: number) => farFrom.some(other => Math.abs(port - other) < FAR * sizeOf(range))
   for (;;) {
     const port = first + Math.floor(Math.random() * (last - first + 1))
-    if (resting.has(port)) continue
+    if (resting.has(port) || isNear(port)) continue
     restPort(port)
     return port
   }

@@ -12,6 +12,7 @@ import { timeoutSignal } from '../../clock.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { DecodedStun } from '../../wire/stun.ts'
+import { type Candidate, firstAnswered } from './beside.ts'
 import { RawSocket } from './raw.ts'
 import { type Membership, prove } from './warm.ts'
 
@@ -35,9 +36,10 @@ export async function* testFiltering(
 ): AsyncGenerator<Findings, void> {
   const { primary, near, far, spare } = neighbours(membership.endpoints)
   if (!primary || !(near || far)) return
-  const raw = await RawSocket.bind()
+  const introduced = await Introduction.open(primary, membership, signal)
+  const { raw, mapped } = introduced
+  const ask = (to: Endpoint, change?: Change) => introduced.ask(to, change)
   try {
-    const { ask, mapped } = await introduce(raw, primary, membership, signal)
     const hears = async (change: Change) => (await ask(primary, change)) !== undefined
     const [port, address] = await Promise.all([
       near && hears({ address: false, port: true }),
@@ -73,23 +75,63 @@ function neighbours([primary, ...others]: readonly Endpoint[]) {
   return { primary, near, far, spare }
 }
 
-/**
- * Shows the socket to the primary endpoint. Then `ask` sends a request there or elsewhere, and gives the answer, or undefined
- * if none comes in time. An answer that names no mapping says that the nonce is another source's, so the socket was seen with
- * another mapping.
- */
-async function introduce(raw: RawSocket, primary: Endpoint, { peer, key }: Membership, signal: AbortSignal) {
-  const username = `f:${peer}:0`
-  const { rttMs, nonce, mapped } = await prove(raw, primary, username, { key, signal })
-  const ask = async (to: Endpoint, change?: Change): Promise<DecodedStun | undefined> => {
-    const late = timeoutSignal(Math.ceil(ANSWER_MS + 3 * rttMs))
+/** A socket that is known to the primary endpoint, and asks questions there or elsewhere. */
+class Introduction implements Candidate {
+  readonly raw: RawSocket
+  readonly #primary: Endpoint
+  readonly #membership: Membership
+  readonly #signal: AbortSignal
+  #proved: { readonly rttMs: number; readonly nonce: Buffer; readonly mapped: Endpoint | undefined } | undefined
+
+  private constructor(raw: RawSocket, primary: Endpoint, membership: Membership, signal: AbortSignal) {
+    this.raw = raw
+    this.#primary = primary
+    this.#membership = membership
+    this.#signal = signal
+  }
+
+  /** Introduces a socket whose port is answered (beside.ts). Throws `timeout`, `io`, or what `signal` aborts with. */
+  static async open(primary: Endpoint, membership: Membership, signal: AbortSignal): Promise<Introduction> {
+    const bind = async (farFrom?: readonly number[]) =>
+      new Introduction(await RawSocket.bind(farFrom), primary, membership, signal)
+    const first = await bind()
     try {
-      const question = { username, nonce, ...(change ? { change } : {}) }
-      return (await raw.request(to, question, key, AbortSignal.any([signal, late]))).message
+      return (await firstAnswered(first, bind, signal)).candidate
+    } catch (error) {
+      await first.raw.close()
+      throw error
+    }
+  }
+
+  /** Where the primary endpoint saw the socket. */
+  get mapped(): Endpoint | undefined {
+    return this.#proved?.mapped
+  }
+
+  async show(signal: AbortSignal, answered: () => void): Promise<void> {
+    this.#proved = await prove(this.raw, this.#primary, this.#username, { key: this.#membership.key, signal })
+    answered()
+  }
+
+  /**
+   * Sends a request, and gives the answer, or undefined if none comes in time. An answer that names no mapping says that the
+   * nonce is another source's, so the socket was seen with another mapping.
+   */
+  async ask(to: Endpoint, change?: Change): Promise<DecodedStun | undefined> {
+    if (!this.#proved) return undefined
+    const { rttMs, nonce } = this.#proved
+    const late = timeoutSignal(Math.ceil(ANSWER_MS + 3 * rttMs))
+    const over = AbortSignal.any([this.#signal, late])
+    try {
+      const question = { username: this.#username, nonce, ...(change ? { change } : {}) }
+      return (await this.raw.request(to, question, this.#membership.key, over)).message
     } catch {
-      signal.throwIfAborted()
+      this.#signal.throwIfAborted()
       return undefined
     }
   }
-  return { ask, mapped }
+
+  get #username(): string {
+    return `f:${this.#membership.peer}:0`
+  }
 }

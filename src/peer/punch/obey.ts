@@ -3,7 +3,7 @@
 //
 //   ice      passive: hand over at once, the first ICE check is the punch        active: as punch, for a moment
 //   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
-//   splice   latch at the gateway's relay, then as punch with the gateway as the only target
+//   splice   latch at the gateway's relay, from another port if need be, then as punch with the gateway as the only target
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -15,9 +15,10 @@ import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Opener, OpenTransport, TransportOptions } from '../transport/transport.ts'
+import { ALONE_MS, firstAnswered } from './beside.ts'
 import type { Diary } from './diary.ts'
 import { findPath, type Path } from './probe.ts'
-import type { RawSocket } from './raw.ts'
+import { RawSocket } from './raw.ts'
 import { prove, type WarmSocket } from './warm.ts'
 
 export interface Opened extends OpenTransport {
@@ -55,9 +56,12 @@ async function path(
   obeying: Obeying,
   diary: Diary
 ): Promise<Path> {
-  const { warm, probeKey, side, key, signal } = obeying
-  const punch = (effort: Effort, timing: { afterMs?: number; patienceMs?: number | undefined } = {}) =>
-    findPath(warm.raw, { effort, ...timing, probeKey, handover, signal }, diary)
+  const { warm, probeKey, side, signal } = obeying
+  const punch = (
+    effort: Effort,
+    timing: { afterMs?: number; patienceMs?: number | undefined } = {},
+    raw: RawSocket = warm.raw
+  ) => findPath(raw, { effort, ...timing, probeKey, handover, signal }, diary)
   switch (order.kind) {
     case 'ice': {
       const remote = onlyTarget(order)
@@ -69,10 +73,43 @@ async function path(
     }
     case 'punch':
       return await punch(order, { afterMs })
-    case 'splice':
-      await prove(warm.raw, order.target, `s:${session}:${side}`, { key, nonce: warm.nonce, signal })
+    case 'splice': {
+      const raw = await latch(order.target, `s:${session}:${side}`, obeying)
       diary.step('latched')
-      return await punch({ targets: [order.target] })
+      if (raw === warm.raw) return await punch({ targets: [order.target] })
+      diary.step('beside')
+      try {
+        return await punch({ targets: [order.target] }, {}, raw)
+      } catch (error) {
+        await raw.close()
+        throw error
+      }
+    }
+  }
+}
+
+/**
+ * Latches at the relay: the warm socket, or another if nothing comes back to its port any more (beside.ts). The relay takes the
+ * one that proved itself last, so another proves itself once more when it has won.
+ */
+async function latch(target: Endpoint, username: string, { warm, key, signal }: Obeying): Promise<RawSocket> {
+  const candidate = (raw: RawSocket, nonce?: Buffer) => ({
+    raw,
+    async show(signal: AbortSignal, answered: () => void) {
+      await prove(raw, target, username, { key, nonce, signal })
+      answered()
+    }
+  })
+  const another = async (farFrom: readonly number[]) => candidate(await RawSocket.bind(farFrom))
+  const first = candidate(warm.raw, warm.nonce)
+  const terms = { aloneMs: ALONE_MS + warm.rttMs }
+  const { raw } = (await firstAnswered(first, another, signal, terms)).candidate
+  try {
+    if (raw !== warm.raw) await prove(raw, target, username, { key, signal })
+    return raw
+  } catch (error) {
+    if (raw !== warm.raw) await raw.close()
+    throw error
   }
 }
 

@@ -4,7 +4,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { PosternError } from '../../errors.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../../wire/stun.ts'
 import { candidatePort, restPort } from './candidate-ports.ts'
 
@@ -33,6 +33,7 @@ export class RawSocket {
   readonly #socket: Socket
   readonly #waiting = new Map<string, { key: Buffer; done: (message: DecodedStun, source: Endpoint) => void }>()
   readonly #closed: Promise<void>
+  #hasRoute = true
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -43,12 +44,15 @@ export class RawSocket {
     socket.on('error', () => {})
   }
 
-  /** Binds a port that node-datachannel may take over. Throws `io` when none is free, or too many files are open. */
-  static async bind(): Promise<RawSocket> {
+  /**
+   * Binds a port that node-datachannel may take over. Throws `io` when none is free, or too many files are open.
+   * @param farFrom ports of which the new one is far, at most two
+   */
+  static async bind(farFrom: readonly number[] = []): Promise<RawSocket> {
     for (let tries = 0; tries < BINDS; tries++) {
       const socket = createSocket('udp4')
       try {
-        socket.bind(candidatePort(), '0.0.0.0')
+        socket.bind(candidatePort(farFrom), '0.0.0.0')
         await once(socket, 'listening')
         return new RawSocket(socket)
       } catch (cause) {
@@ -69,10 +73,17 @@ export class RawSocket {
     throw failed.reason
   }
 
+  /** False if the last datagram could not even leave: this host has no IPv4, or no way out for it. */
+  get hasRoute(): boolean {
+    return this.#hasRoute
+  }
+
   /** An error in sending is treated as a loss, because a datagram may get lost anyway. */
   send(datagram: Uint8Array, to: Endpoint): void {
     try {
-      this.#socket.send(datagram, to.port, to.address, () => {})
+      this.#socket.send(datagram, to.port, to.address, error => {
+        this.#hasRoute = (error as NodeJS.ErrnoException | null)?.code !== 'ENETUNREACH'
+      })
     } catch {
       // This is thrown at once for port 0, which a far side may claim as its source, and after the socket was closed.
     }
@@ -94,7 +105,7 @@ export class RawSocket {
     let timer: NodeJS.Timeout | undefined
     const transmit = (count: number) => {
       if (count === RETRANSMIT_MS.length)
-        return reject(new PosternError('timeout', `${to.address}:${to.port} does not answer`))
+        return reject(new PosternError('timeout', `${formatEndpoint(to)} does not answer`))
       // Each transmission has an id of its own. The answer then tells which transmission the round trip is measured from.
       const transaction = transactionId()
       const sentMs = performance.now()

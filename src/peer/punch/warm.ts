@@ -5,8 +5,9 @@
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../../errors.ts'
-import { type Endpoint, formatEndpoint, isLoopback } from '../../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, isDoubtful, isLoopback } from '../../wire/endpoint.ts'
 import type { Address } from '../../wire/shapes.ts'
+import { ALONE_MS, type Answered, firstAnswered } from './beside.ts'
 import { RawSocket } from './raw.ts'
 
 /** What `welcome` told: which endpoints to ask, and how to sign. */
@@ -16,6 +17,8 @@ export interface Membership {
   /** The gateway's endpoints, the primary first. */
   readonly endpoints: readonly Endpoint[]
   readonly refreshMs: number
+  /** The gateway's address as this peer knows it: IPv6 only if it came by IPv6, and knows no IPv4 address. */
+  readonly reachedAt?: string | undefined
 }
 
 /**
@@ -40,21 +43,30 @@ export class WarmSocket {
     this.#membership = membership
   }
 
-  /** Binds a socket and shows its mappings to the gateway. Throws `udp-blocked`, or what `signal` aborts with. */
-  static async open(number: number, membership: Membership, signal: AbortSignal): Promise<WarmSocket> {
-    const warm = await WarmSocket.bind(number, membership)
+  /**
+   * Binds a socket and shows its mappings to the gateway; others as well, if it is not answered (beside.ts). Throws
+   * `udp-blocked`, `wrong-family`, or what `signal` aborts with.
+   */
+  static async open(
+    nextNumber: () => number,
+    membership: Membership,
+    signal: AbortSignal
+  ): Promise<Answered<WarmSocket>> {
+    const warm = await WarmSocket.bind(nextNumber(), membership)
     try {
-      await warm.show(signal)
-      return warm
+      return await warm.showOrReplace(nextNumber, signal)
     } catch (error) {
       await warm.raw.close()
       throw error
     }
   }
 
-  /** Binds a socket that has sent nothing yet: its mappings will be the next that the NAT makes. Throws `io`. */
-  static async bind(number: number, membership: Membership): Promise<WarmSocket> {
-    return new WarmSocket(number, await RawSocket.bind(), membership)
+  /**
+   * Binds a socket that has sent nothing yet: its mappings will be the next that the NAT makes. Throws `io`.
+   * @param farFrom ports of which its own is far, at most two
+   */
+  static async bind(number: number, membership: Membership, farFrom: readonly number[] = []): Promise<WarmSocket> {
+    return new WarmSocket(number, await RawSocket.bind(farFrom), membership)
   }
 
   /** Aborted when a session has taken the socket. From then on only that session's order sends from it. */
@@ -86,21 +98,33 @@ export class WarmSocket {
     return primary && this.#nonces.get(primary)
   }
 
-  /** Refreshes the mappings until `signal` aborts. Throws `udp-blocked` when the gateway is not heard any more. */
-  async keep(signal: AbortSignal): Promise<void> {
+  /**
+   * Refreshes the mappings as long as the socket is answered. Resolves with the one that took its place when it was not any
+   * more. Throws `udp-blocked` or `wrong-family` when no other is answered either, or what `signal` aborts with.
+   */
+  async keep(nextNumber: () => number, signal: AbortSignal): Promise<Answered<WarmSocket>> {
     for (;;) {
       await sleep(this.#membership.refreshMs, undefined, { signal })
-      await this.show(signal)
+      const kept = await this.showOrReplace(nextNumber, signal)
+      if (kept.candidate !== this) return kept
     }
+  }
+
+  /** Shows this socket, and others beside it if it is not answered. Throws as `open` does. */
+  async showOrReplace(nextNumber: () => number, signal: AbortSignal): Promise<Answered<WarmSocket>> {
+    const another = (farFrom: readonly number[]) => WarmSocket.bind(nextNumber(), this.#membership, farFrom)
+    return await firstAnswered<WarmSocket>(this, another, signal, { aloneMs: ALONE_MS + this.#rttMs })
   }
 
   /**
    * Shows the mappings to the gateway, and proves them. The first requests leave in one turn, in the order of the endpoints,
-   * so that a NAT that steps makes its mappings in that order. Throws `udp-blocked`, or what `signal` aborts with.
+   * so that a NAT that steps makes its mappings in that order. Throws `udp-blocked`, `wrong-family`, or what `signal` aborts
+   * with.
+   * @param answered called when the primary endpoint has answered
    */
-  async show(signal: AbortSignal): Promise<void> {
+  async show(signal: AbortSignal, answered = () => {}): Promise<void> {
     const [primary, ...others] = this.#membership.endpoints
-    if (!primary) throw new PosternError('internal', 'the gateway named no endpoint')
+    if (!primary) throw new PosternError('wrong-family', 'the gateway named no IPv4 endpoint, and UDP is IPv4 alone')
     const patience = new AbortController()
     const first = this.#showAt(primary, signal)
     const rest = Promise.allSettled(
@@ -108,14 +132,11 @@ export class WarmSocket {
     )
     try {
       this.#rttMs = await first
+      answered()
     } catch (cause) {
       patience.abort(cause)
       if (signal.aborted) throw cause
-      throw new PosternError(
-        'udp-blocked',
-        `the gateway does not answer at ${primary.address}:${primary.port} over UDP`,
-        { cause }
-      )
+      throw this.#unanswered(primary, cause)
     }
     const timer = setTimeout(
       () => patience.abort(new PosternError('timeout', 'an endpoint does not answer')),
@@ -123,6 +144,20 @@ export class WarmSocket {
     )
     await rest
     clearTimeout(timer)
+  }
+
+  #unanswered(primary: Endpoint, cause: unknown): PosternError {
+    const { reachedAt } = this.#membership
+    const at = formatEndpoint(primary)
+    if (!this.raw.hasRoute)
+      return new PosternError('wrong-family', `this host has no IPv4 route to ${at}, and UDP is IPv4 alone`, { cause })
+    if (isDoubtful(primary.address, reachedAt))
+      return new PosternError(
+        'wrong-family',
+        `the gateway was reached at ${reachedAt}, UDP is IPv4 alone, and nothing answers at ${at}, the IPv4 address that it told`,
+        { cause }
+      )
+    return new PosternError('udp-blocked', `the gateway does not answer at ${at} over UDP`, { cause })
   }
 
   /** Shows the mapping at one endpoint, and proves it by echoing the nonce that came to it. */
@@ -155,7 +190,7 @@ export async function prove(
     if (echo && !message.nonce) return { rttMs, nonce: echo, mapped: message.mapped }
     echo = message.nonce
   }
-  throw new PosternError('timeout', `${endpoint.address}:${endpoint.port} did not accept its own nonce`)
+  throw new PosternError('timeout', `${formatEndpoint(endpoint)} did not accept its own nonce`)
 }
 
 /** The addresses of this host's interfaces. Loopback counts if the gateway itself is on loopback. */
