@@ -20,6 +20,8 @@ export interface WorldSpec {
   /** More lines of the YAML file. */
   readonly more?: string
   readonly addresses?: readonly string[]
+  /** Where HTTP listens, as it stands in a URL; 127.0.0.1 if left out. */
+  readonly host?: string
   readonly ports?: readonly number[]
   /** Files beside the YAML file, by name. */
   readonly files?: Readonly<Record<string, string>>
@@ -49,7 +51,7 @@ export class World implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.gateway.http.port}`
+    return `http://${this.#spec.host ?? '127.0.0.1'}:${this.gateway.http.port}`
   }
 
   /** The identity of a name: the same whenever it is asked for. */
@@ -81,7 +83,7 @@ export class World implements AsyncDisposable {
     const before = this.gateway as Gateway | undefined
     const ports = this.#spec.ports ?? [0, 0]
     const config = `
-listen: { http: '127.0.0.1:${before?.http.port ?? 0}', udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
+listen: { http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
 state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}

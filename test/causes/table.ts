@@ -3,6 +3,7 @@
 // gateway and the peers are the real ones; the only rogue is a peer with another key, which no packet filter could make.
 
 import type { Lane } from './cause.ts'
+import { absent } from './lanes/absent.ts'
 import { asking } from './lanes/asking.ts'
 import { crossing } from './lanes/crossing.ts'
 import { firewalled } from './lanes/firewalled.ts'
@@ -10,4 +11,7 @@ import { guessing } from './lanes/guessing.ts'
 import { leaving } from './lanes/leaving.ts'
 import { far, idling } from './lanes/waiting.ts'
 
-export const lanes = { asking, leaving, firewalled, guessing, crossing, idling, far } satisfies Record<string, Lane>
+export const lanes = { asking, leaving, absent, firewalled, guessing, crossing, idling, far } satisfies Record<
+  string,
+  Lane
+>

@@ -165,3 +165,11 @@ test.serial('a process that has closed its peers ends by itself, and nothing pen
   const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 15_000 })
   t.regex(stdout, /^left, and what was pending ended with (io|gateway-unreachable)$/)
 })
+
+test('where the gateway is reached by IPv6, UDP goes by IPv4, and peers meet', async t => {
+  await using world = await World.open({ host: '[::1]', addresses: ['0.0.0.0'] })
+  const [ann] = [await world.join('ann'), await world.join('bob')]
+  const connection = await ann.connect({ name: 'bob' })
+  t.is(connection.path.kind, 'direct')
+  t.regex(connection.path.remote, /^127\.0\.0\.1:\d+$/)
+})

@@ -4,7 +4,7 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
-import { beneath } from '../../src/gateway/recording/step.ts'
+import { beneath, recordShowing } from '../../src/gateway/recording/step.ts'
 import { Evidence, type Pair } from '../../src/gateway/session/evidence.ts'
 import type { Assignment } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
@@ -49,10 +49,9 @@ const guesser = `export default {
 const files = { 'careful.mjs': careful, 'guesser.mjs': guesser }
 
 const report: Report = {
-  steps: ['heard', 'answered', 'checked', 'latched', 'walked', 'spent', 'bound', 'ice', 'dtls', 'open'].map(name => [
-    name,
-    1
-  ]),
+  steps: ['heard', 'answered', 'checked', 'latched', 'beside', 'walked', 'spent', 'bound', 'ice', 'dtls', 'open'].map(
+    name => [name, 1]
+  ),
   ...{ sent: 9, received: 3, flows: 2, sentMs: [1, 5], receivedMs: [2, 4], heard: [{ address: '127.0.0.1', port: 9 }] }
 }
 
@@ -115,6 +114,7 @@ async function relayFails(): Promise<readonly SpanRecord[]> {
 async function udpIsBlocked(): Promise<readonly SpanRecord[]> {
   await using room = await handMade(['ann', 'bob'])
   const [ann, bob] = room.peers
+  for (const peer of [ann, bob]) peer.say({ type: 'cold', socket: 9, reason: 'dead', code: 'dead-port', port: 9 })
   await ann.warm(0)
   bob.say({ type: 'cold', socket: 0, reason: 'silence' })
   ann.say({ type: 'connect', request: 0, to: 'bob' })
@@ -161,13 +161,23 @@ async function onOneLink(): Promise<readonly SpanRecord[]> {
   return home.spans
 }
 
+/** An address as no gateway on loopback tells it. */
+function wrongAddress(): readonly SpanRecord[] {
+  const { tracer, spans } = recorder()
+  const span = beneath(tracer, ROOT_CONTEXT).begin('postern.observe', {}, 0)
+  const told = { code: 'wrong-family', told: '172.17.0.2' } as const
+  recordShowing(span, { side: 'callee', isWarm: false, atMs: 0, reason: 'silence', ...told }, 0)
+  span.end()
+  return spans
+}
+
 test('the tables of docs/tracing.md are those that the code goes by', t => {
   t.is(upToDate(tracingDocument()), tracingDocument(), 'run: npm run docs')
 })
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
   const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused(), onOneLink()])
-  const spans = [...runs.flat(), ...hardNat()]
+  const spans = [...runs.flat(), ...hardNat(), ...wrongAddress()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])
   const known = recorded(spans)

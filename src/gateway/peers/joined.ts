@@ -6,9 +6,9 @@ import { changed } from '../../changed.ts'
 import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
+import { type Endpoint, isDoubtful } from '../../wire/endpoint.ts'
 import type { FromGateway } from '../../wire/signal.ts'
-import type { Arrival, Member, WarmSocket } from './member.ts'
+import type { Arrival, Cold, Member, WarmSocket } from './member.ts'
 import type { Clock } from './peer-clock.ts'
 
 export interface Identified {
@@ -24,12 +24,28 @@ export interface Identified {
   readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
+  /** The gateway's address as it knows it: IPv6 only if it came by IPv6, and knows no IPv4 address. */
+  readonly reachedAt?: string
   /** When its WebSocket was opened, in milliseconds since the epoch; left out: now. */
   readonly cameMs?: number
 }
 
+/** The way to a peer over signalling. */
+export interface Link {
+  /** Aborted with the reason when it is closed. */
+  readonly gone: AbortSignal
+  /** When something was heard over it last, in milliseconds since the epoch. */
+  readonly heardMs: number
+  send(message: FromGateway): void
+  /** Asks for a sign of life, which any peer gives at once; it shows in `heardMs`. */
+  hail(): void
+}
+
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
 const WARM_SOCKETS = 8
+
+/** How many of a peer's dead ports are remembered, the latest. */
+const DEAD_PORTS = 8
 
 export class Joined implements Member {
   readonly id: string
@@ -42,16 +58,18 @@ export class Joined implements Member {
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
   readonly gone: AbortSignal
-  readonly send: (message: FromGateway) => void
+  readonly #link: Link
+  readonly #isDoubtful: boolean
   readonly #warm: WarmSocket[] = []
   readonly #changed = new EventTarget()
   #arrival: Arrival
   #clock: Clock | undefined
-  #cold: { readonly reason: string; readonly atMs: number } | undefined
+  #cold: Cold | undefined
+  #deadPorts: readonly number[] = []
   #warmMs = 0
   #filtering: FilteringTest | undefined
 
-  constructor(who: Identified, link: { send: (message: FromGateway) => void; gone: AbortSignal }) {
+  constructor(who: Identified, link: Link) {
     // Each session that begins has one waiter, and the number of sessions has a limit of its own.
     setMaxListeners(0, this.#changed)
     this.id = who.id
@@ -63,10 +81,27 @@ export class Joined implements Member {
     this.key = who.key
     this.gateway = who.endpoints[0]
     this.endpoints = who.endpoints
-    this.send = link.send
+    this.#isDoubtful = isDoubtful(this.gateway.address, who.reachedAt)
+    this.#link = link
     this.gone = link.gone
     const helloMs = nowMs()
     this.#arrival = { cameMs: who.cameMs ?? helloMs, helloMs }
+  }
+
+  send(message: FromGateway): void {
+    this.#link.send(message)
+  }
+
+  get heardMs(): number {
+    return this.#link.heardMs
+  }
+
+  hail(): void {
+    this.#link.hail()
+  }
+
+  get deadPorts(): readonly number[] {
+    return this.#deadPorts
   }
 
   get arrival(): Arrival {
@@ -93,12 +128,25 @@ export class Joined implements Member {
     this.#changed.dispatchEvent(new Event('change'))
   }
 
-  /** The peer heard nothing back from the gateway over UDP, and has closed that socket. */
-  cooled(number: number, reason: string): void {
-    this.#cold = { reason, atMs: nowMs() }
+  /**
+   * The peer heard nothing back from the gateway over UDP, and has closed that socket. `code` is its word for it; a port that is
+   * dead while others are not does not make it cold.
+   */
+  cooled(
+    number: number,
+    reason: string,
+    { code, port }: { code?: string | undefined; port?: number | undefined } = {}
+  ): void {
+    if (code !== 'dead-port') this.#cold = { reason, atMs: nowMs(), ...this.#family(code) }
+    else if (port !== undefined) this.#deadPorts = [...this.#deadPorts, port].slice(-DEAD_PORTS)
     const index = this.#warm.findIndex(socket => socket.number === number)
     if (index >= 0) this.#warm.splice(index, 1)
     this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  #family(code: string | undefined): Pick<Cold, 'code' | 'told'> {
+    if (this.#isDoubtful) return { code: 'wrong-family', told: this.gateway.address }
+    return { code: code === 'wrong-family' ? code : 'udp-blocked' }
   }
 
   filters(test: FilteringTest): void {
@@ -114,7 +162,7 @@ export class Joined implements Member {
     return this.#warmMs
   }
 
-  get cold(): { readonly reason: string; readonly atMs: number } | undefined {
+  get cold(): Cold | undefined {
     return this.#cold
   }
 
@@ -123,7 +171,7 @@ export class Joined implements Member {
     const cold = this.#cold
     // If there is no reason, there was a socket, and another session has taken it since: the session looks again.
     if (this.isWarm || !cold) return
-    throw new PosternError('udp-blocked', `no UDP datagram from ${this.name} reaches the gateway: ${cold.reason}`)
+    throw new PosternError(cold.code, `no UDP datagram from ${this.name} reaches the gateway: ${cold.reason}`)
   }
 
   async takeSocket(): Promise<WarmSocket | undefined> {

@@ -14,6 +14,16 @@ export interface WarmSocket {
   readonly rttMs: number
 }
 
+/** Why a peer has no warm socket. */
+export interface Cold {
+  readonly code: 'udp-blocked' | 'wrong-family'
+  /** As the peer said it. */
+  readonly reason: string
+  readonly atMs: number
+  /** The address that the gateway told it for want of a better one, where it may be the wrong one. */
+  readonly told?: string
+}
+
 /** The steps of a join, in milliseconds since the epoch. */
 export interface Arrival {
   readonly cameMs: number
@@ -47,8 +57,17 @@ export interface Member {
   /** It can send and hear beacons on its links (peer/beacon.ts). */
   readonly beacons: boolean
   /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
-  readonly cold: { readonly reason: string; readonly atMs: number } | undefined
-  /** Waits for a warm socket, which another session may take first. Rejects with `udp-blocked`, or what `signal` aborts with. */
+  readonly cold: Cold | undefined
+  /** Its latest local ports that were not answered, while others of it were. */
+  readonly deadPorts: readonly number[]
+  /** When it was heard over signalling last, in milliseconds since the epoch. */
+  readonly heardMs: number
+  /** Asks it over signalling for a sign of life, which it gives at once if it lives; it shows in `heardMs`. */
+  hail(): void
+  /**
+   * Waits for a warm socket, which another session may take first. Rejects with `udp-blocked` or `wrong-family`, or what
+   * `signal` aborts with.
+   */
   warm(signal: AbortSignal): Promise<void>
   /** Takes the oldest warm socket, which belongs to the session from now on; undefined where there is none. */
   takeSocket(): Promise<WarmSocket | undefined>

@@ -6,7 +6,10 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 
 /** Watches the mappings of peers' sockets on UDP endpoints of its own. */
 export interface Observer {
-  /** The endpoints a peer is told to ask, the primary first. `reachedAt` stands in for a listening address of 0.0.0.0. */
+  /**
+   * The endpoints a peer is told to ask, the primary first; all are IPv4. For a listening address of 0.0.0.0 the address at
+   * which the peer reached the gateway stands in, or an IPv4 address of the gateway's where that is IPv6. None: there is none.
+   */
   endpoints(reachedAt: string): Endpoint[]
   /** Learns the key of a peer whose requests it may believe from now on. */
   admit(peer: string, key: Buffer): void

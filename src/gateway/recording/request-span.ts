@@ -62,6 +62,11 @@ const sidesAttributes = (pair: Pair, observer: Observer): SpanAttributes => ({
     HEARD_MS
   ),
   'postern.gateway.deaf': observer.deaf(HEARD_MS).map(formatEndpoint),
+  ...deadPorts('caller', pair.caller),
+  ...deadPorts('callee', pair.callee),
   ...clockAttributes('caller', pair.caller.clock),
   ...clockAttributes('callee', pair.callee.clock)
 })
+
+const deadPorts = (side: SideName, { deadPorts }: Member): SpanAttributes =>
+  deadPorts.length > 0 ? { [`postern.${side}.dead_ports`]: [...deadPorts] } : {}

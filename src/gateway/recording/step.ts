@@ -75,6 +75,8 @@ export async function within<T>(
 const causes: Partial<Record<Code, Cause>> = {
   'relay-full': 'relay-full',
   'udp-blocked': 'no-sample',
+  'wrong-family': 'no-sample',
+  'silent-peer': 'no-sample',
   'peer-offline': 'peer-lost',
   internal: 'never-obeyed'
 }
@@ -128,11 +130,20 @@ export interface Showing {
   readonly atMs: number
   /** Why it is cold. */
   readonly reason?: string | undefined
+  /** The same in one word; undefined where there is none but that nothing was heard. */
+  readonly code?: Code | undefined
+  /** The address of the gateway's that it was told, where that may be the wrong one. */
+  readonly told?: string
 }
 
 /** @param sinceMs when the waiting began; a state that began earlier is dated with this time */
-export function recordShowing(span: Span, { side, isWarm, atMs, reason }: Showing, sinceMs: number): void {
-  const attributes: SpanAttributes = { 'postern.side': side, ...(reason ? { 'postern.reason': reason } : {}) }
+export function recordShowing(span: Span, { side, isWarm, atMs, reason, code, told }: Showing, sinceMs: number): void {
+  const attributes: SpanAttributes = {
+    'postern.side': side,
+    ...(reason ? { 'postern.reason': reason } : {}),
+    ...(code ? { 'postern.code': code } : {}),
+    ...(told ? { 'postern.told': told } : {})
+  }
   const name: EventName = isWarm ? 'warm' : 'cold'
   span.addEvent(name, attributes, Math.max(sinceMs, atMs))
 }

@@ -38,8 +38,8 @@ export class Evidence {
   }
 
   /**
-   * Observes and judges the sockets of both sides, and waits only for what is missing. Rejects with `udp-blocked`, or with the
-   * reason why the session is over.
+   * Observes and judges the sockets of both sides, and waits only for what is missing. Rejects with `udp-blocked`,
+   * `wrong-family` or `silent-peer`, or with the reason why the session is over.
    */
   async scene(step: Step, attempts: readonly Attempt[]): Promise<Scene> {
     this.#gone.throwIfAborted()
@@ -93,7 +93,7 @@ export class Evidence {
         this.sides.take(missing, showing => recordShowing(span, showing, sinceMs))
       )
     } catch (error) {
-      await this.#askOther(step)
+      if (asPosternError(error).code === 'udp-blocked') await this.#askOther(step)
       throw error
     }
   }

@@ -2,9 +2,11 @@
 // reserve, or is a fresh one that shows its mappings on request. A socket from the reserve goes back to it if it was never
 // ordered to do anything.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
+import type { Sample } from '../../nat/profile.ts'
 import { isHardSide, type Side } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
@@ -16,6 +18,12 @@ import { sideOf, type Watch } from './side-seen.ts'
 /** How long a session waits for the sockets of both sides: a peer that has just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
 
+/**
+ * How long a side may take to give a sign of life over signalling, in milliseconds: a round trip, and a segment of TCP that is
+ * lost three times. After that it is silent.
+ */
+const HAIL_MS = 3500
+
 /** How long a session waits for filtering tests where their verdict matters. */
 const FILTERING_MS = 1500
 
@@ -24,6 +32,18 @@ const FRESH_MS = 400
 
 /** How long a session waits for the other samples of a socket after the first one has come, for the same reason. */
 const STRAGGLERS_MS = 150
+
+const EARLY_MS = 50
+
+/** How often it is looked whether a side that was hailed has answered, in milliseconds. */
+const ANSWERED_MS = 20
+
+/** What a wait for a warm socket ends with: another side has none, the time is over, or a sign of life that did not come. */
+interface Waiting {
+  readonly failed: AbortController
+  readonly late: AbortSignal
+  readonly hailedMs: number
+}
 
 interface Using {
   readonly socket: WarmSocket
@@ -58,24 +78,32 @@ export class Sides {
   }
 
   /**
-   * Takes a warm socket for each of these sides. Rejects with `udp-blocked`.
+   * Takes a warm socket for each of these sides. Rejects with `udp-blocked` or `wrong-family`, or with `silent-peer` where a
+   * side gives no sign of life.
    * @param shown is told what became of each of them, whether they are all warm or not
    */
   async take(missing: readonly SideName[], shown: (showing: Showing) => void): Promise<void> {
     // Both are taken at once: while one side is waited for, other sessions must be able to use the socket of the other side.
     const failed = new AbortController()
     using late = timeoutSignal(OBSERVE_MS)
-    const now = () => missing.map(side => showingOf(side, this[side]))
+    const hailedMs = nowMs()
+    for (const side of missing) if (!this[side].isWarm) this[side].hail()
+    const now = () => missing.map(side => showingOf(side, this[side], hailedMs))
     let showings: Showing[] | undefined
     try {
       do {
         showings = undefined
         while (!missing.every(side => this[side].isWarm))
-          await Promise.all(missing.map(side => this.#warm(side, failed, late)))
+          await Promise.all(missing.map(side => this.#warm(side, { failed, late, hailedMs })))
         this.#gone.throwIfAborted()
         if (late.aborted) throw new PosternError('udp-blocked', `others took every socket for ${OBSERVE_MS / 1000} s`)
         showings = now()
       } while (!(await this.#takeAll(missing)))
+      const forgotten = await this.#forgotten(missing)
+      const [first] = forgotten
+      if (!first) return
+      showings = forgotten
+      throw new PosternError(first.code, `${this[first.side].name} shows no mapping any more: ${first.reason}`)
     } finally {
       for (const showing of showings ?? now()) shown(showing)
     }
@@ -106,7 +134,7 @@ export class Sides {
     return await Promise.all(shown)
   }
 
-  /** A peer says that it shows a fresh socket. */
+  /** A peer says that it shows a fresh socket; it may show another beside it, and the first that is seen counts. */
   shown(side: SideName, fresh: Message<FromPeer, 'fresh'>): void {
     const awaited = this.#awaited[side]
     if (awaited?.round === fresh.round) awaited.done(fresh)
@@ -137,7 +165,7 @@ export class Sides {
     const peer = this[side]
     const socket = this.#using[side]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
-    const samples = await this.#watch.observer.samples(peer.id, socket.number)
+    const samples = await this.#samples(side)
     return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(side, observations))
   }
 
@@ -191,9 +219,16 @@ export class Sides {
     if (using && !using.ordered && !using.fresh) this[side].giveBack(using.socket)
   }
 
-  async #warm(side: SideName, failed: AbortController, late: AbortSignal): Promise<void> {
+  async #warm(side: SideName, { failed, late, hailedMs }: Waiting): Promise<void> {
+    const silent = new AbortController()
+    const judge = () => {
+      const silence = silenceOf(this[side], hailedMs)
+      if (silence) silent.abort(new PosternError('silent-peer', `${this[side].name} is silent: ${silence}`))
+    }
+    // An answer that came while this process was busy is read first.
+    const hailed = setTimeout(() => setImmediate(judge), Math.ceil(hailedMs + HAIL_MS - nowMs()))
     try {
-      await this[side].warm(AbortSignal.any([this.#gone, failed.signal, late]))
+      await this[side].warm(AbortSignal.any([this.#gone, failed.signal, late, silent.signal]))
     } catch (cause) {
       failed.abort(cause)
       if (!late.aborted || this.#gone.aborted) throw cause
@@ -202,7 +237,36 @@ export class Sides {
         `no UDP datagram from ${this[side].name} reached the gateway within ${OBSERVE_MS / 1000} s`,
         { cause }
       )
+    } finally {
+      clearTimeout(hailed)
     }
+  }
+
+  /**
+   * The sides whose socket was warm once, and which nothing was heard of for longer than a peer that lives lets pass between
+   * two refreshes. Each of them is hailed first, and waited for.
+   */
+  async #forgotten(sides: readonly SideName[]) {
+    const seen = await Promise.all(sides.map(async side => ({ side, samples: await this.#samples(side) })))
+    const unseen = seen.filter(({ samples }) => samples.length === 0).map(({ side }) => side)
+    const hailedMs = nowMs()
+    for (const side of unseen) this[side].hail()
+    const isAnswered = () => unseen.every(side => this[side].heardMs >= hailedMs)
+    while (!isAnswered() && nowMs() - hailedMs < HAIL_MS) {
+      this.#gone.throwIfAborted()
+      await sleep(ANSWERED_MS)
+    }
+    return unseen.map(side => {
+      const silence = silenceOf(this[side], hailedMs)
+      const reason = silence ?? 'its last mapping is too old to be used'
+      const code = silence ? 'silent-peer' : 'udp-blocked'
+      return { side, isWarm: false, atMs: nowMs(), reason, code } as const
+    })
+  }
+
+  async #samples(side: SideName): Promise<readonly Sample[]> {
+    const socket = this.#using[side]?.socket
+    return socket ? await this.#watch.observer.samples(this[side].id, socket.number) : []
   }
 
   /** Waits for a fresh socket. Resolves with the reason why there is none, or with undefined if there is one. */
@@ -210,14 +274,19 @@ export class Sides {
     const before = this.#using[side]?.socket
     const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(FRESH_MS + 2 * this.rttMs(side)))])
     const { promise, resolve } = Promise.withResolvers<Message<FromPeer, 'fresh'> | undefined>()
-    this.#awaited[side] = { round, done: resolve }
-    const give = () => resolve(undefined)
+    const shown: Promise<void>[] = []
+    const sampled = async (fresh: Message<FromPeer, 'fresh'>) => {
+      if (await this.#sampled(side, fresh.socket, late)) resolve(fresh)
+    }
+    this.#awaited[side] = { round, done: fresh => void shown.push(sampled(fresh)) }
+    // What some endpoints have seen by the end counts: it is asked for before the wait is given up.
+    const give = () => void Promise.all(shown).then(() => resolve(undefined))
     late.addEventListener('abort', give)
     if (late.aborted) give()
     const fresh = await promise
     late.removeEventListener('abort', give)
-    if (!fresh || !before) return `${this[side].name} showed no fresh socket in time`
-    if (!(await this.#sampled(side, fresh.socket, late))) return `no sample of ${this[side].name} came in time`
+    if (shown.length === 0 || !before) return `${this[side].name} showed no fresh socket in time`
+    if (!fresh) return `no sample of ${this[side].name} came in time`
     this.#putAside(side)
     const socket = { ...before, number: fresh.socket, port: fresh.port }
     this.#using[side] = { socket, fresh: true, ordered: false }
@@ -245,7 +314,19 @@ export class Sides {
   }
 }
 
-const showingOf = (side: SideName, { isWarm, warmMs, cold }: Member): Showing =>
-  isWarm
-    ? { side, isWarm, atMs: warmMs }
-    : { side, isWarm, atMs: cold?.atMs ?? nowMs(), reason: cold?.reason ?? 'it has shown no socket' }
+function showingOf(side: SideName, peer: Member, hailedMs: number): Showing {
+  const { isWarm, warmMs, cold } = peer
+  if (isWarm) return { side, isWarm, atMs: warmMs }
+  if (cold) return { side, isWarm, ...cold }
+  const silence = silenceOf(peer, hailedMs)
+  if (silence) return { side, isWarm, atMs: nowMs(), reason: silence, code: 'silent-peer' }
+  return { side, isWarm, atMs: nowMs(), reason: 'it has shown no socket' }
+}
+
+/** How long nothing was heard of a peer that was hailed and had the time to answer; undefined where it did, or had not. */
+function silenceOf({ heardMs }: Member, hailedMs: number): string | undefined {
+  const now = nowMs()
+  // A timer may fire a little early.
+  if (heardMs >= hailedMs || now - hailedMs < HAIL_MS - EARLY_MS) return undefined
+  return `its connection to the gateway is open, and nothing came over it for ${((now - heardMs) / 1000).toFixed(1)} s, not even an answer to a ping`
+}

@@ -18,7 +18,7 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
       return peer.warmed({ number, port, addresses, rttMs })
     }
     case 'cold':
-      return peer.cooled(message.socket, message.reason)
+      return peer.cooled(message.socket, message.reason, message)
     case 'filtering':
       return peer.filters(message)
     case 'clock':

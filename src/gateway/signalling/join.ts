@@ -29,6 +29,9 @@ export interface Hello {
   readonly reachedAt: string
 }
 
+const noAddress =
+  'the gateway was reached by IPv6 and has no IPv4 address to tell, and UDP is IPv4 alone; its operator can name one in listen.udp.public'
+
 /** Checks who the peer is and admits it. Throws the error that refuses it. */
 export function join(
   { message: hello, nonce, cameMs, reachedAt }: Hello,
@@ -48,7 +51,9 @@ export function join(
     throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
   if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
   const id = randomBytes(6).toString('hex')
-  const endpoints = observer.endpoints(hello.reached ?? reachedAt)
+  const reached = hello.reached ?? reachedAt
+  const endpoints = observer.endpoints(reached)
+  if (endpoints.length === 0) throw new PosternError('wrong-family', noAddress)
   const peer = new Joined(
     {
       id,
@@ -59,9 +64,10 @@ export function join(
       fingerprint,
       key: randomBytes(20),
       cameMs,
-      endpoints: endpoints as [Endpoint, ...Endpoint[]]
+      endpoints: endpoints as [Endpoint, ...Endpoint[]],
+      reachedAt: reached
     },
-    { send: message => link.send(message), gone: link.gone }
+    link
   )
   observer.admit(id, peer.key)
   peer.gone.addEventListener('abort', () => observer.dismiss(id))

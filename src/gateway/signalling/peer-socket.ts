@@ -1,8 +1,10 @@
 // The WebSocket of one peer, on which messages go out. It is terminated when the peer answers no ping or reads too slowly.
 
 import type { WebSocket } from 'ws'
+import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FromGateway } from '../../wire/signal.ts'
+import type { Link } from '../peers/joined.ts'
 import type { Refusal } from '../recording/refusals.ts'
 
 /** A link that did not answer a ping by the next one is dead: a NAT may have forgotten the TCP connection without a word. */
@@ -12,9 +14,10 @@ const PING_MS = 20_000
 const BACKLOG_BYTES = 256 * 1024
 
 /** Sends messages on a WebSocket; `gone` aborts when it closes. */
-export class PeerSocket {
+export class PeerSocket implements Link {
   readonly gone: AbortSignal
   readonly #ws: WebSocket
+  #heardMs = nowMs()
 
   constructor(ws: WebSocket) {
     const gone = new AbortController()
@@ -28,11 +31,23 @@ export class PeerSocket {
     }, PING_MS)
     ws.on('pong', () => {
       alive = true
+      this.#heardMs = nowMs()
+    })
+    ws.on('message', () => {
+      this.#heardMs = nowMs()
     })
     ws.on('close', () => {
       clearInterval(ping)
       gone.abort(new PosternError('peer-offline', 'a peer lost its connection to the gateway'))
     })
+  }
+
+  get heardMs(): number {
+    return this.#heardMs
+  }
+
+  hail(): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#ws.ping()
   }
 
   send(message: FromGateway): void {

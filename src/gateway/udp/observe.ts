@@ -11,6 +11,7 @@ import { REFRESH_MS } from '../../wire/signal.ts'
 import type { Observer } from '../peers/observer.ts'
 import type { Credential } from './binding.ts'
 import type { Port } from './listen.ts'
+import { standIn } from './stand-in.ts'
 
 /**
  * Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. The socket that was
@@ -55,11 +56,10 @@ export class UdpObserver implements Observer {
   }
 
   endpoints(reachedAt: string): Endpoint[] {
-    const plain = reachedAt.replace(/^::ffff:/, '')
-    return this.#ports().map(({ local, row }) => ({
-      address: this.#public[row] ?? (isUnspecified(local.address) ? plain : local.address),
-      port: local.port
-    }))
+    return this.#ports().flatMap(({ local: { address, port }, row }) => {
+      const told = this.#public[row] ?? (isUnspecified(address) ? standIn(reachedAt) : address)
+      return told === undefined ? [] : [{ address: told, port }]
+    })
   }
 
   admit(peer: string, key: Buffer): void {

@@ -54,6 +54,7 @@ export const events = {
   answered: ['probe', 'a probe of its own was answered'],
   checked: ['probe', "the other side's first ICE check came"],
   latched: ['probe', 'the relay accepted the socket'],
+  beside: ['probe', "nothing came back to the socket's port, so another socket of the side was latched in its place"],
   walked: ['probe', 'every target and guess was tried once'],
   spent: ['probe', 'the budget of datagrams was used up'],
   ice: ['handover', 'ICE is connected'],
@@ -87,7 +88,7 @@ export const attributes = {
     'one word for the verdict: `Cause` in `src/strategy/plan.ts`; on a probe `never-obeyed`, if its side is there and never said what came of its order'
   ],
   'postern.code': [
-    'connect, join, probe, handover',
+    'connect, join, probe, handover, observe: cold',
     'the error code (`src/errors.ts`); for an order also `stale-socket` and `called-off`'
   ],
   'error.type': ['connect, join, probe, handover', "the same, by the name it has in OpenTelemetry's conventions"],
@@ -107,6 +108,14 @@ export const attributes = {
   'postern.limit': [
     'connect, join',
     'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `names`'
+  ],
+  'postern.told': [
+    'observe: cold',
+    "the IPv4 address of the gateway's that the side was told, if it may be the wrong one: the side came by IPv6, and this is a private address"
+  ],
+  'postern.SIDE.dead_ports': [
+    'connect',
+    'list of numbers: local UDP ports of that side that were not answered, while others of the same host were'
   ],
   'postern.sides': ['observe', 'which sides are waited for'],
   'postern.fresh': ['observe', 'boolean: samples of fresh sockets'],

@@ -21,6 +21,8 @@ export interface Facts {
   readonly code: Code | undefined
   readonly reason: string | undefined
   readonly names: Readonly<Record<SideName, string>>
+  /** Local ports that were not answered, while others of the same host were. */
+  readonly deadPorts: Readonly<Record<SideName, readonly number[]>>
   /** The side that the request itself names: it left, was lost, refused, or has too many sessions. */
   readonly side: SideName | undefined
   readonly limit: string | undefined
@@ -51,8 +53,31 @@ export interface Wait {
   readonly failed: boolean
   readonly sides: readonly SideName[]
   readonly warm: readonly SideName[]
-  readonly cold: readonly SideName[]
+  readonly cold: readonly ColdFacts[]
 }
+
+/** A side without a socket, and why. */
+export interface ColdFacts {
+  readonly side: SideName
+  /** `wrong-family` or `silent-peer`; `udp-blocked` or none where nothing more is known. */
+  readonly code: string | undefined
+  readonly reason: string | undefined
+  /** The gateway's address that it was told, where that may be the wrong one. */
+  readonly told: string | undefined
+}
+
+/** The sides whose fresh socket was not seen in time, where a strategy gave up for that. */
+export function unsampled({ waits, turns }: Facts): SideName[] {
+  const wait = waits.findLast(({ fresh, failed }) => fresh && failed)
+  if (!wait || !turns.some(({ cause }) => cause === 'no-sample')) return []
+  return wait.sides.filter(side => !wait.warm.includes(side))
+}
+
+/** The sides that had no socket for this reason when they were waited for last. */
+export const coldAs = ({ waits, code: ended }: Facts, code: Code): ColdFacts[] =>
+  ended === code || ended === 'udp-blocked'
+    ? (waits.findLast(({ fresh, failed }) => !fresh && failed)?.cold ?? []).filter(cold => cold.code === code)
+    : []
 
 export interface ProfileFacts {
   readonly atMs: number

@@ -6,6 +6,7 @@ import type { Known } from '../../strategy/remedy.ts'
 import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
+import { deadPort, silentPeer, wrongFamily } from './causes/absent.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
 import { cutShort, deadline, hiddenSources, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
@@ -56,6 +57,8 @@ function judged(facts: Facts): Verdict {
 const decisive: readonly Rule[] = [
   otherCertificate,
   neverObeyed,
+  silentPeer,
+  wrongFamily,
   nobodyHeard,
   udpBlocked,
   pluginThrew,
@@ -76,6 +79,7 @@ const inTheWay: readonly Rule[] = [
   cutShort,
   budgetSharedOut,
   notTried,
+  deadPort,
   noSample,
   bothRandom,
   sprayTooSmall,

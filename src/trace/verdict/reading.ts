@@ -5,11 +5,11 @@ import type { Code } from '../../errors.ts'
 import type { Cause } from '../../strategy/plan.ts'
 import type { Known } from '../../strategy/remedy.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
-import type { EventName, ShortName, SpanName } from '../record/conventions.ts'
+import type { ShortName, SpanName } from '../record/conventions.ts'
 import { observedIn } from '../record/observed.ts'
 import { eventsOf, type Reader, read } from '../record/reader.ts'
 import type { SpanRecord } from '../record/record.ts'
-import type { Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
+import type { ColdFacts, Facts, PlanFacts, ProfileFacts, SideFacts, TurnFacts, Wait } from './facts.ts'
 
 export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): Facts {
   const root = read(spans[0])
@@ -26,6 +26,7 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
       caller: root.text('caller') ?? root.text('peer') ?? 'the caller',
       callee: root.text('callee') ?? 'the callee'
     },
+    deadPorts: { caller: root.numbers('caller.dead_ports'), callee: root.numbers('callee.dead_ports') },
     side: root.side('side'),
     limit: root.text('limit'),
     begun: root.text('session') !== undefined,
@@ -48,15 +49,19 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
 function waitOf(span: SpanRecord): Wait {
   const said = read(span)
   const sides = said.text('sides')?.split(/[ ,]+/) ?? []
-  const shown = (name: EventName) =>
-    sideNames.filter(side => eventsOf(span, name).some(event => event.side('side') === side))
+  const cold = eventsOf(span, 'cold').flatMap(event => coldOf(event) ?? [])
   return {
     fresh: said.flag('fresh') ?? false,
     failed: said.text('outcome') === 'failed' || said.text('cause') !== undefined,
     sides: sideNames.filter(side => sides.includes(side)),
-    warm: shown('warm'),
-    cold: shown('cold')
+    warm: sideNames.filter(side => eventsOf(span, 'warm').some(event => event.side('side') === side)),
+    cold: sideNames.flatMap(side => cold.find(one => one.side === side) ?? [])
   }
+}
+
+function coldOf(event: Reader): ColdFacts | undefined {
+  const side = event.side('side')
+  return side && { side, code: event.text('code'), reason: event.text('reason'), told: event.text('told') }
 }
 
 function profilesOf(spans: readonly SpanRecord[]): Facts['profiles'] {

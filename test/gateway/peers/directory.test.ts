@@ -26,7 +26,10 @@ function joined(id: string, accepts = true) {
   const endpoints = [{ address: '127.0.0.1', port: 3478 }] as const
   const who = { id, name: 'bob', named: true, fingerprint: 'AA', accepts, key: Buffer.alloc(20), endpoints }
   return {
-    peer: new Joined({ ...who, endpoints: [endpoints[0]] }, { send: () => {}, gone: gone.signal }),
+    peer: new Joined(
+      { ...who, endpoints: [endpoints[0]] },
+      { send: () => {}, hail: () => {}, heardMs: 0, gone: gone.signal }
+    ),
     leave: () => gone.abort()
   }
 }

@@ -91,3 +91,25 @@ test('since when a peer is warm counts from its first socket of late, and its jo
   t.true(ann.warmMs >= warmMs)
   t.is(ann.arrival.warmMs, warmMs)
 })
+
+test('a dead port makes no peer cold, and the latest eight are remembered', async t => {
+  const ann = new Hand('ann')
+  ann.warmed(socket(0))
+  for (let port = 1; port <= 10; port++) ann.cooled(port, 'dead', { code: 'dead-port', port })
+  t.deepEqual(ann.deadPorts, [3, 4, 5, 6, 7, 8, 9, 10])
+  t.is(ann.cold, undefined)
+  t.true(ann.isWarm)
+})
+
+test('who says that it has no IPv4, or was told an address that may be wrong, is not called blocked', async t => {
+  const gateway = { address: '172.17.0.2', port: 3478 }
+  const ann = new Hand('ann')
+  const bob = new Hand('bob', { endpoints: [gateway], reachedAt: '2001:db8::1' })
+  ann.cooled(0, 'no route', { code: 'wrong-family' })
+  bob.cooled(0, 'silence')
+  t.like(ann.cold, { code: 'wrong-family', told: undefined })
+  t.like(bob.cold, { code: 'wrong-family', told: gateway.address })
+  await t.throwsAsync(ann.warm(never), { code: 'wrong-family' })
+  ann.cooled(1, 'nonsense', { code: 'direct' })
+  t.is(ann.cold?.code, 'udp-blocked', 'a word that says nothing')
+})

@@ -26,12 +26,21 @@ export const endpoints = ['203.0.113.1', '203.0.113.2'].flatMap(address =>
 export class Hand extends Joined {
   readonly said: FromGateway[]
   readonly leave: (why: Error) => void
+  /** Whatever it is hailed with, it lives, unless a test says when it was heard last. */
+  readonly link: { heardMs: number }
 
   constructor(name: string, more: Partial<Identified> = {}) {
     const gone = new AbortController()
     const said: FromGateway[] = []
     const who = { id: name, name, named: true, fingerprint: `print of ${name}`, accepts: true, key: Buffer.alloc(20) }
-    super({ ...who, endpoints, ...more }, { send: message => said.push(message), gone: gone.signal })
+    const link = {
+      gone: gone.signal,
+      heardMs: Number.POSITIVE_INFINITY,
+      hail: () => {},
+      send: (message: FromGateway) => void said.push(message)
+    }
+    super({ ...who, endpoints, ...more }, link)
+    this.link = link
     this.said = said
     this.leave = why => gone.abort(why)
   }

@@ -1,7 +1,8 @@
 import test from 'ava'
+import type { PosternError } from '../../../src/errors.ts'
 import { Sides } from '../../../src/gateway/session/sides.ts'
 import type { SideName } from '../../../src/wire/side.ts'
-import { endpoints, Hand, Home, pair, socket } from './made.ts'
+import { awake, endpoints, Hand, Home, pair, socket } from './made.ts'
 
 const both: readonly SideName[] = ['caller', 'callee']
 
@@ -17,6 +18,8 @@ const fresh = (round: number, number: number) =>
 test('a side that is waited for keeps the other’s socket from nobody', async t => {
   using home = new Home()
   const [caller, callee] = [new Hand('ann'), new Hand('bob')]
+  home.observer.sees(caller, 1, '192.0.2.1')
+  home.observer.sees(callee, 0, '192.0.2.2')
   caller.warmed(socket(0))
   const { sides } = open(home, { caller, callee })
   const taking = sides.take(both, () => {})
@@ -201,4 +204,34 @@ test('a side without a socket, or whose socket nobody has seen, has no scene', a
     rttMs: 10,
     probes: 100
   })
+})
+
+test('a side that has no socket and gives no sign of life is silent, and one that does is blocked', async t => {
+  using home = new Home()
+  using _ = awake()
+  const taking = async (heardMs: number) => {
+    const { sides, callee } = open(home)
+    await callee.takeSocket()
+    callee.link.heardMs = heardMs
+    const codes: unknown[] = []
+    const error = await t.throwsAsync<PosternError>(sides.take(both, ({ code }) => codes.push(code)))
+    return { code: error?.code, codes }
+  }
+  const [silent, blocked] = await Promise.all([taking(0), taking(Number.POSITIVE_INFINITY)])
+  t.deepEqual(silent, { code: 'silent-peer', codes: [undefined, 'silent-peer'] })
+  t.deepEqual(blocked, { code: 'udp-blocked', codes: [undefined, undefined] })
+})
+
+test('a socket that nothing was heard of for long is not taken, and its side is silent', async t => {
+  using home = new Home()
+  using _ = awake()
+  const [caller, callee] = [new Hand('ann'), new Hand('bob')]
+  for (const peer of [caller, callee]) peer.warmed(socket(0))
+  home.observer.sees(caller, 0, '192.0.2.1')
+  callee.link.heardMs = 0
+  const { sides } = open(home, { caller, callee })
+  const codes: unknown[] = []
+  const taking = sides.take(both, ({ side, code }) => codes.push([side, code]))
+  await t.throwsAsync(taking, { code: 'silent-peer', message: /^bob shows no mapping any more/ })
+  t.deepEqual(codes, [['callee', 'silent-peer']])
 })

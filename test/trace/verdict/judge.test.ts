@@ -137,6 +137,54 @@ when('nobody reaches a port', 'gateway-ports', blocked(sideNames, { 'gateway.dea
   sentence: /^neither side could show a mapping, and nobody reaches the gateway at 192\.0\.2\.1:3478$/,
   evidence: /^nobody was heard at 192\.0\.2\.1:3478/
 })
+const absent = (code: string, side: SideName, more = {}) =>
+  failed(code).observe(sideNames, { outcome: 'failed', cause: 'no-sample' }, [
+    ['warm', { side: side === 'caller' ? 'callee' : 'caller' }],
+    ['cold', { side, code, reason: 'why', ...more }]
+  ])
+when('the callee has no IPv4', 'wrong-family', absent('wrong-family', 'callee'), {
+  side: 'callee',
+  sentence: /^bob has no IPv4 path to the gateway, and UDP is IPv4 alone$/,
+  evidence: /^bob: why$/,
+  also: []
+})
+when('the callee was told a private address', 'wrong-family', absent('wrong-family', 'callee', { told: '10.0.0.5' }), {
+  side: 'gateway',
+  sentence: /^bob came to the gateway by IPv6, UDP is IPv4 alone, and 10\.0\.0\.5, .* does not answer$/,
+  also: []
+})
+when('a gateway without IPv4 is reached by IPv6', 'wrong-family', join('wrong-family'), {
+  side: 'gateway',
+  sentence: /^carol came by IPv6/
+})
+when('the callee is silent', 'silent-peer', absent('silent-peer', 'callee'), {
+  side: 'callee',
+  sentence: /^bob is joined and answers nothing now/,
+  evidence: /^bob: why$/,
+  also: []
+})
+when(
+  'the caller is blocked, and the callee is silent',
+  'silent-peer',
+  failed('udp-blocked').observe(sideNames, { outcome: 'failed', cause: 'no-sample' }, [
+    ['cold', { side: 'caller', code: 'udp-blocked' }],
+    ['cold', { side: 'callee', code: 'silent-peer' }]
+  ]),
+  { side: 'callee', sentence: /^bob is joined/, also: ['udp-blocked'] }
+)
+when(
+  'fresh ports of the callee are dead',
+  'dead-port',
+  both(easy, stepping, { 'callee.dead_ports': [10_001, 20_002] })
+    .observe(['callee'], { fresh: true, outcome: 'failed', cause: 'no-sample' }, [['cold', { side: 'callee' }]])
+    .turn('predict', 'failed', 'no-sample'),
+  {
+    side: 'callee',
+    sentence: /^UDP ports of bob are dead, and no mapping of a fresh one was seen in time/,
+    evidence: /^bob: nothing came back to its local ports 10001, 20002, while others were answered$/,
+    also: []
+  }
+)
 when(
   'the caller was warm already, and the callee is waited for',
   'udp-blocked',

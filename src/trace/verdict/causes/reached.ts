@@ -2,7 +2,7 @@
 // UDP, a side's orders.
 
 import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
-import { type Facts, latest, type PlanFacts } from '../facts.ts'
+import { type Facts, latest, type PlanFacts, unsampled } from '../facts.ts'
 import { blame, count, type Finding, nameOf, namesOf, sideLine, turnLine } from './finding.ts'
 
 const OPEN_UDP = 'open UDP outbound to the gateway (listen.udp.ports, 3478-3479) in the firewall of that network'
@@ -59,13 +59,19 @@ function silentSides({ waits, code, profiles }: Facts): SideName[] {
   if (code !== 'udp-blocked') return []
   const wait = waits.findLast(({ fresh, failed }) => !fresh && failed)
   if (!wait) return sideNames.filter(side => profiles[side].length === 0)
+  const known = wait.cold
+    .filter(({ code }) => code === 'wrong-family' || code === 'silent-peer')
+    .map(({ side }) => side)
   const without = wait.sides.filter(side => !wait.warm.includes(side) && profiles[side].length === 0)
-  return without.length > 0 ? without : [...wait.cold]
+  const silent = without.length > 0 ? without : wait.cold.map(({ side }) => side)
+  return silent.filter(side => !known.includes(side))
 }
 
 /** Sides that were heard before, and were not when they were asked again because of the other side. */
 const lapsed = ({ waits, code }: Facts): SideName[] =>
-  code === 'udp-blocked' ? sideNames.filter(side => waits.some(({ fresh, cold }) => fresh && cold.includes(side))) : []
+  code === 'udp-blocked'
+    ? sideNames.filter(side => waits.some(({ fresh, cold }) => fresh && cold.some(one => one.side === side)))
+    : []
 
 /** True if the gateway is deaf. Two networks may block UDP, but hardly everybody's, and hardly both all of a sudden. */
 function isDeaf(facts: Facts): boolean {
@@ -202,11 +208,10 @@ function couldNot(facts: Facts): Finding | undefined {
 
 /** Only fresh sockets tell the next port, and one was not seen. */
 export function noSample(facts: Facts): Finding | undefined {
-  if (facts.code === 'udp-blocked') return undefined
   const turn = facts.turns.find(({ cause }) => cause === 'no-sample')
-  if (!turn) return undefined
-  const wait = facts.waits.findLast(({ fresh, failed }) => fresh && failed)
-  const missing = (wait?.sides ?? []).filter(side => !wait?.warm.includes(side))
+  if (facts.code === 'udp-blocked' || !turn) return undefined
+  const missing = unsampled(facts)
+  if (missing.some(side => facts.deadPorts[side].length > 0)) return undefined
   const who = missing.length > 0 ? namesOf(facts, missing) : 'a side'
   return {
     code: 'no-sample',

@@ -44,6 +44,13 @@ function joining(facts: Facts): Bare {
           ? 'end other programs that join with this certificate'
           : raise(facts)
       }
+    case 'wrong-family':
+      return {
+        code: 'wrong-family',
+        side: 'gateway',
+        sentence: `${who} came by IPv6, UDP is IPv4 alone, and the gateway has no IPv4 address to tell`,
+        advice: "set listen.udp.public to the gateway's public IPv4 address"
+      }
     default:
       return {
         code: 'join-refused',
