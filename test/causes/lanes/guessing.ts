@@ -57,22 +57,22 @@ const causes: readonly Cause[] = [
   },
   {
     what: 'the gateway has one address',
-    done: 'listen.udp.addresses has one; the NAT maps by address',
+    done: 'listen.udp.addresses has one; a NAT maps by address, and neither keeps the ports of sockets',
     code: 'one-address',
     side: 'gateway',
     gateway: { ...all, config: 'listen: { udp: { addresses: [203.0.113.6], ports: [3478, 3479] } }' },
-    inject: async rig => await between(rig, ['address-dependent', 'port-restricted'])
+    inject: async rig => await between(rig, ['address-dependent', 'port-restricted-moved'])
   },
   {
     what: "the gateway's second address is closed",
-    done: 'dropped at the gateway, for everybody; the NAT maps by address',
+    done: 'dropped at the gateway, for everybody; the same two NATs',
     code: 'gateway-ports',
     side: 'gateway',
     gateway: all,
     async inject(rig, gateway) {
       await using _lost = await drop(rig.world.gateway, 'ip daddr 203.0.113.7 meta l4proto udp')
       await rig.reopen(gateway)
-      return await between(rig, ['address-dependent', 'port-restricted'])
+      return await between(rig, ['address-dependent', 'port-restricted-moved'])
     }
   },
   {
@@ -109,7 +109,7 @@ const causes: readonly Cause[] = [
 export const guessing: Lane = {
   sites: [
     ...sites('symmetric-random', 'symmetric-random', 'symmetric+1', 'port-restricted', 'port-restricted'),
-    ...sites('address-dependent')
+    ...sites('address-dependent', 'port-restricted-moved')
   ],
   causes
 }
