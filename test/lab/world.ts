@@ -29,10 +29,19 @@ export interface Line {
   duplicatePercent?: number
 }
 
+/**
+ * `together`: on one LAN. `apart`: each on a LAN of its own; `routed`: the same, and the site's box forwards between them.
+ * `twins`: each is a guest behind a NAT of its own on that LAN, and all have the address 10.0.2.15; `copies`: the same, and all
+ * have the site's public address, as a user-mode NAT copies it from its host. Without a neighbour's traffic, unless together.
+ */
+export type Lans = 'together' | 'apart' | 'routed' | 'twins' | 'copies'
+
 export interface SiteSpec extends Wishes {
   nat: NatType
   /** Hosts on the site's LAN, 1 to 4; 1 when left out. */
   hosts?: number
+  /** How the hosts stand to each other; `together` when left out. */
+  lans?: Lans
   /** Between the site and the public segment: site to gateway and back takes twice its delay. */
   line?: Line
 }
@@ -174,6 +183,7 @@ interface SitePlan {
   /** Public addresses of the NAT, more than the box's where it has a pool. */
   pool: string[]
   lan: { router: string; prefix: number; hosts: string[]; neighbour: string }
+  lans: Lans
   rules: string[]
 }
 
@@ -203,7 +213,7 @@ function planWorld({ sites, gatewayAddresses: count = 2, seed = randomInt(2 ** 3
 }
 
 function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
-  const { hosts = 1, nat, line } = spec
+  const { hosts = 1, nat, line, lans = 'together' } = spec
   if (hosts < 1 || hosts > maxHosts) throw new Error(`a site has 1 to ${maxHosts} hosts`)
   const nature = natureOf(nat, spec)
   const first = 16 + 8 * index
@@ -218,6 +228,7 @@ function planSite(spec: SiteSpec, index: number, draw: Draw): SitePlan {
     boxAddress: pool[0] as string,
     pool,
     lan: nature.translates ? privateLan(index, hosts) : publicLan(first, hosts),
+    lans,
     rules: siteRules(nature, pool, draw)
   }
 }
@@ -255,7 +266,10 @@ function privateLan(index: number, hosts: number): SitePlan['lan'] {
 // The plan as one shell script. Neighbours on the way are permanent entries: resolving them would suffer from the line.
 
 function worldScript({ gatewayAddresses, sites }: Plan): string {
-  const names = ['core', 'wires', 'gw', ...sites.flatMap(site => [...boxNames(site), ...hostNames(site)])]
+  const names = [
+    ...['core', 'wires', 'gw'],
+    ...sites.flatMap(site => [...boxNames(site), ...hostNames(site), ...innerNames(site)])
+  ]
   const links = [pair('core', 'gw', 'gw', 'eth0'), ...sites.flatMap(siteLinks)]
   return [
     `ip -batch - <<'END'\n${[...names.map(name => `netns add ${name}`), ...links].join('\n')}\nEND`,
@@ -268,9 +282,18 @@ function worldScript({ gatewayAddresses, sites }: Plan): string {
     ...sites.flatMap(site => [
       ...boxNames(site).flatMap((name, at) => [
         batch(name, boxSetup(site, at)),
-        within(name, [forwarding, bridging, boxScript(site, at), ...mapperScript(site, at)])
+        within(name, [forwarding, bridging, boxScript(site, at), ...mapperScript(site, at), ...apartRules(site, at)])
       ]),
-      ...hostNames(site).map((name, at) => batch(name, hostSetup(site.lan.hosts[at] as string, site.lan)))
+      ...hostNames(site).map((name, at) => batch(name, hostSetup(...placeOf(site, at)))),
+      ...innerNames(site).flatMap((name, at) => [
+        batch(name, innerSetup(site, at)),
+        within(name, [
+          forwarding,
+          rules(
+            'table ip inner {\nchain out {\ntype nat hook postrouting priority srcnat\noifname wan masquerade\n}\n}\n'
+          )
+        ])
+      ])
     ])
   ].join('\n')
 }
@@ -291,12 +314,25 @@ function boxScript({ nature, rules: scripts }: SitePlan, at: number): string {
 
 const mapperScript = ({ nature }: SitePlan, at: number) => (nature.mapsPorts && at === 0 ? [rules(mapperRules)] : [])
 
+// Beside the NAT's own rules, which may be loaded anew.
+const apartRules = ({ lans }: SitePlan, at: number) =>
+  lans === 'apart' && at === 0
+    ? [
+        rules(
+          'table ip apart {\nchain forward {\ntype filter hook forward priority filter\niifname "p*" oifname "p*" drop\n}\n}\n'
+        )
+      ]
+    : []
+
 const forwarding = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 // Where br_netfilter is loaded, frames between two hosts of a LAN would pass the box's rules.
 const bridging = 'bridged=/proc/sys/net/bridge/bridge-nf-call-iptables; if [ -e $bridged ]; then echo 0 > $bridged; fi'
 
 const boxNames = ({ index, nature }: SitePlan) => [`s${index}`, ...(nature.boxes === 2 ? [`s${index}c`] : [])]
 const hostNames = ({ index, lan }: SitePlan) => lan.hosts.map((_, at) => `s${index}h${at}`)
+/** The NATs of guests, between the site's LAN and each of them. */
+const innerNames = ({ index, lan, lans }: SitePlan) =>
+  lans === 'twins' || lans === 'copies' ? lan.hosts.map((_, at) => `s${index}g${at}`) : []
 const outerBox = (site: SitePlan) => boxNames(site).at(-1) as string
 
 const pair = (netnsA: string, a: string, netnsB: string, b: string, macA = '', macB = '') =>
@@ -318,7 +354,12 @@ function siteLinks(site: SitePlan): string[] {
         ]
       : [pair('core', `c${index}`, outer, 'wan', ...toCore)]),
     ...(carrier ? [pair(carrier, 'lan', box as string, 'wan')] : []),
-    ...hostNames(site).map((name, at) => pair(box as string, `p${at}`, name, 'eth0'))
+    ...hostNames(site).flatMap((name, at) => {
+      const inner = innerNames(site)[at]
+      return inner
+        ? [pair(box as string, `p${at}`, inner, 'wan'), pair(inner, 'lan', name, 'eth0')]
+        : [pair(box as string, `p${at}`, name, 'eth0')]
+    })
   ]
 }
 
@@ -355,7 +396,11 @@ function boxSetup(site: SitePlan, at: number): string[] {
   const outer = at === nature.boxes - 1
   return [
     'link set lo up',
-    ...(at === 0 ? lanSetup(lan) : ['address add 100.64.0.1/10 dev lan', 'link set lan up']),
+    ...(at === 0
+      ? isSplit(site)
+        ? lan.hosts.flatMap((_, host) => splitSetup(site, host))
+        : lanSetup(lan)
+      : ['address add 100.64.0.1/10 dev lan', 'link set lan up']),
     `link set wan ${outer ? whole(site) : ''} up`,
     ...(outer ? publicSide(site, nature.translates ? boxAddress : undefined) : carrierSide(site))
   ]
@@ -383,12 +428,44 @@ function lanSetup({ router, prefix, hosts }: SitePlan['lan']): string[] {
   ]
 }
 
-function hostSetup(address: string, lan: SitePlan['lan']): string[] {
+const isSplit = ({ lans }: SitePlan) => lans === 'apart' || lans === 'routed'
+
+/** Where a host is: its own address, and the LAN around it. */
+function placeOf(site: SitePlan, at: number): [address: string, lan: { router: string; prefix: number }] {
+  const { lan, lans, boxAddress } = site
+  if (isSplit(site)) return [`192.168.${at + 1}.${100 + site.index}`, { router: `192.168.${at + 1}.1`, prefix: 24 }]
+  if (lans === 'twins') return ['10.0.2.15', { router: guestRouter, prefix: 24 }]
+  if (lans === 'copies') return [boxAddress, { router: guestRouter, prefix: 29 }]
+  return [lan.hosts[at] as string, lan]
+}
+
+function splitSetup(site: SitePlan, at: number): string[] {
+  const [, { router, prefix }] = placeOf(site, at)
+  return [`address add ${router}/${prefix} dev p${at}`, `link set p${at} up`]
+}
+
+const guestRouter = '10.0.2.2'
+
+function innerSetup(site: SitePlan, at: number): string[] {
+  const { lan } = site
+  const [guest] = placeOf(site, at)
   return [
     'link set lo up',
-    `address add ${address}/${lan.prefix} dev eth0`,
+    `address add ${lan.hosts[at]}/${lan.prefix} dev wan`,
+    'link set wan up',
+    `route add default via ${lan.router} dev wan`,
+    `address add ${guestRouter}/32 dev lan`,
+    'link set lan up',
+    `route add ${guest}/32 dev lan`
+  ]
+}
+
+function hostSetup(address: string, { router, prefix }: { router: string; prefix: number }): string[] {
+  return [
+    'link set lo up',
+    `address add ${address}/${prefix} dev eth0`,
     'link set eth0 up',
-    `route add default via ${lan.router} dev eth0`
+    `route add default via ${router} dev eth0 onlink`
   ]
 }
 
@@ -491,7 +568,7 @@ function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw, portMapper: Por
     get nat() {
       return plan.spec.nat
     },
-    hosts: plan.lan.hosts.map((address, at) => makeHost(sandbox, names[at] as string, [address])),
+    hosts: names.map((name, at) => makeHost(sandbox, name, [placeOf(plan, at)[0]])),
     portMapper,
     get publicAddresses() {
       return publicAddresses(plan)
