@@ -230,12 +230,17 @@ class Loop {
     this.#diary.step('heard')
     this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
     const { effort, handover } = this.#punch
-    if (handover.role === 'passive' && effort.bindOn === 'heard')
+    if (handover.role === 'passive' && effort.bindOn === 'heard' && this.#isAim(source))
       return this.#finish({ raw: socket.raw, remote: source })
     if (socket.heard.some(known => sameEndpoint(known, source))) return
     this.#send(this.#probe, socket, source, 'heard')
     socket.heard.push(source)
     if (socket.heard.length > MAX_HEARD) socket.heard.shift()
+  }
+
+  /** A probe from anywhere else does not prove that an answer finds its way there. */
+  #isAim(source: Endpoint): boolean {
+    return this.#endpoints.some(endpoint => sameEndpoint(endpoint, source))
   }
 
   #answered(message: DecodedStun, { raw }: Own, remote: Endpoint): void {

@@ -193,14 +193,27 @@ test.serial(
   'where it is told to, the passive side binds as soon as it heard a probe, and answers it first',
   async t => {
     await using world = await Ordered.open()
-    const path = world.punch('passive', { targets: [], bindOn: 'heard' })
+    const path = world.punch('passive', { targets: [world.far.endpoint], bindOn: 'heard' })
+    await world.far.has(1)
     world.far.probe('active', { address: '127.0.0.1', port: world.raw.port })
     const { raw, remote } = await path
     t.is(raw, world.raw)
     t.deepEqual(remote, world.far.endpoint)
-    const [arrived, ...more] = await world.far.has(1)
-    t.is(arrived?.message.class, 'success')
-    t.is(more.length, 0)
+    await until(() => world.far.arrived.at(-1)?.message.class === 'success')
+  }
+)
+
+test.serial(
+  'a probe from elsewhere does not prove that answers get there, so that having heard it is not enough',
+  async t => {
+    await using world = await Ordered.open()
+    await using elsewhere = await Far.open()
+    const path = world.punch('passive', { targets: [world.far.endpoint], bindOn: 'heard' })
+    elsewhere.probe('active', { address: '127.0.0.1', port: world.raw.port })
+    const asked = (await elsewhere.has(2))[1] ?? t.fail()
+    t.is(await Promise.race([path, rounds(4)]), 'waiting')
+    elsewhere.answer(asked)
+    t.deepEqual((await path).remote, elsewhere.endpoint)
   }
 )
 
