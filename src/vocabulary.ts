@@ -38,6 +38,7 @@ export const vocabulary = {
   'handover-lost': 'the path was found, and the connection on it could not be made',
   'never-obeyed': 'a side did not obey its orders, or could not',
   'no-sample': 'a fresh socket, which would have shown the next port, was not seen in time',
+  'own-address': 'a side has the address itself at which it was to reach the other',
   'stale-socket': 'the socket that an order names is gone: the order before was called off too late',
   'called-off': 'an order was called off before anything came of it',
 
@@ -54,6 +55,7 @@ export const vocabulary = {
   'spray-too-small': 'finding a random port takes more probes than the budget has',
   'one-way': 'one side heard the other, which heard nothing',
   'nothing-through': 'neither side heard the other, and nothing observed explains it',
+  hairpin: 'both sides are behind one public address, and its NAT does not forward between hosts behind it',
   'mapping-timed-out': 'a NAT forgot a mapping before it was used',
   remapped: 'a NAT gave a flow another port because of packets nobody asked for',
   'relay-off': 'no direct path, and no relay is among the strategies',

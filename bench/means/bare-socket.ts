@@ -8,7 +8,8 @@ import { setInterval as ticks } from 'node:timers/promises'
 import { GatewayLink } from '../../src/peer/gateway-link.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
 import { testFiltering } from '../../src/peer/punch/filtering.ts'
-import { ownAddresses, prove, WarmSocket } from '../../src/peer/punch/warm.ts'
+import { Interfaces } from '../../src/peer/punch/interfaces.ts'
+import { prove, WarmSocket } from '../../src/peer/punch/warm.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { FromGateway, Message } from '../../src/wire/signal.ts'
 import { serveDeeds } from '../../test/lab/driven.ts'
@@ -38,7 +39,7 @@ const deeds = {
     const membership = { peer, key: Buffer.from(key, 'base64'), endpoints, refreshMs }
     const { candidate } = await WarmSocket.open(() => 0, membership, over.signal)
     warm = candidate
-    const addresses = ownAddresses(endpoints[0])
+    const addresses = await new Interfaces().told(endpoints[0])
     link.send({ type: 'warm', socket: 0, port: warm.port, addresses, rttMs: warm.rttMs })
     const test = { isMappedOnce: () => false, signal: over.signal }
     for await (const found of testFiltering(membership, test)) link.send({ type: 'filtering', ...found })

@@ -37,14 +37,17 @@ export async function withPeer(
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false } = options
+  const { gateway, name, insecure = false, excludeInterface: excludeInterfaces = [] } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
   const folder = defaultFolder()
   const identity = await loadIdentity(folder)
   const known = new KnownPeers(folder)
   try {
-    const peer = await Peer.join({ ...hooks, gateway, token, name, insecure, identity, known }, signal)
+    const peer = await Peer.join(
+      { ...hooks, gateway, token, name, insecure, identity, known, excludeInterfaces },
+      signal
+    )
     try {
       tellJoined(peer, options, output)
       await work(peer)

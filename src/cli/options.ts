@@ -12,6 +12,7 @@ export interface GatewayOptions {
 export interface JoinOptions extends GatewayOptions {
   readonly token?: string
   readonly name?: string
+  readonly excludeInterface?: readonly string[]
 }
 
 export interface AdminOptions extends GatewayOptions {
@@ -20,16 +21,18 @@ export interface AdminOptions extends GatewayOptions {
 
 /** For commands that join a gateway as a guest, or under a name. */
 export function withJoinOptions(command: Command): Command {
-  return withGatewayOptions(command)
-    .addOption(new Option('--token <token>', 'join token of the gateway').env('POSTERN_TOKEN'))
-    .option('--name <name>', 'join under this name (default: as a guest without one)')
+  return withTokenOption(command).option('--name <name>', 'join under this name (default: as a guest without one)')
 }
 
 /** For `peer`, whose name is an argument. */
 export function withTokenOption(command: Command): Command {
-  return withGatewayOptions(command).addOption(
-    new Option('--token <token>', 'join token of the gateway').env('POSTERN_TOKEN')
-  )
+  return withGatewayOptions(command)
+    .addOption(new Option('--token <token>', 'join token of the gateway').env('POSTERN_TOKEN'))
+    .option(
+      '--exclude-interface <names>',
+      'interfaces whose addresses stay on this computer, such as docker0,br-*',
+      interfaceNames
+    )
 }
 
 /** For commands that read what the gateway keeps. */
@@ -43,6 +46,13 @@ export function withAdminOptions(command: Command): Command {
 export function joinToken({ token }: JoinOptions): string {
   if (token) return token
   throw new PosternError('bad-config', 'a join token is needed: --token, or POSTERN_TOKEN; the gateway prints it')
+}
+
+/** Names with commas in between; the option may be there several times. */
+function interfaceNames(text: string, before: readonly string[] = []): readonly string[] {
+  const names = text.split(',').map(name => name.trim())
+  if (names.includes('')) throw new InvalidArgumentError('Expected names of interfaces, with a comma in between.')
+  return [...before, ...names]
 }
 
 export function wholeNumber(least: number, most: number): (text: string) => number {

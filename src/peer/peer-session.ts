@@ -3,7 +3,7 @@
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { CALLED_OFF, natureOf, STALE_SOCKET } from '../wire/order.ts'
+import { CALLED_OFF, natureOf, OWN_ADDRESS, STALE_SOCKET } from '../wire/order.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { hearBeacon, sendBeacon } from './beacon.ts'
@@ -12,6 +12,7 @@ import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
 import { firstAnswered } from './punch/beside.ts'
 import { Diary } from './punch/diary.ts'
+import type { Interfaces } from './punch/interfaces.ts'
 import { type Opened, obey } from './punch/obey.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import type { Opener } from './transport/transport.ts'
@@ -19,6 +20,7 @@ import type { Opener } from './transport/transport.ts'
 export interface SessionHooks {
   readonly link: GatewayLink
   readonly identity: Identity
+  readonly interfaces: Interfaces
   readonly open: Opener
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
@@ -103,13 +105,17 @@ export class PeerSession {
     if (signal.aborted) return
     if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
     if (this.#warm?.number !== order.socket) return this.#tell(attempt, { type: 'failed', ...staleSocket })
+    const narrow = await this.#hooks.interfaces.narrow(order.order)
+    if (signal.aborted) return
+    if (!narrow) return this.#tell(attempt, { type: 'failed', ...ownAddress })
     try {
-      const opened = await this.#obey(order, attempt)
+      const opened = await this.#obey({ ...order, order: narrow }, attempt)
       if (!(await this.#trusts(opened))) return
       // The order was called off while the fingerprint was looked up.
       if (signal.aborted) return opened.transport.close()
       const { local, remote } = opened
-      this.#tell(attempt, { type: 'opened', local, remote })
+      const isTold = this.#hooks.interfaces.mayTell(local.address)
+      this.#tell(attempt, { type: 'opened', local: isTold ? local : { ...local, address: '0.0.0.0' }, remote })
       this.#carry(order, opened)
     } catch (thrown) {
       const { code, message } = asPosternError(thrown)
@@ -293,6 +299,8 @@ const anotherOne = new PosternError(
 )
 
 const staleSocket = { code: STALE_SOCKET, reason: 'the socket this order was made for is gone' }
+
+const ownAddress = { code: OWN_ADDRESS, reason: 'it has that address itself, and the other peer is not on its host' }
 
 const calledOff = new PosternError('timeout', 'the order was called off')
 

@@ -16,7 +16,8 @@ import type { Identity } from './identity/identity.ts'
 import type { KnownPeers, PeerName } from './identity/known-peers.ts'
 import { failure, PeerSession } from './peer-session.ts'
 import { testFiltering } from './punch/filtering.ts'
-import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
+import { Interfaces } from './punch/interfaces.ts'
+import { type Membership, WarmSocket } from './punch/warm.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { openNative } from './transport/native.ts'
@@ -26,6 +27,11 @@ export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts
 export interface PeerOptions extends LinkOptions {
   /** Remembers the fingerprints of peers met before. */
   readonly known: KnownPeers
+  /**
+   * Names of interfaces whose addresses are told to nobody and not used on a LAN; `*` stands for any characters. None if left
+   * out.
+   */
+  readonly excludeInterfaces?: readonly string[]
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. */
   readonly onConnection?: (connection: Connection) => void
   /** Called when the peer has joined (again), and when the link was lost. It is for the terminal. */
@@ -41,6 +47,7 @@ const COLD_MS = 3000
 export class Peer {
   readonly identity: Identity
   readonly #options: PeerOptions
+  readonly #interfaces: Interfaces
   readonly #link: GatewayLink
   readonly #sessions = new Map<string, PeerSession>()
   /** Orders that are being obeyed or given up. They are waited for at the end, because a file may be written on the way. */
@@ -63,6 +70,7 @@ export class Peer {
   private constructor(link: GatewayLink, options: PeerOptions) {
     this.identity = options.identity
     this.#options = options
+    this.#interfaces = new Interfaces(options.excludeInterfaces)
     this.#link = link
     link.onMessage = message => this.#receive(message)
     link.onWelcome = welcome => this.#welcomed(welcome)
@@ -121,6 +129,7 @@ export class Peer {
     const signal = AbortSignal.any([this.#joined.signal, ...(options.signal ? [options.signal] : [])])
     const send = (message: FromPeer) => this.#link.send(message)
     const peer = {
+      interfaces: this.#interfaces,
       nextSocket: () => this.#sockets++,
       ask: (question: Question) =>
         this.#questions.ask({ type: 'nat', request: this.#requests++, ...question }, send, signal)
@@ -180,7 +189,7 @@ export class Peer {
       for (;;) {
         warm = answered.candidate
         this.#died(answered.dead)
-        this.#warmed(warm, membership)
+        await this.#warmed(warm, membership)
         answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
       }
     } catch (thrown) {
@@ -193,12 +202,13 @@ export class Peer {
     }
   }
 
-  #warmed(warm: WarmSocket, membership: Membership): void {
+  async #warmed(warm: WarmSocket, membership: Membership): Promise<void> {
     const { number: socket, port, rttMs } = warm
     this.#warm.set(socket, warm)
     this.#isMappedOnce = warm.isMappedOnce
     this.#rttMs = rttMs
-    this.#link.send({ type: 'warm', socket, port, addresses: ownAddresses(membership.endpoints[0]), rttMs })
+    const addresses = await this.#interfaces.told(membership.endpoints[0])
+    this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
   }
 
   /** Nothing comes back to the ports of these sockets, and to others of this host it does. */
@@ -235,7 +245,7 @@ export class Peer {
         return this.#sample(message)
       case 'beacon':
       case 'watch':
-        return void this.#sessions.get(message.session)?.meet(message, ownAddresses(this.#membership?.endpoints[0]))
+        return void this.#meet(message)
       case 'order':
         return this.#order(message)
       case 'cancel':
@@ -258,6 +268,11 @@ export class Peer {
     }
   }
 
+  async #meet(message: Message<FromGateway, 'beacon' | 'watch'>): Promise<void> {
+    const links = await this.#interfaces.told(this.#membership?.endpoints[0])
+    await this.#sessions.get(message.session)?.meet(message, links)
+  }
+
   #refused(message: Message<FromGateway, 'refused'>): void {
     const { request = -1 } = message
     this.#connects.get(request)?.fail(failure(message))
@@ -269,6 +284,7 @@ export class Peer {
     const session = new PeerSession(message, {
       link: this.#link,
       identity: this.identity,
+      interfaces: this.#interfaces,
       open: openNative,
       startMs: connecting?.startMs ?? performance.now(),
       trust: peer => this.#trust(peer, connecting?.to.pin),

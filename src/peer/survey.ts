@@ -8,7 +8,8 @@ import { PosternError } from '../errors.ts'
 import type { NatReport } from '../wire/nat-report.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
-import { type Membership, ownAddresses, WarmSocket } from './punch/warm.ts'
+import type { Interfaces } from './punch/interfaces.ts'
+import { type Membership, WarmSocket } from './punch/warm.ts'
 
 export interface NatOptions {
   /** How many sockets are shown, 1 to 16; 5 if left out. With more of them, steps are told from drift with more certainty. */
@@ -20,7 +21,7 @@ export interface NatOptions {
 
 /**
  * If UDP is blocked, or has no IPv4 to go by, that is a finding like any other. `own` are the addresses of this host's
- * interfaces, `deadPorts` local ports that were not answered, while others were.
+ * interfaces that the gateway was told, `deadPorts` local ports that were not answered, while others were.
  */
 export type NatFindings =
   | {
@@ -55,10 +56,14 @@ const ANSWER_MS = 10_000
 export async function survey(
   membership: Membership,
   { sockets = SOCKETS, onSocket }: NatOptions,
-  { nextSocket, ask }: { nextSocket: () => number; ask: (question: Question) => Promise<NatReport> },
+  {
+    interfaces,
+    nextSocket,
+    ask
+  }: { interfaces: Interfaces; nextSocket: () => number; ask: (question: Question) => Promise<NatReport> },
   signal: AbortSignal
 ): Promise<NatFindings> {
-  const own = ownAddresses(membership.endpoints[0])
+  const own = await interfaces.told(membership.endpoints[0])
   const shown: WarmSocket[] = []
   const deadPorts: number[] = []
   const show = async () => {

@@ -56,6 +56,11 @@ export function isLoopback(address: string): boolean {
   return address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 }
 
+/** RFC 3927 and RFC 4291 section 2.5.6: such an address means something on its own link only. */
+export function isLinkLocal(address: string): boolean {
+  return address.startsWith('169.254.') || /^fe[89ab]/i.test(address)
+}
+
 /** The groups of an IPv6 address. RFC 4291 section 2.2: `::` stands for as many groups of zeros as are missing. */
 export function groupsOf(address: string): string[] {
   const [before = [], behind] = address.split('::').map(part => part.split(':').filter(group => group !== ''))

@@ -26,6 +26,12 @@ export const STALE_SOCKET = 'stale-socket' satisfies Word
 export const CALLED_OFF = 'called-off' satisfies Word
 
 /**
+ * A side fails with this code when all that an order tells it to send to is on its own interfaces, and no other peer is on
+ * this host.
+ */
+export const OWN_ADDRESS = 'own-address' satisfies Word
+
+/**
  * RFC 8445 section 5.3 has the lengths, and RFC 8839 section 5.4 the characters. They are checked because these values become
  * lines of a session description.
  */
@@ -88,7 +94,7 @@ export interface Nature {
   readonly isBlind: boolean
 }
 
-/** The only place that asks for the kind of an order, besides the loop that carries it out. */
+/** The only place that asks what the kind of an order means, besides the loop that carries it out. */
 export function natureOf(given: Order): Nature {
   switch (given.kind) {
     case 'ice':
@@ -98,6 +104,26 @@ export function natureOf(given: Order): Nature {
     case 'splice':
       return { effort: undefined, isRelayed: true, isBlind: false }
   }
+}
+
+/**
+ * The order without the targets and guesses that are not to be sent to.
+ * @param mayAim is asked for each target, and without a port for all guesses at an address
+ */
+export function narrowed(given: Order, mayAim: (address: string, port?: number) => boolean): Order {
+  if (given.kind === 'splice') return given
+  const { targets, guesses } = given
+  return {
+    ...given,
+    targets: targets.filter(({ address, port }) => mayAim(address, port)),
+    ...(guesses ? { guesses: guesses.filter(({ address }) => mayAim(address)) } : {})
+  }
+}
+
+/** How many endpoints, or addresses with their guessed ports, an order names. */
+export function aimsOf(given: Order): number {
+  const { effort } = natureOf(given)
+  return (effort?.targets.length ?? 0) + (effort?.guesses?.length ?? 0)
 }
 
 export type Handover = z.infer<typeof handover>

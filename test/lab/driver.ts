@@ -236,6 +236,8 @@ interface Joining {
   readonly name: string
   /** Once it has joined, it proves itself to other peers with another certificate than to the gateway. */
   readonly impostor?: boolean
+  /** Names of interfaces that it tells nobody of. */
+  readonly exclude?: readonly string[]
 }
 
 interface Connecting {
@@ -247,11 +249,20 @@ interface Connecting {
   readonly hold?: boolean
 }
 
-async function joined({ url, token, name, impostor = false }: Joining): Promise<Peer> {
+async function joined({ url, token, name, impostor = false, exclude = [] }: Joining): Promise<Peer> {
   const own = await loadIdentity(folder)
   const identity = { ...own }
   const known = new KnownPeers(folder)
-  const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
+  const options = {
+    gateway: url,
+    token,
+    name,
+    identity,
+    known,
+    accepts: true,
+    insecure: true,
+    excludeInterfaces: exclude
+  }
   const peer = await Peer.join({ ...options, onConnection: serve })
   if (impostor) Object.assign(identity, createCertificate())
   return peer

@@ -5,8 +5,6 @@
 //   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
 //   splice   latch at the gateway's relay, from another port if need be, then as punch with the gateway as the only target
 
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -17,6 +15,7 @@ import type { Identity } from '../identity/identity.ts'
 import type { Opener, OpenTransport, TransportOptions } from '../transport/transport.ts'
 import { ALONE_MS, firstAnswered } from './beside.ts'
 import type { Diary } from './diary.ts'
+import { localAddress } from './interfaces.ts'
 import { findPath, type Path } from './probe.ts'
 import { RawSocket } from './raw.ts'
 import { prove, type WarmSocket } from './warm.ts'
@@ -129,18 +128,4 @@ export async function handOver(raw: RawSocket, open: Opener, options: Omit<Trans
   const { port } = raw
   const [opened, address] = await Promise.all([open({ ...options, port }), localAddress(options.remote)])
   return { ...opened, local: { address, port } }
-}
-
-/** The address from which this host sends to an endpoint, by its routes. Nothing is sent. */
-async function localAddress({ address, port }: Endpoint): Promise<string> {
-  const socket = createSocket('udp4')
-  try {
-    socket.connect(port, address)
-    await once(socket, 'connect')
-    return socket.address().address
-  } catch {
-    return '0.0.0.0'
-  } finally {
-    socket.close()
-  }
 }

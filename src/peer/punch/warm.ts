@@ -2,11 +2,9 @@
 // refreshed before the NAT forgets. So a connect request goes straight to plans. A fresh socket is bound and shown when a
 // session asks for it.
 
-import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../../errors.ts'
-import { type Endpoint, formatEndpoint, isDoubtful, isLoopback } from '../../wire/endpoint.ts'
-import type { Address } from '../../wire/shapes.ts'
+import { type Endpoint, formatEndpoint, isDoubtful } from '../../wire/endpoint.ts'
 import { ALONE_MS, type Answered, firstAnswered } from './beside.ts'
 import { RawSocket } from './raw.ts'
 
@@ -191,15 +189,4 @@ export async function prove(
     echo = message.nonce
   }
   throw new PosternError('timeout', `${formatEndpoint(endpoint)} did not accept its own nonce`)
-}
-
-/** The addresses of this host's interfaces. Loopback counts if the gateway itself is on loopback. */
-export function ownAddresses(primary: Endpoint | undefined): Address[] {
-  const withLoopback = primary !== undefined && isLoopback(primary.address)
-  return Object.values(networkInterfaces())
-    .flat()
-    .filter(one => one !== undefined)
-    .filter(({ internal, family }) => family === 'IPv4' && internal === withLoopback)
-    .map(({ address, cidr }) => ({ address, prefix: Number(cidr?.split('/')[1] ?? 32) }))
-    .slice(0, 16)
 }
