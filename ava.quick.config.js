@@ -7,6 +7,7 @@ const elsewhere = [
   'test/causes/**',
   'test/grid.test.ts',
   'test/hidden.test.ts',
+  'test/neighbours.test.ts',
   'test/odd.test.ts',
   'test/cli/*.test.ts',
   'test/peer/router/miniupnpd.test.ts',

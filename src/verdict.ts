@@ -28,6 +28,8 @@ export const verdicts = wordsFor(
   'no-sample',
   'never-obeyed',
   'one-way',
+  'hairpin',
+  'own-address',
   'nothing-through',
   'mapping-timed-out',
   'remapped',

@@ -1,31 +1,42 @@
 // `direct` uses the peers' own addresses, without any mapping: two hosts on one LAN, or a host that has no NAT in front.
 
-import { BlockList, isIPv4 } from 'node:net'
+import { beyondSubnets, neighbours } from '../strategy/neighbours.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hiddenSources, type Scene, type Side } from '../strategy/scene.ts'
-import type { Endpoint } from '../wire/endpoint.ts'
+import { type Endpoint, isPrivate } from '../wire/endpoint.ts'
 import { aim } from './reach.ts'
 
 interface Options {
   /** Milliseconds for the probes, on top of the round trips: a LAN answers in a few. */
   readonly waitMs: number
+  /**
+   * Private addresses outside the own subnets are tried as well, if both peers share a public address. A router between two
+   * LANs of one site may forward there.
+   */
+  readonly beyondSubnet: boolean
 }
 
 export const direct: Plugin<Options> = {
   name: 'direct',
-  defaults: { waitMs: '500ms' },
-  start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
+  defaults: { waitMs: '500ms', beyondSubnet: false },
+  start: options => ({ plan: scene => plans(scene, options) })
 }
 
-function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
+function* plans(scene: Scene, { waitMs, beyondSubnet }: Options): Iterable<Plan | Pass> {
   const shared = onSharedNetwork(scene)
   const open = [scene.caller, scene.callee].filter(isOpen)
+  const beyond = beyondRouter(scene)
   if (shared) yield aim(scene, shared, { waitMs, why: `${describe(shared)} on a shared network`, sure: false })
   if (open.length > 0)
     yield aim(scene, ownAddresses(scene), { waitMs, why: `${names(open)} has no NAT in front`, sure: false })
-  if (!shared && open.length === 0)
-    yield pass(hiddenSources(scene) ?? 'no shared network, and neither side is reachable at an address of its own')
+  if (beyond && beyondSubnet) yield sparing(scene, beyond, waitMs)
+  else if (!shared && open.length === 0) yield pass(hiddenSources(scene) ?? `${NOWHERE}${beyond ? UNTRIED : ''}`)
+}
+
+interface Targets {
+  readonly caller: Endpoint[]
+  readonly callee: Endpoint[]
 }
 
 /**
@@ -33,23 +44,25 @@ function* plans(scene: Scene, waitMs: number): Iterable<Plan | Pass> {
  * subnet is on one of the receiver's own interfaces. Otherwise a peer could make another one probe hosts of a network that is
  * not theirs.
  */
-function onSharedNetwork(scene: Scene): { caller: Endpoint[]; callee: Endpoint[] } | undefined {
+function onSharedNetwork(scene: Scene): Targets | undefined {
   const { caller, callee } = scene
   // An address that something in front of the gateway has put there is everybody's, and says nothing of where they are.
   const isShared = hiddenSources(scene) ? scene.neighbours : caller.mapped.address === callee.mapped.address
-  if (!isShared) return undefined
-  const targets = { caller: neighbourTargets(caller, callee), callee: neighbourTargets(callee, caller) }
-  return targets.caller.length > 0 && targets.callee.length > 0 ? targets : undefined
+  return isShared ? chosen(scene, neighbours) : undefined
 }
 
-/** The other side's own endpoints within the subnets of this side's interfaces. At most four: each is probed. */
-function neighbourTargets(side: Side, other: Side): Endpoint[] {
-  const subnets = new BlockList()
-  for (const { address, prefix } of side.addresses) subnets.addSubnet(address, prefix, family(address))
-  return other.addresses
-    .filter(({ address }) => subnets.check(address, family(address)))
-    .slice(0, 4)
-    .map(({ address }) => ({ address, port: other.port }))
+/** Hosts that a router of the site both are in may lead to. Where the shared address is private, there may be no such site. */
+function beyondRouter(scene: Scene): Targets | undefined {
+  const { caller, callee } = scene
+  const isShared = caller.mapped.address === callee.mapped.address && !isPrivate(caller.mapped.address)
+  return isShared && !hiddenSources(scene) ? chosen(scene, beyondSubnets) : undefined
+}
+
+/** What each side is to aim at, if both have something. */
+function chosen({ caller, callee }: Scene, of: (side: Side, other: Side) => string[]): Targets | undefined {
+  const at = (side: Side, other: Side) => of(side, other).map(address => ({ address, port: other.port }))
+  const targets = { caller: at(caller, callee), callee: at(callee, caller) }
+  return targets.caller.length > 0 && targets.callee.length > 0 ? targets : undefined
 }
 
 /** No NAT, and no filter that would drop a packet from an endpoint this side never sent to. */
@@ -58,11 +71,25 @@ function isOpen({ profile }: Side): boolean {
 }
 
 /** Only the side that is open is aimed at; it answers to wherever the probe came from. */
-function ownAddresses({ caller, callee }: Scene): { caller: Endpoint[]; callee: Endpoint[] } {
+function ownAddresses({ caller, callee }: Scene): Targets {
   return { caller: isOpen(callee) ? [callee.mapped] : [], callee: isOpen(caller) ? [caller.mapped] : [] }
 }
 
-const family = (address: string) => (isIPv4(address) ? 'ipv4' : 'ipv6')
+/**
+ * The most datagrams of a side beyond its subnets, answers included: a stranger may have that address. They are charged to
+ * the budget like guesses. At this rate the second probe leaves when the first could have been answered within a site.
+ */
+const SPARING = { probes: 4, perSecond: 20 } as const
+
+const NOWHERE = 'no shared network, and neither side is reachable at an address of its own'
+const UNTRIED = '; their private addresses are in different subnets, and beyondSubnet is off'
+
+function sparing(scene: Scene, targets: Targets, waitMs: number): Plan {
+  const why = `${describe(targets)} by a router between their subnets`
+  const plan = aim(scene, targets, { waitMs, why, sure: false, label: 'beyond-subnet' })
+  return { ...plan, caller: { ...plan.caller, ...SPARING }, callee: { ...plan.callee, ...SPARING } }
+}
+
 const names = (sides: Side[]) => sides.map(side => side.name).join(' and ')
-const describe = ({ caller, callee }: { caller: Endpoint[]; callee: Endpoint[] }) =>
+const describe = ({ caller, callee }: Targets) =>
   `${callee.map(target => target.address).join(', ')} and ${caller.map(target => target.address).join(', ')}`

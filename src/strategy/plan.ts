@@ -15,6 +15,7 @@ export const causes = wordsFor(
   'unheard',
   'handover-lost',
   'never-obeyed',
+  'own-address',
   'no-sample',
   'relay-full',
   'peer-left',

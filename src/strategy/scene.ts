@@ -17,7 +17,7 @@ export interface Side {
   readonly mapped: Endpoint
   /** The endpoint of the gateway that this side was told first. It latches there when it is relayed. */
   readonly gateway: Endpoint
-  /** The socket's own port and the addresses of the host's interfaces, as the peer told them. */
+  /** The socket's own port and the addresses of the host's interfaces, as the peer told them: the most useful first. */
   readonly port: number
   readonly addresses: readonly Address[]
   readonly profile: Profile

@@ -3,4 +3,4 @@
 import { testLanes } from './run.ts'
 import { lanes } from './table.ts'
 
-testLanes(lanes.leaving, lanes.absent, lanes.crossing, lanes.idling, lanes.far)
+testLanes(lanes.leaving, lanes.absent, lanes.crossing, lanes.beside, lanes.idling, lanes.far)

@@ -5,13 +5,14 @@
 import type { Lane } from './cause.ts'
 import { absent } from './lanes/absent.ts'
 import { asking } from './lanes/asking.ts'
+import { beside } from './lanes/beside.ts'
 import { crossing } from './lanes/crossing.ts'
 import { firewalled } from './lanes/firewalled.ts'
 import { guessing } from './lanes/guessing.ts'
 import { leaving } from './lanes/leaving.ts'
 import { far, idling } from './lanes/waiting.ts'
 
-export const lanes = { asking, leaving, absent, firewalled, guessing, crossing, idling, far } satisfies Record<
+export const lanes = { asking, leaving, absent, firewalled, guessing, crossing, beside, idling, far } satisfies Record<
   string,
   Lane
 >

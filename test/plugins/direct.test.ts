@@ -63,12 +63,38 @@ test('where sources are hidden, private addresses are aimed at only if one side 
 })
 
 test('at most four addresses of a shared link are aimed at', async t => {
-  const many = Array.from({ length: 16 }, (_, n) => ({ address: `10.0.0.${n + 1}`, prefix: 24 }))
+  const many = (first: number) => Array.from({ length: 16 }, (_, n) => ({ address: `10.0.0.${first + n}`, prefix: 24 }))
   const [plan] = await plansOf(
     await startPlugin(direct),
-    sceneOf({ mapped: shared, addresses: many }, { mapped: shared, addresses: many })
+    sceneOf({ mapped: shared, addresses: many(1) }, { mapped: shared, addresses: many(101) })
   )
   t.is(plan?.caller.kind === 'punch' ? plan.caller.targets.length : 0, 4)
+})
+
+const apart = [
+  { mapped: shared, addresses: [{ address: '192.168.1.10', prefix: 24 }], rttMs: 0 },
+  { mapped: shared, addresses: [{ address: '192.168.2.20', prefix: 24 }], rttMs: 0 }
+] as const
+
+test('a private address beyond the own subnets is aimed at only where the operator allows it, with few datagrams', async t => {
+  const [pass] = await stepsOf(await startPlugin(direct), sceneOf(...apart))
+  t.regex(pass?.kind === 'pass' ? pass.reason : '', /different subnets, and beyondSubnet is off$/)
+  const planner = await startPlugin(direct, { beyondSubnet: true })
+  const [plan, ...more] = await plansOf(planner, sceneOf(...apart))
+  t.deepEqual(more, [])
+  const order = { kind: 'punch', probes: 4, perSecond: 20 }
+  t.deepEqual(plan?.caller, { ...order, targets: [{ address: '192.168.2.20', port: 12020 }] } as never)
+  t.deepEqual(plan?.callee, { ...order, targets: [{ address: '192.168.1.10', port: 12010 }] } as never)
+})
+
+test('nor is it where the two have different public addresses, or the one they share is itself private', async t => {
+  const planner = await startPlugin(direct, { beyondSubnet: true })
+  const [caller, callee] = apart
+  for (const address of ['198.51.100.8', '172.17.0.1', '127.0.0.1']) {
+    const mapped = { address, port: 1 }
+    const other = address.startsWith('198') ? shared : mapped
+    t.deepEqual(await plansOf(planner, sceneOf({ ...caller, mapped }, { ...callee, mapped: other })), [])
+  }
 })
 
 test('a side that nothing stands in front of is aimed at, and waits for what comes', async t => {

@@ -6,16 +6,20 @@ import test from 'ava'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
 import { beneath, recordShowing } from '../../src/gateway/recording/step.ts'
 import { Evidence, type Pair } from '../../src/gateway/session/evidence.ts'
+import { aimAttributes } from '../../src/gateway/session/own-targets.ts'
 import type { Assignment } from '../../src/nat/assignment.ts'
 import type { RawSocket } from '../../src/peer/punch/raw.ts'
+import type { Plan } from '../../src/strategy/plan.ts'
 import type { SpanRecord } from '../../src/trace/record/record.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
+import type { Order } from '../../src/wire/order.ts'
 import type { Report } from '../../src/wire/report.ts'
+import { sideNames } from '../../src/wire/side.ts'
 import { tracingDocument, upToDate } from '../../tools/tracing-tables.ts'
 import { Hand, Home, socket } from '../gateway/session/made.ts'
 import { handMade } from '../gateway/signalling/room.ts'
 import { FAR_MS, HandMade, nothingDone } from '../hand-made.ts'
-import { sideOf } from '../scenes.ts'
+import { sceneOf, sideOf } from '../scenes.ts'
 import { until, type World } from '../world.ts'
 import { listed, misplaced, recorded, unlisted } from './listed.ts'
 import { recorder } from './recorder.ts'
@@ -171,13 +175,25 @@ function wrongAddress(): readonly SpanRecord[] {
   return spans
 }
 
+/** What a plan aims at where both have one public address, or each other's, as no two on loopback do. */
+function besideEachOther(): readonly SpanRecord[] {
+  const { tracer, spans } = recorder()
+  const mapped = { address: '198.51.100.7', port: 40_000 }
+  const scene = sceneOf({ mapped }, { mapped })
+  const order: Order = { kind: 'punch', targets: [mapped] }
+  const plan: Plan = { kind: 'plan', caller: order, callee: order, waitMs: 500, why: 'it is tried' }
+  for (const own of [[], sideNames])
+    beneath(tracer, ROOT_CONTEXT).begin('postern.plan', aimAttributes({ plan, own }, scene), 1000).end(2000)
+  return spans
+}
+
 test('the tables of docs/tracing.md are those that the code goes by', t => {
   t.is(upToDate(tracingDocument()), tracingDocument(), 'run: npm run docs')
 })
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
   const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused(), onOneLink()])
-  const spans = [...runs.flat(), ...hardNat(), ...wrongAddress()]
+  const spans = [...runs.flat(), ...hardNat(), ...wrongAddress(), ...besideEachOther()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])
   const known = recorded(spans)

@@ -7,7 +7,7 @@ import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
 import { hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { sameEndpoint } from '../../wire/endpoint.ts'
-import { CALLED_OFF, STALE_SOCKET } from '../../wire/order.ts'
+import { CALLED_OFF, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
 import { counterAttributes } from '../recording/change-span.ts'
@@ -18,6 +18,7 @@ import type { Latched } from '../relay/splice.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
+import { aimAttributes, ownReason, withoutOwn } from './own-targets.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
 /** The session whose plans are tried. */
@@ -40,6 +41,8 @@ export class Attempts {
   /** The order that was given last, and its number. What a side says of an older order comes too late to matter. */
   #trial: Trial | undefined
   #orders = 0
+  /** A side has said that the other one is not on its own host. */
+  #areApart = false
 
   constructor(house: House, session: Tried, evidence: Evidence) {
     this.#house = house
@@ -79,9 +82,13 @@ export class Attempts {
     return this.#trial?.hasOpened(side) ?? false
   }
 
-  async #attempt(step: Step, trying: Trying): Promise<Failure | undefined> {
-    const { plan, strategy } = trying
+  async #attempt(step: Step, planned: Trying): Promise<Failure | undefined> {
     const scene = await this.#evidence.seen()
+    const aimed = withoutOwn(planned.plan, scene, this.#areApart)
+    step.set(aimAttributes(aimed, scene))
+    if (aimed.own.length > 0) return { reason: ownReason(aimed, planned.plan, scene), cause: 'own-address' }
+    const trying = { ...planned, plan: aimed.plan }
+    const { plan, strategy } = trying
     const refused = this.#charge(plan, scene)
     if (refused) return { reason: refused, cause: 'budget-shared-out' }
     if (plan.limits) await this.#arm(plan.limits)
@@ -90,6 +97,7 @@ export class Attempts {
     const settled = again ? await this.#order(step, await this.#evidence.seen(), trying) : result
     if (plan.limits) step.set(latchAttributes(await this.#latched()))
     this.#learn(plan, strategy, scene, settled)
+    if (settled.cause === 'own-address') this.#setApart(step, settled)
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
     this.#callOff(settled)
@@ -135,6 +143,12 @@ export class Attempts {
     if (counters) step.set(counterAttributes(counters))
   }
 
+  #setApart(step: Step, result: TrialResult): void {
+    this.#areApart = true
+    const own = sideNames.filter(side => result[side]?.code === OWN_ADDRESS)
+    step.set(Object.fromEntries(own.map(side => [`postern.${side}.own`, true])))
+  }
+
   /** Both orders leave together. Resolves when the channel is open on both sides, or when it is known that it will not be. */
   async #order(step: Step, scene: Scene, { plan, strategy, over }: Trying): Promise<TrialResult> {
     const { sides } = this.#evidence
@@ -149,7 +163,9 @@ export class Attempts {
     })
     this.#trial = trial
     const sockets = each(side => sides.ordered(side))
-    const betweenMs = this.#house.paths.rttMs(scene.caller.mapped.address, scene.callee.mapped.address)
+    const [here, there] = [scene.caller.mapped.address, scene.callee.mapped.address]
+    // Behind one address some paths lead over a LAN and others through its NAT: what one took says nothing of the other.
+    const betweenMs = here === there ? undefined : this.#house.paths.rttMs(here, there)
     this.reports.ordered(number, step, rttMs)
     const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs }
     this.#house.commander.command(ordersOf(plan, this.#session, ordering))

@@ -5,6 +5,7 @@ import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import { OWN_ADDRESS } from '../../wire/order.ts'
 import type { Report } from '../../wire/report.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
@@ -93,7 +94,7 @@ export class Trial {
         this.#sides[side] = { code: message.code, reason: message.reason, report: message.report, atMs: nowMs() }
         return this.#finish({
           reason: `${side}: ${message.reason}`,
-          cause: this.#isFound ? 'handover-lost' : 'never-obeyed'
+          cause: this.#isFound ? 'handover-lost' : message.code === OWN_ADDRESS ? 'own-address' : 'never-obeyed'
         })
     }
   }

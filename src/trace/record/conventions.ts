@@ -89,7 +89,7 @@ export const attributes = {
   ],
   'postern.code': [
     'connect, join, probe, handover, observe: cold',
-    'the error code (`src/errors.ts`); for an order also `stale-socket` and `called-off`'
+    'the error code (`src/errors.ts`); for an order also `stale-socket`, `own-address` and `called-off`'
   ],
   'error.type': ['connect, join, probe, handover', "the same, by the name it has in OpenTelemetry's conventions"],
   'postern.path': ['connect', '`direct` or `relay`'],
@@ -164,6 +164,15 @@ export const attributes = {
     'probability that it meets, as the models say; on a pass what its best plan would have been worth'
   ],
   'postern.wait': ['plan, relay', 'milliseconds to find the path'],
+  'postern.hairpin': [
+    'plan',
+    'boolean: both sides were seen at one public address, which neither of them has itself, and were told to send there'
+  ],
+  'postern.beyond_subnet': [
+    'plan',
+    'boolean, beside `postern.hairpin`: each has a private address outside the subnets of the other, where `beyondSubnet` of `direct` would send'
+  ],
+  'postern.SIDE.own': ['plan', 'boolean: the side has all that it was to send to on its own interfaces'],
   'postern.SIDE.sockets': ['plan', 'sockets of an order that has a budget'],
   'postern.SIDE.probes': ['plan', 'most datagrams of an order that has a budget'],
   'postern.SIDE.ports': ['plan', 'how many ports are guessed'],

@@ -119,6 +119,12 @@ export interface PlanFacts {
   readonly cause: Cause | undefined
   readonly expected: number | undefined
   readonly startMs: number
+  /** By this name the plan is remembered. */
+  readonly label: string | undefined
+  /** Both were to send to the one public address that both are behind. */
+  readonly isHairpin: boolean
+  /** Each of them has a private address that a router between their subnets could lead to. */
+  readonly hasBeyond: boolean
   readonly sides: Readonly<Record<SideName, SideFacts>>
 }
 
@@ -142,6 +148,8 @@ export interface SideFacts {
   readonly latched: string | undefined
   /** Datagrams of this side that the relay dropped. */
   readonly dropped: number
+  /** All that it was to send to is on its own interfaces. */
+  readonly isOwn: boolean
   readonly sockets: number | undefined
   readonly probes: number | undefined
   readonly ports: number | undefined
@@ -154,9 +162,9 @@ export const latest = ({ profiles }: Facts, side: SideName): ProfileFacts | unde
 export const hears = ({ received, heard, steps }: SideFacts): boolean =>
   received > 0 || heard.length > 0 || steps.includes('ice')
 
-/** The plans that were ordered, except the relay's. A plan that was refused for want of probes was not ordered. */
+/** The plans that were tried, except the relay's: not those without enough probes, or that aim at one's own addresses. */
 export const direct = ({ plans }: Facts): PlanFacts[] =>
-  plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'budget-shared-out')
+  plans.filter(({ isRelay, cause }) => !isRelay && cause !== 'budget-shared-out' && cause !== 'own-address')
 
 /** A smaller chance than this is not taken for what happened. */
 const BAD_LUCK = 0.01

@@ -7,6 +7,7 @@ import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
 import { deadPort, silentPeer, wrongFamily } from './causes/absent.ts'
+import { hairpin, ownAddress } from './causes/beside.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
 import { cutShort, deadline, hiddenSources, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
@@ -73,6 +74,8 @@ const decisive: readonly Rule[] = [
 const inTheWay: readonly Rule[] = [
   hiddenSources,
   oneWay,
+  hairpin,
+  ownAddress,
   remapped,
   mappingTimedOut,
   handoverLost,

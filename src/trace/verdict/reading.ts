@@ -113,6 +113,9 @@ function planOf(span: SpanRecord, spans: readonly SpanRecord[]): PlanFacts {
     cause: said.text('cause') as Cause | undefined,
     expected: said.number('expected'),
     startMs: span.startMs,
+    label: said.text('label'),
+    isHairpin: said.flag('hairpin') ?? false,
+    hasBeyond: said.flag('beyond_subnet') ?? false,
     sides: { caller: sideOf('caller', said, below), callee: sideOf('callee', said, below) }
   }
 }
@@ -135,10 +138,11 @@ function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
     steps: spans.flatMap(({ events }) => events.map(({ name }) => name)),
     code,
     reason: first('reason'),
-    failed: code !== undefined && !CALLED_OFF_CODES.includes(code),
+    failed: code !== undefined && !FAULTLESS_CODES.includes(code),
     localPort: own.map(said => said.of('network.local.port')).find(port => typeof port === 'number'),
     latched: plan.text(`${side}.latched`),
     dropped: plan.number(`${side}.dropped`) ?? 0,
+    isOwn: plan.flag(`${side}.own`) ?? false,
     sockets: plan.number(`${side}.sockets`),
     probes: plan.number(`${side}.probes`),
     ports: plan.number(`${side}.ports`)
@@ -148,7 +152,7 @@ function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
 /** True for a probe that stands for a report which never came. */
 const isSilent = (span: SpanRecord): boolean => read(span).text('cause') === 'never-obeyed'
 
-/** The codes with which a side answers an order whose time was over, here or there. */
-const CALLED_OFF_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket']
+/** The codes with which a side answers an order whose time was over, here or there, or that leads back to itself. */
+const FAULTLESS_CODES: readonly string[] = ['called-off', 'timeout', 'stale-socket', 'own-address']
 
 const byStart = (a: SpanRecord, b: SpanRecord) => a.startMs - b.startMs

@@ -15,6 +15,7 @@ type Ordered = Message<FromGateway, 'order'>
 type Word = (order: Ordered, side: SideName) => FromTrial | FromTrial[]
 
 const at = { address: '192.0.2.9', port: 9 }
+const own = { address: '10.0.0.2', port: 4001 }
 const of = ({ session, plan }: Ordered) => ({ session, plan })
 const opens =
   (report: Partial<Report> = {}): Word =>
@@ -123,6 +124,27 @@ test('a plan that there are too few probes for is not ordered, charged or called
   t.deepEqual(home.told, [])
   t.is(home.budget.refused, 1)
   t.is(home.budget.left('192.0.2.2'), 100)
+})
+
+/** Two that have the same address, as far as the gateway is told. */
+const twins = planOf({ caller: { kind: 'punch', targets: [own] }, callee: { kind: 'punch', targets: [own] } })
+
+test('whether two are peers of one host is asked of them once, and what is their own is not ordered again', async t => {
+  using home = new Home()
+  const { results, orders } = await tries(home, [twins, twins], fails('own-address', { sent: 0 }))
+  t.like(results, [{ cause: 'own-address', reason: 'caller: it did not work' }, { cause: 'own-address' }])
+  t.is((results[1] as { reason: string }).reason, 'ann has 10.0.0.2 itself; bob has 10.0.0.2 itself')
+  t.deepEqual(
+    orders.map(([plan]) => plan),
+    [1, 1]
+  )
+  t.like(attributesOf(home, 'plan'), { 'postern.cause': 'own-address', 'postern.caller.own': true })
+})
+
+test('two peers of one host meet at the address that both have', async t => {
+  using home = new Home()
+  const { results } = await tries(home, [twins], opens())
+  t.deepEqual(results, [true])
 })
 
 test('a socket that turns out to be gone is replaced by a warm one, and the plan ordered once more', async t => {

@@ -234,6 +234,47 @@ when(
     .plan('unheard', unheard),
   { side: 'gateway', sentence: /more than 2 of the gateway's 4 UDP endpoints/, also: ['nothing-through'] }
 )
+const hairpin = { hairpin: true, beyond_subnet: true }
+when(
+  'both sent to the one address that both are behind',
+  'hairpin',
+  both(easy).turn('stun', 'failed', 'unheard').plan('unheard', unheard, hairpin),
+  { side: 'path', sentence: /^alice and bob are behind one public address/, evidence: /^stun: alice sent 12 datagrams/ }
+)
+when(
+  'the one address that both are behind was tried with ports that could have missed',
+  'spray-too-small',
+  both(random, easy)
+    .turn('spray', 'failed', 'unheard', { expected: 0.62 })
+    .plan('unheard', unheard, { ...hairpin, expected: 0.62 }),
+  { side: 'caller', sentence: /searched with a chance of 62 %/ }
+)
+when(
+  'one was heard through the one address that both are behind',
+  'one-way',
+  both(easy)
+    .turn('stun', 'failed', 'unheard')
+    .plan('unheard', { caller: {}, callee: { received: 3 } }, hairpin),
+  { side: 'caller', sentence: /nothing of bob reached alice/ }
+)
+when(
+  'a side has the address of the other itself',
+  'own-address',
+  both(easy).turn('stun', 'failed', 'own-address').plan('own-address', {}, { 'callee.own': true }),
+  { side: 'callee', sentence: /^bob has on an interface the very address/, evidence: /^stun: stun said why$/ }
+)
+when(
+  'both sides found the address to be their own',
+  'own-address',
+  both(easy)
+    .turn('direct', 'failed', 'own-address')
+    .plan(
+      'own-address',
+      { caller: { sent: 0, code: 'own-address' }, callee: { sent: 0, code: 'own-address' } },
+      { 'caller.own': true, 'callee.own': true }
+    ),
+  { side: 'both', sentence: /^alice and bob each have/ }
+)
 when(
   'endpoints that others reach are reached by neither',
   'nothing-through',
@@ -595,6 +636,15 @@ for (const { code, what, made, side, sentence, evidence, also } of cases)
     if (code !== 'direct') t.true(verdict.evidence.length > 0 && verdict.advice.length > 0)
     for (const other of also ?? []) t.true(verdict.also.includes(other), verdict.also.join())
   })
+
+test('the remedy for two networks of one router is named until it was tried', t => {
+  const advice = (made: MadeUp) => judge(made.spans).advice
+  const stun = () => both(easy).turn('stun', 'failed', 'unheard')
+  t.regex(advice(stun().plan('unheard', unheard, hairpin)), /beyondSubnet: true/)
+  t.notRegex(advice(stun().plan('unheard', unheard, { hairpin: true, beyond_subnet: false })), /beyondSubnet/)
+  const tried = both(easy).turn('direct', 'failed', 'unheard').plan('unheard', unheard, { label: 'beyond-subnet' })
+  t.notRegex(advice(tried.turn('stun', 'failed', 'unheard').plan('unheard', unheard, hairpin)), /beyondSubnet/)
+})
 
 test('every code has a trace that leads to it', t => {
   const missing = Object.keys(verdicts).filter(code => !cases.some(one => one.code === code))

@@ -200,7 +200,8 @@ export function nothingThrough(facts: Facts): Finding | undefined {
   const tried = unheard(facts)
   const last = tried.at(-1)
   const isGuess = hardSides(facts).length > 0
-  if (!last || (isGuess && !isNoBadLuck(facts))) return undefined
+  // Behind one address there is an explanation: see hairpin in beside.ts.
+  if (!last || (isGuess && !isNoBadLuck(facts)) || tried.some(plan => plan.isHairpin)) return undefined
   const ports = isGuess ? 'ports that could hardly miss' : 'the right ports'
   return {
     code: 'nothing-through',
