@@ -6,6 +6,7 @@ const elsewhere = [
   'test/lab/**',
   'test/causes/**',
   'test/grid.test.ts',
+  'test/forwards.test.ts',
   'test/hidden.test.ts',
   'test/neighbours.test.ts',
   'test/odd.test.ts',

@@ -8,7 +8,14 @@ export { Connection, type PathReport, type Serve } from './peer/connection/conne
 export { Stream } from './peer/connection/stream.ts'
 export { defaultFolder, type Identity, loadIdentity } from './peer/identity/identity.ts'
 export { KnownPeers, type PeerName, parsePeer } from './peer/identity/known-peers.ts'
-export { type ConnectOptions, type PathNotice, Peer, type PeerOptions, type StrategyReport } from './peer/peer.ts'
+export {
+  type ConnectOptions,
+  type ForwardNews,
+  type PathNotice,
+  Peer,
+  type PeerOptions,
+  type StrategyReport
+} from './peer/peer.ts'
 export { ping } from './peer/services/ping.ts'
 export { pipe } from './peer/services/pipe.ts'
 export { type Received, type ReceiveOptions, receive } from './peer/services/receive.ts'

@@ -21,6 +21,7 @@ export const verdicts = wordsFor(
   'gateway-ports',
   'hidden-sources',
   'one-address',
+  'carrier-above-home',
   'both-random',
   'prediction-missed',
   'spray-too-small',

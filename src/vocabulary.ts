@@ -50,6 +50,7 @@ export const vocabulary = {
   'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
   'hidden-sources': 'something in front of the gateway hides where peers come from',
   'one-address': 'the gateway has one address, so that a mapping could not be told',
+  'carrier-above-home': "a carrier's NAT lies above a home router, so that a port forwarded there leads nowhere",
   'both-random': 'both NATs choose their ports at random',
   'prediction-missed': 'the next port could not be predicted: others use up the ports in between',
   'spray-too-small': 'finding a random port takes more probes than the budget has',

@@ -157,6 +157,8 @@ export class HandMade implements AsyncDisposable {
   }
 
   #hear(message: FromGateway): void {
+    // Follows each welcome. A peer of the first release ignores it as well.
+    if (message.type === 'features') return
     this.heard.push(message)
     for (const { look } of this.#waiting) look(message)
   }

@@ -6,10 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../peer/connection/connection.ts'
 import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
 import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
-import { type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
+import { type ForwardNews, type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
 import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
+import { formatEndpoint } from '../wire/endpoint.ts'
 import { checkName } from '../wire/name.ts'
 import type { Run } from './door.ts'
 import { type JoinOptions, joinToken } from './options.ts'
@@ -37,17 +38,17 @@ export async function withPeer(
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false, excludeInterface: excludeInterfaces = [] } = options
+  const { gateway, name, insecure = false, port, public: forwarded, map = true } = options
+  const { excludeInterface: excludeInterfaces = [] } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
   const folder = defaultFolder()
   const identity = await loadIdentity(folder)
   const known = new KnownPeers(folder)
   try {
-    const peer = await Peer.join(
-      { ...hooks, gateway, token, name, insecure, identity, known, excludeInterfaces },
-      signal
-    )
+    const onForward = (news: ForwardNews) => tellForward(news, output)
+    const reach = { port, public: forwarded, map, onForward, excludeInterfaces }
+    const peer = await Peer.join({ ...hooks, ...reach, gateway, token, name, insecure, identity, known }, signal)
     try {
       tellJoined(peer, options, output)
       await work(peer)
@@ -113,6 +114,15 @@ export function describePath({ connection, bitsPerSecond, verdict }: Met, output
 function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void {
   const { fingerprint } = peer.identity
   output.tell({ event: 'joined', name: peer.name, fingerprint, gateway }, `joined ${gateway} as ${peer.name}`)
+}
+
+function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output: Output): void {
+  const at = formatEndpoint(endpoint)
+  const text = proved ? `${at} leads here, as the gateway has tested` : `${at} does not lead here: ${reason}`
+  output.tell(
+    { event: 'forward', endpoint: at, port, by, proved, reason },
+    wrap(proved ? text : output.paint('yellow', text), output.width, 2)
+  )
 }
 
 function tellStrategy({ name, outcome, reason, ms }: StrategyReport, output: Output): void {

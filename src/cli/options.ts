@@ -2,6 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { PosternError } from '../errors.ts'
+import type { PortOptions } from '../peer/punch/own-ports.ts'
+import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 
 export interface GatewayOptions {
   readonly gateway: string
@@ -9,10 +11,12 @@ export interface GatewayOptions {
   readonly json?: boolean
 }
 
-export interface JoinOptions extends GatewayOptions {
+export interface JoinOptions extends GatewayOptions, PortOptions {
   readonly token?: string
   readonly name?: string
   readonly excludeInterface?: readonly string[]
+  /** False: the router is never asked for a port. */
+  readonly map?: boolean
 }
 
 export interface AdminOptions extends GatewayOptions {
@@ -33,6 +37,22 @@ export function withTokenOption(command: Command): Command {
       'interfaces whose addresses stay on this computer, such as docker0,br-*',
       interfaceNames
     )
+    .option('--port <port>', 'UDP port of this peer, or a range such as 4000-4003, one for each connection', portRange)
+    .option('--public <address:port>', 'where the router forwards to --port from, if that was set up by hand', endpoint)
+    .option('--no-map', 'never ask the router for a port')
+}
+
+/** `4000`, or `4000-4003`. */
+function portRange(text: string): readonly [number, number] {
+  const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []
+  if (first) return [Number(first), Number(last)]
+  throw new InvalidArgumentError('Expected a UDP port such as 4000, or a range such as 4000-4003.')
+}
+
+function endpoint(text: string): Endpoint {
+  const read = parseEndpoint(text)
+  if (read) return read
+  throw new InvalidArgumentError('Expected an address and a port such as 198.51.100.7:4000.')
 }
 
 /** For commands that read what the gateway keeps. */

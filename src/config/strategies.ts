@@ -19,10 +19,10 @@ export const packageName = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]
 const pathName = /^\.{0,2}\//
 
 /**
- * The built-in strategies, the cheapest first: an own address costs nothing, an observed one a round trip, the relay the
- * gateway's bandwidth. This is the only list of their names, and the order if the configuration has none.
+ * The built-in strategies, the cheapest first: an own address costs nothing, an observed or forwarded one a round trip, the
+ * relay the gateway's bandwidth. This is the only list of their names, and the order if the configuration has none.
  */
-export const defaultStrategies = ['direct', 'stun', 'predict', 'spray', 'relay'] as const
+export const defaultStrategies = ['direct', 'stun', 'map', 'predict', 'spray', 'relay'] as const
 
 export function readStrategies(entries: readonly unknown[], yaml: LocatedYaml, folder: string) {
   const list: StrategyEntry[] = []

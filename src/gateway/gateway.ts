@@ -3,6 +3,7 @@
 //
 //   plugins ─► tracing ─► UDP ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► HTTP
 
+import { networkInterfaces } from 'node:os'
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
@@ -36,7 +37,8 @@ import type { Reception } from './signalling/reception.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Credential } from './udp/binding.ts'
-import { type Listening, listen } from './udp/listen.ts'
+import { Forwards } from './udp/forwards.ts'
+import { type Listening, listen, sendOnce } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
 import type { StrangerLimits } from './udp/strangers.ts'
 
@@ -82,6 +84,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
   const binding = receiveUdp(udp, { observer, sessions, relay, stun })
 
+  const forwards = forwardsOf(udp, observer, config.listen.udp.public)
   const tokens = tokensOf(config)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
@@ -93,14 +96,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       peers: limits.peers,
       strangers: new Map()
     },
-    desk: { members: directory, sessions, sources, nat: new NatDesk(watch, strategies) },
+    desk: { members: directory, sessions, sources, nat: new NatDesk(watch, strategies), forwards },
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config) })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
-    ...{ access, ...tracing }
+    ...{ access, forwards, ...tracing }
   }
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {
@@ -198,6 +201,17 @@ function receiveUdp(
   )
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
   return binding
+}
+
+/** Proves the endpoints that peers claim, by datagrams from throwaway ports of the address that peers are told first. */
+function forwardsOf({ ports }: Listening, observer: UdpObserver, told: readonly string[]): Forwards {
+  const [primary] = ports
+  const interfaces = () => Object.values(networkInterfaces()).flatMap(all => (all ?? []).map(({ address }) => address))
+  return new Forwards({
+    observer,
+    own: () => [...told, ...interfaces()],
+    send: (datagram, to) => sendOnce(primary?.local.address ?? '0.0.0.0', datagram, to)
+  })
 }
 
 /** Whom a USERNAME names: a peer's socket, a peer's filtering test, or a side of a session. */

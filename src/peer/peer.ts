@@ -11,20 +11,33 @@ import { natureOf } from '../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection/connection.ts'
+import { type ForwardNews, Forwards } from './forwards.ts'
 import { GatewayLink, type LinkOptions, type Welcome } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
 import type { KnownPeers, PeerName } from './identity/known-peers.ts'
+import { Mappings } from './mappings.ts'
 import { failure, PeerSession } from './peer-session.ts'
 import { testFiltering } from './punch/filtering.ts'
 import { Interfaces } from './punch/interfaces.ts'
+import {
+  bindFirst,
+  checkFree,
+  forwardTo,
+  type OwnPorts,
+  ownPortsOf,
+  type PortOptions,
+  portsOf
+} from './punch/own-ports.ts'
+import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { openNative } from './transport/native.ts'
 
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
+export type { ForwardNews } from './forwards.ts'
 
-export interface PeerOptions extends LinkOptions {
+export interface PeerOptions extends LinkOptions, PortOptions {
   /** Remembers the fingerprints of peers met before. */
   readonly known: KnownPeers
   /**
@@ -34,8 +47,12 @@ export interface PeerOptions extends LinkOptions {
   readonly excludeInterfaces?: readonly string[]
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. */
   readonly onConnection?: (connection: Connection) => void
+  /** Whether the router may be asked for a port where this peer's NAT is hard; true if left out. */
+  readonly map?: boolean
   /** Called when the peer has joined (again), and when the link was lost. It is for the terminal. */
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
+  /** Called with what came of a forward that leads to this peer: once, and again when that changes. */
+  readonly onForward?: (news: ForwardNews) => void
 }
 
 /** The longest reason in a `cold` message. */
@@ -43,6 +60,9 @@ const COLD_CHARACTERS = 256
 
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
+
+/** How often a port that a connection has let go is tried: the system frees it a moment after the connection is closed. */
+const FREED = { tries: 20, afterMs: 100 } as const
 
 export class Peer {
   readonly identity: Identity
@@ -56,6 +76,11 @@ export class Peer {
   readonly #questions = new Questions()
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
   readonly #connections = new Set<Connection>()
+  readonly #ports: OwnPorts | undefined
+  readonly #forwards: Forwards
+  readonly #mappings: Mappings
+  /** The NAT gives a flow another port after packets that nobody asked for. */
+  #remaps = false
   readonly #warm = new Map<number, WarmSocket>()
   /** Round trip of the last warm socket, in milliseconds. */
   #rttMs = 0
@@ -72,13 +97,21 @@ export class Peer {
     this.#options = options
     this.#interfaces = new Interfaces(options.excludeInterfaces)
     this.#link = link
+    this.#ports = ownPortsOf(options)
+    this.#forwards = new Forwards(
+      message => link.send(message),
+      news => options.onForward?.(news)
+    )
+    this.#mappings = new Mappings(this.#forwards, news => link.send({ type: 'router', ...news }))
     link.onMessage = message => this.#receive(message)
     link.onWelcome = welcome => this.#welcomed(welcome)
     link.onLost = (error, final) => this.#lost(error, final)
   }
 
-  /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`. */
+  /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`, `port-in-use`. */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
+    const ports = ownPortsOf(options)
+    if (ports) await checkFree(ports)
     const { link, welcome } = await GatewayLink.join(options, signal)
     const peer = new Peer(link, options)
     peer.#welcomed(welcome)
@@ -145,7 +178,7 @@ export class Peer {
     await Promise.all([...this.#connections].map(connection => connection.close()))
     await Promise.all([...this.#sessions.values()].map(session => session.end(left)))
     await Promise.all(this.#orders)
-    await Promise.all([...this.#warm.values()].map(warm => warm.raw.close()))
+    await Promise.all([this.#mappings.close(), ...[...this.#warm.values()].map(warm => warm.raw.close())])
     this.#warm.clear()
     await this.#link.close()
   }
@@ -153,6 +186,7 @@ export class Peer {
   #welcomed(welcome: Welcome): void {
     this.#joined = new AbortController()
     this.#isMappedOnce = false
+    this.#forwards.serves(false)
     this.#name = welcome.name
     this.#membership = {
       peer: welcome.peer,
@@ -177,47 +211,62 @@ export class Peer {
     for (const session of [...this.#sessions.values()]) if (!session.isOpen) void session.end(error)
     for (const warm of this.#warm.values()) void warm.raw.close()
     this.#warm.clear()
+    this.#mappings.reset()
     this.#options.onState?.({ joined: false, error, final })
   }
 
   /** Warms a socket and keeps it warm, or another in its place. Tries again if the gateway is not heard over UDP. */
-  async #keepWarm(membership: Membership, signal: AbortSignal): Promise<void> {
+  async #keepWarm(membership: Membership, signal: AbortSignal, bound?: RawSocket): Promise<void> {
     const nextNumber = () => this.#sockets++
     let warm: WarmSocket | undefined
     try {
-      let answered = await WarmSocket.open(nextNumber, membership, signal)
+      const raw = bound ?? (await bindFirst(this.#ownPorts))
+      let answered = await WarmSocket.open(nextNumber, membership, signal, raw)
       for (;;) {
         warm = answered.candidate
         this.#died(answered.dead)
-        await this.#warmed(warm, membership)
+        await this.#warmed(warm, membership, signal)
         answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
       }
     } catch (thrown) {
       if (warm?.taken.aborted) return
       if (signal.aborted) return void warm?.raw.close()
       this.#cooled(warm, asPosternError(thrown))
+      if (warm) this.#silenced(warm.port)
       await warm?.raw.close()
       await sleep(COLD_MS, undefined, { signal }).catch(() => {})
       if (!signal.aborted) void this.#keepWarm(membership, signal)
     }
   }
 
-  async #warmed(warm: WarmSocket, membership: Membership): Promise<void> {
+  async #warmed(warm: WarmSocket, membership: Membership, signal: AbortSignal): Promise<void> {
     const { number: socket, port, rttMs } = warm
     this.#warm.set(socket, warm)
     this.#isMappedOnce = warm.isMappedOnce
     this.#rttMs = rttMs
+    const endpoint = forwardTo(this.#ports, port)
+    const idle = AbortSignal.any([signal, warm.taken])
+    if (endpoint) this.#forwards.claim(warm, { endpoint, by: 'given' }, idle)
+    else this.#mappings.claim(warm, idle)
     const addresses = await this.#interfaces.told(membership.endpoints[0])
     this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
+    this.#mapIdle()
   }
 
   /** Nothing comes back to the ports of these sockets, and to others of this host it does. */
   #died(dead: readonly WarmSocket[]): void {
     for (const { number: socket, port } of dead) {
       this.#warm.delete(socket)
+      this.#silenced(port)
       const reason = `nothing comes back to the local port ${port}, and to others it does`
       this.#link.send({ type: 'cold', socket, reason, code: 'dead-port', port })
     }
+  }
+
+  /** What leads to this port is of no use any more. */
+  #silenced(port: number): void {
+    this.#forwards.unclaim(port)
+    this.#mappings.release(port)
   }
 
   /** @param warm the socket that was warm until now; if there was none, none could be warmed */
@@ -228,10 +277,50 @@ export class Peer {
     this.#link.send({ type: 'cold', socket, reason: message.slice(0, COLD_CHARACTERS), ...why })
   }
 
+  /** Ports that something leads to, in the order in which they are taken: those that the user has chosen, or the router gave. */
+  get #ownPorts(): number[] {
+    return this.#ports ? portsOf(this.#ports) : this.#mappings.ports
+  }
+
+  /**
+   * Such a port is about to be free again: it is warmed beside the socket that had to take another one. Earlier ones come
+   * first, because they are proved already, or are the only ones that are forwarded.
+   */
+  async #warmOwn(): Promise<void> {
+    const { signal } = this.#joined
+    for (let tries = 0; tries < FREED.tries && this.#ownPorts.length > 0; tries++) {
+      await sleep(FREED.afterMs, undefined, { signal }).catch(() => {})
+      if (signal.aborted || !this.#membership) return
+      const idle = new Set([...this.#warm.values()].map(({ port }) => port))
+      const own = this.#ownPorts
+      const last = own.findIndex(port => idle.has(port))
+      const raw = await bindFirst(last < 0 ? own : own.slice(0, last)).catch(() => undefined)
+      if (raw) return await this.#keepWarm(this.#membership, signal, raw)
+      if (last === 0) return
+    }
+  }
+
+  /**
+   * Asks the router for ports that lead to the idle sockets, if the NAT is hard, and no forward by hand leads there. It waits
+   * until nothing is being connected.
+   */
+  #mapIdle(): void {
+    const { signal } = this.#joined
+    const isConnecting = this.#connects.size > 0 || [...this.#sessions.values()].some(({ isOpen }) => !isOpen)
+    if (this.#options.map === false || isConnecting || signal.aborted || !this.#forwards.isServed) return
+    for (const warm of this.#warm.values())
+      if ((warm.isHard || this.#remaps) && !forwardTo(this.#ports, warm.port))
+        void this.#mappings.map(warm, AbortSignal.any([signal, warm.taken]))
+  }
+
   async #testFiltering(membership: Membership, signal: AbortSignal): Promise<void> {
     const options = { isMappedOnce: () => this.#isMappedOnce, signal }
     try {
-      for await (const found of testFiltering(membership, options)) this.#link.send({ type: 'filtering', ...found })
+      for await (const found of testFiltering(membership, options)) {
+        this.#link.send({ type: 'filtering', ...found })
+        this.#remaps = found.remaps === true
+      }
+      this.#mapIdle()
     } catch {
       // Nothing is said if nothing was found out. If UDP is blocked, the warm socket says so.
     }
@@ -262,6 +351,10 @@ export class Peer {
         return this.#agreed(message)
       case 'pong':
         return this.#timekeeper.answer(message)
+      case 'features':
+        return this.#forwards.serves(message.features.includes('proofs'))
+      case 'claimed':
+        return this.#forwards.answered(message)
       case 'welcome':
       case 'challenge':
         return
@@ -292,6 +385,8 @@ export class Peer {
       ended: error => {
         this.#sessions.delete(message.session)
         connecting?.fail(error)
+        this.#mapIdle()
+        void this.#warmOwn()
       }
     })
     this.#sessions.set(message.session, session)
@@ -336,7 +431,8 @@ export class Peer {
   async #replace(settled: Promise<void> | undefined): Promise<void> {
     const { signal } = this.#joined
     await settled
-    if (this.#membership && !signal.aborted) await this.#keepWarm(this.#membership, signal)
+    // A socket on a chosen port that was warmed beside another one leaves that one behind.
+    if (this.#membership && !signal.aborted && this.#warm.size === 0) await this.#keepWarm(this.#membership, signal)
   }
 
   #abandon(connecting: Connecting, error: PosternError): void {
@@ -351,6 +447,7 @@ export class Peer {
       this.#connects.delete(request)
       connecting.options.onPath?.({ bitsPerSecond, verdict })
     }
+    this.#mapIdle()
   }
 
   #connectingOf(session: string): Connecting | undefined {
@@ -362,7 +459,11 @@ export class Peer {
     // The connection is kept until its native half is closed as well, so that `close` waits for it.
     connection.closed.addEventListener(
       'abort',
-      () => void connection.close().then(() => this.#connections.delete(connection))
+      () =>
+        void connection.close().then(() => {
+          this.#connections.delete(connection)
+          void this.#warmOwn()
+        })
     )
     if (connecting) connecting.done(connection)
     else if (this.#options.onConnection) this.#options.onConnection(connection)

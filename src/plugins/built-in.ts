@@ -8,6 +8,7 @@ import type { Known } from '../strategy/remedy.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { direct } from './direct.ts'
 import { loadPlugins } from './load.ts'
+import { map } from './map.ts'
 import { predict } from './predict.ts'
 import { relay } from './relay.ts'
 import { spray } from './spray.ts'
@@ -16,6 +17,7 @@ import { stun } from './stun.ts'
 export const builtIns: Readonly<Record<(typeof defaultStrategies)[number], Plugin>> = {
   direct,
   stun,
+  map,
   predict,
   spray,
   relay

@@ -12,6 +12,8 @@ export interface Nat extends Pick<Profile, 'mapping' | 'filtering'> {
   readonly isHard: boolean
   /** How the NAT chooses ports; undefined if it is not known, or is of no consequence. */
   readonly assignment: Kind | undefined
+  /** A forwarded endpoint was proved to lead to its socket. */
+  readonly isOpen?: boolean
 }
 
 export interface Remedies {

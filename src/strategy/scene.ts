@@ -5,6 +5,7 @@ import type { Observation } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import type { Forwarder, RouterAnswer } from '../wire/forward.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { SideName } from '../wire/side.ts'
 import type { Outcome } from '../wire/signal.ts'
@@ -27,6 +28,29 @@ export interface Side {
   readonly probes: number
   /** Round trip between this side and the gateway over UDP, in milliseconds. */
   readonly rttMs: number
+  /** An endpoint from where a router leads to this very socket whatever anybody sends there; it was proved by a nonce. */
+  readonly open?: Open
+  /** What became of such an endpoint that the peer has claimed; left out if it claims none, or it is proved. */
+  readonly claim?: Claim
+  /** What this side's router said when the peer asked it for a port; left out if it was not asked. */
+  readonly router?: RouterFacts
+}
+
+export interface RouterFacts {
+  readonly answer: RouterAnswer
+  /** The router's own outside address, where it told one. */
+  readonly outside?: string | undefined
+}
+
+export interface Open {
+  readonly endpoint: Endpoint
+  readonly by: Forwarder
+}
+
+/** The endpoint itself is told to nobody. `proving`: the nonce is on its way. `unheard`: it did not come in. */
+export interface Claim {
+  readonly by: Forwarder
+  readonly state: 'proving' | 'unheard' | 'refused'
 }
 
 export interface Attempt {

@@ -52,6 +52,15 @@ export function isPrivate(address: string): boolean {
   return isIP(address) !== 0 && local.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
+const special = new BlockList()
+special.addSubnet('224.0.0.0', 4)
+special.addSubnet('240.0.0.0', 4)
+
+/** An IPv4 address that datagrams can be sent to over the Internet: neither local, nor multicast, broadcast or reserved. */
+export function isPublic(address: string): boolean {
+  return isIPv4(address) && !local.check(address) && !special.check(address)
+}
+
 export function isLoopback(address: string): boolean {
   return address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 }

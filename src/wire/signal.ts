@@ -5,6 +5,7 @@
 //    | --- hello ----------------------------> |
 //    | <-- welcome (id, key, endpoints) ------ |   or refused
 //    | --- warm (socket n, port) ------------> |   beside it STUN over UDP: the gateway learns the socket's mappings
+//    | --- claim, proof; claimed <------------ |   where a port is forwarded to the peer (forward.ts)
 //    | --- connect (to) ---------------------> |
 //    | <-- session --------------------------- | --> session
 //    | <-- sample, fresh --> ----------------- |                         where the next mapping must be predicted
@@ -18,6 +19,7 @@
 
 import { z } from 'zod'
 import { blamed, type Verdict } from '../verdict.ts'
+import { forwarder, routerAnswers } from './forward.ts'
 import { natReport } from './nat-report.ts'
 import { handover, order } from './order.ts'
 import { report } from './report.ts'
@@ -158,7 +160,18 @@ const fromPeer = z.discriminatedUnion('type', [
     addresses: z.array(subnet).max(16),
     rttMs
   }),
-  z.strictObject({ type: z.literal('ping'), at: z.number() })
+  z.strictObject({ type: z.literal('ping'), at: z.number() }),
+  // Datagrams to this endpoint are led to the socket with this local port, as the peer says.
+  z.strictObject({ type: z.literal('claim'), socket: z.int().nonnegative(), port, endpoint, by: forwarder }),
+  z.strictObject({ type: z.literal('proof'), port, nonce: secret }),
+  // The peer has asked its router for a port. `outside` is the router's own outside address, where it told one.
+  z.strictObject({
+    type: z.literal('router'),
+    answer: z.enum(routerAnswers),
+    outside: address.optional()
+  }),
+  // The endpoint leads there no more.
+  z.strictObject({ type: z.literal('unclaim'), port })
 ])
 
 const fromGateway = z.discriminatedUnion('type', [
@@ -170,6 +183,17 @@ const fromGateway = z.discriminatedUnion('type', [
     key: secret,
     endpoints: z.array(endpoint).min(1).max(4),
     refreshMs: ms
+  }),
+  // Follows the welcome. What this gateway can do beyond the first release, a word each: `proofs` takes claims.
+  z.object({ type: z.literal('features'), features: z.array(word).max(32) }),
+  // What came of a claim; `retryMs` says after how long it may be made again.
+  z.strictObject({
+    type: z.literal('claimed'),
+    port,
+    endpoint,
+    outcome: z.enum(['proved', 'unheard', 'refused', 'later']),
+    reason: sentence,
+    retryMs: ms
   }),
   z.strictObject({
     type: z.literal('refused'),

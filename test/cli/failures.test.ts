@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import test from 'ava'
 import { World } from './world.ts'
@@ -32,7 +34,7 @@ test.serial('config validate finds strategies that do not exist, and says which 
   t.regex(found.stderr, /wrong\.yaml:1:22: .*stunn/)
   const right = await world.run(['config', 'validate', await world.config()])
   t.is(right.code, 0)
-  t.regex(right.lines.join(), /is right.*direct, stun, predict, spray, relay/)
+  t.regex(right.lines.join(), /is right.*direct, stun, map, predict, spray, relay/)
 })
 
 test.serial('config show masks the tokens, and config schema is JSON', async t => {
@@ -53,6 +55,28 @@ test.serial('a gateway says which port is in use', async t => {
   server.close()
   t.is(code, 1)
   t.regex(stderr, new RegExp(`^postern: port-in-use: TCP 127\\.0\\.0\\.1:${port} is already in use$`, 'm'))
+})
+
+test.serial('a port of a peer that is in use, or nonsense, is told before anything else is tried', async t => {
+  await using world = await World.withGateway()
+  const foreign = createSocket('udp4').bind(0, '0.0.0.0')
+  await once(foreign, 'listening')
+  const { port } = foreign.address()
+  const taken = await world.run(['peer', 'bob', '--port', String(port)])
+  foreign.close()
+  t.is(taken.code, 1)
+  t.regex(taken.stderr, new RegExp(`^postern: port-in-use: UDP port ${port} is in use by another program; choose`, 'm'))
+  for (const [argv, words] of [
+    [['--port', 'x'], /Expected a UDP port such as 4000, or a range such as 4000-4003/],
+    [['--port', '4003-4000'], /bad-config: 4003-4000 is no range of UDP ports/],
+    [['--public', '198.51.100.7:4000'], /bad-config: .* choose one with --port/],
+    [['--port', '4000', '--public', 'router'], /Expected an address and a port such as 198\.51\.100\.7:4000/],
+    [['--port', '4000', '--public', '10.0.0.1:4000'], /bad-config: 10\.0\.0\.1 is no public IPv4 address; expected/]
+  ] as const) {
+    const { code, stderr } = await world.run(['ping', 'bob', ...argv])
+    t.is(code, 1, argv.join(' '))
+    t.regex(stderr, words)
+  }
 })
 
 test.serial('a gateway that is not there is gateway-unreachable, for peers and for who reads traces', async t => {

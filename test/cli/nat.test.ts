@@ -90,6 +90,20 @@ test('the table says who reaches a kind of peer and how surely, and why nobody d
   t.regex(text(found()), /\[1\] spray: both random: 0\.1 % in budget, which is little/)
 })
 
+test('a forward is told, and where ports have to be guessed also what to do to have one', t => {
+  const random = (more: Partial<NatReport>) => text(found({ mapping: strict, ...more }))
+  const forward = { endpoint: { address: '198.51.100.9', port: 4000 }, by: 'pcp' } as const
+  t.regex(random({ forward }), /forward 198\.51\.100\.9:4000 leads here/)
+  const byHand = 'forward a UDP port to this computer: --port 4000 --public 198\\.51\\.100\\.9:4000'
+  t.regex(random({}), new RegExp(`to do enable UPnP, NAT-PMP or PCP in the router, or ${byHand}`))
+  t.regex(random({ router: 'silent' }), new RegExp(`to do enable UPnP, NAT-PMP or PCP in the router, or ${byHand}`))
+  t.regex(random({ router: 'no-router' }), new RegExp(`to do ${byHand}`))
+  t.regex(random({ router: 'refused' }), /to do allow UPnP, NAT-PMP or PCP in the router, which refuses it/)
+  t.regex(random({ router: 'carrier' }), /a carrier's NAT is above it, and a forward leads nowhere/)
+  t.notRegex(random({ router: 'carrier' }), /--port/)
+  t.notRegex(text(found()), /forward|to do/, 'a NAT that can be told needs none')
+})
+
 test('strategies are named in their order, up to one that is certain', t => {
   const tries = [0.3, 0.2, 0.4, 1, 1].map((probability, n) => ({ by: `s${n}`, probability, why: '' }))
   const lines = (most: number) =>

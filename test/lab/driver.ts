@@ -18,10 +18,11 @@ import type { Connection } from '../../src/peer/connection/connection.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
 import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { createCertificate } from '../../src/peer/identity/self-signed.ts'
-import { type PathNotice, Peer } from '../../src/peer/peer.ts'
+import { type ForwardNews, type PathNotice, Peer } from '../../src/peer/peer.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { type Sent, send } from '../../src/peer/services/send.ts'
 import type { Verdict } from '../../src/verdict.ts'
+import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { FromPeer } from '../../src/wire/signal.ts'
 import { until } from '../world.ts'
 import { serveDeeds } from './driven.ts'
@@ -42,6 +43,8 @@ const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'))
 let gateway: Gateway | undefined
 let peer: Peer | undefined
 const held: Connection[] = []
+/** What the peer has told of forwards since it joined. */
+const forwards: ForwardNews[] = []
 
 /** The gateway's last word on a path comes a round trip after it, or never: the longest line of the laboratory, and more. */
 const NOTICE_MS = 1000
@@ -51,13 +54,19 @@ export type News = 'filter' | 'remaps'
 
 /** What the peer has told since it joined. It tells nobody else, so its link is listened to. */
 const told = new Set<News>()
+let claims = 0
+let isRouted = false
 let isListening = false
 
 function listen(): void {
   told.clear()
+  claims = 0
+  isRouted = false
   if (isListening) return
   isListening = true
   const note = (message: FromPeer) => {
+    if (message.type === 'claim') claims++
+    if (message.type === 'router') isRouted = true
     if (message.type !== 'filtering') return
     told.add('filter')
     if (message.remaps !== undefined) told.add('remaps')
@@ -111,6 +120,28 @@ export const deeds = {
   async told({ news }: { news: News }) {
     await until(() => told.has(news), 20_000)
     return {}
+  },
+
+  /** Resolves when the peer has claimed so many times that a forward leads to its idle socket. */
+  async claims({ count }: { count: number }) {
+    await until(() => claims >= count, 20_000)
+    return {}
+  },
+
+  /** Resolves when the peer has told what its router said. */
+  async routed(_given: object) {
+    await until(() => isRouted, 20_000)
+    return {}
+  },
+
+  /** Whether it has told that by now. */
+  async isRouted(_given: object): Promise<boolean> {
+    return isRouted
+  },
+
+  /** What the peer's user was told last of a forward, once there is something. */
+  async forward(_given: object): Promise<ForwardNews> {
+    return await until(() => forwards.at(-1), 20_000)
   },
 
   /** Joins where it may be refused, and leaves again where it is not. */
@@ -234,6 +265,10 @@ interface Joining {
   readonly url: string
   readonly token: string
   readonly name: string
+  readonly port?: number | readonly [number, number]
+  readonly public?: Endpoint
+  /** It may ask its router for a port; it does not if this is left out, since most routers of the laboratory answer nobody. */
+  readonly map?: boolean
   /** Once it has joined, it proves itself to other peers with another certificate than to the gateway. */
   readonly impostor?: boolean
   /** Names of interfaces that it tells nobody of. */
@@ -249,21 +284,21 @@ interface Connecting {
   readonly hold?: boolean
 }
 
-async function joined({ url, token, name, impostor = false, exclude = [] }: Joining): Promise<Peer> {
+async function joined(joining: Joining): Promise<Peer> {
+  const { url, token, name, impostor = false, map = false, exclude = [], ...reach } = joining
   const own = await loadIdentity(folder)
   const identity = { ...own }
   const known = new KnownPeers(folder)
-  const options = {
-    gateway: url,
-    token,
-    name,
-    identity,
-    known,
-    accepts: true,
-    insecure: true,
-    excludeInterfaces: exclude
-  }
-  const peer = await Peer.join({ ...options, onConnection: serve })
+  const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
+  forwards.length = 0
+  const peer = await Peer.join({
+    ...options,
+    ...reach,
+    map,
+    excludeInterfaces: exclude,
+    onConnection: serve,
+    onForward: news => forwards.push(news)
+  })
   if (impostor) Object.assign(identity, createCertificate())
   return peer
 }

@@ -1,4 +1,4 @@
-// Packets that are lost on purpose: nftables rules on a host of the laboratory, until they are disposed of.
+// Packets that are lost on purpose, or led inside: nftables rules on a host of the laboratory, until they are disposed of.
 
 import { tool } from './sandbox.ts'
 import type { Host, Site } from './world.ts'
@@ -20,9 +20,18 @@ export const drop = (host: Host, ...matches: string[]): Promise<AsyncDisposable>
 export const forwarding = (box: Host, ...rules: string[]): Promise<AsyncDisposable> =>
   chain(box, 'forward priority filter - 1', rules)
 
-async function chain(host: Host, hook: string, rules: readonly string[]): Promise<AsyncDisposable> {
+/** A forward made by hand: what comes to a UDP port of the box's outside is led to the same port of a host, or another one. */
+export const forwardTo = (box: Host, port: number, host: Host, hostPort = port): Promise<AsyncDisposable> =>
+  chain(
+    box,
+    'prerouting priority dstnat - 1',
+    [`iifname wan udp dport ${port} dnat to ${host.addresses[0]}:${hostPort}`],
+    'nat'
+  )
+
+async function chain(host: Host, hook: string, rules: readonly string[], type = 'filter'): Promise<AsyncDisposable> {
   const table = `extra${tables++}`
-  const lines = ['chain rules {', `type filter hook ${hook}`, ...rules, '}']
+  const lines = ['chain rules {', `type ${type} hook ${hook}`, ...rules, '}']
   await host.nft([`table ip ${table} {`, ...lines, '}', ''].join('\n'))
   return {
     async [Symbol.asyncDispose]() {

@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
     'stun-clients': { type: 'boolean', default: false },
     causes: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
-    strategies: { type: 'string', default: 'direct, stun, predict, spray, relay' },
+    strategies: { type: 'string', default: 'direct, stun, map, predict, spray, relay' },
     'one-address': { type: 'boolean', default: false },
     'delay-a': { type: 'string', default: '0' },
     'delay-b': { type: 'string', default: '0' },

@@ -350,11 +350,11 @@ function filterChains(nature: Nature): string[] {
   return [...chain('forward', forwardRules(nature)), ...chain('input', inputRules(nature))]
 }
 
-function forwardRules({ translates, admits, udp, mapsPorts }: Nature): string[] {
+function forwardRules({ translates, admits, udp }: Nature): string[] {
   const blocked = udp ? [] : ['meta l4proto udp drop']
   if (!translates && admits === 'anybody') return blocked
-  const back = admits === 'endpoint' && !mapsPorts ? [] : ['ct status dnat accept']
-  return [...blocked, 'ct state invalid drop', ...back, 'iifname wan ct state new drop']
+  // What a cone, a mapped port or a forward of drop.ts leads inside.
+  return [...blocked, 'ct state invalid drop', 'ct status dnat accept', 'iifname wan ct state new drop']
 }
 
 function inputRules({ translates, unsolicited }: Nature): string[] {

@@ -8,11 +8,26 @@ import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import type { Connection } from '../../src/peer/connection/connection.ts'
-import type { StrategyReport } from '../../src/peer/peer.ts'
+import type { ForwardNews, StrategyReport } from '../../src/peer/peer.ts'
+import { RawSocket } from '../../src/peer/punch/raw.ts'
 import { HandMade } from '../hand-made.ts'
 import { until, World } from '../world.ts'
+import { HandMadeGateway } from './hand-made-gateway.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
+
+test.serial('a gateway that cannot prove a forward is not asked to, and the user is told', async t => {
+  await using gateway = await HandMadeGateway.open()
+  const told = Promise.withResolvers<ForwardNews>()
+  const raw = await RawSocket.bind()
+  const { port } = raw
+  await raw.close()
+  const forward = { port, public: { address: '198.51.100.7', port }, onForward: told.resolve }
+  const { guest } = await gateway.join('ann', forward)
+  t.like(await told.promise, { proved: false, port, by: 'given' })
+  t.regex((await told.promise).reason, /proves no forwards/)
+  t.false(guest.said.some(({ type }) => type === 'claim'))
+})
 
 test.serial('two peers meet, both know who the other is, and bytes pass', async t => {
   await using world = await World.open()

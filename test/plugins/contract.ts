@@ -6,8 +6,9 @@ import fc from 'fast-check'
 import { loadPlugins } from '../../src/plugins/load.ts'
 import type { Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Planner, Plugin } from '../../src/strategy/plugin.ts'
-import type { Scene } from '../../src/strategy/scene.ts'
+import type { Scene, Side } from '../../src/strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../../src/wire/endpoint.ts'
+import { forwarders } from '../../src/wire/forward.ts'
 import { checkOrder, type Order } from '../../src/wire/order.ts'
 import { behaviours, type SideSpec, sceneOf } from '../scenes.ts'
 
@@ -45,18 +46,28 @@ const observations = fc.oneof(
 )
 
 /** Anything a peer may claim and a gateway may see. */
-const side: fc.Arbitrary<SideSpec> = fc.record({
-  mapped: fc.record({ address, port }),
-  port,
-  observations,
-  probes: fc.oneof(fc.constant(10_000), fc.nat(3000)),
-  addresses: fc.array(
-    address.chain(text => fc.record({ address: fc.constant(text), prefix: fc.nat(text.includes(':') ? 128 : 32) })),
-    { maxLength: 16 }
-  ),
-  rttMs: fc.double({ min: 0, max: 3000, noNaN: true }),
-  profile: fc.record({ mapping: behaviour, filtering: behaviour, translated: fc.boolean() })
-})
+const side: fc.Arbitrary<SideSpec> = fc
+  .record({
+    network: fc.record({
+      mapped: fc.record({ address, port }),
+      port,
+      observations,
+      probes: fc.oneof(fc.constant(10_000), fc.nat(3000)),
+      addresses: fc.array(
+        address.chain(text => fc.record({ address: fc.constant(text), prefix: fc.nat(text.includes(':') ? 128 : 32) })),
+        { maxLength: 16 }
+      ),
+      rttMs: fc.double({ min: 0, max: 3000, noNaN: true }),
+      profile: fc.record({ mapping: behaviour, filtering: behaviour, translated: fc.boolean() })
+    }),
+    // A forward that was proved, or one that was not.
+    forward: fc.oneof(
+      fc.constant({}),
+      fc.record({ open: fc.record({ endpoint: fc.record({ address, port }), by: fc.constantFrom(...forwarders) }) }),
+      fc.record({ claim: fc.constant({ by: 'given', state: 'unheard' } as const) })
+    )
+  })
+  .map(({ network, forward }) => ({ ...network, ...forward }))
 
 // Fitting models to noise takes a few milliseconds each time.
 const some = { numRuns: 50 }
@@ -147,7 +158,8 @@ export function keepsContract(plugin: Plugin): void {
           ] as const) {
             const shared = scene.caller.mapped.address === scene.callee.mapped.address
             const proved = (target: Endpoint) =>
-              [scene[other].mapped, scene[receiver].gateway, ...scene[other].observations].some(same(target.address))
+              [scene[other].mapped, scene[receiver].gateway, ...scene[other].observations].some(same(target.address)) ||
+              isOpenAt(scene[other], target)
             const onLink = (target: Endpoint) => shared && scene[other].addresses.some(same(target.address))
             const targets = targetsOf(plan[receiver])
             t.true(targets.every(target => proved(target) || onLink(target)))
@@ -158,6 +170,7 @@ export function keepsContract(plugin: Plugin): void {
       }),
       some
     )
+    t.pass()
   })
 
   test(`${plugin.name} sends no more at an address than all sessions have left for it`, async t => {
@@ -189,9 +202,11 @@ export function keepsContract(plugin: Plugin): void {
       const mapped = { address: '172.17.0.1', port: 40_000 }
       const profile = { mapping: 'unknown', filtering: 'unknown', hidden: true, addresses: [] } as const
       const unseen = { mapped, profile, observations: [], probes: 0 }
+      // What came in through a forward has proved it, whoever the gateway takes the peer for.
+      const unopened = ({ open: _, ...rest }: SideSpec) => ({ ...rest, ...unseen })
       await fc.assert(
         fc.asyncProperty(side, side, async (caller, callee) => {
-          const steps = await stepsOf(planner, sceneOf({ ...caller, ...unseen }, { ...callee, ...unseen }))
+          const steps = await stepsOf(planner, sceneOf(unopened(caller), unopened(callee)))
           t.deepEqual(
             steps.map(({ kind }) => kind),
             ['pass']
@@ -214,6 +229,9 @@ export function keepsContract(plugin: Plugin): void {
 }
 
 const isProbability = (given: number | undefined): boolean => given !== undefined && given >= 0 && given <= 1
+
+const isOpenAt = ({ open }: Side, { address, port }: Endpoint): boolean =>
+  open?.endpoint.address === address && open.endpoint.port === port
 
 const same =
   (address: string) =>

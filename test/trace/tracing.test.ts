@@ -143,8 +143,10 @@ function hardNat(): readonly SpanRecord[] {
   const allocation: Assignment = {
     ...{ kind: 'stepping', confidence: 0.9, step: 2, driftPerSecond: 4, block: range, range, evidence: 'it steps' }
   }
+  const open = { endpoint: { address: '198.51.100.1', port: 4000 }, by: 'given' } as const
+  const router = { answer: 'granted', outside: '198.51.100.1' } as const
   for (const profile of [{ assignment: allocation }, { hidden: true } as const])
-    recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile }))
+    recordProfile(beneath(tracer, ROOT_CONTEXT), 'caller', sideOf('caller', { profile, open, router }))
   return spans
 }
 

@@ -40,7 +40,11 @@ const messages: readonly FromPeer[] = [
   { type: 'failed', session, plan: 1, code: 'io', reason: 'no', report: { ...report, steps: [] } },
   { type: 'leave', session, code: 'io', reason: 'no' },
   { type: 'ping', at: 1.5 },
-  { type: 'clock', offsetMs: -3_600_000.5, uncertaintyMs: 0.75 }
+  { type: 'clock', offsetMs: -3_600_000.5, uncertaintyMs: 0.75 },
+  { type: 'claim', socket: 0, port: 4000, endpoint, by: 'given' },
+  { type: 'proof', port: 4000, nonce: 'AAAAAAAAAAA=' },
+  { type: 'unclaim', port: 4000 },
+  { type: 'router', answer: 'carrier', outside: '100.64.0.2' }
 ]
 
 const isRefused = (text: string): boolean => {
@@ -58,7 +62,7 @@ test('each kind of message comes out as it went in', t => {
 })
 
 test('a message with one field missing, of another type or too many is malformed', t => {
-  const optional = ['name', 'fingerprint', 'traceparent', 'atMs', 'remaps']
+  const optional = ['name', 'fingerprint', 'traceparent', 'atMs', 'remaps', 'outside']
   for (const message of messages) {
     for (const field of Object.keys(message)) {
       const { [field]: _, ...rest } = message as Record<string, unknown>
@@ -156,6 +160,11 @@ test("a gateway's messages are held to the same", t => {
       t.throws(() => parseFromGateway(text), { instanceOf: PosternError, code: 'bad-message' })
     })
   )
+})
+
+test('a gateway that can do more than is known here is understood all the same', t => {
+  const told = { type: 'features', features: ['proofs', 'something newer'], and: 'more' }
+  t.deepEqual(parseFromGateway(JSON.stringify(told)), { type: 'features', features: ['proofs', 'something newer'] })
 })
 
 test('a verdict is held to its limits, and only printable', t => {

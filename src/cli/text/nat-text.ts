@@ -16,7 +16,7 @@ import { BlockList, isIPv4 } from 'node:net'
 import { keepSources } from '../../nat/hidden.ts'
 import type { NatFindings } from '../../peer/survey.ts'
 import { percent } from '../../units.ts'
-import { isLoopback, isPrivate } from '../../wire/endpoint.ts'
+import { formatEndpoint, isLoopback, isPrivate } from '../../wire/endpoint.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
 import type { Address } from '../../wire/shapes.ts'
 import { formatMs, type Paint, unpainted, wrap } from './output.ts'
@@ -128,8 +128,33 @@ function rowsOf(report: NatReport, own: readonly Address[]): Row[] {
     ['filter', filters[report.filtering]],
     ...portRows(report),
     ['evidence', allocation?.evidence ?? portsSeen(report)],
-    ['gateway', `${formatMs(rttMs)} there and back over UDP`]
+    ['gateway', `${formatMs(rttMs)} there and back over UDP`],
+    ...forwardRows(report)
   ]
+}
+
+/** What leads in from outside, or what could, where the NAT makes peers guess. */
+function forwardRows({ forward, router, mapping, translated, addresses }: NatReport): Row[] {
+  if (forward) return [['forward', `${formatEndpoint(forward.endpoint)} leads here, so any peer can reach this one`]]
+  const isHard = mapping === 'address-dependent' || mapping === 'address-and-port-dependent'
+  if (!translated || !isHard) return []
+  const byHand = `forward a UDP port to this computer: --port 4000 --public ${addresses[0] ?? 'ADDRESS'}:4000`
+  switch (router) {
+    case 'carrier':
+      return [
+        ['router', "it has no public address of its own: a carrier's NAT is above it, and a forward leads nowhere"]
+      ]
+    case 'granted':
+      return [['router', 'it gives ports, and none was proved to lead here yet']]
+    case 'refused':
+      return [['to do', `allow UPnP, NAT-PMP or PCP in the router, which refuses it, or ${byHand}`]]
+    case 'no-router':
+    case 'nonsense':
+      return [['to do', byHand]]
+    case undefined:
+    case 'silent':
+      return [['to do', `enable UPnP, NAT-PMP or PCP in the router, or ${byHand}`]]
+  }
 }
 
 const mappings: Readonly<Record<NatReport['mapping'], string>> = {

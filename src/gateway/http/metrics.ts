@@ -105,7 +105,7 @@ export class Metrics {
       [{ outcome: 'joined' }, joined],
       [{ outcome: 'refused' }, refused]
     ])
-    this.#readCounter('drops', 'Datagrams, messages and probes that were not let through', ['reason'], status =>
+    this.#readCounter('drops', 'Datagrams, messages, probes and claims that were not let through', ['reason'], status =>
       Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
   }
@@ -133,7 +133,7 @@ export class Metrics {
   }
 }
 
-function dropsOf({ relay, udp, probes, signalling }: GatewayStatus): Record<string, number> {
+function dropsOf({ relay, udp, probes, signalling, forwards }: GatewayStatus): Record<string, number> {
   const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
     relay.caller.dropped[reason] + relay.callee.dropped[reason]
   return {
@@ -146,7 +146,8 @@ function dropsOf({ relay, udp, probes, signalling }: GatewayStatus): Record<stri
     'binding-refused': udp.refused,
     'binding-foreign': udp.foreign,
     'message-malformed': signalling.malformed,
-    'probes-refused': probes.refused
+    'probes-refused': probes.refused,
+    'claims-refused': forwards.refused + forwards.limited
   }
 }
 

@@ -9,6 +9,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
 import type { Binding } from '../udp/binding.ts'
+import type { Forwards } from '../udp/forwards.ts'
 import type { Access } from './access.ts'
 
 export type GatewayStatus = Awaited<ReturnType<typeof statusOf>>
@@ -25,6 +26,7 @@ export async function statusOf(parts: {
   /** Counters of the spans for the collector. */
   exported: ExportCounters
   access: Access
+  forwards: Forwards
 }) {
   const relay = await parts.relay.totals()
   return {
@@ -34,6 +36,7 @@ export async function statusOf(parts: {
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
+    forwards: { ...parts.forwards.counters },
     probes: { refused: parts.budget.refused },
     relay: relay.counters,
     traces: parts.traces.counters,

@@ -2,13 +2,15 @@
 // its WebSocket; `gone` aborts with the reason when that closes.
 
 import { setMaxListeners } from 'node:events'
+import { LRUCache } from 'lru-cache'
 import { changed } from '../../changed.ts'
 import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
+import type { Open } from '../../strategy/scene.ts'
 import { type Endpoint, isDoubtful } from '../../wire/endpoint.ts'
 import type { FromGateway } from '../../wire/signal.ts'
-import type { Arrival, Cold, Member, WarmSocket } from './member.ts'
+import type { Arrival, Cold, Forward, Member, RouterFacts, WarmSocket } from './member.ts'
 import type { Clock } from './peer-clock.ts'
 
 export interface Identified {
@@ -41,6 +43,12 @@ export interface Link {
   hail(): void
 }
 
+/** Forwards of one peer that are remembered, one for each local port; the oldest go first. */
+const FORWARDS = 16
+
+/** How long a proof is believed, in milliseconds. The peer claims again after ten minutes. */
+const PROOF_TTL_MS = 900_000
+
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
 const WARM_SOCKETS = 8
 
@@ -68,6 +76,9 @@ export class Joined implements Member {
   #deadPorts: readonly number[] = []
   #warmMs = 0
   #filtering: FilteringTest | undefined
+  #router: RouterFacts | undefined
+  /** By local port. */
+  readonly #forwards = new LRUCache<number, Forward>({ max: FORWARDS, ttl: PROOF_TTL_MS })
 
   constructor(who: Identified, link: Link) {
     // Each session that begins has one waiter, and the number of sessions has a limit of its own.
@@ -154,6 +165,37 @@ export class Joined implements Member {
     this.#changed.dispatchEvent(new Event('change'))
   }
 
+  get router(): RouterFacts | undefined {
+    return this.#router
+  }
+
+  asksRouter({ answer, outside }: RouterFacts): void {
+    this.#router = { answer, ...(outside === undefined ? {} : { outside }) }
+  }
+
+  get open(): Open | undefined {
+    const proved = [...this.#forwards.values()].find(({ state }) => state === 'proved')
+    return proved && { endpoint: proved.endpoint, by: proved.by }
+  }
+
+  forwardOf(port: number): Forward | undefined {
+    return this.#forwards.get(port)
+  }
+
+  claims(port: number, forward: Forward): void {
+    this.#forwards.set(port, forward)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  unclaims(port: number): void {
+    this.#forwards.delete(port)
+    this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  async forwardKnown(port: number, signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.forwardOf(port)?.state !== 'proving', signal).catch(() => {})
+  }
+
   get isWarm(): boolean {
     return this.#warm.length > 0
   }
@@ -175,7 +217,9 @@ export class Joined implements Member {
   }
 
   async takeSocket(): Promise<WarmSocket | undefined> {
-    return this.#warm.shift()
+    const open = this.#warm.findIndex(({ port }) => this.forwardOf(port)?.state === 'proved')
+    const [socket] = this.#warm.splice(Math.max(0, open), 1)
+    return socket
   }
 
   giveBack(socket: WarmSocket): void {

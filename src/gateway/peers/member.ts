@@ -2,6 +2,7 @@
 // answered later, and its fields tell what was last heard of it.
 
 import type { FilteringTest } from '../../nat/profile.ts'
+import type { Claim, Open, RouterFacts } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Address } from '../../wire/shapes.ts'
 import type { Clock } from './peer-clock.ts'
@@ -23,6 +24,15 @@ export interface Cold {
   /** The address that the gateway told it for want of a better one, where it may be the wrong one. */
   readonly told?: string
 }
+
+/** What became of an endpoint that the peer claims. */
+export interface Forward extends Open {
+  readonly state: 'proved' | Claim['state']
+  /** On the clock of whoever asks, in milliseconds. */
+  readonly atMs: number
+}
+
+export type { RouterFacts }
 
 /** The steps of a join, in milliseconds since the epoch. */
 export interface Arrival {
@@ -51,6 +61,14 @@ export interface Member {
   readonly filtering: FilteringTest | undefined
   /** True while its filtering test is not over. A test needs a second endpoint. */
   readonly isTesting: boolean
+  /** What its router said when the peer asked it for a port; undefined if it has not asked. */
+  readonly router: RouterFacts | undefined
+  /** A proved endpoint that leads to any of its ports; undefined if there is none. */
+  readonly open: Open | undefined
+  /** What is known of an endpoint that leads to a local port of its own; undefined if it claims none. */
+  forwardOf(port: number): Forward | undefined
+  /** Waits while such an endpoint is being proved, or until `signal` aborts. */
+  forwardKnown(port: number, signal: AbortSignal): Promise<void>
   readonly isWarm: boolean
   /** When the first of its warm sockets came, in milliseconds since the epoch. */
   readonly warmMs: number
@@ -69,7 +87,7 @@ export interface Member {
    * `signal` aborts with.
    */
   warm(signal: AbortSignal): Promise<void>
-  /** Takes the oldest warm socket, which belongs to the session from now on; undefined where there is none. */
+  /** Takes a warm socket that a forward leads to, or else the oldest one, which belongs to the session from now on; undefined where there is none. */
   takeSocket(): Promise<WarmSocket | undefined>
   /** Gives back a socket that was taken but never ordered to do anything: it is as warm as before. */
   giveBack(socket: WarmSocket): void

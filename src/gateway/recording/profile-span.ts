@@ -2,10 +2,11 @@
 
 import { nowMs } from '../../clock.ts'
 import type { Assignment } from '../../nat/assignment.ts'
-import type { Side } from '../../strategy/scene.ts'
+import type { Claim, Side } from '../../strategy/scene.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
+import type { Forwarder } from '../../wire/forward.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { Beneath } from './step.ts'
 
@@ -22,15 +23,25 @@ export function recordProfile(step: Beneath, which: SideName, side: Side): void 
 }
 
 const networkAttributes = (
-  { mapped, port, addresses, rttMs, probes, observations }: Side,
+  { mapped, port, addresses, rttMs, probes, observations, open, claim, router }: Side,
   atMs: number
 ): SpanAttributes => ({
+  ...(open ? forwardAttributes('proved', open.by) : {}),
+  ...(open ? { 'postern.forward.endpoint': formatEndpoint(open.endpoint) } : {}),
+  ...(claim ? forwardAttributes(claim.state, claim.by) : {}),
+  ...(router ? { 'postern.router': router.answer } : {}),
+  ...(router?.outside ? { 'postern.router.outside': router.outside } : {}),
   'postern.mapped': formatEndpoint(mapped),
   'postern.port': port,
   'postern.links': addresses.map(({ address, prefix }) => `${address}/${prefix}`),
   'postern.rtt': rttMs,
   'postern.probes_left': probes,
   'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
+})
+
+const forwardAttributes = (state: Claim['state'] | 'proved', by: Forwarder): SpanAttributes => ({
+  'postern.forward': state,
+  'postern.forward.by': by
 })
 
 const profileAttributes = ({ profile, gateway }: Side): SpanAttributes => ({

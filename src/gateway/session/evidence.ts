@@ -46,6 +46,7 @@ export class Evidence {
     const { missing } = this.sides
     if (missing.length > 0) await this.#observe(step, missing)
     await this.#judgeFilters(step)
+    await this.sides.forwardsKnown()
     const seen = await this.seen(attempts)
     const scene = this.neighbours.canAsk(seen) ? await this.#meet(step, seen) : seen
     if (missing.length > 0) for (const side of sideNames) recordProfile(step, side, scene[side])

@@ -45,8 +45,18 @@ export function sideOf(
     ...known,
     profile: { ...profile, ...(isFitted ? { assignment: verdict(observations) } : {}) },
     observations,
-    probes: budget.left(shown.mapped.address)
+    probes: budget.left(shown.mapped.address),
+    ...forwardOf(peer, socket),
+    ...(peer.router ? { router: peer.router } : {})
   }
+}
+
+/** A claimed endpoint is shown only when it is proved. */
+function forwardOf(peer: Member, { port }: Pick<WarmSocket, 'port'>): Pick<Side, 'open' | 'claim'> {
+  const forward = peer.forwardOf(port)
+  if (!forward) return {}
+  const { endpoint, by, state } = forward
+  return state === 'proved' ? { open: { endpoint, by } } : { claim: { by, state } }
 }
 
 /** The samples as the models take them: a mapping counts from when it was first seen. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs, timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
-import type { Sample } from '../../nat/profile.ts'
+import { canMeet, type Sample } from '../../nat/profile.ts'
 import { isHardSide, type Side } from '../../strategy/scene.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
@@ -26,6 +26,9 @@ const HAIL_MS = 3500
 
 /** How long a session waits for filtering tests where their verdict matters. */
 const FILTERING_MS = 1500
+
+/** How long a session waits for a claimed endpoint to be proved, in milliseconds: a round trip to the peer, and a little more. */
+const PROOFS_MS = 250
 
 /** How long a session waits for fresh samples, besides two round trips: a lost request is sent again after 100 ms. */
 const FRESH_MS = 400
@@ -63,6 +66,8 @@ export class Sides {
     {}
   /** Aborts when the session has waited long enough for filtering tests. */
   #patience: AbortSignal | undefined
+  /** Aborts when the session has waited long enough for proofs. */
+  #proofs: AbortSignal | undefined
   #rounds = 0
 
   constructor(watch: Watch, { caller, callee, gone }: { caller: Member; callee: Member; gone: AbortSignal }) {
@@ -158,6 +163,22 @@ export class Sides {
     this.#patience ??= timeoutSignal(FILTERING_MS)
     const signal = AbortSignal.any([this.#gone, this.#patience])
     await Promise.all(sides.map(side => this[side].filteringKnown(signal)))
+  }
+
+  /** Waits for claims of a forward that are being proved, where nothing else is known to lead from one side to the other. */
+  async forwardsKnown(): Promise<void> {
+    const proving = sideNames.filter(side => this.#isProving(side))
+    if (proving.length === 0 || this.#proofs?.aborted) return
+    const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
+    if (canMeet(caller.profile, callee.profile) !== false || caller.mapped.address === callee.mapped.address) return
+    this.#proofs ??= timeoutSignal(PROOFS_MS)
+    const signal = AbortSignal.any([this.#gone, this.#proofs])
+    await Promise.all(proving.map(side => this[side].forwardKnown(this.#using[side]?.socket.port ?? 0, signal)))
+  }
+
+  #isProving(side: SideName): boolean {
+    const socket = this.#using[side]?.socket
+    return socket !== undefined && this[side].forwardOf(socket.port)?.state === 'proving'
   }
 
   /** A side as planners see it. Rejects with `udp-blocked` where nothing was observed of it. */

@@ -8,7 +8,7 @@ import type { Reception } from './reception.ts'
 
 /** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
-  const { sessions, sources, nat } = reception.desk
+  const { sessions, sources, nat, forwards } = reception.desk
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
@@ -23,6 +23,14 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
       return peer.filters(message)
     case 'clock':
       return peer.keepsTime(message)
+    case 'claim':
+      return void forwards.claim(peer, message).catch(() => {})
+    case 'proof':
+      return forwards.proof(peer, message)
+    case 'router':
+      return peer.asksRouter(message)
+    case 'unclaim':
+      return peer.unclaims(message.port)
     case 'connect':
       connect(peer, message, reception).catch(() =>
         peer.send({

@@ -82,6 +82,8 @@ export function join(
     endpoints,
     refreshMs: REFRESH_MS
   })
+  // A peer of the first release ignores a message that it does not know, but not a field.
+  peer.send({ type: 'features', features: ['proofs'] })
   return peer
 }
 

@@ -10,6 +10,7 @@ import type { Sources } from '../peers/sources.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
+import type { Forwards } from '../udp/forwards.ts'
 import type { SignallingCounters } from './counters.ts'
 
 export interface Reception {
@@ -43,4 +44,6 @@ export interface Desk {
   readonly sources: Pick<Sources, 'look'>
   /** Judges a peer's network. */
   readonly nat: NatDesk
+  /** Proves the endpoints that peers claim to be reached at. */
+  readonly forwards: Forwards
 }

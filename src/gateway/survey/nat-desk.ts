@@ -75,7 +75,10 @@ export class NatDesk {
     const isHidden = first !== undefined && sources.isHidden(peer, first.mapped, addresses)
     if (!isHidden)
       for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
-    const side = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
+    const shownSide = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
+    // The sockets that were shown are not those that connections take: one of these may have a forward.
+    const { open, router } = peer
+    const side = { ...shownSide, ...(open ? { open } : {}) }
     const { mapping, filtering, translated, assignment } = side.profile
     return {
       mapping,
@@ -87,6 +90,8 @@ export class NatDesk {
       samples: shown.flatMap(({ socket, samples }) => samples.map(({ via, mapped }) => ({ via, mapped, socket }))),
       ...(assignment ? { allocation: assignment } : {}),
       rttMs,
+      ...(open ? { forward: open } : {}),
+      ...(router ? { router: router.answer } : {}),
       prospects: isHidden ? [] : await prospects(this.#strategies, side, nowMs())
     }
   }

@@ -77,6 +77,13 @@ async function bind(at: Endpoint): Promise<Socket> {
   }
 }
 
+/** Sends one datagram from a port that is bound for it alone. Errors are ignored, as with any other datagram. */
+export function sendOnce(from: string, datagram: Uint8Array, to: Endpoint): void {
+  const socket = createSocket('udp4')
+  socket.once('error', () => socket.close())
+  socket.bind(0, from, () => socket.send(datagram, to.port, to.address, () => socket.close()))
+}
+
 function attach(socket: Socket, row: number, column: number, listening: { readonly onDatagram: Receive }): Port {
   const { address, port } = socket.address()
   const self: Port = {

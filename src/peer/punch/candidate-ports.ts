@@ -38,6 +38,17 @@ export function restPort(port: number): void {
   if (resting.size > sizeOf(range) / 2) resting.delete(oldest)
 }
 
+/** Ports between two owners. */
+const held = new Set<number>()
+
+/** Nobody in this process binds the port that is chosen by its number until this is disposed of. */
+export function holdPort(port: number): Disposable {
+  held.add(port)
+  return { [Symbol.dispose]: () => held.delete(port) }
+}
+
+export const isHeld = (port: number): boolean => held.has(port)
+
 interface Range {
   readonly first: number
   readonly last: number

@@ -86,6 +86,10 @@ export class Interfaces {
   }
 }
 
+/** True if an interface of this host has the address now. */
+export const isOwnAddress = (address: string): boolean =>
+  Object.values(networkInterfaces()).some((list = []) => list.some(one => one.address === address))
+
 /** The address from which this host sends to an endpoint, by its routes. Nothing is sent. */
 export async function localAddress({ address, port }: Endpoint): Promise<string> {
   const socket = createSocket('udp4')

@@ -14,6 +14,7 @@ import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Opener, OpenTransport, TransportOptions } from '../transport/transport.ts'
 import { ALONE_MS, firstAnswered } from './beside.ts'
+import { holdPort } from './candidate-ports.ts'
 import type { Diary } from './diary.ts'
 import { localAddress } from './interfaces.ts'
 import { findPath, type Path } from './probe.ts'
@@ -122,10 +123,11 @@ function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | 
  * run over the mapping, which outlives the swap. Resolves and rejects as the transport does.
  */
 export async function handOver(raw: RawSocket, open: Opener, options: Omit<TransportOptions, 'port'>): Promise<Opened> {
+  const { port } = raw
+  using _held = holdPort(port)
   await raw.close()
   options.signal.throwIfAborted()
   options.step('bound')
-  const { port } = raw
   const [opened, address] = await Promise.all([open({ ...options, port }), localAddress(options.remote)])
   return { ...opened, local: { address, port } }
 }

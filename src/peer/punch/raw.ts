@@ -5,8 +5,9 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
+import { knockIn } from '../../wire/forward.ts'
 import { BINDING, type DecodedStun, decode, encode, type StunMessage, transactionId } from '../../wire/stun.ts'
-import { candidatePort, restPort } from './candidate-ports.ts'
+import { candidatePort, isHeld, restPort } from './candidate-ports.ts'
 
 /**
  * How many ports are tried before giving up. There are thousands to choose from, so a few are enough unless nearly all are
@@ -30,6 +31,8 @@ export class RawSocket {
   readonly port: number
   /** Gets every datagram that no request was waiting for. */
   onDatagram: (datagram: Buffer, source: RemoteInfo) => void = () => {}
+  /** Gets the nonce of each knock, by which the gateway proves that a forward leads here, whatever else goes on. */
+  onKnock: (nonce: Buffer) => void = () => {}
   readonly #socket: Socket
   readonly #waiting = new Map<string, { key: Buffer; done: (message: DecodedStun, source: Endpoint) => void }>()
   readonly #closed: Promise<void>
@@ -61,6 +64,21 @@ export class RawSocket {
       }
     }
     throw new PosternError('io', 'no free UDP port was found')
+  }
+
+  /** Binds this very port. Undefined if somebody has it, or it is just being handed over. Throws `io` if it may not be bound. */
+  static async bindAt(port: number): Promise<RawSocket | undefined> {
+    if (isHeld(port)) return undefined
+    const socket = createSocket('udp4')
+    try {
+      socket.bind(port, '0.0.0.0')
+      await once(socket, 'listening')
+      return new RawSocket(socket)
+    } catch (cause) {
+      socket.close()
+      if ((cause as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined
+      throw new PosternError('io', `UDP port ${port} cannot be bound: ${(cause as Error).message}`, { cause })
+    }
   }
 
   /** Binds `count` sockets or none. If it throws `io`, it has closed them again. 256 sockets take 4 to 15 ms. */
@@ -131,6 +149,7 @@ export class RawSocket {
   /** Resolves when the port is free again. */
   async close(): Promise<void> {
     this.onDatagram = () => {}
+    this.onKnock = () => {}
     restPort(this.port)
     try {
       this.#socket.close()
@@ -141,6 +160,8 @@ export class RawSocket {
   }
 
   #receive(datagram: Buffer, source: RemoteInfo): void {
+    const nonce = knockIn(datagram)
+    if (nonce) return this.onKnock(nonce)
     const waiting = this.#waiting.size > 0 && this.#waiting.get(idOf(datagram.subarray(8, 20)))
     if (!waiting) return this.onDatagram(datagram, source)
     const message = decode(datagram)

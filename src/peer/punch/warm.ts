@@ -4,8 +4,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../../errors.ts'
-import { type Endpoint, formatEndpoint, isDoubtful } from '../../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, isDoubtful, parseEndpoint } from '../../wire/endpoint.ts'
 import { ALONE_MS, type Answered, firstAnswered } from './beside.ts'
+import { isOwnAddress } from './interfaces.ts'
 import { RawSocket } from './raw.ts'
 
 /** What `welcome` told: which endpoints to ask, and how to sign. */
@@ -42,15 +43,16 @@ export class WarmSocket {
   }
 
   /**
-   * Binds a socket and shows its mappings to the gateway; others as well, if it is not answered (beside.ts). Throws
+   * Binds a socket, unless one is given, and shows its mappings to the gateway; others as well, if it is not answered (beside.ts). Throws
    * `udp-blocked`, `wrong-family`, or what `signal` aborts with.
    */
   static async open(
     nextNumber: () => number,
     membership: Membership,
-    signal: AbortSignal
+    signal: AbortSignal,
+    bound?: RawSocket | undefined
   ): Promise<Answered<WarmSocket>> {
-    const warm = await WarmSocket.bind(nextNumber(), membership)
+    const warm = new WarmSocket(nextNumber(), bound ?? (await RawSocket.bind()), membership)
     try {
       return await warm.showOrReplace(nextNumber, signal)
     } catch (error) {
@@ -88,6 +90,12 @@ export class WarmSocket {
   /** Whether all of the gateway's endpoints saw one mapping; false until it was shown to all of them. */
   get isMappedOnce(): boolean {
     return this.#mapped.size === this.#membership.endpoints.length && new Set(this.#mapped.values()).size === 1
+  }
+
+  /** Whether the NAT uses another port towards a peer than any that the gateway saw, as far as this socket shows it. */
+  get isHard(): boolean {
+    const isTranslated = [...this.#mapped.values()].some(mapped => !isOwnAddress(parseEndpoint(mapped)?.address ?? ''))
+    return isTranslated && new Set(this.#mapped.values()).size > 1
   }
 
   /** The last nonce the primary endpoint sent to this socket. */

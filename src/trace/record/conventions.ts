@@ -142,6 +142,17 @@ export const attributes = {
   'postern.links': ['profile', "addresses of the host's interfaces, with prefix"],
   'postern.rtt': ['profile', 'round trip to the gateway over UDP, milliseconds'],
   'postern.probes_left': ['profile', 'probes that may still be aimed at guessed ports of its address'],
+  'postern.forward': [
+    'profile',
+    'what became of an endpoint that its peer says is forwarded to that socket: `proved`, `proving`, `unheard` (what was sent there did not come in) or `refused`'
+  ],
+  'postern.forward.by': ['profile', 'who made the forward: `given` (by hand), `pcp`, `nat-pmp` or `upnp`'],
+  'postern.forward.endpoint': ['profile', 'where others send to, if it is proved'],
+  'postern.router': [
+    'profile',
+    "what the side's router said when its peer asked it for a port: `granted`, or why not; left out if it was not asked"
+  ],
+  'postern.router.outside': ['profile', "the router's own outside address, as it says"],
   'postern.observed': [
     'profile',
     'the last 32 mappings known of it, oldest first: `address:port milliseconds-before local-port`, and how many unseen mappings came before it, if any'

@@ -98,6 +98,12 @@ export interface ProfileFacts {
   /** As `low-high`. */
   readonly range: string | undefined
   readonly probesLeft: number | undefined
+  /** What became of a forward that the side claims: `proved`, `unheard` … */
+  readonly forward: string | undefined
+  /** What its router said when it was asked for a port: `granted`, `silent`, `carrier` … */
+  readonly router: string | undefined
+  /** The router's own outside address. */
+  readonly routerOutside: string | undefined
   /** How many endpoints of the gateway saw the socket: a number, because masked endpoints may look the same. */
   readonly seenBy: number
   readonly observed: readonly Observed[]
@@ -187,9 +193,10 @@ export const hardSides = (facts: Facts): SideName[] => sideNames.filter(side => 
  * The NAT in the terms in which strategies are asked about it. A host without NAT whose source address depends on the route
  * has several mappings, but none of its ports has to be guessed.
  */
-export const natOf = ({ mapping, filtering, translated, assignment, port, observed }: ProfileFacts): Nat => ({
+export const natOf = ({ mapping, filtering, translated, assignment, port, observed, forward }: ProfileFacts): Nat => ({
   mapping,
   filtering,
+  isOpen: forward === 'proved',
   assignment: kinds.find(kind => kind === assignment),
   isHard:
     translated !== false &&

@@ -9,6 +9,7 @@ import type { SpanRecord } from '../record/record.ts'
 import { deadPort, silentPeer, wrongFamily } from './causes/absent.ts'
 import { hairpin, ownAddress } from './causes/beside.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
+import { carrierAboveHome } from './causes/forwarding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
 import { cutShort, deadline, hiddenSources, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
 import {
@@ -84,6 +85,7 @@ const inTheWay: readonly Rule[] = [
   notTried,
   deadPort,
   noSample,
+  carrierAboveHome,
   bothRandom,
   sprayTooSmall,
   predictionMissed,

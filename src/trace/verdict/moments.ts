@@ -5,6 +5,7 @@ import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Profile, Sample } from '../../nat/profile.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { forwarders } from '../../wire/forward.ts'
 import type { SideName } from '../../wire/side.ts'
 import { observedIn } from '../record/observed.ts'
 import { type Reader, read } from '../record/reader.ts'
@@ -82,9 +83,16 @@ function momentOf(span: SpanRecord, name: string): Moment | undefined {
     profile: profileOf(said, samples, observations),
     observations,
     probes,
-    rttMs
+    rttMs,
+    ...openOf(said)
   }
   return { side, atMs }
+}
+
+function openOf(said: Reader): Pick<Side, 'open'> {
+  const endpoint = parseEndpoint(said.text('forward.endpoint') ?? '')
+  const by = forwarders.find(one => one === said.text('forward.by'))
+  return endpoint && by ? { open: { endpoint, by } } : {}
 }
 
 function profileOf(said: Reader, samples: readonly Sample[], observations: readonly Observation[]): Profile {

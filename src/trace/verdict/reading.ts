@@ -86,6 +86,9 @@ function profileOf(span: SpanRecord): ProfileFacts {
     drift: said.number('drift'),
     range: said.text('range') ?? said.text('block'),
     probesLeft: said.number('probes_left'),
+    forward: said.text('forward'),
+    router: said.text('router'),
+    routerOutside: said.text('router.outside'),
     seenBy: eventsOf(span, 'sample').length,
     observed: said.list('observed').flatMap(line => observedIn(line) ?? [])
   }

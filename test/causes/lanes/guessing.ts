@@ -26,6 +26,20 @@ const causes: readonly Cause[] = [
     inject: async rig => await between(rig, ['symmetric-random', 'symmetric-random'])
   },
   {
+    what: "a carrier's NAT above a home router",
+    done: 'the router maps ports, and its outside address is of 100.64.0.0/10; the NAT above it is random',
+    code: 'carrier-above-home',
+    side: 'caller',
+    also: ['both-random'],
+    gateway: all,
+    async inject(rig) {
+      const caller = typed(rig, 'carrier-symmetric-random')
+      await caller.process.do('join', { ...rig.door, name: caller.name, map: true })
+      await caller.process.do('routed', {})
+      return await caller.connect(typed(rig, 'symmetric-random'), 0)
+    }
+  },
+  {
     what: 'too few probes for a random NAT',
     done: 'spray: { sockets: 16, probes: 64 }',
     code: 'spray-too-small',
@@ -109,7 +123,8 @@ const causes: readonly Cause[] = [
 export const guessing: Lane = {
   sites: [
     ...sites('symmetric-random', 'symmetric-random', 'symmetric+1', 'port-restricted', 'port-restricted'),
-    ...sites('address-dependent', 'port-restricted-moved')
+    ...sites('address-dependent', 'port-restricted-moved'),
+    { nat: 'carrier-symmetric-random', portMapping: true }
   ],
   causes
 }

@@ -400,6 +400,33 @@ when(
   { side: 'both', sentence: /^the next port of alice and bob/, evidence: /^predict expected 4 %$/ }
 )
 when(
+  'a router tells that it has no public address',
+  'carrier-above-home',
+  both({ ...random, router: 'carrier', 'router.outside': '100.64.1.2' }, { ...random, router: 'silent' }).turn(
+    'spray',
+    'passed',
+    'unlikely',
+    { expected: 0.001 }
+  ),
+  {
+    side: 'caller',
+    sentence: /^a carrier's NAT lies above the router of alice, so no port forwarded there leads in$/,
+    evidence: /^alice: its router has the outside address 100\.64\.1\.2, and the gateway sees /,
+    also: ['both-random']
+  }
+)
+when(
+  'a router gives a port of an address that is not the one others see, and nothing comes in',
+  'carrier-above-home',
+  both({ ...random, router: 'granted', 'router.outside': '198.51.100.250', forward: 'unheard' }, easy).turn(
+    'spray',
+    'failed',
+    'unheard',
+    { expected: 0.9 }
+  ),
+  { side: 'caller', sentence: /above the router of alice/, also: ['spray-too-small'] }
+)
+when(
   'others use up the probes',
   'budget-shared-out',
   both(easy, { ...random, probes_left: 40 }).turn('spray', 'passed', 'budget-shared-out', { expected: 0.01 }),

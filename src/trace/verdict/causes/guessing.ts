@@ -5,6 +5,7 @@ import { percent } from '../../../units.ts'
 import { type SideName, sideNames } from '../../../wire/side.ts'
 import { direct, type Facts, hardSides, isNoBadLuck, latest, natOf, suited, type TurnFacts } from '../facts.ts'
 import { blame, count, counted, type Finding, nameOf, namesOf, natLine, turnLine } from './finding.ts'
+import { forwardAdvice, forwardLines } from './forwarding.ts'
 
 /** The sides whose ports are scattered. */
 const scattering = (facts: Facts): SideName[] =>
@@ -13,8 +14,6 @@ const scattering = (facts: Facts): SideName[] =>
     return profile !== undefined && scatters(natOf(profile))
   })
 
-const FORWARD = 'forward a UDP port to one of the two peers, or enable UPnP on its router'
-
 export function bothRandom(facts: Facts): Finding | undefined {
   if (scattering(facts).length < 2) return undefined
   const search = searchOf(facts)
@@ -22,8 +21,12 @@ export function bothRandom(facts: Facts): Finding | undefined {
     code: 'both-random',
     side: 'both',
     sentence: `the NATs of ${namesOf(facts, sideNames)} both choose their ports at random${chance(search)}`,
-    evidence: [...sideNames.map(side => natLine(facts, side)), ...searchLines(facts, search)],
-    advice: FORWARD
+    evidence: [
+      ...sideNames.map(side => natLine(facts, side)),
+      ...forwardLines(facts, sideNames),
+      ...searchLines(facts, search)
+    ],
+    advice: forwardAdvice(facts, sideNames)
   }
 }
 
@@ -36,8 +39,12 @@ export function sprayTooSmall(facts: Facts): Finding | undefined {
     code: 'spray-too-small',
     side,
     sentence: `the NAT of ${nameOf(facts, side)} chooses its ports at random${chance(search)}`,
-    evidence: [...hardSides(facts).map(which => natLine(facts, which)), ...searchLines(facts, search)],
-    advice: advised(facts, search, FORWARD.replace('one of the two peers', nameOf(facts, side)))
+    evidence: [
+      ...hardSides(facts).map(which => natLine(facts, which)),
+      ...forwardLines(facts, sideNames),
+      ...searchLines(facts, search)
+    ],
+    advice: advised(facts, search, forwardAdvice(facts, hardSides(facts)))
   }
 }
 
@@ -95,10 +102,11 @@ export function predictionMissed(facts: Facts): Finding | undefined {
     sentence: `the next port of ${namesOf(facts, sides)} could not be told${drift(facts, sides)}`,
     evidence: [
       ...sides.map(side => natLine(facts, side)),
+      ...forwardLines(facts, sides),
       ...windows(facts, search.plugin).slice(0, 4),
       ...(search.expected === undefined ? [] : [`${search.plugin} expected ${percent(search.expected)}`])
     ],
-    advice: advised(facts, search, FORWARD)
+    advice: advised(facts, search, forwardAdvice(facts, sides))
   }
 }
 

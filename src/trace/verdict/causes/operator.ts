@@ -88,9 +88,10 @@ export function notTried(facts: Facts): Finding | undefined {
   }
 }
 
-/** No port has to be guessed: what was observed of one side is enough for both. */
+/** No port has to be guessed: what was observed of one side, or is forwarded to it, is enough for both. */
 const isSure = (facts: Facts): boolean => {
   const [caller, callee] = sideNames.map(side => latest(facts, side))
+  if ([caller, callee].some(profile => profile?.forward === 'proved')) return true
   if (hardSides(facts).length === 0) return true
   return caller !== undefined && callee !== undefined && canMeet(caller, callee) === true
 }

@@ -16,6 +16,7 @@ import {
   type ProfileFacts
 } from '../facts.ts'
 import { blame, counted, type Finding, nameOf, namesOf, natLine, natsOf, sideLine } from './finding.ts'
+import { forwardAdvice } from './forwarding.ts'
 
 /** Somebody is in the middle, or a peer lied about its certificate. */
 export function otherCertificate(facts: Facts): Finding | undefined {
@@ -120,8 +121,7 @@ export function remapped(facts: Facts): Finding | undefined {
       ...sideNames.flatMap(side => elsewhere(facts, side)),
       ...tried.map(plan => `${plan.plugin}: neither heard the other`).slice(0, 2)
     ],
-    advice:
-      'forward a UDP port to that peer, enable UPnP, or let the router drop what is unasked for before it tracks it'
+    advice: `${forwardAdvice(facts, sides)}; or let the router drop what is unasked for before it tracks it`
   }
 }
 
@@ -212,7 +212,7 @@ export function nothingThrough(facts: Facts): Finding | undefined {
       ...sideNames.map(side => natLine(facts, side)),
       ...(last.expected === undefined ? [] : [`expected with ${percent(last.expected)}`])
     ],
-    advice: 'see whether a firewall drops UDP between the two networks; forward a UDP port, or enable UPnP on a router'
+    advice: `see whether a firewall drops UDP between the two networks; or ${forwardAdvice(facts, sideNames)}`
   }
 }
 
