@@ -34,6 +34,7 @@ export const verdicts = wordsFor(
   'nothing-through',
   'mapping-timed-out',
   'remapped',
+  'handover-gap',
   'handover-lost',
   'dtls-fingerprint',
   'relay-full',

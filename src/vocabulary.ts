@@ -59,6 +59,7 @@ export const vocabulary = {
   hairpin: 'both sides are behind one public address, and its NAT does not forward between hosts behind it',
   'mapping-timed-out': 'a NAT forgot a mapping before it was used',
   remapped: 'a NAT gave a flow another port because of packets nobody asked for',
+  'handover-gap': 'a datagram met the port that was changing hands, and the NAT ended the flow for its refusal',
   'relay-off': 'no direct path, and no relay is among the strategies',
   'not-tried': 'the strategy that fits this pair is not in the list',
   unexplained: 'what was recorded does not explain it'

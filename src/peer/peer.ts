@@ -82,7 +82,7 @@ export class Peer {
   /** The NAT gives a flow another port after packets that nobody asked for. */
   #remaps = false
   readonly #warm = new Map<number, WarmSocket>()
-  /** Round trip of the last warm socket, in milliseconds. */
+  /** The shortest round trip of a warm socket since it joined, in milliseconds: what a busy host adds to one is no distance. */
   #rttMs = 0
   /** Whether the last warm socket had one mapping for all of the gateway's endpoints. */
   #isMappedOnce = false
@@ -187,6 +187,7 @@ export class Peer {
     this.#joined = new AbortController()
     this.#isMappedOnce = false
     this.#forwards.serves(false)
+    this.#rttMs = 0
     this.#name = welcome.name
     this.#membership = {
       peer: welcome.peer,
@@ -240,9 +241,10 @@ export class Peer {
   }
 
   async #warmed(warm: WarmSocket, membership: Membership, signal: AbortSignal): Promise<void> {
-    const { number: socket, port, rttMs } = warm
+    const { number: socket, port } = warm
     this.#warm.set(socket, warm)
     this.#isMappedOnce = warm.isMappedOnce
+    const rttMs = Math.min(this.#rttMs || warm.rttMs, warm.rttMs)
     this.#rttMs = rttMs
     const endpoint = forwardTo(this.#ports, port)
     const idle = AbortSignal.any([signal, warm.taken])

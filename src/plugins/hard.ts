@@ -8,6 +8,7 @@ import { isHardSide, type Scene, type Side, score } from '../strategy/scene.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
+import { NEAR_MS } from './reach.ts'
 
 /** Options of a search for ports; each plugin says what its own limits are for. */
 export interface SearchOptions {
@@ -130,14 +131,18 @@ type Punch = Extract<Order, { kind: 'punch' }>
 /**
  * An order to punch. The passive side may bind as soon as it has heard a probe, if that proves that the path works both
  * ways. It does if only the mapping that was made for this very path lets the probe in: `strict` names the filters that
- * make it so. Through another filter, the probe may have come by a mapping that answers do not leave from.
+ * make it so. Through another filter, the probe may have come by a mapping that answers do not leave from. Where the two are
+ * near, it waits for its own probe's answer nevertheless: that costs next to nothing, and then nothing is on its way to a
+ * socket that it lets go.
  */
 export function punch(
   effort: Omit<Punch, 'kind' | 'bindOn'>,
-  passive?: { side: Side; strict: readonly Behaviour[] }
+  passive?: { side: Side; strict: readonly Behaviour[]; scene: Scene }
 ): Punch {
   if (!passive) return { kind: 'punch', ...effort }
-  const bindOn = passive.strict.includes(passive.side.profile.filtering) ? 'heard' : 'answered'
+  const { side, strict, scene } = passive
+  const isFar = scene.caller.rttMs + scene.callee.rttMs > NEAR_MS
+  const bindOn = isFar && strict.includes(side.profile.filtering) ? 'heard' : 'answered'
   return { kind: 'punch', ...effort, bindOn }
 }
 

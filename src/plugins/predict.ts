@@ -159,7 +159,7 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
   const towardsHard = { targets: [], guesses, probes: budget(scene, other, count, left) }
   // The passive side sends to one endpoint alone. So a probe that its filter lets in from there came by the mapping that
   // its answers leave from.
-  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
+  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'], scene } as const
   const orders: Record<SideName, Order> =
     way === 'ice'
       ? bySide(side, { kind: way, ...towardsEasy }, { kind: way, ...towardsHard })
@@ -209,7 +209,7 @@ function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass 
     probes: budget(scene, side, own.sockets, left)
   })
   // A filter that lets in other ports of the address also lets probes in at mappings that were made for another port.
-  const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
+  const passive = { side: scene.callee, strict: ['address-and-port-dependent'], scene } as const
   return {
     kind: 'plan',
     caller: punch(effort('caller', caller, callee)),

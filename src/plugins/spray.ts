@@ -127,7 +127,7 @@ function oneHard(scene: Scene, { side, isDoubtful }: OneHard, options: Options):
   const towardsHard = { targets: [], guesses, perSecond }
   // Every socket sends to one endpoint alone. So a probe that its filter lets in from there came by the mapping that its
   // answers leave from.
-  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'] } as const
+  const passive = { side: hard, strict: ['address-dependent', 'address-and-port-dependent'], scene } as const
   const orders = bySide(
     side,
     punch({ ...towardsEasy, probes: budget(scene, side, search.sockets, options) }, passive),
@@ -239,7 +239,7 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
   const steps = sideNames.map(side => found[side].sockets * found[side].targets.length)
   const words = sideNames.map(side => `${found[side].sockets} sockets towards ${found[side].targets.length} ports`)
   // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
-  const passive = { side: scene.callee, strict: ['address-and-port-dependent'] } as const
+  const passive = { side: scene.callee, strict: ['address-and-port-dependent'], scene } as const
   return {
     kind: 'plan',
     caller: punch(effort('caller')),

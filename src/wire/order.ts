@@ -128,5 +128,31 @@ export function aimsOf(given: Order): number {
 
 export type Handover = z.infer<typeof handover>
 
+/** Milliseconds from a path to an open channel, besides the round trips: ICE, DTLS and SCTP may each lose one packet. */
+const HANDOVER_MS = 4000
+
+/** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
+const HANDOVER_ROUND_TRIPS = 8
+
+/**
+ * How long it may take from a path to an open channel on both sides, in milliseconds.
+ * @param rttMs the most that a round trip between the two takes: both round trips to the gateway together
+ */
+export const handoverMsOf = (rttMs: number): number => HANDOVER_MS + HANDOVER_ROUND_TRIPS * rttMs
+
+/**
+ * Milliseconds that ICE may take of it on a path that was heard, besides the round trips. There one check is enough. If it was
+ * lost, the active side's checks make the agent repeat it after 200 and 400 ms, and it does so by itself after 500 ms. The rest is
+ * for a busy host, on either side.
+ */
+const CHECK_MS = 800
+
+/** Three round trips let the last of these repetitions be answered, where a round trip takes longer than was measured. */
+const CHECK_ROUND_TRIPS = 3
+
+/** How long the first check may go unanswered on a path that was heard, by the `handoverMs` of its order. */
+export const checkMsOf = (handoverMs: number): number =>
+  CHECK_MS + (CHECK_ROUND_TRIPS * Math.max(0, handoverMs - HANDOVER_MS)) / HANDOVER_ROUND_TRIPS
+
 /** Throws `bad-message` unless a peer could read this order. */
 export const checkOrder = (given: unknown): Order => checked(order, given)

@@ -65,6 +65,7 @@ labTest('a type that is not what it claims is caught', async t => {
     ['accepting', 'port-restricted', /uninvited input moved the mapping/],
     ['port-restricted', 'accepting', /uninvited input did not move the mapping/],
     ['port-restricted', 'udp-blocked', /UDP got through/],
+    ['port-restricted', 'fragile', /a flow outlived an ICMP error/],
     ['port-restricted', 'forgetful', /a mapping outlived 5 and 5 s/],
     ['symmetric-block', 'symmetric-block-128', /ports are not in a block/],
     ['symmetric+1', 'symmetric-pool', /addresses are one, not in turn/],

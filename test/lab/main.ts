@@ -5,9 +5,10 @@
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
 import { printCauses } from '../causes/print.ts'
+import type { Tried } from './driver.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
-import { type GatewaySpec, openRig } from './rig.ts'
+import { type GatewaySpec, openRig, type Rig, type RigPeer } from './rig.ts'
 import { printStunClients } from './stun-clients.ts'
 import { labProblem } from './world.ts'
 
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
     'delay-a': { type: 'string', default: '0' },
     'delay-b': { type: 'string', default: '0' },
     seed: { type: 'string' },
+    times: { type: 'string', default: '1' },
     help: { type: 'boolean', short: 'h', default: false }
   }
 })
@@ -38,6 +40,7 @@ npm run lab -- --stun-clients            others' STUN clients behind six NATs, a
   --strategies "direct, stun, relay"     as in the YAML file; all when left out
   --one-address                          the gateway listens on one of its two addresses only
   --delay-a MS, --delay-b MS             one way, between a site and the public network
+  --times N                              so many connections, their times, and what hosts refused at closed ports
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
 Types: ${[...natTypes, ...natFamilies].join(', ')}`
@@ -67,6 +70,7 @@ async function printPath([a, b]: NatType[]): Promise<void> {
   const [caller, callee] = rig.peers
   if (!caller || !callee) throw new Error('a connection takes two hosts')
   console.log(`${a} -> ${b ?? 'the same NAT'}   (seed ${rig.world.seed})`)
+  if (Number(values.times) > 1) return await printTimes(rig, Number(values.times))
   const tried = await caller.connect(callee, 1 << 20)
   for (const { name, outcome, reason, ms } of tried.strategies)
     console.log(`  ${name.padEnd(8)} ${outcome.padEnd(7)} ${ms.toFixed(1).padStart(8)} ms  ${reason}`)
@@ -75,6 +79,20 @@ async function printPath([a, b]: NatType[]): Promise<void> {
     `${tried.path?.kind} by ${tried.path?.by} in ${tried.path?.ms} ms, ${tried.path?.local} to ${tried.path?.remote}`
   )
   console.log(`1 MiB ${tried.intact ? 'intact' : 'DAMAGED'} in ${tried.transferMs.toFixed(0)} ms`)
+}
+
+async function printTimes({ peers, world }: Rig, times: number): Promise<void> {
+  const [caller, callee] = peers as [RigPeer, RigPeer]
+  const tried: Tried[] = []
+  while (tried.length < times) tried.push(await caller.connect(callee, 0))
+  const count = (wanted: string) => tried.filter(({ path }) => (path?.kind ?? 'failed') === wanted).length
+  const ms = tried.flatMap(({ path }) => path?.ms ?? []).sort((one, other) => one - other)
+  console.log(`${count('direct')} direct, ${count('relay')} relayed, ${count('failed')} failed`)
+  console.log(
+    `median ${ms[ms.length >> 1]} ms, longest ${ms.at(-1)} ms, ${ms.filter(one => one < 1000).length} below 1 s`
+  )
+  for (const site of world.sites)
+    console.log(`${await site.refused()} STUN messages were refused at closed ports behind ${site.nat}`)
 }
 
 async function printMatrix(): Promise<void> {

@@ -17,6 +17,7 @@ export type NatType =
   | 'forgetful-cone'
   | 'accepting'
   | 'rejecting'
+  | 'fragile'
   | 'udp-blocked'
 
 export type Symmetric =
@@ -49,6 +50,7 @@ export const natTypes: readonly NatType[] = [
   'forgetful-cone',
   'accepting',
   'rejecting',
+  'fragile',
   'udp-blocked'
 ]
 
@@ -96,6 +98,8 @@ export interface Nature {
   udp: boolean
   /** Hosts may ask the site's own box for ports. */
   mapsPorts: boolean
+  /** A port of a host makes no flow any more, for a minute, once the host has sent an ICMP error about one of its flows. */
+  endsOnIcmp: boolean
   /** Idle UDP mappings end after so long: before an answer, and after. */
   forgetsAfterS: readonly [number, number]
   /** Boxes in a row. Of two the inner one is port-restricted, and the outer one has all that is said here. */
@@ -124,6 +128,7 @@ const portRestricted: Nature = {
   unsolicited: 'dropped',
   udp: true,
   mapsPorts: false,
+  endsOnIcmp: false,
   forgetsAfterS: [30, 120], // the kernel's own
   boxes: 1
 }
@@ -189,6 +194,8 @@ function typeNature(type: NatType): Nature {
       return { ...portRestricted, unsolicited: 'accepted' }
     case 'rejecting':
       return { ...portRestricted, unsolicited: 'rejected' }
+    case 'fragile':
+      return { ...portRestricted, endsOnIcmp: true }
     case 'udp-blocked':
       return { ...portRestricted, udp: false }
     default:
@@ -234,7 +241,7 @@ export function siteRules(nature: Nature, addresses: readonly string[], draw: Dr
 // It may be loaded over itself, which leaves nothing of what was there but the kernel's mappings.
 function boxRules(nature: Nature, addresses: readonly string[], draw: Draw): string {
   const nat = nature.translates ? [...coneTables(nature), ...natChain(nature, addresses, draw)] : []
-  const rules = ['table ip box {', ...nat, ...filterChains(nature), ...sentCounter, '}', '']
+  const rules = ['table ip box {', ...nat, ...filterChains(nature), ...sentCounter, ...refusedCounter, '}', '']
   return ['table ip box', 'delete table ip box', ...rules].join('\n')
 }
 
@@ -347,11 +354,12 @@ function coneTables({ admits, forgetsAfterS }: Nature): string[] {
 function filterChains(nature: Nature): string[] {
   const chain = (hook: string, rules: string[]) =>
     rules.length > 0 ? [`chain ${hook} {`, `type filter hook ${hook} priority filter`, ...rules, '}'] : []
-  return [...chain('forward', forwardRules(nature)), ...chain('input', inputRules(nature))]
+  const dead = nature.endsOnIcmp ? deadPorts : []
+  return [...dead, ...chain('forward', forwardRules(nature)), ...chain('input', inputRules(nature))]
 }
 
-function forwardRules({ translates, admits, udp }: Nature): string[] {
-  const blocked = udp ? [] : ['meta l4proto udp drop']
+function forwardRules({ translates, admits, udp, endsOnIcmp }: Nature): string[] {
+  const blocked = [...(udp ? [] : ['meta l4proto udp drop']), ...(endsOnIcmp ? endOnIcmp : [])]
   if (!translates && admits === 'anybody') return blocked
   // What a cone, a mapped port or a forward of drop.ts leads inside.
   return [...blocked, 'ct state invalid drop', 'ct status dnat accept', 'iifname wan ct state new drop']
@@ -368,6 +376,23 @@ function inputRules({ translates, unsolicited }: Nature): string[] {
       return []
   }
 }
+
+// ICMP quotes the datagram that it is about: after its own 8 bytes come 20 of IP, then the two ports.
+const deadPorts = ['set dead {', 'type inet_service', 'flags dynamic,timeout', 'timeout 60s', 'size 65535', '}']
+const endOnIcmp = [
+  'iifname lan icmp type destination-unreachable add @dead { @th,240,16 }',
+  'iifname lan udp sport @dead drop'
+]
+
+// Of these, what quotes a STUN message (its first byte is below 4): it was refused before a path was open on the port.
+const refusedCounter = [
+  'counter refused {',
+  '}',
+  'chain refusals {',
+  'type filter hook forward priority filter - 10',
+  'iifname lan icmp type destination-unreachable @th,288,8 < 4 counter name refused',
+  '}'
+]
 
 const sentCounter = [
   'set sent {',

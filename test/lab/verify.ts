@@ -7,6 +7,7 @@
 //   admission   a fresh socket contacts one endpoint; the others of the gateway send to its mapping uninvited
 //   punching    the same socket then contacts an endpoint that has sent uninvited: does its port stay?
 //   TCP         a connection gets through, from the public address
+//   ICMP        where an error from inside ends a flow: one whose port was closed for a moment is dead
 //   forgetting  where mappings end early: one that was idle for so long lets nobody in
 //
 // That nothing came is known without waiting: an invited datagram sent after the uninvited ones has arrived.
@@ -89,6 +90,7 @@ async function verifyHost(trial: Trial): Promise<void> {
   if (trial.expected.udp) await Promise.all([proveMapping(trial), proveAdmission(trial), proveTcp(trial)])
   else await proveBlocked(trial)
   if (trial.expected.unsolicited === 'rejected') await proveRefusal(trial)
+  if (trial.expected.endsOnIcmp) await proveFragile(trial)
 }
 
 // Mapping and allocation.
@@ -278,6 +280,32 @@ async function proveForgetting(trial: Trial): Promise<void> {
   if (host.heard('forgetting', 'late')) throw new Error(`a mapping outlived ${expected.forgetsAfterS.join(' and ')} s`)
 }
 
+/** A datagram meets a closed port, the host's kernel says so, and then nothing that leaves this port gets through. */
+async function proveFragile(trial: Trial): Promise<void> {
+  const { gateway, host, stations, site, resendMs } = trial
+  const [station] = stations.udp
+  if (!station) return
+  await Promise.all(['fragile', 'sound'].map(name => host.open('bind', name, '0.0.0.0')))
+  const letters = ['fragile', 'sound'].map(name => ({ name, to: station.at, station: station.name }))
+  const [dying, living] = await deliver(trial, letters)
+  if (!dying || !living) return
+  host.tell({ do: 'close', name: 'fragile' })
+  await host.event('fragile closed')
+  const send = () => {
+    for (let copy = 0; copy < copiesOf(site); copy++)
+      gateway.tell({ do: 'send', name: station.name, to: dying, text: 'to nobody' })
+    gateway.tell({ do: 'send', name: station.name, to: living, text: 'after it' })
+  }
+  await insist('an invited datagram', send, [host.arrival('sound', 'after it')], resendMs)
+  host.tell({ do: 'rebind', name: 'again', port: dying.port })
+  const both = () => {
+    for (const name of ['again', 'sound'])
+      host.tell({ do: 'send', name, to: station.at, text: `${host.name} ${name} after ICMP` })
+  }
+  await insist('a datagram', both, [gateway.arrival(station.name, `${host.name} sound after ICMP`)], resendMs)
+  if (gateway.heard(station.name, `${host.name} again after ICMP`)) throw new Error('a flow outlived an ICMP error')
+}
+
 async function proveRefusal({ gateway, host, site, resendMs }: Trial): Promise<void> {
   const to = { address: site.publicAddresses[0] as string, port: 9 }
   const name = `refusal ${host.name}`
@@ -346,6 +374,7 @@ interface Event {
   text?: string
   from?: Endpoint
   refused?: true
+  closed?: true
   answer?: string
   error?: string
 }
@@ -368,7 +397,7 @@ class Prober implements Disposable {
     this.#child.once('exit', code => this.#fail(new Error(`the prober of ${host.name} ended with ${code}`)))
   }
 
-  tell(order: { do: string; name: string; to?: Endpoint; text?: string; address?: string }): void {
+  tell(order: { do: string; name: string; to?: Endpoint; text?: string; address?: string; port?: number }): void {
     this.#child.stdin?.write(`${JSON.stringify(order)}\n`)
   }
 
@@ -414,8 +443,9 @@ class Prober implements Disposable {
   }
 }
 
-function subject({ text, refused, answer }: Event): string {
+function subject({ text, refused, closed, answer }: Event): string {
   if (text !== undefined) return `heard ${text}`
   if (refused) return 'refused'
+  if (closed) return 'closed'
   return answer === undefined ? 'port' : 'answer'
 }

@@ -93,6 +93,8 @@ export interface Site {
   sent(): Promise<Map<string, Sent>>
   /** Of that, what left for any address of another site. */
   sentTo(other: Site): Promise<Sent>
+  /** ICMP errors that its hosts have sent about STUN messages: these met a port that was closed. */
+  refused(): Promise<number>
   /** Only this site's `sent` starts over. */
   resetSent(): Promise<void>
   /**
@@ -581,6 +583,18 @@ function makeSite(sandbox: Sandbox, first: SitePlan, draw: Draw, portMapper: Por
         packets: 0,
         bytes: 0
       })
+    },
+    async refused() {
+      const { stdout } = await sandbox.run(boxNames(plan)[0] as string, [
+        tool('nft'),
+        '-j',
+        'list',
+        'counters',
+        'table',
+        'ip',
+        'box'
+      ])
+      return parseCounters(stdout).get('refused')?.packets ?? 0
     },
     async resetSent() {
       await sandbox.script(emptySent(plan))

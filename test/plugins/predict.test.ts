@@ -55,15 +55,17 @@ test('the side that steps is passive and sends to one endpoint; the other opens 
   )
 })
 
-test('near peers punch: what the passive side heard proves the path, unless its filter lets in more', async t => {
-  const bindOn = async (filtering: 'unknown' | 'endpoint-independent' | 'address-and-port-dependent') => {
-    const scene = sceneOf(caller({ rttMs: 1, profile: { filtering } }), { rttMs: 1 })
+test('far apart, what the passive side heard proves the path, unless its filter lets in more; near, it asks', async t => {
+  const memory = { 'predict/punch': { opened: 1, failed: 0 } }
+  const bindOn = async (filtering: 'unknown' | 'endpoint-independent' | 'address-and-port-dependent', rttMs = 50) => {
+    const scene = { ...sceneOf(caller({ rttMs, profile: { filtering } }), { rttMs }), memory }
     const { caller: order } = await first(scene)
     return order.kind === 'punch' ? order.bindOn : order.kind
   }
   t.is(await bindOn('address-and-port-dependent'), 'heard')
   t.is(await bindOn('endpoint-independent'), 'answered')
   t.is(await bindOn('unknown'), 'answered')
+  t.is(await bindOn('address-and-port-dependent', 1), 'answered')
 })
 
 test('two sides that step each aim a burst at one port of the other', async t => {

@@ -53,9 +53,20 @@ const guesser = `export default {
 const files = { 'careful.mjs': careful, 'guesser.mjs': guesser }
 
 const report: Report = {
-  steps: ['heard', 'answered', 'checked', 'latched', 'beside', 'walked', 'spent', 'bound', 'ice', 'dtls', 'open'].map(
-    name => [name, 1]
-  ),
+  steps: [
+    'heard',
+    'answered',
+    'checked',
+    'latched',
+    'beside',
+    'walked',
+    'spent',
+    'bound',
+    'refused',
+    'ice',
+    'dtls',
+    'open'
+  ].map(name => [name, 1]),
   ...{ sent: 9, received: 3, flows: 2, sentMs: [1, 5], receivedMs: [2, 4], heard: [{ address: '127.0.0.1', port: 9 }] }
 }
 

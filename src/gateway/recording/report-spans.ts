@@ -25,7 +25,7 @@ export interface Reported {
 
 /** Steps that a trace knows; a peer may name others. A peer says `open` when SCTP is done. */
 const searching = ['heard', 'answered', 'checked', 'latched', 'beside', 'walked', 'spent'] as const
-const handingOver = { ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
+const handingOver = { refused: 'refused', ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
 
 export function recordReport(plan: Beneath, reported: Reported): void {
   const { side, told, clock, leftMs, arrivedMs, rttMs } = reported

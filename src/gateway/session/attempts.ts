@@ -7,7 +7,7 @@ import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
 import { hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { sameEndpoint } from '../../wire/endpoint.ts'
-import { CALLED_OFF, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
+import { CALLED_OFF, handoverMsOf, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
 import { counterAttributes } from '../recording/change-span.ts'
@@ -17,7 +17,7 @@ import { failureAttributes, type Step } from '../recording/step.ts'
 import type { Latched } from '../relay/splice.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
-import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from './orders.ts'
+import { activeOf, blindOf, flowsOf, ordersOf } from './orders.ts'
 import { aimAttributes, ownReason, withoutOwn } from './own-targets.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
@@ -157,7 +157,7 @@ export class Attempts {
     const number = ++this.#orders
     const trial = new Trial({
       waitMs: plan.waitMs,
-      handoverMs: handoverMsOf(rttMs),
+      handoverMs: handoverMsOf(rttMs.caller + rttMs.callee),
       blind: blindOf(plan),
       signal: over
     })

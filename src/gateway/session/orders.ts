@@ -4,16 +4,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Plan } from '../../strategy/plan.ts'
 import { headStartMs } from '../../strategy/scene.ts'
-import { type Handover, natureOf, type Order } from '../../wire/order.ts'
+import { type Handover, handoverMsOf, natureOf, type Order } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
-
-/** Milliseconds from a path to an open channel, besides the round trips: ICE, DTLS and SCTP may each lose one packet. */
-const HANDOVER_MS = 4000
-
-/** ICE, DTLS 1.2 and SCTP take about four round trips; twice that allows for a repetition. */
-const HANDOVER_ROUND_TRIPS = 8
 
 /**
  * How long the active side of an `ice` order listens for the passive side's first check before it starts its own. It starts
@@ -48,7 +42,9 @@ type Pair = Readonly<Record<SideName, Member>>
 export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: string; message: FromGateway }[] {
   const { session, number, by, sockets, rttMs, betweenMs } = ordering
   const handovers = handoversOf(plan, peers)
-  const isFar = betweenMs !== undefined && betweenMs / 2 >= 2 * PATIENCE_MS
+  // No two sides are further apart than their ways by the gateway: what was measured beyond that, a busy host has added.
+  const apartMs = Math.min(betweenMs ?? 0, rttMs.caller + rttMs.callee)
+  const isFar = apartMs / 2 >= 2 * PATIENCE_MS
   const message = (side: SideName): Message<FromGateway, 'order'> => ({
     ...{ type: 'order', session, plan: number, by },
     socket: sockets[side],
@@ -57,14 +53,10 @@ export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: s
     afterMs: (plan.afterMs?.[side] ?? 0) + aheadMs(plan, side, rttMs),
     ...(isFar ? { patienceMs: PATIENCE_MS } : {}),
     waitMs: plan.waitMs,
-    handoverMs: handoverMsOf(rttMs)
+    handoverMs: handoverMsOf(rttMs.caller + rttMs.callee)
   })
   return sideNames.map(side => ({ peer: peers[side].id, message: message(side) }))
 }
-
-/** How long it may take from a path to an open channel on both sides, in milliseconds. */
-export const handoverMsOf = ({ caller, callee }: Record<SideName, number>): number =>
-  HANDOVER_MS + HANDOVER_ROUND_TRIPS * (caller + callee)
 
 /** By how many milliseconds an `ice` order reaches the passive side before the active side, by half the round trips. */
 function aheadMs(plan: Plan, side: SideName, rttMs: Record<SideName, number>): number {

@@ -8,22 +8,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { Effort } from '../../wire/order.ts'
+import { checkMsOf, type Effort } from '../../wire/order.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { Opener, OpenTransport, TransportOptions } from '../transport/transport.ts'
+import type { Opener } from '../transport/transport.ts'
 import { ALONE_MS, firstAnswered } from './beside.ts'
-import { holdPort } from './candidate-ports.ts'
 import type { Diary } from './diary.ts'
-import { localAddress } from './interfaces.ts'
+import { handOver, type Opened } from './handover.ts'
 import { findPath, type Path } from './probe.ts'
 import { RawSocket } from './raw.ts'
 import { prove, type WarmSocket } from './warm.ts'
-
-export interface Opened extends OpenTransport {
-  readonly local: Endpoint
-}
 
 export interface Obeying {
   readonly warm: WarmSocket
@@ -46,9 +41,11 @@ export async function obey(message: Message<FromGateway, 'order'>, obeying: Obey
   const { identity, open, signal } = obeying
   const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(message.waitMs + message.handoverMs))])
   const step = (name: string) => diary.step(name)
-  const { raw, remote } = await path(message, { ...obeying, signal: late }, diary)
+  const { raw, remote, isHeard } = await path(message, { ...obeying, signal: late }, diary)
   obeying.found()
-  return await handOver(raw, open, { handover: message.handover, remote, identity, step, signal: late })
+  await raw.quiet()
+  const checkMs = isHeard ? checkMsOf(message.handoverMs) : undefined
+  return await handOver(raw, open, { handover: message.handover, remote, identity, step, checkMs, signal: late })
 }
 
 async function path(
@@ -69,7 +66,7 @@ async function path(
       if (handover.role === 'active') return await punch(order, { afterMs, patienceMs })
       if (afterMs > 0) await sleep(afterMs, undefined, { signal })
       diary.flows = 1
-      return { raw: warm.raw, remote }
+      return { raw: warm.raw, remote, isHeard: false }
     }
     case 'punch':
       return await punch(order, { afterMs })
@@ -116,18 +113,4 @@ async function latch(target: Endpoint, username: string, { warm, key, signal }: 
 /** The far side's endpoint, if it is known for sure. */
 function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
   return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
-}
-
-/**
- * Turns a path into a connection. The raw socket lets its port go, the transport binds the same port, and ICE, DTLS and SCTP
- * run over the mapping, which outlives the swap. Resolves and rejects as the transport does.
- */
-export async function handOver(raw: RawSocket, open: Opener, options: Omit<TransportOptions, 'port'>): Promise<Opened> {
-  const { port } = raw
-  using _held = holdPort(port)
-  await raw.close()
-  options.signal.throwIfAborted()
-  options.step('bound')
-  const [opened, address] = await Promise.all([open({ ...options, port }), localAddress(options.remote)])
-  return { ...opened, local: { address, port } }
 }

@@ -10,6 +10,11 @@
 // would pace checks by 50 ms. Measured with two port-restricted NATs without delay, it takes 5 ms from the order to the open
 // channel, against 57 ms when both agents start by themselves.
 //
+// A socket that changes hands is closed for a moment. What arrives in that moment is refused by the system, for which some NATs
+// end the flow. So nothing may be on its way to a socket that is let go. The active side answers the passive side's probe once,
+// and is silent on that flow until the check, or until the answer is likely to be lost. What it answers the check with is the
+// last that it sends itself.
+//
 // The loop is the same for every order. `#walk` probes what was ordered, from all sockets. `#tend` keeps probing what was
 // heard. `#receive` answers. The first socket with a path wins, and the others are closed.
 
@@ -36,6 +41,18 @@ const REPEAT_MS = 200
  * lost, one of these makes libjuice repeat it within 50 ms rather than after its 500 ms.
  */
 const NUDGE_AFTER_MS = 150
+
+/**
+ * How long the active side sends nothing of its own accord on a flow that it has answered, in milliseconds: until the far side
+ * has bound, also where it waits for other answers first, or is busy.
+ */
+const SILENT_MS = 100
+
+/**
+ * How long it does not answer there either, in milliseconds. What comes within that was on its way already, or was sent by a
+ * side that had not read the answer yet. If the answer was lost, the probe after 50 ms asks for it again.
+ */
+const ANSWERED_MS = 30
 
 /**
  * The most flows that get such checks before they were heard. If there are more, most lead nowhere and only cost datagrams.
@@ -66,6 +83,8 @@ export interface Punch {
 export interface Path {
   readonly raw: RawSocket
   readonly remote: Endpoint
+  /** The far side was heard on it. */
+  readonly isHeard: boolean
 }
 
 /**
@@ -89,7 +108,13 @@ export async function findPath(raw: RawSocket, punch: Punch, diary: Diary): Prom
 interface Own {
   readonly raw: RawSocket
   /** Proven sources, the latest last. */
-  readonly heard: Endpoint[]
+  readonly heard: Heard[]
+}
+
+interface Heard {
+  readonly source: Endpoint
+  /** When its probe was answered last, on the clock of `performance.now`. */
+  answeredMs: number
 }
 
 class Loop {
@@ -126,7 +151,7 @@ class Loop {
     const [first] = effort.targets
     const [{ raw }] = this.#sockets as [Own]
     if (first && patienceMs !== undefined)
-      this.#patience = setTimeout(() => this.#finish({ raw, remote: first }), patienceMs)
+      this.#patience = setTimeout(() => this.#finish({ raw, remote: first, isHeard: false }), patienceMs)
     return await this.#found.promise
   }
 
@@ -176,7 +201,7 @@ class Loop {
     if (afterMs > 0) await sleep(afterMs, undefined, { signal })
     for (let round = 1; ; round++) {
       for (const { socket, to } of flowsOf(this.#endpoints, this.#sockets)) {
-        if (socket.heard.some(source => sameEndpoint(source, to))) continue
+        if (heardFrom(socket, to)) continue
         while (!pace.take()) await pace.refill(signal)
         if (!this.#send(this.#probe, socket, to, 'walk')) return
         if (this.#binding) await this.#binding
@@ -194,7 +219,7 @@ class Loop {
     for (let round = 1; ; round++) {
       await sleep(untilRound(round, performance.now() - startMs), undefined, { signal })
       for (const socket of this.#sockets)
-        for (const source of socket.heard) this.#send(this.#probe, socket, source, 'heard')
+        for (const { source } of this.#speaksTo(socket)) this.#send(this.#probe, socket, source, 'heard')
       if (this.#punch.handover.role === 'active' && this.#elapsedMs >= NUDGE_AFTER_MS) this.#nudge()
     }
   }
@@ -207,9 +232,20 @@ class Loop {
     const { targets } = this.#punch.effort
     const nudged = [this.#endpoints, targets].find(ends => ends.length * this.#sockets.length <= NUDGED) ?? []
     const check = () => iceCheck(this.#punch.handover)
-    for (const socket of this.#sockets) for (const source of socket.heard) this.#send(check(), socket, source, 'heard')
+    for (const socket of this.#sockets)
+      for (const { source } of this.#speaksTo(socket)) this.#send(check(), socket, source, 'heard')
     for (const { socket, to } of flowsOf(nudged, this.#sockets))
-      if (!socket.heard.some(source => sameEndpoint(source, to))) this.#send(check(), socket, to, 'walk')
+      if (!heardFrom(socket, to)) this.#send(check(), socket, to, 'walk')
+  }
+
+  /** What was heard on a socket, without the flows on which this side is silent now. */
+  #speaksTo({ heard }: Own): Heard[] {
+    return heard.filter(one => !this.#hasAnswered(one, SILENT_MS))
+  }
+
+  /** True if this is the active side and has answered lately: the passive side is about to let its socket go. */
+  #hasAnswered({ answeredMs }: Heard, latelyMs: number): boolean {
+    return this.#punch.handover.role === 'active' && performance.now() - answeredMs < latelyMs
   }
 
   #receive(datagram: Buffer, socket: Own, source: Endpoint): void {
@@ -223,18 +259,27 @@ class Loop {
     else if (message.username === `${local.ufrag}:${remote.ufrag}`) this.#checked(message, socket, source)
   }
 
-  /** Answers a probe of the far side, and probes its source at once, because that may be a port nobody predicted. */
+  /**
+   * Answers a probe of the far side. The passive side probes its source at once, because that may be a port nobody predicted.
+   * The active side need not: its answer goes the same way, and the passive side asks again if it was lost.
+   */
   #probed(message: DecodedStun, socket: Own, source: Endpoint): void {
     if (!message.verify(this.#punch.probeKey)) return
     this.#diary.hears(source)
     this.#diary.step('heard')
-    this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
+    const known = heardFrom(socket, source)
+    if (known && this.#hasAnswered(known, ANSWERED_MS)) return
+    const isAnswered = this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
     const { effort, handover } = this.#punch
     if (handover.role === 'passive' && effort.bindOn === 'heard' && this.#isAim(source))
-      return this.#finish({ raw: socket.raw, remote: source })
-    if (socket.heard.some(known => sameEndpoint(known, source))) return
-    this.#send(this.#probe, socket, source, 'heard')
-    socket.heard.push(source)
+      return this.#finish({ raw: socket.raw, remote: source, isHeard: true })
+    const answeredMs = isAnswered ? performance.now() : Number.NEGATIVE_INFINITY
+    if (known) {
+      known.answeredMs = answeredMs
+      return
+    }
+    if (handover.role === 'passive') this.#send(this.#probe, socket, source, 'heard')
+    socket.heard.push({ source, answeredMs })
     if (socket.heard.length > MAX_HEARD) socket.heard.shift()
   }
 
@@ -247,7 +292,7 @@ class Loop {
     if (!message.transaction.equals(this.#transaction) || !message.verify(this.#punch.probeKey)) return
     this.#diary.hears(remote)
     this.#diary.step('answered')
-    if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote })
+    if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote, isHeard: true })
   }
 
   /** The passive side's agent has the path, and this answer makes it connected (RFC 8445 section 7.3). */
@@ -257,7 +302,7 @@ class Loop {
     this.#diary.hears(source)
     this.#diary.step('checked')
     this.#send(answer(message.transaction, source, key), socket, source, 'check')
-    this.#finish({ raw: socket.raw, remote: source })
+    this.#finish({ raw: socket.raw, remote: source, isHeard: true })
   }
 
   #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): boolean {
@@ -271,6 +316,9 @@ class Loop {
     return performance.now() - this.#begunMs
   }
 }
+
+const heardFrom = ({ heard }: Own, source: Endpoint): Heard | undefined =>
+  heard.find(known => sameEndpoint(known.source, source))
 
 /** Milliseconds to wait for a round, when so many have passed since the first round, which is round 0. */
 function untilRound(round: number, elapsedMs: number): number {

@@ -21,6 +21,12 @@ const BINDS = 50
  */
 const RETRANSMIT_MS = [100, 200, 400, 800, 1000] as const
 
+/** How long an answer may be on its way that a socket waits for before it is let go, in milliseconds since it was asked for. */
+const QUIET_MS = 20
+
+/** The most requests of which is remembered that they were not answered. */
+const MOST_ASKED = 64
+
 export interface Answer {
   readonly message: DecodedStun
   readonly source: Endpoint
@@ -35,6 +41,10 @@ export class RawSocket {
   onKnock: (nonce: Buffer) => void = () => {}
   readonly #socket: Socket
   readonly #waiting = new Map<string, { key: Buffer; done: (message: DecodedStun, source: Endpoint) => void }>()
+  /** Requests that were not answered yet, also given up ones, and when they left. */
+  readonly #asked = new Map<string, number>()
+  #leastRttMs = Number.POSITIVE_INFINITY
+  #onQuiet: () => void = () => {}
   readonly #closed: Promise<void>
   #hasRoute = true
 
@@ -127,9 +137,13 @@ export class RawSocket {
       // Each transmission has an id of its own. The answer then tells which transmission the round trip is measured from.
       const transaction = transactionId()
       const sentMs = performance.now()
-      const done = (answer: DecodedStun, source: Endpoint) =>
-        resolve({ message: answer, source, rttMs: performance.now() - sentMs })
+      const done = (answer: DecodedStun, source: Endpoint) => {
+        const rttMs = performance.now() - sentMs
+        this.#leastRttMs = Math.min(this.#leastRttMs, rttMs)
+        resolve({ message: answer, source, rttMs })
+      }
       sent.push(idOf(transaction))
+      this.#asks(idOf(transaction), sentMs)
       this.#waiting.set(idOf(transaction), { key, done })
       this.send(encode({ class: 'request', method: BINDING, transaction, ...message }, { key }), to)
       timer = setTimeout(transmit, RETRANSMIT_MS[count], count + 1)
@@ -146,6 +160,22 @@ export class RawSocket {
     }
   }
 
+  /**
+   * Resolves when everything that was asked of late has been answered, whether somebody waits for it or not: an answer that
+   * is on its way would meet a closed port. That takes a round trip at most, and is not waited for where that is long.
+   */
+  async quiet(): Promise<void> {
+    if (this.#leastRttMs > QUIET_MS) return
+    const waiting = [...this.#asked.values()].map(sentMs => sentMs + QUIET_MS - performance.now())
+    const leftMs = Math.max(0, ...waiting)
+    if (this.#asked.size === 0 || leftMs === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onQuiet = resolve
+    const timer = setTimeout(resolve, leftMs)
+    await promise
+    clearTimeout(timer)
+  }
+
   /** Resolves when the port is free again. */
   async close(): Promise<void> {
     this.onDatagram = () => {}
@@ -159,9 +189,17 @@ export class RawSocket {
     await this.#closed
   }
 
+  #asks(id: string, sentMs: number): void {
+    this.#asked.set(id, sentMs)
+    const [oldest = id] = this.#asked.keys()
+    if (this.#asked.size > MOST_ASKED) this.#asked.delete(oldest)
+  }
+
   #receive(datagram: Buffer, source: RemoteInfo): void {
     const nonce = knockIn(datagram)
     if (nonce) return this.onKnock(nonce)
+    if (this.#asked.size > 0 && this.#asked.delete(idOf(datagram.subarray(8, 20))) && this.#asked.size === 0)
+      this.#onQuiet()
     const waiting = this.#waiting.size > 0 && this.#waiting.get(idOf(datagram.subarray(8, 20)))
     if (!waiting) return this.onDatagram(datagram, source)
     const message = decode(datagram)

@@ -181,8 +181,8 @@ export class WarmSocket {
 
 /**
  * Sends an authenticated request, and proves its source. An answer that carries a nonce says "echo this first", so the
- * request is sent at most three times. Resolves with the nonce that was accepted, and with the mapping if the gateway names
- * it.
+ * request is sent at most three times. Resolves with the nonce that was accepted, the shortest of the round trips, and the
+ * mapping if the gateway names it.
  */
 export async function prove(
   raw: RawSocket,
@@ -191,9 +191,11 @@ export async function prove(
   { key, nonce, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
 ): Promise<{ rttMs: number; nonce: Buffer; mapped: Endpoint | undefined }> {
   let echo = nonce
+  let leastMs = Number.POSITIVE_INFINITY
   for (let round = 0; round < 3; round++) {
     const { message, rttMs } = await raw.request(endpoint, { username, ...(echo ? { nonce: echo } : {}) }, key, signal)
-    if (echo && !message.nonce) return { rttMs, nonce: echo, mapped: message.mapped }
+    leastMs = Math.min(leastMs, rttMs)
+    if (echo && !message.nonce) return { rttMs: leastMs, nonce: echo, mapped: message.mapped }
     echo = message.nonce
   }
   throw new PosternError('timeout', `${formatEndpoint(endpoint)} did not accept its own nonce`)

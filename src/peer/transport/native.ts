@@ -6,10 +6,10 @@ import nodeDataChannel, { type DataChannel, type PeerConnection } from 'node-dat
 import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Handover } from '../../wire/order.ts'
-import { type Opener, TRANSPORT_BYTES } from './transport.ts'
+import { type Opener, TRANSPORT_BYTES, type TransportOptions } from './transport.ts'
 
-/** The library ends the process if the port is taken. */
-export const openNative: Opener = async ({ port, handover, remote, identity, ...watched }) => {
+/** The library ends the process if the port is taken. It sets no SO_REUSEADDR, so nobody may hold the port beside it. */
+export const openNative: Opener = async ({ port, free, handover, remote, identity, ...watched }) => {
   const pc = new nodeDataChannel.PeerConnection('postern', {
     iceServers: [],
     bindAddress: '0.0.0.0',
@@ -21,7 +21,7 @@ export const openNative: Opener = async ({ port, handover, remote, identity, ...
     disableAutoNegotiation: true
   })
   try {
-    const control = await opened(pc, handover, remote, watched)
+    const control = await opened(pc, handover, remote, { free, ...watched })
     const { address, port } = pc.getSelectedCandidatePair()?.remote ?? remote
     return { transport: pc, control, remote: { address, port } }
   } catch (error) {
@@ -38,7 +38,7 @@ function opened(
   pc: PeerConnection,
   handover: Handover,
   remote: Endpoint,
-  { step, signal }: { step: (name: string) => void; signal: AbortSignal }
+  { free, step, signal }: Pick<TransportOptions, 'free' | 'step' | 'signal'>
 ): Promise<DataChannel> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -58,7 +58,7 @@ function opened(
       step('open')
       resolve(control)
     })
-    describe(pc, handover)
+    describe(pc, handover, free)
     pc.addRemoteCandidate(candidate(remote), '0')
   })
 }
@@ -79,15 +79,17 @@ function broken(pc: PeerConnection, { fingerprint }: Handover): PosternError {
 
 /**
  * The active side offers, so it controls ICE and is the DTLS client; the passive side answers. See RFC 8842 section 5 for the
- * DTLS roles and RFC 8445 section 6.1.1 for the ICE roles.
+ * DTLS roles and RFC 8445 section 6.1.1 for the ICE roles. The local description binds the port, before it returns.
  */
-function describe(pc: PeerConnection, { role, local, remote, fingerprint }: Handover): void {
+function describe(pc: PeerConnection, { role, local, remote, fingerprint }: Handover, free: () => void): void {
   const credentials = { iceUfrag: local.ufrag, icePwd: local.pwd }
   if (role === 'active') {
+    free()
     pc.setLocalDescription('offer', credentials)
     pc.setRemoteDescription(description(remote, fingerprint, 'passive'), 'answer')
   } else {
     pc.setRemoteDescription(description(remote, fingerprint, 'active'), 'offer')
+    free()
     pc.setLocalDescription('answer', credentials)
   }
 }

@@ -41,8 +41,13 @@ export interface Transport {
 }
 
 export interface TransportOptions {
-  /** The local port, which was free a moment ago. */
+  /** The local port. Somebody else holds it until `free` is called. */
   readonly port: number
+  /**
+   * Lets the port go at once. The transport calls it when all else is done, and binds the port in the same turn: what arrives
+   * in between meets a closed port, and the system then answers with an ICMP error, on which some NATs end the flow.
+   */
+  readonly free: () => void
   readonly handover: Handover
   readonly remote: Endpoint
   readonly identity: Identity

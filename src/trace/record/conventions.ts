@@ -57,6 +57,7 @@ export const events = {
   beside: ['probe', "nothing came back to the socket's port, so another socket of the side was latched in its place"],
   walked: ['probe', 'every target and guess was tried once'],
   spent: ['probe', 'the budget of datagrams was used up'],
+  refused: ['handover', 'the host refused a datagram while the port was closed, and ICE did not connect'],
   ice: ['handover', 'ICE is connected'],
   dtls: ['handover', 'DTLS is connected'],
   sctp: ['handover', 'SCTP is connected, and the channel is open']

@@ -23,6 +23,7 @@ import {
 } from './causes/reached.ts'
 import { refused } from './causes/refused.ts'
 import {
+  handoverGap,
   handoverLost,
   mappingTimedOut,
   nothingThrough,
@@ -79,6 +80,7 @@ const inTheWay: readonly Rule[] = [
   ownAddress,
   remapped,
   mappingTimedOut,
+  handoverGap,
   handoverLost,
   cutShort,
   budgetSharedOut,

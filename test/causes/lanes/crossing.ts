@@ -1,8 +1,10 @@
 // Paths that should open, and what happens on them.
 
 import { drop, fromTo } from '../../lab/drop.ts'
+import { flood } from '../../lab/flood.ts'
+import { until } from '../../world.ts'
 import type { Cause, Lane } from '../cause.ts'
-import { all, between, cut, pair, plain, sites, told, typed } from '../means.ts'
+import { all, between, boxOf, cut, pair, plain, sites, told, typed } from '../means.ts'
 
 const causes: readonly Cause[] = [
   {
@@ -39,6 +41,22 @@ const causes: readonly Cause[] = [
       const [a, b] = [typed(rig, 'full-cone'), typed(rig, 'full-cone', 1)]
       await using _cut = await cut(rig, a.site, b.site, 'meta l4proto udp @th,64,8 20-63')
       return await a.connect(b, 0)
+    }
+  },
+  {
+    what: 'a NAT ends the flow for a datagram that met the port as it changed hands',
+    done: "behind a fragile NAT, datagrams without end come from where the caller's did",
+    code: 'handover-gap',
+    side: 'callee',
+    gateway: plain,
+    async inject(rig) {
+      const [caller, callee] = [typed(rig, 'port-restricted'), typed(rig, 'fragile')]
+      await using _flood = await flood(boxOf(callee.site), caller.site)
+      return await until(async () => {
+        const before = await callee.site.refused()
+        const tried = await caller.connect(callee, 0)
+        return (await callee.site.refused()) > before && tried
+      }, 20_000)
     }
   },
   {
@@ -80,6 +98,6 @@ const causes: readonly Cause[] = [
 ]
 
 export const crossing: Lane = {
-  sites: sites('port-restricted', 'port-restricted', 'full-cone', 'full-cone', 'accepting', 'accepting'),
+  sites: sites('port-restricted', 'port-restricted', 'full-cone', 'full-cone', 'accepting', 'accepting', 'fragile'),
   causes
 }

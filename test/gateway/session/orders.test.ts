@@ -1,7 +1,7 @@
 import test from 'ava'
-import { activeOf, blindOf, flowsOf, handoverMsOf, ordersOf } from '../../../src/gateway/session/orders.ts'
+import { activeOf, blindOf, flowsOf, ordersOf } from '../../../src/gateway/session/orders.ts'
 import type { Plan } from '../../../src/strategy/plan.ts'
-import type { Order } from '../../../src/wire/order.ts'
+import { checkMsOf, handoverMsOf, type Order } from '../../../src/wire/order.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { Hand, planOf, punch } from './made.ts'
 
@@ -60,19 +60,26 @@ test('the passive side of an ice order that is nearer to the gateway waits for h
 })
 
 test('patience is for networks that are known to be far apart', t => {
-  const patience = (betweenMs?: number) =>
-    orders({ caller: ice, callee: ice }, betweenMs === undefined ? {} : { betweenMs }).map(
+  const patience = (betweenMs?: number, rttMs: [number, number] = [30, 30]) =>
+    orders({ caller: ice, callee: ice }, { rttMs, ...(betweenMs === undefined ? {} : { betweenMs }) }).map(
       ({ patienceMs }) => patienceMs
     )
   t.deepEqual(patience(), [undefined, undefined])
   t.deepEqual(patience(39), [undefined, undefined])
   t.deepEqual(patience(40), [10, 10])
+  // Nobody is further from another than the way by the gateway: a busy host was slow.
+  t.deepEqual(patience(40, [19, 20]), [undefined, undefined])
 })
 
 test('a handover may take eight round trips of both sides, and 4 s', t => {
-  t.is(handoverMsOf({ caller: 0, callee: 0 }), 4000)
-  t.is(handoverMsOf({ caller: 100, callee: 50 }), 5200)
+  t.is(handoverMsOf(0), 4000)
+  t.is(handoverMsOf(150), 5200)
   t.is(orders({}, { rttMs: [100, 50] })[1].handoverMs, 5200)
+})
+
+test('ICE on a path that was heard may take three round trips of that, and 800 ms', t => {
+  t.is(checkMsOf(handoverMsOf(0)), 800)
+  t.is(checkMsOf(handoverMsOf(300)), 1700)
 })
 
 test('only the passive side of an ice order hands its socket over before it has heard anything', t => {

@@ -2,6 +2,8 @@
 // stdout, and ends with its stdin. Plain JavaScript, because a world starts dozens and stripping types doubles the start.
 //
 //   { do: 'bind', name, address }              -> { name, port }
+//   { do: 'rebind', name, port }               -> { name, port }       after a `close`
+//   { do: 'close', name }                      -> { name, closed: true }
 //   { do: 'send', name, to, text }                               to: { address, port }
 //   a datagram for a bound socket              -> { name, text, from }
 //   { do: 'refusal', name, to }                -> { name, refused: true } as soon as ICMP says so
@@ -16,12 +18,18 @@ const sockets = new Map()
 const tell = event => process.stdout.write(`${JSON.stringify(event)}\n`)
 
 const deeds = {
-  bind({ name, address }) {
+  rebind({ name, port }) {
+    deeds.bind({ name, address: '0.0.0.0', port })
+  },
+  close({ name }) {
+    sockets.get(name).close(() => tell({ name, closed: true }))
+  },
+  bind({ name, address, port = 0 }) {
     const socket = createSocket('udp4')
     sockets.set(name, socket)
     socket.on('message', (text, { address, port }) => tell({ name, text: `${text}`, from: { address, port } }))
     socket.on('error', error => tell({ name, error: error.message }))
-    socket.bind(0, address, () => tell({ name, port: socket.address().port }))
+    socket.bind(port, address, () => tell({ name, port: socket.address().port }))
   },
   send({ name, to, text }) {
     sockets.get(name).send(text, to.port, to.address)

@@ -297,6 +297,21 @@ test.serial('flows are pairs of an own socket and a far endpoint, however often 
   t.is(world.diary.flows, 11)
 })
 
+test.serial('the active side answers a flow once and is silent on it, until it is asked again', async t => {
+  await using world = await Ordered.open()
+  const to = { address: '127.0.0.1', port: world.raw.port }
+  world.punch('active', { targets: [] })
+  for (let probes = 0; probes < 3; probes++) world.far.probe('passive', to)
+  await until(() => world.diary.report().received === 3)
+  const [first, ...others] = await world.far.has(2)
+  t.is(first?.message.class, 'success')
+  // It probes what it heard by its schedule, but not just when the far side lets its socket go.
+  t.deepEqual([...new Set(others.map(({ message }) => message.class))], ['request'])
+  t.true((others[0]?.atMs ?? 0) - (first?.atMs ?? 0) > 90)
+  world.far.probe('passive', to)
+  await until(() => world.far.arrived.filter(({ message }) => message.class === 'success').length === 2)
+})
+
 test.serial('two sides that have guessed each other meet', async t => {
   await using ann = await Ordered.open()
   await using bob = await Ordered.open()

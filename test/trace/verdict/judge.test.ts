@@ -539,6 +539,33 @@ when(
   }
 )
 when(
+  'ICE is lost',
+  'handover-lost',
+  both(easy)
+    .turn('stun', 'failed', 'handover-lost')
+    .plan('handover-lost', {
+      caller: { received: 2, events: ['heard'] },
+      callee: { received: 3, handover: { said: { outcome: 'failed' }, events: [] } }
+    }),
+  { side: 'path', sentence: /^stun found the path, and ICE did not come/, also: [] }
+)
+when(
+  'a datagram was refused while the port changed hands',
+  'handover-gap',
+  both(easy)
+    .turn('stun', 'failed', 'handover-lost')
+    .plan('handover-lost', {
+      caller: { received: 2, events: ['heard'] },
+      callee: { received: 3, handover: { said: { outcome: 'failed' }, events: ['refused'] } }
+    }),
+  {
+    side: 'callee',
+    sentence: /^the port of bob was closed for a moment/,
+    evidence: /^bob: its host refused a datagram/,
+    also: ['handover-lost']
+  }
+)
+when(
   'the relay lets nothing through',
   'handover-lost',
   failed('no-path')

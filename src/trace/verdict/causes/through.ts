@@ -66,6 +66,28 @@ function deafSide(facts: Facts, plan: PlanFacts): SideName | undefined {
   return strays ? undefined : deaf
 }
 
+/**
+ * A side let its port go for the handover, the host refused a datagram in that moment, and then nothing of the side got
+ * through. Its own report tells of the refusal.
+ */
+export function handoverGap(facts: Facts): Finding | undefined {
+  const plan = facts.plans.findLast(one => !one.isOpen && one.cause === 'handover-lost' && gapSides(one).length > 0)
+  if (!plan) return undefined
+  const sides = gapSides(plan)
+  return {
+    code: 'handover-gap',
+    side: blame(sides),
+    sentence: `the port of ${namesOf(facts, sides)} was closed for a moment as it changed hands, a datagram was refused, and the path was dead`,
+    evidence: [
+      ...sides.map(side => `${nameOf(facts, side)}: its host refused a datagram while the port was closed`),
+      ...sideNames.map(side => `${plan.plugin}: ${sideLine(facts, side, plan.sides[side])}`)
+    ],
+    advice: `let the firewall of ${namesOf(facts, sides)} drop outgoing ICMP "port unreachable", for which its NAT seems to end flows; or try again`
+  }
+}
+
+const gapSides = ({ sides }: PlanFacts): SideName[] => sideNames.filter(side => sides[side].steps.includes('refused'))
+
 /** The path was there, and ICE, DTLS or SCTP did not complete on it. */
 export function handoverLost(facts: Facts): Finding | undefined {
   const plan = facts.plans.findLast(
@@ -77,10 +99,15 @@ export function handoverLost(facts: Facts): Finding | undefined {
     side: 'path',
     sentence: `${plan.isRelay ? 'the relay' : plan.plugin} found the path, and ${phaseIn(plan)} did not come to an end on it`,
     evidence: sideNames.map(side => `${plan.plugin}: ${sideLine(facts, side, plan.sides[side])}`),
-    advice:
-      'see whether the network drops large or many packets (DTLS sends some of 1,200 bytes), or a host is very busy'
+    advice: adviceOn(plan)
   }
 }
+
+/** What was lost says something of its size: an ICE check is no larger than the probes that got through. */
+const adviceOn = (plan: PlanFacts): string =>
+  phaseIn(plan) === 'ICE'
+    ? 'try again; if it stays so, see whether a NAT ends flows that are idle for a moment, or a host is very busy'
+    : 'see whether the network drops large or many packets (DTLS sends some of 700 bytes), or a host is very busy'
 
 /** Both came to the relay, and heard nothing of each other there. */
 export function relayMute(facts: Facts): Finding | undefined {
