@@ -134,6 +134,8 @@ export interface World extends AsyncDisposable {
    * nothing. Hosts of the same LAN still see each other.
    */
   mute(host: Host): Promise<AsyncDisposable>
+  /** One more network namespace, with nothing in it: or, with `of`, the one that this process lives in. */
+  namespace(name: string, options?: { addresses?: readonly string[]; of?: number }): Promise<Host>
 }
 
 /**
@@ -546,6 +548,10 @@ function makeWorld(sandbox: Sandbox, plan: Plan, mappers: PortMappers, over: () 
       await sandbox.script([within('gw', ['nft reset counters table ip watch']), ...emptied].join('\n'))
     },
     mute: host => mute(sandbox, host),
+    async namespace(name, { addresses = [], of } = {}) {
+      await sandbox.script(of === undefined ? `ip netns add ${name}` : `ip netns attach ${name} ${of}`)
+      return makeHost(sandbox, name, addresses)
+    },
     async [Symbol.asyncDispose]() {
       over()
       await sandbox[Symbol.asyncDispose]()
