@@ -166,10 +166,10 @@ export const deeds = {
   },
 
   /** What its network is like, as `postern nat` tells it. */
-  async nat(_given: object) {
+  async nat({ sockets = 2 }: { sockets?: number }) {
     if (!peer) throw new Error('not joined')
-    const findings = await peer.nat({ sockets: 2 })
-    return { type: kindOf(findings).type, text: renderNat(findings) }
+    const findings = await peer.nat({ sockets })
+    return { ...kindOf(findings), text: renderNat(findings) }
   },
 
   /** Connects, sends `bytes` random bytes, and compares the digest the far side answers with. */

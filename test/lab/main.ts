@@ -1,11 +1,14 @@
 // `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
-// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say, and
-// `npm run lab -- --stun-clients` what others' STUN clients say of the NATs; `npm run lab` lists the types.
+// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say,
+// `npm run lab -- --stun-clients` what others' STUN clients say of the NATs, and `npm run lab -- --foreign` the table of NATs
+// that are not the kernel's; `npm run lab` lists the types.
 
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
 import { printCauses } from '../causes/print.ts'
 import type { Tried } from './driver.ts'
+import { printForeign } from './foreign/print.ts'
+import { foreignWorlds } from './foreign/worlds.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
 import { type GatewaySpec, openRig, type Rig, type RigPeer } from './rig.ts'
@@ -18,6 +21,7 @@ const { values, positionals } = parseArgs({
     matrix: { type: 'boolean', default: false },
     'stun-clients': { type: 'boolean', default: false },
     causes: { type: 'boolean', default: false },
+    foreign: { type: 'boolean', default: false },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, map, predict, spray, relay' },
     'one-address': { type: 'boolean', default: false },
@@ -36,6 +40,8 @@ npm run lab -- --causes [WORD...]        the table of causes of failed and relay
                                          the verdict of its trace shown; of those with a word in them, where given
 npm run lab -- --stun-clients            others' STUN clients behind six NATs, against a gateway: downloads them, and prints
                                          what each says
+npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gateways that are published by others: what
+                                         each is called, and the paths through it; of those of these names, where given
 
   --strategies "direct, stun, relay"     as in the YAML file; all when left out
   --one-address                          the gateway listens on one of its two addresses only
@@ -43,13 +49,15 @@ npm run lab -- --stun-clients            others' STUN clients behind six NATs, a
   --times N                              so many connections, their times, and what hosts refused at closed ports
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
-Types: ${[...natTypes, ...natFamilies].join(', ')}`
+Types: ${[...natTypes, ...natFamilies].join(', ')}
+Foreign: ${foreignWorlds.map(({ name }) => name).join(', ')}`
 
 try {
   const problem = labProblem()
   if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
   if (values.causes) await printCauses(positionals)
   else if (values['stun-clients']) await printStunClients()
+  else if (values.foreign) await printForeign(positionals)
   else if (values.matrix) await printMatrix()
   else if (positionals.length === (values.same ? 1 : 2)) await printPath(positionals.map(known))
   else console.log(usage)
