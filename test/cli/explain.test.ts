@@ -49,7 +49,7 @@ test.serial('a relayed connection is explained with the shipped order, which wou
   t.regex(text, /ann → bob relayed/)
   t.regex(text, /direct then had no turn now tries, 100 %: /)
   t.regex(text, /relay then path in .* now the last resort/)
-  t.regex(text, /would direct, stun, predict, spray, relay have helped\? yes: .*100 % with these, by direct, stun/)
+  t.regex(text, /would direct, stun, map, predict, spray, relay have helped\? yes: .*100 % with these, by direct, stun/)
   t.regex(text, /what happened: it was relayed, by relay, after/)
   for (const line of lines) t.true(line.length <= 80, line)
 })

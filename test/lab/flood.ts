@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { tool } from './sandbox.ts'
 import type { Host, Site } from './world.ts'
 
+/** How long a flow is answered, in milliseconds, and a little more. */
+export const FLOOD_MS = 600
+
 /** Each flow from behind this box to the other site is answered with a flood that only a closed port would notice. */
 export async function flood(box: Host, to: Site): Promise<AsyncDisposable> {
   const program = fileURLToPath(new URL('programs/flood.py', import.meta.url))
