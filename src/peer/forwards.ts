@@ -3,7 +3,7 @@
 // again when that changes.
 
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { Forwarder } from '../wire/forward.ts'
+import type { ForwardOrigin } from '../wire/forward.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import type { WarmSocket } from './punch/warm.ts'
 
@@ -12,7 +12,7 @@ export interface ForwardNews {
   readonly endpoint: Endpoint
   /** The peer's own UDP port. */
   readonly port: number
-  readonly by: Forwarder
+  readonly by: ForwardOrigin
   /** A datagram of the gateway came in through it, so that others can reach this peer there. */
   readonly proved: boolean
   /** One sentence. */
@@ -30,7 +30,7 @@ const PROOFS = 4
 
 interface Claim {
   readonly endpoint: Endpoint
-  readonly by: Forwarder
+  readonly by: ForwardOrigin
   /** Called when nothing came in. */
   readonly unheard?: () => void
 }
@@ -38,7 +38,7 @@ interface Claim {
 interface Claimed {
   readonly warm: WarmSocket
   readonly endpoint: Endpoint
-  readonly by: Forwarder
+  readonly by: ForwardOrigin
   readonly unheard: (() => void) | undefined
   /** Aborted when the socket is taken, or the endpoint is another one. */
   readonly over: AbortController

@@ -8,7 +8,7 @@ import { type Plan, type Proposal, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import type { Open, Scene, Side } from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import type { Forwarder } from '../wire/forward.ts'
+import type { ForwardOrigin } from '../wire/forward.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName } from '../wire/side.ts'
 import { bySide, waitMsOf } from './hard.ts'
@@ -50,7 +50,7 @@ function toOpen(scene: Scene, side: SideName, { open, waitMs }: { open: Open; wa
   }
 }
 
-const origins: Readonly<Record<Forwarder, string>> = {
+const origins: Readonly<Record<ForwardOrigin, string>> = {
   given: 'a forward made by hand',
   pcp: "a router's port (PCP)",
   'nat-pmp': "a router's port (NAT-PMP)",

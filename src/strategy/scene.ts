@@ -5,7 +5,7 @@ import type { Observation } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
-import type { Forwarder, RouterAnswer } from '../wire/forward.ts'
+import type { ForwardOrigin, RouterAnswer } from '../wire/forward.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { SideName } from '../wire/side.ts'
 import type { Outcome } from '../wire/signal.ts'
@@ -44,12 +44,12 @@ export interface RouterFacts {
 
 export interface Open {
   readonly endpoint: Endpoint
-  readonly by: Forwarder
+  readonly by: ForwardOrigin
 }
 
 /** The endpoint itself is told to nobody. `proving`: the nonce is on its way. `unheard`: it did not come in. */
 export interface Claim {
-  readonly by: Forwarder
+  readonly by: ForwardOrigin
   readonly state: 'proving' | 'unheard' | 'refused'
 }
 

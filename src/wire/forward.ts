@@ -11,9 +11,9 @@ import { z } from 'zod'
 import { BINDING, decode, encode, transactionId } from './stun.ts'
 
 /** Who made the forward: the user by hand, or the router when it was asked by one of these protocols. */
-export const forwarders = ['given', 'pcp', 'nat-pmp', 'upnp'] as const
-export const forwarder = z.enum(forwarders)
-export type Forwarder = z.infer<typeof forwarder>
+export const forwardOrigins = ['given', 'pcp', 'nat-pmp', 'upnp'] as const
+export const forwardOrigin = z.enum(forwardOrigins)
+export type ForwardOrigin = z.infer<typeof forwardOrigin>
 
 /** What a router says to a peer that asks it for a port: `granted`, or why not (`Refusal` in peer/router/asking.ts). */
 export const routerAnswers = ['granted', 'no-router', 'silent', 'nonsense', 'refused', 'carrier'] as const

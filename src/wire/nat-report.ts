@@ -1,7 +1,7 @@
 // The answer to `nat`: a network as the gateway judges it, and what its strategies can do from there.
 
 import { z } from 'zod'
-import { forwarder, routerAnswers } from './forward.ts'
+import { forwardOrigin, routerAnswers } from './forward.ts'
 import { address, endpoint, ms, sentence, word } from './shapes.ts'
 
 const behaviour = z.enum(['endpoint-independent', 'address-dependent', 'address-and-port-dependent', 'unknown'])
@@ -39,7 +39,7 @@ export const natReport = z.strictObject({
     .optional(),
   rttMs: ms,
   /** Where a port is forwarded to this peer from, once it is proved. */
-  forward: z.strictObject({ endpoint, by: forwarder }).optional(),
+  forward: z.strictObject({ endpoint, by: forwardOrigin }).optional(),
   /** What its router said when the peer asked for a port. */
   router: z.enum(routerAnswers).optional(),
   /**

@@ -19,7 +19,7 @@
 
 import { z } from 'zod'
 import { blamed, type Verdict } from '../verdict.ts'
-import { forwarder, routerAnswers } from './forward.ts'
+import { forwardOrigin, routerAnswers } from './forward.ts'
 import { natReport } from './nat-report.ts'
 import { handover, order } from './order.ts'
 import { report } from './report.ts'
@@ -162,7 +162,7 @@ const fromPeer = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('ping'), at: z.number() }),
   // Datagrams to this endpoint are led to the socket with this local port, as the peer says.
-  z.strictObject({ type: z.literal('claim'), socket: z.int().nonnegative(), port, endpoint, by: forwarder }),
+  z.strictObject({ type: z.literal('claim'), socket: z.int().nonnegative(), port, endpoint, by: forwardOrigin }),
   z.strictObject({ type: z.literal('proof'), port, nonce: secret }),
   // The peer has asked its router for a port. `outside` is the router's own outside address, where it told one.
   z.strictObject({

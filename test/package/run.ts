@@ -113,6 +113,7 @@ async function openGateway(): Promise<RunningGateway> {
     'postern.yaml',
     `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0] } }
 join: { token: ${token} }
+admin: { open: loopback }
 strategies: [postern-plugin-loopback: { waitMs: 5s }, relay]
 `
   )

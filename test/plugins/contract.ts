@@ -8,7 +8,7 @@ import type { Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Planner, Plugin } from '../../src/strategy/plugin.ts'
 import type { Scene, Side } from '../../src/strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../../src/wire/endpoint.ts'
-import { forwarders } from '../../src/wire/forward.ts'
+import { forwardOrigins } from '../../src/wire/forward.ts'
 import { checkOrder, type Order } from '../../src/wire/order.ts'
 import { behaviours, type SideSpec, sceneOf } from '../scenes.ts'
 
@@ -63,7 +63,9 @@ const side: fc.Arbitrary<SideSpec> = fc
     // A forward that was proved, or one that was not.
     forward: fc.oneof(
       fc.constant({}),
-      fc.record({ open: fc.record({ endpoint: fc.record({ address, port }), by: fc.constantFrom(...forwarders) }) }),
+      fc.record({
+        open: fc.record({ endpoint: fc.record({ address, port }), by: fc.constantFrom(...forwardOrigins) })
+      }),
       fc.record({ claim: fc.constant({ by: 'given', state: 'unheard' } as const) })
     )
   })

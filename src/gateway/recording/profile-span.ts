@@ -6,7 +6,7 @@ import type { Claim, Side } from '../../strategy/scene.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import type { Forwarder } from '../../wire/forward.ts'
+import type { ForwardOrigin } from '../../wire/forward.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { Beneath } from './step.ts'
 
@@ -39,7 +39,7 @@ const networkAttributes = (
   'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
 })
 
-const forwardAttributes = (state: Claim['state'] | 'proved', by: Forwarder): SpanAttributes => ({
+const forwardAttributes = (state: Claim['state'] | 'proved', by: ForwardOrigin): SpanAttributes => ({
   'postern.forward': state,
   'postern.forward.by': by
 })

@@ -5,7 +5,7 @@ import { fit, type Observation } from '../../nat/assignment.ts'
 import type { Profile, Sample } from '../../nat/profile.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
-import { forwarders } from '../../wire/forward.ts'
+import { forwardOrigins } from '../../wire/forward.ts'
 import type { SideName } from '../../wire/side.ts'
 import { observedIn } from '../record/observed.ts'
 import { type Reader, read } from '../record/reader.ts'
@@ -91,7 +91,7 @@ function momentOf(span: SpanRecord, name: string): Moment | undefined {
 
 function openOf(said: Reader): Pick<Side, 'open'> {
   const endpoint = parseEndpoint(said.text('forward.endpoint') ?? '')
-  const by = forwarders.find(one => one === said.text('forward.by'))
+  const by = forwardOrigins.find(one => one === said.text('forward.by'))
   return endpoint && by ? { open: { endpoint, by } } : {}
 }
 
