@@ -26,6 +26,9 @@ export interface Membership {
  */
 const OTHERS_MS = 500
 
+/** How long a socket is alone if its port was chosen, in milliseconds: a forward leads there, and not to any other. */
+const CHOSEN_ALONE_MS = 1200
+
 export class WarmSocket {
   readonly number: number
   readonly raw: RawSocket
@@ -34,6 +37,7 @@ export class WarmSocket {
   /** The mapping that each endpoint saw last. */
   readonly #mapped = new Map<Endpoint, string>()
   readonly #taken = new AbortController()
+  #aloneMs = ALONE_MS
   #rttMs = 0
 
   private constructor(number: number, raw: RawSocket, membership: Membership) {
@@ -53,6 +57,7 @@ export class WarmSocket {
     bound?: RawSocket | undefined
   ): Promise<Answered<WarmSocket>> {
     const warm = new WarmSocket(nextNumber(), bound ?? (await RawSocket.bind()), membership)
+    if (bound) warm.#aloneMs = CHOSEN_ALONE_MS
     try {
       return await warm.showOrReplace(nextNumber, signal)
     } catch (error) {
@@ -119,7 +124,7 @@ export class WarmSocket {
   /** Shows this socket, and others beside it if it is not answered. Throws as `open` does. */
   async showOrReplace(nextNumber: () => number, signal: AbortSignal): Promise<Answered<WarmSocket>> {
     const another = (farFrom: readonly number[]) => WarmSocket.bind(nextNumber(), this.#membership, farFrom)
-    return await firstAnswered<WarmSocket>(this, another, signal, { aloneMs: ALONE_MS + this.#rttMs })
+    return await firstAnswered<WarmSocket>(this, another, signal, { aloneMs: this.#aloneMs + this.#rttMs })
   }
 
   /**
