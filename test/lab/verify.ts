@@ -298,6 +298,7 @@ async function proveFragile(trial: Trial): Promise<void> {
   }
   await insist('an invited datagram', send, [host.arrival('sound', 'after it')], resendMs)
   host.tell({ do: 'rebind', name: 'again', port: dying.port })
+  await host.event('again port')
   const both = () => {
     for (const name of ['again', 'sound'])
       host.tell({ do: 'send', name, to: station.at, text: `${host.name} ${name} after ICMP` })
