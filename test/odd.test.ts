@@ -64,9 +64,12 @@ async function inRig(
   )
 }
 
-/** What a peer holds once nothing changes any more: a connection that was closed lingers for a moment. */
+/**
+ * What a peer holds once nothing changes any more: a connection that was closed lingers for a moment, and for some seconds where
+ * its path had died, so that the far side's farewell did not arrive.
+ */
 async function restingSockets({ process }: RigPeer): Promise<number> {
-  const endMs = performance.now() + 6000
+  const endMs = performance.now() + 20_000
   let sockets = 0
   // A warm socket may be on its way still, so that one look says little.
   for (let looks = 0; looks < 10 && performance.now() < endMs; looks = sockets === IDLE_SOCKETS ? looks + 1 : 0) {
