@@ -17,21 +17,24 @@
 # Needs Linux, go, iproute2, python3 and root or user namespaces. Everything but go's own caches lies in a temporary folder
 # and in namespaces of its own. Ends with 0 if gvproxy does what is said above, else with 1.
 set -eu
+self=$(realpath "$0")
 module=github.com/containers/gvisor-tap-vsock version=v0.8.9
 
 if [ "${1:-}" != inside ]; then
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
+  cd "$folder"
   printf 'module finding\n\ngo 1.21\n\nrequire %s %s\n' $module $version > "$folder/go.mod"
-  (cd "$folder" && go build -mod=mod -o "$folder/" $module/cmd/gvproxy $module/cmd/vm)
+  go build -mod=mod -o "$folder/" $module/cmd/gvproxy $module/cmd/vm
   user=$([ "$(id -u)" = 0 ] || echo '--user --map-root-user')
   status=0
   # shellcheck disable=SC2086
-  timeout 300 unshare $user --net --mount --pid --fork --kill-child sh "$0" inside "$folder" || status=$?
+  timeout 300 unshare $user --net --mount --pid --fork --kill-child sh "$self" inside "$folder" || status=$?
   exit $status
 fi
 
 folder=$2
+cd "$folder"
 mount -t tmpfs tmpfs /run
 ip netns add server
 ip netns add guest

@@ -14,11 +14,13 @@
 # Needs Linux, apt-get, dpkg-deb, iproute2, python3 and root or user namespaces. Everything lies in a temporary folder and in
 # namespaces of its own. Takes three and a half minutes. Ends with 0 if pasta does what is said above, else with 1.
 set -eu
+self=$(realpath "$0")
 version='passt=0.0~git20230309*'
 
 if [ "${1:-}" != inside ]; then
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
+  cd "$folder"
   mkdir -p "$folder/lists/partial" "$folder/archives/partial" "$folder/root"
   apt() { apt-get -qq -y -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache::Archives=$folder/archives" -o Dir::Cache::pkgcache= \
     -o Dir::Cache::srcpkgcache= -o Debug::NoLocking=1 -o APT::Sandbox::User= "$@"; }
@@ -28,11 +30,12 @@ if [ "${1:-}" != inside ]; then
   user=$([ "$(id -u)" = 0 ] || echo '--user --map-root-user')
   status=0
   # shellcheck disable=SC2086
-  timeout 600 unshare $user --net --mount --pid --fork --kill-child sh "$0" inside "$folder" || status=$?
+  timeout 600 unshare $user --net --mount --pid --fork --kill-child sh "$self" inside "$folder" || status=$?
   exit $status
 fi
 
 folder=$2
+cd "$folder"
 mount -t tmpfs tmpfs /run
 ip netns add server
 ip netns add guest
