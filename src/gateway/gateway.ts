@@ -3,7 +3,6 @@
 //
 //   plugins ─► tracing ─► UDP ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► HTTP
 
-import { networkInterfaces } from 'node:os'
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
@@ -27,7 +26,7 @@ import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
-import { Sources } from './peers/sources.ts'
+import { ownLinks, Sources } from './peers/sources.ts'
 import { token } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
@@ -206,10 +205,9 @@ function receiveUdp(
 /** Proves the endpoints that peers claim, by datagrams from throwaway ports of the address that peers are told first. */
 function forwardsOf({ ports }: Listening, observer: UdpObserver, told: readonly string[]): Forwards {
   const [primary] = ports
-  const interfaces = () => Object.values(networkInterfaces()).flatMap(all => (all ?? []).map(({ address }) => address))
   return new Forwards({
     observer,
-    own: () => [...told, ...interfaces()],
+    own: () => [...told, ...ownLinks().map(({ address }) => address)],
     send: (datagram, to) => sendOnce(primary?.local.address ?? '0.0.0.0', datagram, to)
   })
 }

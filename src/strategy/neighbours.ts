@@ -27,6 +27,12 @@ export const mayBeOneHost = (one: Host, other: Host): boolean => isWithin(one, o
 const isWithin = ({ addresses }: Host, other: Host) =>
   addresses.length > 0 && addresses.every(({ address }) => has(other, address))
 
+/** True if one of the other side's addresses is within a subnet of this side's interfaces. */
+export function isOnLinkOf(side: Host, other: Host): boolean {
+  const links = side.addresses.map(subnetOf)
+  return other.addresses.some(({ address }) => links.some(includes(address)))
+}
+
 /** The other side's addresses within the subnets of this side's interfaces, the most useful first. */
 export function neighbours(side: Host, other: Host): string[] {
   const links = side.addresses.map(subnetOf)

@@ -82,7 +82,7 @@ export class Sources {
 }
 
 /** The addresses of this computer's interfaces. */
-const ownLinks = (): Address[] =>
+export const ownLinks = (): Address[] =>
   Object.values(networkInterfaces())
     .flatMap(list => list ?? [])
     .map(({ address, cidr, family }) => ({

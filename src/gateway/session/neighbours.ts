@@ -3,10 +3,10 @@
 // Only the sender is told the token, so a side that hears nothing cannot say that it did.
 
 import { createHash, randomBytes, randomInt } from 'node:crypto'
-import { BlockList, isIPv4 } from 'node:net'
 import { changed } from '../../changed.ts'
 import { timeoutSignal } from '../../clock.ts'
-import { headStartMs, type Scene, type Side } from '../../strategy/scene.ts'
+import { isOnLinkOf } from '../../strategy/neighbours.ts'
+import { headStartMs, type Scene } from '../../strategy/scene.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
@@ -78,11 +78,3 @@ export class Neighbours {
 function haveSubnetInCommon({ caller, callee }: Pick<Scene, SideName>): boolean {
   return isOnLinkOf(caller, callee) && isOnLinkOf(callee, caller)
 }
-
-function isOnLinkOf(side: Side, other: Side): boolean {
-  const links = new BlockList()
-  for (const { address, prefix } of side.addresses) links.addSubnet(address, prefix, family(address))
-  return other.addresses.some(({ address }) => links.check(address, family(address)))
-}
-
-const family = (address: string) => (isIPv4(address) ? 'ipv4' : 'ipv6')

@@ -16,6 +16,7 @@ import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Forward } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
+import { networkOf } from './rate.ts'
 
 /** Claims of one certificate are tried once in this time, in milliseconds. */
 const EVERY_MS = 30_000
@@ -138,7 +139,11 @@ export class Forwards {
   #waitMs({ fingerprint }: Joined, from: Endpoint, to: Endpoint): number {
     const sinceMs = this.#now() - (this.#tried.get(fingerprint) ?? Number.NEGATIVE_INFINITY)
     if (sinceMs < EVERY_MS) return EVERY_MS - sinceMs
-    const buckets = [this.#network(`from ${networkOf(from)}`), this.#network(`to ${networkOf(to)}`), this.#all]
+    const buckets = [
+      this.#network(`from ${networkOf(from.address)}`),
+      this.#network(`to ${networkOf(to.address)}`),
+      this.#all
+    ]
     const waitMs = Math.max(...buckets.map(bucket => bucket.untilMs()))
     if (waitMs > 0) return waitMs
     for (const bucket of buckets) bucket.charge(1)
@@ -193,5 +198,3 @@ async function admitsOtherPorts(peer: Joined): Promise<boolean> {
   const { filtering } = peer
   return filtering?.port === true && filtering.address !== true
 }
-
-const networkOf = ({ address }: Endpoint): string => address.split('.').slice(0, 3).join('.')

@@ -73,6 +73,9 @@ const ASK_MS = 6000
 /** The lifetime that is asked for, in seconds. It is also what a peer that vanishes leaves behind at the most. */
 export const LIFETIME_S = 1200
 
+/** What is given back is given back to the end, whatever else is given up. */
+export const never = new AbortController().signal
+
 /** Asks, within a limited time. */
 export async function askOnce(asker: Asker, signal: AbortSignal): Promise<Grant | Refusal> {
   using late = timeoutSignal(ASK_MS)

@@ -11,6 +11,7 @@ import {
   isGrant,
   judge,
   LIFETIME_S,
+  never,
   type Refusal,
   type Router,
   refused,
@@ -63,8 +64,6 @@ export function natPmp(router: Router, localPort: number): Asker {
     }
   }
 }
-
-const never = new AbortController().signal
 
 /** With a lifetime of 0 the wish has to be 0, too (section 3.4). */
 function mapRequest(localPort: number, externalPort: number, lifetimeS: number): Buffer {

@@ -24,6 +24,7 @@ import {
   isGrant,
   judge,
   LIFETIME_S,
+  never,
   type Refusal,
   type Router,
   refused,
@@ -78,8 +79,6 @@ export function pcp(router: Router, localPort: number): Asker {
     }
   }
 }
-
-const never = new AbortController().signal
 
 interface MapRequest {
   readonly ownAddress: string

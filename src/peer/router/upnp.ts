@@ -14,6 +14,7 @@ import {
   type Grant,
   judge,
   LIFETIME_S,
+  never,
   type Refusal,
   type Router,
   refused,
@@ -90,8 +91,6 @@ export function upnp(router: Router, localPort: number): Asker {
     return judge(router, { address, port }, LIFETIME_S)
   }
 }
-
-const never = new AbortController().signal
 
 const otherPorts = () => Array.from({ length: OTHER_PORTS }, () => randomInt(1024, 65_536))
 
