@@ -74,7 +74,7 @@ const ASK_MS = 6000
 export const LIFETIME_S = 1200
 
 /** What is given back is given back to the end, whatever else is given up. */
-export const never = new AbortController().signal
+export const never: AbortSignal = new AbortController().signal
 
 /** Asks, within a limited time. */
 export async function askOnce(asker: Asker, signal: AbortSignal): Promise<Grant | Refusal> {
