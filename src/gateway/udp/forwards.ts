@@ -16,7 +16,7 @@ import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Forward } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
-import { networkOf } from './rate.ts'
+import { networkOf } from '../shares/network.ts'
 
 /** Claims of one certificate are tried once in this time, in milliseconds. */
 const EVERY_MS = 30_000

@@ -1,9 +1,7 @@
 // How often one source may ask within a second. The table is bounded: a flood from more sources only makes the limit forgetful,
 // never the memory large.
 
-import { isIPv4 } from 'node:net'
 import { LRUCache } from 'lru-cache'
-import { groupsOf } from '../../wire/endpoint.ts'
 
 /** Sources that are remembered. */
 const SOURCES = 10_000
@@ -22,11 +20,4 @@ export class Rate {
     if (!seen) this.#seen.set(source, { count: 1 })
     return seen === undefined || ++seen.count <= this.#perSecond
   }
-}
-
-/** What counts as one source where addresses are not proved: the /24 of an IPv4 address, the /56 of an IPv6 one. */
-export function networkOf(address: string): string {
-  if (isIPv4(address)) return address.slice(0, address.lastIndexOf('.'))
-  const [first, second, third, fourth = '0'] = groupsOf(address)
-  return [first, second, third, Number.parseInt(fourth, 16) >> 8].join(':')
 }

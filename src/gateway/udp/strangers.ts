@@ -14,8 +14,9 @@
 import type { RemoteInfo } from 'node:dgram'
 import { type Endpoint, isPrivate } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, encode, isClassic, type StunMessage } from '../../wire/stun.ts'
+import { networkOf } from '../shares/network.ts'
 import { changedPort, type Port } from './listen.ts'
-import { networkOf, Rate } from './rate.ts'
+import { Rate } from './rate.ts'
 
 export interface StrangerCounters {
   /** Answers with the mapping alone. */
