@@ -64,9 +64,17 @@ export function driftOf(gaps: readonly Gap[]): Drift {
   return { logEvidence, cells: weighed.filter(({ weight }) => weight > NEGLIGIBLE) }
 }
 
-/** Upper bound of `logEvidence`, found without weighing any rate: only jumps are sure to cost something. */
+/**
+ * Upper bound of `logEvidence`, found without weighing any rate: a count is likeliest where it is the mean of a Poisson, and
+ * less likely for any other rate and in bursts.
+ */
 export function mostEvidence(gaps: readonly Gap[]): number {
-  return sum(gaps.map(({ foreign, back }) => (foreign !== undefined ? 0 : back ? BACK : AWAY)))
+  return sum(
+    gaps.map(({ foreign, back }) => {
+      const jump = back ? BACK : AWAY
+      return foreign === undefined ? jump : logAdd(logCount(foreign, foreign, 1), jump)
+    })
+  )
 }
 
 /** Foreign mappings per second: the posterior's mean, and the bounds that hold the rate with 80 %. */

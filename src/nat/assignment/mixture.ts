@@ -32,8 +32,11 @@ export type Weighed<T> = T & { readonly weight: number }
 export function mixtureOf(seen: Evidence): Mixture {
   const twice = seen.repeats * Math.log(DUPLICATED)
   const kept = keptPorts(seen)
-  const stepping = steppings(seen).map(one => ({ ...one, log: one.log + Math.log(PRIOR.stepping) + twice }))
   const scatter = intervals(seen).map(one => ({ ...one, log: one.log + Math.log(PRIOR.scatter) + twice }))
+  // Steppings are most of the work, and where the ports are scattered none of them matters.
+  const byStep = Math.log(PRIOR.stepping) + twice
+  const rival = Math.max(...[...kept, ...scatter].map(({ log }) => log)) - byStep
+  const stepping = steppings(seen, rival).map(one => ({ ...one, log: one.log + byStep }))
   const total = logSum([...kept, ...stepping, ...scatter].map(({ log }) => log))
   const weigh = <T extends { log: number }>(all: readonly T[]) =>
     all.map(one => ({ ...one, weight: Math.exp(one.log - total) })).filter(({ weight }) => weight > NEGLIGIBLE)

@@ -53,11 +53,14 @@ const SHARED = 0.6
 const BY_ADDRESS = 0.3
 const BY_PARITY = 0.1
 
-/** All steppings that are worth a thought. Those that can explain best what was seen are weighed first. */
-export function steppings(evidence: Evidence): Stepping[] {
+/**
+ * All steppings that are worth a thought. Those that can explain best what was seen are weighed first.
+ * @param rival the `log` of a stepping that would be as plausible as the best hypothesis of another kind
+ */
+export function steppings(evidence: Evidence, rival: number): Stepping[] {
   const drafts = draftsOf(evidence).sort((a, b) => b.most - a.most)
   const weighed: Stepping[] = []
-  let best = Number.NEGATIVE_INFINITY
+  let best = rival
   for (const { gaps, most, log, ...draft } of drafts) {
     if (most < best - HOPELESS) break
     const drift = driftOf(gaps)
@@ -67,8 +70,8 @@ export function steppings(evidence: Evidence): Stepping[] {
   return weighed
 }
 
-// ln of a ratio of probabilities. A hypothesis that is so far behind the best adds nothing to the mixture.
-const HOPELESS = 30
+// ln of a ratio of probabilities. A hypothesis that is so far behind the best has no place in the mixture (NEGLIGIBLE there).
+const HOPELESS = 15
 
 /** A stepping whose drift is not weighed yet, which is most of the work. */
 interface Draft extends Omit<Stepping, 'drift'> {
