@@ -111,8 +111,10 @@ const limitsSection = () =>
   section({
     peers: integer(1, 1e6).prefault(1000).describe('Peers joined at once'),
     names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
-    sessions: integer(1, 1e6).prefault(1000).describe('Connect requests and relayed connections at once'),
-    sessionsPerPeer: integer(1, 1e6).prefault(32).describe('The same, in which one peer takes part'),
+    sessions: integer(1, 1e6).prefault(1000).describe('Connect requests at once, and as many relayed connections'),
+    sessionsPerPeer: integer(1, 1e6)
+      .prefault(32)
+      .describe('Requests and relayed connections in which one peer takes part'),
     bindingsPerSource: integer(1, 1e6)
       .prefault(1000)
       .describe('STUN requests per second from one source address; of clients without a token, from one /24'),

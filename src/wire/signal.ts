@@ -200,6 +200,8 @@ const fromGateway = z.discriminatedUnion('type', [
     code: word,
     reason: words(1024),
     request: z.int().optional(),
+    /** After how long it is worth asking again, where there was no room. */
+    retryMs: ms.optional(),
     trace: trace.optional(),
     verdict: verdict.optional()
   }),

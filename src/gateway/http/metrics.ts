@@ -105,8 +105,11 @@ export class Metrics {
       [{ outcome: 'joined' }, joined],
       [{ outcome: 'refused' }, refused]
     ])
-    this.#readCounter('drops', 'Datagrams, messages, probes and claims that were not let through', ['reason'], status =>
-      Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
+    this.#readCounter(
+      'drops',
+      'Datagrams, messages, probes, requests and claims that were not let through',
+      ['reason'],
+      status => Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
   }
 
@@ -133,7 +136,7 @@ export class Metrics {
   }
 }
 
-function dropsOf({ relay, udp, probes, signalling, forwards }: GatewayStatus): Record<string, number> {
+function dropsOf({ relay, udp, probes, signalling, forwards, sessions }: GatewayStatus): Record<string, number> {
   const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
     relay.caller.dropped[reason] + relay.callee.dropped[reason]
   return {
@@ -147,6 +150,7 @@ function dropsOf({ relay, udp, probes, signalling, forwards }: GatewayStatus): R
     'binding-foreign': udp.foreign,
     'message-malformed': signalling.malformed,
     'probes-refused': probes.refused,
+    'requests-refused': sessions.refused,
     'claims-refused': forwards.refused + forwards.limited
   }
 }

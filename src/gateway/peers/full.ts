@@ -24,11 +24,20 @@ export class Full extends PosternError {
   readonly bound: Bound
   /** The side whose share was reached, if it is the share of one side. */
   readonly side: SideName | undefined
+  /** After how many milliseconds it is worth asking again, where there is likely to be room then. */
+  readonly retryMs: number | undefined
 
   /** @param message one sentence for a person. */
-  constructor(bound: Bound, message: string, { side, code = 'relay-full' }: { side?: SideName; code?: Code } = {}) {
+  constructor(bound: Bound, message: string, { side, code = 'relay-full', retryMs }: FullOptions = {}) {
     super(code, message)
     this.bound = bound
     this.side = side
+    this.retryMs = retryMs
   }
+}
+
+interface FullOptions {
+  readonly side?: SideName
+  readonly code?: Code
+  readonly retryMs?: number
 }

@@ -19,6 +19,8 @@ export interface Identified {
   /** False for a caller that gave no name: its name is made up and forgotten with it. */
   readonly named: boolean
   readonly fingerprint: string
+  /** The network that it joined from (shares/network.ts); left out: none that is known. */
+  readonly network?: string
   /** Whether others may connect to it. */
   readonly accepts: boolean
   /** It can send and hear beacons; left out: it cannot. */
@@ -60,6 +62,7 @@ export class Joined implements Member {
   readonly name: string
   readonly named: boolean
   readonly fingerprint: string
+  readonly network: string
   readonly accepts: boolean
   readonly beacons: boolean
   readonly key: Buffer
@@ -87,6 +90,7 @@ export class Joined implements Member {
     this.name = who.name
     this.named = who.named
     this.fingerprint = who.fingerprint
+    this.network = who.network ?? ''
     this.accepts = who.accepts
     this.beacons = who.beacons ?? false
     this.key = who.key

@@ -48,6 +48,8 @@ export interface Member {
   /** False for a caller that gave no name: its name is made up and forgotten with it. */
   readonly named: boolean
   readonly fingerprint: string
+  /** The network that it joined from, as shares go by it (shares/network.ts). */
+  readonly network: string
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly Endpoint[]
   /** The primary endpoint of the gateway. */

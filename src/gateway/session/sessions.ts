@@ -1,36 +1,34 @@
-// The connect requests under way and the relayed connections. Their number is bounded in all, per peer and per pair of peers.
-// A peer is identified by its certificate here: if it joins twice, or again, it may have no more sessions than before.
+// The connect requests under way and the relayed connections. Their number is bounded in all, per network, per peer and per
+// pair of peers (places.ts).
 
-import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import { type SideName, sideNames } from '../../wire/side.ts'
+import type { SideName } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
-import type { Member } from '../peers/member.ts'
 import type { RelayListener } from '../relay/relay.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import type { House } from './house.ts'
+import { type Place, type PlaceLimits, Places } from './places.ts'
 import { type Connect, type Ended, Session } from './session.ts'
 
 export interface SessionCounters {
   started: number
   failed: number
+  /** Requests that found no place. */
+  refused: number
   /** Paths by the strategy that won. */
   readonly won: Record<string, number>
 }
 
-/** The share of a peer's sessions that one other peer may have, so that no caller alone makes it unreachable for the rest. */
-const PAIR_SHARE = 1 / 4
-
 export class Sessions implements RelayListener {
-  readonly counters: SessionCounters = { started: 0, failed: 0, won: {} }
-  readonly #all = new Map<string, Session>()
+  readonly counters: SessionCounters = { started: 0, failed: 0, refused: 0, won: {} }
+  readonly #all = new Map<string, { readonly session: Session; readonly place: Place }>()
   readonly #house: House
-  readonly #limits: { sessions: number; sessionsPerPeer: number }
+  readonly #places: Places
 
-  constructor(house: House, limits: { sessions: number; sessionsPerPeer: number }) {
+  constructor(house: House, limits: PlaceLimits) {
     this.#house = house
-    this.#limits = limits
+    this.#places = new Places(limits)
     house.relay.listener = this
   }
 
@@ -39,17 +37,14 @@ export class Sessions implements RelayListener {
   }
 
   get(id: string): Session | undefined {
-    return this.#all.get(id)
+    return this.#all.get(id)?.session
   }
 
   /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
   connect(request: Connect): void {
-    const { caller, callee } = request
-    if (caller.fingerprint === callee.fingerprint)
-      throw new PosternError('self-connect', `${callee.name} is this peer itself`)
-    this.#checkRoom(caller, callee)
+    const place = this.#placeFor(request)
     const session = new Session(this.#house, request)
-    this.#all.set(session.id, session)
+    this.#all.set(session.id, { session, place })
     this.counters.started++
     void session.run().then(ended => this.#ended(session, ended))
   }
@@ -62,7 +57,7 @@ export class Sessions implements RelayListener {
     peer: string,
     message: Message<FromPeer, 'fresh' | 'beacon' | 'progress' | 'opened' | 'failed' | 'leave'>
   ): void {
-    const session = this.#all.get(message.session)
+    const session = this.get(message.session)
     const side = session?.sideOf(peer)
     if (!session || !side) return
     if (message.type !== 'leave') return session.receive(side, message)
@@ -72,19 +67,19 @@ export class Sessions implements RelayListener {
 
   /** A side of a relayed connection comes from another source now. */
   relatched(id: string, side: SideName, source: Endpoint): void {
-    this.#all.get(id)?.changed({ kind: 'relatched', side, source })
+    this.get(id)?.changed({ kind: 'relatched', side, source })
   }
 
   /** Nothing came over a relayed connection for long, and the relay has forgotten it. */
   idle(id: string, counters: SpliceCounters): void {
-    this.#all.get(id)?.changed({ kind: 'idle', counters })
-    this.#all.delete(id)
+    this.get(id)?.changed({ kind: 'idle', counters })
+    this.#forget(id)
   }
 
   /** Forgets a session and its relay. */
   drop(id: string): void {
-    const session = this.#all.get(id)
-    this.#all.delete(id)
+    const session = this.get(id)
+    this.#forget(id)
     this.#house.relay.disarm(id).then(
       counters => counters && session?.ended(counters),
       () => {} // A relay that cannot be asked any more relays nothing.
@@ -95,30 +90,21 @@ export class Sessions implements RelayListener {
   #ended(session: Session, ended: Ended): void {
     if (ended.kind === 'failed') this.counters.failed++
     else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
+    this.#all.get(session.id)?.place.decided()
     if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
   }
 
-  #checkRoom(caller: Member, callee: Member): void {
-    const { sessions, sessionsPerPeer } = this.#limits
-    if (this.#all.size >= sessions) throw new Full('sessions', `the gateway is busy with ${sessions} sessions`)
-    const pair = { caller, callee }
-    const side = sideNames.find(which => this.#count(pair[which]) >= sessionsPerPeer)
-    if (side)
-      throw new Full('sessionsPerPeer', `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`, {
-        side
-      })
-    const perPair = Math.max(1, Math.floor(sessionsPerPeer * PAIR_SHARE))
-    if (this.#count(caller, callee) >= perPair)
-      throw new Full('sessionsPerPair', `${caller.name} and ${callee.name} have ${perPair} sessions already`)
+  #placeFor(request: Connect): Place {
+    try {
+      return this.#places.take(request)
+    } catch (thrown) {
+      if (thrown instanceof Full) this.counters.refused++
+      throw thrown
+    }
   }
 
-  /** Sessions that all of these peers take part in. */
-  #count(...peers: readonly Member[]): number {
-    let count = 0
-    for (const { caller, callee } of this.#all.values()) {
-      const sides = [caller.fingerprint, callee.fingerprint]
-      if (peers.every(({ fingerprint }) => sides.includes(fingerprint))) count++
-    }
-    return count
+  #forget(id: string): void {
+    this.#all.get(id)?.place.over()
+    this.#all.delete(id)
   }
 }

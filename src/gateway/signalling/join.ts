@@ -25,6 +25,8 @@ export interface Hello {
   readonly nonce: string
   /** When its WebSocket was opened, in milliseconds since the epoch. */
   readonly cameMs: number
+  /** The network that it came from. */
+  readonly network: string
   /** The gateway's address that it reached. */
   readonly reachedAt: string
 }
@@ -34,7 +36,7 @@ const noAddress =
 
 /** Checks who the peer is and admits it. Throws the error that refuses it. */
 export function join(
-  { message: hello, nonce, cameMs, reachedAt }: Hello,
+  { message: hello, nonce, cameMs, network, reachedAt }: Hello,
   link: PeerSocket,
   { door, counters, log }: Reception
 ): Joined {
@@ -62,6 +64,7 @@ export function join(
       accepts: hello.accepts && hello.name !== undefined,
       beacons: hello.beacons ?? false,
       fingerprint,
+      network,
       key: randomBytes(20),
       cameMs,
       endpoints: endpoints as [Endpoint, ...Endpoint[]],

@@ -13,6 +13,7 @@ import { TokenBucket } from '../../token-bucket.ts'
 import { PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
+import { networkOf } from '../shares/network.ts'
 import { serve } from './desk.ts'
 import { join } from './join.ts'
 import { PeerSocket } from './peer-socket.ts'
@@ -82,7 +83,8 @@ class Visitor {
       if (this.#peer) return serve(this.#peer, message, this.#reception)
       if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
       this.#name = message.name
-      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, reachedAt: this.#reachedAt }
+      const network = networkOf(this.#from)
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, network, reachedAt: this.#reachedAt }
       this.#peer = join(hello, this.#link, this.#reception)
       this.#met()
     } catch (thrown) {

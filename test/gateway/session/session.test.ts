@@ -394,6 +394,9 @@ test('one peer cannot fill the table of sessions alone, nor by joining twice', a
     t.deepEqual([code, request], ['relay-full', 2])
     t.regex(reason, /takes part in 2 sessions already/)
   }
+  carol.say({ type: 'connect', request: 3, to: 'ann' })
+  const { retryMs = 0 } = await carol.hears('refused')
+  t.true(retryMs > 0, 'who did not fill it is told when to ask again')
 })
 
 test('one caller takes a quarter of the sessions of a callee at most, and others still reach it', async t => {

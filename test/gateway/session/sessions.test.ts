@@ -13,11 +13,13 @@ const splice: Order = { kind: 'splice', target: at }
 const limits = { perSession: 8000, perPeer: 8000, total: 8000 }
 const relayed = planOf({ caller: splice, callee: splice, limits })
 
+type Bounds = Partial<ConstructorParameters<typeof Sessions>[1]>
+
 /** Sessions of peers that show no socket: they go on until somebody leaves. */
-function open(home: Home, bounds: Partial<ConstructorParameters<typeof Sessions>[1]> = {}) {
+function open(home: Home, bounds: Bounds = {}) {
   const sessions = new Sessions(home, { sessions: 100, sessionsPerPeer: 100, ...bounds })
   const call = (caller: Hand, callee: Hand) => sessions.connect({ caller, callee, request: 0 })
-  const refused = (caller: Hand, callee: Hand): { bound?: string; side?: string; message?: string } => {
+  const refused = (caller: Hand, callee: Hand): Partial<Full> => {
     try {
       call(caller, callee)
       return {}
@@ -25,12 +27,22 @@ function open(home: Home, bounds: Partial<ConstructorParameters<typeof Sessions>
       return thrown instanceof Full || thrown instanceof PosternError ? thrown : {}
     }
   }
-  return { sessions, call, refused }
+  /** How many calls of these find a place, each calling until one does not. */
+  const calls = (callers: readonly Hand[], calleeOf: (caller: Hand) => Hand): number =>
+    callers.reduce((count, caller) => {
+      while (!refused(caller, calleeOf(caller)).message) count++
+      return count
+    }, 0)
+  return { sessions, call, calls, refused }
 }
 
+/** Peers that came from one network. */
+const peersOf = (network: string, count: number): Hand[] =>
+  Array.from({ length: count }, (_, at) => new Hand(`${network} ${at}`, { network }))
+
 /** A session of two that open a plan at once, with its id, when there is a path. */
-async function connected(home: Home, plan: Plan) {
-  const { sessions, call } = open(home)
+async function connected(home: Home, plan: Plan, bounds: Bounds = {}) {
+  const { sessions, call } = open(home, bounds)
   const { caller, callee } = pair(home)
   home.strategies = [{ name: 'mine', planner: { plan: () => [plan] }, lastResort: false }]
   home.onTold = ({ peer, message }) => {
@@ -54,9 +66,36 @@ test('there are so many sessions in all', t => {
   const { call, refused, sessions } = open(home, { sessions: 2 })
   call(ann, bob)
   call(carol, dave)
-  t.like(refused(ann, carol), { bound: 'sessions', side: undefined, message: 'the gateway is busy with 2 sessions' })
+  const { message = '', ...full } = refused(ann, carol)
+  t.like(full, { bound: 'sessions', side: undefined })
+  t.regex(message, /^the gateway serves 2 requests at once, and no more; ask again in [123] s$/)
   t.is(sessions.size, 2)
-  t.is(sessions.counters.started, 2)
+  t.like(sessions.counters, { started: 2, refused: 1 })
+})
+
+test('one network leaves others room among the requests, however many certificates it has and however busy the gateway is', t => {
+  using home = new Home()
+  const { calls, refused } = open(home)
+  const held = calls(peersOf('a', 64), () => new Hand('anybody'))
+  t.is(held, 90)
+  const [busy, free] = [refused(new Hand('one more', { network: 'a' }), bob), refused(ann, bob)]
+  t.like(busy, { bound: 'sessions', code: 'relay-full' })
+  t.regex(
+    busy.message ?? '',
+    /^the gateway serves 100 requests at once, and the network of one more has its share of them; /
+  )
+  t.true((busy.retryMs ?? 0) > 0)
+  t.deepEqual(free, {})
+})
+
+test('four callers of one network leave a callee room for a fifth from another, and for its own calls', t => {
+  using home = new Home()
+  const { calls, refused, call } = open(home, { sessionsPerPeer: 32 })
+  const held = calls(peersOf('a', 4), () => bob)
+  t.is(held, 28)
+  t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'sessionsPerPeer', side: 'callee' })
+  t.notThrows(() => call(new Hand('fifth', { network: 'b' }), bob))
+  t.notThrows(() => call(bob, carol))
 })
 
 test('each peer has its share, whichever side it is on, and the error names whose is used up', t => {
@@ -65,7 +104,10 @@ test('each peer has its share, whichever side it is on, and the error names whos
   call(ann, bob)
   call(carol, ann)
   t.like(refused(ann, dave), { bound: 'sessionsPerPeer', side: 'caller' })
-  t.like(refused(dave, ann), { side: 'callee', message: 'ann takes part in 2 sessions already' })
+  const { message = '', side, retryMs } = refused(dave, ann)
+  t.is(side, 'callee')
+  t.regex(message, /^ann takes part in 2 sessions already; ask again in [123] s$/)
+  t.true((retryMs ?? 0) > 0)
   t.deepEqual(refused(bob, dave), {})
 })
 
@@ -130,6 +172,19 @@ test('a session on a relayed path is kept until a side leaves, and the relay is 
   await until(() => changes(home).length === 2)
   t.deepEqual(changes(home), ['relatched', 'ended'])
   t.is(home.spans.at(-1)?.attributes['postern.side'], 'callee')
+})
+
+test('what is relayed takes no place from requests, and keeps those of its two peers', async t => {
+  using home = new Home()
+  const { sessions, caller, callee, session } = await connected(home, relayed, { sessions: 1, sessionsPerPeer: 1 })
+  t.notThrows(() => sessions.connect({ caller: carol, callee: dave, request: 0 }))
+  t.throws(() => sessions.connect({ caller: carol, callee, request: 0 }), { message: /serves 1 requests at once/ })
+  const [{ session: other = '' } = {}] = home.heard('session').slice(-1)
+  sessions.receive(carol.id, { type: 'leave', session: other, code: 'io', reason: 'enough' })
+  await until(() => sessions.size === 1)
+  t.throws(() => sessions.connect({ caller: carol, callee, request: 0 }), { message: /bob takes part in 1 sessions/ })
+  sessions.receive(caller.id, { type: 'leave', session, code: 'io', reason: 'that was all' })
+  t.notThrows(() => sessions.connect({ caller: carol, callee, request: 0 }))
 })
 
 test('a relayed session that the relay has forgotten is forgotten', async t => {

@@ -1,0 +1,132 @@
+// Who gets a place among the sessions. All requests under way share one table, and leave it as soon as they are decided: a
+// direct path needs the gateway no more, and what is relayed counts at the relay. Besides, each peer has a room of its own.
+//
+//   connect ─► the table           a share for each network, and each certificate, that calls
+//           ─► the callee's room   the same: callers of one network leave room for others
+//           ─► the caller's room   its own calls are one holder among those that call it
+//   path or failure ─► the table is left;  over ─► the rooms are left
+//
+// A peer is known by its certificate here: if it joins twice, or again, it has no more places than before.
+
+import { PosternError } from '../../errors.ts'
+import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
+import { type Bound, Full } from '../peers/full.ts'
+import type { Member } from '../peers/member.ts'
+import { type Holder, Shares } from '../shares/shares.ts'
+
+export interface PlaceLimits {
+  /** Requests under way at once. */
+  readonly sessions: number
+  /** Sessions in which one peer takes part, relayed ones included. */
+  readonly sessionsPerPeer: number
+}
+
+/** The places of one session. To free them a second time does nothing. */
+export interface Place {
+  /** The request is decided: there is a path, or there will be none. */
+  decided(): void
+  /** The session is over. */
+  over(): void
+}
+
+type Pair = Readonly<Record<SideName, Pick<Member, 'name' | 'fingerprint' | 'network'>>>
+
+/** The share of a peer's sessions that one other peer may have, so that no caller alone makes it unreachable for the rest. */
+const PAIR_SHARE = 1 / 4
+
+export class Places {
+  readonly #limits: PlaceLimits
+  readonly #table: Shares
+  /** By certificate; one that is empty is forgotten. */
+  readonly #rooms = new Map<string, Shares>()
+
+  constructor(limits: PlaceLimits) {
+    this.#limits = limits
+    this.#table = new Shares({ capacity: limits.sessions })
+  }
+
+  /** Takes the places of a request. Throws `self-connect`, or `relay-full` with the bound that was reached. */
+  take(pair: Pair): Place {
+    const { caller, callee } = pair
+    if (caller.fingerprint === callee.fingerprint)
+      throw new PosternError('self-connect', `${callee.name} is this peer itself`)
+    const full = this.#fullTable(pair) ?? this.#fullRoom(pair) ?? this.#fullPair(pair)
+    if (full) throw full
+    return this.#taken(pair)
+  }
+
+  #taken(pair: Pair): Place {
+    const held = holderOf(pair)
+    this.#table.charge(held)
+    for (const side of sideNames) this.#enter(pair, side)
+    const decided = once(() => this.#table.giveBack(held))
+    const over = once(() => sideNames.forEach(side => void this.#leave(pair, side)))
+    return { decided, over: () => void [decided(), over()] }
+  }
+
+  #fullTable(pair: Pair): Full | undefined {
+    if (this.#table.hasRoom(holderOf(pair))) return undefined
+    const { sessions } = this.#limits
+    const whose = this.#table.used < sessions ? `the network of ${pair.caller.name} has its share of them` : 'no more'
+    return later('sessions', `the gateway serves ${sessions} requests at once, and ${whose}`, this.#table)
+  }
+
+  #fullRoom(pair: Pair): Full | undefined {
+    const { sessionsPerPeer } = this.#limits
+    const side = sideNames.find(which => !this.#roomOf(pair, which).hasRoom(guestOf(pair, which)))
+    if (!side) return undefined
+    const room = this.#roomOf(pair, side)
+    const all = `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`
+    if (side === 'caller') return new Full('sessionsPerPeer', all, { side })
+    const share = `the network of ${pair.caller.name} has its share of the ${sessionsPerPeer} sessions of ${pair.callee.name}`
+    return later('sessionsPerPeer', room.used < sessionsPerPeer ? share : all, room, side)
+  }
+
+  /** Both ways together. */
+  #fullPair(pair: Pair): Full | undefined {
+    const perPair = Math.max(1, Math.floor(this.#limits.sessionsPerPeer * PAIR_SHARE))
+    const calls = (side: SideName) => this.#roomOf(pair, side).held('certificate', pair[otherSide(side)].fingerprint)
+    if (calls('caller') + calls('callee') < perPair) return undefined
+    const names = `${pair.caller.name} and ${pair.callee.name}`
+    return new Full('sessionsPerPair', `${names} have ${perPair} sessions already`)
+  }
+
+  #roomOf(pair: Pair, side: SideName): Shares {
+    return this.#rooms.get(pair[side].fingerprint) ?? new Shares({ capacity: this.#limits.sessionsPerPeer })
+  }
+
+  #enter(pair: Pair, side: SideName): void {
+    const room = this.#roomOf(pair, side)
+    room.charge(guestOf(pair, side))
+    this.#rooms.set(pair[side].fingerprint, room)
+  }
+
+  #leave(pair: Pair, side: SideName): void {
+    const room = this.#roomOf(pair, side)
+    room.giveBack(guestOf(pair, side))
+    if (room.used === 0) this.#rooms.delete(pair[side].fingerprint)
+  }
+}
+
+const holderOf = ({ caller: { network, fingerprint } }: Pair): Holder => ({ network, certificate: fingerprint })
+
+/** Who has a place in the room of this side. Its own calls are nobody else's share. */
+const guestOf = (pair: Pair, side: SideName): Holder =>
+  side === 'callee' ? holderOf(pair) : { own: pair.caller.fingerprint }
+
+/** The error for who has to wait, though he need not do anything else. */
+function later(bound: Bound, sentence: string, shares: Shares, side?: SideName): Full {
+  const retryMs = shares.retryMs()
+  return new Full(bound, `${sentence}; ask again in ${Math.ceil(retryMs / 1000)} s`, {
+    retryMs,
+    ...(side ? { side } : {})
+  })
+}
+
+function once(run: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (!isDone) run()
+    isDone = true
+  }
+}
