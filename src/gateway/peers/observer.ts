@@ -1,5 +1,5 @@
 // The role of the registration server that watches mappings. It is an interface, so that it can run on another host. What is
-// answered at once (`endpoints`, `heardOthers`, `deaf`) is then a copy of what that host told last.
+// answered at once (`endpoints`, `rttMs`, `heardOthers`, `deaf`) is then a copy of what that host told last.
 
 import type { Sample } from '../../nat/profile.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -21,6 +21,11 @@ export interface Observer {
   samples(peer: string, socket: number): Promise<readonly Sample[]>
   /** Resolves when this many endpoints have seen a socket, or when `signal` aborts. */
   seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void>
+  /**
+   * The most that a round trip to a peer over UDP takes, in milliseconds: the shortest time in which one of its sockets echoed a
+   * nonce that was sent to it. 0 if none has. A peer can make it longer than it is, by waiting, and never shorter.
+   */
+  rttMs(peer: string): number
   /** Whether a peer other than these, which are at most two, reached the gateway over UDP within the last `withinMs`. */
   heardOthers(peers: readonly string[], withinMs: number): boolean
   /** The endpoints, as peers know them, at which no peer was heard within the last `withinMs`. */

@@ -23,7 +23,7 @@ export interface Watch {
  * @param verdict fits the models; it is not asked where one mapping serves all destinations, since there is nothing to fit
  */
 export function sideOf(
-  { history, budget, sources }: Watch,
+  { observer, history, budget, sources }: Watch,
   peer: Member,
   { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
   verdict: (observations: readonly Observation[]) => Assignment
@@ -32,7 +32,9 @@ export function sideOf(
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
   const known = {
     ...{ name: peer.name, gateway: peer.gateway, mapped: shown.mapped },
-    ...{ port: socket.port, addresses: socket.addresses, rttMs: socket.rttMs }
+    ...{ port: socket.port, addresses: socket.addresses },
+    // What a side says of itself decides how long others wait for it.
+    rttMs: Math.min(socket.rttMs, observer.rttMs(peer.id))
   }
   if (sources.isHidden(peer, shown.mapped, socket.addresses))
     return { ...known, profile: hiddenProfile(samples), observations: [], probes: 0 }

@@ -198,9 +198,9 @@ export class Sides {
     return using.socket.number
   }
 
-  /** Milliseconds to the gateway and back, over UDP. */
+  /** Milliseconds to the gateway and back, over UDP: as the side says, but no more than the gateway has measured itself. */
   rttMs(side: SideName): number {
-    return this.#using[side]?.socket.rttMs ?? 0
+    return Math.min(this.#using[side]?.socket.rttMs ?? 0, this.#watch.observer.rttMs(this[side].id))
   }
 
   /** Notes how many mappings a side has made that the gateway did not see. */

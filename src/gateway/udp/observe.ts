@@ -31,9 +31,16 @@ const HEARD_LAST = 3
 interface Watched {
   readonly key: Buffer
   /** By socket, then by the endpoint that saw it. */
-  readonly sockets: LRUCache<number, Map<Port, Sample>>
+  readonly sockets: LRUCache<number, Map<Port, Seen>>
   /** Addresses that echoed a nonce, and when they did so last. */
   readonly proved: LRUCache<string, number>
+  rttMs: number
+}
+
+interface Seen {
+  readonly sample: Sample
+  /** A nonce has come back from this very mapping. Before, each request was answered with one. */
+  readonly hasEchoed: boolean
 }
 
 export class UdpObserver implements Observer {
@@ -63,7 +70,11 @@ export class UdpObserver implements Observer {
   }
 
   admit(peer: string, key: Buffer): void {
-    this.#peers.set(peer, { key, sockets: new LRUCache({ max: SOCKETS }), proved: new LRUCache({ max: PROVED }) })
+    const [sockets, proved] = [
+      new LRUCache<number, Map<Port, Seen>>({ max: SOCKETS }),
+      new LRUCache<string, number>({ max: PROVED })
+    ]
+    this.#peers.set(peer, { key, sockets, proved, rttMs: Number.POSITIVE_INFINITY })
   }
 
   dismiss(peer: string): void {
@@ -79,12 +90,17 @@ export class UdpObserver implements Observer {
     const sinceMs = this.#now() - FRESH_MS
     const watched = this.#peers.get(peer)
     const isProved = ({ mapped }: Sample) => (watched?.proved.get(mapped.address) ?? -Infinity) >= sinceMs
-    const samples = [...(watched?.sockets.get(socket)?.values() ?? [])]
+    const samples = [...(watched?.sockets.get(socket)?.values() ?? [])].map(({ sample }) => sample)
     return samples.filter(sample => sample.atMs >= sinceMs && isProved(sample)).sort((a, b) => a.sinceMs - b.sinceMs)
   }
 
   async seen(peer: string, socket: number, endpoints: number, signal: AbortSignal): Promise<void> {
     while (this.#fresh(peer, socket).length < endpoints && !signal.aborted) await changed(this.#changed, peer, signal)
+  }
+
+  rttMs(peer: string): number {
+    const { rttMs = 0 } = this.#peers.get(peer) ?? {}
+    return Number.isFinite(rttMs) ? rttMs : 0
   }
 
   heardOthers(peers: readonly string[], withinMs: number): boolean {
@@ -118,11 +134,14 @@ export class UdpObserver implements Observer {
     this.#heard.set(peer, now)
     this.#heardAt.set(port, now)
     if (proved) watched.proved.set(mapped.address, now)
-    const samples = watched.sockets.get(socket) ?? new Map<Port, Sample>()
-    const before = samples.get(port)
-    const sinceMs = before && sameEndpoint(before.mapped, mapped) ? before.sinceMs : now
-    const primary = port === this.#ports()[0]
-    samples.set(port, { via: this.publicOf(port), primary, mapped, atMs: now, sinceMs })
+    const samples = watched.sockets.get(socket) ?? new Map<Port, Seen>()
+    const known = samples.get(port)
+    const before = known && sameEndpoint(known.sample.mapped, mapped) ? known : undefined
+    const sinceMs = before?.sample.sinceMs ?? now
+    // The first nonce went there when the mapping was seen first. Later ones say nothing: it may be an older one that comes back.
+    if (proved && before && !before.hasEchoed) watched.rttMs = Math.min(watched.rttMs, now - sinceMs)
+    const sample = { via: this.publicOf(port), primary: port === this.#ports()[0], mapped, atMs: now, sinceMs }
+    samples.set(port, { sample, hasEchoed: proved || (before?.hasEchoed ?? false) })
     watched.sockets.set(socket, samples)
     this.#changed.dispatchEvent(new Event(peer))
   }

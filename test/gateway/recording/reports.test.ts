@@ -5,7 +5,7 @@ import test from 'ava'
 import { recordJoin } from '../../../src/gateway/recording/join-span.ts'
 import { beneath as stepOf } from '../../../src/gateway/recording/step.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
-import { type HandMade, nothingDone } from '../../hand-made.ts'
+import { FAR_MS, type HandMade, nothingDone } from '../../hand-made.ts'
 import { recorder } from '../../trace/recorder.ts'
 import { until, type World } from '../../world.ts'
 import { handMade } from '../signalling/room.ts'
@@ -119,7 +119,7 @@ test('a report about a plan that was called off is recorded beneath that plan, a
 test('a failure is judged when both sides have said what they did', async t => {
   await using room = await handMade(['ann', 'bob'], inVain)
   const [ann, bob] = room.peers
-  await Promise.all([ann.warm(0, { rttMs: 2000 }), bob.warm(0, { rttMs: 2000 })])
+  await Promise.all([ann.warm(0, { rttMs: FAR_MS }), bob.warm(0, { rttMs: FAR_MS })])
   ann.say({ type: 'connect', request: 0, to: 'bob' })
   for (const peer of [ann, bob]) {
     const { session, plan } = await peer.hears('cancel')

@@ -82,6 +82,8 @@ export class Eyes implements Observer {
       })
   }
 
+  /** What a peer says of its round trips is so, unless a test says otherwise. */
+  rttMs = (_peer: string): number => Number.POSITIVE_INFINITY
   endpoints = () => endpoints
   admit = () => {}
   dismiss = () => {}

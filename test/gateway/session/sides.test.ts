@@ -235,3 +235,15 @@ test('a socket that nothing was heard of for long is not taken, and its side is 
   await t.throwsAsync(taking, { code: 'silent-peer', message: /^bob shows no mapping any more/ })
   t.deepEqual(codes, [['callee', 'silent-peer']])
 })
+
+test('a round trip is no longer than what the gateway has measured, whatever the side says', async t => {
+  using home = new Home()
+  home.observer.rttMs = peer => (peer === 'ann' ? 40 : 900)
+  const { sides } = open(home, pair(home, { rttMs: 600 }))
+  await sides.take(both, () => {})
+  t.deepEqual(
+    both.map(side => sides.rttMs(side)),
+    [40, 600]
+  )
+  t.deepEqual(await Promise.all(both.map(async side => (await sides.side(side)).rttMs)), [40, 600])
+})

@@ -9,8 +9,8 @@ function observer(peers: readonly string[]) {
   const time = { nowMs: 1_000_000 }
   const observed = new UdpObserver({ ports: () => [port], public: [], now: () => time.nowMs })
   for (const peer of peers) observed.admit(peer, Buffer.alloc(20))
-  const hears = (peer: string) =>
-    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, mapped, true)
+  const hears = (peer: string, proved = true, from = mapped) =>
+    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, from, proved)
   return { observed, hears, time }
 }
 
@@ -36,4 +36,33 @@ test('what nobody was admitted for is not heard', t => {
   const { observed, hears } = observer(['a'])
   hears('stranger')
   t.false(observed.heardOthers(['a'], 60_000))
+})
+
+test('a round trip takes no longer than until a nonce has come back, and repetitions make it no shorter', t => {
+  const { observed, hears, time } = observer(['a'])
+  t.is(observed.rttMs('a'), 0, 'nothing was measured')
+  hears('a', false)
+  time.nowMs += 300
+  hears('a', false)
+  time.nowMs += 300
+  hears('a')
+  t.is(observed.rttMs('a'), 600, 'the first nonce may be the one that came back')
+  hears('a', false)
+  time.nowMs += 10
+  hears('a')
+  t.is(observed.rttMs('a'), 600, 'what was still on its way')
+})
+
+test('the shortest round trip of a peer counts, over all its sockets, until it leaves', t => {
+  const { observed, hears, time } = observer(['a', 'b'])
+  for (const [index, ms] of [900, 40, 3000].entries()) {
+    const from = { ...mapped, port: 40_000 + index }
+    hears('a', false, from)
+    time.nowMs += ms
+    hears('a', true, from)
+  }
+  t.is(observed.rttMs('a'), 40)
+  t.is(observed.rttMs('b'), 0)
+  observed.dismiss('a')
+  t.is(observed.rttMs('a'), 0)
 })
