@@ -58,7 +58,7 @@ export async function takeTurn(strategy: Strategy, scene: Scene, desk: Desk): Pr
     if (result === true) return { outcome: 'path', reason: step.why, plan: step }
     last = { outcome: 'failed', ...result, ...worth(step) }
     seen.last = result.cause
-    seen.now = await desk.scene()
+    if (!desk.over.aborted) seen.now = await desk.scene()
   }
   return last
 }

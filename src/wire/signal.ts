@@ -200,10 +200,10 @@ const fromGateway = z.discriminatedUnion('type', [
     code: word,
     reason: words(1024),
     request: z.int().optional(),
-    /** After how long it is worth asking again, where there was no room. */
-    retryMs: ms.optional(),
     trace: trace.optional(),
-    verdict: verdict.optional()
+    verdict: verdict.optional(),
+    // There is no room now. To ask again helps after so many milliseconds, which are others for each that is refused.
+    retryMs: ms.optional()
   }),
   z.strictObject({
     type: z.literal('session'),

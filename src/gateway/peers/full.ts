@@ -24,7 +24,7 @@ export class Full extends PosternError {
   readonly bound: Bound
   /** The side whose share was reached, if it is the share of one side. */
   readonly side: SideName | undefined
-  /** After how many milliseconds it is worth asking again, where there is likely to be room then. */
+  /** After how many milliseconds to ask again; undefined where waiting alone does not help. */
   readonly retryMs: number | undefined
 
   /** @param message one sentence for a person. */
@@ -36,8 +36,12 @@ export class Full extends PosternError {
   }
 }
 
-interface FullOptions {
+export interface FullOptions {
   readonly side?: SideName
   readonly code?: Code
   readonly retryMs?: number
 }
+
+/** What a `refused` message says about asking again. */
+export const retryOf = (error: unknown): { retryMs?: number } =>
+  error instanceof Full && error.retryMs !== undefined ? { retryMs: error.retryMs } : {}

@@ -17,6 +17,9 @@ import type { Beneath } from './step.ts'
  */
 const LATE_MS = 400
 
+/** No report is waited for longer, in milliseconds: a session is over within seconds, however slow its sides are. */
+const MOST_MS = 1000
+
 interface Ordered {
   /** The plan that was ordered. */
   readonly step: Beneath
@@ -57,7 +60,7 @@ export class Reports {
   calledOff(plan: number): void {
     const order = this.#orders.get(plan)
     if (!order || order.off) return
-    const waitMs = 2 * Math.max(order.rttMs.caller, order.rttMs.callee) + LATE_MS
+    const waitMs = Math.min(MOST_MS, 2 * Math.max(order.rttMs.caller, order.rttMs.callee) + LATE_MS)
     order.off = { atMs: nowMs(), dueMs: performance.now() + waitMs }
   }
 

@@ -78,6 +78,7 @@ const causes: Partial<Record<Code, Cause>> = {
   'wrong-family': 'no-sample',
   'silent-peer': 'no-sample',
   'peer-offline': 'peer-lost',
+  'no-path': 'deadline',
   internal: 'never-obeyed'
 }
 

@@ -2,7 +2,7 @@
 // the NATs. Each wait is a step of the trace, and so is what was found.
 
 import { nowMs } from '../../clock.ts'
-import { asPosternError } from '../../errors.ts'
+import { asPosternError, PosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
 import { type Attempt, hiddenSources, type Scene } from '../../strategy/scene.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
@@ -15,7 +15,7 @@ import type { Watch } from './side-seen.ts'
 import { Sides } from './sides.ts'
 
 export interface Pair extends Readonly<Record<SideName, Member>> {
-  /** Aborted when the session is over, or a side has gone. */
+  /** Aborted when the session is over, or a side has gone; with a TimeoutError when the time of the request is over. */
   readonly gone: AbortSignal
   /** Tells a side to bind a socket and to show it. */
   readonly ask: (side: SideName, round: number) => void
@@ -76,15 +76,17 @@ export class Evidence {
       within.set(failureAttributes(failure))
       return failure
     })
-    this.#gone.throwIfAborted()
+    if (this.#gone.reason instanceof PosternError) throw this.#gone.reason
     if (shown === true) for (const side of sides) recordProfile(step, side, await this.sides.side(side))
     return shown
   }
 
   /** Why no sample came. */
   #causeOf(over: AbortSignal): Cause {
-    if (this.#gone.aborted) return causeOf(asPosternError(this.#gone.reason).code)
-    return over.aborted ? 'deadline' : 'no-sample'
+    const { aborted, reason } = this.#gone
+    // The code does not tell: a side that has waited long enough leaves with a `timeout` of its own.
+    if (aborted && reason instanceof PosternError) return causeOf(reason.code)
+    return aborted || over.aborted ? 'deadline' : 'no-sample'
   }
 
   async #observe(step: Step, missing: readonly SideName[]): Promise<void> {

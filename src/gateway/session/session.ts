@@ -4,10 +4,10 @@
 //   introduce ─► for each strategy: scene ─► turn: plan ─► attempt … ─► path or over, with a verdict
 
 import { randomBytes } from 'node:crypto'
-import { nowMs, timeoutSignal } from '../../clock.ts'
+import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import type { Failure, Plan } from '../../strategy/plan.ts'
-import type { Attempt } from '../../strategy/scene.ts'
+import type { Attempt, Scene } from '../../strategy/scene.ts'
 import { type Strategy, takeTurn } from '../../strategy/turn.ts'
 import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
@@ -21,6 +21,7 @@ import { pathAttributes, recordSides, requestAttributes } from '../recording/req
 import { errorAttributes, parentOf, type Step, within } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import { Attempts } from './attempts.ts'
+import { Closing } from './closing.ts'
 import { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { introduction, noPath, overMessage, pathMessage, turnMessage } from './messages.ts'
@@ -60,6 +61,7 @@ export class Session {
   readonly #attempts: Attempts
   readonly #over = new AbortController()
   readonly #gone: AbortSignal
+  readonly #closing: Closing
   #leaver: SideName | undefined
   #relayed: Relayed | undefined
   #isDecided = false
@@ -71,9 +73,15 @@ export class Session {
     this.callee = asked.callee
     this.#calledMs = askedMs(asked.atMs, this.caller.clock, this.#arrivedMs)
     this.#gone = AbortSignal.any([this.caller.gone, this.callee.gone, this.#over.signal])
+    this.#closing = new Closing(house.deadlineMs, async () => this.#isLatched())
     const ask = (side: SideName, round: number) => this.#tell(side, { type: 'sample', session: this.id, round })
     const tell = (side: SideName, telling: Telling) => this.#tell(side, { ...telling, session: this.id })
-    this.#evidence = new Evidence(house, { ...asked, gone: this.#gone, ask, tell })
+    this.#evidence = new Evidence(house, {
+      ...asked,
+      gone: AbortSignal.any([this.#gone, this.#closing.all]),
+      ask,
+      tell
+    })
     this.#attempts = new Attempts(house, this, this.#evidence)
   }
 
@@ -103,17 +111,18 @@ export class Session {
 
   /** Gives the strategies their turns in the operator's order; the first path that opens wins. */
   async #firstPath(root: Step): Promise<Won> {
-    using deadline = timeoutSignal(this.#house.deadlineMs)
+    using closing = this.#closing
+    closing.begin()
     const attempts: Attempt[] = []
     for (const strategy of this.#house.strategies) {
-      const over = strategy.lastResort ? this.#gone : AbortSignal.any([this.#gone, deadline])
+      const over = AbortSignal.any([this.#gone, strategy.lastResort ? closing.all : closing.strategies])
       // The time spent waiting here counts for no strategy's turn.
-      const scene = await this.#evidence.scene(root, attempts)
+      const scene = await this.#sceneFor(strategy, root, attempts)
       const startMs = performance.now()
       const turn = await root.within('postern.plugin', { 'postern.plugin': strategy.name }, async step => {
         const taken = await takeTurn(strategy, scene, {
           over,
-          scene: () => this.#evidence.scene(root, attempts),
+          scene: () => this.#sceneFor(strategy, root, attempts),
           sample: sides => this.#evidence.sample(step, sides, over),
           attempt: plan => this.#attempt(step, plan, strategy, over)
         })
@@ -125,6 +134,22 @@ export class Session {
       attempts.push({ by: strategy.name, ...turn })
     }
     throw noPath(this.callee, attempts)
+  }
+
+  /** Throws `no-path` where the time for the whole request is over before the scene is known. */
+  async #sceneFor({ name }: Strategy, root: Step, attempts: readonly Attempt[]): Promise<Scene> {
+    try {
+      return await this.#evidence.scene(root, attempts)
+    } catch (thrown) {
+      if (this.#gone.aborted || !this.#closing.all.aborted) throw thrown
+      const late: Attempt = { by: name, outcome: 'failed', reason: 'the time was over', cause: 'deadline' }
+      throw noPath(this.callee, [...attempts, late])
+    }
+  }
+
+  async #isLatched(): Promise<boolean> {
+    const { caller, callee } = await this.#house.relay.latched(this.id)
+    return caller !== undefined && callee !== undefined
   }
 
   async #attempt(step: Step, plan: Plan, strategy: Strategy, over: AbortSignal): Promise<true | Failure> {

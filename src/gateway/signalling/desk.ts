@@ -3,7 +3,7 @@
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import { Full } from '../peers/full.ts'
+import { retryOf } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Reception } from './reception.ts'
 
@@ -74,14 +74,7 @@ async function connect(
     sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
     const { code, message } = asPosternError(thrown)
-    const retry = thrown instanceof Full && thrown.retryMs !== undefined ? { retryMs: thrown.retryMs } : {}
-    caller.send({
-      type: 'refused',
-      code,
-      reason: message,
-      request,
-      ...retry,
-      ...refusals.request(caller, asked, thrown)
-    })
+    const refusal = refusals.request(caller, asked, thrown)
+    caller.send({ type: 'refused', code, reason: message, request, ...retryOf(thrown), ...refusal })
   }
 }

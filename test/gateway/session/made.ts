@@ -107,7 +107,7 @@ export class Home implements House, Disposable {
   readonly outcomes = new Outcomes()
   readonly budget: Budget
   readonly relay: LocalRelay
-  readonly deadlineMs = 60_000
+  deadlineMs = 60_000
   /** One that has nothing to propose. */
   strategies: House['strategies'] = [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }]
   readonly judge = () => undefined

@@ -4,9 +4,10 @@ import { Full } from '../../../src/gateway/peers/full.ts'
 import { Sessions } from '../../../src/gateway/session/sessions.ts'
 import type { Plan } from '../../../src/strategy/plan.ts'
 import type { Order } from '../../../src/wire/order.ts'
+import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { nothingDone } from '../../hand-made.ts'
 import { until } from '../../world.ts'
-import { Hand, Home, pair, planOf } from './made.ts'
+import { awake, Hand, Home, pair, planOf } from './made.ts'
 
 const at = { address: '192.0.2.9', port: 9 }
 const splice: Order = { kind: 'splice', target: at }
@@ -194,6 +195,29 @@ test('a relayed session that the relay has forgotten is forgotten', async t => {
   home.relay.listener?.idle(session, counters)
   t.is(sessions.size, 0)
   t.deepEqual(changes(home), ['idle'])
+})
+
+test('a session of silent peers is over in time, whatever they have said and wherever they say to be', async t => {
+  using home = new Home()
+  const { sessions, call } = open(home)
+  const { caller, callee } = pair(home, { rttMs: 3000 })
+  home.deadlineMs = 10
+  home.strategies = [{ name: 'mine', planner: { plan: () => [relayed] }, lastResort: true }]
+  const { promise: over, resolve } = Promise.withResolvers<Message<FromGateway, 'over'>>()
+  home.onTold = ({ peer, message }) => {
+    if (message.type === 'over') resolve(message)
+    if (message.type !== 'order') return
+    const { session, plan } = message
+    for (let times = 0; times < 3; times++) sessions.receive(peer, { type: 'progress', session, plan, step: 'found' })
+  }
+  const startMs = performance.now()
+  using _waiting = awake()
+  call(caller, callee)
+  const { code, reason } = await over
+  t.true(performance.now() - startMs < 15_000, 'a plan may wait for a minute here, and its handover for 52 s')
+  t.is(code, 'no-path')
+  t.regex(reason, /mine failed \(the deadline passed/)
+  await until(() => sessions.size === 0)
 })
 
 test('a session that ended without an order leaves both as warm as they were', async t => {
