@@ -27,7 +27,7 @@ function* plans(scene: Scene, { waitMs, beyondSubnet }: Options): Iterable<Plan 
   const shared = onSharedNetwork(scene)
   const open = [scene.caller, scene.callee].filter(isOpen)
   const beyond = beyondRouter(scene)
-  if (shared) yield aim(scene, shared, { waitMs, why: `${describe(shared)} on a shared network`, sure: false })
+  if (shared) yield onLink(scene, shared, waitMs)
   if (open.length > 0)
     yield aim(scene, ownAddresses(scene), { waitMs, why: `${names(open)} has no NAT in front`, sure: false })
   if (beyond && beyondSubnet) yield sparing(scene, beyond, waitMs)
@@ -80,6 +80,23 @@ function ownAddresses({ caller, callee }: Scene): Targets {
  * the budget like guesses. At this rate the second probe leaves when the first could have been answered within a site.
  */
 const SPARING = { probes: 4, perSecond: 20 } as const
+
+/**
+ * The most datagrams of a side for each address on a link, answers included. Whether the other side has that address and listens
+ * at that port, it has only said, so they are charged like guesses, and an order that is repeated stays within 20 of them. The
+ * schedule of a punch sends so many within 400 ms, and a link answers in a few.
+ */
+const PER_NEIGHBOUR = 10
+
+/** Milliseconds that a plan for a link takes at most, whatever the way of the orders takes. */
+const LINK_MS = 1000
+
+function onLink(scene: Scene, targets: Targets, waitMs: number): Plan {
+  const plan = aim(scene, targets, { waitMs, why: `${describe(targets)} on a shared network`, sure: false })
+  const caller = { ...plan.caller, probes: PER_NEIGHBOUR * targets.caller.length }
+  const callee = { ...plan.callee, probes: PER_NEIGHBOUR * targets.callee.length }
+  return { ...plan, caller, callee, waitMs: Math.min(LINK_MS, plan.waitMs) }
+}
 
 const NOWHERE = 'no shared network, and neither side is reachable at an address of its own'
 const UNTRIED = '; their private addresses are in different subnets, and beyondSubnet is off'

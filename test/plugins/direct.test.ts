@@ -1,5 +1,6 @@
 import test from 'ava'
 import { direct } from '../../src/plugins/direct.ts'
+import { probesOf } from '../../src/strategy/plan.ts'
 import { sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
 
@@ -27,8 +28,21 @@ test('two peers behind one public address with a subnet in common aim at each ot
   )
   const [plan, ...more] = await plansOf(await startPlugin(direct), scene)
   t.deepEqual(more, [])
-  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }] })
-  t.deepEqual(plan?.callee, { kind: 'punch', targets: [{ address: '192.168.1.10', port: 12010 }] })
+  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }], probes: 10 })
+  t.deepEqual(plan?.callee, { kind: 'punch', targets: [{ address: '192.168.1.10', port: 12010 }], probes: 10 })
+})
+
+test('an address on a link is only said to be the other’s: it gets few datagrams within a second, which are charged', async t => {
+  const [caller, callee] = [10, 20].map(host => ({
+    mapped: shared,
+    rttMs: 3000,
+    addresses: [1, 2, 3].map(net => ({ address: `192.168.${net}.${host}`, prefix: 24 }))
+  }))
+  const [plan] = await plansOf(await startPlugin(direct, { waitMs: '5s' }), sceneOf(caller, callee))
+  t.is(plan?.waitMs, 1000)
+  // An order may be repeated once.
+  for (const order of [plan?.caller, plan?.callee]) t.true(order !== undefined && 2 * probesOf(order) <= 3 * 20)
+  t.true(plan !== undefined && probesOf(plan.caller) > 0 && probesOf(plan.callee) > 0)
 })
 
 test('private addresses are not aimed at behind different public ones, nor outside the own subnets', async t => {
@@ -57,7 +71,7 @@ test('where sources are hidden, private addresses are aimed at only if one side 
   const planner = await startPlugin(direct)
   t.deepEqual(await plansOf(planner, scene), [])
   const [plan] = await plansOf(planner, { ...scene, neighbours: true })
-  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }] })
+  t.deepEqual(plan?.caller, { kind: 'punch', targets: [{ address: '192.168.1.20', port: 12020 }], probes: 10 })
   const seen = sceneOf({ addresses: scene.caller.addresses }, { addresses: scene.callee.addresses })
   t.deepEqual(await plansOf(planner, { ...seen, neighbours: true }), [], 'it counts only where sources are hidden')
 })
