@@ -33,7 +33,7 @@ function decide({ caller, callee }: Scene, { waitMs, atLeast }: Options): Plan |
   const share = `the port was preserved with a chance of ${expected.toFixed(2)}`
   if (expected < atLeast) return { kind: 'pass', cause: 'unlikely', expected, reason: share }
   if (caller.probes < PROBES || callee.probes < PROBES)
-    return { kind: 'pass', cause: 'budget-shared-out', reason: 'other sessions use the probes for these addresses' }
+    return { kind: 'pass', cause: 'budget-shared-out', reason: 'the probes for these addresses are used up' }
   return {
     kind: 'plan',
     caller: { kind: 'punch', ...towards(callee) },

@@ -31,7 +31,7 @@ export const vocabulary = {
   'no-path': 'every strategy passed or failed',
   unsuited: 'there is nothing for this strategy to do here',
   unlikely: 'its best plan is worth less than it asks for',
-  'budget-shared-out': 'other sessions used up the probes for this address',
+  'budget-shared-out': 'the probes for this address are used up, by these two or by other sessions',
   'plugin-threw': 'a plugin threw an error, or yielded what no peer could obey',
   deadline: 'the time for all strategies was over before they had their turns',
   unheard: "no side found the path within the plan's time",

@@ -2,7 +2,7 @@
 // session turns a plan into two orders that leave together.
 
 import { wordsFor } from '../vocabulary.ts'
-import { natureOf, type Order } from '../wire/order.ts'
+import { ANSWERS, natureOf, type Order } from '../wire/order.ts'
 import type { SideName } from '../wire/side.ts'
 
 /** Why a strategy, or one of its plans, did not lead to a path. */
@@ -90,3 +90,13 @@ export const pass = (reason: string, why: Pick<Pass, 'cause' | 'expected'> = {})
 
 /** How many datagrams an order may send at most; 0 if it has no limit. Orders that guess ports have one. */
 export const probesOf = (order: Order): number => natureOf(order).effort?.probes ?? 0
+
+/** A walk may be so much ahead of its pace, in milliseconds: it catches up, and words over TCP come late. */
+const AHEAD_MS = 250
+
+/** How many datagrams an order may have sent when so much time has passed since it was given, in milliseconds. */
+export function probesWithin(order: Order, ms: number): number {
+  const { perSecond } = natureOf(order).effort ?? {}
+  if (perSecond === undefined) return probesOf(order)
+  return Math.min(probesOf(order), Math.ceil(((ms + AHEAD_MS) * perSecond) / 1000) + ANSWERS)
+}

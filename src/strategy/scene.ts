@@ -24,7 +24,7 @@ export interface Side {
   readonly profile: Profile
   /** Mappings seen of this peer's sockets at its public addresses, oldest first. */
   readonly observations: readonly Observation[]
-  /** Probes that may still be aimed at guessed ports of this side's address: a budget that all sessions share. */
+  /** Probes that this pair may still have aimed at guessed ports of this side's address: its part of a budget for all. */
   readonly probes: number
   /** Round trip between this side and the gateway over UDP, in milliseconds. */
   readonly rttMs: number

@@ -1,10 +1,12 @@
 // Probes aimed at guessed ports are packets that nobody asked for, and they fill connection-tracking tables. So their number
-// per minute is limited, for each target address and in all. Every session shares these limits. Probes that a plan did not
-// need are given back.
+// per minute is limited, for each target address and in all, and shared among those who ask for them (shares/shares.ts). Where
+// nobody else is in need, one caller and one pair have a quarter of what an address may get, since many peers may be behind it.
+//
+//   plan ─► take what it may send ─► ordered ─► give back what it cannot have sent, or what both sides agree on
 
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import { TokenBucket } from '../../token-bucket.ts'
+import { type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
 
 export interface ProbeLimits {
   /** Probes per minute at one public address. */
@@ -13,47 +15,66 @@ export interface ProbeLimits {
   readonly probesInAll: number
 }
 
+/** On whose behalf probes are sent. */
+export interface Aiming {
+  readonly caller: { readonly fingerprint: string; readonly network: string }
+  /** Left out where it is not known yet. */
+  readonly callee?: { readonly fingerprint: string }
+}
+
 /** Addresses remembered. If probes are aimed at more of them within a minute, only the limit in all holds. */
 const ADDRESSES = 10_000
+
+const MINUTE_MS = 60_000
+
+/** The part of an address's budget that one certificate has, and one pair, whatever they say of what was sent. */
+const MOST = { certificate: 1 / 4, pair: 1 / 4 }
+
+/** The part of a budget that whoever comes to it late still has: enough for a prediction. */
+const LEAST = 1 / 32
 
 export class Budget {
   /** Plans that were refused because too few probes were left. */
   refused = 0
   readonly #limits: ProbeLimits
   readonly #now: () => number
-  readonly #addresses: LRUCache<string, TokenBucket>
-  readonly #all: TokenBucket
+  readonly #addresses: LRUCache<string, Shares>
+  readonly #all: Shares
 
   constructor(limits: ProbeLimits, now: () => number = nowMs) {
     this.#limits = limits
     this.#now = now
     this.#addresses = new LRUCache({ max: ADDRESSES })
-    this.#all = this.#bucket(limits.probesInAll)
+    this.#all = this.#shares(limits.probesInAll)
   }
 
-  /** Probes that may be aimed at an address now. */
-  left(address: string): number {
-    return Math.max(0, Math.floor(Math.min(this.#of(address).level, this.#all.level)))
+  /** Probes that these may have aimed at an address now. */
+  left(address: string, aiming: Aiming): number {
+    const holder = holderOf(aiming)
+    return Math.floor(Math.min(this.#of(address).left(holder), this.#all.left(holder)))
   }
 
-  take(address: string, probes: number): void {
-    for (const bucket of [this.#of(address), this.#all]) bucket.charge(probes)
+  take(address: string, aiming: Aiming, probes: number): void {
+    const shares = this.#of(address)
+    for (const each of [shares, this.#all]) each.charge(holderOf(aiming), probes)
+    this.#addresses.set(address, shares)
   }
 
-  giveBack(address: string, probes: number): void {
-    this.take(address, -probes)
+  giveBack(address: string, aiming: Aiming, probes: number): void {
+    this.take(address, aiming, -probes)
   }
 
-  #of(address: string): TokenBucket {
-    const known = this.#addresses.get(address)
-    if (known) return known
-    const bucket = this.#bucket(this.#limits.probesPerAddress)
-    this.#addresses.set(address, bucket)
-    return bucket
+  #of(address: string): Shares {
+    return this.#addresses.get(address) ?? this.#shares(this.#limits.probesPerAddress, { most: MOST })
   }
 
-  /** A minute's worth at most, refilled evenly. */
-  #bucket(perMinute: number): TokenBucket {
-    return new TokenBucket({ perSecond: perMinute / 60, capacity: perMinute, now: this.#now })
+  #shares(capacity: number, more: Pick<SharesOptions, 'most'> = {}): Shares {
+    return new Shares({ capacity, least: capacity * LEAST, fadeMs: MINUTE_MS, now: this.#now, ...more })
   }
 }
+
+const holderOf = ({ caller: { network, fingerprint }, callee }: Aiming): Holder => ({
+  network,
+  certificate: fingerprint,
+  ...(callee ? { pair: [fingerprint, callee.fingerprint].sort().join(' ') } : {})
+})

@@ -1,9 +1,9 @@
 // Tries one plan: it is charged to the budget, ordered, awaited, learned from, and called off if it did not open. If a socket
 // of the plan turns out to be gone, the plan is ordered once more with another socket.
 //
-//   charge ─► arm the relay ─► order ─► result ─► renew and order again? ─► learn ─► path, or call off
+//   charge ─► arm the relay ─► order ─► result ─► refund ─► renew and order again? ─► learn ─► path, or call off
 
-import { type Failure, type Plan, probesOf } from '../../strategy/plan.ts'
+import { type Failure, type Plan, probesOf, probesWithin } from '../../strategy/plan.ts'
 import { hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { sameEndpoint } from '../../wire/endpoint.ts'
@@ -94,7 +94,10 @@ export class Attempts {
     if (plan.limits) await this.#arm(plan.limits)
     const result = await this.#order(step, scene, trying)
     const again = !result.open && (await this.#renew(step, result))
-    const settled = again ? await this.#order(step, await this.#evidence.seen(), trying) : result
+    const renewed = again ? await this.#evidence.seen() : undefined
+    // Whoever says that his socket is gone has the other side probe twice.
+    const mayRepeat = renewed && this.#charge(plan, renewed) === undefined
+    const settled = mayRepeat ? await this.#order(step, renewed, trying) : result
     if (plan.limits) step.set(latchAttributes(await this.#latched()))
     this.#learn(plan, strategy, scene, settled)
     if (settled.cause === 'own-address') this.#setApart(step, settled)
@@ -107,23 +110,32 @@ export class Attempts {
   /** Takes the probes of a plan from the budget of the addresses it aims at. Returns the reason if there are too few. */
   #charge(plan: Plan, scene: Scene): string | undefined {
     const { budget } = this.#house
-    const costs = sideNames.map(side => ({ at: scene[otherSide(side)], probes: probesOf(plan[side]) }))
-    const short = costs.find(({ at, probes }) => probes > budget.left(at.mapped.address))
-    if (short) {
-      budget.refused++
-      const { at, probes } = short
-      return `the probe budget of ${at.mapped.address} (${at.name}) is shared out: ${at.probes} left of the ${probes} needed`
+    const taken: { address: string; probes: number }[] = []
+    for (const side of sideNames) {
+      const { name, mapped } = scene[otherSide(side)]
+      const [{ address }, probes] = [mapped, probesOf(plan[side])]
+      const left = budget.left(address, this.#session)
+      if (probes > left) {
+        for (const one of taken) budget.giveBack(one.address, this.#session, one.probes)
+        budget.refused++
+        return `the probe budget of ${address} (${name}) is shared out: ${left} left of the ${probes} needed`
+      }
+      budget.take(address, this.#session, probes)
+      taken.push({ address, probes })
     }
-    for (const { at, probes } of costs) budget.take(at.mapped.address, probes)
     return undefined
   }
 
-  /** Gives back the probes that were charged but not sent. */
-  #refund(plan: Plan, scene: Scene, result: TrialResult): void {
+  /**
+   * Gives back the probes that were charged and cannot have been sent, at the pace of the order. What a side says that it did not
+   * send counts only where both say that a path is open, and so agree.
+   */
+  #refund(plan: Plan, scene: Scene, result: TrialResult, ms: number): void {
     for (const side of sideNames) {
-      const sent = result[side]?.report?.sent
-      if (sent === undefined) continue
-      this.#house.budget.giveBack(scene[otherSide(side)].mapped.address, Math.max(0, probesOf(plan[side]) - sent))
+      const said = result.open ? result[side]?.report?.sent : undefined
+      const sent = Math.min(said ?? Number.POSITIVE_INFINITY, probesWithin(plan[side], ms))
+      const { address } = scene[otherSide(side)].mapped
+      this.#house.budget.giveBack(address, this.#session, probesOf(plan[side]) - sent)
     }
   }
 
@@ -168,8 +180,10 @@ export class Attempts {
     const betweenMs = here === there ? undefined : this.#house.paths.rttMs(here, there)
     this.reports.ordered(number, step, rttMs)
     const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs }
+    const leftMs = performance.now()
     this.#house.commander.command(ordersOf(plan, this.#session, ordering))
     const result = await trial.result
+    this.#refund(plan, scene, result, performance.now() - leftMs)
     if (!result.open) this.#trial = undefined
     return result
   }
@@ -187,11 +201,10 @@ export class Attempts {
     return true
   }
 
-  /** Learns from a plan what it cost, how far apart the networks are, and whether this way works between them. */
+  /** Learns from a plan how far apart the networks are, and whether this way works between them. */
   #learn(plan: Plan, strategy: Strategy, scene: Scene, result: TrialResult): void {
     const { paths, outcomes } = this.#house
     const [here, there] = [scene.caller.mapped.address, scene.callee.mapped.address]
-    this.#refund(plan, scene, result)
     // A relayed side makes no unseen mapping: it sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
       for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))

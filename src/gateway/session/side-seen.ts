@@ -4,7 +4,7 @@ import { PosternError } from '../../errors.ts'
 import type { Assignment, Observation } from '../../nat/assignment.ts'
 import { hiddenProfile, type Profile, profileOf, type Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
-import type { Budget } from '../memory/budget.ts'
+import type { Aiming, Budget } from '../memory/budget.ts'
 import type { History } from '../memory/history.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
@@ -17,6 +17,13 @@ export interface Watch {
   readonly sources: Pick<Sources, 'isHidden'>
 }
 
+/** A socket, what was observed of it, and who may have it aimed at. */
+export interface SideSeen {
+  readonly socket: Omit<WarmSocket, 'number'>
+  readonly samples: readonly Sample[]
+  readonly aiming: Aiming
+}
+
 /**
  * Judges a peer's socket by what was observed of it, and remembers the observations, unless they are not of its NAT. Throws
  * `udp-blocked` if nothing was observed.
@@ -25,7 +32,7 @@ export interface Watch {
 export function sideOf(
   { observer, history, budget, sources }: Watch,
   peer: Member,
-  { socket, samples }: { socket: Omit<WarmSocket, 'number'>; samples: readonly Sample[] },
+  { socket, samples, aiming }: SideSeen,
   verdict: (observations: readonly Observation[]) => Assignment
 ): Side {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
@@ -47,7 +54,7 @@ export function sideOf(
     ...known,
     profile: { ...profile, ...(isFitted ? { assignment: verdict(observations) } : {}) },
     observations,
-    probes: budget.left(shown.mapped.address),
+    probes: budget.left(shown.mapped.address, aiming),
     ...forwardOf(peer, socket),
     ...(peer.router ? { router: peer.router } : {})
   }

@@ -187,7 +187,9 @@ export class Sides {
     const socket = this.#using[side]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
     const samples = await this.#samples(side)
-    return sideOf(this.#watch, peer, { socket, samples }, observations => this.#verdict(side, observations))
+    return sideOf(this.#watch, peer, { socket, samples, aiming: this }, observations =>
+      this.#verdict(side, observations)
+    )
   }
 
   /** The number of a side's socket, which from now on belongs to an order. */

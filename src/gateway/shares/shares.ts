@@ -16,8 +16,11 @@ export interface SharesOptions {
   readonly capacity: number
   /** What each holder may have although others are far above their shares; 2 if left out. */
   readonly least?: number
-  /** The part of the capacity above which no holder ever gets, even if nobody else wants it; 1 if left out. */
-  readonly most?: number
+  /**
+   * The part of the capacity above which no holder ever gets, even if nobody else wants it, or that part for some kinds of
+   * holders; 1 if left out.
+   */
+  readonly most?: number | Readonly<Record<string, number>>
   /**
    * For rates: what was taken fades with this time constant, in milliseconds, so that `capacity` for each `fadeMs` is what can
    * be taken for long. If left out, it stays until it is given back.
@@ -47,7 +50,7 @@ export class Shares {
   refused = 0
   readonly #capacity: number
   readonly #least: number
-  readonly #most: number
+  readonly #mostOf: (kind: string) => number
   readonly #fadeMs: number
   readonly #now: () => number
   readonly #all: Level
@@ -62,7 +65,7 @@ export class Shares {
   }: SharesOptions) {
     this.#capacity = capacity
     this.#least = least
-    this.#most = most
+    this.#mostOf = kind => (typeof most === 'number' ? most : (most[kind] ?? 1))
     this.#fadeMs = fadeMs
     this.#now = now
     this.#all = new Level(fadeMs)
@@ -131,15 +134,15 @@ export class Shares {
   #bounds(holder: Holder): readonly { readonly upTo: number; readonly below: number }[] {
     const kinds = Object.entries(holder).map(([kind, who]) => ({
       own: this.held(kind, who),
+      most: this.#capacity * this.#mostOf(kind),
       holders: this.#holders(kind, who)
     }))
-    const upTo = (most: (holders: number) => number) =>
-      Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, holders }) => most(holders) - own))
-    const atMost = this.#capacity * this.#most
+    const upTo = (share: (holders: number) => number) =>
+      Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most, holders }) => Math.min(most, share(holders)) - own))
     return [
-      { upTo: upTo(() => atMost), below: this.#capacity * BINDING },
-      { upTo: upTo(holders => Math.min(atMost, this.#capacity / holders)), below: this.#capacity * KEPT },
-      { upTo: upTo(() => Math.min(atMost, this.#least)), below: this.#capacity }
+      { upTo: upTo(() => this.#capacity), below: this.#capacity * BINDING },
+      { upTo: upTo(holders => this.#capacity / holders), below: this.#capacity * KEPT },
+      { upTo: upTo(() => this.#least), below: this.#capacity }
     ]
   }
 

@@ -75,7 +75,9 @@ export class NatDesk {
     const isHidden = first !== undefined && sources.isHidden(peer, first.mapped, addresses)
     if (!isHidden)
       for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
-    const shownSide = sideOf(this.#watch, peer, { socket, samples: last.samples }, seen => fit(seen).describe())
+    const shownSide = sideOf(this.#watch, peer, { socket, samples: last.samples, aiming: { caller: peer } }, seen =>
+      fit(seen).describe()
+    )
     // The sockets that were shown are not those that connections take: one of these may have a forward.
     const { open, router } = peer
     const side = { ...shownSide, ...(open ? { open } : {}) }

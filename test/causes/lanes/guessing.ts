@@ -48,22 +48,21 @@ const causes: readonly Cause[] = [
     inject: async rig => await between(rig, ['symmetric-random', 'port-restricted'])
   },
   {
-    what: 'others use up the probes for an address',
-    done: 'limits.probesPerAddress: 2060, and another session sprays',
+    what: 'the probes for an address are used up',
+    done: 'limits.probesPerAddress: 8240, a quarter for a caller, and another session of his sprays',
     code: 'budget-shared-out',
     side: 'gateway',
     // A second's refill is 34 probes, which are worth 12 %.
     gateway: {
       strategies: '[direct, stun, predict, spray: { atLeast: 0.5 }, relay]',
-      config: 'limits: { probesPerAddress: 2060 }'
+      config: 'limits: { probesPerAddress: 8240 }'
     },
     async inject(rig) {
-      const [other, caller] = [typed(rig, 'port-restricted'), typed(rig, 'port-restricted', 1)]
-      const callee = typed(rig, 'symmetric-random')
-      await using _cut = await cut(rig, other.site, callee.site)
-      await other.site.resetSent()
-      const spraying = other.connect(callee, 0)
-      await punching(other.site, callee.site)
+      const [caller, callee] = [typed(rig, 'port-restricted'), typed(rig, 'symmetric-random')]
+      await using _cut = await cut(rig, caller.site, callee.site)
+      await caller.site.resetSent()
+      const spraying = caller.connect(callee, 0)
+      await punching(caller.site, callee.site)
       const tried = await caller.connect(callee, 0)
       await spraying
       return tried

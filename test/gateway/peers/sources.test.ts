@@ -59,7 +59,7 @@ test('a side whose source is hidden has no NAT to plan with, and what was seen o
   const side = sideOf(
     { ...home, observer, sources, history: home.history },
     ann,
-    { socket: socket(0), samples },
+    { socket: socket(0), samples, aiming: { caller: ann } },
     verdict
   )
   t.deepEqual(side.profile, {

@@ -8,7 +8,7 @@ import type { Report } from '../../../src/wire/report.ts'
 import type { SideName } from '../../../src/wire/side.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { nothingDone } from '../../hand-made.ts'
-import { Home, pair, planOf, socket } from './made.ts'
+import { Hand, Home, pair, planOf, socket } from './made.ts'
 
 type Ordered = Message<FromGateway, 'order'>
 /** What a side says when it is given an order. */
@@ -102,16 +102,50 @@ test('a plan that a side fails is called off on both, and the socket that was ha
   t.false(attempts.hasOpened('caller'))
 })
 
-test('what a plan may send is charged to the address it aims at, and what it did not need is given back', async t => {
+/** Probes that may still be aimed at the caller, and at the callee. */
+const probesLeft = (home: Home) =>
+  ['192.0.2.1', '192.0.2.2'].map(address =>
+    home.budget.left(address, { caller: new Hand('ann'), callee: new Hand('bob') })
+  )
+
+test('what a plan may send is charged to the address it aims at, and what it did not need is given back when it opened', async t => {
   using home = new Home()
-  const left = () => ['192.0.2.1', '192.0.2.2'].map(address => home.budget.left(address))
   let during: number[] = []
   await tries(home, [planOf({ caller: guess(60), callee: guess(30) })], (order, side) => {
-    during = left()
-    return side === 'callee' ? fails('io', { sent: 10 })(order, side) : []
+    during = probesLeft(home)
+    return opens({ sent: side === 'callee' ? 10 : 3 })(order, side)
   })
   t.deepEqual(during, [70, 40])
-  t.deepEqual(left(), [90, 40], 'the caller did not say what it sent')
+  t.deepEqual(probesLeft(home), [90, 97])
+})
+
+test('what a side alone says that it did not send stays charged', async t => {
+  using home = new Home()
+  await tries(home, [planOf({ caller: guess(60), callee: guess(30) })], fails('io', { sent: 0 }))
+  t.deepEqual(probesLeft(home), [70, 40])
+})
+
+test('what cannot have been sent at the pace of the order is given back, whatever is said', async t => {
+  using home = new Home()
+  const slow: Order = { kind: 'punch', targets: [at], probes: 100, perSecond: 10 }
+  await tries(home, [planOf({ caller: slow, callee: slow })], fails('io', { sent: 100 }))
+  // A quarter of a second ahead, and answers.
+  t.true(Math.min(...probesLeft(home)) > 70, `${probesLeft(home)}`)
+})
+
+test('a plan that is ordered once more is charged once more, and not ordered where there are too few probes', async t => {
+  const word: Word = (order, side) => (side === 'callee' ? fails('stale-socket')(order, side) : [])
+  using home = new Home()
+  t.deepEqual(
+    (await tries(home, [planOf({ caller: guess(40) })], word)).orders.map(([plan]) => plan),
+    [1, 1, 2, 2]
+  )
+  t.deepEqual(probesLeft(home), [100, 20])
+  using short = new Home()
+  t.deepEqual(
+    (await tries(short, [planOf({ caller: guess(60) })], word)).orders.map(([plan]) => plan),
+    [1, 1]
+  )
 })
 
 test('a plan that there are too few probes for is not ordered, charged or called off, but counted', async t => {
@@ -123,7 +157,7 @@ test('a plan that there are too few probes for is not ordered, charged or called
   t.deepEqual(orders, [])
   t.deepEqual(home.told, [])
   t.is(home.budget.refused, 1)
-  t.is(home.budget.left('192.0.2.2'), 100)
+  t.deepEqual(probesLeft(home), [100, 100])
 })
 
 /** Two that have the same address, as far as the gateway is told. */

@@ -119,8 +119,8 @@ export class Home implements House, Disposable {
   }
 
   constructor({ relayed = 8, ...limits }: Partial<ProbeLimits> & { relayed?: number } = {}) {
-    // The budget's clock stands still: what was taken is gone until it is given back.
-    this.budget = new Budget({ probesPerAddress: 100, probesInAll: 1000, ...limits }, () => 0)
+    // The budget's clock stands still: what was taken is gone until it is given back. A pair has 100 at each address.
+    this.budget = new Budget({ probesPerAddress: 400, probesInAll: 4000, ...limits }, () => 0)
     this.relay = new LocalRelay({ maxSessions: relayed })
   }
 

@@ -115,7 +115,7 @@ test('a plan that aims more probes at an address than all may is not ordered, an
   await using room = await handMade(['ann', 'bob'], {
     strategies: '[./sampler.mjs]',
     files: { 'sampler.mjs': sampler },
-    more: 'limits: { probesPerAddress: 99 }'
+    more: 'limits: { probesPerAddress: 396 }'
   })
   const [ann, bob] = room.peers
   await Promise.all([ann.warm(0, { rttMs: FAR_MS }), bob.warm(0)])

@@ -66,6 +66,13 @@ test('a holder may be bounded although nobody else wants the room', t => {
   t.is(takeAll(shares, from('b')), 25)
 })
 
+test('holders of a kind may be bounded and others not', t => {
+  const shares = new Shares({ capacity: 100, most: { certificate: 1 / 4 } })
+  t.is(takeAll(shares, { network: 'a', certificate: '1' }), 25)
+  t.is(takeAll(shares, { network: 'a', certificate: '2' }), 25)
+  t.is(takeAll(shares, from('a')), 40, 'a network is no certificate')
+})
+
 test('of a rate as much comes back as its time constant says', t => {
   let now = 0
   const shares = new Shares({ capacity: 1000, fadeMs: 1000, now: () => now })

@@ -427,10 +427,10 @@ when(
   { side: 'caller', sentence: /above the router of alice/, also: ['spray-too-small'] }
 )
 when(
-  'others use up the probes',
+  'the probes are used up',
   'budget-shared-out',
   both(easy, { ...random, probes_left: 40 }).turn('spray', 'passed', 'budget-shared-out', { expected: 0.01 }),
-  { side: 'gateway', sentence: /aimed at bob: 40 were left$/, also: ['spray-too-small'] }
+  { side: 'gateway', sentence: /aimed at bob are used up: 40 were left for these two$/, also: ['spray-too-small'] }
 )
 when(
   'a fresh socket is not seen',

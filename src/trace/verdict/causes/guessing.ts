@@ -143,12 +143,13 @@ export function budgetSharedOut(facts: Facts): Finding | undefined {
     code: 'budget-shared-out',
     side: 'gateway',
     sentence: known
-      ? `other sessions use up the probes that may be aimed at ${nameOf(facts, known.side)}: ${count(known.left)} were left`
-      : 'other sessions use up the probes that may be aimed at one of the two',
+      ? `the probes that may be aimed at ${nameOf(facts, known.side)} are used up: ${count(known.left)} were left for these two`
+      : 'the probes that may be aimed at one of the two are used up',
     evidence: [
       ...facts.turns.filter(one => one.plugin === plugin).map(turnLine),
       ...(known ? [`${counted(known.left, 'probe')} left for the address of ${nameOf(facts, known.side)}`] : [])
     ],
-    advice: 'raise limits.probesPerAddress or limits.probesInAll, or try again in a minute'
+    advice:
+      'try again in a minute, or raise limits.probesPerAddress, of which one caller has a quarter, or limits.probesInAll'
   }
 }
