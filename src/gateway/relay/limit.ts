@@ -6,29 +6,15 @@
 //                   │ no
 //                   ▼
 //            queue of queueMs ── full ─► dropped
-//                   │ each millisecond, in turn (Scheduler)
+//                   │ each millisecond, in turn (scheduler.ts)
 //                   ▼
 //                 send, or dropped when it has waited too long
 //
 // The queue is what lets SCTP use the limit: behind a bare bucket, SCTP reached 0.25 to 0.61 of the limit; behind this one,
 // 0.94. Acknowledgements go ahead of data in the queue. Without that, two busy directions kept each other's acknowledgements
 // waiting and reached 0.92 of the limit; with it they reach 0.98.
-//
-// Turns are a deficit round robin, so directions that wait for the same bucket get the same number of bytes from it.
 
-/** The clock and the timers: monotonic milliseconds, and an alarm that can be called off. */
-export interface Time {
-  now(): number
-  after(waitMs: number, run: () => void): () => void
-}
-
-export const systemTime: Time = {
-  now: () => performance.now(),
-  after(waitMs, run) {
-    const timer = setTimeout(run, waitMs)
-    return () => clearTimeout(timer)
-  }
-}
+import { type Outcome, QUANTUM_BYTES, type Scheduler, type TurnHolder, type Waiter } from './scheduler.ts'
 
 /** Whose limit a bucket is: the name under which drops are counted. */
 export type LimitName = 'session' | 'peer' | 'total'
@@ -83,45 +69,6 @@ const CAPACITY_MS = 7
  */
 const FILL_SHARE = 0.99
 
-/** One alarm for all shapers that have something queued; none while nobody waits. */
-export class Scheduler {
-  readonly time: Time
-  readonly #waiting = new Set<Shaper>()
-  #cancel: (() => void) | undefined
-
-  constructor(time: Time = systemTime) {
-    this.time = time
-  }
-
-  add(shaper: Shaper): void {
-    this.#waiting.add(shaper)
-    this.#cancel ??= this.time.after(TICK_MS, this.#tick)
-  }
-
-  delete(shaper: Shaper): void {
-    this.#waiting.delete(shaper)
-    if (this.#waiting.size > 0) return
-    this.#cancel?.()
-    this.#cancel = undefined
-  }
-
-  // A set is walked in order of insertion. A shaper that has had its turn and has more goes to the end, and is met again in
-  // the same walk. A shaper that is blocked keeps its place, and what is left of its turn, for the next tick.
-  readonly #tick = (): void => {
-    this.#cancel = undefined
-    const nowMs = this.time.now()
-    for (const shaper of this.#waiting) {
-      const outcome = shaper.turn(nowMs)
-      if (outcome !== 'blocked') this.#waiting.delete(shaper)
-      if (outcome === 'more') this.#waiting.add(shaper)
-    }
-    if (this.#waiting.size > 0) this.#cancel = this.time.after(TICK_MS, this.#tick)
-  }
-}
-
-/** The finest resolution of Node's timers. */
-const TICK_MS = 1
-
 export interface ShaperCounters {
   sentBytes: number
   sentDatagrams: number
@@ -136,19 +83,21 @@ export interface ShaperOptions {
   scheduler: Scheduler
   /** All are charged for each datagram; a drop counts for the first bucket that is short. */
   buckets: readonly TokenBucket[]
+  /** Whose turns it has where it waits with others. */
+  holder: TurnHolder
   /** How much may wait, in ms at the lowest of the buckets' rates. */
   queueMs?: number
   send: (datagram: Buffer) => void
 }
 
-interface Waiting {
+interface Queued {
   readonly datagram: Buffer
   readonly arrivedMs: number
   /** Its number among all datagrams that were offered. */
   readonly number: number
 }
 
-export class Shaper {
+export class Shaper implements Waiter {
   readonly counters: ShaperCounters = {
     sentBytes: 0,
     sentDatagrams: 0,
@@ -156,20 +105,24 @@ export class Shaper {
     droppedBytes: 0,
     dropped: { session: 0, peer: 0, total: 0 }
   }
+  /** Bytes sent in turns, which is after waiting. */
+  turnedBytes = 0
   readonly #scheduler: Scheduler
+  readonly #holder: TurnHolder
   readonly #buckets: readonly TokenBucket[]
   readonly #send: (datagram: Buffer) => void
   readonly #queueBytes: number
   readonly #patienceMs: number
-  readonly #waiting: Waiting[] = []
+  readonly #waiting: Queued[] = []
   #offered = 0
   #queuedBytes = 0
   #turnBytes = 0
   /** The bucket that the queue waits for; undefined while the queue is empty. */
   #short: TokenBucket | undefined
 
-  constructor({ scheduler, buckets, queueMs = 50, send }: ShaperOptions) {
+  constructor({ scheduler, buckets, holder, queueMs = 50, send }: ShaperOptions) {
     this.#scheduler = scheduler
+    this.#holder = holder
     this.#buckets = buckets
     this.#send = send
     this.#queueBytes = (Math.min(...buckets.map(bucket => bucket.bitsPerSecond)) / 8000) * queueMs
@@ -194,7 +147,7 @@ export class Shaper {
   }
 
   /** Called by the scheduler. Sends until this turn's share is used up, a bucket is short, or the queue is empty. */
-  turn(nowMs: number): 'blocked' | 'more' | 'empty' {
+  turn(nowMs: number): Outcome {
     this.#dropLate(nowMs)
     if (this.#turnBytes <= 0) this.#turnBytes += QUANTUM_BYTES
     while (this.#waiting.length > 0) {
@@ -204,6 +157,7 @@ export class Shaper {
       if (short) return 'blocked'
       const datagram = this.#dequeue()
       this.#turnBytes -= costOf(datagram)
+      this.turnedBytes += costOf(datagram)
       this.#pass(datagram)
     }
     this.#waitFor(undefined)
@@ -215,7 +169,7 @@ export class Shaper {
   close(): void {
     while (this.#waiting.length > 0) this.#dropOldest()
     this.#waitFor(undefined)
-    this.#scheduler.delete(this)
+    this.#scheduler.delete(this, this.#holder)
   }
 
   #firstShort(nowMs: number, behindOthers: boolean): TokenBucket | undefined {
@@ -237,7 +191,7 @@ export class Shaper {
     this.#queuedBytes += costOf(datagram)
     this.counters.queued++
     this.#waitFor(short)
-    this.#scheduler.add(this)
+    this.#scheduler.add(this, this.#holder)
   }
 
   /** A datagram goes to the end of the queue; an acknowledgement goes ahead of the data before it. */
@@ -254,7 +208,7 @@ export class Shaper {
 
   /** The queue must not be empty. */
   #dequeue(): Buffer {
-    const { datagram } = this.#waiting.shift() as Waiting
+    const { datagram } = this.#waiting.shift() as Queued
     this.#queuedBytes -= costOf(datagram)
     return datagram
   }
@@ -281,9 +235,6 @@ export class Shaper {
     this.#short = short
   }
 }
-
-/** Ethernet's payload is 1500 bytes: with a share of that size a turn is about one datagram. */
-const QUANTUM_BYTES = 1500
 
 /** A full queue takes a little longer than queueMs, because of the debt before it, the 1 % left out, and a late timer. */
 const LATE_MS = 8

@@ -5,6 +5,7 @@ import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { Forwarder } from '../udp/binding.ts'
+import type { TurnHolder } from './scheduler.ts'
 import { type Exit, type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 
 export interface RelayTotals {
@@ -25,10 +26,15 @@ export interface RelayListener {
 export interface Relay extends Forwarder {
   listener: RelayListener | undefined
   /**
-   * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
-   * Rejects with `relay-full`.
+   * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions, `holder`
+   * is who asked for it. Rejects with `relay-full`.
    */
-  arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void>
+  arm(
+    session: string,
+    peers: Readonly<Record<SideName, string>>,
+    limits: RelayLimits,
+    holder?: TurnHolder
+  ): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
@@ -49,8 +55,13 @@ export class LocalRelay implements Relay, Disposable {
     })
   }
 
-  async arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void> {
-    this.#splices.arm(session, peers, limits)
+  async arm(
+    session: string,
+    peers: Readonly<Record<SideName, string>>,
+    limits: RelayLimits,
+    holder?: TurnHolder
+  ): Promise<void> {
+    this.#splices.arm(session, peers, limits, holder)
   }
 
   async latch(session: string, side: SideName, port: Exit, source: Endpoint): Promise<boolean> {

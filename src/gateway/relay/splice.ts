@@ -12,8 +12,10 @@ import type { RelayLimits } from '../../strategy/plan.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { Full } from '../peers/full.ts'
+import { Shares } from '../shares/shares.ts'
 import type { Port } from '../udp/listen.ts'
-import { type LimitName, Scheduler, Shaper, type ShaperCounters, systemTime, type Time, TokenBucket } from './limit.ts'
+import { type LimitName, Shaper, type ShaperCounters, TokenBucket } from './limit.ts'
+import { Scheduler, systemTime, type Time, type TurnHolder } from './scheduler.ts'
 
 /** What the splice needs of a port: a way out. */
 export type Exit = Pick<Port, 'send'>
@@ -42,6 +44,7 @@ export interface SpliceOptions {
 
 export class SpliceTable {
   readonly #maxSessions: number
+  readonly #places: Shares
   readonly #queueMs: number
   readonly #idleMs: number
   readonly #onIdle: (session: string, counters: SpliceCounters) => void
@@ -60,6 +63,7 @@ export class SpliceTable {
     const { maxSessions, queueMs = 50, idleMs = 30_000, time = systemTime } = options
     const { onIdle = () => {}, onRelatch = () => {} } = options
     this.#maxSessions = maxSessions
+    this.#places = new Shares({ capacity: maxSessions })
     this.#queueMs = queueMs
     this.#idleMs = idleMs
     this.#onIdle = onIdle
@@ -80,19 +84,30 @@ export class SpliceTable {
   /**
    * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
    * Limits are in bits of UDP payload per second: of each direction, of all that a peer sends, and of all sessions together.
-   * Where buckets are shared, the latest limits hold. Throws `relay-full` beyond maxSessions.
+   * Where buckets are shared, the latest limits hold. Throws `relay-full` beyond maxSessions, or a share of them.
+   * @param holder who asked for the session: it is his share of places, and of a short total in both directions
    */
-  arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): void {
+  arm(
+    session: string,
+    peers: Readonly<Record<SideName, string>>,
+    limits: RelayLimits,
+    holder: TurnHolder = { network: '', certificate: peers.caller }
+  ): void {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
-    if (this.#sessions.size >= this.#maxSessions) {
-      throw new Full('relay', `the relay carries ${this.#maxSessions} sessions and has no room for another`)
-    }
+    if (!this.#places.take({ ...holder })) throw this.#full()
     const total = this.#totalBucket(limits.total)
+    const side = (which: SideName) =>
+      this.#side(which, () => armed, {
+        holder,
+        shared: [this.#peerBucket(peers[which], limits.perPeer), total],
+        limits
+      })
     const armed: Session = {
       id: session,
       peers,
-      caller: this.#side('caller', () => armed, [this.#peerBucket(peers.caller, limits.perPeer), total], limits),
-      callee: this.#side('callee', () => armed, [this.#peerBucket(peers.callee, limits.perPeer), total], limits),
+      holder,
+      caller: side('caller'),
+      callee: side('callee'),
       heardMs: this.#time.now(),
       cancelIdle: this.#time.after(this.#idleMs, () => this.#checkIdle(armed))
     }
@@ -150,6 +165,7 @@ export class SpliceTable {
     const armed = this.#sessions.get(session)
     if (!armed) return undefined
     this.#sessions.delete(session)
+    this.#places.giveBack({ ...armed.holder })
     armed.cancelIdle()
     for (const side of sideNames) {
       this.#unlatch(armed[side])
@@ -165,13 +181,22 @@ export class SpliceTable {
     for (const session of this.#sessions.keys()) this.disarm(session)
   }
 
-  #side(side: SideName, session: () => Session, shared: TokenBucket[], limits: RelayLimits): Side {
+  #full(): Full {
+    const [most, retryMs] = [this.#maxSessions, this.#places.retryMs()]
+    const why = this.#places.used < most ? 'and keeps the rest for other networks' : 'and has no room for another'
+    const sentence = `the relay carries ${this.#places.used} of ${most} sessions ${why}`
+    return new Full('relay', `${sentence}; ask again in ${Math.ceil(retryMs / 1000)} s`, { retryMs })
+  }
+
+  #side(side: SideName, session: () => Session, { holder, shared, limits }: Shaping): Side {
     const own = new TokenBucket('session', limits.perSession, this.#time.now())
     const send = (datagram: Buffer) => {
       const { port, source } = session()[otherSide(side)]
       if (port && source) port.send(datagram, source)
     }
-    const shaper = new Shaper({ scheduler: this.#scheduler, buckets: [own, ...shared], queueMs: this.#queueMs, send })
+    const shaper = new Shaper({
+      ...{ scheduler: this.#scheduler, buckets: [own, ...shared], holder, queueMs: this.#queueMs, send }
+    })
     return { name: side, session, shaper, unlatched: 0, unlatchedBytes: 0, port: undefined, source: undefined }
   }
 
@@ -213,6 +238,13 @@ export class SpliceTable {
   }
 }
 
+/** Whose turns a direction has, and by which limits. */
+interface Shaping {
+  readonly holder: TurnHolder
+  readonly shared: readonly TokenBucket[]
+  readonly limits: RelayLimits
+}
+
 interface Side {
   readonly name: SideName
   readonly session: () => Session
@@ -227,6 +259,7 @@ interface Side {
 interface Session extends Record<SideName, Side> {
   readonly id: string
   readonly peers: Readonly<Record<SideName, string>>
+  readonly holder: TurnHolder
   heardMs: number
   cancelIdle: () => void
 }

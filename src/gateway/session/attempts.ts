@@ -142,7 +142,8 @@ export class Attempts {
   /** Limits are kept by certificate, so that a peer that joins again has the same ones as before. */
   async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
     const { id, caller, callee } = this.#session
-    await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits)
+    const holder = { network: caller.network, certificate: caller.fingerprint }
+    await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits, holder)
   }
 
   /** Only the trace needs this: a relay that does not answer spoils no path. */

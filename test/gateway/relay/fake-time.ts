@@ -1,6 +1,6 @@
 // Time that passes only when a test says so: alarms ring in order, each at its own moment.
 
-import type { Time } from '../../../src/gateway/relay/limit.ts'
+import type { Time } from '../../../src/gateway/relay/scheduler.ts'
 
 export class FakeTime implements Time {
   #nowMs = 0

@@ -1,8 +1,10 @@
 import test from 'ava'
-import { Scheduler, Shaper, systemTime, TokenBucket } from '../../../src/gateway/relay/limit.ts'
+import { Shaper, TokenBucket } from '../../../src/gateway/relay/limit.ts'
+import { Scheduler, systemTime, type TurnHolder } from '../../../src/gateway/relay/scheduler.ts'
 import { FakeTime } from './fake-time.ts'
 
 const megabit = 1_000_000
+const ann: TurnHolder = { network: 'a', certificate: 'ann' }
 
 test('over each second of a flood between 0.97 and 1.00 of the limit goes out', t => {
   const { time, shaper } = one({ bitsPerSecond: 4 * megabit })
@@ -53,6 +55,7 @@ test('data leave in the order in which they came, each once', t => {
   const seen: number[] = []
   const shaper = new Shaper({
     scheduler: new Scheduler(time),
+    holder: ann,
     buckets: [new TokenBucket('session', megabit, 0)],
     send: datagram => seen.push(datagram.readUInt32BE())
   })
@@ -131,6 +134,51 @@ test('a short total is shared evenly among those who want more than their share'
   for (const rate of ratesOf(shapers, 3000)) t.true(near(rate, megabit, 0.05), `${rate}`)
 })
 
+test('five sessions of one certificate get no more of a short total than one of another', t => {
+  const bob = { network: 'b', certificate: 'bob' }
+  const { time, shapers } = many([ann, ann, ann, ann, ann, bob], { each: 4 * megabit, total: 4 * megabit })
+  flood(time, shapers, { bitsPerSecond: 4 * megabit, bytes: 1200, ms: 3000 })
+  const rates = ratesOf(shapers, 3000)
+  t.true(near(rates.slice(0, 5).reduce(sum), 2 * megabit, 0.05), `${rates}`)
+  t.true(near(rates[5] ?? 0, 2 * megabit, 0.05), `${rates}`)
+  for (const rate of rates.slice(0, 5)) t.true(near(rate, 0.4 * megabit, 0.1), `${rate} of the same certificate`)
+})
+
+test('nor do the certificates of one network get more than another network, and within it they share', t => {
+  const holders = ['1', '2', '2', '3'].map(certificate => ({ network: 'a', certificate }))
+  const { time, shapers } = many([...holders, { network: 'b', certificate: 'bob' }], {
+    each: 6 * megabit,
+    total: 6 * megabit
+  })
+  // Small datagrams on one side, large ones on the other: shares are of bytes.
+  const [bob] = shapers.slice(-1) as [Shaper]
+  for (let step = 0; step < 300; step++) {
+    for (const shaper of shapers.slice(0, -1)) for (let index = 0; index < 8; index++) shaper.offer(Buffer.alloc(1250))
+    for (let index = 0; index < 30; index++) bob.offer(Buffer.alloc(250))
+    time.advance(10)
+  }
+  const [one = 0, two = 0, again = 0, three = 0, other = 0] = ratesOf(shapers, 3000)
+  t.true(near(other, 3 * megabit, 0.1), `${other}`)
+  for (const rate of [one, two + again, three]) t.true(near(rate, megabit, 0.1), `${rate}`)
+})
+
+test('a certificate that is held up by its own limit leaves its turns to others', t => {
+  const time = new FakeTime()
+  const scheduler = new Scheduler(time)
+  const total = new TokenBucket('total', 4 * megabit, 0)
+  const slow = new TokenBucket('peer', megabit, 0)
+  const bob = { network: 'b', certificate: 'bob' }
+  const shapers = [
+    shaperOf(scheduler, [slow, total]),
+    shaperOf(scheduler, [slow, total]),
+    shaperOf(scheduler, [new TokenBucket('session', 4 * megabit, 0), total], bob)
+  ]
+  flood(time, shapers, { bitsPerSecond: 4 * megabit, bytes: 1200, ms: 3000 })
+  const [one = 0, two = 0, other = 0] = ratesOf(shapers, 3000)
+  t.true(near(one + two, megabit, 0.05), `${one + two}`)
+  t.true(near(other, 3 * megabit, 0.05), `${other}`)
+})
+
 test('who asks for less than a fair share of a short total gets all of it', t => {
   const { time, shapers } = many(3, { each: 4 * megabit, total: 4 * megabit })
   const [modest, ...greedy] = shapers as [Shaper, Shaper, Shaper]
@@ -177,6 +225,7 @@ test('the queueing delay stays within 60 ms where a short total makes the queue 
     () =>
       new Shaper({
         scheduler,
+        holder: ann,
         buckets: [new TokenBucket('session', 4 * megabit, 0), total],
         send: datagram => delaysMs.push(time.now() - datagram.readDoubleBE())
       })
@@ -249,6 +298,7 @@ function order({ bitsPerSecond, sizes }: { bitsPerSecond: number; sizes: number[
   const leaving: number[] = []
   const shaper = new Shaper({
     scheduler: new Scheduler(time),
+    holder: ann,
     buckets: [new TokenBucket('session', bitsPerSecond, 0)],
     send: datagram => leaving.push(datagram.readUInt32BE())
   })
@@ -268,24 +318,25 @@ function one({ bitsPerSecond, latenessMs = 0 }: { bitsPerSecond: number; latenes
   const bucket = new TokenBucket('session', bitsPerSecond, time.now())
   const shaper = new Shaper({
     scheduler: new Scheduler(late),
+    holder: ann,
     buckets: [bucket],
     send: datagram => delaysMs.push(datagram.length < 8 ? 0 : time.now() - datagram.readDoubleBE())
   })
   return { time, shaper, bucket, delaysMs }
 }
 
-function many(count: number, { each, total }: { each: number; total: number }) {
+/** @param whose a holder for each, or how many of one holder */
+function many(whose: number | readonly TurnHolder[], { each, total }: { each: number; total: number }) {
   const time = new FakeTime()
   const scheduler = new Scheduler(time)
   const shared = new TokenBucket('total', total, 0)
-  const shapers = Array.from({ length: count }, () =>
-    shaperOf(scheduler, [new TokenBucket('session', each, 0), shared])
-  )
+  const holders = typeof whose === 'number' ? Array.from({ length: whose }, () => ann) : whose
+  const shapers = holders.map(holder => shaperOf(scheduler, [new TokenBucket('session', each, 0), shared], holder))
   return { time, shapers }
 }
 
-function shaperOf(scheduler: Scheduler, buckets: TokenBucket[]): Shaper {
-  return new Shaper({ scheduler, buckets, send: () => {} })
+function shaperOf(scheduler: Scheduler, buckets: TokenBucket[], holder: TurnHolder = ann): Shaper {
+  return new Shaper({ scheduler, buckets, holder, send: () => {} })
 }
 
 /** Offers each shaper datagrams at an even rate, each carrying its time of arrival; returns how many in all. */

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
+import { Full } from '../../../src/gateway/peers/full.ts'
 import { type Exit, type SpliceOptions, SpliceTable } from '../../../src/gateway/relay/splice.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { FakeTime } from './fake-time.ts'
@@ -136,6 +137,26 @@ test('beyond maxSessions arming fails with relay-full, until one is disarmed', t
   t.is(table.size, 1)
   table.disarm('s')
   t.notThrows(() => table.arm('s2', peers, limits))
+})
+
+test('one network leaves others places at the relay, and nobody who has one loses it', t => {
+  const { table } = armed({ maxSessions: 100 })
+  const arms = (network: string, at: number): { code?: string; retryMs?: number | undefined } => {
+    const holder = { network, certificate: `${network} ${at}` }
+    try {
+      table.arm(`${network} ${at}`, peers, limits, holder)
+      return {}
+    } catch (thrown) {
+      return thrown instanceof Full ? thrown : {}
+    }
+  }
+  const refused = Array.from({ length: 100 }, (_, at) => arms('a', at)).filter(({ code }) => code === 'relay-full')
+  t.is(refused.length, 26, 'three quarters are taken, since another one is there')
+  t.true((refused[0]?.retryMs ?? 0) > 0)
+  t.deepEqual(arms('b', 0), {})
+  t.is(table.size, 76)
+  table.disarm('a 0')
+  t.deepEqual(arms('b', 1), {})
 })
 
 test('a session cannot be armed twice', t => {
