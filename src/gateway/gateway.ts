@@ -31,6 +31,7 @@ import { token } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Sessions } from './session/sessions.ts'
+import { Judging } from './shares/judging.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
 import type { Reception } from './signalling/reception.ts'
 import { receive } from './signalling/signalling.ts'
@@ -77,13 +78,15 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
   const sources = new Sources({ observer, log })
-  const watch = { observer, sources, history: new History(), budget: new Budget(limits), commander: directory }
+  const judging = new Judging()
+  const watch = { observer, sources, history: new History(), budget: new Budget(limits), judging, commander: directory }
   const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
   const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
   const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
   const binding = receiveUdp(udp, { observer, sessions, relay, stun })
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
+  const nat = new NatDesk(watch, strategies)
   const tokens = tokensOf(config)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
@@ -95,14 +98,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       peers: limits.peers,
       strangers: new Map()
     },
-    desk: { members: directory, sessions, sources, nat: new NatDesk(watch, strategies), forwards },
+    desk: { members: directory, sessions, sources, nat, forwards },
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config) })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, ...tracing }
+    ...{ access, forwards, nat, ...tracing }
   }
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {

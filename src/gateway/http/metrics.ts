@@ -136,7 +136,15 @@ export class Metrics {
   }
 }
 
-function dropsOf({ relay, udp, probes, signalling, forwards, sessions }: GatewayStatus): Record<string, number> {
+function dropsOf({
+  relay,
+  udp,
+  probes,
+  signalling,
+  forwards,
+  sessions,
+  judgements
+}: GatewayStatus): Record<string, number> {
   const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
     relay.caller.dropped[reason] + relay.callee.dropped[reason]
   return {
@@ -151,6 +159,7 @@ function dropsOf({ relay, udp, probes, signalling, forwards, sessions }: Gateway
     'message-malformed': signalling.malformed,
     'probes-refused': probes.refused,
     'requests-refused': sessions.refused,
+    'judgements-refused': judgements.refused,
     'claims-refused': forwards.refused + forwards.limited
   }
 }

@@ -8,6 +8,7 @@ import type { Sources } from '../peers/sources.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
+import type { NatDesk } from '../survey/nat-desk.ts'
 import type { Binding } from '../udp/binding.ts'
 import type { Forwards } from '../udp/forwards.ts'
 import type { Access } from './access.ts'
@@ -27,6 +28,7 @@ export async function statusOf(parts: {
   exported: ExportCounters
   access: Access
   forwards: Forwards
+  nat: NatDesk
 }) {
   const relay = await parts.relay.totals()
   return {
@@ -37,6 +39,7 @@ export async function statusOf(parts: {
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
     forwards: { ...parts.forwards.counters },
+    judgements: { refused: parts.nat.refused },
     probes: { refused: parts.budget.refused },
     relay: relay.counters,
     traces: parts.traces.counters,

@@ -6,7 +6,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import { type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
+import { askerOf, type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
 
 export interface ProbeLimits {
   /** Probes per minute at one public address. */
@@ -73,8 +73,7 @@ export class Budget {
   }
 }
 
-const holderOf = ({ caller: { network, fingerprint }, callee }: Aiming): Holder => ({
-  network,
-  certificate: fingerprint,
-  ...(callee ? { pair: [fingerprint, callee.fingerprint].sort().join(' ') } : {})
+const holderOf = ({ caller, callee }: Aiming): Holder => ({
+  ...askerOf(caller),
+  ...(callee ? { pair: [caller.fingerprint, callee.fingerprint].sort().join(' ') } : {})
 })

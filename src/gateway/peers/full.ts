@@ -8,6 +8,7 @@ import type { SideName } from '../../wire/side.ts'
  *   sessionsPerPeer     one peer's share of them; sessionsPerPair: the share of two peers together
  *   peers, strangers    peers that have joined, and those just about to
  *   joinsPerCertificate how often one certificate may be joined
+ *   judging             the time for judging networks and planning
  *   names               the table of names
  */
 export type Bound =
@@ -18,6 +19,7 @@ export type Bound =
   | 'peers'
   | 'strangers'
   | 'joinsPerCertificate'
+  | 'judging'
   | 'names'
 
 export class Full extends PosternError {
@@ -45,3 +47,7 @@ export interface FullOptions {
 /** What a `refused` message says about asking again. */
 export const retryOf = (error: unknown): { retryMs?: number } =>
   error instanceof Full && error.retryMs !== undefined ? { retryMs: error.retryMs } : {}
+
+/** The error for somebody who has to wait, and need do nothing else. It says when to ask again. */
+export const later = (bound: Bound, sentence: string, waitMs: number, more: FullOptions = {}): Full =>
+  new Full(bound, `${sentence}; ask again in ${Math.ceil(waitMs / 1000)} s`, { ...more, retryMs: Math.ceil(waitMs) })

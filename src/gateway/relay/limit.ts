@@ -14,7 +14,8 @@
 // 0.94. Acknowledgements go ahead of data in the queue. Without that, two busy directions kept each other's acknowledgements
 // waiting and reached 0.92 of the limit; with it they reach 0.98.
 
-import { type Outcome, QUANTUM_BYTES, type Scheduler, type TurnHolder, type Waiter } from './scheduler.ts'
+import type { Asker } from '../shares/shares.ts'
+import { type Outcome, QUANTUM_BYTES, type Scheduler, type Waiter } from './scheduler.ts'
 
 /** Whose limit a bucket is: the name under which drops are counted. */
 export type LimitName = 'session' | 'peer' | 'total'
@@ -84,7 +85,7 @@ export interface ShaperOptions {
   /** All are charged for each datagram; a drop counts for the first bucket that is short. */
   buckets: readonly TokenBucket[]
   /** Whose turns it has where it waits with others. */
-  holder: TurnHolder
+  holder: Asker
   /** How much may wait, in ms at the lowest of the buckets' rates. */
   queueMs?: number
   send: (datagram: Buffer) => void
@@ -108,7 +109,7 @@ export class Shaper implements Waiter {
   /** Bytes sent in turns, which is after waiting. */
   turnedBytes = 0
   readonly #scheduler: Scheduler
-  readonly #holder: TurnHolder
+  readonly #holder: Asker
   readonly #buckets: readonly TokenBucket[]
   readonly #send: (datagram: Buffer) => void
   readonly #queueBytes: number

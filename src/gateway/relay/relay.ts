@@ -4,8 +4,8 @@
 import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
+import type { Asker } from '../shares/shares.ts'
 import type { Forwarder } from '../udp/binding.ts'
-import type { TurnHolder } from './scheduler.ts'
 import { type Exit, type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
 
 export interface RelayTotals {
@@ -29,12 +29,7 @@ export interface Relay extends Forwarder {
    * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions, `holder`
    * is who asked for it. Rejects with `relay-full`.
    */
-  arm(
-    session: string,
-    peers: Readonly<Record<SideName, string>>,
-    limits: RelayLimits,
-    holder?: TurnHolder
-  ): Promise<void>
+  arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits, holder?: Asker): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
@@ -59,7 +54,7 @@ export class LocalRelay implements Relay, Disposable {
     session: string,
     peers: Readonly<Record<SideName, string>>,
     limits: RelayLimits,
-    holder?: TurnHolder
+    holder?: Asker
   ): Promise<void> {
     this.#splices.arm(session, peers, limits, holder)
   }

@@ -6,6 +6,8 @@
 // On each level it is a deficit round robin (Shreedhar and Varghese, 1995): what a turn has overdrawn is taken from the next
 // one, so that shares are of bytes, not of datagrams.
 
+import type { Asker } from '../shares/shares.ts'
+
 /** The clock and the timers: monotonic milliseconds, and an alarm that can be called off. */
 export interface Time {
   now(): number
@@ -18,12 +20,6 @@ export const systemTime: Time = {
     const timer = setTimeout(run, waitMs)
     return () => clearTimeout(timer)
   }
-}
-
-/** Whose turns they are. */
-export interface TurnHolder {
-  readonly network: string
-  readonly certificate: string
 }
 
 /** What became of a turn: something holds it up, it is used up and there is more, or nothing is left. */
@@ -52,12 +48,12 @@ export class Scheduler {
     this.time = time
   }
 
-  add(waiter: Waiter, { network, certificate }: TurnHolder): void {
+  add(waiter: Waiter, { network, certificate }: Asker): void {
     this.#networks.ring(network).ring(certificate).add(waiter, waiter)
     this.#cancel ??= this.time.after(TICK_MS, this.#tick)
   }
 
-  delete(waiter: Waiter, { network, certificate }: TurnHolder): void {
+  delete(waiter: Waiter, { network, certificate }: Asker): void {
     const ofNetwork = this.#networks.ring(network)
     const ofCertificate = ofNetwork.ring(certificate)
     ofCertificate.delete(waiter)

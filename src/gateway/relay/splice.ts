@@ -11,11 +11,11 @@ import { PosternError } from '../../errors.ts'
 import type { RelayLimits } from '../../strategy/plan.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
-import { Full } from '../peers/full.ts'
-import { Shares } from '../shares/shares.ts'
+import { type Full, later } from '../peers/full.ts'
+import { type Asker, Shares } from '../shares/shares.ts'
 import type { Port } from '../udp/listen.ts'
 import { type LimitName, Shaper, type ShaperCounters, TokenBucket } from './limit.ts'
-import { Scheduler, systemTime, type Time, type TurnHolder } from './scheduler.ts'
+import { Scheduler, systemTime, type Time } from './scheduler.ts'
 
 /** What the splice needs of a port: a way out. */
 export type Exit = Pick<Port, 'send'>
@@ -91,10 +91,10 @@ export class SpliceTable {
     session: string,
     peers: Readonly<Record<SideName, string>>,
     limits: RelayLimits,
-    holder: TurnHolder = { network: '', certificate: peers.caller }
+    holder: Asker = { network: '', certificate: peers.caller }
   ): void {
     if (this.#sessions.has(session)) throw new PosternError('internal', `session ${session} is relayed already`)
-    if (!this.#places.take({ ...holder })) throw this.#full()
+    if (!this.#places.take(holder)) throw this.#full()
     const total = this.#totalBucket(limits.total)
     const side = (which: SideName) =>
       this.#side(which, () => armed, {
@@ -165,7 +165,7 @@ export class SpliceTable {
     const armed = this.#sessions.get(session)
     if (!armed) return undefined
     this.#sessions.delete(session)
-    this.#places.giveBack({ ...armed.holder })
+    this.#places.giveBack(armed.holder)
     armed.cancelIdle()
     for (const side of sideNames) {
       this.#unlatch(armed[side])
@@ -182,10 +182,13 @@ export class SpliceTable {
   }
 
   #full(): Full {
-    const [most, retryMs] = [this.#maxSessions, this.#places.retryMs()]
-    const why = this.#places.used < most ? 'and keeps the rest for other networks' : 'and has no room for another'
-    const sentence = `the relay carries ${this.#places.used} of ${most} sessions ${why}`
-    return new Full('relay', `${sentence}; ask again in ${Math.ceil(retryMs / 1000)} s`, { retryMs })
+    const { used } = this.#places
+    const why = used < this.#maxSessions ? 'keeps the rest for other networks' : 'has no room for another'
+    return later(
+      'relay',
+      `the relay carries ${used} of ${this.#maxSessions} sessions and ${why}`,
+      this.#places.retryMs()
+    )
   }
 
   #side(side: SideName, session: () => Session, { holder, shared, limits }: Shaping): Side {
@@ -240,7 +243,7 @@ export class SpliceTable {
 
 /** Whose turns a direction has, and by which limits. */
 interface Shaping {
-  readonly holder: TurnHolder
+  readonly holder: Asker
   readonly shared: readonly TokenBucket[]
   readonly limits: RelayLimits
 }
@@ -259,7 +262,7 @@ interface Side {
 interface Session extends Record<SideName, Side> {
   readonly id: string
   readonly peers: Readonly<Record<SideName, string>>
-  readonly holder: TurnHolder
+  readonly holder: Asker
   heardMs: number
   cancelIdle: () => void
 }

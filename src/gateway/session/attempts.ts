@@ -15,6 +15,7 @@ import { latchAttributes, planAttributes } from '../recording/plan-span.ts'
 import { Reports } from '../recording/reports.ts'
 import { failureAttributes, type Step } from '../recording/step.ts'
 import type { Latched } from '../relay/splice.ts'
+import { askerOf } from '../shares/shares.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { activeOf, blindOf, flowsOf, ordersOf } from './orders.ts'
@@ -142,8 +143,8 @@ export class Attempts {
   /** Limits are kept by certificate, so that a peer that joins again has the same ones as before. */
   async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
     const { id, caller, callee } = this.#session
-    const holder = { network: caller.network, certificate: caller.fingerprint }
-    await this.#house.relay.arm(id, { caller: caller.fingerprint, callee: callee.fingerprint }, limits, holder)
+    const peers = { caller: caller.fingerprint, callee: callee.fingerprint }
+    await this.#house.relay.arm(id, peers, limits, askerOf(caller))
   }
 
   /** Only the trace needs this: a relay that does not answer spoils no path. */

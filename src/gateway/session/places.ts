@@ -10,9 +10,9 @@
 
 import { PosternError } from '../../errors.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
-import { type Bound, Full } from '../peers/full.ts'
+import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
-import { type Holder, Shares } from '../shares/shares.ts'
+import { askerOf, type Holder, Shares } from '../shares/shares.ts'
 
 export interface PlaceLimits {
   /** Requests under way at once. */
@@ -56,7 +56,7 @@ export class Places {
   }
 
   #taken(pair: Pair): Place {
-    const held = holderOf(pair)
+    const held = askerOf(pair.caller)
     this.#table.charge(held)
     for (const side of sideNames) this.#enter(pair, side)
     const decided = once(() => this.#table.giveBack(held))
@@ -65,10 +65,10 @@ export class Places {
   }
 
   #fullTable(pair: Pair): Full | undefined {
-    if (this.#table.hasRoom(holderOf(pair))) return undefined
+    if (this.#table.hasRoom(askerOf(pair.caller))) return undefined
     const { sessions } = this.#limits
     const whose = this.#table.used < sessions ? `the network of ${pair.caller.name} has its share of them` : 'no more'
-    return later('sessions', `the gateway serves ${sessions} requests at once, and ${whose}`, this.#table)
+    return later('sessions', `the gateway serves ${sessions} requests at once, and ${whose}`, this.#table.retryMs())
   }
 
   #fullRoom(pair: Pair): Full | undefined {
@@ -79,7 +79,7 @@ export class Places {
     const all = `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`
     if (side === 'caller') return new Full('sessionsPerPeer', all, { side })
     const share = `the network of ${pair.caller.name} has its share of the ${sessionsPerPeer} sessions of ${pair.callee.name}`
-    return later('sessionsPerPeer', room.used < sessionsPerPeer ? share : all, room, side)
+    return later('sessionsPerPeer', room.used < sessionsPerPeer ? share : all, room.retryMs(), { side })
   }
 
   /** Both ways together. */
@@ -108,20 +108,9 @@ export class Places {
   }
 }
 
-const holderOf = ({ caller: { network, fingerprint } }: Pair): Holder => ({ network, certificate: fingerprint })
-
 /** Who has a place in the room of this side. Its own calls are nobody else's share. */
 const guestOf = (pair: Pair, side: SideName): Holder =>
-  side === 'callee' ? holderOf(pair) : { own: pair.caller.fingerprint }
-
-/** The error for who has to wait, though he need not do anything else. */
-function later(bound: Bound, sentence: string, shares: Shares, side?: SideName): Full {
-  const retryMs = shares.retryMs()
-  return new Full(bound, `${sentence}; ask again in ${Math.ceil(retryMs / 1000)} s`, {
-    retryMs,
-    ...(side ? { side } : {})
-  })
-}
+  side === 'callee' ? askerOf(pair.caller) : { own: pair.caller.fingerprint }
 
 function once(run: () => void): () => void {
   let isDone = false

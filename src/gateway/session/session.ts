@@ -20,6 +20,8 @@ import { turnAttributes } from '../recording/plan-span.ts'
 import { pathAttributes, recordSides, requestAttributes } from '../recording/request-span.ts'
 import { errorAttributes, parentOf, type Step, within } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
+import { inTurns } from '../shares/judging.ts'
+import { askerOf } from '../shares/shares.ts'
 import { Attempts } from './attempts.ts'
 import { Closing } from './closing.ts'
 import { Evidence } from './evidence.ts'
@@ -120,7 +122,7 @@ export class Session {
       const scene = await this.#sceneFor(strategy, root, attempts)
       const startMs = performance.now()
       const turn = await root.within('postern.plugin', { 'postern.plugin': strategy.name }, async step => {
-        const taken = await takeTurn(strategy, scene, {
+        const taken = await takeTurn(inTurns(strategy, this.#house.judging, askerOf(this.caller)), scene, {
           over,
           scene: () => this.#sceneFor(strategy, root, attempts),
           sample: sides => this.#evidence.sample(step, sides, over),

@@ -4,9 +4,10 @@
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import { Full } from '../peers/full.ts'
+import { Full, later } from '../peers/full.ts'
 import type { RelayListener } from '../relay/relay.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
+import { askerOf } from '../shares/shares.ts'
 import type { House } from './house.ts'
 import { type Place, type PlaceLimits, Places } from './places.ts'
 import { type Connect, type Ended, Session } from './session.ts'
@@ -95,7 +96,12 @@ export class Sessions implements RelayListener {
   }
 
   #placeFor(request: Connect): Place {
+    const { judging } = this.#house
+    const { name } = request.caller
     try {
+      // Where a NAT is hard, a request makes as much work as an answer to `nat`. It is charged once it is done.
+      if (!judging.hasRoom(askerOf(request.caller)))
+        throw later('judging', `the gateway judges many networks now, and that of ${name} waits`, judging.retryMs())
       return this.#places.take(request)
     } catch (thrown) {
       if (thrown instanceof Full) this.counters.refused++

@@ -9,12 +9,14 @@ import type { History } from '../memory/history.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
 import type { Sources } from '../peers/sources.ts'
+import type { Judging } from '../shares/judging.ts'
 
 export interface Watch {
   readonly observer: Observer
   readonly history: History
   readonly budget: Budget
   readonly sources: Pick<Sources, 'isHidden'>
+  readonly judging: Judging
 }
 
 /** A socket, what was observed of it, and who may have it aimed at. */
@@ -25,16 +27,16 @@ export interface SideSeen {
 }
 
 /**
- * Judges a peer's socket by what was observed of it, and remembers the observations, unless they are not of its NAT. Throws
- * `udp-blocked` if nothing was observed.
+ * Judges a peer's socket by what was observed of it, and remembers the observations, unless they are not of its NAT. Rejects
+ * with `udp-blocked` if nothing was observed.
  * @param verdict fits the models; it is not asked where one mapping serves all destinations, since there is nothing to fit
  */
-export function sideOf(
+export async function sideOf(
   { observer, history, budget, sources }: Watch,
   peer: Member,
   { socket, samples, aiming }: SideSeen,
-  verdict: (observations: readonly Observation[]) => Assignment
-): Side {
+  verdict: (observations: readonly Observation[]) => Promise<Assignment>
+): Promise<Side> {
   const shown = samples.find(sample => sample.primary) ?? samples[0]
   if (!shown) throw new PosternError('udp-blocked', `no UDP datagram from ${peer.name} reached the gateway`)
   const known = {
@@ -50,9 +52,10 @@ export function sideOf(
   const profile: Profile = isProved ? { ...seen, mapping: 'endpoint-independent' } : seen
   const observations = history.learn(peer.fingerprint, observationsOf(samples, socket.port))
   const isFitted = profile.translated && profile.mapping !== 'endpoint-independent'
+  const fitted = isFitted ? { assignment: await verdict(observations) } : {}
   return {
     ...known,
-    profile: { ...profile, ...(isFitted ? { assignment: verdict(observations) } : {}) },
+    profile: { ...profile, ...fitted },
     observations,
     probes: budget.left(shown.mapped.address, aiming),
     ...forwardOf(peer, socket),

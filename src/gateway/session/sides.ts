@@ -13,6 +13,7 @@ import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Showing } from '../recording/step.ts'
+import { askerOf } from '../shares/shares.ts'
 import { sideOf, type Watch } from './side-seen.ts'
 
 /** How long a session waits for the sockets of both sides: a peer that has just joined is still mapping its first one. */
@@ -61,7 +62,7 @@ export class Sides {
   readonly #watch: Watch
   readonly #gone: AbortSignal
   readonly #using: Partial<Record<SideName, Using>> = {}
-  readonly #assignments: Partial<Record<SideName, { of: string; verdict: Assignment }>> = {}
+  readonly #assignments: Partial<Record<SideName, { of: string; verdict: Promise<Assignment> }>> = {}
   readonly #awaited: Partial<Record<SideName, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> =
     {}
   /** Aborts when the session has waited long enough for filtering tests. */
@@ -187,7 +188,7 @@ export class Sides {
     const socket = this.#using[side]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
     const samples = await this.#samples(side)
-    return sideOf(this.#watch, peer, { socket, samples, aiming: this }, observations =>
+    return await sideOf(this.#watch, peer, { socket, samples, aiming: this }, observations =>
       this.#verdict(side, observations)
     )
   }
@@ -326,12 +327,12 @@ export class Sides {
   }
 
   /** The models are fitted once for the same observations. */
-  #verdict(side: SideName, observations: readonly Observation[]): Assignment {
+  #verdict(side: SideName, observations: readonly Observation[]): Promise<Assignment> {
     const last = observations.at(-1)
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
     const known = this.#assignments[side]
     if (known?.of === of) return known.verdict
-    const verdict = fit(observations).describe()
+    const verdict = this.#watch.judging.run(askerOf(this.caller), () => fit(observations).describe())
     this.#assignments[side] = { of, verdict }
     return verdict
   }

@@ -1,7 +1,7 @@
 // What the strategies could do from a network: each planner is asked for its plans against every kind of network the other
 // side may be in, and nothing is ordered. So the answer follows the operator's own list, with plugins of other authors.
 
-import { fit, type Observation } from '../../nat/assignment.ts'
+import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
 import type { Behaviour } from '../../nat/profile.ts'
 import { dryRun, together } from '../../strategy/dry-run.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
@@ -57,6 +57,15 @@ async function prospect(strategies: readonly Strategy[], peer: string, scene: Sc
   return { peer, probability, tries: tries.slice(0, TOLD), passes: passes.slice(0, TOLD) }
 }
 
+const assignments = new Map<NonNullable<Kind['port']>, Assignment>()
+
+/** It is the same whenever they are seen. */
+function assignmentOf(port: NonNullable<Kind['port']>, observations: readonly Observation[]): Assignment {
+  const assignment = assignments.get(port) ?? fit(observations).describe()
+  assignments.set(port, assignment)
+  return assignment
+}
+
 /** A made-up side in a documentation network (RFC 5737), which shares nothing with the real one. */
 function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway }: Side, atMs: number): Side {
   const address = '192.0.2.1'
@@ -67,7 +76,7 @@ function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway
     atMs: atMs - 2000 + 400 * Math.floor(n / 4) + (n % 4),
     localPort: 12_000 + Math.floor(n / 4)
   }))
-  const assignment = port ? { assignment: fit(observations).describe() } : {}
+  const assignment = port ? { assignment: assignmentOf(port, observations) } : {}
   return {
     name: 'a peer',
     gateway,

@@ -152,6 +152,7 @@ function made() {
     udp: { limited: 0, refused: 0, foreign: 0 },
     signalling: { joined: 0, refused: 0, malformed: 0 },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
+    judgements: { refused: 0 },
     probes: { refused: 0 },
     relay: { caller: counts, callee: counts },
     traces: { kept: 0, bytes: 0, evicted: 0 },

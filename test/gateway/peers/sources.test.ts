@@ -56,7 +56,7 @@ test('a side whose source is hidden has no NAT to plan with, and what was seen o
   observer.sees(ann, 0, '172.17.0.1', [5000, 5001, 5007, 5002])
   const samples = await observer.samples('ann', 0)
   const verdict = () => t.fail('there is nothing to fit') as never
-  const side = sideOf(
+  const side = await sideOf(
     { ...home, observer, sources, history: home.history },
     ann,
     { socket: socket(0), samples, aiming: { caller: ann } },

@@ -1,10 +1,11 @@
 import test from 'ava'
 import { Shaper, TokenBucket } from '../../../src/gateway/relay/limit.ts'
-import { Scheduler, systemTime, type TurnHolder } from '../../../src/gateway/relay/scheduler.ts'
+import { Scheduler, systemTime } from '../../../src/gateway/relay/scheduler.ts'
+import type { Asker } from '../../../src/gateway/shares/shares.ts'
 import { FakeTime } from './fake-time.ts'
 
 const megabit = 1_000_000
-const ann: TurnHolder = { network: 'a', certificate: 'ann' }
+const ann: Asker = { network: 'a', certificate: 'ann' }
 
 test('over each second of a flood between 0.97 and 1.00 of the limit goes out', t => {
   const { time, shaper } = one({ bitsPerSecond: 4 * megabit })
@@ -326,7 +327,7 @@ function one({ bitsPerSecond, latenessMs = 0 }: { bitsPerSecond: number; latenes
 }
 
 /** @param whose a holder for each, or how many of one holder */
-function many(whose: number | readonly TurnHolder[], { each, total }: { each: number; total: number }) {
+function many(whose: number | readonly Asker[], { each, total }: { each: number; total: number }) {
   const time = new FakeTime()
   const scheduler = new Scheduler(time)
   const shared = new TokenBucket('total', total, 0)
@@ -335,7 +336,7 @@ function many(whose: number | readonly TurnHolder[], { each, total }: { each: nu
   return { time, shapers }
 }
 
-function shaperOf(scheduler: Scheduler, buckets: TokenBucket[], holder: TurnHolder = ann): Shaper {
+function shaperOf(scheduler: Scheduler, buckets: TokenBucket[], holder: Asker = ann): Shaper {
   return new Shaper({ scheduler, buckets, holder, send: () => {} })
 }
 

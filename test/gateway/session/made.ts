@@ -12,6 +12,7 @@ import type { Observer } from '../../../src/gateway/peers/observer.ts'
 import { type Step, within } from '../../../src/gateway/recording/step.ts'
 import { LocalRelay } from '../../../src/gateway/relay/relay.ts'
 import type { House } from '../../../src/gateway/session/house.ts'
+import { Judging } from '../../../src/gateway/shares/judging.ts'
 import type { Sample } from '../../../src/nat/profile.ts'
 import type { Plan } from '../../../src/strategy/plan.ts'
 import type { Order } from '../../../src/wire/order.ts'
@@ -105,6 +106,7 @@ export class Home implements House, Disposable {
   readonly sources = { isHidden: (): boolean => false }
   readonly paths = new Paths()
   readonly outcomes = new Outcomes()
+  readonly judging = new Judging()
   readonly budget: Budget
   readonly relay: LocalRelay
   deadlineMs = 60_000

@@ -99,6 +99,16 @@ test('four callers of one network leave a callee room for a fifth from another, 
   t.notThrows(() => call(bob, carol))
 })
 
+test('a caller whose network has used up its share of the judging waits before he asks for more of it', t => {
+  using home = new Home()
+  const { refused, sessions } = open(home)
+  home.judging.hasRoom = ({ certificate }) => certificate !== ann.fingerprint
+  t.like(refused(ann, bob), { bound: 'judging', code: 'relay-full' })
+  t.true((refused(ann, bob).retryMs ?? 0) > 0)
+  t.deepEqual(refused(bob, ann), {})
+  t.like(sessions.counters, { started: 1, refused: 2 })
+})
+
 test('each peer has its share, whichever side it is on, and the error names whose is used up', t => {
   using home = new Home()
   const { call, refused } = open(home, { sessionsPerPeer: 2 })

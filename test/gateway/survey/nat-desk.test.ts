@@ -4,7 +4,7 @@ import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { NatReport } from '../../../src/wire/nat-report.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World, type WorldSpec } from '../../world.ts'
-import { type Hand, Home, pair } from '../session/made.ts'
+import { Hand, Home, pair } from '../session/made.ts'
 
 const chance = `export default {
   name: 'chance',
@@ -125,13 +125,19 @@ test('a peer that asks again at once is refused, and stays joined', async t => {
   await peer.close()
 })
 
+const question = {
+  type: 'nat',
+  request: 1,
+  sockets: [{ socket: 0, port: 4000 }],
+  addresses: [{ address: '10.0.0.2', prefix: 24 }],
+  rttMs: 1
+} satisfies Parameters<NatDesk['answer']>[1]
+
 test('a peer may ask a second after it was answered, whatever it was refused meanwhile', async t => {
   using home = new Home()
   let nowMs = 0
   const desk = new NatDesk(home, [], () => nowMs)
   const { caller: ann, callee: bob } = pair(home)
-  const shown = { sockets: [{ socket: 0, port: 4000 }], addresses: [{ address: '10.0.0.2', prefix: 24 }] }
-  const question = { ...shown, type: 'nat', request: 1, rttMs: 1 } as const
   const asks = async (peer: Hand, atMs: number) => {
     nowMs = atMs
     await desk.answer(peer, question)
@@ -142,6 +148,37 @@ test('a peer may ask a second after it was answered, whatever it was refused mea
   t.is(await asks(bob, 999), 'nat', 'each has a second of its own')
   t.is(await asks(ann, 1000), 'nat')
   t.is(await asks(ann, 1001), 'refused')
+})
+
+test('eight links of one certificate have one answer a second together, and are told when to ask again', async t => {
+  using home = new Home()
+  const desk = new NatDesk(home, [], () => 0)
+  const { caller: ann } = pair(home)
+  const links = Array.from({ length: 8 }, (_, at) => new Hand(`ann ${at}`, { fingerprint: ann.fingerprint }))
+  for (const link of links) {
+    link.filters({ port: true, address: true })
+    home.observer.sees(link, 0, '192.0.2.1')
+    await desk.answer(link, question)
+  }
+  t.is(home.heard('nat').length, 1)
+  t.deepEqual(
+    home.heard('refused').map(({ code, retryMs }) => [code, retryMs]),
+    Array.from({ length: 7 }, () => ['timeout', 1000])
+  )
+  t.is(desk.refused, 7)
+})
+
+test('a network whose share of the judging is used up waits, and another is judged', async t => {
+  using home = new Home()
+  const desk = new NatDesk(home, [])
+  const { caller: ann, callee: bob } = pair(home)
+  home.judging.hasRoom = ({ certificate }) => certificate === bob.fingerprint
+  await desk.answer(ann, question)
+  const [refused] = home.heard('refused')
+  t.regex(refused?.reason ?? '', /^the gateway judges many networks now; ask again in \d+ s$/)
+  t.true((refused?.retryMs ?? 0) > 0)
+  await desk.answer(bob, question)
+  t.is(home.heard('nat').length, 1)
 })
 
 test('a peer whose source is hidden is told that, without prospects, and nothing of it is remembered', async t => {

@@ -153,7 +153,9 @@ const full = (facts: Facts): Bare => ({
 })
 
 const raise = ({ limit = 'sessions' }: Facts): string =>
-  `raise limits.${optionOf[limit] ?? limit} of the gateway, or run a second gateway`
+  limit === 'judging'
+    ? 'ask again in some seconds, or run a second gateway'
+    : `raise limits.${optionOf[limit] ?? limit} of the gateway, or run a second gateway`
 
 /** Bounds that have no option of their own. */
 const optionOf: Readonly<Record<string, string>> = { relay: 'sessions', strangers: 'peers' }
