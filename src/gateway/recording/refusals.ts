@@ -13,6 +13,7 @@ import type { FromPeer, Message } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import type { Member } from '../peers/member.ts'
 import { askedMs } from './on-our-clock.ts'
+import { sourceAttribute } from './request-span.ts'
 import { errorAttributes, parentOf } from './step.ts'
 
 /** Where spans go, and how they are judged. */
@@ -56,7 +57,8 @@ export class Refusals {
   /** Records a refused request of a peer that has joined. */
   request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
     const arrivedMs = nowMs()
-    const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
+    const names = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
+    const attributes = { ...names, ...sourceAttribute(caller.network) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)
     const root = this.#recording.tracer.startSpan('postern.connect', { attributes, startTime }, parentOf(traceparent))
     root.addEvent('asked', {}, arrivedMs)

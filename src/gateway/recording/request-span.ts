@@ -1,5 +1,6 @@
 // The root of a connect request: what is known when it comes, and what is known of the two sides when it is judged.
 
+import { createHmac, randomBytes } from 'node:crypto'
 import type { Strategy } from '../../strategy/turn.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
@@ -15,6 +16,14 @@ type Pair = Readonly<Record<SideName, Member>> & { readonly id: string }
 /** How old another peer's datagram may be, in milliseconds, to show that the gateway's UDP ports can be reached. */
 const HEARD_MS = 60_000
 
+/** Nobody can tell an address from the word that is made of it. */
+const secret = randomBytes(32)
+
+/** Who asked, as the store of traces has to tell it (trace/store/retention.ts). */
+export const sourceAttribute = (network: string): SpanAttributes => ({
+  'postern.source': createHmac('sha256', secret).update(network).digest('hex').slice(0, 12)
+})
+
 export const requestAttributes = (
   { id, caller, callee }: Pair,
   { strategies, deadlineMs }: { readonly strategies: readonly Strategy[]; readonly deadlineMs: number }
@@ -22,6 +31,7 @@ export const requestAttributes = (
   'postern.caller': caller.name,
   'postern.callee': callee.name,
   'postern.session': id,
+  ...sourceAttribute(caller.network),
   'postern.strategies': strategies.map(({ name }) => name),
   'postern.relay.configured': strategies.some(({ lastResort }) => lastResort),
   'postern.deadline': deadlineMs,

@@ -67,6 +67,10 @@ export const events = {
 export const attributes = {
   'postern.SIDE': ['connect', 'name of the peer'],
   'postern.session': ['connect', "the gateway's id of the session"],
+  'postern.source': [
+    'connect',
+    'a word for the network that asked, by which the store shares its room: it is the same for one network until the gateway starts anew, and says nothing of its address'
+  ],
   'postern.strategies': ['connect', 'names of the strategies, in their order'],
   'postern.relay.configured': ['connect', 'boolean: one of them is a last resort'],
   'postern.deadline': ['connect', 'milliseconds for all strategies'],

@@ -2,6 +2,7 @@ import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Full } from '../../../src/gateway/peers/full.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
+import { sourceAttribute } from '../../../src/gateway/recording/request-span.ts'
 import type { Verdict } from '../../../src/verdict.ts'
 import { recorder } from '../../trace/recorder.ts'
 
@@ -55,4 +56,11 @@ test('of what a stranger said and an error quotes, one line of words is recorded
   const reason = String(spans[0]?.attributes['postern.reason'])
   t.regex(reason, /^it says {2}\]0;x x+$/)
   t.is(reason.length, 2000)
+})
+
+test('who asked is told by a word that is one for a network, and says nothing of its address', t => {
+  const word = (network: string) => sourceAttribute(network)['postern.source']
+  t.is(word('203.0.113'), word('203.0.113'))
+  t.not(word('203.0.113'), word('203.0.114'))
+  t.regex(String(word('203.0.113')), /^[0-9a-f]{12}$/)
 })

@@ -184,6 +184,33 @@ test('what is refused before anything was tried drives nothing but its like and 
   t.true(isKept(late))
 })
 
+const asked = (source: string, caller: string, callee: string): Attributes => ({
+  'postern.source': source,
+  'postern.caller': caller,
+  'postern.callee': callee
+})
+
+test('five thousand failures of one pair leave the failure of another in the store', t => {
+  const { traces, connect } = store({ memory: 40 * sizeOfOne('failed') })
+  const other = connect('failed', { more: asked('a', 'carol', 'dave') })
+  for (let count = 0; count < 5000; count++) connect('failed', { more: asked('a', 'eve', 'mallory') })
+  t.is(traces.get(idOf(other)).length, 1)
+  t.true(traces.counters.bytes <= 40 * sizeOfOne('failed'))
+  t.true(traces.list({ peer: 'eve', limit: 1000 }).length > 10)
+})
+
+test('nor do any number of pairs of one network drive out what another has left, or turn over more than their own', t => {
+  const { traces, connect } = store({ memory: 60 * sizeOfOne('failed') })
+  const others = ['ann', 'bob', 'carol'].map(caller => connect('failed', { more: asked('b', caller, 'dave') }))
+  for (let count = 0; count < 1000; count++) connect('failed', { more: asked('a', `eve ${count}`, 'dave') })
+  t.true(others.every(root => traces.get(idOf(root)).length === 1))
+  t.deepEqual(
+    traces.list({ limit: 1 }).map(({ caller }) => caller),
+    ['eve 999'],
+    'of its own the oldest went'
+  )
+})
+
 test('with no memory nothing is kept, and who is told of records is told all the same', t => {
   let told = 0
   const { traces, connect } = store({ memory: 0, onEnded: () => told++ })
