@@ -96,6 +96,10 @@ when('a peer has its share', 'over-quota', early('relay-full', { limit: 'session
   side: 'caller',
   sentence: /^alice has as many sessions as limits\.sessionsPerPeer allows$/
 })
+when('there is no time to judge networks', 'relay-full', early('relay-full', { limit: 'judging' }), {
+  side: 'gateway',
+  sentence: /^the gateway has no room for another session$/
+})
 when('a pair has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPair' }), {
   side: 'both',
   sentence: /^alice and bob have as many sessions as limits\.sessionsPerPeer allows a pair$/
@@ -871,4 +875,9 @@ test('an observed endpoint is recommended where only a search was configured, un
 test('a host without NAT is not hard, although its source address depends on the route', t => {
   const routed = { mapping: 'address-dependent', filtering: 'endpoint-independent', translated: false }
   t.notRegex(judge(both(routed).turn('predict', 'failed', 'unheard').spans).sentence, /could not be told/)
+})
+
+test('who waits for time to be judged is advised to ask again, and not to raise a limit that there is not', t => {
+  const made = early('relay-full', { limit: 'judging' })
+  t.regex(judge(made.spans).advice, /^ask again in some seconds/)
 })
