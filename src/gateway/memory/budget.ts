@@ -55,6 +55,8 @@ export class Budget {
   }
 
   take(address: string, aiming: Aiming, probes: number): void {
+    // Most plans guess nothing, and no address is remembered for them.
+    if (probes === 0) return
     const shares = this.#of(address)
     for (const each of [shares, this.#all]) each.charge(holderOf(aiming), probes)
     this.#addresses.set(address, shares)
