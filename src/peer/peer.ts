@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { natureOf } from '../wire/order.ts'
+import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection/connection.ts'
@@ -32,7 +33,7 @@ import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
-import { openNative } from './transport/native.ts'
+import { openNative, startNative } from './transport/native.ts'
 
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
 export type { ForwardNews } from './forwards.ts'
@@ -112,7 +113,9 @@ export class Peer {
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
     const ports = ownPortsOf(options)
     if (ports) await checkFree(ports)
-    const { link, welcome } = await GatewayLink.join(options, signal)
+    const joining = GatewayLink.join(options, signal)
+    startNative()
+    const { link, welcome } = await joining
     const peer = new Peer(link, options)
     peer.#welcomed(welcome)
     return peer
@@ -222,12 +225,14 @@ export class Peer {
     let warm: WarmSocket | undefined
     try {
       const raw = bound ?? (await bindFirst(this.#ownPorts))
-      let answered = await WarmSocket.open(nextNumber, membership, signal, raw)
+      const told = () => this.#interfaces.told(membership.endpoints[0])
+      let [answered, addresses] = await Promise.all([WarmSocket.open(nextNumber, membership, signal, raw), told()])
       for (;;) {
         warm = answered.candidate
         this.#died(answered.dead)
-        await this.#warmed(warm, membership, signal)
+        this.#warmed(warm, addresses, signal)
         answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
+        addresses = await told()
       }
     } catch (thrown) {
       if (warm?.taken.aborted) return
@@ -240,7 +245,7 @@ export class Peer {
     }
   }
 
-  async #warmed(warm: WarmSocket, membership: Membership, signal: AbortSignal): Promise<void> {
+  #warmed(warm: WarmSocket, addresses: Address[], signal: AbortSignal): void {
     const { number: socket, port } = warm
     this.#warm.set(socket, warm)
     this.#isMappedOnce = warm.isMappedOnce
@@ -250,7 +255,6 @@ export class Peer {
     const idle = AbortSignal.any([signal, warm.taken])
     if (endpoint) this.#forwards.claim(warm, { endpoint, by: 'given' }, idle)
     else this.#mappings.claim(warm, idle)
-    const addresses = await this.#interfaces.told(membership.endpoints[0])
     this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
     this.#mapIdle()
   }

@@ -43,20 +43,23 @@ const RTT_MS = 3000
 /** A round trip to the gateway, as a peer claims it. */
 export const rttMs = ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
 
+/** Few messages: schemas are walked. Many: code is made for them first, which takes a millisecond for each kind. */
+export type Messages = 'few' | 'many'
+
 /** Throws `bad-message` with the first thing that is wrong. */
-export function parse<T>(schema: z.ZodType<T>, text: string): T {
+export function parse<T>(schema: z.ZodType<T>, text: string, messages: Messages): T {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch (cause) {
     throw new PosternError('bad-message', 'a message is not JSON', { cause })
   }
-  return checked(schema, json)
+  return checked(schema, json, messages)
 }
 
 /** Throws `bad-message` with the first thing that is wrong. */
-export function checked<T>(schema: z.ZodType<T>, given: unknown): T {
-  const result = schema.safeParse(given)
+export function checked<T>(schema: z.ZodType<T>, given: unknown, messages: Messages = 'many'): T {
+  const result = schema.safeParse(given, { jitless: messages === 'few' })
   if (result.success) return result.data
   const issue = result.error.issues[0]
   throw new PosternError(

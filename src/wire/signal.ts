@@ -265,10 +265,10 @@ export type Outcome = z.infer<typeof outcome>
 export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
 
 /** Parses the text of a peer's message. Throws `bad-message` with the first thing that is wrong. */
-export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
+export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text, 'many')
 
 /** Parses the text of a gateway's message. Throws `bad-message` with the first thing that is wrong. */
-export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
+export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text, 'few')
 
 /** The bytes that a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
 export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)
