@@ -64,6 +64,8 @@ interface Run {
   /** Turns of the gateway's event loop beside a bare process's, in milliseconds. */
   readonly turns: { readonly most: number; readonly late: number; readonly bare: number }
   readonly grownBytes: number
+  /** How often the worst was done in a second. */
+  readonly perSecond: number
 }
 
 async function run(name: AttackName, checkout: string): Promise<Run> {
@@ -76,7 +78,7 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
   const door: Door = { url, token, udp: udp[0] ?? 0 }
   await Promise.all([honest.do('open', { door, checkout }), attacker.do('open', { checkout })])
   await honest.do('visit', { door })
-  const during = async (at: Door, ms: number): Promise<{ visits: Visit[]; stun: number }> => {
+  const during = async (at: Door, ms: number): Promise<{ visits: Visit[]; stun: number; done: number }> => {
     const attack = attacker.do('attack', { name, door: at, ms })
     await sleep(BEGIN_MS)
     const visits: Visit[] = []
@@ -86,8 +88,7 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
       visits.push(await honest.do('visit', { door }))
       await sleep(Math.max(0, nextMs - performance.now()))
     }
-    await attack
-    return { visits, stun: await asking }
+    return { visits, stun: await asking, done: await attack }
   }
   const quiet = await during({ ...door, ...quietDoor }, Math.max(QUIET_MS, 4 * BEGIN_MS))
   const before = await gateway.do('memory', {})
@@ -104,7 +105,8 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
     stun: { quiet: quiet.stun, loud: loud.stun },
     lost: kept.filter(has => !has).length,
     turns: { most: turns.mostMs, late: turns.lateMs, bare: idle.mostMs },
-    grownBytes: after.resident - before.resident
+    grownBytes: after.resident - before.resident,
+    perSecond: (1000 * loud.done) / LOUD_MS
   }
 }
 
@@ -128,11 +130,13 @@ function medianOf(visits: readonly Visit[]): number {
   return median(visits.map(({ connectMs }) => connectMs ?? Number.POSITIVE_INFINITY))
 }
 
-function print(who: string, { quiet, loud, stun, turns, grownBytes }: Run): void {
+function print(who: string, { quiet, loud, stun, turns, grownBytes, perSecond }: Run): void {
   const [still, busy] = [quiet, loud].map(visits => medianOf(visits).toFixed(1))
   const through = loud.filter(({ why }) => why === undefined).length
   const joins = median(loud.map(({ joinMs }) => joinMs ?? Number.POSITIVE_INFINITY)).toFixed(0)
-  console.log(`${who}: ${through} of ${loud.length} through, join ${joins} ms, connect ${busy} ms (quiet ${still} ms)`)
+  console.log(
+    `${who}: ${through} of ${loud.length} through, join ${joins} ms, connect ${busy} ms (quiet ${still} ms), ${perSecond.toFixed(0)}/s`
+  )
   console.log(
     `  STUN ${(100 * stun.loud).toFixed(1)} % (quiet ${(100 * stun.quiet).toFixed(1)} %), turns p99.9 ${turns.late.toFixed(1)}, max ${turns.most.toFixed(1)} ms (bare ${turns.bare.toFixed(1)}), ${(grownBytes / 1e6).toFixed(1)} MB more`
   )

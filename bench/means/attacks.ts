@@ -129,8 +129,9 @@ const deeds = {
     await rm(folder, { recursive: true })
   },
 
-  /** Does its worst for so long, and lets go of everything. */
-  async attack({ name, door, ms }: { name: AttackName; door: Door; ms: number }): Promise<void> {
+  /** Does its worst for so long, and lets go of everything. Resolves with how often it did so. */
+  async attack({ name, door, ms }: { name: AttackName; door: Door; ms: number }): Promise<number> {
+    done = 0
     const over = AbortSignal.timeout(ms)
     await attacks[name](door, over).catch(error => {
       if (!over.aborted) throw error
@@ -139,6 +140,7 @@ const deeds = {
     sockets.clear()
     for (const made of members) made.ws.terminate()
     members.clear()
+    return done
   },
 
   async close(_given: object): Promise<void> {}
@@ -146,6 +148,7 @@ const deeds = {
 
 export type Attacker = typeof deeds
 
+let done = 0
 const sockets = new Set<Socket>()
 const members = new Set<Made>()
 
@@ -157,11 +160,15 @@ const one = (index: number): Identity => {
 
 /** So many turns a second, whatever becomes of each. */
 async function repeat(over: AbortSignal, perSecond: number, turn: (index: number) => Promise<void>): Promise<void> {
-  let done = 0
+  let next = 0
   const startMs = performance.now()
   while (!over.aborted) {
     const due = ((performance.now() - startMs) / 1000) * perSecond
-    for (; done < due; done++) turn(done).catch(() => {})
+    for (; next < due; next++)
+      turn(next).then(
+        () => done++,
+        () => {}
+      )
     await sleep(SLICE_MS)
   }
 }
@@ -213,6 +220,7 @@ async function fromAll(
   let request = 0
   await repeat(over, perSecond, async () => {
     for (const made of joined) if (made.ws.bufferedAmount < 65_536) say(made, request++)
+    done += joined.length
   })
 }
 
@@ -233,7 +241,7 @@ async function datagrams(
     const due = ((performance.now() - startMs) / 1000) * perSecond
     // What could not be sent in time is left out: a burst afterwards would be another test.
     sent = Math.max(sent, due - perSecond / 10)
-    for (; sent < due; sent++) from[Math.floor(sent) % sources]?.send(datagram(), udp, '127.0.0.1')
+    for (; sent < due; sent++, done++) from[Math.floor(sent) % sources]?.send(datagram(), udp, '127.0.0.1')
     await sleep(1)
   }
   for (const socket of from) socket.close()
