@@ -43,8 +43,9 @@ export async function withPeer(
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
   const folder = defaultFolder()
-  const identity = await loadIdentity(folder)
-  const known = new KnownPeers(folder)
+  const warn = (sentence: string) => tellWarning(sentence, output)
+  const identity = await loadIdentity(folder, warn)
+  const known = new KnownPeers(folder, warn)
   try {
     const onForward = (news: ForwardNews) => tellForward(news, output)
     const reach = { port, public: forwarded, map, onForward, excludeInterfaces }
@@ -114,6 +115,10 @@ export function describePath({ connection, bitsPerSecond, verdict }: Met, output
 function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void {
   const { fingerprint } = peer.identity
   output.tell({ event: 'joined', name: peer.name, fingerprint, gateway }, `joined ${gateway} as ${peer.name}`)
+}
+
+function tellWarning(sentence: string, output: Output): void {
+  output.tell({ event: 'warning', sentence }, wrap(`${output.paint('yellow', 'note:')} ${sentence}`, output.width, 2))
 }
 
 function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output: Output): void {

@@ -3,6 +3,7 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
 import type { Verdict } from '../verdict.ts'
+import { isSameName } from '../wire/name.ts'
 import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
 import type { Connection } from './connection/connection.ts'
 import type { PeerName } from './identity/known-peers.ts'
@@ -74,7 +75,7 @@ export function doubtful(
   { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
   to: PeerName
 ): PosternError | undefined {
-  if (!named || name !== to.name)
+  if (!named || !isSameName(name, to.name))
     return new PosternError(
       'bad-message',
       `the gateway was asked for ${to.name} and introduced ${named ? name : 'a guest'}`

@@ -386,7 +386,7 @@ export class Peer {
       interfaces: this.#interfaces,
       open: openNative,
       startMs: connecting?.startMs ?? performance.now(),
-      trust: peer => this.#trust(peer, connecting?.to.pin),
+      trust: peer => this.#trust(peer, connecting?.to),
       opened: connection => this.#opened(connection, connecting),
       ended: error => {
         this.#sessions.delete(message.session)
@@ -405,9 +405,10 @@ export class Peer {
   /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */
   async #trust(
     { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
-    pin: string | undefined
+    asked: PeerName | undefined
   ): Promise<void> {
-    if (named) await this.#options.known.check(this.#link.url, name, fingerprint, pin)
+    // By the name that was asked for, which the gateway may write in another way.
+    if (named) await this.#options.known.check(this.#link.url, asked?.name ?? name, fingerprint, asked?.pin)
   }
 
   #sample({ session, round }: Message<FromGateway, 'sample'>): void {
