@@ -78,7 +78,7 @@ async function show(opened: AsyncDisposableStack, signal: AbortSignal): Promise<
   const place = await openPlace(opened, signal)
   say('world', place.told)
 
-  const tokens = { join: randomBytes(9).toString('base64url'), admin: randomBytes(9).toString('base64url') }
+  const tokens = { join: randomBytes(12).toString('base64url'), admin: randomBytes(12).toString('base64url') }
   const config = join(folder, 'postern.yaml')
   const strategies = await writeConfig(config, place.gateway, tokens)
   const gateway = opened.use(place.gateway.start(['gateway', '--config', config, '--json'], {}))
