@@ -20,6 +20,7 @@ export const codes = wordsFor(
   'silent-peer',
   'no-path',
   'relay-full',
+  'gateway-disk',
   'timeout',
   'io',
   'bad-message',

@@ -7,6 +7,7 @@ import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { knownStrategies, startPlugins } from '../plugins/built-in.ts'
+import { exposures } from '../state-file.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { type ExportCounters, exporting } from '../trace/export/export.ts'
 import { masking } from '../trace/export/mask.ts'
@@ -27,7 +28,7 @@ import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
-import { token } from './peers/tokens.ts'
+import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Sessions } from './session/sessions.ts'
@@ -73,7 +74,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const udp = await listen(config.listen.udp)
   opened.defer(() => udp.close())
 
-  const directory = new Directory(new Names(config.state, limits.names))
+  const names = await Names.open(config.state, { max: limits.names, log })
+  opened.defer(() => names.close())
+  const directory = new Directory(names)
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
   const sources = new Sources({ observer, log })
@@ -84,7 +87,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const binding = receiveUdp(udp, { observer, sessions, relay, stun })
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
-  const tokens = tokensOf(config)
+  const tokens = await tokensOf(config, log)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
     door: {
@@ -221,8 +224,11 @@ function credentialOf(username: string, observer: UdpObserver, sessions: Session
   return { kind: 'latch', key: session.keys[rest], session: id, side: rest }
 }
 
-/** The tokens as configured; one that is not configured is made up and kept. Throws `io`. */
-const tokensOf = ({ join, admin, state }: Config) => ({
-  join: token(join.token, state, 'join'),
-  admin: token(admin.token, state, 'admin')
-})
+/** The tokens as configured; one that is not configured is made up and kept. The log says who else may read it. Throws `io`. */
+async function tokensOf({ join, admin, state }: Config, log: Logger): Promise<Record<Purpose, string>> {
+  const made = { join: await token(join.token, state, 'join'), admin: await token(admin.token, state, 'admin') }
+  const kept = [...(join.token ? [] : ['join' as const]), ...(admin.token ? [] : ['admin' as const])]
+  const files = kept.map(purpose => tokenFile(state, purpose))
+  for (const warning of await exposures(state, files)) log.warn(warning)
+  return made
+}

@@ -5,6 +5,7 @@ import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { filterOf } from '../../trace/store/filter.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
+import { normaliseFingerprint } from '../../wire/certificate.ts'
 import type { Names } from '../peers/names.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -34,10 +35,17 @@ export function apiRoutes({ traces, names, status }: ApiSide): Router {
   api.get('/names', ctx => {
     ctx.body = names.list().map(([name, fingerprint]) => ({ name, fingerprint }))
   })
-  api.delete('/names/:name', ctx => {
+  api.delete('/names/:name', async ctx => {
     const name = String(ctx.params.name)
-    if (!names.forget(name)) throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
+    if (!(await names.forget(name))) throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
     ctx.status = 204
+  })
+  api.delete('/names', async ctx => {
+    const fingerprint = normaliseFingerprint(String(ctx.query.fingerprint ?? ''))
+    if (!fingerprint) throw new PosternError('bad-config', 'expected ?fingerprint= with 64 hexadecimal digits')
+    const forgotten = await names.forgetAllOf(fingerprint)
+    if (forgotten.length === 0) throw new PosternError('unknown-peer', 'no name belongs to this certificate')
+    ctx.body = { forgotten }
   })
   return api
 }

@@ -139,7 +139,10 @@ const door =
 
 const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
 
-const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 }
+const statusFor: Readonly<Partial<Record<Code, number>>> = {
+  ...{ 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 },
+  'gateway-disk': 503
+}
 
 const answerErrors =
   (log: HttpSide['log']): Koa.Middleware =>

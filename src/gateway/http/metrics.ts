@@ -80,6 +80,7 @@ export class Metrics {
   #readGauges(): void {
     this.#readGauge('peers', 'Peers joined', status => status.peers)
     this.#readGauge('hidden_sources', 'Peers joined whose sources are hidden', status => status.hidden)
+    this.#readGauge('names', 'Names that belong to a certificate', status => status.names.known)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
@@ -105,8 +106,11 @@ export class Metrics {
       [{ outcome: 'joined' }, joined],
       [{ outcome: 'refused' }, refused]
     ])
-    this.#readCounter('drops', 'Datagrams, messages, probes and claims that were not let through', ['reason'], status =>
-      Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
+    this.#readCounter(
+      'drops',
+      'Datagrams, messages, names, probes and claims that were not let through',
+      ['reason'],
+      status => Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
   }
 
@@ -133,7 +137,7 @@ export class Metrics {
   }
 }
 
-function dropsOf({ relay, udp, probes, signalling, forwards }: GatewayStatus): Record<string, number> {
+function dropsOf({ relay, udp, probes, signalling, names, forwards }: GatewayStatus): Record<string, number> {
   const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
     relay.caller.dropped[reason] + relay.callee.dropped[reason]
   return {
@@ -146,6 +150,8 @@ function dropsOf({ relay, udp, probes, signalling, forwards }: GatewayStatus): R
     'binding-refused': udp.refused,
     'binding-foreign': udp.foreign,
     'message-malformed': signalling.malformed,
+    'names-refused': names.full + names.limited,
+    'names-unkept': names.unkept,
     'probes-refused': probes.refused,
     'claims-refused': forwards.refused + forwards.limited
   }

@@ -36,6 +36,7 @@ export async function statusOf(parts: {
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
+    names: { known: parts.directory.names.size, ...parts.directory.names.counters },
     forwards: { ...parts.forwards.counters },
     probes: { refused: parts.budget.refused },
     relay: relay.counters,

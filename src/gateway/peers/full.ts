@@ -8,7 +8,7 @@ import type { SideName } from '../../wire/side.ts'
  *   sessionsPerPeer     one peer's share of them; sessionsPerPair: the share of two peers together
  *   peers, strangers    peers that have joined, and those just about to
  *   joinsPerCertificate how often one certificate may be joined
- *   names               the table of names
+ *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour
  */
 export type Bound =
   | 'sessions'
@@ -19,6 +19,7 @@ export type Bound =
   | 'strangers'
   | 'joinsPerCertificate'
   | 'names'
+  | 'namesPerCertificate'
 
 export class Full extends PosternError {
   readonly bound: Bound

@@ -32,12 +32,12 @@ export interface Hello {
 const noAddress =
   'the gateway was reached by IPv6 and has no IPv4 address to tell, and UDP is IPv4 alone; its operator can name one in listen.udp.public'
 
-/** Checks who the peer is and admits it. Throws the error that refuses it. */
-export function join(
+/** Checks who the peer is and admits it. Throws the error that refuses it, or that it has gone meanwhile. */
+export async function join(
   { message: hello, nonce, cameMs, reachedAt }: Hello,
   link: PeerSocket,
   { door, counters, log }: Reception
-): Joined {
+): Promise<Joined> {
   const { directory, names, observer, joinToken, peers } = door
   if (hello.v !== PROTOCOL)
     throw new PosternError(
@@ -46,10 +46,11 @@ export function join(
     )
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
   const fingerprint = prove(hello, nonce)
-  if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
-  if (directory.count(fingerprint) >= JOINS_PER_CERTIFICATE)
-    throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
-  if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
+  checkRoom(fingerprint, { directory, peers })
+  const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint)
+  link.gone.throwIfAborted()
+  // Others have joined while the name was written.
+  if (name !== undefined) checkRoom(fingerprint, { directory, peers })
   const id = randomBytes(6).toString('hex')
   const reached = hello.reached ?? reachedAt
   const endpoints = observer.endpoints(reached)
@@ -57,9 +58,9 @@ export function join(
   const peer = new Joined(
     {
       id,
-      name: hello.name ?? `guest-${id}`,
-      named: hello.name !== undefined,
-      accepts: hello.accepts && hello.name !== undefined,
+      name: name ?? `guest-${id}`,
+      named: name !== undefined,
+      accepts: hello.accepts && name !== undefined,
       beacons: hello.beacons ?? false,
       fingerprint,
       key: randomBytes(20),
@@ -85,6 +86,12 @@ export function join(
   // A peer of the first release ignores a message that it does not know, but not a field.
   peer.send({ type: 'features', features: ['proofs'] })
   return peer
+}
+
+function checkRoom(fingerprint: string, { directory, peers }: Pick<Reception['door'], 'directory' | 'peers'>): void {
+  if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
+  if (directory.count(fingerprint) >= JOINS_PER_CERTIFICATE)
+    throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
 }
 
 /** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */

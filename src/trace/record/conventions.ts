@@ -108,7 +108,7 @@ export const attributes = {
   ],
   'postern.limit': [
     'connect, join',
-    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `names`'
+    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `names`, `namesPerCertificate`'
   ],
   'postern.told': [
     'observe: cold',

@@ -151,6 +151,7 @@ function made() {
     sessions: { now: 0, relayed: 0 },
     udp: { limited: 0, refused: 0, foreign: 0 },
     signalling: { joined: 0, refused: 0, malformed: 0 },
+    names: { known: 0, full: 0, limited: 0, unkept: 0 },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
     probes: { refused: 0 },
     relay: { caller: counts, callee: counts },

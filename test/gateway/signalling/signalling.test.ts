@@ -1,14 +1,20 @@
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import test, { type ExecutionContext } from 'ava'
 import { WebSocketServer } from 'ws'
+import { Directory } from '../../../src/gateway/peers/directory.ts'
+import { Names } from '../../../src/gateway/peers/names.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
-import type { Door } from '../../../src/gateway/signalling/reception.ts'
+import { join as joinAt } from '../../../src/gateway/signalling/join.ts'
+import type { PeerSocket } from '../../../src/gateway/signalling/peer-socket.ts'
+import type { Door, Reception } from '../../../src/gateway/signalling/reception.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
+import { loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
 import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../../src/wire/signal.ts'
 import { HandMade, type HelloSpec, nothingDone } from '../../hand-made.ts'
@@ -141,19 +147,88 @@ test('a full table refuses new names and forgets none, until the operator makes 
   t.deepEqual((await namesOf(world)).toSorted(), ['ann', 'carol'])
 })
 
-test('a name that cannot be written down is not granted, and free for the next', async t => {
+test('a name that cannot be written down is not granted, free for the next, and known ones join', async t => {
   await using world = await World.open()
-  const file = join(world.folder, 'state', 'names.json.new')
-  await writeFile(file, '')
-  const { chmod, mkdir, rm } = await import('node:fs/promises')
-  await rm(file)
-  await mkdir(file)
-  t.is((await refusal(world)).code, 'io')
-  t.deepEqual(await namesOf(world), [])
-  await chmod(file, 0o700)
-  await rm(file, { recursive: true })
+  await (await joins(world, 'bob')).close()
+  const journal = join(world.folder, 'state', 'names.journal')
+  await rename(journal, `${journal}.aside`)
+  await mkdir(journal)
+  const { code, reason } = await refusal(world)
+  t.deepEqual([code, reason], ['gateway-disk', 'the gateway cannot keep the name now: it is not a file'])
+  const forgotten = await world.api('/api/names/bob', { method: 'DELETE' })
+  t.deepEqual(
+    [forgotten.status, (await forgotten.json()) as object],
+    [503, { code, reason: reason.replace('keep', 'forget') }]
+  )
+  const [refused] = world.gateway.traces.list({ limit: 1 })
+  t.like(refused?.verdict, { code: 'join-refused', side: 'gateway' })
+  await (await joins(world, 'bob')).close()
+  t.like((await world.gateway.status()).names, { known: 1, unkept: 2 })
+  await rmdir(journal)
+  await rename(`${journal}.aside`, journal)
   await (await joins(world, 'ann', 'eve')).close()
-  t.deepEqual(await namesOf(world), ['ann'])
+  t.deepEqual(await namesOf(world), ['bob', 'ann'])
+})
+
+test('what a peer says right behind its hello is answered after its welcome, in its order', async t => {
+  await using world = await World.open()
+  const made = new HandMade(world.url)
+  const order: string[] = []
+  made.ws.on('message', data => order.push(JSON.parse(String(data)).type))
+  await made.hello({ identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann' })
+  for (const at of [1, 2, 3]) made.say({ type: 'ping', at })
+  for (const at of [1, 2, 3]) t.is((await made.hears('pong')).at, at)
+  t.deepEqual(order, ['challenge', 'welcome', 'features', 'pong', 'pong', 'pong'])
+  await made.close()
+})
+
+test('a peer that leaves while its name is written is not joined, and its name is its own', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-join-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const names = await Names.open(folder, { max: 9, log: { warn: () => {} } })
+  const directory = new Directory(names)
+  const identity = await loadIdentity(join(folder, 'ann'))
+  const sent: unknown[] = []
+  const gone = new AbortController()
+  const link = { gone: gone.signal, send: (message: unknown) => void sent.push(message) } as unknown as PeerSocket
+  const door = { joinToken: 'x', directory, names, peers: 9 }
+  const message = {
+    ...{ type: 'hello' as const, v: 1, token: 'x', name: 'ann', accepts: true, certificate: identity.certificatePem },
+    signature: identity.sign(helloProof('nonce')).toString('base64')
+  }
+  const hello = { message, nonce: 'nonce', cameMs: 0, reachedAt: '127.0.0.1' }
+  const joining = joinAt(hello, link, { door } as unknown as Reception)
+  gone.abort(new Error('it has left'))
+  await t.throwsAsync(joining, { message: 'it has left' })
+  t.deepEqual([directory.size, sent], [0, []])
+  t.is(names.spelling('ann'), 'ann')
+})
+
+test('a peer is found however its name is written, and is told how it is', async t => {
+  await using world = await World.open()
+  const bob = await joins(world, 'Bob')
+  const ann = await joins(world, 'ann')
+  ann.say({ type: 'connect', request: 1, to: 'bOB' })
+  t.is((await ann.hears('session')).peer.name, 'Bob')
+  t.is((await bob.hears('session')).peer.name, 'ann')
+  const { code } = await refusal(world, { identity: await world.identity('eve'), name: 'bob' })
+  t.is(code, 'name-taken')
+  const again = await joins(world, 'BOB', 'Bob')
+  t.is(again.welcome.name, 'Bob')
+  await Promise.all([ann.close(), bob.close(), again.close()])
+})
+
+test('all names of a certificate are forgotten at once', async t => {
+  await using world = await World.open()
+  for (const name of ['one', 'two']) await (await joins(world, name, 'ann')).close()
+  await (await joins(world, 'bob')).close()
+  const { fingerprint } = await world.identity('ann')
+  const forget = (of: string) => world.api(`/api/names?fingerprint=${of}`, { method: 'DELETE' })
+  t.is((await forget('x')).status, 400)
+  const answer = await forget(fingerprint.replaceAll(':', '').toLowerCase())
+  t.deepEqual(await answer.json(), { forgotten: ['one', 'two'] })
+  t.is((await forget(fingerprint)).status, 404)
+  t.deepEqual(await namesOf(world), ['bob'])
 })
 
 test('who says nothing is shown out', async t => {
@@ -364,11 +439,14 @@ test('a word on a session from a peer that takes no part in it is ignored', asyn
 })
 
 async function namesOf(world: World): Promise<string[]> {
-  const written = await readFile(join(world.folder, 'state', 'names.json'), 'utf8').catch(() => '{}')
   const told = (await (await world.api('/api/names')).json()) as { name: string }[]
   const names = told.map(({ name }) => name)
-  if (JSON.stringify(names) !== JSON.stringify(Object.keys(JSON.parse(written))))
-    throw new Error('the table on disk is another one')
+  // Opened a second time on a copy, as a restart would find it.
+  const copy = await mkdtemp(join(tmpdir(), 'postern-copy-'))
+  await cp(join(world.folder, 'state'), copy, { recursive: true })
+  const written = (await Names.open(copy, { max: 99, log: { warn: () => {} } })).list().map(([name]) => name)
+  await rm(copy, { recursive: true })
+  if (JSON.stringify(names) !== JSON.stringify(written)) throw new Error(`on disk there is ${written}, not ${names}`)
   return names
 }
 

@@ -26,7 +26,8 @@ function joining(facts: Facts): Bare {
         code: 'bad-token',
         side: 'caller',
         sentence: `${who} showed a wrong join token`,
-        advice: 'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start'
+        advice:
+          'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start, or the file that holds it'
       }
     case 'fingerprint-mismatch':
       return {
@@ -40,9 +41,14 @@ function joining(facts: Facts): Bare {
         code: 'join-refused',
         side: 'gateway',
         sentence: `${who} could not join: the gateway has no room for it (${facts.limit ?? 'limits'})`,
-        advice: ofCertificate.includes(facts.limit ?? '')
-          ? 'end other programs that join with this certificate'
-          : raise(facts)
+        advice: adviceOfLimit[facts.limit ?? ''] ?? raise(facts)
+      }
+    case 'gateway-disk':
+      return {
+        code: 'join-refused',
+        side: 'gateway',
+        sentence: `${who} could not join: the gateway cannot write its name to disk`,
+        advice: "make room in the gateway's state folder, or let it be written; the gateway's log says where it is"
       }
     case 'wrong-family':
       return {
@@ -129,8 +135,13 @@ function left(facts: Facts): Bare {
   }
 }
 
-/** The second is the name that a former release gave it. */
+/** Limits of one certificate that no option raises. The second has the name that a former release gave the first. */
 const ofCertificate: readonly string[] = ['joinsPerCertificate', 'links']
+
+const adviceOfLimit: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(ofCertificate.map(limit => [limit, 'end other programs that join with this certificate'])),
+  namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones'
+}
 
 const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', ...ofCertificate]
 
