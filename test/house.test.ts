@@ -112,3 +112,8 @@ test('files that comments and documents name are there', async t => {
   }
   t.deepEqual(missing, [])
 })
+
+test('what npm starts without the tools of a developer begins in JavaScript, so that an old Node can say what is missing', async t => {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  for (const name of ['start', 'demo', 'lab']) t.regex(scripts[name], /^node [\w/-]+\.js( |$)/, name)
+})

@@ -32,7 +32,7 @@ Examples:
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON.`
+as JSON. SIGTERM and SIGINT end it in order; SIGHUP does nothing.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
@@ -41,8 +41,9 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   const [{ openGateway }, { pino }] = await Promise.all([import('../gateway/gateway.ts'), import('pino')])
   const config = await configOf(options.config)
   const log = pino({ level: config.log.level, base: null }, pino.destination({ dest: 2, sync: true }))
+  process.on('SIGHUP', () => log.info('SIGHUP is ignored: a configuration is read at the start alone'))
   const gateway = await openGateway(config, { log })
-  const told = announcement(gateway, config)
+  const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
   for (const warning of told.warnings) log.warn(warning)
   tell(told, output)
@@ -68,26 +69,27 @@ interface Announcement {
   readonly tokens: { readonly join?: string; readonly admin?: string }
   /** Whether pages and traces need no token on this computer. */
   readonly open: boolean
-  /** The value for a peer's `--token`: the made-up token itself, or the place where the configured one is expected to be. */
+  /** The value for a peer's `--token`: at a terminal the made-up token itself, else the place where the token is. */
   readonly token: string
   readonly insecure: boolean
 }
 
-function announcement(gateway: Gateway, config: Config): Announcement {
+function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
   const { http, endpoints, joinToken, open } = gateway
   const address = reachable(http.address, config)
+  const tokens = {
+    ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
+    ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
+  }
   return {
     url: `http://${formatEndpoint({ address, port: http.port })}`,
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
     warnings: warnings(config, gateway, address),
-    tokens: {
-      ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
-      ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
-    },
+    tokens,
     open,
-    // A token that the operator chose is known to the operator, and need not stand in the log of a container.
-    token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
+    // What is printed elsewhere may be kept for long, and read by others: the log of a container.
+    token: tokens.join ? (output.live ? joinToken : `"$(cat ${tokens.join})"`) : '"$POSTERN_TOKEN"',
     insecure: !isPrivate(address)
   }
 }

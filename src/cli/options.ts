@@ -65,7 +65,10 @@ export function withAdminOptions(command: Command): Command {
 /** Throws `bad-config` if there is no token. */
 export function joinToken({ token }: JoinOptions): string {
   if (token) return token
-  throw new PosternError('bad-config', 'a join token is needed: --token, or POSTERN_TOKEN; the gateway prints it')
+  throw new PosternError(
+    'bad-config',
+    'a join token is needed: --token, or POSTERN_TOKEN; the gateway says at its start where it is'
+  )
 }
 
 /** Names with commas in between; the option may be there several times. */

@@ -50,6 +50,7 @@ async function peer(options: Options, run: Run): Promise<void> {
   const over = Promise.withResolvers<void>()
   run.signal.addEventListener('abort', () => over.resolve(), { once: true })
   over.promise.catch(() => {})
+  process.on('SIGHUP', () => tellHangUp(run.output))
   const pipes = options.pipe ? onePipe(run, over) : undefined
   const hooks = {
     accepts: true,
@@ -139,6 +140,10 @@ function stateTeller(
     } else if (lost) output.tell({ event: 'rejoined', name, gateway }, `joined ${gateway} again`)
     lost = !state.joined
   }
+}
+
+function tellHangUp(output: Output): void {
+  output.tell({ event: 'hangup' }, output.paint('dim', 'SIGHUP is ignored; SIGTERM ends this peer'))
 }
 
 function tellHowToReach({ identity, name }: Peer, { receive, pipe, gateway }: Options, output: Output): void {
