@@ -42,7 +42,7 @@ export interface Config {
   }
   /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
   readonly stun: { readonly discovery: boolean }
-  /** If empty, a token is made up and printed. */
+  /** If empty, a token is made up and kept. */
   readonly join: { readonly token: string }
   readonly admin: {
     readonly token: string

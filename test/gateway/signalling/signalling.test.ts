@@ -218,6 +218,25 @@ test('a peer is found however its name is written, and is told how it is', async
   await Promise.all([ann.close(), bob.close(), again.close()])
 })
 
+test('of two that come at once where there is room for one, one joins, though their names are written meanwhile', async t => {
+  await using world = await World.open({ more: 'limits: { peers: 2 }' })
+  const first = await joins(world, undefined)
+  const both = [new HandMade(world.url), new HandMade(world.url)]
+  const spec = { token: world.gateway.joinToken }
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map(name => world.identity(name)))
+  if (!ann || !bob) return t.fail()
+  await Promise.all([
+    both[0]?.hello({ ...spec, identity: ann, name: 'ann' }),
+    both[1]?.hello({ ...spec, identity: bob, name: 'bob' })
+  ])
+  const answers = await Promise.all(
+    both.map(made => Promise.any([made.hears('welcome'), made.hears('refused')]).then(({ type }) => type))
+  )
+  t.deepEqual(answers.sort(), ['refused', 'welcome'])
+  t.is((await world.gateway.status()).peers, 2)
+  await Promise.all([first, ...both].map(made => made.close()))
+})
+
 test('all names of a certificate are forgotten at once', async t => {
   await using world = await World.open()
   for (const name of ['one', 'two']) await (await joins(world, name, 'ann')).close()
