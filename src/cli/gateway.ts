@@ -132,7 +132,7 @@ function tell(told: Announcement, output: Output): void {
   output.line(`  STUN and relay  ${udp.map(endpoint => `${endpoint}/udp`).join(', ')}`)
   for (const warning of warnings) output.line(wrap(`${output.paint('yellow', 'note:')} ${warning}`, output.width, 2))
   output.line('\nJoin it from another computer, each under a name of its own:')
-  output.line(bold(`  ${joinCommand(told, 'peer bob --receive .')}`))
+  output.line(bold(`  ${joinCommand(told, 'peer bob --receive ./received')}`))
   output.line('and from a third, send bob a file:')
   output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
   if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)

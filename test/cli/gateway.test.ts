@@ -54,6 +54,7 @@ test('where the output goes to a program or a file, no link is told, nor does an
     gateway.signal('SIGTERM')
     t.is(await gateway.ended, 0)
     t.notRegex(gateway.lines.join('\n') + gateway.stderr, /link/)
+    if (more.length === 0) t.regex(gateway.lines.join('\n'), /postern peer bob --receive \.\/received /)
   }
 })
 

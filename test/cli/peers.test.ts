@@ -38,7 +38,7 @@ test.serial('files sent arrive intact, and both sides say so event by event', as
 
 test.serial('what a person reads has no escape codes and fits 80 columns where no terminal listens', async t => {
   await using world = await World.withGateway()
-  await world.peer('bob', ['--receive', '.'])
+  await world.peer('bob', ['--receive', 'inbox'])
   await world.makeFolder('from')
   await world.write('from/note.txt', 'hello')
   for (const argv of [['send', 'bob', 'from/note.txt'], ['ping', 'bob'], ['traces'], ['names', 'list']]) {
