@@ -52,6 +52,13 @@ export function formatSize(bytes: number): string {
   return formatQuantity(bytes, bytesIn, ' ')
 }
 
+/** A size as a person reads it, rounded: `1.2 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
 /**
  * A probability or a share, 0 to 1: `57 %`, `99.6 %`, `0.62 %`, `0.078 %`. Nothing is rounded to 0 % or to 100 %: these two
  * mean certainty.

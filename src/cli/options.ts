@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { PosternError } from '../errors.ts'
 import type { PortOptions } from '../peer/punch/own-ports.ts'
+import { parseSize } from '../units.ts'
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 
 export interface GatewayOptions {
@@ -84,6 +85,13 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (/^\d+$/.test(text) && value >= least && value <= most) return value
     throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
   }
+}
+
+/** Bytes, above zero. */
+export function byteSize(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes) return bytes
+  throw new InvalidArgumentError('Expected a size above zero such as 64MiB or 2GiB.')
 }
 
 function withGatewayOptions(command: Command): Command {

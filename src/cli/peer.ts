@@ -7,18 +7,29 @@ import { Command } from 'commander'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { Connection } from '../peer/connection/connection.ts'
 import type { Peer, PeerOptions } from '../peer/peer.ts'
+import { tidyParts } from '../peer/services/parts.ts'
 import { pipe } from '../peer/services/pipe.ts'
-import { type Received, receive } from '../peer/services/receive.ts'
+import { type Received, type ReceiveOptions, receive } from '../peer/services/receive.ts'
+import { formatBytes } from '../units.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, withPeer } from './meet.ts'
-import { type JoinOptions, withTokenOption } from './options.ts'
-import { formatBytes, formatSeconds, formatThroughput, type Output } from './text/output.ts'
+import { byteSize, type JoinOptions, withTokenOption } from './options.ts'
+import { formatSeconds, formatThroughput, type Output } from './text/output.ts'
 import { progressBar } from './text/progress.ts'
 
 interface Options extends JoinOptions {
   readonly receive?: string
+  readonly maxSize?: number
+  readonly dotfiles?: boolean
+  readonly executable?: boolean
   readonly pipe?: boolean
 }
+
+/** What holds for every file that is received. */
+type Receiving = Pick<ReceiveOptions, 'folder' | 'maxBytes' | 'dotfiles' | 'executable'>
+
+/** How often parts of cut transfers are looked at, in milliseconds, beside what is done at each transfer. */
+const TIDY_MS = 3_600_000
 
 export function peerCommand(): Command {
   return withTokenOption(new Command('peer'))
@@ -26,6 +37,9 @@ export function peerCommand(): Command {
     .description('Joins a gateway under a name, and waits for other peers to connect.')
     .argument('<name>', 'the name others reach this peer by; it belongs to this computer from then on')
     .option('--receive <folder>', 'take files that others send, into this folder')
+    .option('--max-size <size>', 'take no larger file, such as 2GiB', byteSize)
+    .option('--dotfiles', 'also take names that begin with a dot or a dash')
+    .option('--executable', 'leave files executable that are so at the sender')
     .option('--pipe', 'join standard input and output to the first `postern pipe`, and end with it')
     .addHelpText(
       'after',
@@ -46,7 +60,7 @@ computer need a folder each.`
 }
 
 async function peer(options: Options, run: Run): Promise<void> {
-  const folder = options.receive === undefined ? undefined : await writableFolder(options.receive)
+  const receiving = await receivingInto(options)
   const over = Promise.withResolvers<void>()
   run.signal.addEventListener('abort', () => over.resolve(), { once: true })
   over.promise.catch(() => {})
@@ -54,7 +68,7 @@ async function peer(options: Options, run: Run): Promise<void> {
   const pipes = options.pipe ? onePipe(run, over) : undefined
   const hooks = {
     accepts: true,
-    onConnection: (connection: Connection) => serve(connection, { folder, pipes, output: run.output }),
+    onConnection: (connection: Connection) => serve(connection, { receiving, pipes, output: run.output }),
     onState: stateTeller(options, run.output, over.reject)
   }
   await withPeer(options, hooks, run, async joined => {
@@ -66,11 +80,7 @@ async function peer(options: Options, run: Run): Promise<void> {
 /** All services are set in the turn in which the connection comes in, because streams may be waiting already. */
 function serve(
   connection: Connection,
-  {
-    folder,
-    pipes,
-    output
-  }: { folder: string | undefined; pipes: ReturnType<typeof onePipe> | undefined; output: Output }
+  { receiving, pipes, output }: { receiving: Receiving; pipes: ReturnType<typeof onePipe> | undefined; output: Output }
 ): void {
   const { name } = connection.peer
   const say = (word: string, text: string) => output.line(`${output.paint('bold', name)} ${word}${text}`)
@@ -78,7 +88,7 @@ function serve(
   connection.serve('send', async stream => {
     try {
       await receive(stream, {
-        folder,
+        ...receiving,
         from: connection.peer.fingerprint,
         onProgress: progress => bar(progress),
         onReceived: received => tellReceived(received, name, output)
@@ -163,6 +173,15 @@ function tellReceived({ file, bytes, sha256, ms, outcome }: Received, from: stri
     { event: 'done', file, bytes, sha256, ms: Math.round(ms), from, outcome },
     `${output.paint('green', 'received')} ${file} from ${from}: ${formatBytes(bytes)} ${how}\n  sha256 ${sha256}`
   )
+}
+
+/** Throws `io` if files could not be kept in the folder. What cut transfers have left there is tidied up now and then. */
+async function receivingInto({ receive, maxSize: maxBytes, dotfiles, executable }: Options): Promise<Receiving> {
+  if (receive === undefined) return { folder: undefined }
+  const folder = await writableFolder(receive)
+  await tidyParts(folder)
+  setInterval(() => void tidyParts(folder), TIDY_MS).unref()
+  return { folder, maxBytes, dotfiles, executable }
 }
 
 /** Makes the folder if it is missing. Throws `io` if files could not be kept there. */

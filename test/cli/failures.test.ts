@@ -202,6 +202,8 @@ test.serial('files that cannot be read, and folders that cannot be written to, a
   const missing = await world.run(['send', 'bob', 'nowhere.txt'])
   t.is(missing.code, 1)
   t.regex(missing.stderr, /^postern: io: nowhere\.txt does not exist/)
+  const nowhere = { env: { POSTERN_GATEWAY: 'http://127.0.0.1:1' } }
+  t.regex((await world.run(['send', 'bob', '.'], nowhere)).stderr, /^postern: io: \. is a directory; send its files/)
   const refused = await world.run(['send', 'bob', 'plain'])
   t.is(refused.code, 1)
   t.regex(refused.stderr, /^postern: io: .*no folder to receive/)

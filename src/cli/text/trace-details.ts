@@ -6,9 +6,9 @@
 import type { AttributeName, EventName, ShortName } from '../../trace/record/conventions.ts'
 import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
-import { percent } from '../../units.ts'
+import { formatBytes, percent } from '../../units.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import { abridged, formatBytes, signed } from './output.ts'
+import { abridged, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
 
