@@ -46,8 +46,10 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   process.on('SIGTERM', interrupt)
   // A service outlives the terminal that it was started from, and whatever else says SIGHUP. A command says what it does then.
   if (manner.service) process.on('SIGHUP', () => {})
-  // The reader of the pipe is gone, so nobody is left to work for.
-  process.stdout.on('error', () => stop.abort(new PosternError('io', 'nobody reads the output')))
+  // The reader of the pipe is gone, so nobody is left to work for. An error of ours ends the output too: that one is told.
+  process.stdout.on('error', error => {
+    if (!(error instanceof PosternError)) stop.abort(new PosternError('io', 'nobody reads the output'))
+  })
   let code = 0
   try {
     await work({ output, signal: stop.signal })

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { PosternError } from '../errors.ts'
-import { normaliseFingerprint } from '../wire/certificate.ts'
+import { normaliseFingerprint, pinOf } from '../wire/certificate.ts'
 import { checkName } from '../wire/name.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'
@@ -43,10 +43,7 @@ async function list(options: AdminOptions, { output, signal }: Run): Promise<voi
   const names = (await ask(options, '/api/names', { signal })) as { name: string; fingerprint: string }[]
   if (names.length === 0) output.line('nobody has joined under a name yet')
   for (const { name, fingerprint } of names)
-    output.tell(
-      { event: 'name', name, fingerprint },
-      `${name.padEnd(14)} ${fingerprint.replaceAll(':', '').toLowerCase()}`
-    )
+    output.tell({ event: 'name', name, fingerprint }, `${name.padEnd(14)} ${pinOf(fingerprint)}`)
 }
 
 interface ForgetOptions extends AdminOptions {

@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { loadIdentity } from '../../src/peer/identity/identity.ts'
+import { pinOf } from '../../src/wire/certificate.ts'
 import { World } from './world.ts'
 
 // One at a time: each is several processes, and strategies give up after some hundred milliseconds.
@@ -62,10 +64,15 @@ test.serial('a relayed path is said to be one, with its limit', async t => {
   t.regex(lines.join(' '), /path to bob: relayed through the gateway, limited to 3 Mbit\/s/)
 })
 
-test.serial('pipe joins both directions of the standard streams, and both ends end', async t => {
+test.serial('pipe joins both directions of the standard streams with who may, and both ends end', async t => {
   await using world = await World.withGateway()
-  const bob = world.start(['peer', 'bob', '--pipe', '--json'], { who: 'bob', stdin: 'from bob\n' })
+  const from = await loadIdentity(join(world.folder, 'alice'))
+  const args = ['peer', 'bob', '--pipe', '--json', '--from', `alice@${pinOf(from.fingerprint)}`]
+  const bob = world.start(args, { who: 'bob', stdin: 'from bob\n' })
   await bob.said(/"event":"joined"/)
+  const mallory = await world.run(['pipe', 'bob', '--json'], { who: 'mallory', stdin: 'from mallory\n' })
+  t.regex(mallory.stderr, /postern: io: peer bob: --from names others, and not guest-[0-9a-f]{12}@[0-9a-f]{64}/)
+  t.deepEqual(mallory.lines, [])
   const alice = await world.run(['pipe', 'bob', '--json'], { stdin: 'from alice\n' })
   t.is(alice.code, 0, alice.stderr)
   t.deepEqual(alice.lines, ['from bob'])
