@@ -21,6 +21,7 @@ export const codes = wordsFor(
   'no-path',
   'relay-full',
   'gateway-disk',
+  'over-quota',
   'timeout',
   'io',
   'bad-message',

@@ -22,7 +22,7 @@ export const vocabulary = {
   'dtls-fingerprint': 'the far side of the encrypted connection has another certificate than the announced one',
   'relay-full': 'the gateway, or a share of it, has no room for another peer, name, session or relayed connection',
   'gateway-disk': 'the gateway cannot write to its disk, which is full or read-only; its operator has to mend that',
-  'over-quota': 'a peer, or a pair of peers, has as many sessions as it may',
+  'over-quota': 'a peer, or a pair of peers, has as many sessions, or sets up as many at once, as it may',
   timeout: 'a deadline passed',
   io: 'a file, a stream or the connection failed midway',
   'bad-message': 'a message broke the protocol',

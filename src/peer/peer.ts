@@ -18,6 +18,7 @@ import type { Identity } from './identity/identity.ts'
 import type { KnownPeers, PeerName } from './identity/known-peers.ts'
 import { Mappings } from './mappings.ts'
 import { failure, PeerSession } from './peer-session.ts'
+import { Allowance } from './punch/allowance.ts'
 import { testFiltering } from './punch/filtering.ts'
 import { Interfaces } from './punch/interfaces.ts'
 import {
@@ -59,6 +60,9 @@ export interface PeerOptions extends LinkOptions, PortOptions {
 /** The longest reason in a `cold` message. */
 const COLD_CHARACTERS = 256
 
+/** The most connections that are set up at once, whatever the gateway asks for. */
+const SETTING_UP = 16
+
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
 
@@ -80,6 +84,7 @@ export class Peer {
   readonly #ports: OwnPorts | undefined
   readonly #forwards: Forwards
   readonly #mappings: Mappings
+  readonly #allowance = new Allowance()
   /** The NAT gives a flow another port after packets that nobody asked for. */
   #remaps = false
   readonly #warm = new Map<number, WarmSocket>()
@@ -312,7 +317,7 @@ export class Peer {
    */
   #mapIdle(): void {
     const { signal } = this.#joined
-    const isConnecting = this.#connects.size > 0 || [...this.#sessions.values()].some(({ isOpen }) => !isOpen)
+    const isConnecting = this.#connects.size > 0 || this.#settingUp > 0
     if (this.#options.map === false || isConnecting || signal.aborted || !this.#forwards.isServed) return
     for (const warm of this.#warm.values())
       if ((warm.isHard || this.#remaps) && !forwardTo(this.#ports, warm.port))
@@ -379,11 +384,14 @@ export class Peer {
   }
 
   #begin(message: Message<FromGateway, 'session'>): void {
+    if (this.#sessions.has(message.session)) return
     const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
     const session = new PeerSession(message, {
       link: this.#link,
       identity: this.identity,
       interfaces: this.#interfaces,
+      allowance: this.#allowance,
       open: openNative,
       startMs: connecting?.startMs ?? performance.now(),
       trust: peer => this.#trust(peer, connecting?.to),
@@ -400,6 +408,17 @@ export class Peer {
     else if (message.role === 'caller') void session.leave(new PosternError('io', 'the request was given up'))
     const doubt = connecting && doubtful(message.peer, connecting.to)
     if (doubt) void session.leave(doubt)
+  }
+
+  /** Connections that are being set up; those that stand do not count. */
+  get #settingUp(): number {
+    return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
+  }
+
+  #turnAway(session: string, connecting: Connecting | undefined): void {
+    const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
+    this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
+    connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
   }
 
   /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */

@@ -100,9 +100,11 @@ const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): SpanAttri
   'network.peer.port': remote.port
 })
 
-const countAttributes = ({ sent, received, flows, heard = [] }: Report): SpanAttributes => ({
+const countAttributes = ({ sent, received, flows, held, sockets, heard = [] }: Report): SpanAttributes => ({
   'postern.sent': sent,
   'postern.received': received,
   ...(flows === undefined ? {} : { 'postern.flows': flows }),
+  ...(held === undefined ? {} : { 'postern.held': held }),
+  ...(sockets === undefined ? {} : { 'postern.sockets': sockets }),
   ...(heard.length > 0 ? { 'postern.heard': heard.map(formatEndpoint) } : {})
 })

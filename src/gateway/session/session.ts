@@ -43,7 +43,7 @@ export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed';
 type Won = Readonly<{ plan: Plan; strategy: Strategy }>
 
 /** The codes that a side may leave with. Any other code is the gateway's own, and a verdict would take it for that. */
-const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch']
+const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch', 'over-quota']
 
 export class Session {
   readonly id = randomBytes(8).toString('hex')

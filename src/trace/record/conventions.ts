@@ -198,6 +198,11 @@ export const attributes = {
   'postern.sent': ['probe', 'datagrams of the search that were sent'],
   'postern.received': ['probe', 'datagrams of the other side that were received'],
   'postern.flows': ['probe', 'pairs of an own socket and a far endpoint to which something was sent'],
+  'postern.held': [
+    'probe',
+    'datagrams that had to wait, or did not leave, by the bounds that a peer has for all its orders together'
+  ],
+  'postern.sockets': ['probe', 'how many sockets the side could bind, if they were fewer than ordered'],
   'postern.heard': ['probe', 'the first 8 endpoints from which the other side was heard'],
   'network.local.address': ['handover', "the path's own end"],
   'network.local.port': ['handover', "the path's own end"],

@@ -96,6 +96,10 @@ when('a peer has its share', 'over-quota', early('relay-full', { limit: 'session
   side: 'caller',
   sentence: /^alice has as many sessions as limits\.sessionsPerPeer allows$/
 })
+when('a peer sets up as many connections as it does at once', 'over-quota', failed('over-quota', { side: 'callee' }), {
+  side: 'callee',
+  sentence: /^bob is setting up as many connections as it does at once$/
+})
 when('a pair has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPair' }), {
   side: 'both',
   sentence: /^alice and bob have as many sessions as limits\.sessionsPerPeer allows a pair$/

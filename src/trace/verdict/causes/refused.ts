@@ -103,6 +103,12 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
       advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known-peers; if not, somebody else uses its name`
     }
   },
+  'over-quota': facts => ({
+    code: 'over-quota',
+    side: facts.side ?? 'none',
+    sentence: `${whoOf(facts)} is setting up as many connections as it does at once`,
+    advice: 'ask again in a moment'
+  }),
   'relay-full': facts => (quotas.includes(facts.limit ?? '') ? overQuota(facts) : full(facts)),
   io: facts => left(facts),
   timeout: facts => left(facts)
