@@ -1,7 +1,8 @@
 // `postern send`: sends files to a peer that runs with --receive, and verifies them by their SHA-256.
 
 import { Command } from 'commander'
-import { checkSendable, type Sent, send } from '../peer/services/send.ts'
+import { type Sent, send } from '../peer/services/send.ts'
+import { checkSendable } from '../peer/services/source.ts'
 import { formatBytes } from '../units.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'

@@ -208,7 +208,7 @@ test('a sender of a former release is told in one sentence what it cannot ask, a
   await fails(
     t,
     reader.line(),
-    /^peer bob: "note" is already there, and a sender of a former release cannot ask if it is the same$/
+    /^peer bob: "note" is already there, and the sender's postern is too old to ask if it is the same; update it$/
   )
   const other = await offering(p, { name: 'other', speaks: undefined })
   t.deepEqual(await other.reader.line(), { v: 1, type: 'have', where: 'part', bytes: 0, sha256: sha256('') })

@@ -5,20 +5,21 @@
 // A file that is there already is never touched. If its content is the same, the answer is "already there"; if not, the
 // transfer is refused. Names come from strangers and are checked before anything is done with them (file-name.ts).
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, open, unlink } from 'node:fs/promises'
+import { lstat, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { formatBytes } from '../../units.ts'
 import type { Stream } from '../connection/stream.ts'
-import { Comparisons, digestOf } from './digest.ts'
+import { Comparisons } from './digest.ts'
 import { checkFileName } from './file-name.ts'
 import { atMostTenTimesASecond, Reader, writeLine } from './lines.ts'
 import { ignoreMissing, isHopeless, notStored, otherContent } from './not-stored.ts'
 import { Part, tidyParts } from './parts.ts'
 import { publish } from './publish.ts'
 import type { Progress, Sent } from './send.ts'
+import { fill, openPart, type Target } from './target.ts'
 
 export type Received = Sent
 
@@ -56,26 +57,6 @@ interface Header {
   /** The version of what send.ts says that the sender speaks; 1 of a former release, which does not name it. */
   readonly speaks: number
 }
-
-/** A file that is being received. */
-interface Target {
-  readonly part: Part
-  readonly handle: FileHandle
-  /** The digest of the bytes that are there, and their number. */
-  hash: Hash
-  bytes: number
-}
-
-/**
- * This many bytes are gathered for one write, because they are still in a CPU's cache then. 1 MiB made a transfer 10 %
- * slower.
- */
-const WRITE_BYTES = 262_144
-/**
- * This many bytes are sent on to the disk while more arrive. Otherwise the sync at the end would take a tenth of the whole
- * time.
- */
-const SYNC_BYTES = 33_554_432
 
 /** If it takes longer to admit a sender, in milliseconds, a person is being asked, and the sender is told so. */
 const ASKING_MS = 200
@@ -146,7 +127,7 @@ async function compare(
   if (speaks < 2)
     throw new PosternError(
       'io',
-      `"${file}" is already there, and a sender of a former release cannot ask if it is the same`
+      `"${file}" is already there, and the sender's postern is too old to ask if it is the same; update it`
     )
   await writeLine(stream, { type: 'have', where: 'file', bytes })
   const sha256 = await parseSum(reader)
@@ -166,14 +147,15 @@ async function store(
 ): Promise<Received> {
   const startMs = performance.now()
   const { name: file, size: total, mode, mtimeMs } = header
-  const target = await openPart(part, header)
+  const target = await openPart(part, total)
   const { handle } = target
   try {
     await part.reserve(total - target.bytes, header)
     const there = target.hash.copy().digest('hex')
     await writeLine(stream, { type: 'have', where: 'part', bytes: target.bytes, sha256: there })
     const offset = await agreeOnStart(reader, target, header)
-    await fill(reader, target, header, options)
+    const report = (bytes: number) => options.onProgress?.({ file, bytes, total })
+    await fill(reader, target, total, atMostTenTimesASecond(total, report))
     const sha256 = await verify(reader, target, header)
     const { folder, executable = false } = options
     await publish({ handle, part: part.path, final: join(folder, file), mtimeMs, mode, executable })
@@ -188,21 +170,6 @@ async function store(
   }
 }
 
-/** What is there, to which the rest of the file will be added. A part that is longer than the file is emptied. */
-async function openPart(part: Part, { size }: Header): Promise<Target> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
-  const handle = await open(part.path, flags, 0o600)
-  try {
-    const { size: bytes } = await handle.stat()
-    if (bytes <= size) return { part, handle, hash: await digestOf(handle, bytes), bytes }
-    await handle.truncate(0)
-    return { part, handle, hash: createHash('sha256'), bytes: 0 }
-  } catch (error) {
-    await handle.close()
-    throw error
-  }
-}
-
 /** The position at which the sender goes on: behind what is there, or 0 if the sender has something else there. */
 async function agreeOnStart(reader: Reader, target: Target, header: Header): Promise<number> {
   const line = await reader.line()
@@ -214,63 +181,6 @@ async function agreeOnStart(reader: Reader, target: Target, header: Header): Pro
   target.bytes = 0
   await target.part.reserve(header.size, header)
   return 0
-}
-
-/** Takes the rest of the file. One write is under way while the next batch is gathered and hashed. */
-async function fill(
-  reader: Reader,
-  target: Target,
-  { name: file, size: total }: Header,
-  { onProgress = () => {} }: Receiving
-): Promise<void> {
-  const report = atMostTenTimesASecond(total, bytes => onProgress({ file, bytes, total }))
-  let batch: Buffer[] = []
-  let batchBytes = 0
-  let position = target.bytes
-  let writing = Promise.resolve()
-  let syncing = Promise.resolve()
-  const flush = async () => {
-    await writing
-    writing = writeAll(target.handle, batch, position)
-    writing.catch(() => {})
-    target.part.arrived(batchBytes)
-    const step = Math.floor(position / SYNC_BYTES)
-    position += batchBytes
-    batch = []
-    batchBytes = 0
-    if (Math.floor(position / SYNC_BYTES) === step) return
-    await syncing
-    syncing = target.handle.datasync()
-    syncing.catch(() => {})
-  }
-  report(target.bytes)
-  try {
-    for await (const chunk of reader.bytes(total - target.bytes)) {
-      target.hash.update(chunk)
-      target.bytes += chunk.length
-      batch.push(chunk)
-      batchBytes += chunk.length
-      if (batchBytes >= WRITE_BYTES) await flush()
-      report(target.bytes)
-    }
-  } finally {
-    await flush()
-    await writing
-    await syncing
-  }
-}
-
-async function writeAll(handle: FileHandle, chunks: Buffer[], position: number): Promise<void> {
-  if (chunks.length === 0) return
-  const { bytesWritten } = await handle.writev(chunks, position)
-  if (bytesWritten < chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-    return await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)], position + bytesWritten)
-  for (const chunk of chunks) release(chunk)
-}
-
-/** Gives a chunk's memory back now. If the garbage collector has to find it, that takes a fifth of a receiver's CPU time. */
-function release({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 async function verify(reader: Reader, { hash, part }: Target, { name }: Header): Promise<string> {
