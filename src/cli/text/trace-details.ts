@@ -111,6 +111,7 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   facts => effortSentence('callee', facts),
   limitsSentence,
   probesSentence,
+  boundsSentence,
   facts => labelled('heard from ', facts.list('heard').join(', ')),
   endsSentence,
   facts => bytesSentence('caller', facts),
@@ -249,6 +250,15 @@ function probesSentence(facts: Facts): string | undefined {
     sent === undefined ? undefined : `sent ${sent}${when('sent')}`,
     received === undefined ? undefined : `received ${received}${when('received')}`,
     flows === undefined ? undefined : counted(flows, 'flow')
+  ])
+}
+
+/** What the side could not do as ordered. */
+function boundsSentence(facts: Facts): string | undefined {
+  const [held, sockets] = [facts.number('held'), facts.number('sockets')]
+  return joined([
+    sockets === undefined ? undefined : `only ${counted(sockets, 'socket')}, as many as there were open files for`,
+    held === undefined ? undefined : `${held} held back by the peer's own bounds`
   ])
 }
 

@@ -1,6 +1,7 @@
 // What people see of a trace, column by column.
 
 import test from 'ava'
+import { detailsOf } from '../../../src/cli/text/trace-details.ts'
 import { renderTrace } from '../../../src/cli/text/trace-text.ts'
 import { tracesTable } from '../../../src/cli/text/traces-table.ts'
 import { failed, relayed } from './traces-made.ts'
@@ -25,6 +26,15 @@ test('every width from 60 on is kept to and used, and no line is cut', t => {
       t.is(Math.max(...lines.map(line => line.length)), width)
       t.false(lines.some(line => line.includes('…') && !line.includes('(…)')))
     }
+})
+
+test('a probe tells what its side could not do as ordered', t => {
+  const times = { startMs: failed.startMs, endMs: failed.startMs + 9, events: [] }
+  const attributes = { 'postern.sent': 9, 'postern.sockets': 200, 'postern.held': 12 }
+  t.deepEqual(detailsOf({ id: 'x', name: 'postern.probe', ...times, attributes }), [
+    'sent 9',
+    "only 200 sockets, as many as there were open files for; 12 held back by the peer's own bounds"
+  ])
 })
 
 test('a span and attributes that nobody has heard of are told as they are', t => {
