@@ -7,6 +7,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import { parseConfig } from '../src/config/config.ts'
 import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
 import { type Identity, loadIdentity } from '../src/peer/identity/identity.ts'
@@ -25,6 +26,8 @@ export interface WorldSpec {
   readonly ports?: readonly number[]
   /** Files beside the YAML file, by name. */
   readonly files?: Readonly<Record<string, string>>
+  /** What the gateway logs to; nothing if left out. */
+  readonly log?: Logger
 }
 
 export class World implements AsyncDisposable {
@@ -88,7 +91,8 @@ state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}
 `
-    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}))
+    const { log } = this.#spec
+    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}), log ? { log } : {})
   }
 
   api(path: string, init: RequestInit & { token?: string } = {}): Promise<Response> {

@@ -38,9 +38,12 @@ as JSON. SIGTERM and SIGINT end it in order; SIGHUP does nothing.`
 }
 
 async function gateway(options: Options, { output, signal }: Run): Promise<void> {
-  const [{ openGateway }, { pino }] = await Promise.all([import('../gateway/gateway.ts'), import('pino')])
+  const [{ openGateway }, { openLog }] = await Promise.all([
+    import('../gateway/gateway.ts'),
+    import('../gateway/log.ts')
+  ])
   const config = await configOf(options.config)
-  const log = pino({ level: config.log.level, base: null }, pino.destination({ dest: 2, sync: true }))
+  const log = openLog(config.log.level)
   process.on('SIGHUP', () => log.info('SIGHUP is ignored: a configuration is read at the start alone'))
   const gateway = await openGateway(config, { log })
   const told = announcement(gateway, config, output)

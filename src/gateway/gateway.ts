@@ -30,6 +30,7 @@ import { Names } from './peers/names.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
+import { logSession } from './recording/session-line.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
@@ -151,7 +152,10 @@ async function openTracing(
     memory,
     judge: spans => judge(spans, known),
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
-    onEnded: record => counted(metrics, record, log)
+    onEnded: record => {
+      logSession(log, record)
+      counted(metrics, record, log)
+    }
   })
   const provider = new TracerProvider({
     resource: exports.resource,
