@@ -166,6 +166,7 @@ async function openTracing(
   try {
     await traces.load()
   } catch (error) {
+    metrics[Symbol.dispose]()
     await provider.shutdown()
     throw error
   }
@@ -177,7 +178,10 @@ async function openTracing(
       tracer: addresses === 'subnet' ? masking(tracer) : tracer,
       judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined)
     },
-    [Symbol.asyncDispose]: () => provider.shutdown()
+    [Symbol.asyncDispose]: async () => {
+      metrics[Symbol.dispose]()
+      await provider.shutdown()
+    }
   }
 }
 
