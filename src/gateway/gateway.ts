@@ -15,6 +15,7 @@ import type { TraceRecord } from '../trace/record/record.ts'
 import { TraceFile } from '../trace/store/file.ts'
 import { TraceStore } from '../trace/store/store.ts'
 import { judge } from '../trace/verdict/judge.ts'
+import { version } from '../version.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { Access, openTo } from './http/access.ts'
 import { serveHttp } from './http/http.ts'
@@ -162,7 +163,7 @@ async function openTracing(
     sampler: recording ? exports.sampler : new AlwaysOffSampler(),
     spanProcessors: [traces, ...exports.processors]
   })
-  const tracer = provider.getTracer('postern')
+  const tracer = provider.getTracer('postern', version)
   try {
     await traces.load()
   } catch (error) {

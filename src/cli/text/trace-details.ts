@@ -20,7 +20,7 @@ const OBSERVED = 8
 
 /** The title, the header and the verdict show these; `error.type` repeats the code. */
 const toldElsewhere =
-  /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
+  /^(outcome|side|sides|peer|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
 
 export function detailsOf(span: SpanRecord): string[] {
   const facts = new Facts(span)

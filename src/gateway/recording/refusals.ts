@@ -13,7 +13,7 @@ import type { FromPeer, Message } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import type { Member } from '../peers/member.ts'
 import { askedMs } from './on-our-clock.ts'
-import { errorAttributes, parentOf } from './step.ts'
+import { errorAttributes, parentOf, spanOptions } from './step.ts'
 
 /** Where spans go, and how they are judged. */
 export interface Recording {
@@ -58,7 +58,8 @@ export class Refusals {
     const arrivedMs = nowMs()
     const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)
-    const root = this.#recording.tracer.startSpan('postern.connect', { attributes, startTime }, parentOf(traceparent))
+    const options = spanOptions('postern.connect', attributes, startTime)
+    const root = this.#recording.tracer.startSpan('postern.connect', options, parentOf(traceparent))
     root.addEvent('asked', {}, arrivedMs)
     return this.#refuse(root, errorAttributes(error))
   }
@@ -70,7 +71,8 @@ export class Refusals {
       return undefined
     }
     const attributes = name === undefined ? {} : { 'postern.peer': printable(name, NAME_CHARACTERS) }
-    const root = this.#recording.tracer.startSpan('postern.join', { attributes, startTime: cameMs, root: true })
+    const options = { ...spanOptions('postern.join', attributes, cameMs), root: true }
+    const root = this.#recording.tracer.startSpan('postern.join', options)
     return this.#refuse(root, errorAttributes(error))
   }
 

@@ -1,18 +1,18 @@
-// Records what becomes of a relayed path after its request was decided, beneath the request's root.
+// Records what becomes of a relayed path after its request was decided, beside the request's root.
 
 import type { SideName } from '../../wire/side.ts'
 import { type Change, recordChange } from '../recording/change-span.ts'
-import type { Beneath } from '../recording/step.ts'
+import type { Beside } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 
 /** Most changes of the source that a trace records: a side that flaps must not fill it. */
 const RELATCHES = 16
 
 export class Relayed {
-  readonly #root: Beneath
+  readonly #root: Beside
   #relatches = 0
 
-  constructor(root: Beneath) {
+  constructor(root: Beside) {
     this.#root = root
   }
 

@@ -135,7 +135,6 @@ const wholeFailed = [
   '                       no; deadline 10 s',
   '                     session c7bbe127a5ec1239',
   'A -2200.0    31.5    join  path             ◂        ·         ·         ·',
-  '                       peer alice',
   'G    14.0     0.2    profile  caller        ━        ·         ·         ·',
   '                       mapping endpoint-independent; filtering',
   '                         address-and-port-dependent',
