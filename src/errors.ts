@@ -36,18 +36,26 @@ export class PosternError extends Error {
   readonly trace: string | undefined
   /** The gateway's verdict on that trace. */
   readonly verdict: Verdict | undefined
+  /** By this key the caller may read that trace at the gateway, for an hour. */
+  readonly traceKey: string | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
   constructor(
     code: Code,
     message: string,
-    options: { cause?: unknown; trace?: string | undefined; verdict?: Verdict | undefined } = {}
+    options: {
+      cause?: unknown
+      trace?: string | undefined
+      verdict?: Verdict | undefined
+      traceKey?: string | undefined
+    } = {}
   ) {
     super(message, options)
     this.name = 'PosternError'
     this.code = code
     this.trace = options.trace
     this.verdict = options.verdict
+    this.traceKey = options.traceKey
   }
 }
 

@@ -19,25 +19,33 @@ const ANSWER_MS = 10_000
 export async function ask(
   options: AdminOptions,
   path: string,
-  { method = 'GET', signal }: { method?: 'GET' | 'DELETE'; signal: AbortSignal }
+  { method = 'GET', key, signal }: Asking
 ): Promise<unknown> {
   const url = await apiUrl(options, path)
   const put = (token: string | undefined) =>
     fetch(url, {
       method,
-      headers: token ? { authorization: `Bearer ${token}` } : {},
+      headers: key ? { authorization: `Trace ${key}` } : token ? { authorization: `Bearer ${token}` } : {},
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
     }).catch(cause => {
       throw unreachable(url, cause, signal)
     })
   const first = await put(options.adminToken)
-  const kept = first.status === 401 && !options.adminToken ? await keptToken(url) : undefined
+  const isAsked = first.status === 401 && !options.adminToken && !key
+  const kept = isAsked ? await keptToken(url) : undefined
   const response = kept ? await put(kept) : first
   if (response.status === 204) return undefined
   const body = await response.json().then(printableJson, () => undefined)
   if (response.ok && body !== undefined) return body
-  if (response.status === 401 && !options.adminToken) throw new PosternError('bad-token', tokenNeeded)
+  if (response.status === 401 && isAsked) throw new PosternError('bad-token', tokenNeeded)
   throw refusal(body, url)
+}
+
+interface Asking {
+  readonly method?: 'GET' | 'DELETE'
+  /** Of the one trace that is asked for; it takes the place of the admin token. */
+  readonly key?: string | undefined
+  readonly signal: AbortSignal
 }
 
 /** A gateway on this computer may need no token, so it is asked without one first. */

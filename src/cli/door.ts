@@ -64,26 +64,29 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
 
 /** Says what went wrong, for programs and for people. */
 export function report(thrown: unknown, output?: Output): void {
-  const { code, message, trace, verdict } = asPosternError(thrown)
+  const { code, message, trace, verdict, traceKey } = asPosternError(thrown)
   output?.end()
-  output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}) })
+  const why = { ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}), ...(traceKey ? { traceKey } : {}) }
+  output?.tell({ event: 'failed', code, reason: message, ...why })
   process.stderr.write(`postern: ${code}: ${message}\n`)
-  for (const line of below(code, { trace, verdict })) process.stderr.write(`${line}\n`)
+  for (const line of below(code, { trace, verdict, traceKey })) process.stderr.write(`${line}\n`)
 }
 
 /**
  * The lines below the error: why, and what to do about it. If the verdict only repeats the code, the command that helps
  * stands there instead.
  */
-function below(code: PosternError['code'], { trace, verdict }: Pick<PosternError, 'trace' | 'verdict'>): string[] {
+function below(code: PosternError['code'], { trace, verdict, traceKey }: Why): string[] {
   const width = process.stderr.columns || 80
   const hint = hints[code]
   const told = verdict && !(hint && verdict.code === code)
   return [
     ...(told ? [becauseText(verdict, { width, paint })] : hint ? [wrap(`  ${hint}`, width, 2)] : []),
-    ...(trace ? [`  what was tried: postern trace ${trace}`] : [])
+    ...(trace ? [`  what was tried: postern trace ${trace}${traceKey ? ` --key ${traceKey}` : ''}`] : [])
   ]
 }
+
+type Why = Pick<PosternError, 'trace' | 'verdict' | 'traceKey'>
 
 const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })
 

@@ -29,6 +29,8 @@ export interface Met {
   readonly bitsPerSecond: number | undefined
   /** The gateway's verdict on the request. For a relayed path it says why it is relayed. */
   readonly verdict: Verdict | undefined
+  /** By this key the caller may read the trace. */
+  readonly traceKey: string | undefined
 }
 
 /** Joins, and leaves when `work` is done, however it ends. */
@@ -78,7 +80,8 @@ export async function withConnection(
       signal: run.signal
     })
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
-    await work({ connection, bitsPerSecond: told.bitsPerSecond, verdict: told.verdict })
+    const { bitsPerSecond, verdict, traceKey } = told
+    await work({ connection, bitsPerSecond, verdict, traceKey })
   })
 }
 
@@ -92,9 +95,9 @@ function traceOfCaller(): { traceparent?: string } {
 }
 
 /** @param rttMs a round trip over the path. */
-export function pathEvent({ connection, verdict }: Met, rttMs: number): Event {
+export function pathEvent({ connection, verdict, traceKey }: Met, rttMs: number): Event {
   const { by, kind, local, remote, ms, trace } = connection.path
-  const why = verdict ? { verdict } : {}
+  const why = { ...(verdict ? { verdict } : {}), ...(traceKey ? { traceKey } : {}) }
   return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace, ...why }
 }
 

@@ -127,7 +127,7 @@ function tellConnection(connection: Connection, output: Output): void {
   const { name: peer, fingerprint } = connection.peer
   const { by, kind, local, remote, ms, trace } = connection.path
   output.tell({ event: 'connection', peer, fingerprint, by, kind, local, remote, ms, trace })
-  output.line(describePath({ connection, bitsPerSecond: undefined, verdict: undefined }, output))
+  output.line(describePath({ connection, bitsPerSecond: undefined, verdict: undefined, traceKey: undefined }, output))
   connection.closed.addEventListener('abort', () => {
     const reason = (connection.closed.reason as Error).message
     output.tell({ event: 'closed', peer, reason }, `${output.paint('bold', peer)} is gone: ${reason}`)

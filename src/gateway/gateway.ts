@@ -32,6 +32,7 @@ import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
+import { TraceKeys } from './recording/trace-keys.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
@@ -104,7 +105,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
-  const access = new Access({ token: tokens.admin, open: openTo(config) })
+  const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
     ...{ access, forwards, ...tracing }
@@ -137,6 +138,8 @@ interface Tracing extends AsyncDisposable {
   readonly traces: TraceStore
   readonly metrics: Metrics
   readonly recording: Recording
+  /** By these, callers read what was recorded of their own requests. */
+  readonly keys: TraceKeys
   /** Counters of the spans for the collector. */
   readonly exported: ExportCounters
 }
@@ -164,6 +167,7 @@ async function openTracing(
     spanProcessors: [traces, ...exports.processors]
   })
   const tracer = provider.getTracer('postern', version)
+  const keys = new TraceKeys()
   try {
     await traces.load()
   } catch (error) {
@@ -177,8 +181,10 @@ async function openTracing(
     exported: exports.counters,
     recording: {
       tracer: addresses === 'subnet' ? masking(tracer) : tracer,
-      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined)
+      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined),
+      keyOf: root => (root.isRecording() ? keys.keyOf(root.spanContext()) : undefined)
     },
+    keys,
     [Symbol.asyncDispose]: async () => {
       metrics[Symbol.dispose]()
       await provider.shutdown()

@@ -360,6 +360,8 @@ export class Peer {
         return this.#questions.answer(message)
       case 'path':
         return this.#agreed(message)
+      case 'trace':
+        return this.#connects.get(message.request)?.mayRead(message)
       case 'pong':
         return this.#timekeeper.answer(message)
       case 'features':
@@ -471,7 +473,8 @@ export class Peer {
     for (const [request, connecting] of this.#connects) {
       if (connecting.session !== session) continue
       this.#connects.delete(request)
-      connecting.options.onPath?.({ bitsPerSecond, verdict })
+      const { traceKey } = connecting
+      connecting.options.onPath?.({ bitsPerSecond, verdict, traceKey })
     }
     this.#mapIdle()
   }

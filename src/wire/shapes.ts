@@ -20,6 +20,8 @@ export const port = z.int().min(1).max(65535)
 export const endpoint = z.strictObject({ address, port })
 export const session = z.string().regex(/^[0-9a-f]{16}$/)
 export const trace = z.string().regex(/^[0-9a-f]{32}$/)
+/** Its letters stand in a header and on a command line as they are. */
+export const traceKey = z.string().regex(/^[A-Za-z0-9][\w-]{15,127}$/)
 export const plan = z.int().nonnegative()
 export const secret = z.base64().max(64)
 export const ms = z.number().min(0).max(86_400_000)

@@ -8,6 +8,7 @@
 //    | --- claim, proof; claimed <------------ |   where a port is forwarded to the peer (forward.ts)
 //    | --- connect (to) ---------------------> |
 //    | <-- session --------------------------- | --> session
+//    | <-- trace (key) ----------------------- |                         what was recorded of it, for its caller to read
 //    | <-- sample, fresh --> ----------------- |                         where the next mapping must be predicted
 //    | <-- beacon | watch, beacon --> -------- |                         where sources are hidden: is it one link?
 //    | <-- order ----------------------------- | --> order               to both peers at the same moment
@@ -40,6 +41,7 @@ import {
   short,
   subnet,
   trace,
+  traceKey,
   word,
   words
 } from './shapes.ts'
@@ -213,6 +215,9 @@ const fromGateway = z.discriminatedUnion('type', [
     probeKey: secret,
     trace
   }),
+  // With this key a caller may read what is recorded of its request, for an hour. It comes before the request is over, or
+  // refused. A peer of the first release ignores it.
+  z.strictObject({ type: z.literal('trace'), request: z.int().nonnegative(), trace, key: traceKey }),
   // Tells a peer to bind a socket that was never used, and to show its mappings at every endpoint at once. The next order is
   // for that socket.
   z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),

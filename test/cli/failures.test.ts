@@ -136,7 +136,10 @@ test.serial('whom nobody knows, who is away and oneself: each is told apart', as
   t.like(unknown.events.at(-1), { event: 'failed', code: 'unknown-peer' })
   const self = await world.run(['ping', 'bob', '--json'], { who: 'bob' })
   t.like(self.events.at(-1), { event: 'failed', code: 'self-connect' })
-  t.regex(self.stderr, /\n {2}two peers [^\n]* POSTERN_HOME[^\n]*\n {2}what was tried: postern trace [0-9a-f]{32}\n$/)
+  t.regex(
+    self.stderr,
+    /\n {2}two peers [^\n]* POSTERN_HOME[^\n]*\n {2}what was tried: postern trace [0-9a-f]{32} --key [\w-]+\n$/
+  )
   bob.signal('SIGTERM')
   await bob.ended
   const away = await world.run(['ping', 'bob', '--json'])

@@ -1,7 +1,7 @@
 // The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
 // throw errors, and one place answers them: with a page for people, with JSON for programs.
 //
-//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets
+//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, a trace to who has its key
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
 import type { Access } from './access.ts'
-import { type ApiSide, apiRoutes } from './api.ts'
+import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
@@ -95,6 +95,7 @@ function application(side: HttpSide, listener: string): Koa {
     open.routes(),
     assetRoutes().routes(),
     loginRoutes(side.access, listener).routes(),
+    ownTraceRoutes(side).routes(),
     door(side.access, listener),
     pageRoutes(side).routes(),
     apiRoutes(side).routes(),

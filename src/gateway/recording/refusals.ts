@@ -20,12 +20,20 @@ export interface Recording {
   readonly tracer: Tracer
   /** The verdict on a request or a join that is about to end; undefined where nothing is recorded. */
   readonly judge: (root: Span) => Verdict | undefined
+  /** By this key the caller of a request may read its record; undefined where nothing is recorded. */
+  readonly keyOf: (root: Span) => string | undefined
 }
 
 /** The trace of a refusal, as the `refused` message names it. */
 export interface Refusal {
   readonly trace: string
   readonly verdict?: Verdict
+}
+
+/** The same of a request, whose caller may read it. */
+export interface RequestRefusal {
+  readonly refusal: Refusal
+  readonly key: string | undefined
 }
 
 /** Refused joins of one source that are recorded in a minute: enough for a person who mistypes a token. */
@@ -54,14 +62,15 @@ export class Refusals {
   }
 
   /** Records a refused request of a peer that has joined. */
-  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
+  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): RequestRefusal {
     const arrivedMs = nowMs()
     const attributes = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)
     const options = spanOptions('postern.connect', attributes, startTime)
     const root = this.#recording.tracer.startSpan('postern.connect', options, parentOf(traceparent))
     root.addEvent('asked', {}, arrivedMs)
-    return this.#refuse(root, errorAttributes(error))
+    const key = this.#recording.keyOf(root)
+    return { refusal: this.#refuse(root, errorAttributes(error)), key }
   }
 
   /** Records a refused join. Returns undefined if there were too many of late. */

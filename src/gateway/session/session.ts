@@ -94,6 +94,8 @@ export class Session {
     try {
       const asked = { request: this.#asked.request, trace: root.span.spanContext().traceId }
       this.#tellBoth(side => introduction(this, side, asked))
+      const key = this.#house.keyOf(root.span)
+      if (key) this.#tell('caller', { type: 'trace', ...asked, key })
       const won = await this.#firstPath(root).finally(() => this.#evidence.sides.giveBack())
       return this.#conclude(root, won)
     } catch (thrown) {

@@ -73,6 +73,8 @@ async function connect(
     sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
     const { code, message } = asPosternError(thrown)
-    caller.send({ type: 'refused', code, reason: message, request, ...refusals.request(caller, asked, thrown) })
+    const { refusal, key } = refusals.request(caller, asked, thrown)
+    if (key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
+    caller.send({ type: 'refused', code, reason: message, request, ...refusal })
   }
 }

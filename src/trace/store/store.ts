@@ -93,6 +93,12 @@ export class TraceStore implements SpanProcessor {
       .toReversed()
   }
 
+  /** One request of a trace. @param root id of its first span */
+  request(id: string, root: string): TraceRecord | undefined {
+    const entry = this.#kept.get(keyOf({ traceId: id, spanId: root }))
+    return entry && (JSON.parse(entry.line.toString()) as TraceRecord)
+  }
+
   /** Newest first. */
   list(filter: TraceFilter): TraceSummary[] {
     return this.#kept
@@ -168,7 +174,7 @@ export class TraceStore implements SpanProcessor {
   }
 
   #keep(record: TraceRecord, late = 0): Buffer | undefined {
-    return this.#kept.add(`${record.id}-${record.spans[0]?.id}`, record, late)
+    return this.#kept.add(keyOf({ traceId: record.id, spanId: record.spans[0]?.id ?? '' }), record, late)
   }
 }
 
@@ -209,7 +215,7 @@ const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] 
 const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
 
 /** The name of a family, from its root. */
-const keyOf = ({ traceId, spanId }: SpanContext): string => `${traceId}-${spanId}`
+const keyOf = ({ traceId, spanId }: Pick<SpanContext, 'traceId' | 'spanId'>): string => `${traceId}-${spanId}`
 
 /** The span as it is kept. */
 export function recordOf(span: ReadableSpan): SpanRecord {

@@ -128,7 +128,7 @@ test('a source that shows wrong tokens is not listened to for a while, right one
   t.is(guess(right, '198.51.100.7'), 'limited')
   t.is(access.logIn(right, visit({ source: '198.51.100.7' })), 'limited')
   t.is(guess(right, '198.51.100.8'), 'token')
-  t.deepEqual(access.counters, { loggedIn: 0, wrongTokens: 20, limited: 2 })
+  t.deepEqual(access.counters, { loggedIn: 0, wrongTokens: 20, limited: 2, keys: 0, wrongKeys: 0 })
 })
 
 test('behind a proxy on this host wrong tokens count against whom the proxy names last, and IPv6 hosts by their network', t => {
@@ -224,7 +224,7 @@ test('a link is good for one login within its time, and a guess for none', t => 
   t.is(access.follow(late), 'refused', 'too late')
   t.is(access.follow(''), 'refused')
   t.is(access.follow(right), 'refused', 'the token is no link')
-  t.deepEqual(access.counters, { loggedIn: 1, wrongTokens: 4, limited: 0 })
+  t.deepEqual(access.counters, { loggedIn: 1, wrongTokens: 4, limited: 0, keys: 0, wrongKeys: 0 })
 })
 
 test('to open a link uses nothing up, and its button logs the browser in, once', async t => {

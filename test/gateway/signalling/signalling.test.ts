@@ -488,7 +488,10 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
       messagesPerSecond: 10,
       log: { info: () => {} },
       counters,
-      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters)
+      refusals: new Refusals(
+        { tracer: trace.getTracer('none'), judge: () => undefined, keyOf: () => undefined },
+        counters
+      )
     })
   )
   server.listen(0, '127.0.0.1')
