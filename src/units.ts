@@ -52,11 +52,17 @@ export function formatSize(bytes: number): string {
   return formatQuantity(bytes, bytesIn, ' ')
 }
 
-/** A size as a person reads it, rounded: `1.2 GiB`. */
+/** An amount that was counted, in the unit that fits: `1023 B`, `64.0 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
   return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
+/** 1, 2 or 5 times a power of ten, at least `least`: the distance between the ticks of an axis. */
+export function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least))
+  return ([1, 2, 5].find(factor => factor * power >= least) ?? 10) * power
 }
 
 /**

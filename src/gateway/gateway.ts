@@ -34,6 +34,7 @@ import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
+import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
 import type { Reception } from './signalling/reception.ts'
@@ -113,6 +114,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
+    present: () => presenceOf(parts),
     warnings: () => sources.warnings,
     peers: limits.peers,
     join: (ws, request) => receive(ws, request, reception)

@@ -20,7 +20,7 @@ import { errorPage } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
 import type { GatewayStatus } from './status.ts'
 
-export interface HttpSide extends ApiSide, Pick<PageSide, 'warnings'> {
+export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'> {
   readonly access: Access
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */

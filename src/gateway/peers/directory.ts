@@ -23,6 +23,10 @@ export class Directory implements Commander, Members {
     return this.#byId.size
   }
 
+  get peers(): Joined[] {
+    return [...this.#byId.values()]
+  }
+
   /** How many times the holder of this certificate is joined. */
   count(fingerprint: string): number {
     return [...this.#byId.values()].filter(peer => peer.fingerprint === fingerprint).length

@@ -31,6 +31,8 @@ export interface Relay extends Forwarder {
   arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
+  /** The counts of a session so far; undefined where it is not armed. */
+  counters(session: string): Promise<SpliceCounters | undefined>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
   disarm(session: string): Promise<SpliceCounters | undefined>
   totals(): Promise<RelayTotals>
@@ -63,6 +65,10 @@ export class LocalRelay implements Relay, Disposable {
 
   async latched(session: string): Promise<Latched> {
     return this.#splices.latched(session)
+  }
+
+  async counters(session: string): Promise<SpliceCounters | undefined> {
+    return this.#splices.counters(session)
   }
 
   async disarm(session: string): Promise<SpliceCounters | undefined> {

@@ -199,6 +199,11 @@ export class Session {
     return this.#leaver !== undefined
   }
 
+  /** The relayed path, once there is one. */
+  get relayed(): Relayed | undefined {
+    return this.#relayed
+  }
+
   /** The relayed path has changed. */
   changed(change: Change): void {
     this.#relayed?.changed(change)

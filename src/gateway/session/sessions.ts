@@ -10,6 +10,7 @@ import type { Member } from '../peers/member.ts'
 import type { RelayListener } from '../relay/relay.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import type { House } from './house.ts'
+import type { Relayed } from './relayed.ts'
 import { type Connect, type Ended, Session } from './session.ts'
 
 export interface SessionCounters {
@@ -36,6 +37,11 @@ export class Sessions implements RelayListener {
 
   get size(): number {
     return this.#all.size
+  }
+
+  /** The relayed connections, the oldest first. */
+  get relayed(): { readonly session: Session; readonly path: Relayed }[] {
+    return [...this.#all.values()].flatMap(session => (session.relayed ? [{ session, path: session.relayed }] : []))
   }
 
   get(id: string): Session | undefined {
