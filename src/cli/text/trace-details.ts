@@ -177,7 +177,7 @@ function mappedSentence(facts: Facts): string | undefined {
     labelled('own port ', facts.text('port')),
     labelled('interfaces ', facts.list('links').join(' ')),
     rtt === undefined ? undefined : `round trip ${rtt.toFixed(1)} ms`,
-    labelled('probes left ', facts.text('probes_left'))
+    labelled('guesses left ', facts.text('probes_left'))
   ])
 }
 

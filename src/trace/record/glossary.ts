@@ -10,7 +10,7 @@ type Step = SpanName extends infer Name ? (Name extends `postern.${infer Short}`
 
 const steps: Partial<Readonly<Record<Step, string>>> = {
   observe: 'the gateway waits for sockets of the sides, or for fresh samples of their NATs',
-  profile: 'what the gateway concludes of one side’s NAT',
+  profile: 'what the gateway concludes of the NAT of one side',
   plan: 'one try: both sides are ordered to send at the same moment',
   probe: 'one side sends and listens, in search of the other',
   handover: 'the port on which a path was found passes on to ICE and DTLS, which open the connection'
@@ -26,7 +26,7 @@ const events: Partial<Readonly<Record<EventName, string>>> = {
   warm: 'the side has an idle socket at hand that its NAT has mapped',
   cold: 'the side has no such socket',
   sample: 'where one endpoint of the gateway saw the socket',
-  checked: 'the other side’s first ICE check came',
+  checked: 'the first ICE check of the other side came',
   latched: 'the gateway forwards to the socket from now on',
   beside: 'another socket took the place of one to which nothing came back',
   walked: 'all ports were tried once',
