@@ -47,6 +47,14 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       slowed: 'times that a peer sent too much and was held back'
     }
   ],
+  names: [
+    'Names',
+    {
+      known: 'that belong to somebody',
+      refused: 'claims refused: too many',
+      unkept: 'claims refused: the disk takes nothing'
+    }
+  ],
   forwards: [
     'Ports forwarded to peers',
     {
