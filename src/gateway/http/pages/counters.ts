@@ -51,7 +51,8 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     'Names',
     {
       known: 'that belong to somebody',
-      refused: 'claims refused: too many',
+      full: 'claims refused: the table is full',
+      limited: 'claims refused: too many of one certificate',
       unkept: 'claims refused: the disk takes nothing'
     }
   ],
