@@ -10,6 +10,7 @@ export const codes = wordsFor(
   'port-in-use',
   'gateway-unreachable',
   'bad-token',
+  'wrong-gateway',
   'name-taken',
   'unknown-peer',
   'peer-offline',
@@ -38,6 +39,8 @@ export class PosternError extends Error {
   readonly verdict: Verdict | undefined
   /** By this key the caller may read that trace at the gateway, for an hour. */
   readonly traceKey: string | undefined
+  /** After how many milliseconds it may be tried again; undefined where that does not help, or nobody knows. */
+  readonly retryMs: number | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
   constructor(
@@ -48,6 +51,7 @@ export class PosternError extends Error {
       trace?: string | undefined
       verdict?: Verdict | undefined
       traceKey?: string | undefined
+      retryMs?: number | undefined
     } = {}
   ) {
     super(message, options)
@@ -56,6 +60,7 @@ export class PosternError extends Error {
     this.trace = options.trace
     this.verdict = options.verdict
     this.traceKey = options.traceKey
+    this.retryMs = options.retryMs
   }
 }
 

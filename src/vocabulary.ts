@@ -11,6 +11,7 @@ export const vocabulary = {
   'port-in-use': 'an address and port to listen on is taken',
   'gateway-unreachable': 'no WebSocket connection to the gateway could be made, or it was lost',
   'bad-token': 'the join or admin token is wrong',
+  'wrong-gateway': "the URL that a peer dialled is none of the gateway's own",
   'name-taken': 'the name belongs to another certificate',
   'join-refused': 'a peer could not join: its name is taken, its protocol differs, or the gateway is full',
   'unknown-peer': 'nobody has ever joined under this name',

@@ -91,7 +91,6 @@ type Why = Pick<PosternError, 'trace' | 'verdict' | 'traceKey'>
 const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })
 
 const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
-  'gateway-unreachable': 'is it running, and is --gateway (or POSTERN_GATEWAY) its URL?',
   'bad-token':
     'the gateway says at its start where its tokens are: --token or POSTERN_TOKEN to join, --admin-token or ' +
     'POSTERN_ADMIN_TOKEN to look at what it keeps',

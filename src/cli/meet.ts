@@ -36,11 +36,11 @@ export interface Met {
 /** Joins, and leaves when `work` is done, however it ends. */
 export async function withPeer(
   options: JoinOptions,
-  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState'>,
+  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState' | 'keepsTrying'>,
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false, port, public: forwarded, map = true } = options
+  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true } = options
   const { excludeInterface: excludeInterfaces = [] } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
@@ -51,7 +51,8 @@ export async function withPeer(
   try {
     const onForward = (news: ForwardNews) => tellForward(news, output)
     const reach = { port, public: forwarded, map, onForward, excludeInterfaces }
-    const peer = await Peer.join({ ...hooks, ...reach, gateway, token, name, insecure, identity, known }, signal)
+    const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
+    const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
     try {
       tellJoined(peer, options, output)
       await work(peer)
@@ -122,6 +123,17 @@ function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void 
 
 function tellWarning(sentence: string, output: Output): void {
   output.tell({ event: 'warning', sentence }, wrap(`${output.paint('yellow', 'note:')} ${sentence}`, output.width, 2))
+}
+
+/** Says what is in the way of joining: once, however often it is tried. */
+function waitingTeller(output: Output): NonNullable<PeerOptions['onWaiting']> {
+  const told = new Set<string>()
+  return ({ code, message }) => {
+    if (told.has(message)) return
+    told.add(message)
+    const text = `${message}; trying again`
+    output.tell({ event: 'waiting', code, reason: message }, wrap(output.paint('yellow', text), output.width, 2))
+  }
 }
 
 function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output: Output): void {

@@ -1,5 +1,7 @@
 // Options that several commands share, with their environment variables.
 
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { PosternError } from '../errors.ts'
 import type { PortOptions } from '../peer/punch/own-ports.ts'
@@ -9,6 +11,8 @@ import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 export interface GatewayOptions {
   readonly gateway: string
   readonly insecure?: boolean
+  /** Certificates in PEM. */
+  readonly ca?: string
   readonly json?: boolean
 }
 
@@ -79,6 +83,20 @@ function interfaceNames(text: string, before: readonly string[] = []): readonly 
   return [...before, ...names]
 }
 
+/** The text of a file that holds certificates. */
+function certificates(file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8')
+    new X509Certificate(text)
+    return text
+  } catch (error) {
+    const isThere = (error as NodeJS.ErrnoException).code !== 'ENOENT'
+    throw new InvalidArgumentError(
+      `Expected a file with a certificate in PEM, and ${file} is ${isThere ? 'none' : 'not there'}.`
+    )
+  }
+}
+
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return text => {
     const value = Number(text)
@@ -99,6 +117,7 @@ function withGatewayOptions(command: Command): Command {
     .addOption(
       new Option('--gateway <url>', 'the gateway to use').env('POSTERN_GATEWAY').default('http://127.0.0.1:8080')
     )
+    .option('--ca <file>', 'certificate in PEM of the authority that the gateway has its own from', certificates)
     .option('--json', 'one JSON object a line, for programs')
     .option('--insecure', 'allow http to a public address, where others can read the token on the way')
 }

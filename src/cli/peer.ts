@@ -1,5 +1,5 @@
-// `postern peer`: joins under a name and waits for others. It ends when it is told to, when the gateway refuses it for good,
-// or, with --pipe, when the first pipe has ended.
+// `postern peer`: joins under a name, as soon as there is a gateway, and waits for others. It ends when it is told to, when the
+// gateway refuses it for good, or, with --pipe, when the first pipe has ended.
 
 import { Command } from 'commander'
 import type { PosternError } from '../errors.ts'
@@ -12,7 +12,9 @@ import { byteSize, type JoinOptions, withTokenOption } from './options.ts'
 import { type ServingOptions, serving, tellWhoMay } from './serving.ts'
 import type { Output } from './text/output.ts'
 
-type Options = JoinOptions & ServingOptions
+interface Options extends JoinOptions, ServingOptions {
+  readonly once?: boolean
+}
 
 export function peerCommand(): Command {
   return withTokenOption(new Command('peer'))
@@ -25,6 +27,7 @@ export function peerCommand(): Command {
     .option('--dotfiles', 'also take names that begin with a dot or a dash')
     .option('--executable', 'leave files executable that are so at the sender')
     .option('--pipe', 'join standard input and output to the first `postern pipe`, and end with it')
+    .option('--once', 'end at once where the gateway cannot be joined now, and do not wait for it')
     .addHelpText(
       'after',
       `
@@ -32,6 +35,9 @@ Examples:
   postern peer bob --receive ~/incoming    others: postern send bob FILE
   postern peer bob --pipe > backup.tar     others: tar c . | postern pipe bob
   postern peer bob --receive ~/incoming --from alice --from carol
+
+It may be started before there is a network or a gateway: it joins when it can,
+and again whenever the connection is lost.
 
 It prints a fingerprint: whoever connects to NAME@FINGERPRINT reaches this peer
 or nobody. The key is kept in POSTERN_HOME (~/.config/postern): two peers on one
@@ -50,7 +56,8 @@ async function peer(options: Options, run: Run): Promise<void> {
   over.promise.catch(() => {})
   process.on('SIGHUP', () => tellHangUp(run.output))
   const onConnection = await serving(options, run, over)
-  const hooks = { accepts: true, onConnection, onState: stateTeller(options, run.output, over.reject) }
+  const onState = stateTeller(options, run.output, over.reject)
+  const hooks = { accepts: true, keepsTrying: options.once !== true, onConnection, onState }
   await withPeer(options, hooks, run, async joined => {
     tellHowToReach(joined, options, run.output)
     tellWhoMay(options, run.output)

@@ -38,6 +38,8 @@ export interface Config {
   readonly listen: {
     /** Port 0 lets the system choose. */
     readonly http: Endpoint
+    /** The places where peers find this gateway (wire/place.ts); or empty. */
+    readonly url: readonly string[]
     readonly udp: UdpListen
   }
   /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
@@ -120,7 +122,7 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 export function showConfig(config: Config): string {
   const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
-    listen: { http: formatEndpoint(listen.http), udp: listen.udp },
+    listen: { ...listen, http: formatEndpoint(listen.http) },
     join: { token: mask(join.token) },
     admin: { ...admin, token: mask(admin.token) },
     state,

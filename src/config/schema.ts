@@ -5,6 +5,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { placeOf } from '../wire/place.ts'
 import type { Environment } from './located-yaml.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 
@@ -45,6 +46,11 @@ export interface Limits {
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
 export type LogLevel = (typeof logLevels)[number]
+
+/** A gateway has few names; the rest would be a mistake. */
+const URLS = 16
+
+const aPlace = 'a URL such as https://postern.example.org'
 
 // Peers bind IPv4 sockets, so they could not reach a socket on IPv6.
 const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
@@ -94,6 +100,11 @@ const listenSection = () =>
     http: leaf(parseListen, 'an IP address and a port such as 0.0.0.0:8080 or [::]:8080')
       .prefault('0.0.0.0:8080')
       .describe('API, WebSocket and pages'),
+    url: list(leaf(placeOf, aPlace), 'a list of public URLs', 0, URLS)
+      .prefault([])
+      .describe(
+        'The URLs by which peers dial this gateway: others are refused; empty: those that cannot be checked are taken'
+      ),
     udp: section({
       addresses: list(leaf(parseAddress, anAddress), 'one or two IPv4 addresses', 1)
         .prefault(['0.0.0.0'])
@@ -171,11 +182,11 @@ function choice<const Word extends string>(...words: readonly [Word, ...Word[]])
   return leaf(parse, `one of ${words.join(', ')}`, { enum: [...words] }).prefault(words[0])
 }
 
-function list<T extends z.ZodType>(item: T, expected: string, least: number) {
+function list<T extends z.ZodType>(item: T, expected: string, least: number, most = 2) {
   const error = `expected ${expected}`
   // Not by `min` and `max`, whose errors would keep what is checked beside them from being told.
-  const isLong = (items: readonly unknown[]) => items.length >= least && items.length <= 2
-  return z.array(item, { error }).refine(isLong, { error }).meta({ minItems: least, maxItems: 2 })
+  const isLong = (items: readonly unknown[]) => items.length >= least && items.length <= most
+  return z.array(item, { error }).refine(isLong, { error }).meta({ minItems: least, maxItems: most })
 }
 
 /** A shorter token could be guessed. */

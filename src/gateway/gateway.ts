@@ -28,6 +28,7 @@ import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
+import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
@@ -91,6 +92,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const binding = receiveUdp(udp, { observer, sessions, relay, stun })
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
+  const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
   const tokens = await tokensOf(config, log)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
@@ -99,6 +101,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       directory,
       names: directory.names,
       observer,
+      places,
       peers: limits.peers,
       strangers: new Map()
     },
@@ -115,7 +118,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),
-    warnings: () => sources.warnings,
+    warnings: () => [...sources.warnings, ...places.warnings],
     peers: limits.peers,
     join: (ws, request) => receive(ws, request, reception)
   })

@@ -48,15 +48,13 @@ export const rttMs = ms.transform(claimedMs => Math.min(claimedMs, RTT_MS))
 /** Few messages: schemas are walked. Many: code is made for them first, which takes a millisecond for each kind. */
 export type Messages = 'few' | 'many'
 
-/** Throws `bad-message` with the first thing that is wrong. */
-export function parse<T>(schema: z.ZodType<T>, text: string, messages: Messages): T {
-  let json: unknown
+/** Throws `bad-message` if it is none. */
+export function jsonOf(text: string): unknown {
   try {
-    json = JSON.parse(text)
+    return JSON.parse(text)
   } catch (cause) {
     throw new PosternError('bad-message', 'a message is not JSON', { cause })
   }
-  return checked(schema, json, messages)
 }
 
 /** Throws `bad-message` with the first thing that is wrong. */

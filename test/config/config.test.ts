@@ -141,7 +141,7 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
 `
   t.deepEqual(problems(t, text), [
     'x.yaml:2:9: listen.http: got "8080"; expected an IP address and a port such as 0.0.0.0:8080 or [::]:8080',
-    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, udp',
+    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, url, udp',
     'x.yaml:4:17: listen.udp.ports: got "3"; expected one or two ports',
     'x.yaml:5:16: join.token: got a value that cannot be one; expected a token of letters, digits and signs without spaces',
     'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
@@ -224,6 +224,15 @@ test('addresses are one or two, IPv4 only, and an unspecified one stands alone',
     'public: [0.0.0.0]': /cannot be reached/
   }
   for (const [text, message] of Object.entries(invalid)) t.regex(problems(t, udp(text)).join('\n'), message, text)
+})
+
+test('the URLs of a gateway are places, however they are written', t => {
+  const { listen } = parseConfig('listen: { url: ["WSS://A.example:443/gate/", "http://[::1]:8080"] }', 'x.yaml', {})
+  t.deepEqual(listen.url, ['https://a.example/gate', 'http://[::1]:8080'])
+  t.deepEqual(problems(t, 'listen: { url: [postern.example.org] }'), [
+    'x.yaml:1:17: listen.url[0]: got "postern.example.org"; expected a URL such as https://postern.example.org'
+  ])
+  t.regex(problems(t, 'listen: { url: https://a.example }').join(), /expected a list of public URLs$/)
 })
 
 test('a strategy is a name or a path, with or without options, and knows where each stood', t => {

@@ -27,8 +27,12 @@ export class Full extends PosternError {
   readonly side: SideName | undefined
 
   /** @param message one sentence for a person. */
-  constructor(bound: Bound, message: string, { side, code = 'relay-full' }: { side?: SideName; code?: Code } = {}) {
-    super(code, message)
+  constructor(
+    bound: Bound,
+    message: string,
+    { side, code = 'relay-full', retryMs }: { side?: SideName; code?: Code; retryMs?: number } = {}
+  ) {
+    super(code, message, { retryMs })
     this.bound = bound
     this.side = side
   }

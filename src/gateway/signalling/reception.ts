@@ -6,6 +6,7 @@ import type { Directory } from '../peers/directory.ts'
 import type { Members } from '../peers/member.ts'
 import type { Names } from '../peers/names.ts'
 import type { Observer } from '../peers/observer.ts'
+import type { Places } from '../peers/places.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -29,6 +30,8 @@ export interface Door {
   readonly directory: Directory
   readonly names: Names
   readonly observer: Observer
+  /** Where this gateway is found. */
+  readonly places: Places
   /** Most peers joined at once. */
   readonly peers: number
   /** WebSockets of peers that have not joined yet, with the address each came from. There are at most `peers` of them. */

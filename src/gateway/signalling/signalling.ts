@@ -11,6 +11,7 @@ import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { TokenBucket } from '../../token-bucket.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
 import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
@@ -40,9 +41,9 @@ class Visitor {
   readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
-  /** The address it came from, and the gateway's own address that it reached. */
+  /** The address it came from, and the gateway's own endpoint that it reached. */
   readonly #from: string
-  readonly #reachedAt: string
+  readonly #reached: Endpoint
   readonly #pace: TokenBucket
   #silent: NodeJS.Timeout | undefined
   #name: string | undefined
@@ -55,7 +56,8 @@ class Visitor {
     this.#reception = reception
     this.#link = new PeerSocket(ws)
     this.#from = addressOf(request)
-    this.#reachedAt = request.socket.localAddress ?? ''
+    const { localAddress: address = '', localPort: port = 0 } = request.socket
+    this.#reached = { address, port }
     const { messagesPerSecond: perSecond } = reception
     // At most one second's worth of messages is saved up.
     this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
@@ -104,7 +106,8 @@ class Visitor {
     clearTimeout(this.#silent)
     this.#ws.pause()
     try {
-      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, reachedAt: this.#reachedAt }
+      const way = { from: this.#from, reached: this.#reached }
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, ...way }
       this.#peer = await join(hello, this.#link, this.#reception)
       this.#met()
     } catch (thrown) {

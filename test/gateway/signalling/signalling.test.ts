@@ -14,9 +14,9 @@ import { join as joinAt } from '../../../src/gateway/signalling/join.ts'
 import type { PeerSocket } from '../../../src/gateway/signalling/peer-socket.ts'
 import type { Door, Reception } from '../../../src/gateway/signalling/reception.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
-import { loadIdentity } from '../../../src/peer/identity/identity.ts'
+import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
-import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../../src/wire/signal.ts'
+import { helloProof, JOIN_PATH, MESSAGE_BYTES, PROTOCOL, type Proof } from '../../../src/wire/signal.ts'
 import { HandMade, type HelloSpec, nothingDone } from '../../hand-made.ts'
 import { until, World } from '../../world.ts'
 
@@ -34,6 +34,8 @@ async function joins(world: World, name: string | undefined, key = name ?? 'gues
   const hello = { identity: await world.identity(key), token: world.gateway.joinToken }
   return HandMade.join(world.url, name === undefined ? hello : { ...hello, name })
 }
+
+const signed = (by: Identity, proof: Proof) => by.sign(helloProof(proof)).toString('base64')
 
 async function refusedConnect(
   t: ExecutionContext,
@@ -68,9 +70,11 @@ test('a certificate whose key did not sign the nonce is refused, and its name no
   await using world = await World.open()
   const eve = await world.identity('eve')
   const ann = await world.identity('ann')
+  const place = world.url
+  const { fingerprint: dtls } = ann
   const wrong = [
-    { certificate: ann.certificatePem, signature: eve.sign(helloProof('x')).toString('base64') },
-    { signature: ann.sign(helloProof('of another link')).toString('base64') },
+    { certificate: ann.certificatePem, signature: signed(eve, { place, dtls, nonce: 'x' }) },
+    { signature: signed(ann, { place, dtls, nonce: 'of another link' }) },
     { signature: '' },
     { certificate: createCertificate().certificatePem }
   ]
@@ -104,16 +108,64 @@ test("another peer's certificate cannot be used by replaying its hello", async t
   await using world = await World.open()
   const ann = new HandMade(world.url)
   const { nonce } = await ann.hears('challenge')
-  const signature = (await world.identity('ann')).sign(helloProof(nonce)).toString('base64')
+  const identity = await world.identity('ann')
+  const signature = signed(identity, { place: world.url, dtls: identity.fingerprint, nonce })
   t.is((await refusal(world, { lie: { signature } })).code, 'fingerprint-mismatch')
   await ann.close()
 })
 
-test('another version of the protocol is told which one is spoken here', async t => {
+test('a peer of another version of the protocol is told which one is spoken here, and what to do', async t => {
   await using world = await World.open()
-  const { code, reason } = await refusal(world, { lie: { v: 2 } })
-  t.is(code, 'bad-message')
-  t.regex(reason, /version 1 of the protocol, the peer version 2/)
+  for (const [v, reason] of [
+    [1, /peer speaks version 1 .* this gateway version 2; install a newer postern on the peer$/],
+    [3, /peer speaks version 3 .* this gateway version 2; install a newer postern on the gateway$/]
+  ] as const) {
+    const refused = await refusal(world, { lie: { v, place: undefined, dtls: undefined } })
+    t.is(refused.code, 'bad-message')
+    t.regex(refused.reason, reason)
+  }
+})
+
+test('a hello for another gateway is refused, and one whose place was changed on the way as well', async t => {
+  await using world = await World.open()
+  const { port } = world.gateway.http
+  const elsewhere = `http://127.0.0.2:${port}`
+  const passedOn = await refusal(world, { place: elsewhere })
+  t.is(passedOn.code, 'wrong-gateway')
+  t.regex(passedOn.reason, /dialled http:\/\/127\.0\.0\.2:\d+, .*listen\.url/)
+  const identity = await world.identity('ann')
+  t.is((await refusal(world, { place: elsewhere, lie: { place: world.url } })).code, 'fingerprint-mismatch')
+  const dtls = Array(32).fill('AB').join(':')
+  t.is((await refusal(world, { lie: { dtls } })).code, 'fingerprint-mismatch')
+  t.regex((await refusal(world, { identity: { ...identity, fingerprint: dtls } })).reason, /no DTLS certificates but/)
+  t.deepEqual(await namesOf(world), [])
+  await (await HandMade.join(world.url, { identity, token: world.gateway.joinToken, name: 'ann' })).close()
+})
+
+test('no header says what the name of the gateway is', async t => {
+  await using world = await World.open({ publicUrls: ['https://postern.example.org'] })
+  const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }
+  const made = new HandMade(world.url, headers)
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken }
+  await made.hello({ ...spec, place: 'https://evil.example' })
+  t.is((await made.hears('refused')).code, 'wrong-gateway')
+  const own = new HandMade(world.url, headers)
+  await own.hello({ ...spec, place: 'https://postern.example.org' })
+  t.truthy(await own.hears('welcome'))
+  await Promise.all([made.close(), own.close()])
+})
+
+test('a URL that cannot be checked is taken, and told by the health check for as long as the gateway runs', async t => {
+  await using world = await World.open()
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, place: 'https://some.example' }
+  t.deepEqual(await (await fetch(`${world.url}/healthz`)).json(), { ok: true })
+  await (await HandMade.join(world.url, spec)).close()
+  const { warnings } = (await (await fetch(`${world.url}/healthz`)).json()) as { warnings: { code: string }[] }
+  t.deepEqual(
+    warnings.map(({ code }) => code),
+    ['unchecked-url']
+  )
+  t.false(JSON.stringify(warnings).includes('some.example'), 'the health check is for everybody')
 })
 
 test('a name must be one, and belongs to the first certificate that claimed it, over a restart too', async t => {
@@ -191,12 +243,20 @@ test('a peer that leaves while its name is written is not joined, and its name i
   const sent: unknown[] = []
   const gone = new AbortController()
   const link = { gone: gone.signal, send: (message: unknown) => void sent.push(message) } as unknown as PeerSocket
-  const door = { joinToken: 'x', directory, names, peers: 9 }
+  const places = { check: () => {} }
+  const door = { joinToken: 'x', directory, names, places, peers: 9 }
+  const proof = { place: 'http://127.0.0.1', nonce: 'nonce', dtls: identity.fingerprint }
   const message = {
-    ...{ type: 'hello' as const, v: 1, token: 'x', name: 'ann', accepts: true, certificate: identity.certificatePem },
-    signature: identity.sign(helloProof('nonce')).toString('base64')
+    ...{ type: 'hello' as const, v: PROTOCOL, token: 'x', name: 'ann', accepts: true },
+    ...{
+      certificate: identity.certificatePem,
+      place: proof.place,
+      dtls: proof.dtls,
+      signature: signed(identity, proof)
+    }
   }
-  const hello = { message, nonce: 'nonce', cameMs: 0, reachedAt: '127.0.0.1' }
+  const way = { from: '127.0.0.1', reached: { address: '127.0.0.1', port: 80 } }
+  const hello = { message, nonce: proof.nonce, cameMs: 0, ...way }
   const joining = joinAt(hello, link, { door } as unknown as Reception)
   gone.abort(new Error('it has left'))
   await t.throwsAsync(joining, { message: 'it has left' })
@@ -310,7 +370,7 @@ test('nobody gets a second try on the same link', async t => {
   const made = new HandMade(world.url)
   const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann' }
   const { nonce } = await made.hears('challenge')
-  const right = { type: 'challenge', v: 1, nonce } as const
+  const right = { type: 'challenge', v: PROTOCOL, nonce } as const
   // Both lie in one segment, so that the second has arrived before the refusal has left.
   made.ws.pause()
   for (const token of ['wrong', spec.token]) {
@@ -378,7 +438,7 @@ test('what is binary, malformed, unknown or said in the wrong place ends that li
     '{"type":"surprise"}',
     '[]',
     'null',
-    { type: 'hello', v: 1, token: '', certificate: '', signature: '', accepts: true }
+    { type: 'hello', v: PROTOCOL, token: '', certificate: '', signature: '', accepts: true }
   ]
   for (const message of wrong) {
     const peer = await joins(world, 'ann')
@@ -479,7 +539,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
   sockets.on('connection', (ws, request) =>
     receive(ws, request, {
       door: {
-        ...{ directory: none, names: none, observer: none, strangers },
+        ...{ directory: none, names: none, observer: none, places: none, strangers },
         joinToken: 'x',
         peers,
         ...(helloMs === undefined ? {} : { helloMs })

@@ -68,12 +68,15 @@ function joining(facts: Facts): Bare {
 }
 
 const joinReasons: Partial<Record<Code, string>> = {
+  'wrong-gateway': "the URL that it dialled is none of the gateway's own",
   'name-taken': 'the name belongs to another certificate',
   'bad-message': 'it broke the protocol, or speaks another version of it',
   timeout: 'it opened a connection and said nothing'
 }
 
 const joinAdvice: Partial<Record<Code, string>> = {
+  'wrong-gateway':
+    'if the URL is right, add it to listen.url; if not, somebody passes on what peers say to another gateway',
   'name-taken': 'choose another name, or bring the certificate that claimed this one',
   'bad-message': 'use the same version of postern for peer and gateway'
 }
