@@ -8,7 +8,7 @@ import { type Code, codes, PosternError } from '../errors.ts'
 import { gatewayUrl, refusePublic } from '../peer/gateway-url.ts'
 import { unreachable } from '../peer/unreachable.ts'
 import { isLoopback } from '../wire/endpoint.ts'
-import { urlAt } from '../wire/place.ts'
+import { hostOf, urlAt } from '../wire/place.ts'
 import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -64,8 +64,8 @@ const tokenNeeded =
  * The admin token that a gateway keeps where a command is run, in the folder that `state` names by default. It is shown to a
  * gateway on this computer only, and only once that has asked for it.
  */
-async function keptToken({ hostname }: URL): Promise<string | undefined> {
-  const host = hostname.replace(/^\[|\]$/g, '')
+async function keptToken(url: URL): Promise<string | undefined> {
+  const host = hostOf(url)
   const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
   if (host !== 'localhost' && !isLoopback(host) && !own.some(({ address }) => address === host)) return undefined
   const text = await readFile(join(process.env.POSTERN_STATE || 'state', 'admin-token'), 'utf8').catch(() => '')

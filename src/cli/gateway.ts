@@ -8,6 +8,7 @@ import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
+import { hostOf } from '../wire/place.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './text/output.ts'
 import { wrap } from './text/output.ts'
@@ -80,12 +81,13 @@ interface Announcement {
 function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
   const { http, endpoints, joinToken, open } = gateway
   const address = reachable(http.address, config)
+  const url = config.listen.url[0] ?? `http://${formatEndpoint({ address, port: http.port })}`
   const tokens = {
     ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
     ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
   }
   return {
-    url: `http://${formatEndpoint({ address, port: http.port })}`,
+    url,
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
     warnings: warnings(config, gateway, address),
@@ -93,7 +95,7 @@ function announcement(gateway: Gateway, config: Config, output: Output): Announc
     open,
     // What is printed elsewhere may be kept for long, and read by others: the log of a container.
     token: tokens.join ? (output.live ? joinToken : `"$(cat ${tokens.join})"`) : '"$POSTERN_TOKEN"',
-    insecure: !isPrivate(address)
+    insecure: url.startsWith('http:') && !isPrivate(hostOf(new URL(url)))
   }
 }
 

@@ -120,6 +120,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     present: () => presenceOf(parts),
     warnings: () => [...sources.warnings, ...places.warnings],
     peers: limits.peers,
+    urls: config.listen.url,
     join: (ws, request) => receive(ws, request, reception)
   })
   opened.defer(() => http.close())

@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
 import { isPrivate } from '../wire/endpoint.ts'
-import { placeOf, urlAt } from '../wire/place.ts'
+import { hostOf, placeOf, urlAt } from '../wire/place.ts'
 import { JOIN_PATH } from '../wire/signal.ts'
 import { unreachable } from './unreachable.ts'
 
@@ -54,9 +54,9 @@ export async function refusePublic(url: URL): Promise<void> {
   )
 }
 
-async function staysPrivate({ hostname, href }: URL): Promise<boolean> {
-  const addresses = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true }).catch(error => {
-    throw unreachable(placeOf(href) ?? href, error)
+async function staysPrivate(url: URL): Promise<boolean> {
+  const addresses = await lookup(hostOf(url), { all: true }).catch(error => {
+    throw unreachable(placeOf(url.href) ?? url.href, error)
   })
   return addresses.every(({ address }) => isPrivate(address))
 }

@@ -31,3 +31,6 @@ export function urlAt(place: string, path: string): URL {
   root.pathname = root.pathname.replace(/\/*$/, '/')
   return new URL(`.${path}`, root)
 }
+
+/** The host of a URL: a name, or an address without the brackets that IPv6 has there. */
+export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')

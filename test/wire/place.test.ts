@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { placeOf, urlAt } from '../../src/wire/place.ts'
+import { hostOf, placeOf, urlAt } from '../../src/wire/place.ts'
 
 test('one place is one text, however it is written', t => {
   const same = {
@@ -49,6 +49,11 @@ test('a place is its own text, and holds nothing that ends a line', t => {
     }
   )
   t.notThrows(() => fc.assert(property))
+})
+
+test('the host of a URL is an address without brackets, or a name', t => {
+  t.is(hostOf(new URL('http://[::1]:8080')), '::1')
+  t.is(hostOf(new URL('http://a.example')), 'a.example')
 })
 
 test('what a gateway has is found below its path', t => {

@@ -6,6 +6,7 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -19,12 +20,15 @@ import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
 import type { GatewayStatus } from './status.ts'
+import { relative, takesOff } from './under-path.ts'
 
 export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'> {
   readonly access: Access
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
+  /** `listen.url`. */
+  readonly urls: readonly string[]
   /** Is told of faults of our own, but not of what is wrong with a request. */
   readonly log: { error(fields: object, text: string): void }
   /** Serves one WebSocket of a peer. */
@@ -49,11 +53,20 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: REQUEST_MS / 4
   }
-  const server = createServer(timeouts, application(side, at.address).callback())
+  const server = createServer(timeouts)
+  for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
+  server.on('request', application(side, at.address).callback())
   server.maxConnections = side.peers * 2 + OTHERS
-  const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
-  sockets.on('connection', (ws, request) => side.join(ws, request))
-  sockets.on('error', () => {})
+  const sockets = new WebSocketServer({
+    noServer: true,
+    path: JOIN_PATH,
+    maxPayload: MESSAGE_BYTES,
+    perMessageDeflate: false
+  })
+  server.on('upgrade', (request, socket, head) => {
+    if (sockets.shouldHandle(request)) sockets.handleUpgrade(request, socket, head, ws => side.join(ws, request))
+    else notFound(socket)
+  })
   await bind(server, at)
   const { address, port } = server.address() as { address: string; port: number }
   return {
@@ -81,6 +94,10 @@ function application(side: HttpSide, listener: string): Koa {
     const warnings = side.warnings()
     ctx.body = { ok: true, ...(warnings.length > 0 ? { warnings } : {}) }
   })
+  open.get(JOIN_PATH, ctx => {
+    ctx.set('upgrade', 'websocket')
+    ctx.throw(426, 'peers join here by WebSocket, and this request is none')
+  })
   const metrics = new Router()
   metrics.get('/metrics', async ctx => {
     ctx.set('content-type', side.metrics.contentType)
@@ -90,6 +107,7 @@ function application(side: HttpSide, listener: string): Koa {
   // Koa would report connections that broke or were too slow on standard error, and anybody can cause those.
   koa.silent = true
   for (const middleware of [
+    relative(side.urls),
     answerErrors(side.log),
     guard,
     open.routes(),
@@ -138,6 +156,12 @@ const door =
     throw new PosternError('bad-token', 'the admin token is missing or wrong')
   }
 
+/** Answers who looks for peers elsewhere than at the path where they join. */
+function notFound(socket: Duplex): void {
+  socket.on('error', () => {}).once('finish', () => socket.destroy())
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+}
+
 const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
 
 const statusFor: Readonly<Partial<Record<Code, number>>> = {
@@ -166,7 +190,13 @@ const answerErrors =
   }
 
 const codeFor = (status: number | undefined) =>
-  status === 404 ? 'not-found' : status === 429 || status === 413 ? 'bad-token' : undefined
+  status === 404
+    ? 'not-found'
+    : status === 426
+      ? 'bad-message'
+      : status === 429 || status === 413
+        ? 'bad-token'
+        : undefined
 
 async function bind(server: Server, at: Endpoint): Promise<void> {
   try {

@@ -10,6 +10,7 @@
 import { isIP } from 'node:net'
 import { PosternError } from '../../errors.ts'
 import { type Endpoint, isLoopback, isPrivate, plainAddress } from '../../wire/endpoint.ts'
+import { hostOf } from '../../wire/place.ts'
 import type { Warning } from './sources.ts'
 
 /** How a hello came. */
@@ -96,8 +97,8 @@ const reachOf = (address: string): number => (isLoopback(address) ? 0 : isPrivat
 
 /** The endpoint that a place names, as far as a gateway may listen there itself: in clear, and not below a path. */
 function addressIn(place: string, at: string): Endpoint | undefined {
-  const { protocol, hostname, port, pathname } = new URL(place)
-  if (protocol !== 'http:' || pathname !== '/') return undefined
-  const address = hostname === 'localhost' && isLoopback(at) ? at : hostname.replace(/^\[|\]$/g, '')
-  return isIP(address) ? { address, port: Number(port || 80) } : undefined
+  const url = new URL(place)
+  if (url.protocol !== 'http:' || url.pathname !== '/') return undefined
+  const address = url.hostname === 'localhost' && isLoopback(at) ? at : hostOf(url)
+  return isIP(address) ? { address, port: Number(url.port || 80) } : undefined
 }

@@ -52,7 +52,8 @@ export interface Served extends AsyncDisposable {
 export async function servePages(
   records: readonly TraceRecord[],
   open: 'loopback' | 'never' = 'loopback',
-  warnings: readonly Warning[] = []
+  warnings: readonly Warning[] = [],
+  urls: readonly string[] = []
 ): Promise<Served> {
   const traces: Pick<TraceStore, 'get' | 'list'> = {
     get: id => records.filter(record => record.id === id).toReversed(),
@@ -70,6 +71,7 @@ export async function servePages(
       present: async () => present,
       warnings: () => warnings,
       peers: 100,
+      urls,
       log: { error: fields => void faults.push(fields) },
       join: ws => ws.close()
     }
