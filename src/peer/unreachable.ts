@@ -149,6 +149,7 @@ function answered({ status, location, body }: Answer, at: At): string {
 }
 
 function byStatus(status: number, { place }: At): string {
+  const { pathname } = new URL(place)
   switch (status) {
     case 401:
     case 407:
@@ -165,7 +166,7 @@ function byStatus(status: number, { place }: At): string {
     case 504:
       return 'the proxy in front of it does not reach it; is the gateway running?'
     default:
-      return `what answers there makes no WebSocket: it is no gateway, or a proxy in front of it is not set up; ${passOn}`
+      return `what answers there makes no WebSocket: ${pathname === '/' ? '' : 'the path of its URL is wrong, or '}it is no gateway, or a proxy in front of it is not set up; ${passOn}`
   }
 }
 

@@ -6,7 +6,6 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { Duplex } from 'node:stream'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -57,16 +56,9 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
   server.on('request', application(side, at.address).callback())
   server.maxConnections = side.peers * 2 + OTHERS
-  const sockets = new WebSocketServer({
-    noServer: true,
-    path: JOIN_PATH,
-    maxPayload: MESSAGE_BYTES,
-    perMessageDeflate: false
-  })
-  server.on('upgrade', (request, socket, head) => {
-    if (sockets.shouldHandle(request)) sockets.handleUpgrade(request, socket, head, ws => side.join(ws, request))
-    else notFound(socket)
-  })
+  const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
+  sockets.on('connection', (ws, request) => side.join(ws, request))
+  sockets.on('error', () => {})
   await bind(server, at)
   const { address, port } = server.address() as { address: string; port: number }
   return {
@@ -156,12 +148,6 @@ const door =
     throw new PosternError('bad-token', 'the admin token is missing or wrong')
   }
 
-/** Answers who looks for peers elsewhere than at the path where they join. */
-function notFound(socket: Duplex): void {
-  socket.on('error', () => {}).once('finish', () => socket.destroy())
-  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-}
-
 const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
 
 const statusFor: Readonly<Partial<Record<Code, number>>> = {
@@ -185,18 +171,17 @@ const answerErrors =
       if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
       if (ctx.status === 429) ctx.set('retry-after', '60')
       if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
-      else ctx.body = { code: codeFor(status) ?? code, reason }
+      else ctx.body = { code: codesFor[status ?? 0] ?? code, reason }
     }
   }
 
-const codeFor = (status: number | undefined) =>
-  status === 404
-    ? 'not-found'
-    : status === 426
-      ? 'bad-message'
-      : status === 429 || status === 413
-        ? 'bad-token'
-        : undefined
+/** Codes for what is refused by its status alone. */
+const codesFor: Readonly<Record<number, string>> = {
+  404: 'not-found',
+  413: 'bad-token',
+  426: 'bad-message',
+  429: 'bad-token'
+}
 
 async function bind(server: Server, at: Endpoint): Promise<void> {
   try {

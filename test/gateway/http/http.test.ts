@@ -135,7 +135,7 @@ test('a WebSocket is served at the path that peers join at, and nowhere else', a
   await using world = await World.open()
   const ws = new WebSocket(`${world.url.replace('http', 'ws')}/elsewhere`)
   const [error] = (await once(ws, 'error')) as [Error]
-  t.regex(error.message, /404/)
+  t.regex(error.message, /400/)
 })
 
 test('a request to join that is no WebSocket any more is told so by whoever asks, without a token', async t => {

@@ -24,10 +24,12 @@ export async function reverseProxy(path: string, strips: boolean): Promise<Rever
     asked.pipe(forward)
   })
   server.on('upgrade', (asked, socket) => {
+    const to = within(asked)
+    if (to === undefined) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     const { hostname, port } = new URL(proxy.target)
     const behind = connect(Number(port), hostname)
     const lines = asked.rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${asked.rawHeaders[at + 1]}`] : []))
-    behind.write([`GET ${within(asked) ?? '/nowhere'} HTTP/1.1`, ...lines, '', ''].join('\r\n'))
+    behind.write([`GET ${to} HTTP/1.1`, ...lines, '', ''].join('\r\n'))
     for (const end of [socket, behind])
       end.on('error', () => {}).on('close', () => [socket, behind].map(one => one.destroy()))
     socket.pipe(behind).pipe(socket)
