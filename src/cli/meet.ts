@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../peer/connection/connection.ts'
 import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
 import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
+import { persist } from '../peer/patience.ts'
 import { type ForwardNews, type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
 import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
@@ -74,12 +75,14 @@ export async function withConnection(
   const callee = parsePeer(to)
   await withPeer(options, { accepts: false }, run, async peer => {
     const { promise: notice, resolve } = Promise.withResolvers<PathNotice>()
-    const connection = await peer.connect(callee, {
-      onStrategy: report => tellStrategy(report, run.output),
+    const connecting = {
+      onStrategy: (report: StrategyReport) => tellStrategy(report, run.output),
       onPath: resolve,
       ...traceOfCaller(),
       signal: run.signal
-    })
+    }
+    const waiting = { onWaiting: waitingTeller(run.output), signal: run.signal }
+    const connection = await persist(() => peer.connect(callee, connecting), waiting)
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
     const { bitsPerSecond, verdict, traceKey } = told
     await work({ connection, bitsPerSecond, verdict, traceKey })

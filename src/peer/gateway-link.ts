@@ -19,7 +19,7 @@ import {
 } from '../wire/signal.ts'
 import { type GatewayUrl, gatewayUrl, ipv4Of, refusePublic } from './gateway-url.ts'
 import type { Identity } from './identity/identity.ts'
-import { AGAIN, backoff, FIRST, toldMs } from './patience.ts'
+import { AGAIN, backoff, persist, toldMs } from './patience.ts'
 import { type Answer, answerOf, unreachable } from './unreachable.ts'
 
 export interface LinkOptions {
@@ -45,9 +45,6 @@ export interface LinkOptions {
 }
 
 export type Welcome = Message<FromGateway, 'welcome'>
-
-/** How long a first join that does not keep trying waits for a gateway that asks to be tried again, in milliseconds. */
-const PATIENCE_MS = 60_000
 
 /** The gateway pings every 20 s. After a silence that is longer than two of these intervals the link is dead. */
 const SILENCE_MS = 45_000
@@ -77,7 +74,9 @@ export class GatewayLink {
   /** Joins for the first time. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
   static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: GatewayLink; welcome: Welcome }> {
     const link = new GatewayLink(options)
-    const welcome = await link.#first(signal)
+    const { keepsTrying = false, onWaiting } = options
+    const goesOn = (error: PosternError) => keepsTrying && !isFinal(error) && error.code !== 'bad-config'
+    const welcome = await persist(() => link.#connect(signal), { goesOn, onWaiting, signal })
     link.#welcomed(welcome)
     return { link, welcome }
   }
@@ -103,25 +102,6 @@ export class GatewayLink {
     const impatient = setTimeout(() => ws.terminate(), 500)
     await closed
     clearTimeout(impatient)
-  }
-
-  async #first(signal?: AbortSignal): Promise<Welcome> {
-    const { keepsTrying = false, onWaiting } = this.#options
-    const patienceMs = performance.now() + (keepsTrying ? Number.POSITIVE_INFINITY : PATIENCE_MS)
-    for (const backoffMs of backoff(FIRST)) {
-      try {
-        return await this.#connect(signal)
-      } catch (thrown) {
-        signal?.throwIfAborted()
-        const error = asPosternError(thrown)
-        const waitMs = toldMs(error) ?? backoffMs
-        const isWorthIt = error.retryMs !== undefined || (keepsTrying && !isFinal(error) && error.code !== 'bad-config')
-        if (!isWorthIt || performance.now() + waitMs > patienceMs) throw error
-        onWaiting?.(error, waitMs)
-        await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
-      }
-    }
-    throw new PosternError('internal', 'trying to join has ended by itself')
   }
 
   /** Throws as `join` does. */

@@ -323,7 +323,8 @@ export function failure({
   code,
   reason,
   trace,
-  verdict
-}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict'>): PosternError {
-  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason, { trace, verdict })
+  verdict,
+  retryMs
+}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict' | 'retryMs'>): PosternError {
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason, { trace, verdict, retryMs })
 }

@@ -114,7 +114,10 @@ export class Peer {
     link.onLost = (error, final) => this.#lost(error, final)
   }
 
-  /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`, `port-in-use`. */
+  /**
+   * Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `wrong-gateway`, `name-taken`, `bad-config`, `port-in-use`, or
+   * what the signal aborts with.
+   */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
     const ports = ownPortsOf(options)
     if (ports) await checkFree(ports)

@@ -147,6 +147,28 @@ test.serial('an interrupted task ends with 130 or 143', async t => {
   t.is(await pipe.ended, 143)
 })
 
+test.serial(
+  'a peer that is started before its gateway says so once, and joins as soon as it can; --once ends it',
+  async t => {
+    await using world = await World.open()
+    const first = await world.gateway()
+    const { port } = new URL(world.url)
+    first.signal('SIGTERM')
+    await first.ended
+    const once = await world.run(['peer', 'bob', '--once', '--json'], { who: 'bob' })
+    t.is(once.code, 1)
+    t.like(once.events, [{ event: 'failed', code: 'gateway-unreachable' }])
+    const bob = world.start(['peer', 'bob', '--json'], { who: 'bob', stdin: 'open' })
+    t.like(await bob.event('waiting'), { code: 'gateway-unreachable' })
+    await world.gateway('', Number(port))
+    await bob.event('joined')
+    t.deepEqual(
+      bob.events.map(({ event }) => event),
+      ['waiting', 'joined']
+    )
+  }
+)
+
 test.serial('a peer finds a restarted gateway by itself, and an open connection outlives it', async t => {
   await using world = await World.open()
   const first = await world.gateway()

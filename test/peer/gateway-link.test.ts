@@ -10,6 +10,7 @@ import { GatewayLink, type LinkOptions } from '../../src/peer/gateway-link.ts'
 import { refusePublic } from '../../src/peer/gateway-url.ts'
 import type { Identity } from '../../src/peer/identity/identity.ts'
 import type { FromGateway } from '../../src/wire/signal.ts'
+import { HandMade } from '../hand-made.ts'
 import { until, World } from '../world.ts'
 
 const identity: Identity = {
@@ -185,6 +186,90 @@ test('what is no address of a gateway is told as such', async t => {
       { instanceOf: PosternError, code: 'bad-config' },
       gateway
     )
+})
+
+test('a first join that keeps trying is in as soon as there is a gateway, and says each time what is in the way', async t => {
+  const world = await World.open()
+  const options = { ...optionsFor(world.url), token: world.gateway.joinToken, identity: await world.identity('ann') }
+  await world.gateway.close()
+  const waiting: string[] = []
+  const first = Promise.withResolvers<void>()
+  const onWaiting = ({ code }: PosternError) => {
+    waiting.push(code)
+    first.resolve()
+  }
+  const joining = GatewayLink.join({ ...options, keepsTrying: true, onWaiting })
+  await first.promise
+  await world.start()
+  const { link } = await joining
+  t.true(waiting.length >= 1 && waiting.every(code => code === 'gateway-unreachable'))
+  await link.close()
+  await world[Symbol.asyncDispose]()
+})
+
+test('a first join does not keep trying where that does not help, nor where it was not asked for', async t => {
+  const onWaiting = () => t.fail('it waits')
+  for (const code of [
+    'bad-token',
+    'wrong-gateway',
+    'name-taken',
+    'fingerprint-mismatch',
+    'bad-message',
+    'bad-config'
+  ]) {
+    await using gateway = await fakeGateway((ws, say) => {
+      say({ type: 'refused', code, reason: 'no' })
+      ws.close(1008)
+    })
+    await t.throwsAsync(GatewayLink.join({ ...optionsFor(gateway.url), keepsTrying: true, onWaiting }), { code })
+  }
+  const public_ = { ...optionsFor('http://203.0.113.1'), keepsTrying: true, onWaiting }
+  await t.throwsAsync(GatewayLink.join(public_), { code: 'bad-config' })
+  await t.throwsAsync(GatewayLink.join({ ...optionsFor('ws://127.0.0.1:1'), onWaiting }), { message: /ECONNREFUSED/ })
+})
+
+test('a gateway that asks to be tried again is, at the first join and at later ones', async t => {
+  let turn = 0
+  await using gateway = await fakeGateway((ws, say) => {
+    if (turn++ % 2 === 0) {
+      say({ type: 'refused', code: 'bad-token', reason: 'too many', retryMs: 100 })
+      return ws.close(1008)
+    }
+    ws.on('message', () => say(welcome))
+    say({ type: 'challenge', v: 2, nonce: '' })
+  })
+  const waited: number[] = []
+  const onWaiting = (_: PosternError, waitMs: number) => waited.push(waitMs)
+  const { link } = await GatewayLink.join({ ...optionsFor(gateway.url), onWaiting })
+  t.is(waited.length, 1)
+  const again = new Promise<void>(resolve => {
+    link.onWelcome = () => resolve()
+  })
+  for (const ws of gateway.server.clients) ws.terminate()
+  await again
+  t.is(turn, 4)
+  await link.close()
+})
+
+test('a hundred first joins at once from one address all get in, and so do twelve of one certificate', async t => {
+  await using world = await World.open()
+  const first = async (identity: Identity) => {
+    const { name: _, ...options } = optionsFor(world.url)
+    return (await GatewayLink.join({ ...options, token: world.gateway.joinToken, accepts: false, identity })).link
+  }
+  const refused = async () => (await world.gateway.status()).signalling.refused
+  const identities = await Promise.all(Array.from({ length: 25 }, (_, key) => world.identity(`guest${key}`)))
+  // All are of this process, which could not be as slow as a hundred are: so the places of strangers are taken at first.
+  const slow = Array.from({ length: 32 }, () => new HandMade(world.url))
+  await Promise.all(slow.map(stranger => stranger.hears('challenge')))
+  const joining = Array.from({ length: 100 }, (_, at) => first(identities[at % 25] as Identity))
+  await until(async () => (await refused()) > 0)
+  await Promise.all(slow.map(stranger => stranger.close()))
+  const links = await Promise.all(joining)
+  t.is((await world.gateway.status()).peers, 100)
+  await Promise.all(links.map(link => link.close()))
+  const jobs = Array.from({ length: 12 }, async () => (await first(identities[0] as Identity)).close())
+  await t.notThrowsAsync(Promise.all(jobs))
 })
 
 test('a lost link is joined again, ever later, each time a little at random', async t => {

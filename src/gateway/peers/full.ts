@@ -21,6 +21,9 @@ export type Bound =
   | 'names'
   | 'namesPerCertificate'
 
+/** Where room comes back by itself, and after how many milliseconds it is worth asking. */
+const passing: Readonly<Partial<Record<Bound, number>>> = { strangers: 500, joinsPerCertificate: 1000 }
+
 export class Full extends PosternError {
   readonly bound: Bound
   /** The side whose share was reached, if it is the share of one side. */
@@ -32,7 +35,7 @@ export class Full extends PosternError {
     message: string,
     { side, code = 'relay-full', retryMs }: { side?: SideName; code?: Code; retryMs?: number } = {}
   ) {
-    super(code, message, { retryMs })
+    super(code, message, { retryMs: retryMs ?? passing[bound] })
     this.bound = bound
     this.side = side
   }

@@ -72,9 +72,10 @@ async function connect(
     if (caller.gone.aborted) return
     sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
-    const { code, message } = asPosternError(thrown)
+    const { code, message, retryMs } = asPosternError(thrown)
+    const again = retryMs === undefined ? {} : { retryMs }
     const { refusal, key } = refusals.request(caller, asked, thrown)
     if (key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
-    caller.send({ type: 'refused', code, reason: message, request, ...refusal })
+    caller.send({ type: 'refused', code, reason: message, request, ...again, ...refusal })
   }
 }
