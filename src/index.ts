@@ -14,7 +14,8 @@ export {
   type PathNotice,
   Peer,
   type PeerOptions,
-  type StrategyReport
+  type StrategyReport,
+  type TwinNews
 } from './peer/peer.ts'
 export { ping } from './peer/services/ping.ts'
 export { pipe } from './peer/services/pipe.ts'

@@ -26,7 +26,7 @@ export async function ask(
 ): Promise<unknown> {
   const { place } = gatewayUrl(options.gateway)
   const url = urlAt(place, path)
-  if (url.protocol === 'http:' && !options.insecure) await refusePublic(url)
+  if (url.protocol === 'http:' && !options.insecure) await refusePublic(new URL(place))
   // There is no other way to tell `fetch`.
   if (options.ca) setDefaultCACertificates([...getCACertificates(), options.ca])
   const put = (token: string | undefined) =>

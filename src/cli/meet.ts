@@ -4,10 +4,17 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../peer/connection/connection.ts'
-import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
+import { defaultFolder, type Identity, loadIdentity } from '../peer/identity/identity.ts'
 import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
 import { persist } from '../peer/patience.ts'
-import { type ForwardNews, type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
+import {
+  type ForwardNews,
+  type PathNotice,
+  Peer,
+  type PeerOptions,
+  type StrategyReport,
+  type TwinNews
+} from '../peer/peer.ts'
 import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
@@ -51,7 +58,8 @@ export async function withPeer(
   const known = new KnownPeers(folder, warn)
   try {
     const onForward = (news: ForwardNews) => tellForward(news, output)
-    const reach = { port, public: forwarded, map, onForward, excludeInterfaces }
+    const onTwin = (news: TwinNews) => tellTwin(news, identity, output)
+    const reach = { port, public: forwarded, map, onForward, onTwin, excludeInterfaces }
     const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
     const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
     try {
@@ -146,6 +154,12 @@ function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output
     { event: 'forward', endpoint: at, port, by, proved, reason },
     wrap(proved ? text : output.paint('yellow', text), output.width, 2)
   )
+}
+
+/** @param identity whose file was copied */
+function tellTwin({ name, from }: TwinNews, { path }: Identity, output: Output): void {
+  const text = `another computer has joined as ${name} with the key of this one, from ${from}: what is sent to ${name} goes to one of the two; if one was cloned from the other, move ${path} away there; if not, somebody has this key: make a new one`
+  output.tell({ event: 'twin', name, from }, wrap(output.paint('red', text), output.width, 2))
 }
 
 function tellStrategy({ name, outcome, reason, ms }: StrategyReport, output: Output): void {

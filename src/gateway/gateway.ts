@@ -31,6 +31,7 @@ import { Names } from './peers/names.ts'
 import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
+import { Twins } from './peers/twins.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
@@ -93,6 +94,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
   const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
+  const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
@@ -105,20 +107,20 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       peers: limits.peers,
       strangers: new Map()
     },
-    desk: { members: directory, sessions, sources, nat: new NatDesk(watch, strategies), forwards },
+    desk: { members: directory, sessions, sources, twins, nat: new NatDesk(watch, strategies), forwards },
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, ...tracing }
+    ...{ access, forwards, twins, ...tracing }
   }
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),
-    warnings: () => [...sources.warnings, ...places.warnings],
+    warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings],
     peers: limits.peers,
     urls: config.listen.url,
     join: (ws, request) => receive(ws, request, reception)

@@ -39,6 +39,9 @@ import { openNative, startNative } from './transport/native.ts'
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
 export type { ForwardNews } from './forwards.ts'
 
+/** Another computer that is joined with this peer's certificate. */
+export type TwinNews = Pick<Message<FromGateway, 'twin'>, 'name' | 'from'>
+
 export interface PeerOptions extends LinkOptions, PortOptions {
   /** Remembers the fingerprints of peers met before. */
   readonly known: KnownPeers
@@ -55,6 +58,8 @@ export interface PeerOptions extends LinkOptions, PortOptions {
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
   /** Called with what came of a forward that leads to this peer: once, and again when that changes. */
   readonly onForward?: (news: ForwardNews) => void
+  /** Called when another computer is joined with this peer's certificate as well: a clone of this one, or a thief. */
+  readonly onTwin?: (news: TwinNews) => void
 }
 
 /** The longest reason in a `cold` message. */
@@ -371,6 +376,8 @@ export class Peer {
         return this.#forwards.serves(message.features.includes('proofs'))
       case 'claimed':
         return this.#forwards.answered(message)
+      case 'twin':
+        return this.#options.onTwin?.(message)
       case 'welcome':
       case 'challenge':
         return

@@ -275,6 +275,8 @@ const fromGateway = z.discriminatedUnion('type', [
     verdict: verdict.optional()
   }),
   z.strictObject({ type: z.literal('nat'), request: z.int(), report: natReport }),
+  // Another computer has joined with the same certificate under this name, from there, and answers as this one does.
+  z.strictObject({ type: z.literal('twin'), name, from: word }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
 

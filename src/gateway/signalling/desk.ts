@@ -8,13 +8,14 @@ import type { Reception } from './reception.ts'
 
 /** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
-  const { sessions, sources, nat, forwards } = reception.desk
+  const { sessions, sources, twins, nat, forwards } = reception.desk
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
     case 'warm': {
       const { socket: number, port, addresses, rttMs } = message
       void sources.look(peer, { number, addresses })
+      twins.shown(peer, addresses)
       return peer.warmed({ number, port, addresses, rttMs })
     }
     case 'cold':

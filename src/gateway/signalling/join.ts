@@ -35,7 +35,7 @@ const noAddress =
 export async function join(
   { message: hello, nonce, cameMs, ...way }: Hello,
   link: PeerSocket,
-  { door, counters, log }: Reception
+  { door, desk, counters, log }: Reception
 ): Promise<Joined> {
   const { directory, names, observer, places, joinToken, peers } = door
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
@@ -68,6 +68,7 @@ export async function join(
   observer.admit(id, peer.key)
   peer.gone.addEventListener('abort', () => observer.dismiss(id))
   directory.add(peer)
+  if (peer.accepts) desk.twins.joined(peer, way.from)
   counters.joined++
   log.info({ peer: peer.name, id }, 'joined')
   peer.send({

@@ -8,6 +8,7 @@ import type { Names } from '../peers/names.ts'
 import type { Observer } from '../peers/observer.ts'
 import type { Places } from '../peers/places.ts'
 import type { Sources } from '../peers/sources.ts'
+import type { Twins } from '../peers/twins.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -45,6 +46,8 @@ export interface Desk {
   readonly sessions: Sessions
   /** Watches whether peers are seen where they are. */
   readonly sources: Pick<Sources, 'look'>
+  /** Finds certificates that are joined from two places. */
+  readonly twins: Twins
   /** Judges a peer's network. */
   readonly nat: NatDesk
   /** Proves the endpoints that peers claim to be reached at. */

@@ -544,7 +544,7 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
         peers,
         ...(helloMs === undefined ? {} : { helloMs })
       },
-      desk: { members: none, sessions: none, sources: none, nat: none, forwards: none },
+      desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none },
       messagesPerSecond: 10,
       log: { info: () => {} },
       counters,

@@ -110,7 +110,7 @@ interface Counter {
 }
 
 /** These are told elsewhere on the page. */
-const present = new Set(['peers', 'hidden', 'sessions now', 'sessions relayed'])
+const present = new Set(['peers', 'hidden', 'twins', 'sessions now', 'sessions relayed'])
 
 export function counters(status: object): Html {
   const all = [...numbersIn(status)].filter(([name]) => !present.has(name)).map(counterOf)
