@@ -107,7 +107,7 @@ test.serial('the verdict on a relayed path comes with the notice of it', async t
   const { request } = await guest.heard('connect')
   guest.begin({ fingerprint }, { request })
   guest.say({ type: 'path', session, by: 'relay', kind: 'relay', bitsPerSecond: 4_000_000, verdict })
-  t.deepEqual(await until(() => notices[0]), { bitsPerSecond: 4_000_000, verdict })
+  t.like(await until(() => notices[0]), { bitsPerSecond: 4_000_000, verdict })
 })
 
 const fingerprint = 'AA:'.repeat(31).concat('AA')

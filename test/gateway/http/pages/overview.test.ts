@@ -79,12 +79,12 @@ test('who is joined and what is relayed now is told, the first of them at once',
   const text = await until(async () => {
     const said = await (await fetch(world.url, { headers: { accept: 'text/html' } })).text()
     const [, present = ''] = /<div id="present"[^>]*>([\s\S]*?)<section id="last"/.exec(said) ?? []
-    return present.includes('bob-3</a>') && !/idle socket/.test(present) && present
+    return present.includes('</span> bob-3') && !/idle socket/.test(present) && present
   })
   t.regex(text, /ann<\/a>[\s\S]*?calls, and takes no calls/)
   for (let at = 0; at < 9; at++) t.true(text.includes(`>bob-${at}</a>`), `${at}`)
   t.regex(text, /<summary>2 more<\/summary>/)
-  t.regex(text, new RegExp(`href="/traces/${connection.path.trace}">ann <span class="arrow">→</span> bob-3`))
+  t.regex(text, new RegExp(`href="./traces/${connection.path.trace}">ann <span class="arrow">→</span> bob-3`))
   t.regex(text, /[\d.]+ KiB/)
   await connection.close()
   await ann.close()
