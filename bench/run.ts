@@ -14,7 +14,8 @@ const benchmarks = [
   'trials',
   'tracing',
   'sessions',
-  'pages'
+  'pages',
+  'hostile'
 ].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))
 if (name && benchmarks.includes(name)) {
   process.argv = [process.argv[0] ?? 'node', `${name}.ts`, ...rest]

@@ -35,7 +35,7 @@ function runWith(node) {
 }
 
 function refuse() {
-  const remedy = isClone ? '; `npm ci` brings one along on Linux' : ''
+  const remedy = isClone ? '; `npm ci` without --omit=dev brings one along on Linux' : ''
   process.stderr.write(`postern: needs Node ${needed} or newer, and this is Node ${process.versions.node}${remedy}\n`)
   process.exitCode = 1
 }

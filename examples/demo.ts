@@ -12,18 +12,11 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parse, stringify } from 'yaml'
 import { report } from '../src/cli/door.ts'
-import {
-  type Event,
-  formatBytes,
-  formatMs,
-  formatSeconds,
-  formatThroughput,
-  Output,
-  wrap
-} from '../src/cli/text/output.ts'
+import { type Event, formatMs, formatSeconds, formatThroughput, Output, wrap } from '../src/cli/text/output.ts'
 import { renderTrace } from '../src/cli/text/trace-text.ts'
 import { PosternError } from '../src/errors.ts'
 import type { TraceRecord } from '../src/trace/record/record.ts'
+import { formatBytes } from '../src/units.ts'
 import type { Host } from '../test/lab/world.ts'
 import { Child, postern } from './child.ts'
 
@@ -78,7 +71,7 @@ async function show(opened: AsyncDisposableStack, signal: AbortSignal): Promise<
   const place = await openPlace(opened, signal)
   say('world', place.told)
 
-  const tokens = { join: randomBytes(9).toString('base64url'), admin: randomBytes(9).toString('base64url') }
+  const tokens = { join: randomBytes(12).toString('base64url'), admin: randomBytes(12).toString('base64url') }
   const config = join(folder, 'postern.yaml')
   const strategies = await writeConfig(config, place.gateway, tokens)
   const gateway = opened.use(place.gateway.start(['gateway', '--config', config, '--json'], {}))

@@ -10,6 +10,7 @@ export const codes = wordsFor(
   'port-in-use',
   'gateway-unreachable',
   'bad-token',
+  'wrong-gateway',
   'name-taken',
   'unknown-peer',
   'peer-offline',
@@ -20,6 +21,8 @@ export const codes = wordsFor(
   'silent-peer',
   'no-path',
   'relay-full',
+  'gateway-disk',
+  'over-quota',
   'timeout',
   'io',
   'bad-message',
@@ -34,18 +37,30 @@ export class PosternError extends Error {
   readonly trace: string | undefined
   /** The gateway's verdict on that trace. */
   readonly verdict: Verdict | undefined
+  /** By this key the caller may read that trace at the gateway, for an hour. */
+  readonly traceKey: string | undefined
+  /** After how many milliseconds it may be tried again; undefined where that does not help, or nobody knows. */
+  readonly retryMs: number | undefined
 
   /** @param message one sentence for a person, without a stack or a secret in it. */
   constructor(
     code: Code,
     message: string,
-    options: { cause?: unknown; trace?: string | undefined; verdict?: Verdict | undefined } = {}
+    options: {
+      cause?: unknown
+      trace?: string | undefined
+      verdict?: Verdict | undefined
+      traceKey?: string | undefined
+      retryMs?: number | undefined
+    } = {}
   ) {
     super(message, options)
     this.name = 'PosternError'
     this.code = code
     this.trace = options.trace
     this.verdict = options.verdict
+    this.traceKey = options.traceKey
+    this.retryMs = options.retryMs
   }
 }
 

@@ -4,7 +4,7 @@ export { type Config, loadConfig, parseConfig } from './config/config.ts'
 export { type Code, codes, PosternError } from './errors.ts'
 export { type Gateway, openGateway } from './gateway/gateway.ts'
 export type { GatewayStatus } from './gateway/http/status.ts'
-export { Connection, type PathReport, type Serve } from './peer/connection/connection.ts'
+export { Connection, type FarPeer, type PathReport, type Serve } from './peer/connection/connection.ts'
 export { Stream } from './peer/connection/stream.ts'
 export { defaultFolder, type Identity, loadIdentity } from './peer/identity/identity.ts'
 export { KnownPeers, type PeerName, parsePeer } from './peer/identity/known-peers.ts'
@@ -14,11 +14,12 @@ export {
   type PathNotice,
   Peer,
   type PeerOptions,
-  type StrategyReport
+  type StrategyReport,
+  type TwinNews
 } from './peer/peer.ts'
 export { ping } from './peer/services/ping.ts'
 export { pipe } from './peer/services/pipe.ts'
-export { type Received, type ReceiveOptions, receive } from './peer/services/receive.ts'
+export { type Offer, type Received, type ReceiveOptions, receive } from './peer/services/receive.ts'
 export { type Progress, type SendOptions, type Sent, send } from './peer/services/send.ts'
 export type { NatFindings, NatOptions } from './peer/survey.ts'
 export type { Cause, Pass, Plan } from './strategy/plan.ts'

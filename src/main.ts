@@ -28,7 +28,7 @@ Begin with a gateway on a host that both computers reach:
   postern gateway                                  prints the URL and the token
 
 then, with POSTERN_GATEWAY and POSTERN_TOKEN set to these on the two computers:
-  postern peer bob --receive .                     on one
+  postern peer bob --receive ./received            on one
   postern send bob FILE                            on the other
 
 Exit codes: 0 done; 1 failed, with a code and a sentence on standard error;

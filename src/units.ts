@@ -52,6 +52,19 @@ export function formatSize(bytes: number): string {
   return formatQuantity(bytes, bytesIn, ' ')
 }
 
+/** An amount that was counted, in the unit that fits: `1023 B`, `64.0 MiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
+/** 1, 2 or 5 times a power of ten, at least `least`: the distance between the ticks of an axis. */
+export function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least))
+  return ([1, 2, 5].find(factor => factor * power >= least) ?? 10) * power
+}
+
 /**
  * A probability or a share, 0 to 1: `57 %`, `99.6 %`, `0.62 %`, `0.078 %`. Nothing is rounded to 0 % or to 100 %: these two
  * mean certainty.

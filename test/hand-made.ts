@@ -8,6 +8,7 @@ import type { Identity } from '../src/peer/identity/identity.ts'
 import { RawSocket } from '../src/peer/punch/raw.ts'
 import { prove } from '../src/peer/punch/warm.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
+import { placeOf } from '../src/wire/place.ts'
 import { type FromGateway, helloProof, JOIN_PATH, type Message, PROTOCOL } from '../src/wire/signal.ts'
 
 type Welcome = Message<FromGateway, 'welcome'>
@@ -24,6 +25,8 @@ export interface HelloSpec {
   readonly token: string
   readonly name?: string
   readonly accepts?: boolean
+  /** Where it says that it dialled; left out: where it did. */
+  readonly place?: string
   /** Said instead of the truth. */
   readonly lie?: Readonly<Record<string, unknown>>
 }
@@ -36,9 +39,11 @@ export class HandMade implements AsyncDisposable {
   welcome!: Welcome
   readonly #sockets: RawSocket[] = []
   readonly #waiting = new Set<Waiting>()
+  readonly #place: string
   #closedWith: number | undefined
 
   constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
+    this.#place = placeOf(url) ?? ''
     this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers })
     this.closed = new Promise(resolve => this.ws.on('close', resolve))
     this.ws.on('close', code => {
@@ -93,15 +98,18 @@ export class HandMade implements AsyncDisposable {
   }
 
   /** Answers the challenge; whether it is welcome is another matter. */
-  async hello({ identity, token, name, accepts = true, lie = {} }: HelloSpec): Promise<void> {
+  async hello({ identity, token, name, accepts = true, place = this.#place, lie = {} }: HelloSpec): Promise<void> {
     const { nonce } = await this.hears('challenge')
+    const dtls = identity.fingerprint
     this.say({
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
       token,
       certificate: identity.certificatePem,
-      signature: identity.sign(helloProof(nonce)).toString('base64'),
+      place,
+      dtls,
+      signature: identity.sign(helloProof({ place, nonce, dtls })).toString('base64'),
       accepts,
       ...lie
     })

@@ -112,3 +112,19 @@ test('files that comments and documents name are there', async t => {
   }
   t.deepEqual(missing, [])
 })
+
+test('what npm starts without the tools of a developer begins in JavaScript, so that an old Node can say what is missing', async t => {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  for (const name of ['start', 'demo', 'lab']) t.regex(scripts[name], /^node [\w/-]+\.js( |$)/, name)
+})
+
+test('no command that is printed or documented receives into the current folder, or into the home folder', async t => {
+  const places = [...(await under('src')), ...(await under('docs')), ...(await under('examples')), 'README.md']
+  const careless: string[] = []
+  for (const place of places)
+    for (const [found] of (await readFile(join(root, place), 'utf8')).matchAll(
+      /--receive (?:\.|~|\$HOME)\/?(?=[\s'"`])/g
+    ))
+      careless.push(`${place}: ${found}`)
+  t.deepEqual(careless, [])
+})

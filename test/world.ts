@@ -7,6 +7,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import { parseConfig } from '../src/config/config.ts'
 import { type Gateway, openGateway } from '../src/gateway/gateway.ts'
 import { type Identity, loadIdentity } from '../src/peer/identity/identity.ts'
@@ -23,8 +24,12 @@ export interface WorldSpec {
   /** Where HTTP listens, as it stands in a URL; 127.0.0.1 if left out. */
   readonly host?: string
   readonly ports?: readonly number[]
+  /** `listen.url`. */
+  readonly publicUrls?: readonly string[]
   /** Files beside the YAML file, by name. */
   readonly files?: Readonly<Record<string, string>>
+  /** What the gateway logs to; nothing if left out. */
+  readonly log?: Logger
 }
 
 export class World implements AsyncDisposable {
@@ -81,14 +86,16 @@ export class World implements AsyncDisposable {
   async start(): Promise<void> {
     const { strategies = '[direct, stun, relay]', more = '', addresses = ['127.0.0.1', '127.0.0.2'] } = this.#spec
     const before = this.gateway as Gateway | undefined
-    const ports = this.#spec.ports ?? [0, 0]
+    const { ports = [0, 0], publicUrls = [] } = this.#spec
+    const url = publicUrls.map(one => `'${one}'`).join(', ')
     const config = `
-listen: { http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
+listen: { http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
 state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}
 `
-    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}))
+    const { log } = this.#spec
+    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}), log ? { log } : {})
   }
 
   api(path: string, init: RequestInit & { token?: string } = {}): Promise<Response> {

@@ -3,9 +3,12 @@
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { type Code, codes, PosternError } from '../errors.ts'
-import { refusePublic } from '../peer/gateway-link.ts'
+import { gatewayUrl, refusePublic } from '../peer/gateway-url.ts'
+import { unreachable } from '../peer/unreachable.ts'
 import { isLoopback } from '../wire/endpoint.ts'
+import { hostOf, urlAt } from '../wire/place.ts'
 import { printableJson } from '../wire/text.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -19,25 +22,38 @@ const ANSWER_MS = 10_000
 export async function ask(
   options: AdminOptions,
   path: string,
-  { method = 'GET', signal }: { method?: 'GET' | 'DELETE'; signal: AbortSignal }
+  { method = 'GET', key, signal }: Asking
 ): Promise<unknown> {
-  const url = await apiUrl(options, path)
+  const { place } = gatewayUrl(options.gateway)
+  const url = urlAt(place, path)
+  if (url.protocol === 'http:' && !options.insecure) await refusePublic(new URL(place))
+  // There is no other way to tell `fetch`.
+  if (options.ca) setDefaultCACertificates([...getCACertificates(), options.ca])
   const put = (token: string | undefined) =>
     fetch(url, {
       method,
-      headers: token ? { authorization: `Bearer ${token}` } : {},
+      headers: key ? { authorization: `Trace ${key}` } : token ? { authorization: `Bearer ${token}` } : {},
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
-    }).catch(cause => {
-      throw unreachable(url, cause, signal)
+    }).catch(error => {
+      signal.throwIfAborted()
+      throw unreachable(place, error.cause ?? error)
     })
   const first = await put(options.adminToken)
-  const kept = first.status === 401 && !options.adminToken ? await keptToken(url) : undefined
+  const isAsked = first.status === 401 && !options.adminToken && !key
+  const kept = isAsked ? await keptToken(url) : undefined
   const response = kept ? await put(kept) : first
   if (response.status === 204) return undefined
   const body = await response.json().then(printableJson, () => undefined)
   if (response.ok && body !== undefined) return body
-  if (response.status === 401 && !options.adminToken) throw new PosternError('bad-token', tokenNeeded)
-  throw refusal(body, url)
+  if (response.status === 401 && isAsked) throw new PosternError('bad-token', tokenNeeded)
+  throw refusal(body, place)
+}
+
+interface Asking {
+  readonly method?: 'GET' | 'DELETE'
+  /** Of the one trace that is asked for; it takes the place of the admin token. */
+  readonly key?: string | undefined
+  readonly signal: AbortSignal
 }
 
 /** A gateway on this computer may need no token, so it is asked without one first. */
@@ -48,33 +64,17 @@ const tokenNeeded =
  * The admin token that a gateway keeps where a command is run, in the folder that `state` names by default. It is shown to a
  * gateway on this computer only, and only once that has asked for it.
  */
-async function keptToken({ hostname }: URL): Promise<string | undefined> {
-  const host = hostname.replace(/^\[|\]$/g, '')
+async function keptToken(url: URL): Promise<string | undefined> {
+  const host = hostOf(url)
   const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
   if (host !== 'localhost' && !isLoopback(host) && !own.some(({ address }) => address === host)) return undefined
   const text = await readFile(join(process.env.POSTERN_STATE || 'state', 'admin-token'), 'utf8').catch(() => '')
   return text.trim() || undefined
 }
 
-async function apiUrl({ gateway, insecure }: AdminOptions, path: string): Promise<URL> {
-  const text = gateway.replace(/^ws/, 'http')
-  if (!URL.canParse(text) || !/^https?:/.test(text))
-    throw new PosternError('bad-config', `"${gateway}" is no address of a gateway; expected http or https`)
-  const url = new URL(path, text)
-  if (url.protocol === 'http:' && !insecure) await refusePublic(url)
-  return url
-}
-
-function unreachable(url: URL, cause: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason
-  const { code, message } = ((cause as Error).cause ?? cause) as NodeJS.ErrnoException
-  const why = typeof code === 'string' ? code : message
-  return new PosternError('gateway-unreachable', `the gateway at ${url.origin} cannot be reached: ${why}`, { cause })
-}
-
-function refusal(body: unknown, url: URL): PosternError {
+function refusal(body: unknown, place: string): PosternError {
   const { code, reason } = (body ?? {}) as { code?: unknown; reason?: unknown }
   if (typeof code !== 'string' || typeof reason !== 'string')
-    return new PosternError('bad-message', `${url.origin} does not answer as a postern gateway does`)
+    return new PosternError('bad-message', `${place} does not answer as a postern gateway does`)
   return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-config', reason)
 }

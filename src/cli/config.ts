@@ -20,7 +20,8 @@ Examples:
     .command('validate')
     .description('Checks a file and the strategies in it.')
     .argument('<file>', 'configuration in YAML')
-    .action((file: string) => perform({}, run => validate(file, run)))
+    .option('--json', 'one JSON object a line, for programs')
+    .action((file: string, options: { readonly json?: boolean }) => perform(options, run => validate(file, run)))
   command
     .command('show')
     .description('Prints the configuration in effect as YAML, with secrets masked.')
@@ -34,13 +35,19 @@ Examples:
 }
 
 async function validate(file: string, { output }: Run): Promise<void> {
-  const [{ builtIns }, { loadPlugins }] = await Promise.all([
+  const [{ builtIns }, { checkPlugins }, { checkFile }, { inOrderOf, throwProblems }] = await Promise.all([
     import('../plugins/built-in.ts'),
-    import('../plugins/load.ts')
+    import('../plugins/load.ts'),
+    import('../config/config.ts'),
+    import('../config/located-yaml.ts')
   ])
-  const { strategies } = await configOf(file)
-  const plugins = await loadPlugins(strategies, builtIns)
-  output.line(`${file} is right; its strategies: ${plugins.map(({ plugin }) => plugin.name).join(', ')}`)
+  const checked = checkFile(file)
+  const { plugins, problems } = await checkPlugins(checked.strategies, builtIns)
+  const wrong = inOrderOf([...checked.problems, ...problems])
+  for (const { at, text } of wrong) output.tell({ event: 'problem', ...at, reason: text })
+  throwProblems(wrong)
+  const strategies = plugins.map(({ plugin }) => plugin.name)
+  output.tell({ event: 'valid', file, strategies }, `${file} is right; its strategies: ${strategies.join(', ')}`)
 }
 
 async function show(file: string | undefined, { output }: Run): Promise<void> {

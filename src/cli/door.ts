@@ -44,8 +44,12 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
-  // The reader of the pipe is gone, so nobody is left to work for.
-  process.stdout.on('error', () => stop.abort(new PosternError('io', 'nobody reads the output')))
+  // A service outlives the terminal that it was started from, and whatever else says SIGHUP. A command says what it does then.
+  if (manner.service) process.on('SIGHUP', () => {})
+  // The reader of the pipe is gone, so nobody is left to work for. An error of ours ends the output too: that one is told.
+  process.stdout.on('error', error => {
+    if (!(error instanceof PosternError)) stop.abort(new PosternError('io', 'nobody reads the output'))
+  })
   let code = 0
   try {
     await work({ output, signal: stop.signal })
@@ -60,31 +64,33 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
 
 /** Says what went wrong, for programs and for people. */
 export function report(thrown: unknown, output?: Output): void {
-  const { code, message, trace, verdict } = asPosternError(thrown)
+  const { code, message, trace, verdict, traceKey } = asPosternError(thrown)
   output?.end()
-  output?.tell({ event: 'failed', code, reason: message, ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}) })
+  const why = { ...(trace ? { trace } : {}), ...(verdict ? { verdict } : {}), ...(traceKey ? { traceKey } : {}) }
+  output?.tell({ event: 'failed', code, reason: message, ...why })
   process.stderr.write(`postern: ${code}: ${message}\n`)
-  for (const line of below(code, { trace, verdict })) process.stderr.write(`${line}\n`)
+  for (const line of below(code, { trace, verdict, traceKey })) process.stderr.write(`${line}\n`)
 }
 
 /**
  * The lines below the error: why, and what to do about it. If the verdict only repeats the code, the command that helps
  * stands there instead.
  */
-function below(code: PosternError['code'], { trace, verdict }: Pick<PosternError, 'trace' | 'verdict'>): string[] {
+function below(code: PosternError['code'], { trace, verdict, traceKey }: Why): string[] {
   const width = process.stderr.columns || 80
   const hint = hints[code]
   const told = verdict && !(hint && verdict.code === code)
   return [
     ...(told ? [becauseText(verdict, { width, paint })] : hint ? [wrap(`  ${hint}`, width, 2)] : []),
-    ...(trace ? [`  what was tried: postern trace ${trace}`] : [])
+    ...(trace ? [`  what was tried: postern trace ${trace}${traceKey ? ` --key ${traceKey}` : ''}`] : [])
   ]
 }
+
+type Why = Pick<PosternError, 'trace' | 'verdict' | 'traceKey'>
 
 const paint: Paint = (style, text) => styleText(style, text, { stream: process.stderr })
 
 const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
-  'gateway-unreachable': 'is it running, and is --gateway (or POSTERN_GATEWAY) its URL?',
   'bad-token':
     'the gateway says at its start where its tokens are: --token or POSTERN_TOKEN to join, --admin-token or ' +
     'POSTERN_ADMIN_TOKEN to look at what it keeps',

@@ -28,7 +28,7 @@ export function explainCommand(): Command {
     )
     .argument('<file>', 'a trace as the page or /api/traces/ID gives it; - is standard input')
     .option('--config <file>', 'take the strategies of this configuration (default: the shipped order)')
-    .option('--strategies <list>', 'take these strategies, as the configuration has them')
+    .option('--strategies <list>', 'take these, as the configuration has them: stun,relay')
     .option('--json', 'one JSON object a line, for programs')
     .addHelpText(
       'after',
@@ -36,8 +36,8 @@ export function explainCommand(): Command {
 Examples:
   postern trace 4bf92f35 --save bad.json
   postern explain bad.json
-  postern explain bad.json --strategies "[stun, predict, relay]"
-  postern explain bad.json --strategies "[{ spray: { probes: 8192 } }, relay]"`
+  postern explain bad.json --strategies stun,predict,relay
+  postern explain bad.json --strategies "spray: { probes: 8192 }, relay"`
     )
     .action((file: string, options: Options) => perform(options, run => explain(file, options, run)))
 }
@@ -72,7 +72,8 @@ async function configFor({ config, strategies }: Options): Promise<Pick<Config, 
   if (strategies === undefined) return await configOf(config)
   if (config !== undefined) throw new PosternError('bad-config', 'give --config or --strategies, not both')
   const { parseConfig } = await import('../config/config.ts')
-  return parseConfig(`strategies: ${strategies}`, '--strategies')
+  const list = strategies.trimStart().startsWith('[') ? strategies : `[${strategies}]`
+  return parseConfig(`strategies: ${list}`, '--strategies')
 }
 
 async function recordsOf(file: string, signal: AbortSignal): Promise<TraceRecord[]> {

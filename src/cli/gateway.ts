@@ -8,6 +8,7 @@ import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
+import { hostOf } from '../wire/place.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './text/output.ts'
 import { wrap } from './text/output.ts'
@@ -32,17 +33,21 @@ Examples:
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON.`
+as JSON. SIGTERM and SIGINT end it in order; SIGHUP does nothing.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
 
 async function gateway(options: Options, { output, signal }: Run): Promise<void> {
-  const [{ openGateway }, { pino }] = await Promise.all([import('../gateway/gateway.ts'), import('pino')])
+  const [{ openGateway }, { openLog }] = await Promise.all([
+    import('../gateway/gateway.ts'),
+    import('../gateway/log.ts')
+  ])
   const config = await configOf(options.config)
-  const log = pino({ level: config.log.level, base: null }, pino.destination({ dest: 2, sync: true }))
+  const log = openLog(config.log.level)
+  process.on('SIGHUP', () => log.info('SIGHUP is ignored: a configuration is read at the start alone'))
   const gateway = await openGateway(config, { log })
-  const told = announcement(gateway, config)
+  const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
   for (const warning of told.warnings) log.warn(warning)
   tell(told, output)
@@ -68,27 +73,29 @@ interface Announcement {
   readonly tokens: { readonly join?: string; readonly admin?: string }
   /** Whether pages and traces need no token on this computer. */
   readonly open: boolean
-  /** The value for a peer's `--token`: the made-up token itself, or the place where the configured one is expected to be. */
+  /** The value for a peer's `--token`: at a terminal the made-up token itself, else the place where the token is. */
   readonly token: string
   readonly insecure: boolean
 }
 
-function announcement(gateway: Gateway, config: Config): Announcement {
+function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
   const { http, endpoints, joinToken, open } = gateway
   const address = reachable(http.address, config)
+  const url = config.listen.url[0] ?? `http://${formatEndpoint({ address, port: http.port })}`
+  const tokens = {
+    ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
+    ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
+  }
   return {
-    url: `http://${formatEndpoint({ address, port: http.port })}`,
+    url,
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
     warnings: warnings(config, gateway, address),
-    tokens: {
-      ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
-      ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
-    },
+    tokens,
     open,
-    // A token that the operator chose is known to the operator, and need not stand in the log of a container.
-    token: config.join.token ? '"$POSTERN_TOKEN"' : joinToken,
-    insecure: !isPrivate(address)
+    // What is printed elsewhere may be kept for long, and read by others: the log of a container.
+    token: tokens.join ? (output.live ? joinToken : `"$(cat ${tokens.join})"`) : '"$POSTERN_TOKEN"',
+    insecure: url.startsWith('http:') && !isPrivate(hostOf(new URL(url)))
   }
 }
 
@@ -130,7 +137,7 @@ function tell(told: Announcement, output: Output): void {
   output.line(`  STUN and relay  ${udp.map(endpoint => `${endpoint}/udp`).join(', ')}`)
   for (const warning of warnings) output.line(wrap(`${output.paint('yellow', 'note:')} ${warning}`, output.width, 2))
   output.line('\nJoin it from another computer, each under a name of its own:')
-  output.line(bold(`  ${joinCommand(told, 'peer bob --receive .')}`))
+  output.line(bold(`  ${joinCommand(told, 'peer bob --receive ./received')}`))
   output.line('and from a third, send bob a file:')
   output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
   if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)

@@ -4,9 +4,17 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../peer/connection/connection.ts'
-import { defaultFolder, loadIdentity } from '../peer/identity/identity.ts'
+import { defaultFolder, type Identity, loadIdentity } from '../peer/identity/identity.ts'
 import { KnownPeers, parsePeer } from '../peer/identity/known-peers.ts'
-import { type ForwardNews, type PathNotice, Peer, type PeerOptions, type StrategyReport } from '../peer/peer.ts'
+import { persist } from '../peer/patience.ts'
+import {
+  type ForwardNews,
+  type PathNotice,
+  Peer,
+  type PeerOptions,
+  type StrategyReport,
+  type TwinNews
+} from '../peer/peer.ts'
 import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
@@ -29,26 +37,31 @@ export interface Met {
   readonly bitsPerSecond: number | undefined
   /** The gateway's verdict on the request. For a relayed path it says why it is relayed. */
   readonly verdict: Verdict | undefined
+  /** By this key the caller may read the trace. */
+  readonly traceKey: string | undefined
 }
 
 /** Joins, and leaves when `work` is done, however it ends. */
 export async function withPeer(
   options: JoinOptions,
-  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState'>,
+  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState' | 'keepsTrying'>,
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false, port, public: forwarded, map = true } = options
+  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true } = options
   const { excludeInterface: excludeInterfaces = [] } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
   const folder = defaultFolder()
-  const identity = await loadIdentity(folder)
-  const known = new KnownPeers(folder)
+  const warn = (sentence: string) => tellWarning(sentence, output)
+  const identity = await loadIdentity(folder, warn)
+  const known = new KnownPeers(folder, warn)
   try {
     const onForward = (news: ForwardNews) => tellForward(news, output)
-    const reach = { port, public: forwarded, map, onForward, excludeInterfaces }
-    const peer = await Peer.join({ ...hooks, ...reach, gateway, token, name, insecure, identity, known }, signal)
+    const onTwin = (news: TwinNews) => tellTwin(news, identity, output)
+    const reach = { port, public: forwarded, map, onForward, onTwin, excludeInterfaces }
+    const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
+    const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
     try {
       tellJoined(peer, options, output)
       await work(peer)
@@ -70,14 +83,17 @@ export async function withConnection(
   const callee = parsePeer(to)
   await withPeer(options, { accepts: false }, run, async peer => {
     const { promise: notice, resolve } = Promise.withResolvers<PathNotice>()
-    const connection = await peer.connect(callee, {
-      onStrategy: report => tellStrategy(report, run.output),
+    const connecting = {
+      onStrategy: (report: StrategyReport) => tellStrategy(report, run.output),
       onPath: resolve,
       ...traceOfCaller(),
       signal: run.signal
-    })
+    }
+    const waiting = { onWaiting: waitingTeller(run.output), signal: run.signal }
+    const connection = await persist(() => peer.connect(callee, connecting), waiting)
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
-    await work({ connection, bitsPerSecond: told.bitsPerSecond, verdict: told.verdict })
+    const { bitsPerSecond, verdict, traceKey } = told
+    await work({ connection, bitsPerSecond, verdict, traceKey })
   })
 }
 
@@ -91,9 +107,9 @@ function traceOfCaller(): { traceparent?: string } {
 }
 
 /** @param rttMs a round trip over the path. */
-export function pathEvent({ connection, verdict }: Met, rttMs: number): Event {
+export function pathEvent({ connection, verdict, traceKey }: Met, rttMs: number): Event {
   const { by, kind, local, remote, ms, trace } = connection.path
-  const why = verdict ? { verdict } : {}
+  const why = { ...(verdict ? { verdict } : {}), ...(traceKey ? { traceKey } : {}) }
   return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace, ...why }
 }
 
@@ -116,6 +132,21 @@ function tellJoined(peer: Peer, { gateway }: JoinOptions, output: Output): void 
   output.tell({ event: 'joined', name: peer.name, fingerprint, gateway }, `joined ${gateway} as ${peer.name}`)
 }
 
+function tellWarning(sentence: string, output: Output): void {
+  output.tell({ event: 'warning', sentence }, wrap(`${output.paint('yellow', 'note:')} ${sentence}`, output.width, 2))
+}
+
+/** Says what is in the way of joining: once, however often it is tried. */
+function waitingTeller(output: Output): NonNullable<PeerOptions['onWaiting']> {
+  const told = new Set<string>()
+  return ({ code, message }) => {
+    if (told.has(message)) return
+    told.add(message)
+    const text = `${message}; trying again`
+    output.tell({ event: 'waiting', code, reason: message }, wrap(output.paint('yellow', text), output.width, 2))
+  }
+}
+
 function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output: Output): void {
   const at = formatEndpoint(endpoint)
   const text = proved ? `${at} leads here, as the gateway has tested` : `${at} does not lead here: ${reason}`
@@ -123,6 +154,12 @@ function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output
     { event: 'forward', endpoint: at, port, by, proved, reason },
     wrap(proved ? text : output.paint('yellow', text), output.width, 2)
   )
+}
+
+/** @param identity whose file was copied */
+function tellTwin({ name, from }: TwinNews, { path }: Identity, output: Output): void {
+  const text = `another computer has joined as ${name} with the key of this one, from ${from}: what is sent to ${name} goes to one of the two; if one was cloned from the other, move ${path} away there; if not, somebody has this key: make a new one`
+  output.tell({ event: 'twin', name, from }, wrap(output.paint('red', text), output.width, 2))
 }
 
 function tellStrategy({ name, outcome, reason, ms }: StrategyReport, output: Output): void {

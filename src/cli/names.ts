@@ -1,6 +1,8 @@
 // `postern names`: which certificate each name belongs to, and the way to free one.
 
 import { Command } from 'commander'
+import { PosternError } from '../errors.ts'
+import { normaliseFingerprint, pinOf } from '../wire/certificate.ts'
 import { checkName } from '../wire/name.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'
@@ -17,7 +19,8 @@ export function namesCommand(): Command {
       `
 Examples:
   postern names list
-  postern names forget bob                 bob has a new computer`
+  postern names forget bob                 bob has a new computer
+  postern names forget --fingerprint FP    all names of one certificate`
     )
   command.addCommand(
     withAdminOptions(new Command('list'))
@@ -26,9 +29,12 @@ Examples:
   )
   command.addCommand(
     withAdminOptions(new Command('forget'))
-      .description('Frees a name. A peer that is joined under it stays joined.')
-      .argument('<name>', 'the name to free')
-      .action((name: string, options: AdminOptions) => perform(options, run => forget(name, options, run)))
+      .description('Frees a name, or all of a certificate. A peer that is joined under it stays joined.')
+      .argument('[name]', 'the name to free')
+      .option('--fingerprint <fp>', 'free all names of this certificate, as names list has it')
+      .action((name: string | undefined, options: ForgetOptions) =>
+        perform(options, run => (name === undefined ? forgetAll(options, run) : forget(name, options, run)))
+      )
   )
   return command
 }
@@ -37,13 +43,25 @@ async function list(options: AdminOptions, { output, signal }: Run): Promise<voi
   const names = (await ask(options, '/api/names', { signal })) as { name: string; fingerprint: string }[]
   if (names.length === 0) output.line('nobody has joined under a name yet')
   for (const { name, fingerprint } of names)
-    output.tell(
-      { event: 'name', name, fingerprint },
-      `${name.padEnd(14)} ${fingerprint.replaceAll(':', '').toLowerCase()}`
-    )
+    output.tell({ event: 'name', name, fingerprint }, `${name.padEnd(14)} ${pinOf(fingerprint)}`)
 }
 
-async function forget(name: string, options: AdminOptions, { output, signal }: Run): Promise<void> {
+interface ForgetOptions extends AdminOptions {
+  readonly fingerprint?: string
+}
+
+async function forget(name: string, options: ForgetOptions, { output, signal }: Run): Promise<void> {
+  if (options.fingerprint !== undefined) throw new PosternError('bad-config', 'give a name or --fingerprint, not both')
   await ask(options, `/api/names/${checkName(name)}`, { method: 'DELETE', signal })
   output.tell({ event: 'forgotten', name }, `${name} is free: whoever joins under it next owns it`)
+}
+
+async function forgetAll(options: ForgetOptions, { output, signal }: Run): Promise<void> {
+  const fingerprint = normaliseFingerprint(options.fingerprint ?? '')
+  if (!fingerprint)
+    throw new PosternError('bad-config', 'give a name, or --fingerprint with the 64 digits that names list prints')
+  const path = `/api/names?fingerprint=${fingerprint.replaceAll(':', '')}`
+  const { forgotten } = (await ask(options, path, { method: 'DELETE', signal })) as { forgotten: string[] }
+  for (const name of forgotten) output.tell({ event: 'forgotten', name }, `${name} is free`)
+  output.line(`whoever joins under ${forgotten.length === 1 ? 'it' : 'one of them'} next owns it`)
 }

@@ -1,13 +1,18 @@
 // Options that several commands share, with their environment variables.
 
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { PosternError } from '../errors.ts'
 import type { PortOptions } from '../peer/punch/own-ports.ts'
+import { parseSize } from '../units.ts'
 import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
 
 export interface GatewayOptions {
   readonly gateway: string
   readonly insecure?: boolean
+  /** Certificates in PEM. */
+  readonly ca?: string
   readonly json?: boolean
 }
 
@@ -65,7 +70,10 @@ export function withAdminOptions(command: Command): Command {
 /** Throws `bad-config` if there is no token. */
 export function joinToken({ token }: JoinOptions): string {
   if (token) return token
-  throw new PosternError('bad-config', 'a join token is needed: --token, or POSTERN_TOKEN; the gateway prints it')
+  throw new PosternError(
+    'bad-config',
+    'a join token is needed: --token, or POSTERN_TOKEN; the gateway says at its start where it is'
+  )
 }
 
 /** Names with commas in between; the option may be there several times. */
@@ -73,6 +81,20 @@ function interfaceNames(text: string, before: readonly string[] = []): readonly 
   const names = text.split(',').map(name => name.trim())
   if (names.includes('')) throw new InvalidArgumentError('Expected names of interfaces, with a comma in between.')
   return [...before, ...names]
+}
+
+/** The text of a file that holds certificates. */
+function certificates(file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8')
+    new X509Certificate(text)
+    return text
+  } catch (error) {
+    const isThere = (error as NodeJS.ErrnoException).code !== 'ENOENT'
+    throw new InvalidArgumentError(
+      `Expected a file with a certificate in PEM, and ${file} is ${isThere ? 'none' : 'not there'}.`
+    )
+  }
 }
 
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -83,11 +105,19 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
+/** Bytes, above zero. */
+export function byteSize(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes) return bytes
+  throw new InvalidArgumentError('Expected a size above zero such as 64MiB or 2GiB.')
+}
+
 function withGatewayOptions(command: Command): Command {
   return command
     .addOption(
       new Option('--gateway <url>', 'the gateway to use').env('POSTERN_GATEWAY').default('http://127.0.0.1:8080')
     )
+    .option('--ca <file>', 'certificate in PEM of the authority that the gateway has its own from', certificates)
     .option('--json', 'one JSON object a line, for programs')
     .option('--insecure', 'allow http to a public address, where others can read the token on the way')
 }

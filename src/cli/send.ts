@@ -1,14 +1,13 @@
 // `postern send`: sends files to a peer that runs with --receive, and verifies them by their SHA-256.
 
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
 import { Command } from 'commander'
-import { PosternError } from '../errors.ts'
 import { type Sent, send } from '../peer/services/send.ts'
+import { checkSendable } from '../peer/services/source.ts'
+import { formatBytes } from '../units.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
 import { type JoinOptions, withJoinOptions } from './options.ts'
-import { formatBytes, formatSeconds, formatThroughput, type Output } from './text/output.ts'
+import { formatSeconds, formatThroughput, type Output } from './text/output.ts'
 import { progressBar } from './text/progress.ts'
 
 export function sendCommand(): Command {
@@ -24,7 +23,8 @@ Examples:
   postern send bob holiday.mp4
   postern send bob *.pdf --gateway https://postern.example.org
 
-A transfer that was cut goes on where it stopped when the command is run again.`
+A transfer that was cut goes on where it stopped when the command is run again.
+A folder is packed first: tar c photos | postern pipe bob`
     )
     .action((peer: string, files: string[], options: JoinOptions) =>
       perform(options, run => sendFiles(peer, files, options, run))
@@ -34,20 +34,18 @@ A transfer that was cut goes on where it stopped when the command is run again.`
 async function sendFiles(peer: string, files: string[], options: JoinOptions, run: Run): Promise<void> {
   const { output, signal } = run
   // A mistyped name is told before anybody is bothered.
-  for (const file of files) await checkReadable(file)
+  await checkSendable(files)
   await withConnection(peer, options, run, async met => {
     output.tell(pathEvent(met, await met.connection.ping()), describePath(met, output))
-    const onSent = (sent: Sent) => tellSent(sent, peer.split('@')[0] ?? peer, output)
-    await send(met.connection, files, { onProgress: progressBar(output), onSent, signal })
+    const to = peer.split('@')[0] ?? peer
+    const onSent = (sent: Sent) => tellSent(sent, to, output)
+    const onAsking = () => tellAsking(to, output)
+    await send(met.connection, files, { onProgress: progressBar(output), onSent, onAsking, signal })
   })
 }
 
-/** Throws `io` if the file cannot be read. */
-async function checkReadable(file: string): Promise<void> {
-  await access(file, constants.R_OK).catch(cause => {
-    const missing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR'
-    throw new PosternError('io', `${file} ${missing ? 'does not exist' : 'may not be read'}`, { cause })
-  })
+function tellAsking(to: string, output: Output): void {
+  output.tell({ event: 'asking', peer: to }, `${to} is being asked whether to take it`)
 }
 
 function tellSent({ file, bytes, sha256, ms, outcome }: Sent, to: string, output: Output): void {

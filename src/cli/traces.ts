@@ -30,6 +30,7 @@ interface Filters {
 
 interface ShowOptions extends AdminOptions {
   readonly save?: string
+  readonly key?: string
 }
 
 /** Rows of the list if `--limit` does not say otherwise: about a screen. */
@@ -68,12 +69,14 @@ export function traceCommand(): Command {
     )
     .argument('<id>', 'id of the trace, or the beginning of it')
     .option('--save <file>', 'keep it in a file, for `postern explain`')
+    .option('--key <key>', 'in place of the admin token: what a failed command printed with the id', aKey)
     .addHelpText(
       'after',
       `
 Examples:
   postern trace 4bf92f35
-  postern trace 4bf92f35 --save bad.json   for others, and postern explain`
+  postern trace 4bf92f35 --save bad.json   for others, and postern explain
+  postern trace ID --key KEY               one's own, without the admin token`
     )
     .action((id: string, options: ShowOptions) => perform(options, run => show(id, options, run)))
 }
@@ -140,11 +143,12 @@ async function show(id: string, options: ShowOptions, { output, signal }: Run): 
 }
 
 /** Throws `bad-config` if no trace, or more than one, begins with `id`. */
-async function recordsOf(id: string, options: AdminOptions, signal: AbortSignal): Promise<TraceRecord[]> {
+async function recordsOf(id: string, { key, ...options }: ShowOptions, signal: AbortSignal): Promise<TraceRecord[]> {
   if (!/^[0-9a-f]{1,32}$/.test(id))
     throw new PosternError('bad-config', `${id} is no id of a trace; expected hex digits`)
+  if (key && id.length < 32) throw new PosternError('bad-config', 'with --key the whole id is needed: 32 hex digits')
   const full = id.length === 32 ? id : await completed(id, options, signal)
-  return (await ask(options, `/api/traces/${full}`, { signal })) as TraceRecord[]
+  return (await ask(options, `/api/traces/${full}`, { key, signal })) as TraceRecord[]
 }
 
 async function completed(start: string, options: AdminOptions, signal: AbortSignal): Promise<string> {
@@ -170,6 +174,12 @@ function aVerdict(code: string): string {
   throw new InvalidArgumentError(
     `There is no such verdict${meant ? ` (did you mean "${meant}"?)` : `; expected one of ${known.join(', ')}`}.`
   )
+}
+
+/** It stands in a header. */
+function aKey(text: string): string {
+  if (/^[\w-]+$/.test(text)) return text
+  throw new InvalidArgumentError('Expected the key as it was printed.')
 }
 
 /** A duration is sent as it is, because it counts on the gateway's clock. */

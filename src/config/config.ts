@@ -38,11 +38,13 @@ export interface Config {
   readonly listen: {
     /** Port 0 lets the system choose. */
     readonly http: Endpoint
+    /** The places where peers find this gateway (wire/place.ts); or empty. */
+    readonly url: readonly string[]
     readonly udp: UdpListen
   }
   /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
   readonly stun: { readonly discovery: boolean }
-  /** If empty, a token is made up and printed. */
+  /** If empty, a token is made up and kept. */
   readonly join: { readonly token: string }
   readonly admin: {
     readonly token: string
@@ -71,22 +73,42 @@ export function loadConfig(file: string, env: Environment = process.env): Config
 
 /** Like loadConfig, but from text. Messages name `file`, and relative paths start from its folder. */
 export function parseConfig(text: string, file: string, env: Environment = process.env): Config {
+  const { config, problems } = checkConfig(text, file, env)
+  throwProblems(problems)
+  if (!config) throw new PosternError('internal', `${file} is wrong, and nothing says how`)
+  return config
+}
+
+export interface CheckedConfig {
+  /** Undefined where something in the file is wrong. */
+  readonly config: Config | undefined
+  /** Those that could be read, for whoever knows which strategies there are. */
+  readonly strategies: readonly StrategyEntry[]
+  readonly problems: readonly Problem[]
+}
+
+/** Like loadConfig, but gives the mistakes, so that those of its strategies can be told beside them. */
+export function checkFile(file: string, env: Environment = process.env): CheckedConfig {
+  return checkConfig(readText(file), file, env)
+}
+
+function checkConfig(text: string, file: string, env: Environment): CheckedConfig {
   const yaml = readYaml(text, file, env)
   const folder = dirname(resolve(file))
   const result = schema(env).safeParse(yaml.value ?? {})
   const strategies = readStrategies(strategiesIn(yaml.value), yaml, folder)
   const wrong = result.error?.issues.flatMap(issue => problemsOf(issue, yaml)) ?? []
-  throwProblems([...yaml.problems, ...wrong, ...strategies.problems])
-  if (!result.success) throw new PosternError('internal', `${file} is wrong, and nothing says how`)
-  const { deadline, state, traces, ...rest } = result.data
-  const traceFile = traces.file && resolve(folder, traces.file)
-  return {
-    ...rest,
-    state: resolve(folder, state),
-    deadlineMs: deadline,
-    strategies: strategies.list,
-    traces: { ...traces, file: traceFile }
-  }
+  const problems = [...yaml.problems, ...wrong, ...strategies.problems]
+  const config = result.success && problems.length === 0 ? configOf(result.data, strategies.list, folder) : undefined
+  return { config, strategies: strategies.list, problems }
+}
+
+type Read = z.output<ReturnType<typeof schema>>
+
+function configOf(read: Read, strategies: readonly StrategyEntry[], folder: string): Config {
+  const { deadline, state, traces, ...rest } = read
+  const file = traces.file && resolve(folder, traces.file)
+  return { ...rest, state: resolve(folder, state), deadlineMs: deadline, strategies, traces: { ...traces, file } }
 }
 
 /** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
@@ -100,7 +122,7 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 export function showConfig(config: Config): string {
   const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
-    listen: { http: formatEndpoint(listen.http), udp: listen.udp },
+    listen: { ...listen, http: formatEndpoint(listen.http) },
     join: { token: mask(join.token) },
     admin: { ...admin, token: mask(admin.token) },
     state,

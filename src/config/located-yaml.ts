@@ -101,13 +101,14 @@ export function keyOf(path: Path): string {
 
 /** @throws PosternError bad-config with one `file:line:column: …` line for each place, in the order of the file. */
 export function throwProblems(problems: readonly Problem[]): void {
-  if (problems.length === 0) return
+  if (problems.length > 0) throw new PosternError('bad-config', inOrderOf(problems).map(formatProblem).join('\n'))
+}
+
+/** One problem for each place, in the order of the file. */
+export function inOrderOf(problems: readonly Problem[]): Problem[] {
   const inOrder = [...problems].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
   // Problems that follow from a mistake are found at the same place, after it. So only the first one at each place is told.
-  const firsts = inOrder.filter(
-    ({ at }, i) => at.line !== inOrder[i - 1]?.at.line || at.column !== inOrder[i - 1]?.at.column
-  )
-  throw new PosternError('bad-config', firsts.map(formatProblem).join('\n'))
+  return inOrder.filter(({ at }, i) => at.line !== inOrder[i - 1]?.at.line || at.column !== inOrder[i - 1]?.at.column)
 }
 
 function formatProblem({ at, text }: Problem): string {

@@ -5,8 +5,9 @@ import { isIP, isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { placeOf } from '../wire/place.ts'
 import type { Environment } from './located-yaml.ts'
-import { defaultStrategies } from './strategies.ts'
+import { defaultStrategies, isRecord } from './strategies.ts'
 
 export interface UdpListen {
   /** One or two IPv4 addresses; the unspecified address 0.0.0.0 can only stand alone. */
@@ -46,6 +47,11 @@ const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
 
 export type LogLevel = (typeof logLevels)[number]
 
+/** A gateway has few names; the rest would be a mistake. */
+const URLS = 16
+
+const aPlace = 'a URL such as https://postern.example.org'
+
 // Peers bind IPv4 sockets, so they could not reach a socket on IPv6.
 const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 
@@ -58,11 +64,11 @@ export function schema(env: Environment) {
         .describe('Whether any STUN client may find out what its NAT does, where there are two addresses and ports')
     }),
     join: section({
-      token: token(env.POSTERN_TOKEN).describe('What a peer must show to join; empty: made up and printed')
+      token: token(env, 'POSTERN_TOKEN').describe('What a peer must show to join; empty: made up and kept')
     }),
     admin: section({
-      token: token(env.POSTERN_ADMIN_TOKEN).describe(
-        'What reading traces and metrics takes; empty: made up and printed'
+      token: token(env, 'POSTERN_ADMIN_TOKEN').describe(
+        'What reading traces and metrics takes; empty: made up and kept'
       ),
       open: choice('never', 'loopback').describe(
         'When no token is needed: never, or to local requests where all that listens is on loopback'
@@ -94,6 +100,11 @@ const listenSection = () =>
     http: leaf(parseListen, 'an IP address and a port such as 0.0.0.0:8080 or [::]:8080')
       .prefault('0.0.0.0:8080')
       .describe('API, WebSocket and pages'),
+    url: list(leaf(placeOf, aPlace), 'a list of public URLs', 0, URLS)
+      .prefault([])
+      .describe(
+        'The URLs by which peers dial this gateway: others are refused; empty: those that cannot be checked are taken'
+      ),
     udp: section({
       addresses: list(leaf(parseAddress, anAddress), 'one or two IPv4 addresses', 1)
         .prefault(['0.0.0.0'])
@@ -104,7 +115,7 @@ const listenSection = () =>
       public: list(leaf(parseAddress, anAddress), 'as many IPv4 addresses as listen.udp.addresses, or none', 0)
         .prefault([])
         .describe('The addresses peers are told, where they differ from `addresses`')
-    }).superRefine(checkUdp)
+    }).superRefine(checkUdp, beside)
   })
 
 const limitsSection = () =>
@@ -138,7 +149,7 @@ const tracesSection = () =>
     addresses: choice('full', 'subnet').describe(
       'Whether addresses are recorded in full, or cut to their subnet (/24 or /48)'
     )
-  }).superRefine(checkTraces)
+  }).superRefine(checkTraces, beside)
 
 // Each leaf's message starts with "expected". The wrong value is added where its position is known. Editors check `shape`,
 // and `parse` does the rest of the check.
@@ -173,15 +184,27 @@ function choice<const Word extends string>(...words: readonly [Word, ...Word[]])
   return leaf(parse, `one of ${words.join(', ')}`, { enum: [...words] }).prefault(words[0])
 }
 
-export function list<T extends z.ZodType>(item: T, expected: string, least: number) {
+function list<T extends z.ZodType>(item: T, expected: string, least: number, most = 2) {
   const error = `expected ${expected}`
-  return z.array(item, { error }).min(least, { error }).max(2, { error })
+  // Not by `min` and `max`, whose errors would keep what is checked beside them from being told.
+  const isLong = (items: readonly unknown[]) => items.length >= least && items.length <= most
+  return z.array(item, { error }).refine(isLong, { error }).meta({ minItems: least, maxItems: most })
 }
 
-// A token is never shown in a message. It is printable ASCII, because it travels in a header and on command lines.
-export function token(fallback = '') {
+/** A shorter token could be guessed. */
+const TOKEN_CHARACTERS = 16
+
+/** Printable ASCII, because a token travels in a header and on command lines. */
+export const tokenShape = new RegExp(`^[\\x21-\\x7e]{${TOKEN_CHARACTERS},}$`)
+
+/** May be empty. It is never shown in a message. */
+function token(env: Environment, variable: string) {
   const parse = (text: string) => (/^[\x21-\x7e]*$/.test(text) ? text : undefined)
-  return leaf(parse, 'a token of letters, digits and signs without spaces').prefault(fallback)
+  const shape = { type: 'string', pattern: `^$|${tokenShape.source}|\\$\\{` }
+  const tooShort = `a token under ${TOKEN_CHARACTERS} characters could be guessed; expected a longer one, here or in ${variable}`
+  return leaf(parse, 'a token of letters, digits and signs without spaces', shape)
+    .refine(text => text === '' || tokenShape.test(text), { error: tooShort })
+    .prefault(env[variable] ?? '')
 }
 
 function section<Shape extends z.ZodRawShape>(shape: Shape) {
@@ -190,31 +213,39 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
   return object.prefault({} as z.input<typeof object>)
 }
 
+/** These checks are made beside mistakes in the same section, of which nothing is there, so that all are told together. */
+const beside = { when: ({ value }: { value: unknown }) => isRecord(value) }
+
 /** The file holds the same traces as memory: see trace/store/file.ts. */
 function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
   const message = 'what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B'
   if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })
 }
 
-function checkUdp({ addresses, ports, public: told }: UdpListen, context: z.RefinementCtx): void {
+function checkUdp(udp: UdpListen, context: z.RefinementCtx): void {
   const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-  const [first = '', second] = addresses
+  const [addresses, ports, told] = [whole(udp.addresses), whole(udp.ports), whole(udp.public)]
+  const [first = '', second] = addresses ?? []
   if (second !== undefined) {
-    if (addresses.some(isUnspecified))
+    if (addresses?.some(isUnspecified))
       complain(
         'addresses',
         `${first} and ${second}: an unspecified address takes all; expected two addresses named one by one`
       )
     else if (first === second) complain('addresses', `${first} is named twice; expected two different addresses`)
   }
-  if (ports[0] !== 0 && ports[0] === ports[1])
-    complain('ports', `${ports[0]} is named twice; expected two different ports`)
-  if (told.some(isUnspecified))
+  if (ports?.[0] && ports[0] === ports[1]) complain('ports', `${ports[0]} is named twice; expected two different ports`)
+  if (told?.some(isUnspecified))
     complain('public', 'an unspecified address cannot be reached; expected addresses peers can send to')
-  if (told.length > 0 && told.length !== addresses.length) {
+  if (addresses && told && told.length !== addresses.length)
     complain('public', `got ${told.length} for ${addresses.length} in listen.udp.addresses; expected as many, or none`)
-  }
 }
+
+/** The list, unless something in it is wrong and is told already. */
+const whole = <T>(list: readonly T[]): readonly T[] | undefined =>
+  Array.isArray(list) && list.length > 0 && list.every(item => ['string', 'number'].includes(typeof item))
+    ? list
+    : undefined
 
 export interface JsonSchema {
   readonly type?: string

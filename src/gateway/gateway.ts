@@ -7,6 +7,7 @@ import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { knownStrategies, startPlugins } from '../plugins/built-in.ts'
+import { exposures } from '../state-file.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { type ExportCounters, exporting } from '../trace/export/export.ts'
 import { masking } from '../trace/export/mask.ts'
@@ -14,6 +15,7 @@ import type { TraceRecord } from '../trace/record/record.ts'
 import { TraceFile } from '../trace/store/file.ts'
 import { TraceStore } from '../trace/store/store.ts'
 import { judge } from '../trace/verdict/judge.ts'
+import { version } from '../version.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { Access, openTo } from './http/access.ts'
 import { serveHttp } from './http/http.ts'
@@ -26,10 +28,15 @@ import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
 import { Names } from './peers/names.ts'
+import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
-import { token } from './peers/tokens.ts'
+import { type Purpose, token, tokenFile } from './peers/tokens.ts'
+import { Twins } from './peers/twins.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
+import { logSession } from './recording/session-line.ts'
+import { TraceKeys } from './recording/trace-keys.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
+import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
 import type { SignallingCounters } from './signalling/counters.ts'
@@ -74,7 +81,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const udp = await listen(config.listen.udp)
   opened.defer(() => udp.close())
 
-  const directory = new Directory(new Names(config.state, limits.names))
+  const names = await Names.open(config.state, { max: limits.names, log })
+  opened.defer(() => names.close())
+  const directory = new Directory(names)
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
   const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
   const sources = new Sources({ observer, log })
@@ -87,7 +96,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
   const nat = new NatDesk(watch, strategies)
-  const tokens = tokensOf(config)
+  const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
+  const twins = new Twins({ log })
+  const tokens = await tokensOf(config, log)
   const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
   const reception: Reception = {
     door: {
@@ -95,23 +106,26 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       directory,
       names: directory.names,
       observer,
+      places,
       peers: limits.peers,
       strangers: new Map()
     },
-    desk: { members: directory, sessions, sources, nat, forwards },
+    desk: { members: directory, sessions, sources, twins, nat, forwards },
     messagesPerSecond: limits.messagesPerSecond,
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
-  const access = new Access({ token: tokens.admin, open: openTo(config) })
+  const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, nat, ...tracing }
+    ...{ access, forwards, twins, nat, ...tracing }
   }
   const status = () => statusOf(parts)
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
-    warnings: () => sources.warnings,
+    present: () => presenceOf(parts),
+    warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings],
     peers: limits.peers,
+    urls: config.listen.url,
     join: (ws, request) => receive(ws, request, reception)
   })
   opened.defer(() => http.close())
@@ -135,6 +149,8 @@ interface Tracing extends AsyncDisposable {
   readonly traces: TraceStore
   readonly metrics: Metrics
   readonly recording: Recording
+  /** By these, callers read what was recorded of their own requests. */
+  readonly keys: TraceKeys
   /** Counters of the spans for the collector. */
   readonly exported: ExportCounters
 }
@@ -151,17 +167,22 @@ async function openTracing(
     memory,
     judge: spans => judge(spans, known),
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
-    onEnded: record => counted(metrics, record, log)
+    onEnded: record => {
+      logSession(log, record)
+      counted(metrics, record, log)
+    }
   })
   const provider = new TracerProvider({
     resource: exports.resource,
     sampler: recording ? exports.sampler : new AlwaysOffSampler(),
     spanProcessors: [traces, ...exports.processors]
   })
-  const tracer = provider.getTracer('postern')
+  const tracer = provider.getTracer('postern', version)
+  const keys = new TraceKeys()
   try {
     await traces.load()
   } catch (error) {
+    metrics[Symbol.dispose]()
     await provider.shutdown()
     throw error
   }
@@ -171,9 +192,14 @@ async function openTracing(
     exported: exports.counters,
     recording: {
       tracer: addresses === 'subnet' ? masking(tracer) : tracer,
-      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined)
+      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined),
+      keyOf: root => (root.isRecording() ? keys.keyOf(root.spanContext()) : undefined)
     },
-    [Symbol.asyncDispose]: () => provider.shutdown()
+    keys,
+    [Symbol.asyncDispose]: async () => {
+      metrics[Symbol.dispose]()
+      await provider.shutdown()
+    }
   }
 }
 
@@ -224,8 +250,11 @@ function credentialOf(username: string, observer: UdpObserver, sessions: Session
   return { kind: 'latch', key: session.keys[rest], session: id, side: rest }
 }
 
-/** The tokens as configured; one that is not configured is made up and kept. Throws `io`. */
-const tokensOf = ({ join, admin, state }: Config) => ({
-  join: token(join.token, state, 'join'),
-  admin: token(admin.token, state, 'admin')
-})
+/** The tokens as configured; one that is not configured is made up and kept. The log says who else may read it. Throws `io`. */
+async function tokensOf({ join, admin, state }: Config, log: Logger): Promise<Record<Purpose, string>> {
+  const made = { join: await token(join.token, state, 'join'), admin: await token(admin.token, state, 'admin') }
+  const kept = [...(join.token ? [] : ['join' as const]), ...(admin.token ? [] : ['admin' as const])]
+  const files = kept.map(purpose => tokenFile(state, purpose))
+  for (const warning of await exposures(state, files)) log.warn(warning)
+  return made
+}

@@ -3,6 +3,7 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
 import type { Verdict } from '../verdict.ts'
+import { isSameName } from '../wire/name.ts'
 import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
 import type { Connection } from './connection/connection.ts'
 import type { PeerName } from './identity/known-peers.ts'
@@ -20,6 +21,8 @@ export interface PathNotice {
   readonly bitsPerSecond?: number | undefined
   /** The gateway's verdict: why the path is relayed, or `direct`. Undefined if the gateway does not record the request. */
   readonly verdict?: Verdict | undefined
+  /** By this key the caller may read the trace at the gateway, for an hour. Undefined as the verdict, or at an older gateway. */
+  readonly traceKey?: string | undefined
 }
 
 export interface ConnectOptions {
@@ -46,6 +49,7 @@ export class Connecting {
   session = ''
   readonly #reject: (error: PosternError) => void
   #trace: string | undefined
+  #key: string | undefined
 
   constructor(to: PeerName, options: ConnectOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<Connection>()
@@ -61,11 +65,23 @@ export class Connecting {
     this.#trace = trace
   }
 
-  /** Fails with an error that names the trace, which says what was tried before. */
+  /** By this key the caller may read the trace. */
+  get traceKey(): string | undefined {
+    return this.#key
+  }
+
+  mayRead({ trace, key }: Message<FromGateway, 'trace'>): void {
+    this.#trace = trace
+    this.#key = key
+  }
+
+  /** Fails with an error that names the trace, which says what was tried before, and the key to it. */
   fail(error: PosternError): void {
-    const trace = this.#trace
-    const known = error.trace !== undefined || trace === undefined
-    this.#reject(known ? error : new PosternError(error.code, error.message, { cause: error, trace }))
+    const { code, message, verdict } = error
+    const trace = error.trace ?? this.#trace
+    const traceKey = trace === this.#trace ? this.#key : undefined
+    const isWhole = trace === error.trace && traceKey === error.traceKey
+    this.#reject(isWhole ? error : new PosternError(code, message, { cause: error, trace, verdict, traceKey }))
   }
 }
 
@@ -74,7 +90,7 @@ export function doubtful(
   { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
   to: PeerName
 ): PosternError | undefined {
-  if (!named || name !== to.name)
+  if (!named || !isSameName(name, to.name))
     return new PosternError(
       'bad-message',
       `the gateway was asked for ${to.name} and introduced ${named ? name : 'a guest'}`

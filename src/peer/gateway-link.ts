@@ -1,24 +1,26 @@
-// The WebSocket to the gateway. A peer joins by proving that it has the key of its certificate. If the link is lost, the peer
-// joins again by itself, with backoff. What the peer says while the link is down is dropped, because every message is about a
-// state that the gateway has forgotten.
+// The WebSocket to the gateway. A peer joins by proving that it has the key of its certificate, to the gateway at the place that
+// it dialled. If the link is lost, the peer joins again by itself, with backoff. What the peer says while the link is down is
+// dropped, because every message is about a state that the gateway has forgotten.
 
-import { lookup } from 'node:dns/promises'
-import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { getCACertificates } from 'node:tls'
 import { WebSocket } from 'ws'
-import { type Code, codes, PosternError } from '../errors.ts'
-import { isPrivate, plainAddress } from '../wire/endpoint.ts'
+import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
+import { plainAddress } from '../wire/endpoint.ts'
 import {
   type FromGateway,
   type FromPeer,
   helloProof,
-  JOIN_PATH,
   type Message,
   ORDER_BYTES,
+  otherVersion,
   PROTOCOL,
   parseFromGateway
 } from '../wire/signal.ts'
+import { type GatewayUrl, gatewayUrl, ipv4Of, refusePublic } from './gateway-url.ts'
 import type { Identity } from './identity/identity.ts'
+import { AGAIN, backoff, persist, toldMs } from './patience.ts'
+import { type Answer, answerOf, unreachable } from './unreachable.ts'
 
 export interface LinkOptions {
   /** The gateway's URL, with `http:`, `https:`, `ws:` or `wss:`. */
@@ -29,26 +31,26 @@ export interface LinkOptions {
   readonly identity: Identity
   /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
   readonly insecure: boolean
+  /** Certificates in PEM, of authorities that are trusted besides those that Node trusts. */
+  readonly ca?: string | undefined
   /** How long the gateway has to welcome this peer, in milliseconds; 10 s if left out. */
   readonly connectMs?: number
+  /**
+   * Whether a first join goes on where there is no network or no gateway yet, until `signal` aborts. If left out, it fails at
+   * once, unless the gateway asks to be tried again within a minute.
+   */
+  readonly keepsTrying?: boolean
+  /** Called before a first join is tried again, with what was in the way and how long it waits, in milliseconds. */
+  readonly onWaiting?: (error: PosternError, waitMs: number) => void
 }
 
 export type Welcome = Message<FromGateway, 'welcome'>
-
-/**
- * The first wait before joining again, and the longest. A wait is twice the one before, and is shortened at random, so that
- * peers do not all come at once.
- */
-const BACKOFF_MS = { first: 250, longest: 15_000 }
 
 /** The gateway pings every 20 s. After a silence that is longer than two of these intervals the link is dead. */
 const SILENCE_MS = 45_000
 
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
-
-/** The gateway's name has just been resolved, so the answer is there, or a server away. */
-const RESOLVE_MS = 2000
 
 export class GatewayLink {
   /** The gateway that this is. Known peers are kept per gateway. */
@@ -57,20 +59,24 @@ export class GatewayLink {
   onWelcome: (welcome: Welcome) => void = () => {}
   /** Called when the link is lost. It is joined again later, unless `final` is true. */
   onLost: (error: PosternError, final: boolean) => void = () => {}
+  readonly #gateway: GatewayUrl
   readonly #options: LinkOptions
   readonly #over = new AbortController()
   #ws: WebSocket | undefined
   #reachedAt: string | undefined
 
-  private constructor(url: string, options: LinkOptions) {
-    this.url = url
+  private constructor(options: LinkOptions) {
+    this.#gateway = gatewayUrl(options.gateway)
+    this.url = this.#gateway.join.href
     this.#options = options
   }
 
-  /** Joins once. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
+  /** Joins for the first time. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
   static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: GatewayLink; welcome: Welcome }> {
-    const link = new GatewayLink(await checkedUrl(options), options)
-    const welcome = await link.#connect(signal)
+    const link = new GatewayLink(options)
+    const { keepsTrying = false, onWaiting } = options
+    const goesOn = (error: PosternError) => keepsTrying && !isFinal(error) && error.code !== 'bad-config'
+    const welcome = await persist(() => link.#connect(signal), { goesOn, onWaiting, signal })
     link.#welcomed(welcome)
     return { link, welcome }
   }
@@ -98,15 +104,24 @@ export class GatewayLink {
     clearTimeout(impatient)
   }
 
-  #connect(signal?: AbortSignal): Promise<Welcome> {
+  /** Throws as `join` does. */
+  async #connect(signal?: AbortSignal): Promise<Welcome> {
+    const { join } = this.#gateway
+    if (join.protocol === 'ws:' && !this.#options.insecure) await refusePublic(join)
+    signal?.throwIfAborted()
+    return await this.#open(signal)
+  }
+
+  #open(signal?: AbortSignal): Promise<Welcome> {
+    const { connectMs = CONNECT_MS, ca } = this.#options
     // One event at a time: a message that comes right behind the welcome must find its handler.
     const ws = new WebSocket(this.url, {
       maxPayload: ORDER_BYTES,
       perMessageDeflate: false,
-      allowSynchronousEvents: false
+      allowSynchronousEvents: false,
+      ...(ca === undefined ? {} : { ca: [...getCACertificates(), ca] })
     })
     this.#ws = ws
-    const { connectMs = CONNECT_MS } = this.#options
     ws.on('upgrade', ({ socket }) => {
       this.#reachedAt = socket.remoteAddress && plainAddress(socket.remoteAddress)
     })
@@ -115,15 +130,18 @@ export class GatewayLink {
       const abort = () => ws.terminate()
       if (over.aborted) abort()
       over.addEventListener('abort', abort)
-      let failure: Error | undefined
+      let why: Error | Answer | undefined
+      ws.on('unexpected-response', async (_, response) => {
+        why = await answerOf(response)
+        ws.terminate()
+      })
       ws.on('error', error => {
-        failure = error
+        why ??= error
       })
       ws.on('close', () => {
         over.removeEventListener('abort', abort)
         if (signal?.aborted) reject(signal.reason)
-        else if (over.aborted) reject(unreachable(this.url, new Error(`it did not answer within ${connectMs} ms`)))
-        else reject(unreachable(this.url, failure))
+        else reject(unreachable(this.#gateway.place, over.aborted ? noAnswer(connectMs) : why))
       })
       ws.on('message', data => {
         const message = understood(String(data))
@@ -145,22 +163,21 @@ export class GatewayLink {
     const { token, name, accepts, identity } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
-      return reject(
-        new PosternError(
-          'bad-message',
-          `the gateway speaks version ${v} of the protocol, this peer version ${PROTOCOL}`
-        )
-      )
+      return reject(otherVersion('gateway', v))
     }
-    const reached = await ipv4Of(this.url, this.#reachedAt)
+    const reached = await ipv4Of(this.#gateway.join, this.#reachedAt)
     this.#reachedAt = reached
+    const { place } = this.#gateway
+    const dtls = identity.fingerprint
     const hello: FromPeer = {
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
       token,
       certificate: identity.certificatePem,
-      signature: identity.sign(helloProof(nonce)).toString('base64'),
+      place,
+      dtls,
+      signature: identity.sign(helloProof({ place, nonce, dtls })).toString('base64'),
       accepts,
       ...(reached === undefined ? {} : { reached }),
       beacons: true
@@ -190,28 +207,32 @@ export class GatewayLink {
       clearTimeout(silent)
       if (this.#over.signal.aborted) return
       this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
-      void this.#rejoin()
+      void this.#rejoin(refused && toldMs(refused))
     })
     this.onWelcome(welcome)
   }
 
-  async #rejoin(): Promise<void> {
-    for (let waitMs = BACKOFF_MS.first; !this.#over.signal.aborted; waitMs = Math.min(2 * waitMs, BACKOFF_MS.longest)) {
+  /** @param told how long the gateway asked for before it is tried again, in milliseconds, if it did */
+  async #rejoin(told?: number): Promise<void> {
+    let waitMs = told
+    for (const backoffMs of backoff(AGAIN)) {
       try {
-        await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: this.#over.signal })
+        await sleep(waitMs ?? backoffMs, undefined, { signal: this.#over.signal })
         return this.#welcomed(await this.#connect(this.#over.signal))
-      } catch (error) {
+      } catch (thrown) {
         if (this.#over.signal.aborted) return
+        const error = asPosternError(thrown)
         if (isFinal(error)) return this.onLost(error, true)
+        waitMs = toldMs(error)
       }
     }
   }
 }
 
-/** Trying again does not help against these. */
-const isFinal = (error: unknown): error is PosternError =>
-  error instanceof PosternError &&
-  ['bad-token', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(error.code)
+/** Trying again does not help against these, unless the gateway says when it does. */
+const isFinal = ({ code, retryMs }: PosternError): boolean =>
+  retryMs === undefined &&
+  ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(code)
 
 function understood(text: string): FromGateway | undefined {
   try {
@@ -221,60 +242,10 @@ function understood(text: string): FromGateway | undefined {
   }
 }
 
-function refusal({ code, reason, trace, verdict }: Message<FromGateway, 'refused'>): PosternError {
-  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-message', reason, { trace, verdict })
+function refusal({ code, reason, trace, verdict, retryMs }: Message<FromGateway, 'refused'>): PosternError {
+  const known = Object.hasOwn(codes, code) ? (code as Code) : 'bad-message'
+  return new PosternError(known, reason, { trace, verdict, retryMs })
 }
 
-function unreachable(url: string, cause: Error | undefined): PosternError {
-  const why = cause ? `: ${(cause as NodeJS.ErrnoException).code ?? cause.message}` : ': it closed the connection'
-  return new PosternError('gateway-unreachable', `the gateway at ${url} cannot be reached${why}`, { cause })
-}
-
-/**
- * The URL of the WebSocket. One in clear is refused for public addresses unless the user insists, because others could read
- * the token on the way.
- */
-async function checkedUrl({ gateway, insecure }: LinkOptions): Promise<string> {
-  if (!URL.canParse(gateway))
-    throw new PosternError(
-      'bad-config',
-      `"${gateway}" is no address of a gateway; expected one such as https://postern.example.org`
-    )
-  const url = new URL(gateway)
-  const scheme = { 'http:': 'ws:', 'ws:': 'ws:', 'https:': 'wss:', 'wss:': 'wss:' }[url.protocol]
-  if (!scheme)
-    throw new PosternError('bad-config', `${gateway} is no address of a gateway; expected http, https, ws or wss`)
-  url.protocol = scheme
-  url.pathname = JOIN_PATH
-  if (scheme === 'ws:' && !insecure) await refusePublic(url)
-  return url.href
-}
-
-/**
- * The gateway's address as UDP needs it, for UDP is IPv4 alone: where it was reached, or the IPv4 address of its name where that
- * is IPv6. Where there is none, the gateway sees to it.
- */
-async function ipv4Of(url: string, reachedAt: string | undefined): Promise<string | undefined> {
-  const { hostname } = new URL(url)
-  if (!reachedAt || !isIPv6(reachedAt) || hostname.startsWith('[')) return reachedAt
-  const known = lookup(hostname, { family: 4 }).then(({ address }) => address)
-  return await Promise.race([known, sleep(RESOLVE_MS, reachedAt, { ref: false })]).catch(() => reachedAt)
-}
-
-/** Throws `bad-config` if a token that is sent to `url` in clear would leave the private networks. */
-export async function refusePublic(url: URL): Promise<void> {
-  if (await staysPrivate(url.hostname)) return
-  throw new PosternError(
-    'bad-config',
-    `${url.host} would be sent the token in clear over a public network; use https, or --insecure if you accept that`
-  )
-}
-
-async function staysPrivate(hostname: string): Promise<boolean> {
-  try {
-    const addresses = await lookup(hostname.replace(/^\[|\]$/g, ''), { all: true })
-    return addresses.every(({ address }) => isPrivate(address))
-  } catch (cause) {
-    throw new PosternError('gateway-unreachable', `the gateway's name ${hostname} cannot be resolved`, { cause })
-  }
-}
+const noAnswer = (waitedMs: number) =>
+  Object.assign(new Error(`it did not answer within ${waitedMs} ms`), { code: 'ETIMEDOUT' })

@@ -10,6 +10,7 @@ import { hearBeacon, sendBeacon } from './beacon.ts'
 import { Connection, type PathReport } from './connection/connection.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
+import type { Allowance, OrderAllowance } from './punch/allowance.ts'
 import { firstAnswered } from './punch/beside.ts'
 import { Diary } from './punch/diary.ts'
 import type { Opened } from './punch/handover.ts'
@@ -22,6 +23,8 @@ export interface SessionHooks {
   readonly link: GatewayLink
   readonly identity: Identity
   readonly interfaces: Interfaces
+  /** What this peer may send for the orders of all its sessions. */
+  readonly allowance: Allowance
   readonly open: Opener
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
@@ -64,8 +67,9 @@ export class PeerSession {
     const sample: Sample = { over: new AbortController(), sockets: [] }
     this.#sample = sample
     const { signal } = sample.over
+    const may = () => this.#hooks.allowance.take()
     const bind = async (farFrom?: readonly number[]): Promise<WarmSocket> => {
-      const socket = await WarmSocket.bind(nextNumber(), membership, farFrom)
+      const socket = await WarmSocket.bind(nextNumber(), membership, farFrom, may)
       sample.sockets.push(socket)
       if (signal.aborted) await socket.raw.close()
       else this.#say({ type: 'fresh', round, socket: socket.number, port: socket.port })
@@ -85,7 +89,12 @@ export class PeerSession {
     if (this.#hasMet) return
     this.#hasMet = true
     const { signal } = this.#over
-    if (message.type === 'beacon') return await sendBeacon(message, links, signal)
+    if (message.type === 'beacon')
+      return await sendBeacon(
+        message,
+        links.filter(() => this.#hooks.allowance.take()),
+        signal
+      )
     const token = await hearBeacon(message, links, signal)
     if (token !== undefined) this.#say({ type: 'beacon', token })
   }
@@ -97,7 +106,9 @@ export class PeerSession {
   async order(order: Order, reserved: WarmSocket | undefined): Promise<void> {
     if (this.#over.signal.aborted) return await reserved?.raw.close()
     this.#callOff()
-    const attempt: Attempt = { plan: order.plan, controller: new AbortController(), diary: new Diary(), isTold: false }
+    const allowance = this.#hooks.allowance.order()
+    const controller = new AbortController()
+    const attempt: Attempt = { plan: order.plan, controller, allowance, diary: new Diary(), isTold: false }
     const { signal } = attempt.controller
     this.#attempt = attempt
     const warm = reserved ?? this.#takeFresh(order.socket)
@@ -151,7 +162,7 @@ export class PeerSession {
     await this.end(error)
   }
 
-  async #obey(order: Order, { diary, controller: { signal } }: Attempt): Promise<Opened> {
+  async #obey(order: Order, { diary, allowance, controller: { signal } }: Attempt): Promise<Opened> {
     const warm = this.#warm
     if (!warm) throw new PosternError('internal', 'no socket was kept')
     const { role: side, key, probeKey } = this.#introduction
@@ -164,6 +175,7 @@ export class PeerSession {
         open: this.#hooks.open,
         key: Buffer.from(key, 'base64'),
         probeKey: Buffer.from(probeKey, 'base64'),
+        allowance,
         signal,
         found: () => {
           this.#warm = undefined
@@ -275,6 +287,7 @@ const ALONE_MS = 200
 interface Attempt {
   readonly plan: number
   readonly controller: AbortController
+  readonly allowance: OrderAllowance
   readonly diary: Diary
   isTold: boolean
 }
@@ -310,7 +323,8 @@ export function failure({
   code,
   reason,
   trace,
-  verdict
-}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict'>): PosternError {
-  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason, { trace, verdict })
+  verdict,
+  retryMs
+}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict' | 'retryMs'>): PosternError {
+  return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'io', reason, { trace, verdict, retryMs })
 }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { natureOf } from '../wire/order.ts'
+import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
 import type { Connection } from './connection/connection.ts'
@@ -17,6 +18,7 @@ import type { Identity } from './identity/identity.ts'
 import type { KnownPeers, PeerName } from './identity/known-peers.ts'
 import { Mappings } from './mappings.ts'
 import { failure, PeerSession } from './peer-session.ts'
+import { Allowance } from './punch/allowance.ts'
 import { testFiltering } from './punch/filtering.ts'
 import { Interfaces } from './punch/interfaces.ts'
 import {
@@ -32,10 +34,13 @@ import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
-import { openNative } from './transport/native.ts'
+import { openNative, startNative } from './transport/native.ts'
 
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
 export type { ForwardNews } from './forwards.ts'
+
+/** Another computer that is joined with this peer's certificate. */
+export type TwinNews = Pick<Message<FromGateway, 'twin'>, 'name' | 'from'>
 
 export interface PeerOptions extends LinkOptions, PortOptions {
   /** Remembers the fingerprints of peers met before. */
@@ -53,10 +58,15 @@ export interface PeerOptions extends LinkOptions, PortOptions {
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
   /** Called with what came of a forward that leads to this peer: once, and again when that changes. */
   readonly onForward?: (news: ForwardNews) => void
+  /** Called when another computer is joined with this peer's certificate as well: a clone of this one, or a thief. */
+  readonly onTwin?: (news: TwinNews) => void
 }
 
 /** The longest reason in a `cold` message. */
 const COLD_CHARACTERS = 256
+
+/** The most connections that are set up at once, whatever the gateway asks for. */
+const SETTING_UP = 16
 
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
@@ -79,6 +89,7 @@ export class Peer {
   readonly #ports: OwnPorts | undefined
   readonly #forwards: Forwards
   readonly #mappings: Mappings
+  readonly #allowance = new Allowance()
   /** The NAT gives a flow another port after packets that nobody asked for. */
   #remaps = false
   readonly #warm = new Map<number, WarmSocket>()
@@ -108,11 +119,16 @@ export class Peer {
     link.onLost = (error, final) => this.#lost(error, final)
   }
 
-  /** Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `name-taken`, `bad-config`, `port-in-use`. */
+  /**
+   * Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `wrong-gateway`, `name-taken`, `bad-config`, `port-in-use`, or
+   * what the signal aborts with.
+   */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
     const ports = ownPortsOf(options)
     if (ports) await checkFree(ports)
-    const { link, welcome } = await GatewayLink.join(options, signal)
+    const joining = GatewayLink.join(options, signal)
+    startNative()
+    const { link, welcome } = await joining
     const peer = new Peer(link, options)
     peer.#welcomed(welcome)
     return peer
@@ -222,12 +238,14 @@ export class Peer {
     let warm: WarmSocket | undefined
     try {
       const raw = bound ?? (await bindFirst(this.#ownPorts))
-      let answered = await WarmSocket.open(nextNumber, membership, signal, raw)
+      const told = () => this.#interfaces.told(membership.endpoints[0])
+      let [answered, addresses] = await Promise.all([WarmSocket.open(nextNumber, membership, signal, raw), told()])
       for (;;) {
         warm = answered.candidate
         this.#died(answered.dead)
-        await this.#warmed(warm, membership, signal)
+        this.#warmed(warm, addresses, signal)
         answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
+        addresses = await told()
       }
     } catch (thrown) {
       if (warm?.taken.aborted) return
@@ -240,7 +258,7 @@ export class Peer {
     }
   }
 
-  async #warmed(warm: WarmSocket, membership: Membership, signal: AbortSignal): Promise<void> {
+  #warmed(warm: WarmSocket, addresses: Address[], signal: AbortSignal): void {
     const { number: socket, port } = warm
     this.#warm.set(socket, warm)
     this.#isMappedOnce = warm.isMappedOnce
@@ -250,7 +268,6 @@ export class Peer {
     const idle = AbortSignal.any([signal, warm.taken])
     if (endpoint) this.#forwards.claim(warm, { endpoint, by: 'given' }, idle)
     else this.#mappings.claim(warm, idle)
-    const addresses = await this.#interfaces.told(membership.endpoints[0])
     this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
     this.#mapIdle()
   }
@@ -308,7 +325,7 @@ export class Peer {
    */
   #mapIdle(): void {
     const { signal } = this.#joined
-    const isConnecting = this.#connects.size > 0 || [...this.#sessions.values()].some(({ isOpen }) => !isOpen)
+    const isConnecting = this.#connects.size > 0 || this.#settingUp > 0
     if (this.#options.map === false || isConnecting || signal.aborted || !this.#forwards.isServed) return
     for (const warm of this.#warm.values())
       if ((warm.isHard || this.#remaps) && !forwardTo(this.#ports, warm.port))
@@ -351,12 +368,16 @@ export class Peer {
         return this.#questions.answer(message)
       case 'path':
         return this.#agreed(message)
+      case 'trace':
+        return this.#connects.get(message.request)?.mayRead(message)
       case 'pong':
         return this.#timekeeper.answer(message)
       case 'features':
         return this.#forwards.serves(message.features.includes('proofs'))
       case 'claimed':
         return this.#forwards.answered(message)
+      case 'twin':
+        return this.#options.onTwin?.(message)
       case 'welcome':
       case 'challenge':
         return
@@ -375,14 +396,17 @@ export class Peer {
   }
 
   #begin(message: Message<FromGateway, 'session'>): void {
+    if (this.#sessions.has(message.session)) return
     const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
     const session = new PeerSession(message, {
       link: this.#link,
       identity: this.identity,
       interfaces: this.#interfaces,
+      allowance: this.#allowance,
       open: openNative,
       startMs: connecting?.startMs ?? performance.now(),
-      trust: peer => this.#trust(peer, connecting?.to.pin),
+      trust: peer => this.#trust(peer, connecting?.to),
       opened: connection => this.#opened(connection, connecting),
       ended: error => {
         this.#sessions.delete(message.session)
@@ -398,12 +422,24 @@ export class Peer {
     if (doubt) void session.leave(doubt)
   }
 
+  /** Connections that are being set up; those that stand do not count. */
+  get #settingUp(): number {
+    return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
+  }
+
+  #turnAway(session: string, connecting: Connecting | undefined): void {
+    const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
+    this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
+    connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
+  }
+
   /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */
   async #trust(
     { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
-    pin: string | undefined
+    asked: PeerName | undefined
   ): Promise<void> {
-    if (named) await this.#options.known.check(this.#link.url, name, fingerprint, pin)
+    // By the name that was asked for, which the gateway may write in another way.
+    if (named) await this.#options.known.check(this.#link.url, asked?.name ?? name, fingerprint, asked?.pin)
   }
 
   #sample({ session, round }: Message<FromGateway, 'sample'>): void {
@@ -447,7 +483,8 @@ export class Peer {
     for (const [request, connecting] of this.#connects) {
       if (connecting.session !== session) continue
       this.#connects.delete(request)
-      connecting.options.onPath?.({ bitsPerSecond, verdict })
+      const { traceKey } = connecting
+      connecting.options.onPath?.({ bitsPerSecond, verdict, traceKey })
     }
     this.#mapIdle()
   }

@@ -31,6 +31,16 @@ export async function loadPlugins(
   strategies: readonly StrategyEntry[],
   builtIns: Readonly<Record<string, Plugin>>
 ): Promise<LoadedPlugin[]> {
+  const { plugins, problems } = await checkPlugins(strategies, builtIns)
+  throwProblems(problems)
+  return plugins
+}
+
+/** The same, but gives the mistakes beside the plugins that are right. */
+export async function checkPlugins(
+  strategies: readonly StrategyEntry[],
+  builtIns: Readonly<Record<string, Plugin>>
+): Promise<{ plugins: LoadedPlugin[]; problems: Problem[] }> {
   const loaded: Entry[] = []
   const problems: Problem[] = []
   for (const strategy of strategies) {
@@ -44,8 +54,8 @@ export async function loadPlugins(
     problems.push(...checked.problems)
     loaded.push({ plugin: found, options: checked.options, at: strategy.at })
   }
-  throwProblems([...problems, ...notLast(loaded)])
-  return loaded.map(({ plugin, options }) => ({ plugin, options }))
+  const plugins = loaded.map(({ plugin, options }) => ({ plugin, options }))
+  return { plugins, problems: [...problems, ...notLast(loaded)] }
 }
 
 /** A last resort gets its turn when all else has failed: what comes after it would never be asked in time. */
@@ -157,16 +167,17 @@ interface Rule {
 function ruleOf(name: string, byDefault: unknown): Rule {
   if (Array.isArray(byDefault)) return listRule(name, byDefault[0] ?? '')
   if (typeof byDefault === 'boolean') return { expected: 'true or false', parse: parseBoolean }
-  if (name.endsWith('Ms')) return either(aDuration, parseDuration)
-  if (/bitsPerSecond$/i.test(name)) return positive(either(aRate, parseRate))
+  if (name.endsWith('Ms')) return quantity(aDuration, parseDuration)
+  if (/bitsPerSecond$/i.test(name)) return positive(quantity(aRate, parseRate))
   if (typeof byDefault === 'number') return { expected: 'a number', parse: parseNumber }
   if (parseDuration(String(byDefault)) !== undefined) return { expected: aDuration, parse: textual(parseDuration) }
   if (parseRate(String(byDefault)) !== undefined) return { expected: aRate, parse: textual(parseRate) }
   return { expected: 'a text', parse: textual(text => text) }
 }
 
-function either(expected: string, parse: (text: string) => number | undefined): Rule {
-  return { expected: `a number, or ${expected}`, parse: given => parseNumber(given) ?? textual(parse)(given) }
+/** A number that a program gives is in milliseconds or bits per second; a person who writes one has to say its unit. */
+function quantity(expected: string, parse: (text: string) => number | undefined): Rule {
+  return { expected, parse: given => (typeof given === 'number' ? parseNumber(given) : textual(parse)(given)) }
 }
 
 function positive({ expected, parse }: Rule): Rule {

@@ -30,6 +30,9 @@ export function normaliseFingerprint(text: string): string | undefined {
   return digits.toUpperCase().match(/../g)?.join(':')
 }
 
+/** The fingerprint as it stands behind the name of a pinned peer: 64 digits. */
+export const pinOf = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase()
+
 /** @throws PosternError bad-message where the text is no certificate in PEM. */
 export function parseCertificate(pem: string): X509Certificate {
   try {

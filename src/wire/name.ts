@@ -5,6 +5,12 @@ import { PosternError } from '../errors.ts'
 /** 1 to 63 letters, digits, dots, underscores and hyphens; the first is a letter or a digit. */
 export const nameShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
+/** Whether two names are one: capitals make no difference. */
+export const isSameName = (one: string, other: string): boolean => fold(one) === fold(other)
+
+/** The form in which names are looked up. They are ASCII. */
+export const fold = (name: string): string => name.toLowerCase()
+
 /**
  * Returns the name if it is a valid one.
  * @throws PosternError bad-config

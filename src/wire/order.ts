@@ -55,10 +55,7 @@ const effort = {
   sockets: z.int().min(1).max(MOST_SOCKETS).optional(),
   /** The most datagrams per second; if left out, all leave at once, again and again by the schedule of the punch loop. */
   perSecond: z.number().positive().max(100_000).optional(),
-  /**
-   * The most datagrams until the path is found, including answers and repetitions. If left out, it is `GUESSES` for an order
-   * with guesses or with several sockets. Other orders then send as many as the time allows.
-   */
+  /** The most datagrams until the path is found, including answers and repetitions. If left out, it is `GUESSES`. */
   probes: z.int().positive().max(GUESSES).optional()
 }
 

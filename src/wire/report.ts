@@ -12,7 +12,8 @@ const span = z.tuple([ms, ms])
 /**
  * `steps` has the name of each step, and milliseconds since the order arrived. `sent` and `received` count datagrams. `flows`
  * counts the pairs of an own socket and a far endpoint that it sent to. An address-and-port-dependent NAT has made that many
- * mappings for the order.
+ * mappings for the order. `held` counts datagrams that the peer's own bounds held back, and `sockets` is there if fewer could be
+ * bound than were ordered.
  */
 export const report = z.strictObject({
   /** When the order arrived, in milliseconds since the epoch on the peer's clock (see `clock`). */
@@ -21,6 +22,8 @@ export const report = z.strictObject({
   sent: z.int().nonnegative(),
   received: z.int().nonnegative(),
   flows: z.int().nonnegative().optional(),
+  held: z.int().nonnegative().optional(),
+  sockets: z.int().positive().optional(),
   /** When datagrams of the search were sent and received; left out if there were none. */
   sentMs: span.optional(),
   receivedMs: span.optional(),

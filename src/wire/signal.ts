@@ -1,13 +1,14 @@
 // Every message between a peer and the gateway, as a type, and the one parser both sides use. JSON over WebSocket.
 //
 //   peer                                   gateway
-//    | <-- challenge (nonce) ---------------- |   a peer proves its certificate's key by signing the nonce
+//    | <-- challenge (nonce) ---------------- |   a peer proves its certificate's key by signing the nonce and where it is
 //    | --- hello ----------------------------> |
 //    | <-- welcome (id, key, endpoints) ------ |   or refused
 //    | --- warm (socket n, port) ------------> |   beside it STUN over UDP: the gateway learns the socket's mappings
 //    | --- claim, proof; claimed <------------ |   where a port is forwarded to the peer (forward.ts)
 //    | --- connect (to) ---------------------> |
 //    | <-- session --------------------------- | --> session
+//    | <-- trace (key) ----------------------- |                         what was recorded of it, for its caller to read
 //    | <-- sample, fresh --> ----------------- |                         where the next mapping must be predicted
 //    | <-- beacon | watch, beacon --> -------- |                         where sources are hidden: is it one link?
 //    | <-- order ----------------------------- | --> order               to both peers at the same moment
@@ -18,19 +19,22 @@
 // error only within one version.
 
 import { z } from 'zod'
+import { PosternError } from '../errors.ts'
 import { blamed, type Verdict } from '../verdict.ts'
 import { forwardOrigin, routerAnswers } from './forward.ts'
 import { natReport } from './nat-report.ts'
 import { handover, order } from './order.ts'
+import { placeOf } from './place.ts'
 import { report } from './report.ts'
 import {
   address,
+  checked,
   endpoint,
   epochMs,
   fingerprint,
+  jsonOf,
   ms,
   name,
-  parse,
   plan,
   port,
   rttMs,
@@ -40,12 +44,13 @@ import {
   short,
   subnet,
   trace,
+  traceKey,
   word,
   words
 } from './shapes.ts'
 
 /** Version of these messages. A gateway refuses another version with a sentence that says which one it speaks. */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 /** Longest message a gateway accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
@@ -79,6 +84,11 @@ const verdict = z.strictObject({
 
 const outcome = z.enum(['path', 'passed', 'failed'])
 
+const place = z
+  .string()
+  .max(2048)
+  .refine(text => placeOf(text) === text, 'expected the place of a gateway')
+
 const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
@@ -86,6 +96,11 @@ const fromPeer = z.discriminatedUnion('type', [
     name: word.optional(),
     token: short,
     certificate: z.string().max(8192),
+    /** Where the peer dialled the gateway (place.ts). */
+    place,
+    /** The fingerprint of the certificate that its DTLS connections have. */
+    dtls: fingerprint,
+    /** Of `helloProof`, by the key of the certificate. */
     signature: z.base64().max(256),
     accepts: z.boolean(),
     // The gateway's address as the peer knows it: where it reached the gateway, or the IPv4 address of the gateway's name where
@@ -175,7 +190,7 @@ const fromPeer = z.discriminatedUnion('type', [
 ])
 
 const fromGateway = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('challenge'), v: z.int(), nonce: secret }),
+  z.object({ type: z.literal('challenge'), v: z.int(), nonce: secret }),
   z.strictObject({
     type: z.literal('welcome'),
     peer: z.string(),
@@ -200,10 +215,10 @@ const fromGateway = z.discriminatedUnion('type', [
     code: word,
     reason: words(1024),
     request: z.int().optional(),
+    /** After how long the peer may ask again; left out: asking again does not help, or nobody knows when. */
+    retryMs: ms.optional(),
     trace: trace.optional(),
-    verdict: verdict.optional(),
-    // There is no room now. To ask again helps after so many milliseconds, which are others for each that is refused.
-    retryMs: ms.optional()
+    verdict: verdict.optional()
   }),
   z.strictObject({
     type: z.literal('session'),
@@ -215,6 +230,9 @@ const fromGateway = z.discriminatedUnion('type', [
     probeKey: secret,
     trace
   }),
+  // With this key a caller may read what is recorded of its request, for an hour. It comes before the request is over, or
+  // refused. A peer of the first release ignores it.
+  z.strictObject({ type: z.literal('trace'), request: z.int().nonnegative(), trace, key: traceKey }),
   // Tells a peer to bind a socket that was never used, and to show its mappings at every endpoint at once. The next order is
   // for that socket.
   z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),
@@ -257,6 +275,8 @@ const fromGateway = z.discriminatedUnion('type', [
     verdict: verdict.optional()
   }),
   z.strictObject({ type: z.literal('nat'), request: z.int(), report: natReport }),
+  // Another computer has joined with the same certificate under this name, from there, and answers as this one does.
+  z.strictObject({ type: z.literal('twin'), name, from: word }),
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
 
@@ -267,10 +287,40 @@ export type Outcome = z.infer<typeof outcome>
 export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
 
 /** Parses the text of a peer's message. Throws `bad-message` with the first thing that is wrong. */
-export const parseFromPeer = (text: string): FromPeer => parse(fromPeer, text)
+export function parseFromPeer(text: string): FromPeer {
+  const json = jsonOf(text)
+  const v = versionOf(json)
+  if (v !== PROTOCOL) throw otherVersion('peer', v)
+  return checked(fromPeer, json, 'many')
+}
 
 /** Parses the text of a gateway's message. Throws `bad-message` with the first thing that is wrong. */
-export const parseFromGateway = (text: string): FromGateway => parse(fromGateway, text)
+export const parseFromGateway = (text: string): FromGateway => checked(fromGateway, jsonOf(text), 'few')
 
-/** The bytes that a `hello` signs: the nonce, and words that keep the signature from meaning anything elsewhere. */
-export const helloProof = (nonce: string): Buffer => Buffer.from(`postern hello ${PROTOCOL} ${nonce}`)
+/** The version that a hello says, whatever else is in it. */
+function versionOf(json: unknown): number {
+  const { type, v } = Object(json) as { type?: unknown; v?: unknown }
+  return type === 'hello' && typeof v === 'number' && Number.isInteger(v) ? v : PROTOCOL
+}
+
+/** The error that the other side is told, or its user, where it does not speak our version. */
+export function otherVersion(speaker: 'peer' | 'gateway', v: number): PosternError {
+  const listener = speaker === 'peer' ? 'gateway' : 'peer'
+  return new PosternError(
+    'bad-message',
+    `the ${speaker} speaks version ${v} of the protocol, and this ${listener} version ${PROTOCOL}; install a newer postern on the ${v < PROTOCOL ? speaker : listener}`
+  )
+}
+
+/** What a hello proves. */
+export interface Proof extends Pick<Message<FromPeer, 'hello'>, 'place' | 'dtls'> {
+  /** The gateway's own, of its challenge. */
+  readonly nonce: string
+}
+
+/**
+ * The bytes that a hello signs: words that keep the signature from meaning anything elsewhere, then where it is meant for, when,
+ * and whose connections it is about. None of them holds the end of a line.
+ */
+export const helloProof = ({ place, nonce, dtls }: Proof): Buffer =>
+  Buffer.from(['postern hello', PROTOCOL, place, nonce, dtls].join('\n'))

@@ -61,7 +61,8 @@ test.serial('another order is given as the configuration has it, on the command 
   const yaml = await world.write('order.yaml', 'strategies: [{ ./own.mjs: { reason: never on Sundays } }, relay]\n')
   for (const argv of [
     ['--config', yaml],
-    ['--strategies', '[{ ./own.mjs: { reason: never on Sundays } }, relay]']
+    ['--strategies', '[{ ./own.mjs: { reason: never on Sundays } }, relay]'],
+    ['--strategies', './own.mjs: { reason: never on Sundays },relay']
   ]) {
     const { code, events, stderr } = await world.run(['explain', file, ...argv, '--json'])
     t.is(code, 0, stderr)
@@ -99,7 +100,8 @@ test.serial('what cannot be explained is said in one sentence', async t => {
       /^postern: bad-config: this request ended before both networks were/
     ],
     [[await write('ok.json', JSON.stringify(record)), '--strategies', '[stunn]'], /there is no "stunn"/],
-    [['ok.json', '--strategies', '[relay, stun]'], /relay must be the last/],
+    [['ok.json', '--strategies', 'relay,stun'], /relay must be the last/],
+    [['ok.json', '--strategies', 'stunn'], /there is no "stunn"/],
     [['ok.json', '--strategies', '[stun]', '--config', 'x'], /--config or --strategies, not both/]
   ]
   for (const [argv, message] of cases) {

@@ -26,16 +26,32 @@ test.serial('a mistake in the configuration is told with its file, line and colu
   }
 })
 
-test.serial('config validate finds strategies that do not exist, and says which are right', async t => {
-  await using world = await World.open()
-  const wrong = await world.write('wrong.yaml', 'strategies: [direct, stunn]\n')
-  const found = await world.run(['config', 'validate', wrong])
-  t.is(found.code, 1)
-  t.regex(found.stderr, /wrong\.yaml:1:22: .*stunn/)
-  const right = await world.run(['config', 'validate', await world.config()])
-  t.is(right.code, 0)
-  t.regex(right.lines.join(), /is right.*direct, stun, map, predict, spray, relay/)
-})
+test.serial(
+  'config validate finds every mistake in one round, those of strategies too, and says which are right',
+  async t => {
+    await using world = await World.open()
+    const text = 'deadline: 10\nstrategies: [direct, stunn, relay: { waitMs: 5 }]\njoin: { token: short }\n'
+    const wrong = await world.write('wrong.yaml', text)
+    const found = await world.run(['config', 'validate', wrong, '--json'])
+    t.is(found.code, 1)
+    t.deepEqual(
+      found.events.map(({ event, line, column }) => [event, line, column]),
+      [
+        ['problem', 1, 11],
+        ['problem', 2, 22],
+        ['problem', 2, 38],
+        ['problem', 3, 16],
+        ['failed', undefined, undefined]
+      ]
+    )
+    t.like(found.events[0], { file: wrong })
+    t.regex(String(found.events[2]?.reason), /waitMs: got "5"; expected a duration/)
+    t.regex(found.stderr, /wrong\.yaml:2:22: .*stunn/)
+    const right = await world.run(['config', 'validate', await world.config()])
+    t.is(right.code, 0)
+    t.regex(right.lines.join(), /is right.*direct, stun, map, predict, spray, relay/)
+  }
+)
 
 test.serial('config show masks the tokens, and config schema is JSON', async t => {
   await using world = await World.open()
@@ -120,7 +136,10 @@ test.serial('whom nobody knows, who is away and oneself: each is told apart', as
   t.like(unknown.events.at(-1), { event: 'failed', code: 'unknown-peer' })
   const self = await world.run(['ping', 'bob', '--json'], { who: 'bob' })
   t.like(self.events.at(-1), { event: 'failed', code: 'self-connect' })
-  t.regex(self.stderr, /\n {2}two peers [^\n]* POSTERN_HOME[^\n]*\n {2}what was tried: postern trace [0-9a-f]{32}\n$/)
+  t.regex(
+    self.stderr,
+    /\n {2}two peers [^\n]* POSTERN_HOME[^\n]*\n {2}what was tried: postern trace [0-9a-f]{32} --key [\w-]+\n$/
+  )
   bob.signal('SIGTERM')
   await bob.ended
   const away = await world.run(['ping', 'bob', '--json'])
@@ -150,7 +169,10 @@ test.serial(
     t.is(other.code, 1)
     t.like(other.events.at(-1), { event: 'failed', code: 'name-taken' })
     t.regex((await world.run(['names', 'list'])).lines.join(), /^bob +[0-9a-f]{64}$/)
-    t.is((await world.run(['names', 'forget', 'bob'])).code, 0)
+    t.regex((await world.run(['names', 'forget'])).stderr, /^postern: bad-config: give a name, or --fingerprint/)
+    const fingerprint = /[0-9a-f]{64}/.exec((await world.run(['names', 'list'])).lines.join())?.[0] ?? ''
+    const forgotten = await world.run(['names', 'forget', '--fingerprint', fingerprint, '--json'])
+    t.deepEqual(forgotten.events, [{ event: 'forgotten', name: 'bob' }])
     t.regex((await world.run(['names', 'forget', 'bob'])).stderr, /^postern: unknown-peer: /)
     await world.peer('bob', [], { who: 'mallory' })
   }
@@ -183,6 +205,8 @@ test.serial('files that cannot be read, and folders that cannot be written to, a
   const missing = await world.run(['send', 'bob', 'nowhere.txt'])
   t.is(missing.code, 1)
   t.regex(missing.stderr, /^postern: io: nowhere\.txt does not exist/)
+  const nowhere = { env: { POSTERN_GATEWAY: 'http://127.0.0.1:1' } }
+  t.regex((await world.run(['send', 'bob', '.'], nowhere)).stderr, /^postern: io: \. is a directory; send its files/)
   const refused = await world.run(['send', 'bob', 'plain'])
   t.is(refused.code, 1)
   t.regex(refused.stderr, /^postern: io: .*no folder to receive/)

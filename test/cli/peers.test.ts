@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { loadIdentity } from '../../src/peer/identity/identity.ts'
+import { pinOf } from '../../src/wire/certificate.ts'
 import { World } from './world.ts'
 
 // One at a time: each is several processes, and strategies give up after some hundred milliseconds.
@@ -38,7 +40,7 @@ test.serial('files sent arrive intact, and both sides say so event by event', as
 
 test.serial('what a person reads has no escape codes and fits 80 columns where no terminal listens', async t => {
   await using world = await World.withGateway()
-  await world.peer('bob', ['--receive', '.'])
+  await world.peer('bob', ['--receive', 'inbox'])
   await world.makeFolder('from')
   await world.write('from/note.txt', 'hello')
   for (const argv of [['send', 'bob', 'from/note.txt'], ['ping', 'bob'], ['traces'], ['names', 'list']]) {
@@ -62,10 +64,15 @@ test.serial('a relayed path is said to be one, with its limit', async t => {
   t.regex(lines.join(' '), /path to bob: relayed through the gateway, limited to 3 Mbit\/s/)
 })
 
-test.serial('pipe joins both directions of the standard streams, and both ends end', async t => {
+test.serial('pipe joins both directions of the standard streams with who may, and both ends end', async t => {
   await using world = await World.withGateway()
-  const bob = world.start(['peer', 'bob', '--pipe', '--json'], { who: 'bob', stdin: 'from bob\n' })
+  const from = await loadIdentity(join(world.folder, 'alice'))
+  const args = ['peer', 'bob', '--pipe', '--json', '--from', `alice@${pinOf(from.fingerprint)}`]
+  const bob = world.start(args, { who: 'bob', stdin: 'from bob\n' })
   await bob.said(/"event":"joined"/)
+  const mallory = await world.run(['pipe', 'bob', '--json'], { who: 'mallory', stdin: 'from mallory\n' })
+  t.regex(mallory.stderr, /postern: io: peer bob: --from names others, and not guest-[0-9a-f]{12}@[0-9a-f]{64}/)
+  t.deepEqual(mallory.lines, [])
   const alice = await world.run(['pipe', 'bob', '--json'], { stdin: 'from alice\n' })
   t.is(alice.code, 0, alice.stderr)
   t.deepEqual(alice.lines, ['from bob'])
@@ -139,6 +146,28 @@ test.serial('an interrupted task ends with 130 or 143', async t => {
   t.is(await ping.ended, 130)
   t.is(await pipe.ended, 143)
 })
+
+test.serial(
+  'a peer that is started before its gateway says so once, and joins as soon as it can; --once ends it',
+  async t => {
+    await using world = await World.open()
+    const first = await world.gateway()
+    const { port } = new URL(world.url)
+    first.signal('SIGTERM')
+    await first.ended
+    const once = await world.run(['peer', 'bob', '--once', '--json'], { who: 'bob' })
+    t.is(once.code, 1)
+    t.like(once.events, [{ event: 'failed', code: 'gateway-unreachable' }])
+    const bob = world.start(['peer', 'bob', '--json'], { who: 'bob', stdin: 'open' })
+    t.like(await bob.event('waiting'), { code: 'gateway-unreachable' })
+    await world.gateway('', Number(port))
+    await bob.event('joined')
+    t.deepEqual(
+      bob.events.map(({ event }) => event),
+      ['waiting', 'joined']
+    )
+  }
+)
 
 test.serial('a peer finds a restarted gateway by itself, and an open connection outlives it', async t => {
   await using world = await World.open()

@@ -101,11 +101,27 @@ test.serial('a relayed path is explained where it is told, and a failure with a 
   const human = await world.run(['ping', 'rita', '--count', '1'])
   t.regex(human.lines.join('\n'), /relayed through the gateway[\s\S]*\n {2}because [\s\S]*\([a-z-]+\)/)
   const fred = await world.run(['ping', 'fred', '--json'])
-  const failed = fred.events.at(-1) as { trace?: string; verdict?: { code?: string } }
+  const failed = fred.events.at(-1) as { trace?: string; traceKey?: string; verdict?: { code?: string } }
   t.is(typeof failed.verdict?.code, 'string')
   t.regex(fred.stderr, new RegExp(`^postern: no-path: .*\n {2}because [\\s\\S]*\\(${failed.verdict?.code}\\)`))
-  t.regex(fred.stderr, new RegExp(`what was tried: postern trace ${failed.trace}\n$`))
+  t.regex(fred.stderr, new RegExp(`what was tried: postern trace ${failed.trace} --key ${failed.traceKey}\n$`))
 })
+
+test.serial(
+  'what a failed command prints at its end shows its trace without the admin token, and no other trace',
+  async t => {
+    const env = { POSTERN_ADMIN_TOKEN: '' }
+    const { stderr } = await world.run(['ping', 'fred', '--count', '1'])
+    const [, id = '', key = ''] = /postern trace (\S+) --key (\S+)\n$/.exec(stderr) ?? []
+    const shown = await world.run(['trace', id, '--key', key], { env })
+    t.is(shown.code, 0, shown.stderr)
+    t.regex(shown.lines[0] ?? '', /→ fred {2}failed: no-path/)
+    const other = await world.run(['trace', traces.dan, '--key', key], { env })
+    t.regex(other.stderr, /^postern: bad-token: this key does not read this trace: it is good for one, for an hour/)
+    const short = await world.run(['trace', id.slice(0, 8), '--key', key], { env })
+    t.regex(short.stderr, /^postern: bad-config: with --key the whole id is needed/)
+  }
+)
 
 test.serial(
   'a gateway is read with the token that it keeps where the command is run, or without one where it may be; else it is said where the token is',

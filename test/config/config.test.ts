@@ -30,7 +30,10 @@ function problems(t: ExecutionContext, text: string, env = {}): string[] {
 }
 
 test('the shipped file holds every option, each with its default', t => {
-  for (const env of [{}, { POSTERN_TOKEN: 'a', POSTERN_ADMIN_TOKEN: 'b', POSTERN_STATE: '/var/lib/postern' }]) {
+  for (const env of [
+    {},
+    { POSTERN_TOKEN: 'a'.repeat(16), POSTERN_ADMIN_TOKEN: 'b'.repeat(16), POSTERN_STATE: '/var/lib/postern' }
+  ]) {
     const full = loadConfig(join(shipped, 'postern.yaml'), env)
     const empty = parseConfig('', join(shipped, 'postern.yaml'), env)
     t.deepEqual({ ...full, strategies: [] }, { ...empty, strategies: [] })
@@ -85,19 +88,19 @@ test('every example is a valid configuration', t => {
   const examples = readdirSync(join(shipped, 'examples'))
   t.true(examples.length >= 3)
   for (const file of examples)
-    t.notThrows(() => loadConfig(join(shipped, 'examples', file), { POSTERN_TOKEN: 'x' }), file)
+    t.notThrows(() => loadConfig(join(shipped, 'examples', file), { POSTERN_TOKEN: 'x'.repeat(16) }), file)
 })
 
 test('values arrive in the types and units their names say', t => {
   const config = parseConfig(
-    'listen: { http: "[::1]:0" }\ndeadline: 1.5s\nlimits: { peers: 7 }\njoin: { token: 0123 }',
+    'listen: { http: "[::1]:0" }\ndeadline: 1.5s\nlimits: { peers: 7 }\njoin: { token: 0123456789012345 }',
     '/etc/p.yaml',
     {}
   )
   t.deepEqual(config.listen.http, { address: '::1', port: 0 })
   t.is(config.deadlineMs, 1500)
   t.is(config.limits.peers, 7)
-  t.is(config.join.token, '0123')
+  t.is(config.join.token, '0123456789012345')
   t.is(config.state, '/etc/state')
 })
 
@@ -138,7 +141,7 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
 `
   t.deepEqual(problems(t, text), [
     'x.yaml:2:9: listen.http: got "8080"; expected an IP address and a port such as 0.0.0.0:8080 or [::]:8080',
-    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, udp',
+    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, url, udp',
     'x.yaml:4:17: listen.udp.ports: got "3"; expected one or two ports',
     'x.yaml:5:16: join.token: got a value that cannot be one; expected a token of letters, digits and signs without spaces',
     'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
@@ -150,6 +153,30 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
     'x.yaml:11:22: strategies[1]: direct is there twice; expected each strategy once',
     'x.yaml:11:30: strategies[2]: got a map; expected a name, a path, or one of them with its options',
     'x.yaml:11:61: strategies[3]: got "5"; expected a map of options for stun'
+  ])
+})
+
+test('a token that could be guessed is refused, wherever it comes from', t => {
+  const words = (where: string) =>
+    `a token under 16 characters could be guessed; expected a longer one, here or in ${where}`
+  const text = "join: { token: 'fifteen-letters' }\nadmin:\n  token: ${ADMIN}"
+  t.deepEqual(problems(t, text, { ADMIN: 'short' }), [
+    `x.yaml:1:16: join.token: ${words('POSTERN_TOKEN')}`,
+    `x.yaml:3:10: admin.token: ${words('POSTERN_ADMIN_TOKEN')}`
+  ])
+  t.deepEqual(problems(t, '', { POSTERN_TOKEN: 'short' }), [`x.yaml:1:1: join.token: ${words('POSTERN_TOKEN')}`])
+  t.is(parseConfig('', 'x.yaml', { POSTERN_TOKEN: 'sixteen-letters-' }).join.token, 'sixteen-letters-')
+})
+
+test('what is wrong between two options is told beside what is wrong with others', t => {
+  const text = `listen: { udp: { addresses: [10.0.0.1, 10.0.0.1], ports: [x], public: [0.0.0.0, 1.2.3.4, 5.6.7.8] } }
+traces: { file: x, memory: 0 B, addresses: some }`
+  t.deepEqual(problems(t, text), [
+    'x.yaml:1:29: listen.udp.addresses: 10.0.0.1 is named twice; expected two different addresses',
+    'x.yaml:1:59: listen.udp.ports[0]: got "x"; expected a whole number from 0 to 65535',
+    'x.yaml:1:71: listen.udp.public: got a list; expected as many IPv4 addresses as listen.udp.addresses, or none',
+    'x.yaml:2:17: traces.file: what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B',
+    'x.yaml:2:44: traces.addresses: got "some"; expected one of full, subnet'
   ])
 })
 
@@ -199,6 +226,15 @@ test('addresses are one or two, IPv4 only, and an unspecified one stands alone',
   for (const [text, message] of Object.entries(invalid)) t.regex(problems(t, udp(text)).join('\n'), message, text)
 })
 
+test('the URLs of a gateway are places, however they are written', t => {
+  const { listen } = parseConfig('listen: { url: ["WSS://A.example:443/gate/", "http://[::1]:8080"] }', 'x.yaml', {})
+  t.deepEqual(listen.url, ['https://a.example/gate', 'http://[::1]:8080'])
+  t.deepEqual(problems(t, 'listen: { url: [postern.example.org] }'), [
+    'x.yaml:1:17: listen.url[0]: got "postern.example.org"; expected a URL such as https://postern.example.org'
+  ])
+  t.regex(problems(t, 'listen: { url: https://a.example }').join(), /expected a list of public URLs$/)
+})
+
 test('a strategy is a name or a path, with or without options, and knows where each stood', t => {
   const text = 'strategies:\n  - direct\n  - ./mine.ts:\n      waitMs: 200ms\n  - ../b.js\n  - /c.ts:\n  - relay:\n'
   const { strategies } = parseConfig(text, '/etc/postern/p.yaml', {})
@@ -232,12 +268,17 @@ test('the effective configuration loads again as the same one', t => {
 })
 
 test('a token is shown in no message and in no listing', t => {
-  const secret = 'open-sesame'
+  const secret = 'open-sesame-open'
   const text = `join: { token: ${secret} }\nadmin: { token: '\${T}' }\nstrategies: [./a.ts: { apiToken: ${secret} }]`
   const shown = showConfig(parseConfig(text, 'x.yaml', { T: secret }))
   t.false(shown.includes(secret))
   t.is(shown.match(/\*{8}/g)?.length, 3)
   t.false(problems(t, `join: { token: "${secret} with spaces" }`).join().includes(secret))
+  t.false(
+    problems(t, `join: { token: ${secret.slice(1)} }`)
+      .join()
+      .includes(secret.slice(1))
+  )
   t.false(problems(t, 'log:\n  level: ${T}', { T: secret }).join().includes(secret))
 })
 

@@ -1,10 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
+import { pino } from 'pino'
 import { parseConfig } from '../../src/config/config.ts'
 import { PosternError } from '../../src/errors.ts'
 import { openGateway } from '../../src/gateway/gateway.ts'
@@ -39,9 +40,29 @@ test('tokens are made up once, kept with the names for the owner alone, and are 
   t.deepEqual([world.gateway.joinToken, world.gateway.adminToken], [joinToken, adminToken])
 })
 
+test('a folder that others can write to, and a token that they can read, are in the log with what to do', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const state = join(folder, 'state')
+  await mkdir(state)
+  for (const name of ['join-token', 'admin-token']) await writeFile(join(state, name), 'sixteen-letters-\n')
+  await chmod(join(state, 'join-token'), 0o644)
+  await chmod(join(state, 'admin-token'), 0o600)
+  await chmod(state, 0o777)
+  const lines: string[] = []
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line).msg) })
+  const yaml = "listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0] } }"
+  const gateway = await openGateway(parseConfig(yaml, join(folder, 'postern.yaml'), {}), { log })
+  await gateway.close()
+  t.deepEqual(
+    lines.map(line => /chmod \d+ [^\s,]+/.exec(line)?.[0]),
+    [`chmod 700 ${state}`, `chmod 600 ${join(state, 'join-token')}`]
+  )
+})
+
 test('a configured token is used and written nowhere', async t => {
-  await using world = await World.open({ more: 'join: { token: from-the-file }' })
-  t.is(world.gateway.joinToken, 'from-the-file')
+  await using world = await World.open({ more: 'join: { token: token-from-the-file }' })
+  t.is(world.gateway.joinToken, 'token-from-the-file')
   await t.throwsAsync(readFile(join(world.folder, 'state', 'join-token')))
 })
 
@@ -71,7 +92,6 @@ test('a gateway that is closed has left its ports, and a table that is none keep
   await once(server, 'listening')
   server.close()
   await once(server, 'close')
-  const { writeFile } = await import('node:fs/promises')
   await writeFile(join(world.folder, 'state', 'names.json'), '[1]')
   await t.throwsAsync(world.start(), { instanceOf: PosternError, code: 'io', message: /names\.json/ })
   await writeFile(join(world.folder, 'state', 'names.json'), '{}')

@@ -173,10 +173,10 @@ export class Guest {
   }
 
   /** Introduces somebody who calls, or who was called with this request. */
-  begin({ fingerprint }: { fingerprint: string }, request?: number): void {
+  begin({ fingerprint }: { fingerprint: string }, { request, id = session }: { request?: number; id?: string } = {}) {
     this.say({
       type: 'session',
-      session,
+      session: id,
       ...(request === undefined ? { role: 'callee' } : { role: 'caller', request }),
       peer: { name: 'somebody', fingerprint, named: true },
       key: sessionKey,

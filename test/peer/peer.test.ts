@@ -77,6 +77,16 @@ test.serial('connections at once each get a path of their own', async t => {
   await Promise.all(connections.map(connection => connection.close()))
 })
 
+test.serial('connections that stand do not count among those that are set up at once', async t => {
+  await using world = await World.open({ strategies: '[direct]' })
+  await world.join('bob')
+  const ann = await world.join('ann')
+  const standing: Connection[] = []
+  while (standing.length < 17) standing.push(await ann.connect({ name: 'bob' }))
+  t.true((await (standing.at(-1) ?? t.fail()).ping()) < 1000)
+  await Promise.all(standing.map(connection => connection.close()))
+})
+
 test.serial('an open connection survives the gateway, and with a new gateway there are new ones', async t => {
   await using world = await World.open()
   const arrived = Promise.withResolvers<Connection>()

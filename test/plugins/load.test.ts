@@ -100,17 +100,26 @@ test('options stand over the defaults, each with the type its default says', asy
   })
 })
 
-test('a number may stand where its name says the unit, and an empty option keeps its default', async t => {
-  const [first] = await load('  - every: { waitMs: 50, gapMs: 5, topBitsPerSecond: 9, sockets: }')
-  t.like(first?.options, { waitMs: 50, gapMs: 5, topBitsPerSecond: 9, sockets: 256 })
+test('a number without a unit is refused where a quantity is meant, and an empty option keeps its default', async t => {
+  t.deepEqual(await problems(t, '  - every: { waitMs: 50, gapMs: 5, topBitsPerSecond: 9, hold: 1 }'), [
+    'x.yaml:2:14: strategies.every.waitMs: got "50"; expected a duration such as 10s, 500ms or 2m',
+    'x.yaml:2:26: strategies.every.gapMs: got "5"; expected a duration such as 10s, 500ms or 2m',
+    'x.yaml:2:36: strategies.every.topBitsPerSecond: got "9"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:2:57: strategies.every.hold: got "1"; expected a duration such as 10s, 500ms or 2m'
+  ])
+  const [first] = await load('  - every: { waitMs: 50ms, topBitsPerSecond: 9 bit/s, sockets: }')
+  t.like(first?.options, { waitMs: 50, topBitsPerSecond: 9, sockets: 256 })
 })
 
 test('options given by a program keep their types', async t => {
   const [strategy] = parseConfig('strategies: [every]', 'x.yaml', {}).strategies
   t.truthy(strategy)
   if (!strategy) return
-  const [first] = await loadPlugins([{ ...strategy, options: { sockets: 3, eager: true, ports: [9] } }], builtIns)
-  t.like(first?.options, { sockets: 3, eager: true, ports: [9] })
+  const [first] = await loadPlugins(
+    [{ ...strategy, options: { waitMs: 50, sockets: 3, eager: true, ports: [9] } }],
+    builtIns
+  )
+  t.like(first?.options, { waitMs: 50, sockets: 3, eager: true, ports: [9] })
 })
 
 test('every wrong option is told at its place, with what was expected', async t => {
@@ -128,7 +137,7 @@ test('every wrong option is told at its place, with what was expected', async t 
     'x.yaml:2:15: strategies.direct.fast: there is no such option; expected none, it has no options',
     'x.yaml:4:7: strategies.every.waitms: there is no such option (did you mean "waitMs"?); expected waitMs, gapMs, hold, topBitsPerSecond, sockets, eager, mode, ports, hosts',
     'x.yaml:5:7: strategies.every.hold: got "5"; expected a duration such as 10s, 500ms or 2m',
-    'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a number, or a rate above zero such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:6:7: strategies.every.topBitsPerSecond: got "2 MB/s"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s',
     'x.yaml:7:7: strategies.every.sockets: got "many"; expected a number',
     'x.yaml:8:7: strategies.every.eager: got "yes"; expected true or false',
     'x.yaml:9:7: strategies.every.mode: got a list; expected a text',
@@ -139,7 +148,7 @@ test('every wrong option is told at its place, with what was expected', async t 
 
 test('a rate of nothing is refused at its place, in whatever way it is written', async t => {
   t.deepEqual(await problems(t, '  - every: { topBitsPerSecond: 0 }\n  - relay: { perSession: 0 Mbit/s }'), [
-    'x.yaml:2:14: strategies.every.topBitsPerSecond: got "0"; expected a number, or a rate above zero such as 4 Mbit/s or 500 kbit/s',
+    'x.yaml:2:14: strategies.every.topBitsPerSecond: got "0"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s',
     'x.yaml:3:14: strategies.relay.perSession: got "0 Mbit/s"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s'
   ])
 })

@@ -67,7 +67,16 @@ const report: Report = {
     'dtls',
     'open'
   ].map(name => [name, 1]),
-  ...{ sent: 9, received: 3, flows: 2, sentMs: [1, 5], receivedMs: [2, 4], heard: [{ address: '127.0.0.1', port: 9 }] }
+  ...{
+    sent: 9,
+    received: 3,
+    flows: 2,
+    held: 1,
+    sockets: 2,
+    sentMs: [1, 5],
+    receivedMs: [2, 4],
+    heard: [{ address: '127.0.0.1', port: 9 }]
+  }
 }
 
 const failed = { type: 'failed', code: 'io', reason: 'it did not work', report }

@@ -7,6 +7,7 @@ import { type FromPeer, helloProof, parseFromGateway, parseFromPeer } from '../.
 
 const session = '00112233445566aa'
 const report = { steps: [['found', 1.5]], sent: 1, received: 0 } as const
+const dtls = Array(32).fill('AB').join(':')
 const endpoint = { address: '203.0.113.7', port: 4242 }
 
 /** All that a report may hold. */
@@ -23,7 +24,17 @@ const fullReport: Report = {
 
 /** One of each kind of message. */
 const messages: readonly FromPeer[] = [
-  { type: 'hello', v: 1, name: 'ann', token: 't', certificate: 'c', signature: 'c2ln', accepts: true },
+  {
+    type: 'hello',
+    v: 2,
+    name: 'ann',
+    token: 't',
+    certificate: 'c',
+    place: 'https://a/gate',
+    dtls,
+    signature: 'c2ln',
+    accepts: true
+  },
   { type: 'warm', socket: 0, port: 12345, addresses: [{ address: '10.0.0.2', prefix: 24 }], rttMs: 1.5 },
   { type: 'cold', socket: 0, reason: 'silence' },
   { type: 'filtering', port: true, remaps: false },
@@ -233,6 +244,27 @@ test('an order names at most eight targets that are endpoints', t => {
     t.throws(() => checkOrder(odd), { instanceOf: PosternError, code: 'bad-message' })
 })
 
-test('what a hello signs holds the nonce, and words that mean nothing elsewhere', t => {
-  t.is(String(helloProof('abc')), 'postern hello 1 abc')
+test('what a hello signs holds the place, the nonce and the DTLS fingerprint, and words that mean nothing elsewhere', t => {
+  t.is(String(helloProof({ place: 'https://a', nonce: 'abc', dtls })), `postern hello\n2\nhttps://a\nabc\n${dtls}`)
+})
+
+test('a hello names a place in one way only, and nothing in it ends a line', t => {
+  const hello = { ...messages[0], type: 'hello' as const }
+  for (const place of ['', 'a', 'https://a/', 'https://A', 'wss://a', 'https://a:443', 'https://a\nb', 'https://a/b\n'])
+    t.true(isRefused(JSON.stringify({ ...hello, place })), place)
+  for (const wrong of [{ dtls: '' }, { dtls: `${dtls}\n` }, { place: undefined }])
+    t.true(isRefused(JSON.stringify({ ...hello, ...wrong })))
+})
+
+test('a hello of another version is told which is spoken here and what to do, whatever else it holds', t => {
+  const sentence = (text: string) => t.throws(() => parseFromPeer(text), { code: 'bad-message' })?.message
+  t.is(
+    sentence('{"type":"hello","v":1,"token":"t","certificate":"c","signature":"c2ln","accepts":true}'),
+    'the peer speaks version 1 of the protocol, and this gateway version 2; install a newer postern on the peer'
+  )
+  t.regex(sentence('{"type":"hello","v":3,"surprise":[]}') ?? '', /version 3 .*newer postern on the gateway$/)
+})
+
+test('a challenge of another version is read, so that a peer can say which it is', t => {
+  t.like(parseFromGateway('{"type":"challenge","v":3,"nonce":"AAAA","more":1}'), { v: 3 })
 })

@@ -2,6 +2,7 @@
 // colour and with a progress bar. If standard output carries data (`pipe`), all of it goes to standard error.
 
 import { stripVTControlCharacters, styleText } from 'node:util'
+import { formatBytes } from '../../units.ts'
 
 export type Event = Readonly<{ event: string }> & Readonly<Record<string, unknown>>
 
@@ -104,12 +105,6 @@ export function fit(text: string, width: number): string {
 /** Shortens fingerprints to their ends. Whole ones are wider than most terminals, and --json has them whole. */
 export function abridged(text: string): string {
   return text.replaceAll(/\b((?:[0-9A-F]{2}:){4})(?:[0-9A-F]{2}:){25}((?:[0-9A-F]{2}:?){3})\b/g, '$1…:$2')
-}
-
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
 }
 
 export function formatMs(ms: number): string {

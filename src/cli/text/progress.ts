@@ -1,7 +1,8 @@
 // The progress of a transfer: an event for programs, one line on a terminal that is drawn over, and nothing elsewhere.
 
 import type { Progress } from '../../peer/services/send.ts'
-import { fit, formatBytes, formatSeconds, type Output } from './output.ts'
+import { formatBytes } from '../../units.ts'
+import { fit, formatSeconds, type Output } from './output.ts'
 
 /** The rate is measured over about this time, in milliseconds: short enough to follow, long enough to read. */
 const WINDOW_MS = 2000

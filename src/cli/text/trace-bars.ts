@@ -5,6 +5,7 @@
 //   ·  ━━━━━━◆━━━       ·
 
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
+import { roundStep } from '../../units.ts'
 
 export interface Axis {
   readonly startMs: number
@@ -18,7 +19,7 @@ const TICK_CELLS = 9
 
 export function axisOf({ startMs, ms }: Pick<TraceRecord, 'startMs' | 'ms'>, cells: number): Axis {
   const whole = Math.max(ms, 0.001)
-  const stepMs = niceStep((whole * TICK_CELLS) / cells)
+  const stepMs = roundStep((whole * TICK_CELLS) / cells)
   const [unit, unitMs] = whole >= 10_000 ? ['s', 1000] : ['ms', 1]
   const count = Math.floor(whole / stepMs) + 1
   const ticks = Array.from({ length: count }, (_, index) => ({
@@ -55,10 +56,4 @@ export function barOf(
     .replaceAll(/[◂▸◆━]+/g, paint.bar)
     .replaceAll(/·/g, paint.grid)
     .trimEnd()
-}
-
-/** 1, 2 or 5 times a power of ten, at least `least`. */
-function niceStep(least: number): number {
-  const power = 10 ** Math.floor(Math.log10(least))
-  return ([1, 2, 5].find(factor => factor * power >= least) ?? 10) * power
 }

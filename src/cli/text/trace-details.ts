@@ -6,9 +6,9 @@
 import type { AttributeName, EventName, ShortName } from '../../trace/record/conventions.ts'
 import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
-import { percent } from '../../units.ts'
+import { formatBytes, percent } from '../../units.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
-import { abridged, formatBytes, signed } from './output.ts'
+import { abridged, signed } from './output.ts'
 
 type Event = SpanRecord['events'][number]
 
@@ -20,7 +20,7 @@ const OBSERVED = 8
 
 /** The title, the header and the verdict show these; `error.type` repeats the code. */
 const toldElsewhere =
-  /^(outcome|side|sides|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
+  /^(outcome|side|sides|peer|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
 
 export function detailsOf(span: SpanRecord): string[] {
   const facts = new Facts(span)
@@ -111,6 +111,7 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   facts => effortSentence('callee', facts),
   limitsSentence,
   probesSentence,
+  boundsSentence,
   facts => labelled('heard from ', facts.list('heard').join(', ')),
   endsSentence,
   facts => bytesSentence('caller', facts),
@@ -176,7 +177,7 @@ function mappedSentence(facts: Facts): string | undefined {
     labelled('own port ', facts.text('port')),
     labelled('interfaces ', facts.list('links').join(' ')),
     rtt === undefined ? undefined : `round trip ${rtt.toFixed(1)} ms`,
-    labelled('probes left ', facts.text('probes_left'))
+    labelled('guesses left ', facts.text('probes_left'))
   ])
 }
 
@@ -249,6 +250,15 @@ function probesSentence(facts: Facts): string | undefined {
     sent === undefined ? undefined : `sent ${sent}${when('sent')}`,
     received === undefined ? undefined : `received ${received}${when('received')}`,
     flows === undefined ? undefined : counted(flows, 'flow')
+  ])
+}
+
+/** What the side could not do as ordered. */
+function boundsSentence(facts: Facts): string | undefined {
+  const [held, sockets] = [facts.number('held'), facts.number('sockets')]
+  return joined([
+    sockets === undefined ? undefined : `only ${counted(sockets, 'socket')}, as many as there were open files for`,
+    held === undefined ? undefined : `${held} held back by the peer's own bounds`
   ])
 }
 

@@ -10,8 +10,12 @@
 //   G   0.0    28.3  connect  path            ━━━━━━━━━━━━━━━━━━━━━━━━━━━
 //   A   3.2    20.1      handover  path          ━━━━◆━━━━◆━━
 //                          what it says of itself, wrapped          trace-details.ts
+//
+//   words                                                              what is not plain
+//     handover  the port on which …
 
 import { fateOf, type Row, treeOf } from '../../trace/record/fate.ts'
+import { wordsIn } from '../../trace/record/glossary.ts'
 import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
@@ -51,8 +55,19 @@ export function renderTrace(
     ...notes(trace, width, paint),
     '',
     paint('dim', head.trimEnd()),
-    ...rows.flatMap(row => rowLines(row, { axis, titles, width, paint }))
+    ...rows.flatMap(row => rowLines(row, { axis, titles, width, paint })),
+    ...glossary(trace, width, paint)
   ].join('\n')
+}
+
+/** What the words mean that are not plain, where there are any. */
+function glossary({ spans }: TraceRecord, width: number, paint: Paint): string[] {
+  const words = wordsIn(spans)
+  if (words.size === 0) return []
+  const longest = Math.max(...[...words.keys()].map(word => word.length))
+  const line = ([word, meaning]: [string, string]) =>
+    wrap(`  ${paint('dim', word.padEnd(longest))}  ${meaning}`, width, longest + 4)
+  return ['', paint('dim', 'words'), ...[...words].map(line)]
 }
 
 /** How a request ended, in one word, and its colour. */

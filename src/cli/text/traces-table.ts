@@ -67,7 +67,8 @@ function cellsOf(
     caller || '(a peer)',
     callee || '(joins)',
     word,
-    by,
+    // Of a failure it would be the error, which the verdict explains.
+    word === 'failed' ? '' : by,
     milliseconds(ms),
     word === 'direct' ? '' : verdict.code
   ]

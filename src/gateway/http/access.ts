@@ -5,6 +5,8 @@
 //           ─► local, no token ───┴─► GET, not from another site ─► in
 //           ─► refused
 //
+// A caller that has no token reads what was recorded of its own request, by the key that it was told with it.
+//
 // A login takes the token, or a link that the gateway gave its operator: good for one login, and for ten minutes.
 //
 // A request is local if it came to a listener that is bound to loopback only, under a local name (another name means DNS
@@ -21,6 +23,7 @@ import { nowMs } from '../../clock.ts'
 import type { Config } from '../../config/config.ts'
 import { groupsOf, isLoopback } from '../../wire/endpoint.ts'
 import { sameToken } from '../peers/tokens.ts'
+import { TraceKeys } from '../recording/trace-keys.ts'
 
 /** Whether a gateway is for this computer alone, so that its pages may be open here. */
 export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
@@ -49,6 +52,18 @@ export interface AccessCounters {
   wrongTokens: number
   /** Tokens that were refused unseen, since their source had shown too many wrong ones. */
   limited: number
+  /** Keys by which callers read their own traces, and those that were not good (any more). */
+  keys: number
+  wrongKeys: number
+}
+
+export interface AccessOptions {
+  readonly token: string
+  readonly open: 'loopback' | 'never'
+  /** Left out, there are no keys. */
+  readonly keys?: TraceKeys
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
 }
 
 /** A working day: a person who comes back tomorrow logs in again. */
@@ -76,7 +91,7 @@ const WRONG_TOKENS = 20
 const SOURCES = 10_000
 
 export class Access {
-  readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0 }
+  readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0, keys: 0, wrongKeys: 0 }
   readonly #token: string
   readonly #open: 'loopback' | 'never'
   readonly #sessions = new LRUCache<string, true>({ max: SESSIONS, ttl: SESSION_MS })
@@ -84,10 +99,12 @@ export class Access {
   /** When each link ends, in milliseconds of the clock. */
   readonly #links = new LRUCache<string, number>({ max: LINKS })
   readonly #now: () => number
+  readonly #keys: TraceKeys
 
-  constructor({ token, open, now = nowMs }: { token: string; open: 'loopback' | 'never'; now?: () => number }) {
+  constructor({ token, open, keys = new TraceKeys(), now = nowMs }: AccessOptions) {
     this.#token = token
     this.#open = open
+    this.#keys = keys
     this.#now = now
   }
 
@@ -103,6 +120,13 @@ export class Access {
   logIn(given: string, visit: Visit): { session: string } | 'refused' | 'limited' {
     const admission = this.#check(given, sourceOf(visit))
     return admission === 'token' ? this.#begin() : admission
+  }
+
+  /** The root span of the one request that a key of this trace reads. Keys cannot be guessed, so wrong ones are not limited. */
+  readsOwn(trace: string, key: string): string | undefined {
+    const root = this.#keys.rootOf(trace, key)
+    this.counters[root === undefined ? 'wrongKeys' : 'keys']++
+    return root
   }
 
   /** The secret of a new link. */

@@ -1,7 +1,7 @@
 // The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
 // throw errors, and one place answers them: with a page for people, with JSON for programs.
 //
-//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets
+//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, a trace to who has its key
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
@@ -13,18 +13,21 @@ import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
 import type { Access } from './access.ts'
-import { type ApiSide, apiRoutes } from './api.ts'
+import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
 import type { GatewayStatus } from './status.ts'
+import { relative, takesOff } from './under-path.ts'
 
-export interface HttpSide extends ApiSide, Pick<PageSide, 'warnings'> {
+export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'> {
   readonly access: Access
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
+  /** `listen.url`. */
+  readonly urls: readonly string[]
   /** Is told of faults of our own, but not of what is wrong with a request. */
   readonly log: { error(fields: object, text: string): void }
   /** Serves one WebSocket of a peer. */
@@ -49,7 +52,9 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: REQUEST_MS / 4
   }
-  const server = createServer(timeouts, application(side, at.address).callback())
+  const server = createServer(timeouts)
+  for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
+  server.on('request', application(side, at.address).callback())
   server.maxConnections = side.peers * 2 + OTHERS
   const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
   sockets.on('connection', (ws, request) => side.join(ws, request))
@@ -81,6 +86,10 @@ function application(side: HttpSide, listener: string): Koa {
     const warnings = side.warnings()
     ctx.body = { ok: true, ...(warnings.length > 0 ? { warnings } : {}) }
   })
+  open.get(JOIN_PATH, ctx => {
+    ctx.set('upgrade', 'websocket')
+    ctx.throw(426, 'peers join here by WebSocket, and this request is none')
+  })
   const metrics = new Router()
   metrics.get('/metrics', async ctx => {
     ctx.set('content-type', side.metrics.contentType)
@@ -90,11 +99,13 @@ function application(side: HttpSide, listener: string): Koa {
   // Koa would report connections that broke or were too slow on standard error, and anybody can cause those.
   koa.silent = true
   for (const middleware of [
+    relative(side.urls),
     answerErrors(side.log),
     guard,
     open.routes(),
     assetRoutes().routes(),
     loginRoutes(side.access, listener).routes(),
+    ownTraceRoutes(side).routes(),
     door(side.access, listener),
     pageRoutes(side).routes(),
     apiRoutes(side).routes(),
@@ -139,7 +150,10 @@ const door =
 
 const nothing: Koa.Middleware = ctx => ctx.throw(404, 'there is nothing here')
 
-const statusFor: Readonly<Partial<Record<Code, number>>> = { 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 }
+const statusFor: Readonly<Partial<Record<Code, number>>> = {
+  ...{ 'bad-token': 401, 'unknown-peer': 404, 'bad-config': 400 },
+  'gateway-disk': 503
+}
 
 const answerErrors =
   (log: HttpSide['log']): Koa.Middleware =>
@@ -157,12 +171,17 @@ const answerErrors =
       if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
       if (ctx.status === 429) ctx.set('retry-after', '60')
       if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
-      else ctx.body = { code: codeFor(status) ?? code, reason }
+      else ctx.body = { code: codesFor[status ?? 0] ?? code, reason }
     }
   }
 
-const codeFor = (status: number | undefined) =>
-  status === 404 ? 'not-found' : status === 429 || status === 413 ? 'bad-token' : undefined
+/** Codes for what is refused by its status alone. */
+const codesFor: Readonly<Record<number, string>> = {
+  404: 'not-found',
+  413: 'bad-token',
+  426: 'bad-message',
+  429: 'bad-token'
+}
 
 async function bind(server: Server, at: Endpoint): Promise<void> {
   try {

@@ -118,7 +118,9 @@ function setCookie(ctx: Context, value: string, maxAge: number): void {
   const secure = cameByHttps(ctx)
   // Otherwise the library refuses a secure cookie, since it sees plain HTTP from the proxy.
   ctx.cookies.secure = secure
-  ctx.cookies.set(cookieName(ctx), value, { httpOnly: true, sameSite: 'strict', secure, maxAge, overwrite: true })
+  // Without a path it is for those beside the form alone, wherever a proxy has put it.
+  const reach = { path: '', httpOnly: true, sameSite: 'strict', secure } as const
+  ctx.cookies.set(cookieName(ctx), value, { ...reach, maxAge, overwrite: true })
 }
 
 /** The path if it is one of this gateway, otherwise `/`: a hyperlink may have put anything there. */

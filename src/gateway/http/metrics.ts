@@ -5,6 +5,9 @@
 //   finished trace ─► ended ─┐
 //                            ├─► registry ─► text
 //   status, when asked ──────┘
+//
+// Every series whose labels are known beforehand is there from the start, at zero. Prometheus would not see the first event of
+// a series that appears with it: `increase()` needs a value before.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { kinds } from '../../nat/assignment.ts'
@@ -13,6 +16,7 @@ import type { ShortName } from '../../trace/record/conventions.ts'
 import { read } from '../../trace/record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { verdicts } from '../../verdict.ts'
+import { Stalls } from './stalls.ts'
 import type { GatewayStatus } from './status.ts'
 
 /** In seconds, from a direct path on one link to a relayed path after every deadline. */
@@ -23,7 +27,10 @@ const OTHER = 'other'
 
 const outcomes = ['path', 'passed', 'failed']
 
-export class Metrics {
+/** The label of a NAT whose port assignment was not judged. */
+const UNKNOWN = 'unknown'
+
+export class Metrics implements Disposable {
   readonly #strategies: readonly string[]
   readonly #register = new Registry()
   readonly #attempts = this.#counter('attempts', 'Turns of strategies', ['strategy', 'outcome'])
@@ -39,14 +46,22 @@ export class Metrics {
   })
   /** Each brings a figure that another part counts up to date for a scrape. */
   readonly #readings: ((status: GatewayStatus) => void)[] = []
+  readonly #stalls = new Stalls()
 
   readonly contentType = this.#register.contentType
 
   /** @param strategies names of the configured ones */
   constructor({ strategies }: { readonly strategies: readonly string[] }) {
     this.#strategies = strategies
+    this.#begin()
     this.#readGauges()
     this.#readCounters()
+    this.#readStalls()
+  }
+
+  /** Nothing is measured any more. */
+  [Symbol.dispose](): void {
+    this.#stalls[Symbol.dispose]()
   }
 
   /** A request, or a refused join, has ended. */
@@ -64,6 +79,20 @@ export class Metrics {
     return await Registry.merge([this.#register, processRegister()]).metrics()
   }
 
+  /** What may be counted begins at zero. */
+  #begin(): void {
+    for (const kind of ['direct', 'relay']) this.#paths.inc({ kind }, 0)
+    for (const verdict of Object.keys(verdicts))
+      for (const outcome of ['path', 'failed']) this.#verdicts.inc({ verdict, outcome }, 0)
+    for (const strategy of this.#strategies) {
+      this.#seconds.zero({ strategy })
+      for (const outcome of outcomes) this.#attempts.inc({ strategy, outcome }, 0)
+    }
+    for (const mapping of behaviours)
+      for (const filtering of behaviours)
+        for (const allocation of [...kinds, UNKNOWN]) this.#profiles.inc({ mapping, filtering, allocation }, 0)
+  }
+
   #count(span: SpanRecord): void {
     const { name } = span
     const said = (what: ShortName, known: readonly string[]) => oneOf(known, read(span).text(what))
@@ -73,13 +102,14 @@ export class Metrics {
       this.#profiles.inc({
         mapping: said('mapping', behaviours),
         filtering: said('filtering', behaviours),
-        allocation: read(span).text('allocation') === undefined ? 'unknown' : said('allocation', kinds)
+        allocation: read(span).text('allocation') === undefined ? UNKNOWN : said('allocation', kinds)
       })
   }
 
   #readGauges(): void {
     this.#readGauge('peers', 'Peers joined', status => status.peers)
     this.#readGauge('hidden_sources', 'Peers joined whose sources are hidden', status => status.hidden)
+    this.#readGauge('names', 'Names that belong to a certificate', status => status.names.known)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
@@ -107,10 +137,25 @@ export class Metrics {
     ])
     this.#readCounter(
       'drops',
-      'Datagrams, messages, probes, requests and claims that were not let through',
+      'Datagrams, messages, names, probes, requests and claims that were not let through',
       ['reason'],
       status => Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
+  }
+
+  #readStalls(): void {
+    const gauge = (name: string, help: string) =>
+      new Gauge({ name: `postern_stall_${name}_seconds`, help, registers: [this.#register] })
+    const max = gauge('max', 'Longest time that the event loop was held up since the last scrape')
+    const p999 = gauge(
+      'p999',
+      'Time for which the event loop was held up that 1 in 1000 looks since the last scrape exceed'
+    )
+    this.#readings.push(() => {
+      const taken = this.#stalls.take()
+      max.set(taken.max)
+      p999.set(taken.p999)
+    })
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
@@ -141,6 +186,7 @@ function dropsOf({
   udp,
   probes,
   signalling,
+  names,
   forwards,
   sessions,
   judgements
@@ -157,6 +203,8 @@ function dropsOf({
     'binding-refused': udp.refused,
     'binding-foreign': udp.foreign,
     'message-malformed': signalling.malformed,
+    'names-refused': names.full + names.limited,
+    'names-unkept': names.unkept,
     'probes-refused': probes.refused,
     'requests-refused': sessions.refused,
     'judgements-refused': judgements.refused,
@@ -172,10 +220,14 @@ const oneOf = (known: readonly string[], word: unknown): string => known.find(on
  */
 let ofProcess: Registry | undefined
 
+/** Gauges whose names say that they are counters. Their sums are those of `nodejs_active_resources` and its like. */
+const misnamed = ['resources', 'handles', 'requests'].map(what => `nodejs_active_${what}_total`)
+
 function processRegister(): Registry {
   if (!ofProcess) {
     ofProcess = new Registry()
     collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: 100 })
+    for (const name of misnamed) ofProcess.removeSingleMetric(name)
   }
   return ofProcess
 }

@@ -5,6 +5,7 @@ import type { TraceStore } from '../../trace/store/store.ts'
 import type { Budget } from '../memory/budget.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
+import type { Twins } from '../peers/twins.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
@@ -18,6 +19,7 @@ export type GatewayStatus = Awaited<ReturnType<typeof statusOf>>
 export async function statusOf(parts: {
   directory: Directory
   sources: Sources
+  twins: Twins
   sessions: Sessions
   relay: Relay
   binding: Binding
@@ -35,9 +37,12 @@ export async function statusOf(parts: {
     peers: parts.directory.size,
     /** Peers joined whose sources something in front of the gateway hides. */
     hidden: parts.sources.hidden,
+    /** Certificates that are joined from two places now. */
+    twins: parts.twins.count,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
     signalling: { ...parts.signalling },
+    names: { known: parts.directory.names.size, ...parts.directory.names.counters },
     forwards: { ...parts.forwards.counters },
     judgements: { refused: parts.nat.refused },
     probes: { refused: parts.budget.refused },

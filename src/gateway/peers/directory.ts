@@ -2,6 +2,7 @@
 // is most likely dead and gives way. If it is not dead, it answers to the name again once the newer one has gone.
 
 import { PosternError } from '../../errors.ts'
+import { fold } from '../../wire/name.ts'
 import type { FromGateway } from '../../wire/signal.ts'
 import type { Commander } from './commander.ts'
 import type { Joined } from './joined.ts'
@@ -11,7 +12,8 @@ import type { Names } from './names.ts'
 export class Directory implements Commander, Members {
   readonly names: Names
   readonly #byId = new Map<string, Joined>()
-  readonly #byName = new Map<string, Joined>()
+  /** Those that accept connections, by their folded name, in the order of their joins. */
+  readonly #byName = new Map<string, Joined[]>()
 
   constructor(names: Names) {
     this.names = names
@@ -21,6 +23,10 @@ export class Directory implements Commander, Members {
     return this.#byId.size
   }
 
+  get peers(): Joined[] {
+    return [...this.#byId.values()]
+  }
+
   /** How many times the holder of this certificate is joined. */
   count(fingerprint: string): number {
     return [...this.#byId.values()].filter(peer => peer.fingerprint === fingerprint).length
@@ -28,17 +34,22 @@ export class Directory implements Commander, Members {
 
   add(peer: Joined): void {
     this.#byId.set(peer.id, peer)
-    if (peer.accepts) this.#byName.set(peer.name, peer)
+    if (peer.accepts) this.#named(peer, [...this.#answering(peer.name), peer])
     peer.gone.addEventListener('abort', () => {
       this.#byId.delete(peer.id)
-      if (this.#byName.get(peer.name) === peer) this.#succeed(peer)
+      this.#named(
+        peer,
+        this.#answering(peer.name).filter(other => other !== peer)
+      )
     })
   }
 
   async find(name: string): Promise<Joined> {
-    const peer = this.#byName.get(name)
+    const written = this.names.spelling(name)
+    // A name that was forgotten belongs to nobody; whoever is still joined under it answers to it.
+    const peer = this.#answering(name).findLast(one => written === undefined || one.name === written)
     if (peer) return peer
-    if (this.names.has(name)) throw new PosternError('peer-offline', `${name} is known but not joined now`)
+    if (written !== undefined) throw new PosternError('peer-offline', `${written} is known but not joined now`)
     throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
   }
 
@@ -46,9 +57,12 @@ export class Directory implements Commander, Members {
     for (const { peer, message } of messages) this.#byId.get(peer)?.send(message)
   }
 
-  #succeed({ name }: Joined): void {
-    const other = [...this.#byId.values()].findLast(peer => peer.accepts && peer.name === name)
-    if (other) this.#byName.set(name, other)
-    else this.#byName.delete(name)
+  #answering(name: string): readonly Joined[] {
+    return this.#byName.get(fold(name)) ?? []
+  }
+
+  #named({ name }: Joined, peers: Joined[]): void {
+    if (peers.length > 0) this.#byName.set(fold(name), peers)
+    else this.#byName.delete(fold(name))
   }
 }

@@ -9,7 +9,7 @@ import type { SideName } from '../../wire/side.ts'
  *   peers, strangers    peers that have joined, and those just about to
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
- *   names               the table of names
+ *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour
  */
 export type Bound =
   | 'sessions'
@@ -21,20 +21,21 @@ export type Bound =
   | 'joinsPerCertificate'
   | 'judging'
   | 'names'
+  | 'namesPerCertificate'
+
+/** Where room comes back by itself, and after how many milliseconds it is worth asking. */
+const passing: Readonly<Partial<Record<Bound, number>>> = { strangers: 500, joinsPerCertificate: 1000 }
 
 export class Full extends PosternError {
   readonly bound: Bound
   /** The side whose share was reached, if it is the share of one side. */
   readonly side: SideName | undefined
-  /** After how many milliseconds to ask again; undefined where waiting alone does not help. */
-  readonly retryMs: number | undefined
 
   /** @param message one sentence for a person. */
   constructor(bound: Bound, message: string, { side, code = 'relay-full', retryMs }: FullOptions = {}) {
-    super(code, message)
+    super(code, message, { retryMs: retryMs ?? passing[bound] })
     this.bound = bound
     this.side = side
-    this.retryMs = retryMs
   }
 }
 
@@ -43,10 +44,6 @@ export interface FullOptions {
   readonly code?: Code
   readonly retryMs?: number
 }
-
-/** What a `refused` message says about asking again. */
-export const retryOf = (error: unknown): { retryMs?: number } =>
-  error instanceof Full && error.retryMs !== undefined ? { retryMs: error.retryMs } : {}
 
 /** The error for somebody who has to wait, and need do nothing else. It says when to ask again. */
 export const later = (bound: Bound, sentence: string, waitMs: number, more: FullOptions = {}): Full =>

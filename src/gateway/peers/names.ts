@@ -1,71 +1,204 @@
-// Names and the certificates they belong to. The first fingerprint that claims a name keeps it for good. The table is written
-// to disk before the claim is granted, nothing in it is evicted, and a full table refuses new names. `forget` is the way out.
+// Names and the certificates they belong to. The first fingerprint that claims a name keeps it for good. A claim is granted
+// when it is on disk (names-file.ts), nothing in the table is evicted, and a full one refuses new names. `forget` is the way
+// out.
+//
+// `Bob` and `bob` are one name, which is shown as it was claimed first. A table of a former release may hold both: then each
+// stays with its owner, letter by letter.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { PosternError } from '../../errors.ts'
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import { type Code, PosternError } from '../../errors.ts'
+import { troubleOf } from '../../state-file.ts'
+import { fold } from '../../wire/name.ts'
 import { Full } from './full.ts'
+import { NamesFile, type Table } from './names-file.ts'
+
+/** New names of one certificate within an hour: enough for whoever renames a computer, too few to fill the table. */
+const NAMES_PER_HOUR = 16
+const HOUR_MS = 3_600_000
+
+/** Certificates whose claims are counted at once. Of more, those that claimed longest ago begin anew. */
+const CERTIFICATES = 10_000
+
+/** Names written in two ways that the log has a line for. */
+const TOLD_TWINS = 10
+
+export interface NamesOptions {
+  /** Most names in the table. */
+  readonly max: number
+  readonly log: Pick<Logger, 'warn'>
+  /** A clock in milliseconds; the monotonic one if left out. */
+  readonly now?: () => number
+}
 
 export class Names {
-  readonly #file: string
+  /** Claims that found the table full, that were one too many of a certificate, and changes that the disk did not take. */
+  readonly counters = { full: 0, limited: 0, unkept: 0 }
+  readonly #file: NamesFile
+  readonly #table: Table
   readonly #max: number
-  readonly #names: Map<string, string>
+  readonly #log: Pick<Logger, 'warn'>
+  readonly #now: () => number
+  /** By a name in lower case, how it is written; more than one way only in a table of a former release. */
+  readonly #spellings = new Map<string, string[]>()
+  /** Claims that are not on disk yet. */
+  readonly #pending = new Map<string, Promise<void>>()
+  /** When a certificate claimed names of late, by its fingerprint. */
+  readonly #recent = new LRUCache<string, number[]>({ max: CERTIFICATES })
+  #complained = false
 
-  /** Reads the table in `folder`. Throws `io` when it is there but cannot be read. */
-  constructor(folder: string, max: number) {
-    this.#file = join(folder, 'names.json')
+  private constructor(file: NamesFile, table: Table, { max, log, now = () => performance.now() }: NamesOptions) {
+    this.#file = file
+    this.#table = table
     this.#max = max
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    this.#names = new Map(Object.entries(readTable(this.#file)))
+    this.#log = log
+    this.#now = now
+    for (const name of table.keys()) this.#spell(name)
   }
 
-  /** Binds a name to a fingerprint at its first use. Throws `name-taken`, or why the table cannot be written. */
-  claim(name: string, fingerprint: string): void {
-    const owner = this.#names.get(name)
-    if (owner === fingerprint) return
-    if (owner !== undefined)
-      throw new PosternError(
-        'name-taken',
-        `the name ${name} belongs to another certificate; its operator can free it: postern names forget ${name}`
-      )
-    if (this.#names.size >= this.#max)
-      throw new Full('names', `the gateway's table of ${this.#max} names is full and takes no new one`, {
-        code: 'name-taken'
-      })
-    this.#write(new Map(this.#names).set(name, fingerprint))
-    this.#names.set(name, fingerprint)
+  /** Reads the table in `folder`. Throws `bad-config` where that cannot be used, `io` where the table is lost. */
+  static async open(folder: string, options: NamesOptions): Promise<Names> {
+    const { file, table } = await NamesFile.open(folder, options.log)
+    const names = new Names(file, table, options)
+    names.#tellTwins()
+    return names
   }
 
-  has(name: string): boolean {
-    return this.#names.has(name)
+  get size(): number {
+    return this.#table.size
+  }
+
+  /**
+   * Binds a name to a fingerprint at its first use, and resolves to the name as it is written once that is on disk. Rejects
+   * with `name-taken`, with `relay-full` where this certificate has claimed too many, or with `gateway-disk`.
+   */
+  async claim(name: string, fingerprint: string): Promise<string> {
+    const known = this.#owned(name, fingerprint)
+    if (known !== undefined) {
+      await this.#pending.get(known)
+      return known
+    }
+    this.#charge(fingerprint)
+    await this.#bind(name, fingerprint)
+    return name
+  }
+
+  /** How a name is written that is known; undefined if it belongs to nobody. */
+  spelling(name: string): string | undefined {
+    return this.#table.has(name) ? name : this.#spellings.get(fold(name))?.[0]
   }
 
   list(): [name: string, fingerprint: string][] {
-    return [...this.#names]
+    return [...this.#table]
   }
 
-  /** Returns false if there was no such name. */
-  forget(name: string): boolean {
-    if (!this.#names.has(name)) return false
-    this.#write(new Map([...this.#names].filter(([known]) => known !== name)))
-    return this.#names.delete(name)
+  /** Frees a name. Resolves to how it was written; undefined if there was no such name. Rejects with `gateway-disk`. */
+  async forget(name: string): Promise<string | undefined> {
+    const known = this.spelling(name)
+    if (known !== undefined) await this.#free([known])
+    return known
   }
 
-  #write(names: ReadonlyMap<string, string>): void {
-    const next = `${this.#file}.new`
-    writeFileSync(next, `${JSON.stringify(Object.fromEntries(names), undefined, 1)}\n`, { mode: 0o600 })
-    renameSync(next, this.#file)
+  /** Frees all names of a fingerprint, and resolves to them. Rejects with `gateway-disk`. */
+  async forgetAllOf(fingerprint: string): Promise<string[]> {
+    const names = this.list().flatMap(([name, owner]) => (owner === fingerprint ? [name] : []))
+    if (names.length > 0) await this.#free(names)
+    return names
+  }
+
+  /** Waits for what is being written. */
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+
+  /** The name as its owner has it; undefined if it belongs to nobody. Throws `name-taken` if it belongs to another. */
+  #owned(name: string, fingerprint: string): string | undefined {
+    const spellings = this.#table.has(name) ? [name] : (this.#spellings.get(fold(name)) ?? [])
+    const own = spellings.find(one => this.#table.get(one) === fingerprint)
+    const [other] = spellings
+    if (own !== undefined || other === undefined) return own
+    const written = other === name ? '' : `, as ${other}`
+    const remedy = `the gateway's operator can free it: postern names forget ${other}`
+    throw new PosternError('name-taken', `the name ${name} belongs to another certificate${written}; ${remedy}`)
+  }
+
+  #charge(fingerprint: string): void {
+    if (this.#table.size >= this.#max) {
+      this.counters.full++
+      throw full('names', `the gateway's table of ${this.#max} names is full and takes no new one`, 'name-taken')
+    }
+    const sinceMs = this.#now() - HOUR_MS
+    const recent = (this.#recent.get(fingerprint) ?? []).filter(atMs => atMs > sinceMs)
+    if (recent.length >= NAMES_PER_HOUR) {
+      this.counters.limited++
+      const bound = `this certificate has claimed ${NAMES_PER_HOUR} names within an hour and gets no more for now`
+      throw full('namesPerCertificate', `${bound}; join under one of them`, 'relay-full')
+    }
+    this.#recent.set(fingerprint, [...recent, this.#now()])
+  }
+
+  /** The name is taken at once, so that nobody else gets it meanwhile; it is free again if the disk does not take it. */
+  async #bind(name: string, fingerprint: string): Promise<void> {
+    this.#table.set(name, fingerprint)
+    this.#spell(name)
+    const written = this.#write([{ name, fingerprint }], 'keep the name')
+    this.#pending.set(name, written)
+    try {
+      await written
+    } catch (error) {
+      this.#remove(name, fingerprint)
+      throw error
+    } finally {
+      this.#pending.delete(name)
+    }
+  }
+
+  async #free(names: readonly string[]): Promise<void> {
+    const owners = names.map(name => [name, this.#table.get(name) ?? ''] as const)
+    await this.#write(
+      names.map(name => ({ name })),
+      'forget the name'
+    )
+    for (const [name, fingerprint] of owners) this.#remove(name, fingerprint)
+  }
+
+  /** Throws `gateway-disk`. What a peer is told has no path of the gateway's; the log has it, once until it works again. */
+  async #write(changes: Parameters<NamesFile['append']>[0], what: string): Promise<void> {
+    try {
+      await this.#file.append(changes)
+      this.#complained = false
+    } catch (cause) {
+      this.counters.unkept++
+      const remedy = 'who is known still joins, and nobody new under a name until that is mended'
+      if (!this.#complained) this.#log.warn(`names cannot be written: ${(cause as Error).message}; ${remedy}`)
+      this.#complained = true
+      throw new PosternError('gateway-disk', `the gateway cannot ${what} now: ${troubleOf(cause)}`, { cause })
+    }
+  }
+
+  #spell(name: string): void {
+    const others = this.#spellings.get(fold(name)) ?? []
+    if (!others.includes(name)) this.#spellings.set(fold(name), [...others, name])
+  }
+
+  /** Unless it belongs to somebody else by now. */
+  #remove(name: string, fingerprint: string): void {
+    if (this.#table.get(name) !== fingerprint) return
+    this.#table.delete(name)
+    const others = (this.#spellings.get(fold(name)) ?? []).filter(one => one !== name)
+    if (others.length > 0) this.#spellings.set(fold(name), others)
+    else this.#spellings.delete(fold(name))
+  }
+
+  #tellTwins(): void {
+    const twins = [...this.#spellings.values()].filter(spellings => spellings.length > 1)
+    for (const spellings of twins.slice(0, TOLD_TWINS)) {
+      const remedy = `each stays with its owner as it is written; postern names forget ${spellings.at(-1)} leaves one`
+      this.#log.warn(`${spellings.join(' and ')} are one name in this release and were two before: ${remedy}`)
+    }
+    if (twins.length > TOLD_TWINS)
+      this.#log.warn(`the same holds for ${twins.length - TOLD_TWINS} other names: postern names list`)
   }
 }
 
-function readTable(file: string): Record<string, string> {
-  try {
-    const table: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    if (table && typeof table === 'object' && Object.values(table).every(value => typeof value === 'string'))
-      return table as Record<string, string>
-    throw new Error('it is not a table of names')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new PosternError('io', `the names in ${file} cannot be read: ${(cause as Error).message}`, { cause })
-  }
-}
+const full = (bound: Full['bound'], message: string, code: Code): Full => new Full(bound, message, { code })

@@ -2,29 +2,46 @@
 // peers can join again after a restart.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tokenShape } from '../../config/schema.ts'
 import { PosternError } from '../../errors.ts'
+import { makeStateFolder, readStateFile, replaceStateFile, troubleOf } from '../../state-file.ts'
+
+export type Purpose = 'join' | 'admin'
+
+/** Where a token that was made up is kept. */
+export const tokenFile = (folder: string, purpose: Purpose): string => join(folder, `${purpose}-token`)
 
 /**
- * The configured token, or else the one made up before, or else a new one of 96 random bits. Throws `io` if the file of the
- * token made up before is empty: an empty token would let everybody in.
+ * The configured token, or else the one made up before, or else a new one of 96 random bits. Rejects with `io` if the file of
+ * the token made up before cannot be read, or has no token in it: an empty one would let everybody in.
  */
-export function token(configured: string, folder: string, purpose: 'join' | 'admin'): string {
+export async function token(configured: string, folder: string, purpose: Purpose): Promise<string> {
   if (configured) return configured
-  const file = join(folder, `${purpose}-token`)
-  if (!existsSync(file)) makeUp(file, folder)
-  const kept = readFileSync(file, 'utf8').trim()
-  if (kept) return kept
-  throw new PosternError('io', `the ${purpose} token in ${file} is empty; delete the file, and a new one is made up`)
+  const file = tokenFile(folder, purpose)
+  const kept = (await use(file, purpose, () => readStateFile(file)))?.trim()
+  if (kept === undefined) return await use(file, purpose, () => makeUp(file, folder))
+  if (tokenShape.test(kept)) return kept
+  throw unusable(file, purpose, kept === '' ? 'is empty' : 'is damaged, or shorter than 16 characters')
 }
 
-/** Writes a token beside its place and then moves it there, so that it is there whole or not at all. */
-function makeUp(file: string, folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  writeFileSync(`${file}.new`, `${randomBytes(12).toString('base64url')}\n`, { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+async function makeUp(file: string, folder: string): Promise<string> {
+  const made = randomBytes(12).toString('base64url')
+  await makeStateFolder(folder)
+  await replaceStateFile(file, `${made}\n`)
+  return made
 }
+
+async function use<T>(file: string, purpose: Purpose, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw unusable(file, purpose, `cannot be read or kept: ${troubleOf(cause)}`)
+  }
+}
+
+const unusable = (file: string, purpose: Purpose, why: string): PosternError =>
+  new PosternError('io', `the ${purpose} token in ${file} ${why}; delete the file, and a new one is made up`)
 
 /** Compares in a time that does not tell how much of a guess was right. */
 export function sameToken(given: string, expected: string): boolean {

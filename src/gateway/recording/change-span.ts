@@ -1,12 +1,12 @@
 // What becomes of a relayed path after the connect: a side latches from another source, or the path ends. These spans begin
-// after the root has ended, and stand beneath it.
+// after the root has ended.
 
 import { nowMs } from '../../clock.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
-import type { Beneath } from './step.ts'
+import type { Beside } from './step.ts'
 
 /** `ended`: a side left or was lost. `idle`: nothing has come through for long. */
 export type Change =
@@ -14,10 +14,10 @@ export type Change =
   | { readonly kind: 'ended'; readonly side: SideName | undefined; readonly counters: SpliceCounters }
   | { readonly kind: 'idle'; readonly counters: SpliceCounters }
 
-export function recordChange(root: Beneath, change: Change): void {
+export function recordChange(root: Beside, change: Change): void {
   const attributes = { 'postern.change': change.kind, ...attributesOf(change) }
   const startTime = nowMs()
-  root.begin('postern.change', attributes, startTime).end(startTime)
+  root.beginBeside('postern.change', attributes, startTime).end(startTime)
 }
 
 function attributesOf(change: Change): SpanAttributes {

@@ -3,17 +3,17 @@
 
 import type { SideName } from '../../wire/side.ts'
 import type { Member } from '../peers/member.ts'
-import type { Beneath } from './step.ts'
+import type { Beside } from './step.ts'
 
 /** Longest time between a join and a call that belong together, in milliseconds: a command joins in order to call. */
 const SHORTLY_MS = 10_000
 
 /** @param calledMs when the caller called, in milliseconds since the epoch */
-export function recordJoin(root: Beneath, { side, peer, calledMs }: Joining): void {
+export function recordJoin(root: Beside, { side, peer, calledMs }: Joining): void {
   const { cameMs, helloMs, warmMs } = peer.arrival
   if (calledMs - helloMs > SHORTLY_MS) return
   const attributes = { 'postern.side': side, 'postern.peer': peer.name }
-  const span = root.begin('postern.join', attributes, cameMs)
+  const span = root.beginBeside('postern.join', attributes, cameMs)
   span.addEvent('hello', {}, helloMs)
   if (warmMs !== undefined) span.addEvent('warm', {}, warmMs)
   span.end(warmMs ?? helloMs)

@@ -14,19 +14,27 @@ import { printable } from '../../wire/text.ts'
 import type { Member } from '../peers/member.ts'
 import { askedMs } from './on-our-clock.ts'
 import { sourceAttribute } from './request-span.ts'
-import { errorAttributes, parentOf } from './step.ts'
+import { errorAttributes, parentOf, spanOptions } from './step.ts'
 
 /** Where spans go, and how they are judged. */
 export interface Recording {
   readonly tracer: Tracer
   /** The verdict on a request or a join that is about to end; undefined where nothing is recorded. */
   readonly judge: (root: Span) => Verdict | undefined
+  /** By this key the caller of a request may read its record; undefined where nothing is recorded. */
+  readonly keyOf: (root: Span) => string | undefined
 }
 
 /** The trace of a refusal, as the `refused` message names it. */
 export interface Refusal {
   readonly trace: string
   readonly verdict?: Verdict
+}
+
+/** The same of a request, whose caller may read it. */
+export interface RequestRefusal {
+  readonly refusal: Refusal
+  readonly key: string | undefined
 }
 
 /** Refused joins of one source that are recorded in a minute: enough for a person who mistypes a token. */
@@ -55,14 +63,16 @@ export class Refusals {
   }
 
   /** Records a refused request of a peer that has joined. */
-  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): Refusal {
+  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): RequestRefusal {
     const arrivedMs = nowMs()
     const names = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
     const attributes = { ...names, ...sourceAttribute(caller.network) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)
-    const root = this.#recording.tracer.startSpan('postern.connect', { attributes, startTime }, parentOf(traceparent))
+    const options = spanOptions('postern.connect', attributes, startTime)
+    const root = this.#recording.tracer.startSpan('postern.connect', options, parentOf(traceparent))
     root.addEvent('asked', {}, arrivedMs)
-    return this.#refuse(root, errorAttributes(error))
+    const key = this.#recording.keyOf(root)
+    return { refusal: this.#refuse(root, errorAttributes(error)), key }
   }
 
   /** Records a refused join. Returns undefined if there were too many of late. */
@@ -72,7 +82,8 @@ export class Refusals {
       return undefined
     }
     const attributes = name === undefined ? {} : { 'postern.peer': printable(name, NAME_CHARACTERS) }
-    const root = this.#recording.tracer.startSpan('postern.join', { attributes, startTime: cameMs, root: true })
+    const options = { ...spanOptions('postern.join', attributes, cameMs), root: true }
+    const root = this.#recording.tracer.startSpan('postern.join', options)
     return this.#refuse(root, errorAttributes(error))
   }
 

@@ -15,6 +15,8 @@ export type Told = Message<FromPeer, 'opened' | 'failed'>
 
 export interface Reported {
   readonly side: SideName
+  /** Its name. */
+  readonly peer: string
   readonly told: Told
   readonly clock: Clock | undefined
   /** When the order left and the report arrived, in milliseconds since the epoch. */
@@ -28,7 +30,7 @@ const searching = ['heard', 'answered', 'checked', 'latched', 'beside', 'walked'
 const handingOver = { refused: 'refused', ice: 'ice', dtls: 'dtls', open: 'sctp' } as const
 
 export function recordReport(plan: Beneath, reported: Reported): void {
-  const { side, told, clock, leftMs, arrivedMs, rttMs } = reported
+  const { side, peer, told, clock, leftMs, arrivedMs, rttMs } = reported
   const { report } = told
   const steps = new Map(report.steps)
   const possible = [leftMs, arrivedMs] as const
@@ -41,7 +43,7 @@ export function recordReport(plan: Beneath, reported: Reported): void {
   const boundMs = bound === undefined ? endMs : at(bound)
 
   const begin = (name: SpanName, fromMs: number, attributes: SpanAttributes): Span =>
-    plan.begin(name, { 'postern.side': side, ...attributes }, fromMs)
+    plan.begin(name, { 'postern.side': side, 'postern.peer': peer, ...attributes }, fromMs)
   const search = { ...countAttributes(report), ...(isBound ? found : failureOf(told)) }
   const probe = begin('postern.probe', startMs, search)
   for (const [name, ms] of eventsOf(report)) probe.addEvent(name, {}, at(ms))
@@ -58,10 +60,11 @@ export function recordReport(plan: Beneath, reported: Reported): void {
 /** Records a side that is joined and was given an order, but never said what came of it. */
 export function recordSilence(
   plan: Beneath,
-  { side, fromMs, toMs }: { side: SideName; fromMs: number; toMs: number }
+  { side, peer, fromMs, toMs }: { side: SideName; peer: string; fromMs: number; toMs: number }
 ): void {
   const attributes = {
     'postern.side': side,
+    'postern.peer': peer,
     'postern.outcome': 'failed',
     'postern.cause': 'never-obeyed',
     'postern.reason': 'it never said what came of its order'
@@ -100,9 +103,11 @@ const endsOf = ({ local, remote }: Extract<Told, { type: 'opened' }>): SpanAttri
   'network.peer.port': remote.port
 })
 
-const countAttributes = ({ sent, received, flows, heard = [] }: Report): SpanAttributes => ({
+const countAttributes = ({ sent, received, flows, held, sockets, heard = [] }: Report): SpanAttributes => ({
   'postern.sent': sent,
   'postern.received': received,
   ...(flows === undefined ? {} : { 'postern.flows': flows }),
+  ...(held === undefined ? {} : { 'postern.held': held }),
+  ...(sockets === undefined ? {} : { 'postern.sockets': sockets }),
   ...(heard.length > 0 ? { 'postern.heard': heard.map(formatEndpoint) } : {})
 })

@@ -52,8 +52,8 @@ export class Reports {
     if (!order?.awaited.delete(side)) return
     if (order.awaited.size === 0) this.#orders.delete(told.plan)
     const { step, leftMs, rttMs } = order
-    const { clock } = this.#peers[side]
-    recordReport(step, { side, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
+    const { clock, name: peer } = this.#peers[side]
+    recordReport(step, { side, peer, told, clock, leftMs, arrivedMs: nowMs(), rttMs: rttMs[side] })
     this.#arrived()
   }
 
@@ -81,7 +81,12 @@ export class Reports {
     for (const { side, order, dueMs, offMs } of this.#owed()) {
       if (performance.now() < dueMs) continue
       order.awaited.delete(side)
-      recordSilence(order.step, { side, fromMs: order.leftMs + order.rttMs[side] / 2, toMs: offMs })
+      recordSilence(order.step, {
+        side,
+        peer: this.#peers[side].name,
+        fromMs: order.leftMs + order.rttMs[side] / 2,
+        toMs: offMs
+      })
     }
   }
 

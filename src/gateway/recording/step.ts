@@ -1,11 +1,11 @@
 // Spans around the steps of a connect request. docs/tracing.md lists their names and attributes; a step is handed to
 // whatever is recorded beneath it.
 
-import { type Context, context, type Span, type Tracer, trace } from '@opentelemetry/api'
+import { type Context, context, type Span, type SpanOptions, type Tracer, trace } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
-import type { EventName, SpanAttributes, SpanName } from '../../trace/record/conventions.ts'
+import { type EventName, type SpanAttributes, type SpanName, spanKinds } from '../../trace/record/conventions.ts'
 import type { SideName } from '../../wire/side.ts'
 import { OVER_CHARACTERS } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
@@ -17,13 +17,26 @@ export interface Beneath {
   begin(name: SpanName, attributes: SpanAttributes, startMs: number): Span
 }
 
+/** Something that spans of another time belong to. */
+export interface Beside {
+  /** The same for a span in a trace of its own, and each is linked with the other: see `Step`. */
+  beginBeside(name: SpanName, attributes: SpanAttributes, startMs: number): Span
+}
+
+/** What a span of this name begins with. */
+export const spanOptions = (name: SpanName, attributes: SpanAttributes, startTime: number): SpanOptions => ({
+  kind: spanKinds[name],
+  attributes,
+  startTime
+})
+
 /** Spans that begin beneath a context. */
 export const beneath = (tracer: Tracer, parent: Context): Beneath => ({
-  begin: (name, attributes, startTime) => tracer.startSpan(name, { attributes, startTime }, parent)
+  begin: (name, attributes, startMs) => tracer.startSpan(name, spanOptions(name, attributes, startMs), parent)
 })
 
 /** A step of a request that is under way: its span, and what begins beneath it. */
-export class Step implements Beneath {
+export class Step implements Beneath, Beside {
   readonly span: Span
   readonly #tracer: Tracer
   readonly #context: Context
@@ -43,6 +56,17 @@ export class Step implements Beneath {
     return beneath(this.#tracer, this.#context).begin(name, attributes, startMs)
   }
 
+  /**
+   * What began seconds before this step, or begins an hour after it, would make its trace as long, and stand outside of its parent.
+   * So it has a trace of its own, and links lead from one to the other.
+   */
+  beginBeside(name: SpanName, attributes: SpanAttributes, startMs: number): Span {
+    const links = [{ context: this.span.spanContext() }]
+    const span = this.#tracer.startSpan(name, { ...spanOptions(name, attributes, startMs), links, root: true })
+    if (this.span.isRecording()) this.span.addLink({ context: span.spanContext() })
+    return span
+  }
+
   /** Runs `work` as a step beneath this one; an error is recorded and thrown on. */
   within<T>(name: SpanName, attributes: SpanAttributes, work: (step: Step) => Promise<T>): Promise<T> {
     return within(this.#tracer, this.#context, name, attributes, work)
@@ -58,7 +82,7 @@ export async function within<T>(
   work: (step: Step) => Promise<T>,
   startMs = nowMs()
 ): Promise<T> {
-  const span = tracer.startSpan(name, { attributes, startTime: startMs }, parent)
+  const span = tracer.startSpan(name, spanOptions(name, attributes, startMs), parent)
   try {
     return await work(new Step(tracer, span, parent))
   } catch (error) {

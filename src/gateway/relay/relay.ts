@@ -32,6 +32,8 @@ export interface Relay extends Forwarder {
   arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits, holder?: Asker): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
+  /** The counts of a session so far; undefined where it is not armed. */
+  counters(session: string): Promise<SpliceCounters | undefined>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
   disarm(session: string): Promise<SpliceCounters | undefined>
   totals(): Promise<RelayTotals>
@@ -69,6 +71,10 @@ export class LocalRelay implements Relay, Disposable {
 
   async latched(session: string): Promise<Latched> {
     return this.#splices.latched(session)
+  }
+
+  async counters(session: string): Promise<SpliceCounters | undefined> {
+    return this.#splices.counters(session)
   }
 
   async disarm(session: string): Promise<SpliceCounters | undefined> {

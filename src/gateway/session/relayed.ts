@@ -1,18 +1,23 @@
-// Records what becomes of a relayed path after its request was decided, beneath the request's root.
+// Records what becomes of a relayed path after its request was decided, beside the request's root.
 
+import { nowMs } from '../../clock.ts'
 import type { SideName } from '../../wire/side.ts'
 import { type Change, recordChange } from '../recording/change-span.ts'
-import type { Beneath } from '../recording/step.ts'
+import type { Step } from '../recording/step.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 
 /** Most changes of the source that a trace records: a side that flaps must not fill it. */
 const RELATCHES = 16
 
 export class Relayed {
-  readonly #root: Beneath
+  /** Since when, in milliseconds since the epoch, and in which trace. */
+  readonly sinceMs = nowMs()
+  readonly trace: string
+  readonly #root: Step
   #relatches = 0
 
-  constructor(root: Beneath) {
+  constructor(root: Step) {
+    this.trace = root.span.spanContext().traceId
     this.#root = root
   }
 

@@ -46,7 +46,7 @@ export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed';
 type Won = Readonly<{ plan: Plan; strategy: Strategy }>
 
 /** The codes that a side may leave with. Any other code is the gateway's own, and a verdict would take it for that. */
-const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch']
+const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch', 'over-quota']
 
 export class Session {
   readonly id = randomBytes(8).toString('hex')
@@ -104,6 +104,8 @@ export class Session {
     try {
       const asked = { request: this.#asked.request, trace: root.span.spanContext().traceId }
       this.#tellBoth(side => introduction(this, side, asked))
+      const key = this.#house.keyOf(root.span)
+      if (key) this.#tell('caller', { type: 'trace', ...asked, key })
       const won = await this.#firstPath(root).finally(() => this.#evidence.sides.giveBack())
       return this.#conclude(root, won)
     } catch (thrown) {
@@ -222,6 +224,11 @@ export class Session {
   /** A side has left. If it had opened the path, the request may still end with a path. */
   get isLeft(): boolean {
     return this.#leaver !== undefined
+  }
+
+  /** The relayed path, once there is one. */
+  get relayed(): Relayed | undefined {
+    return this.#relayed
   }
 
   /** The relayed path has changed. */

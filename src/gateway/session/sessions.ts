@@ -1,5 +1,5 @@
 // The connect requests under way and the relayed connections. Their number is bounded in all, per network, per peer and per
-// pair of peers (places.ts).
+// pair of peers (seats.ts).
 
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
@@ -9,13 +9,14 @@ import type { RelayListener } from '../relay/relay.ts'
 import type { SpliceCounters } from '../relay/splice.ts'
 import { askerOf } from '../shares/shares.ts'
 import type { House } from './house.ts'
-import { type Place, type PlaceLimits, Places } from './places.ts'
+import type { Relayed } from './relayed.ts'
+import { type Seat, type SeatLimits, Seats } from './seats.ts'
 import { type Connect, type Ended, Session } from './session.ts'
 
 export interface SessionCounters {
   started: number
   failed: number
-  /** Requests that found no place. */
+  /** Requests that found no seat. */
   refused: number
   /** Paths by the strategy that won. */
   readonly won: Record<string, number>
@@ -23,18 +24,25 @@ export interface SessionCounters {
 
 export class Sessions implements RelayListener {
   readonly counters: SessionCounters = { started: 0, failed: 0, refused: 0, won: {} }
-  readonly #all = new Map<string, { readonly session: Session; readonly place: Place }>()
+  readonly #all = new Map<string, { readonly session: Session; readonly seat: Seat }>()
   readonly #house: House
-  readonly #places: Places
+  readonly #seats: Seats
 
-  constructor(house: House, limits: PlaceLimits) {
+  constructor(house: House, limits: SeatLimits) {
     this.#house = house
-    this.#places = new Places(limits)
+    this.#seats = new Seats(limits)
     house.relay.listener = this
   }
 
   get size(): number {
     return this.#all.size
+  }
+
+  /** The relayed connections, the oldest first. */
+  get relayed(): { readonly session: Session; readonly path: Relayed }[] {
+    return [...this.#all.values()].flatMap(({ session }) =>
+      session.relayed ? [{ session, path: session.relayed }] : []
+    )
   }
 
   get(id: string): Session | undefined {
@@ -43,9 +51,9 @@ export class Sessions implements RelayListener {
 
   /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
   connect(request: Connect): void {
-    const place = this.#placeFor(request)
+    const seat = this.#seatFor(request)
     const session = new Session(this.#house, request)
-    this.#all.set(session.id, { session, place })
+    this.#all.set(session.id, { session, seat })
     this.counters.started++
     void session.run().then(ended => this.#ended(session, ended))
   }
@@ -91,18 +99,18 @@ export class Sessions implements RelayListener {
   #ended(session: Session, ended: Ended): void {
     if (ended.kind === 'failed') this.counters.failed++
     else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
-    this.#all.get(session.id)?.place.decided()
+    this.#all.get(session.id)?.seat.decided()
     if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
   }
 
-  #placeFor(request: Connect): Place {
+  #seatFor(request: Connect): Seat {
     const { judging } = this.#house
     const { name } = request.caller
     try {
       // Where a NAT is hard, a request makes as much work as an answer to `nat`. It is charged once it is done.
       if (!judging.hasRoom(askerOf(request.caller)))
         throw later('judging', `the gateway judges many networks now, and that of ${name} waits`, judging.retryMs())
-      return this.#places.take(request)
+      return this.#seats.take(request)
     } catch (thrown) {
       if (thrown instanceof Full) this.counters.refused++
       throw thrown
@@ -110,7 +118,7 @@ export class Sessions implements RelayListener {
   }
 
   #forget(id: string): void {
-    this.#all.get(id)?.place.over()
+    this.#all.get(id)?.seat.over()
     this.#all.delete(id)
   }
 }

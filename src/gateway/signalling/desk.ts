@@ -3,19 +3,19 @@
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
-import { retryOf } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Reception } from './reception.ts'
 
 /** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
-  const { sessions, sources, nat, forwards } = reception.desk
+  const { sessions, sources, twins, nat, forwards } = reception.desk
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
     case 'warm': {
       const { socket: number, port, addresses, rttMs } = message
       void sources.look(peer, { number, addresses })
+      twins.shown(peer, addresses)
       return peer.warmed({ number, port, addresses, rttMs })
     }
     case 'cold':
@@ -73,8 +73,10 @@ async function connect(
     if (caller.gone.aborted) return
     sessions.connect({ caller, callee, request, traceparent, atMs })
   } catch (thrown) {
-    const { code, message } = asPosternError(thrown)
-    const refusal = refusals.request(caller, asked, thrown)
-    caller.send({ type: 'refused', code, reason: message, request, ...retryOf(thrown), ...refusal })
+    const { code, message, retryMs } = asPosternError(thrown)
+    const again = retryMs === undefined ? {} : { retryMs }
+    const { refusal, key } = refusals.request(caller, asked, thrown)
+    if (key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
+    caller.send({ type: 'refused', code, reason: message, request, ...again, ...refusal })
   }
 }

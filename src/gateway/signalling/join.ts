@@ -5,10 +5,12 @@ import { PosternError } from '../../errors.ts'
 import { fingerprintOf, verifySignature } from '../../wire/certificate.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { checkName } from '../../wire/name.ts'
-import { type FromPeer, helloProof, type Message, PROTOCOL, REFRESH_MS } from '../../wire/signal.ts'
+import { type FromPeer, helloProof, type Message, REFRESH_MS } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import { Joined } from '../peers/joined.ts'
+import type { Way } from '../peers/places.ts'
 import { sameToken } from '../peers/tokens.ts'
+import { networkOf } from '../shares/network.ts'
 import type { PeerSocket } from './peer-socket.ts'
 import type { Reception } from './reception.ts'
 
@@ -19,52 +21,45 @@ import type { Reception } from './reception.ts'
 const JOINS_PER_CERTIFICATE = 8
 
 /** A peer's hello, and how it came. */
-export interface Hello {
+export interface Hello extends Way {
   readonly message: Message<FromPeer, 'hello'>
   /** The nonce of the challenge that it signs. */
   readonly nonce: string
   /** When its WebSocket was opened, in milliseconds since the epoch. */
   readonly cameMs: number
-  /** The network that it came from. */
-  readonly network: string
-  /** The gateway's address that it reached. */
-  readonly reachedAt: string
 }
 
 const noAddress =
   'the gateway was reached by IPv6 and has no IPv4 address to tell, and UDP is IPv4 alone; its operator can name one in listen.udp.public'
 
-/** Checks who the peer is and admits it. Throws the error that refuses it. */
-export function join(
-  { message: hello, nonce, cameMs, network, reachedAt }: Hello,
+/** Checks who the peer is and admits it. Throws the error that refuses it, or that it has gone meanwhile. */
+export async function join(
+  { message: hello, nonce, cameMs, ...way }: Hello,
   link: PeerSocket,
-  { door, counters, log }: Reception
-): Joined {
-  const { directory, names, observer, joinToken, peers } = door
-  if (hello.v !== PROTOCOL)
-    throw new PosternError(
-      'bad-message',
-      `this gateway speaks version ${PROTOCOL} of the protocol, the peer version ${hello.v}`
-    )
+  { door, desk, counters, log }: Reception
+): Promise<Joined> {
+  const { directory, names, observer, places, joinToken, peers } = door
   if (!sameToken(hello.token, joinToken)) throw new PosternError('bad-token', 'the join token is wrong')
   const fingerprint = prove(hello, nonce)
-  if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
-  if (directory.count(fingerprint) >= JOINS_PER_CERTIFICATE)
-    throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
-  if (hello.name !== undefined) names.claim(checkName(hello.name), fingerprint)
+  places.check(hello.place, way)
+  checkRoom(fingerprint, { directory, peers })
+  const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint)
+  link.gone.throwIfAborted()
+  // Others have joined while the name was written.
+  if (name !== undefined) checkRoom(fingerprint, { directory, peers })
   const id = randomBytes(6).toString('hex')
-  const reached = hello.reached ?? reachedAt
+  const reached = hello.reached ?? way.reached.address
   const endpoints = observer.endpoints(reached)
   if (endpoints.length === 0) throw new PosternError('wrong-family', noAddress)
   const peer = new Joined(
     {
       id,
-      name: hello.name ?? `guest-${id}`,
-      named: hello.name !== undefined,
-      accepts: hello.accepts && hello.name !== undefined,
+      name: name ?? `guest-${id}`,
+      named: name !== undefined,
+      accepts: hello.accepts && name !== undefined,
       beacons: hello.beacons ?? false,
       fingerprint,
-      network,
+      network: networkOf(way.from),
       key: randomBytes(20),
       cameMs,
       endpoints: endpoints as [Endpoint, ...Endpoint[]],
@@ -75,6 +70,7 @@ export function join(
   observer.admit(id, peer.key)
   peer.gone.addEventListener('abort', () => observer.dismiss(id))
   directory.add(peer)
+  if (peer.accepts) desk.twins.joined(peer, way.from)
   counters.joined++
   log.info({ peer: peer.name, id }, 'joined')
   peer.send({
@@ -90,14 +86,26 @@ export function join(
   return peer
 }
 
+function checkRoom(fingerprint: string, { directory, peers }: Pick<Reception['door'], 'directory' | 'peers'>): void {
+  if (directory.size >= peers) throw new Full('peers', `the gateway is full: ${peers} peers are joined`)
+  if (directory.count(fingerprint) >= JOINS_PER_CERTIFICATE)
+    throw new Full('joinsPerCertificate', `this certificate is joined ${JOINS_PER_CERTIFICATE} times already`)
+}
+
 /** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */
-function prove({ certificate, signature }: Message<FromPeer, 'hello'>, nonce: string): string {
+function prove({ certificate, signature, place, dtls }: Message<FromPeer, 'hello'>, nonce: string): string {
   try {
     new X509Certificate(certificate)
   } catch (cause) {
     throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
   }
-  if (!verifySignature(certificate, helloProof(nonce), Buffer.from(signature, 'base64')))
+  if (!verifySignature(certificate, helloProof({ place, nonce, dtls }), Buffer.from(signature, 'base64')))
     throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key of the certificate')
-  return fingerprintOf(certificate)
+  const fingerprint = fingerprintOf(certificate)
+  if (dtls !== fingerprint)
+    throw new PosternError(
+      'fingerprint-mismatch',
+      'this gateway knows no DTLS certificates but those that peers join with'
+    )
+  return fingerprint
 }

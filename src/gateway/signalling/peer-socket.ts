@@ -57,8 +57,9 @@ export class PeerSocket implements Link {
   }
 
   /** Tells the peer why, and closes with 1008 for a policy violation (RFC 6455 section 7.4.1). */
-  refuse({ code, message }: PosternError, refusal: Refusal | undefined): void {
-    this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...refusal })
+  refuse({ code, message, retryMs }: PosternError, refusal: Refusal | undefined): void {
+    const again = retryMs === undefined ? {} : { retryMs }
+    this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...again, ...refusal })
     this.#ws.close(1008)
   }
 }

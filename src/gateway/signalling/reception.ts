@@ -6,7 +6,9 @@ import type { Directory } from '../peers/directory.ts'
 import type { Members } from '../peers/member.ts'
 import type { Names } from '../peers/names.ts'
 import type { Observer } from '../peers/observer.ts'
+import type { Places } from '../peers/places.ts'
 import type { Sources } from '../peers/sources.ts'
+import type { Twins } from '../peers/twins.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -29,6 +31,8 @@ export interface Door {
   readonly directory: Directory
   readonly names: Names
   readonly observer: Observer
+  /** Where this gateway is found. */
+  readonly places: Places
   /** Most peers joined at once. */
   readonly peers: number
   /** WebSockets of peers that have not joined yet, with the address each came from. There are at most `peers` of them. */
@@ -42,6 +46,8 @@ export interface Desk {
   readonly sessions: Sessions
   /** Watches whether peers are seen where they are. */
   readonly sources: Pick<Sources, 'look'>
+  /** Finds certificates that are joined from two places. */
+  readonly twins: Twins
   /** Judges a peer's network. */
   readonly nat: NatDesk
   /** Proves the endpoints that peers claim to be reached at. */

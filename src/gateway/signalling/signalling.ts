@@ -1,5 +1,6 @@
 // One WebSocket of one peer: challenge, hello, welcome, then messages until it closes. Messages of a peer are rate limited,
-// parsed and handed on. A wrong message is answered with one sentence and a code.
+// parsed and handed on, in their order: what comes while a name is being written waits for that. A wrong message is answered
+// with one sentence and a code.
 //
 //   stranger ─► challenge ─► hello ─► joined (join.ts) ─► messages (desk.ts) ─► closed
 //        └───────────┴─────────┴──────────────┴─► refused, closed
@@ -10,10 +11,10 @@ import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { TokenBucket } from '../../token-bucket.ts'
-import { PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
+import type { Endpoint } from '../../wire/endpoint.ts'
+import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
-import { networkOf } from '../shares/network.ts'
 import { serve } from './desk.ts'
 import { join } from './join.ts'
 import { PeerSocket } from './peer-socket.ts'
@@ -40,20 +41,23 @@ class Visitor {
   readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
-  /** The address it came from, and the gateway's own address that it reached. */
+  /** The address it came from, and the gateway's own endpoint that it reached. */
   readonly #from: string
-  readonly #reachedAt: string
+  readonly #reached: Endpoint
   readonly #pace: TokenBucket
   #silent: NodeJS.Timeout | undefined
   #name: string | undefined
   #peer: Joined | undefined
+  /** What it said while it is joining; undefined at any other time. */
+  #early: Said[] | undefined
 
   constructor(ws: WebSocket, request: IncomingMessage, reception: Reception) {
     this.#ws = ws
     this.#reception = reception
     this.#link = new PeerSocket(ws)
     this.#from = addressOf(request)
-    this.#reachedAt = request.socket.localAddress ?? ''
+    const { localAddress: address = '', localPort: port = 0 } = request.socket
+    this.#reached = { address, port }
     const { messagesPerSecond: perSecond } = reception
     // At most one second's worth of messages is saved up.
     this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
@@ -73,23 +77,46 @@ class Visitor {
   }
 
   #heard(text: string, isBinary: boolean): void {
+    if (this.#ws.readyState !== this.#ws.OPEN) return
+    this.#pace.charge(1)
+    this.#slowDown(this.#pace.untilMs(0))
+    if (this.#early) this.#early.push({ text, isBinary })
+    else this.#hear(text, isBinary)
+  }
+
+  #hear(text: string, isBinary: boolean): void {
     // Messages that arrive after a refusal are ignored: nobody gets a second try on the same WebSocket.
     if (this.#ws.readyState !== this.#ws.OPEN) return
     try {
-      this.#pace.charge(1)
-      this.#slowDown(this.#pace.untilMs(0))
       if (isBinary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
       const message = parseFromPeer(text)
       if (this.#peer) return serve(this.#peer, message, this.#reception)
       if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
-      this.#name = message.name
-      const network = networkOf(this.#from)
-      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, network, reachedAt: this.#reachedAt }
-      this.#peer = join(hello, this.#link, this.#reception)
-      this.#met()
+      void this.#join(message)
     } catch (thrown) {
       this.#refuse(asPosternError(thrown))
     }
+  }
+
+  /** Nothing is read meanwhile, but one segment may have brought more than the hello. */
+  async #join(message: Message<FromPeer, 'hello'>): Promise<void> {
+    const early: Said[] = []
+    this.#early = early
+    this.#name = message.name
+    clearTimeout(this.#silent)
+    this.#ws.pause()
+    try {
+      const way = { from: this.#from, reached: this.#reached }
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, ...way }
+      this.#peer = await join(hello, this.#link, this.#reception)
+      this.#met()
+    } catch (thrown) {
+      // Who has left meanwhile is told nothing.
+      if (this.#ws.readyState === this.#ws.OPEN) this.#refuse(asPosternError(thrown))
+    }
+    this.#early = undefined
+    this.#ws.resume()
+    for (const { text, isBinary } of early) this.#hear(text, isBinary)
   }
 
   /** The visitor has joined or gone: it is no stranger any more. */
@@ -121,6 +148,11 @@ class Visitor {
     this.#ws.pause()
     setTimeout(() => this.#ws.resume(), restMs)
   }
+}
+
+interface Said {
+  readonly text: string
+  readonly isBinary: boolean
 }
 
 /** Where a request came from. A reverse proxy on this host is believed; it appends the address that it saw. */

@@ -10,7 +10,7 @@ import type { Strategy } from '../../strategy/turn.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
 import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Commander } from '../peers/commander.ts'
-import { Full, later, retryOf } from '../peers/full.ts'
+import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
 import { observationsOf, sideOf, type Watch } from '../session/side-seen.ts'
 import { inTurns } from '../shares/judging.ts'
@@ -58,9 +58,10 @@ export class NatDesk {
       await peer.filteringKnown(timeoutSignal(FILTERING_MS))
       this.#tell(peer, { type: 'nat', request, report: await this.#report(peer, question) })
     } catch (thrown) {
-      const { code, message } = asPosternError(thrown)
+      const { code, message, retryMs } = asPosternError(thrown)
       if (thrown instanceof Full) this.refused++
-      this.#tell(peer, { type: 'refused', request, code, reason: message, ...retryOf(thrown) })
+      const again = retryMs === undefined ? {} : { retryMs }
+      this.#tell(peer, { type: 'refused', request, code, reason: message, ...again })
     }
   }
 

@@ -1,5 +1,6 @@
 // Describes the mixture in words, for a person who asks about a NAT, and for the trace.
 
+import { percent } from '../../units.ts'
 import { perSecond, sum } from './drift.ts'
 import type { Mixture, Weighed } from './mixture.ts'
 import type { Evidence } from './observation.ts'
@@ -46,7 +47,7 @@ export function describe(mixture: Mixture, seen: Evidence): Assignment {
   const say = (what: string) => ({
     kind,
     confidence,
-    evidence: `${ports}${repeated(seen)}: ${what}, ${percent(confidence)}`
+    evidence: `${ports}${repeated(seen)}: ${what}, ${sure(confidence)}`
   })
   switch (kind) {
     case 'kept':
@@ -80,7 +81,7 @@ function steppingVerdict(all: Steppings) {
 
 const brief = (perSecond: number) => (perSecond < 10 ? perSecond.toFixed(1) : perSecond.toFixed(0))
 const weightOf = (all: readonly Weighed<object>[]) => sum(all.map(({ weight }) => weight))
-const percent = (share: number) => `${Math.round(100 * share)} % sure`
+const sure = (share: number) => `${percent(share)} sure`
 const repeated = ({ repeats }: Evidence) => (repeats > 0 ? ` (seen again ${repeats} times)` : '')
 
 function likeliest<T extends object>(all: readonly Weighed<T>[]): Weighed<T> | undefined {

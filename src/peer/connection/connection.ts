@@ -28,11 +28,18 @@ export interface PathReport {
   trace: string
 }
 
+export interface FarPeer {
+  readonly name: string
+  readonly fingerprint: string
+  /** Whether it has joined under that name. If not, the gateway has made the name up. */
+  readonly named?: boolean
+}
+
 export interface ConnectionParts {
   transport: Transport
   /** Negotiated, id 0, open on both sides. */
   control: Channel
-  peer: { name: string; fingerprint: string }
+  peer: FarPeer
   path: PathReport
 }
 
@@ -65,7 +72,7 @@ const MAX_CONTROL_BUFFERED_BYTES = 65_536
 type ControlMessage = { type: 'ping' | 'pong'; id: string } | { type: 'alive' } | { type: 'bye' }
 
 export class Connection {
-  readonly peer: { name: string; fingerprint: string }
+  readonly peer: FarPeer
   readonly path: PathReport
   /** Aborted with a PosternError (`io`) when the connection is over, whoever ended it. */
   readonly closed: AbortSignal

@@ -3,14 +3,13 @@
 //
 //   FOLDER/identity.pem    the private key and the certificate, in one file, so that they always belong together
 //
-// The file is first written whole under another name, and then linked into its place. That fails if a file is there already.
-// So if two processes start at once, one makes the identity and both use it. Nothing ever overwrites it.
+// If two processes start at once, one makes the identity and both use it. Nothing ever overwrites it.
 
-import { createPrivateKey, randomUUID, sign } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { createPrivateKey, sign } from 'node:crypto'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PosternError } from '../../errors.ts'
+import { createStateFile, exposures, makeStateFolder, readStateFile, troubleOf } from '../../state-file.ts'
 import { fingerprintOf, isP256, parseCertificate } from '../../wire/certificate.ts'
 import { createCertificate } from './self-signed.ts'
 
@@ -33,43 +32,30 @@ export function defaultFolder(env: Readonly<Record<string, string | undefined>> 
 
 /**
  * The identity that is kept in a folder. If there is none, it is made (folder 0700, file 0600).
+ * @param warn is told a sentence where others can read the key, or write into the folder.
  * @throws PosternError bad-config where the file is broken or key and certificate do not belong together, `io` where it
  * cannot be read or written. The file is left as it is.
  */
-export async function loadIdentity(folder = defaultFolder()): Promise<Identity> {
+export async function loadIdentity(
+  folder = defaultFolder(),
+  warn: (sentence: string) => void = () => {}
+): Promise<Identity> {
   const path = join(folder, 'identity.pem')
   try {
-    const text = (await readIfThere(path)) ?? (await create(folder, path))
+    const text = (await readStateFile(path)) ?? (await create(folder, path))
+    for (const sentence of await exposures(folder, [path])) warn(sentence)
     return parseIdentity(text, path)
   } catch (cause) {
     if (cause instanceof PosternError) throw cause
-    throw new PosternError('io', `the identity ${path} cannot be read or made: ${messageOf(cause)}`, { cause })
+    throw new PosternError('io', `the identity ${path} cannot be read or made: ${troubleOf(cause)}`, { cause })
   }
 }
 
 async function create(folder: string, path: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeStateFolder(folder)
   const { keyPem, certificatePem } = createCertificate()
-  const own = `${path}.${randomUUID()}`
-  try {
-    await writeDurably(own, keyPem + certificatePem)
-    await linkUnlessThere(own, path)
-  } finally {
-    await rm(own, { force: true })
-  }
-  return readFile(path, 'utf8')
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  await using file = await open(path, 'wx', 0o600)
-  await file.writeFile(text)
-  await file.sync()
-}
-
-async function linkUnlessThere(from: string, to: string): Promise<void> {
-  await link(from, to).catch(error => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  await createStateFile(path, keyPem + certificatePem)
+  return (await readStateFile(path)) ?? ''
 }
 
 function parseIdentity(text: string, path: string): Identity {
@@ -92,15 +78,4 @@ function parseIdentity(text: string, path: string): Identity {
 
 function block(text: string, label: string): string | undefined {
   return new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----\n?`).exec(text)?.[0]
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(error => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
 }

@@ -5,12 +5,15 @@
 //
 // A line is only ever appended, in one write, and the first line about a name counts. So processes that meet the same peer at
 // once agree on one fingerprint without a lock. To forget a peer, delete its line.
+//
+// A peer is trusted once its line is on disk. So half a line at the end, where a computer lost its power or its disk was full, is
+// about nobody who was trusted, and is cut off. Any other damaged line may be.
 
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PosternError } from '../../errors.ts'
+import { appendToStateFile, cutStateFile, makeStateFolder, readStateFile, troubleOf } from '../../state-file.ts'
 import { normaliseFingerprint } from '../../wire/certificate.ts'
-import { checkName } from '../../wire/name.ts'
+import { checkName, isSameName } from '../../wire/name.ts'
 
 /** How a fingerprint was judged: it is the pinned one, the remembered one, or a new one that is remembered from now on. */
 export type Trust = 'pinned' | 'known' | 'new'
@@ -51,10 +54,15 @@ export function parsePeer(text: string): PeerName {
 export class KnownPeers {
   readonly file: string
   readonly #folder: string
+  readonly #warn: (sentence: string) => void
 
-  /** @param folder the folder in which the identity is kept as well. */
-  constructor(folder: string) {
+  /**
+   * @param folder the folder in which the identity is kept as well.
+   * @param warn is told a sentence where half a line was cut off.
+   */
+  constructor(folder: string, warn: (sentence: string) => void = () => {}) {
     this.#folder = folder
+    this.#warn = warn
     this.file = join(folder, 'known-peers')
   }
 
@@ -70,11 +78,11 @@ export class KnownPeers {
     if (pin !== undefined) return this.#checkPin(name, shown, pin)
     const host = hostOf(gateway)
     const known = await this.#find(host, checkName(name))
-    if (known) return this.#checkKnown(known, shown)
+    if (known) return this.#checkKnown(known, name, shown)
     await this.#remember(host, name, shown)
     // Another process may have been quicker, with another fingerprint.
     const first = await this.#find(host, name)
-    if (first) this.#checkKnown(first, shown)
+    if (first) this.#checkKnown(first, name, shown)
     return 'new'
   }
 
@@ -87,32 +95,35 @@ export class KnownPeers {
     )
   }
 
-  #checkKnown({ gateway, name, fingerprint, line }: KnownPeer, shown: string): Trust {
+  #checkKnown({ gateway, name, fingerprint, line }: KnownPeer, as: string, shown: string): Trust {
     if (fingerprint === shown) return 'known'
-    const seen = `${name} at ${gateway} has the fingerprint ${shown} but had ${fingerprint} before`
+    const [before, both] =
+      name === as ? ['had', ''] : [`${name}, which is the same name, had`, `, or add one for ${as} if both are right`]
+    const seen = `${as} at ${gateway} has the fingerprint ${shown} but ${before} ${fingerprint} before`
     const advice = `somebody may stand in between; if its owner tells you that it changed, delete line ${line} of ${this.file}`
-    throw new PosternError('fingerprint-mismatch', `${seen}; ${advice}`)
+    throw new PosternError('fingerprint-mismatch', `${seen}; ${advice}${both}`)
   }
 
+  /** Capitals make no difference, or a gateway could have somebody else trusted under another spelling. */
   async #find(gateway: string, name: string): Promise<KnownPeer | undefined> {
-    return (await this.#read()).find(peer => peer.gateway === gateway && peer.name === name)
+    const here = (await this.#read()).peers.filter(peer => peer.gateway === gateway && isSameName(peer.name, name))
+    return here.find(peer => peer.name === name) ?? here[0]
   }
 
-  async #read(): Promise<KnownPeer[]> {
-    const text = await readFile(this.file, 'utf8').catch(error => {
-      if (error.code === 'ENOENT') return ''
-      throw this.#unusable(error)
-    })
-    return text.split('\n').flatMap((line, index) => this.#parse(line, index + 1))
+  async #read(): Promise<{ peers: KnownPeer[]; torn: string }> {
+    const text = (await this.#use(() => readStateFile(this.file))) ?? ''
+    const last = text.slice(text.lastIndexOf('\n') + 1)
+    const torn = isBlank(last) || parsed(last) ? '' : last
+    const whole = text.slice(0, text.length - torn.length)
+    return { peers: whole.split('\n').flatMap((line, index) => this.#parse(line, index + 1)), torn }
   }
 
   // A damaged line is refused and not skipped. Skipping it would forget which peer it was about, and trust the next one that
   // comes.
   #parse(text: string, line: number): KnownPeer[] {
-    if (/^\s*(#|$)/.test(text)) return []
-    const [gateway, name, digits = '', ...more] = text.trim().split(/\s+/)
-    const fingerprint = normaliseFingerprint(digits)
-    if (gateway && name && fingerprint && more.length === 0) return [{ gateway, name, fingerprint, line }]
+    if (isBlank(text)) return []
+    const peer = parsed(text)
+    if (peer) return [{ ...peer, line }]
     throw new PosternError(
       'bad-config',
       `${this.file}:${line}:1: expected "gateway name fingerprint"; mend or delete the line`
@@ -120,25 +131,38 @@ export class KnownPeers {
   }
 
   async #remember(gateway: string, name: string, fingerprint: string): Promise<void> {
-    if ((await this.#read()).length >= MAX_PEERS) {
+    const { peers, torn } = await this.#read()
+    if (peers.length >= MAX_PEERS) {
       throw new PosternError(
         'io',
         `${this.file} remembers ${MAX_PEERS} peers and takes no more; delete lines you do not need`
       )
     }
-    try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await this.#use(async () => {
+      await makeStateFolder(this.#folder)
+      if (torn !== '' && (await cutStateFile(this.file, torn)))
+        this.#warn(`${this.file} ended in half a line, which was cut off; the peer that it was about counts as new`)
       // The line break goes first: an editor may have left the last line without one.
-      await appendFile(this.file, `\n${gateway} ${name} ${fingerprint}\n`, { mode: 0o600 })
-    } catch (cause) {
-      throw this.#unusable(cause)
-    }
+      await appendToStateFile(this.file, `\n${gateway} ${name} ${fingerprint}\n`)
+    })
   }
 
-  #unusable(cause: unknown): PosternError {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    return new PosternError('io', `the known peers in ${this.file} cannot be read or written: ${reason}`, { cause })
+  async #use<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      const why = `cannot be read or written: ${troubleOf(cause)}`
+      throw new PosternError('io', `the known peers in ${this.file} ${why}`, { cause })
+    }
   }
+}
+
+const isBlank = (line: string): boolean => /^\s*(#|$)/.test(line)
+
+function parsed(line: string): Omit<KnownPeer, 'line'> | undefined {
+  const [gateway, name, digits = '', ...more] = line.trim().split(/\s+/)
+  const fingerprint = normaliseFingerprint(digits)
+  return gateway && name && fingerprint && more.length === 0 ? { gateway, name, fingerprint } : undefined
 }
 
 // The same gateway may be written as ws, wss, http or https, with or without a path.

@@ -14,10 +14,13 @@ export class Diary {
   readonly #sources: Endpoint[] = []
   #sent = 0
   #received = 0
+  #held = 0
   #sentMs: Span | undefined
   #receivedMs: Span | undefined
   /** Pairs of an own socket and a far endpoint that it sent to. */
   flows = 0
+  /** How many sockets could be bound, if they were fewer than ordered. */
+  sockets: number | undefined
 
   /** Datagrams that the search has sent. */
   get sent(): number {
@@ -35,6 +38,11 @@ export class Diary {
     this.#sentMs = upTo(this.#elapsedMs, this.#sentMs)
   }
 
+  /** Counts a datagram of the search that may not leave now, by the peer's own bounds. */
+  holds(): void {
+    this.#held++
+  }
+
   /** Counts a datagram of the search that is proved to be the far side's. */
   hears(source: Endpoint): void {
     this.#received++
@@ -50,6 +58,8 @@ export class Diary {
       sent: this.#sent,
       received: this.#received,
       flows: this.flows,
+      ...(this.#held > 0 ? { held: this.#held } : {}),
+      ...(this.sockets === undefined ? {} : { sockets: this.sockets }),
       ...(this.#sentMs ? { sentMs: this.#sentMs } : {}),
       ...(this.#receivedMs ? { receivedMs: this.#receivedMs } : {}),
       ...(this.#sources.length > 0 ? { heard: [...this.#sources] } : {})

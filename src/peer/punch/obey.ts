@@ -7,12 +7,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
+import { PosternError } from '../../errors.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import { checkMsOf, type Effort } from '../../wire/order.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Opener } from '../transport/transport.ts'
+import { ORDER_MS, type OrderAllowance } from './allowance.ts'
 import { ALONE_MS, firstAnswered } from './beside.ts'
 import type { Diary } from './diary.ts'
 import { handOver, type Opened } from './handover.ts'
@@ -30,6 +32,8 @@ export interface Obeying {
   readonly key: Buffer
   /** Signs what goes to the other side. */
   readonly probeKey: Buffer
+  /** What may be sent for this order. */
+  readonly allowance: OrderAllowance
   /** Called when the path is found and the socket is about to be handed over. */
   readonly found: () => void
   /** Aborted when the order is called off. */
@@ -38,10 +42,13 @@ export interface Obeying {
 
 /** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `fingerprint-mismatch` or `io`. */
 export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
-  const { identity, open, signal } = obeying
-  const late = AbortSignal.any([signal, timeoutSignal(Math.ceil(message.waitMs + message.handoverMs))])
+  const { identity, open, allowance, signal } = obeying
+  const orderMs = Math.min(ORDER_MS, Math.ceil(message.waitMs + message.handoverMs))
+  const late = AbortSignal.any([signal, timeoutSignal(orderMs)])
   const step = (name: string) => diary.step(name)
   const { raw, remote, isHeard } = await path(message, { ...obeying, signal: late }, diary)
+  // The agent begins to send now: a check now and then, at one endpoint. The socket is still the ordered one.
+  if (!isHeard && !allowance.take()) throw tooMuch
   obeying.found()
   await raw.quiet()
   const checkMs = isHeard ? checkMsOf(message.handoverMs) : undefined
@@ -53,12 +60,12 @@ async function path(
   obeying: Obeying,
   diary: Diary
 ): Promise<Path> {
-  const { warm, probeKey, side, signal } = obeying
+  const { warm, probeKey, side, allowance, signal } = obeying
   const punch = (
     effort: Effort,
     timing: { afterMs?: number; patienceMs?: number | undefined } = {},
     raw: RawSocket = warm.raw
-  ) => findPath(raw, { effort, ...timing, probeKey, handover, signal }, diary)
+  ) => findPath(raw, { effort, ...timing, probeKey, handover, allowance, signal }, diary)
   switch (order.kind) {
     case 'ice': {
       const remote = onlyTarget(order)
@@ -89,11 +96,16 @@ async function path(
  * Latches at the relay: the warm socket, or another if nothing comes back to its port any more (beside.ts). The relay takes the
  * one that proved itself last, so another proves itself once more when it has won.
  */
-async function latch(target: Endpoint, username: string, { warm, key, signal }: Obeying): Promise<RawSocket> {
+async function latch(
+  target: Endpoint,
+  username: string,
+  { warm, key, allowance, signal }: Obeying
+): Promise<RawSocket> {
+  const may = () => allowance.take()
   const candidate = (raw: RawSocket, nonce?: Buffer) => ({
     raw,
     async show(signal: AbortSignal, answered: () => void) {
-      await prove(raw, target, username, { key, nonce, signal })
+      await prove(raw, target, username, { key, nonce, may, signal })
       answered()
     }
   })
@@ -102,7 +114,7 @@ async function latch(target: Endpoint, username: string, { warm, key, signal }: 
   const terms = { aloneMs: ALONE_MS + warm.rttMs }
   const { raw } = (await firstAnswered(first, another, signal, terms)).candidate
   try {
-    if (raw !== warm.raw) await prove(raw, target, username, { key, signal })
+    if (raw !== warm.raw) await prove(raw, target, username, { key, may, signal })
     return raw
   } catch (error) {
     if (raw !== warm.raw) await raw.close()
@@ -114,3 +126,5 @@ async function latch(target: Endpoint, username: string, { warm, key, signal }: 
 function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
   return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
 }
+
+const tooMuch = new PosternError('timeout', 'this peer sends as much as it may for all its orders together')

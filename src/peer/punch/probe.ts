@@ -22,10 +22,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import type { Effort, Handover } from '../../wire/order.ts'
 import { type DecodedStun, decode, transactionId } from '../../wire/stun.ts'
+import type { OrderAllowance } from './allowance.ts'
 import type { Diary } from './diary.ts'
 import { answer, iceCheck, probe } from './packets.ts'
 import { RawSocket } from './raw.ts'
-import { type Purpose, Sender } from './sender.ts'
+import { type Purpose, Sender, type Sending } from './sender.ts'
 import { endpointsOf, flowsOf, Pace } from './walk.ts'
 
 /**
@@ -76,6 +77,7 @@ export interface Punch {
    * check comes.
    */
   readonly patienceMs?: number | undefined
+  readonly allowance: OrderAllowance
   readonly signal: AbortSignal
 }
 
@@ -137,7 +139,7 @@ class Loop {
     this.#punch = punch
     this.#diary = diary
     this.#endpoints = endpointsOf(punch.effort)
-    this.#sender = new Sender(punch.effort, diary)
+    this.#sender = new Sender(punch.effort, diary, punch.allowance)
     this.#begunMs = performance.now() + (punch.afterMs ?? 0)
     this.#probe = probe(punch.handover.role, this.#transaction, punch.probeKey)
     this.#listen(raw)
@@ -179,6 +181,7 @@ class Loop {
 
   async #bind(count: number): Promise<void> {
     const bound = await RawSocket.bindMany(count)
+    if (bound.length < count) this.#diary.sockets = 1 + bound.length
     this.#binding = undefined
     if (this.#over.signal.aborted) for (const raw of bound) void raw.close()
     else for (const raw of bound) this.#listen(raw)
@@ -202,8 +205,9 @@ class Loop {
     for (let round = 1; ; round++) {
       for (const { socket, to } of flowsOf(this.#endpoints, this.#sockets)) {
         if (heardFrom(socket, to)) continue
-        while (!pace.take()) await pace.refill(signal)
-        if (!this.#send(this.#probe, socket, to, 'walk')) return
+        if (!this.#sender.mayWalk) this.#diary.holds()
+        while (!this.#sender.mayWalk || !pace.take()) await pace.refill(signal)
+        if (this.#send(this.#probe, socket, to, 'walk') === 'spent') return
         if (this.#binding) await this.#binding
         signal.throwIfAborted()
       }
@@ -269,7 +273,8 @@ class Loop {
     this.#diary.step('heard')
     const known = heardFrom(socket, source)
     if (known && this.#hasAnswered(known, ANSWERED_MS)) return
-    const isAnswered = this.#send(answer(message.transaction, source, this.#punch.probeKey), socket, source, 'heard')
+    const reply = answer(message.transaction, source, this.#punch.probeKey)
+    const isAnswered = this.#send(reply, socket, source, 'heard') === 'sent'
     const { effort, handover } = this.#punch
     if (handover.role === 'passive' && effort.bindOn === 'heard' && this.#isAim(source))
       return this.#finish({ raw: socket.raw, remote: source, isHeard: true })
@@ -305,10 +310,11 @@ class Loop {
     this.#finish({ raw: socket.raw, remote: source, isHeard: true })
   }
 
-  #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): boolean {
-    const sent = this.#sender.send(datagram, raw, to, purpose)
-    if (!sent) this.#diary.step('spent')
-    return sent
+  #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): Sending {
+    const sending = this.#sender.send(datagram, raw, to, purpose)
+    if (sending === 'spent') this.#diary.step('spent')
+    if (sending === 'held') this.#diary.holds()
+    return sending
   }
 
   /** Milliseconds since the first datagram was due; negative before. */

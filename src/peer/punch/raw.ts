@@ -15,6 +15,9 @@ import { candidatePort, isHeld, restPort } from './candidate-ports.ts'
  */
 const BINDS = 50
 
+/** Files that sockets leave free at the limit: a handover, a resolver, a record on the disk and the like need some. */
+const SPARE_FILES = 16
+
 /**
  * Milliseconds after which a request is sent again, and at last given up. RFC 8489 section 6.2.1 starts with 500 ms and waits
  * 39.5 s in all. Here a person waits for the first answer, and a lost datagram should not cost half a second.
@@ -91,14 +94,16 @@ export class RawSocket {
     }
   }
 
-  /** Binds `count` sockets or none. If it throws `io`, it has closed them again. 256 sockets take 4 to 15 ms. */
+  /**
+   * Binds `count` sockets, or as many as there are ports and open files for: some files stay free, for what comes after them.
+   * Never throws. 256 sockets take 4 to 15 ms.
+   */
   static async bindMany(count: number): Promise<RawSocket[]> {
     const tries = await Promise.allSettled(Array.from({ length: count }, () => RawSocket.bind()))
     const bound = tries.filter(tried => tried.status === 'fulfilled').map(({ value }) => value)
-    const failed = tries.find(tried => tried.status === 'rejected')
-    if (!failed) return bound
-    await Promise.all(bound.map(raw => raw.close()))
-    throw failed.reason
+    const spare = bound.length < count ? bound.splice(0, SPARE_FILES) : []
+    await Promise.all(spare.map(raw => raw.close()))
+    return bound
   }
 
   /** False if the last datagram could not even leave: this host has no IPv4, or no way out for it. */
@@ -120,12 +125,14 @@ export class RawSocket {
   /**
    * Sends a Binding request until its answer comes. Throws `timeout` if none does, or what `signal` aborts with.
    * @param key for the MESSAGE-INTEGRITY of both messages
+   * @param may is asked before each transmission, whether it may leave
    */
   async request(
     to: Endpoint,
     message: Omit<StunMessage, 'class' | 'method' | 'transaction'>,
     key: Buffer,
-    signal: AbortSignal
+    signal: AbortSignal,
+    may: () => boolean = () => true
   ): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     const sent: string[] = []
@@ -145,7 +152,7 @@ export class RawSocket {
       sent.push(idOf(transaction))
       this.#asks(idOf(transaction), sentMs)
       this.#waiting.set(idOf(transaction), { key, done })
-      this.send(encode({ class: 'request', method: BINDING, transaction, ...message }, { key }), to)
+      if (may()) this.send(encode({ class: 'request', method: BINDING, transaction, ...message }, { key }), to)
       timer = setTimeout(transmit, RETRANSMIT_MS[count], count + 1)
     }
     try {

@@ -1,8 +1,10 @@
-// Everything that a punch loop sends passes here. It is counted, and refused if the order's budget does not allow it.
+// Everything that a punch loop sends passes here. It is counted, and refused if the order's budget does not allow it, or what
+// this peer sends for all its orders together (allowance.ts).
 
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Effort } from '../../wire/order.ts'
 import { ANSWERS, GUESSES } from '../../wire/order.ts'
+import { KEPT, type OrderAllowance } from './allowance.ts'
 import type { Diary } from './diary.ts'
 import type { RawSocket } from './raw.ts'
 
@@ -12,36 +14,37 @@ import type { RawSocket } from './raw.ts'
  */
 export type Purpose = 'walk' | 'heard' | 'check'
 
-/**
- * The most flows that are counted. An order with a budget has no more. One without a budget goes on as long as the far side
- * finds new ports.
- */
-const MOST_FLOWS = GUESSES
+/** What becomes of a datagram: it has left, the budget is used up for good, or it may not leave now. */
+export type Sending = 'sent' | 'spent' | 'held'
 
 export class Sender {
   readonly #diary: Diary
+  readonly #allowance: OrderAllowance
   readonly #budget: number
   readonly #kept: Record<Purpose, number>
   readonly #flows = new Set<string>()
 
-  constructor(effort: Effort, diary: Diary) {
+  /** An order that names no budget has the largest one that an order can name. */
+  constructor({ probes = GUESSES }: Effort, diary: Diary, allowance: OrderAllowance) {
     this.#diary = diary
-    this.#budget = budgetOf(effort)
+    this.#allowance = allowance
+    this.#budget = probes
     const reserve = Math.min(ANSWERS, Math.floor(this.#budget / 4))
     this.#kept = { walk: reserve, heard: Math.min(1, reserve), check: 0 }
   }
 
-  /** Sends and returns true, or returns false if the budget does not allow it. */
-  send(datagram: Buffer, raw: RawSocket, to: Endpoint, purpose: Purpose): boolean {
-    if (this.#diary.sent + this.#kept[purpose] >= this.#budget) return false
+  /** False if the next datagram of a walk has to wait for those of other orders. */
+  get mayWalk(): boolean {
+    return this.#allowance.isOver || this.#allowance.isFree(KEPT)
+  }
+
+  send(datagram: Buffer, raw: RawSocket, to: Endpoint, purpose: Purpose): Sending {
+    if (this.#diary.sent + this.#kept[purpose] >= this.#budget || this.#allowance.isOver) return 'spent'
+    if (!this.#allowance.take(purpose === 'walk' ? KEPT : 0)) return 'held'
     this.#diary.sends()
-    if (this.#flows.size < MOST_FLOWS) this.#flows.add(`${raw.port} ${to.address} ${to.port}`)
+    this.#flows.add(`${raw.port} ${to.address} ${to.port}`)
     this.#diary.flows = this.#flows.size
     raw.send(datagram, to)
-    return true
+    return 'sent'
   }
 }
-
-/** If an order would make many flows and names no budget, it has the largest budget that an order can name. */
-const budgetOf = ({ probes, guesses = [], sockets = 1 }: Effort): number =>
-  probes ?? (guesses.length > 0 || sockets > 1 ? GUESSES : Number.POSITIVE_INFINITY)

@@ -20,6 +20,9 @@ export interface Membership {
   readonly reachedAt?: string | undefined
 }
 
+/** Whether another datagram may leave now; always if it is left out. */
+export type May = (() => boolean) | undefined
+
 /**
  * How long the other endpoints are waited for after the primary one has answered, in milliseconds. One of them may be
  * unreachable.
@@ -33,6 +36,7 @@ export class WarmSocket {
   readonly number: number
   readonly raw: RawSocket
   readonly #membership: Membership
+  readonly #may: May
   readonly #nonces = new Map<Endpoint, Buffer>()
   /** The mapping that each endpoint saw last. */
   readonly #mapped = new Map<Endpoint, string>()
@@ -40,7 +44,8 @@ export class WarmSocket {
   #aloneMs = ALONE_MS
   #rttMs = 0
 
-  private constructor(number: number, raw: RawSocket, membership: Membership) {
+  private constructor(number: number, raw: RawSocket, membership: Membership, may?: May) {
+    this.#may = may
     this.number = number
     this.raw = raw
     this.#membership = membership
@@ -70,8 +75,13 @@ export class WarmSocket {
    * Binds a socket that has sent nothing yet: its mappings will be the next that the NAT makes. Throws `io`.
    * @param farFrom ports of which its own is far, at most two
    */
-  static async bind(number: number, membership: Membership, farFrom: readonly number[] = []): Promise<WarmSocket> {
-    return new WarmSocket(number, await RawSocket.bind(farFrom), membership)
+  static async bind(
+    number: number,
+    membership: Membership,
+    farFrom: readonly number[] = [],
+    may?: May
+  ): Promise<WarmSocket> {
+    return new WarmSocket(number, await RawSocket.bind(farFrom), membership, may)
   }
 
   /** Aborted when a session has taken the socket. From then on only that session's order sends from it. */
@@ -176,6 +186,7 @@ export class WarmSocket {
     const { rttMs, nonce, mapped } = await prove(this.raw, endpoint, `p:${this.#membership.peer}:${this.number}`, {
       key: this.#membership.key,
       nonce: this.#nonces.get(endpoint),
+      may: this.#may,
       signal
     })
     this.#nonces.set(endpoint, nonce)
@@ -193,12 +204,18 @@ export async function prove(
   raw: RawSocket,
   endpoint: Endpoint,
   username: string,
-  { key, nonce, signal }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal }
+  { key, nonce, signal, may }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal; may?: May }
 ): Promise<{ rttMs: number; nonce: Buffer; mapped: Endpoint | undefined }> {
   let echo = nonce
   let leastMs = Number.POSITIVE_INFINITY
   for (let round = 0; round < 3; round++) {
-    const { message, rttMs } = await raw.request(endpoint, { username, ...(echo ? { nonce: echo } : {}) }, key, signal)
+    const { message, rttMs } = await raw.request(
+      endpoint,
+      { username, ...(echo ? { nonce: echo } : {}) },
+      key,
+      signal,
+      may
+    )
     leastMs = Math.min(leastMs, rttMs)
     if (echo && !message.nonce) return { rttMs: leastMs, nonce: echo, mapped: message.mapped }
     echo = message.nonce

@@ -30,6 +30,9 @@ export const openNative: Opener = async ({ port, free, handover, remote, identit
   }
 }
 
+/** Starts the library's threads ahead of the first path: that takes some milliseconds, and while a peer joins there is time. */
+export const startNative = (): void => nodeDataChannel.preload()
+
 /** Ends the library's threads, which would keep the process alive. Call it when all connections are closed. */
 export const endNative = (): void => nodeDataChannel.cleanup()
 

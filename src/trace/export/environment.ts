@@ -19,7 +19,7 @@ export interface ExportSettings {
   readonly collector: {
     readonly url: string
     readonly headers: Readonly<Record<string, string>>
-    /** For one batch, with all repetitions. */
+    /** For one try. */
     readonly timeoutMs: number
     readonly compression: 'none' | 'gzip'
     readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer }
@@ -29,7 +29,6 @@ export interface ExportSettings {
     /** Spans that wait; more are dropped. */
     readonly queue: number
     readonly size: number
-    readonly timeoutMs: number
   }
   /** Left out if the SDK's own limits hold. */
   readonly cut?: Cut
@@ -72,7 +71,7 @@ export function exportSettings(env: Environment): ExportSettings | undefined {
         ...read.file('key', specific(read, 'CLIENT_KEY'))
       }
     },
-    batch: batchOf(read, timeoutMs),
+    batch: batchOf(read),
     ...cutOf(read),
     sampler: samplerOf(read),
     resource: resourceOf(read)
@@ -94,10 +93,10 @@ function collectorUrl(read: Reader, asked: boolean): string | undefined {
   return base.href
 }
 
-function batchOf(read: Reader, timeoutMs: number): ExportSettings['batch'] {
+function batchOf(read: Reader): ExportSettings['batch'] {
   const queue = read.number('OTEL_BSP_MAX_QUEUE_SIZE', 2048)
   const size = Math.min(queue, read.number('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', BATCH))
-  return { delayMs: read.number('OTEL_BSP_SCHEDULE_DELAY', 5000, 0), queue, size, timeoutMs }
+  return { delayMs: read.number('OTEL_BSP_SCHEDULE_DELAY', 5000, 0), queue, size }
 }
 
 /** OpenTelemetry's defaults are 128 of each. The SDK keeps to them by itself, and no span of ours has as many. */

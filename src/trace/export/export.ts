@@ -1,30 +1,31 @@
 // Sends traces to a collector: OTLP, protobuf over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT says.
 //
-//   span ends ─► sampled? ─► room in the queue? ─► batch, each few seconds ─► cut to the limits ─► collector
-//                  │ no           │ no: dropped                                   │ no answer: failed
+//   span ends ─► sampled? ─► room in the queue? ─► batch, each few seconds ─► as told.ts has it ─► collector
+//                  │ no           │ no: dropped                   ▲                                   │ later: for minutes
+//                                                                 └───────────────────────────────────┘ no, or too late: failed
 //
 // A collector that is slow or gone loses its own traces, and nothing else happens: nobody waits for it, and what is kept
 // for it is bounded. The gateway's own store and verdicts see every span, whatever the sampler and the limits of `OTEL_*`
 // say.
 
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Attributes, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
-import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
+import { SpanStatusCode, TraceFlags } from '@opentelemetry/api'
+import type { Resource } from '@opentelemetry/resources'
 import {
   AlwaysOnSampler,
   BatchSpanProcessor,
   createAlwaysRecordSampler,
   type ReadableSpan,
   type Sampler,
+  SamplingDecision,
   type Span,
   type SpanExporter,
   type SpanProcessor
 } from '@opentelemetry/sdk-trace'
-import { version } from '../../version.ts'
 import { read } from '../record/reader.ts'
-import { type Cut, type ExportSettings, exportSettings } from './environment.ts'
+import { type Answer, Collector } from './collector.ts'
+import { type ExportSettings, exportSettings } from './environment.ts'
+import { gatewayResource, Telling } from './told.ts'
 
 export interface Exporting {
   readonly processors: readonly SpanProcessor[]
@@ -38,8 +39,10 @@ export interface ExportCounters {
   exported: number
   /** The queue was full. */
   dropped: number
-  /** The collector was not reached, or did not take them. */
+  /** The collector was not reached, or did not take their batch. */
   failed: number
+  /** The collector took their batch, but not them. */
+  rejected: number
 }
 
 export interface ExportLog {
@@ -47,49 +50,90 @@ export interface ExportLog {
   warn(fields: object, text: string): void
 }
 
+/** How long a batch that the collector does not take now is tried again. Milliseconds. */
+export interface Patience {
+  readonly keepMs: number
+  /** The wait before the second try, and the longest wait. A wait is twice the one before. */
+  readonly firstMs: number
+  readonly longestMs: number
+}
+
+/** A collector that is started anew, or moved, is back within minutes. */
+const patience: Patience = { keepMs: 300_000, firstMs: 1000, longestMs: 30_000 }
+
 /** Milliseconds for what is still queued when the gateway stops. */
 const LAST_WORDS_MS = 2000
 
-/** `ExportResultCode.SUCCESS` of a package that is not ours to import. */
+/** `ExportResultCode` of a package that is not ours to import. */
 const SUCCESS = 0
+const FAILED = 1
 
 /** Reads the `OTEL_*` variables. Throws `bad-config` if one of them is wrong. */
-export function exporting(env: NodeJS.ProcessEnv, log: ExportLog): Exporting {
+export function exporting(env: NodeJS.ProcessEnv, log: ExportLog, patient: Patience = patience): Exporting {
   const settings = exportSettings(env)
-  const counters = { exported: 0, dropped: 0, failed: 0 }
+  const counters = { exported: 0, dropped: 0, failed: 0, rejected: 0 }
+  const resource = gatewayResource(settings?.resource ?? {})
   return {
-    processors: settings ? [new Outbox(settings, counters, log)] : [],
-    sampler: createAlwaysRecordSampler(settings?.sampler ?? new AlwaysOnSampler()),
-    resource: resourceOf(settings?.resource ?? {}),
+    processors: settings ? [new Outbox({ settings, resource, counters, log, patience: patient })] : [],
+    sampler: createAlwaysRecordSampler(alike(settings?.sampler ?? new AlwaysOnSampler())),
+    resource,
     counters
   }
 }
 
+/** A span that is linked with another from its start on is exported where that one is: it is a part of its story. */
+const alike = (sampler: Sampler): Sampler => ({
+  shouldSample(context, trace, name, kind, attributes, links) {
+    const [link] = links
+    if (!link) return sampler.shouldSample(context, trace, name, kind, attributes, links)
+    const isSampled = (link.context.traceFlags & TraceFlags.SAMPLED) !== 0
+    return { decision: isSampled ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD }
+  },
+  toString: () => `Alike{${sampler}}`
+})
+
+interface Parts {
+  readonly settings: ExportSettings
+  readonly resource: Resource
+  readonly counters: ExportCounters
+  readonly log: ExportLog
+  readonly patience: Patience
+}
+
 class Outbox implements SpanProcessor {
   readonly #batches: BatchSpanProcessor
-  readonly #collector: SpanExporter
-  readonly #settings: ExportSettings
+  readonly #collector: Collector
+  readonly #telling: Telling
+  readonly #queue: number
+  readonly #patience: Patience
   readonly #counters: ExportCounters
   readonly #log: ExportLog
+  readonly #underWay = new Set<Promise<void>>()
+  /** Nothing waits for another try any more; and nothing is sent any more. */
+  readonly #closing = new AbortController()
   readonly #over = new AbortController()
   /** In the queue. */
   #waiting = 0
   /** In the queue, or on their way. */
   #unsettled = 0
-  #reached = true
+  #isReached = true
+  #isWhole = true
 
-  constructor(settings: ExportSettings, counters: ExportCounters, log: ExportLog) {
-    const { batch } = settings
-    this.#settings = settings
+  constructor({ settings, resource, counters, log, patience }: Parts) {
+    const { batch, collector } = settings
+    this.#queue = batch.queue
     this.#counters = counters
     this.#log = log
-    this.#collector = openCollector(settings, this.#over.signal)
+    this.#patience = patience
+    this.#telling = new Telling(resource, settings.cut)
+    this.#collector = new Collector(collector)
     this.#batches = new BatchSpanProcessor({
-      exporter: { export: (spans, done) => this.#export(spans, done), shutdown: () => this.#collector.shutdown() },
+      exporter: { export: (spans, done) => this.#export(spans, done), shutdown: () => this.#settled() },
       scheduledDelayMillis: batch.delayMs,
       maxQueueSize: batch.queue,
       maxExportBatchSize: batch.size,
-      exportTimeoutMillis: batch.timeoutMs
+      // No batch is given up here: `#delivered` sees to that, and this would leave it on its way.
+      exportTimeoutMillis: 2 * (patience.keepMs + collector.timeoutMs)
     })
   }
 
@@ -104,7 +148,7 @@ class Outbox implements SpanProcessor {
   onEnd(span: ReadableSpan): void {
     if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) return
     // The batches' own queue is as long, but would drop spans without counting them.
-    if (this.#waiting >= this.#settings.batch.queue) {
+    if (this.#waiting >= this.#queue) {
       this.#counters.dropped++
       return
     }
@@ -120,101 +164,76 @@ class Outbox implements SpanProcessor {
   /** Spans that do not leave within the time for last words are lost. */
   async shutdown(): Promise<void> {
     const { failed } = this.#counters
+    this.#closing.abort()
     const flushed = this.#batches.shutdown().catch(() => {})
     await Promise.race([flushed, sleep(LAST_WORDS_MS, undefined, { signal: this.#over.signal }).catch(() => {})])
     this.#over.abort()
+    this.#collector.close()
     const lost = this.#unsettled + this.#counters.failed - failed
     if (lost > 0) this.#log.warn({ spans: lost }, 'the last traces did not reach the collector')
   }
 
   #export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
     this.#waiting -= spans.length
-    const { cut } = this.#settings
-    this.#collector.export(cut ? spans.map(span => cutTo(cut, span)) : spans, result => {
-      this.#unsettled -= spans.length
-      const reached = result.code === SUCCESS
-      this.#counters[reached ? 'exported' : 'failed'] += spans.length
-      this.#tell(reached, result.error?.message)
-      done(result)
-    })
+    const delivering = this.#delivered(spans)
+      .catch(error => this.#lost(spans.length, `a batch cannot be encoded: ${error}`))
+      .then(isTaken => {
+        this.#unsettled -= spans.length
+        this.#underWay.delete(delivering)
+        done({ code: isTaken ? SUCCESS : FAILED })
+      })
+    this.#underWay.add(delivering)
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all(this.#underWay)
+  }
+
+  /** Posts a batch until it is taken or refused, for as long as there is patience. */
+  async #delivered(spans: ReadableSpan[]): Promise<boolean> {
+    const { keepMs, firstMs, longestMs } = this.#patience
+    const body = await this.#collector.encode(spans.map(span => this.#telling.told(span)))
+    const untilMs = performance.now() + keepMs
+    for (let waitMs = firstMs; ; waitMs = Math.min(2 * waitMs, longestMs)) {
+      const isLast = this.#closing.signal.aborted
+      const answer = await this.#collector.post(body, this.#over.signal)
+      if (answer.kind === 'taken') return this.#taken(spans.length, answer)
+      const restMs = waitOf(answer, waitMs)
+      if (isLast || restMs === undefined || performance.now() + restMs > untilMs)
+        return this.#lost(spans.length, answer.reason)
+      this.#tell(false, answer.reason)
+      await sleep(restMs, undefined, { signal: this.#closing.signal }).catch(() => {})
+    }
+  }
+
+  #lost(spans: number, reason: string): false {
+    this.#counters.failed += spans
+    this.#tell(false, reason)
+    return false
+  }
+
+  #taken(spans: number, { rejected: count, said }: Extract<Answer, { kind: 'taken' }>): true {
+    const rejected = Math.min(spans, Math.max(0, count))
+    this.#counters.exported += spans - rejected
+    this.#counters.rejected += rejected
+    this.#tell(true)
+    const isWhole = rejected === 0
+    if (this.#isWhole && !isWhole) this.#log.warn({ rejected, reason: said }, 'the collector rejects some of the spans')
+    this.#isWhole = isWhole
+    return true
   }
 
   /** Logs once when it goes wrong, and once when it is well again, not for each batch. */
-  #tell(reached: boolean, reason: string | undefined): void {
-    if (reached === this.#reached) return
-    this.#reached = reached
-    if (reached) this.#log.info({ ...this.#counters }, 'traces reach the collector again')
+  #tell(isReached: boolean, reason?: string): void {
+    if (isReached === this.#isReached) return
+    this.#isReached = isReached
+    if (isReached) this.#log.info({ ...this.#counters }, 'traces reach the collector again')
     else this.#log.warn({ reason }, 'traces do not reach the collector')
   }
 }
 
-type Options = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
-
-function openCollector({ collector, batch }: ExportSettings, over: AbortSignal): SpanExporter {
-  const { url, headers, timeoutMs, compression, tls } = collector
-  return new OTLPTraceExporter({
-    url,
-    timeoutMillis: timeoutMs,
-    // Batches leave one at a time, except at the end, when the whole queue leaves at once.
-    concurrencyLimit: Math.ceil(batch.queue / batch.size) + 1,
-    compression: compression as NonNullable<Options['compression']>,
-    headers: async () => {
-      // The headers are asked for before each try. There is none after the end.
-      over.throwIfAborted()
-      return { ...headers }
-    },
-    httpAgentOptions: async protocol => {
-      const { Agent } = await (protocol === 'http:' ? import('node:http') : import('node:https'))
-      // The request's own timeout counts only once the connection is open.
-      const agent = new Agent({ keepAlive: true, timeout: timeoutMs, ...tls })
-      over.addEventListener('abort', () => agent.destroy())
-      return agent
-    }
-  })
+/** Milliseconds until another try, a little at random; undefined if there is to be none. */
+function waitOf(answer: Exclude<Answer, { kind: 'taken' }>, waitMs: number): number | undefined {
+  if (answer.kind === 'refused') return undefined
+  return answer.afterMs ?? waitMs * (0.8 + 0.4 * Math.random())
 }
-
-function resourceOf(attributes: Readonly<Record<string, string>>): Resource {
-  return defaultResource().merge(
-    resourceFromAttributes({
-      'service.name': 'postern',
-      'service.version': version,
-      'service.instance.id': randomUUID(),
-      ...attributes
-    })
-  )
-}
-
-/** The SDK keeps to its own limits. This cuts a span to the operator's, if they are lower. */
-function cutTo(limits: Cut, span: ReadableSpan): ReadableSpan {
-  const events = span.events.slice(0, limits.events).map(event => {
-    const { attributes, dropped } = cutAttributes(event.attributes ?? {}, limits.eventAttributes, limits.characters)
-    return { ...event, attributes, droppedAttributesCount: (event.droppedAttributesCount ?? 0) + dropped }
-  })
-  const { attributes, dropped } = cutAttributes(span.attributes, limits.attributes, limits.characters)
-  const { name, kind, startTime, endTime, status, links, duration, ended } = span
-  return {
-    ...{ name, kind, startTime, endTime, status, links, duration, ended },
-    ...(span.parentSpanContext ? { parentSpanContext: span.parentSpanContext } : {}),
-    spanContext: () => span.spanContext(),
-    resource: span.resource,
-    instrumentationScope: span.instrumentationScope,
-    attributes,
-    droppedAttributesCount: span.droppedAttributesCount + dropped,
-    events,
-    droppedEventsCount: span.droppedEventsCount + span.events.length - events.length,
-    droppedLinksCount: span.droppedLinksCount
-  }
-}
-
-function cutAttributes(whole: Attributes, count: number, characters: number) {
-  const entries = Object.entries(whole)
-  const kept = entries.slice(0, count).map(([name, value]) => [name, cutValue(value, characters)])
-  return { attributes: Object.fromEntries(kept) as Attributes, dropped: entries.length - kept.length }
-}
-
-const cutValue = (value: unknown, characters: number): unknown =>
-  typeof value === 'string'
-    ? value.slice(0, characters)
-    : Array.isArray(value)
-      ? value.map(one => cutValue(one, characters))
-      : value

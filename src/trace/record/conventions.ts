@@ -1,7 +1,7 @@
 // The names of spans, events and attributes, each with what it means. Whatever records or reads them goes by these tables:
 // the compiler objects to any other name. docs/tracing.md has the same tables; `npm run docs` writes them.
 
-import type { AttributeValue } from '@opentelemetry/api'
+import { type AttributeValue, SpanKind } from '@opentelemetry/api'
 import type { SideName } from '../../wire/side.ts'
 
 /** A table of `name: [where, meaning]`. */
@@ -15,7 +15,7 @@ export const spans = {
   ],
   'postern.join': [
     '`postern.connect`, or none',
-    "a side's join, if it came at most 10 s before the call: then it began before its parent. Without a parent it is a join that was refused"
+    "a side's join, if it came at most 10 s before the call; or a join that was refused"
   ],
   'postern.observe': [
     '`postern.connect`, `postern.plugin`, `postern.plan`',
@@ -35,6 +35,23 @@ export const spans = {
   ],
   'postern.change': ['`postern.connect`', "a moment after the connect: the relayed path's source changed, or it ended"]
 } as const satisfies Table
+
+/**
+ * OpenTelemetry's kinds: who serves a request of somebody else, who asks somebody else and waits. The gateway serves a caller, and
+ * asks both peers; these serve it, and each asks the other for the connection.
+ */
+export const spanKinds: Readonly<Record<keyof typeof spans, SpanKind>> = {
+  'postern.connect': SpanKind.SERVER,
+  'postern.join': SpanKind.SERVER,
+  'postern.observe': SpanKind.INTERNAL,
+  'postern.profile': SpanKind.INTERNAL,
+  'postern.plugin': SpanKind.INTERNAL,
+  'postern.plan': SpanKind.CLIENT,
+  'postern.relay': SpanKind.CLIENT,
+  'postern.probe': SpanKind.SERVER,
+  'postern.handover': SpanKind.CLIENT,
+  'postern.change': SpanKind.INTERNAL
+}
 
 /** Events: on which spans, and when. */
 export const events = {
@@ -105,14 +122,14 @@ export const attributes = {
   'postern.verdict.evidence': ['connect, join', 'list: what shows it, one fact a line'],
   'postern.verdict.advice': ['connect, join', 'what to do about it'],
   'postern.verdict.also': ['connect, join', 'list: codes of what else stood in the way'],
-  'postern.peer': ['join', 'name of the peer, where it gave one'],
+  'postern.peer': ['join, probe, handover', 'name of the peer, where it gave one'],
   'postern.side': [
     'connect, join, profile, probe, handover, change, observe: warm, observe: cold',
     '`caller` or `callee`; on connect the side that left, was lost, refused a certificate, or has as many sessions as it may; on change the side that moved or left'
   ],
   'postern.limit': [
     'connect, join',
-    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `judging` (the time for judging networks), `names`'
+    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `relay`, `peers`, `strangers` (as many as peers), `joinsPerCertificate`, `judging` (the time for judging networks), `names`, `namesPerCertificate`'
   ],
   'postern.told': [
     'observe: cold',
@@ -202,6 +219,11 @@ export const attributes = {
   'postern.sent': ['probe', 'datagrams of the search that were sent'],
   'postern.received': ['probe', 'datagrams of the other side that were received'],
   'postern.flows': ['probe', 'pairs of an own socket and a far endpoint to which something was sent'],
+  'postern.held': [
+    'probe',
+    'datagrams that had to wait, or did not leave, by the bounds that a peer has for all its orders together'
+  ],
+  'postern.sockets': ['probe', 'how many sockets the side could bind, if they were fewer than ordered'],
   'postern.heard': ['probe', 'the first 8 endpoints from which the other side was heard'],
   'network.local.address': ['handover', "the path's own end"],
   'network.local.port': ['handover', "the path's own end"],

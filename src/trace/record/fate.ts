@@ -1,11 +1,26 @@
 // What the pages and the terminal both tell of a record: in one word how a request ended, and its spans as a tree.
 
+import type { VerdictCode } from '../../verdict.ts'
 import type { SpanRecord, TraceSummary } from './record.ts'
 
 export type Fate = 'direct' | 'relayed' | 'failed'
 
 export const fateOf = ({ outcome, path }: Pick<TraceSummary, 'outcome' | 'path'>): Fate =>
   outcome !== 'path' ? 'failed' : path === 'relay' ? 'relayed' : 'direct'
+
+/** Verdicts on requests for which there was nobody to connect to, or nobody who may: no network stood in their way. */
+const pointless: readonly string[] = [
+  'unknown-peer',
+  'peer-offline',
+  'silent-peer',
+  'self-connect',
+  'fingerprint-mismatch',
+  'over-quota'
+] satisfies VerdictCode[]
+
+/** A request that could have had a path, by who its two sides were. Of these shares are told. */
+export const isAttempt = ({ callee, verdict }: Pick<TraceSummary, 'callee' | 'verdict'>): boolean =>
+  callee !== '' && !pointless.includes(verdict.code)
 
 export interface Row {
   readonly span: SpanRecord

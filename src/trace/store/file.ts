@@ -6,10 +6,11 @@
 //   append → queue → write together → too large? → write what is kept beside it, rename
 
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { PosternError } from '../../errors.ts'
+import { makeStateFolder, openToAppend, syncFolder, troubleOf } from '../../state-file.ts'
 
 /** Most bytes that wait for a slow disk. */
 const QUEUE_BYTES = 16 * 2 ** 20
@@ -56,21 +57,17 @@ export class TraceFile {
   /** Opens the file, or makes it, for its owner alone. Throws `bad-config`. */
   static async open(path: string, options: FileOptions): Promise<TraceFile> {
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      const handle = await open(path, 'a', 0o600)
+      await makeStateFolder(dirname(path))
+      const handle = await openToAppend(path)
       try {
-        const stat = await handle.stat()
-        if (!stat.isFile()) throw new Error('it is no ordinary file')
         await handle.chmod(0o600)
-        return new TraceFile(path, handle, { ...options, bytes: stat.size })
+        return new TraceFile(path, handle, { ...options, bytes: (await handle.stat()).size })
       } catch (error) {
         await handle.close()
         throw error
       }
     } catch (cause) {
-      throw new PosternError('bad-config', `traces.file: ${path} cannot be opened: ${(cause as Error).message}`, {
-        cause
-      })
+      throw new PosternError('bad-config', `traces.file: ${path} cannot be opened: ${troubleOf(cause)}`, { cause })
     }
   }
 
@@ -168,7 +165,9 @@ export class TraceFile {
   /** The lines that were queued before are among the records kept, or have been evicted. */
   async #renew(kept: readonly Buffer[]): Promise<void> {
     const beside = `${this.#path}.new`
-    const handle = await open(beside, 'w', 0o600)
+    // What lies there was left by a gateway that was killed, or is a link that somebody has put there.
+    await rm(beside, { force: true })
+    const handle = await open(beside, 'wx', 0o600)
     let bytes = 0
     try {
       for (const lines of batchesOf(kept)) {
@@ -189,6 +188,7 @@ export class TraceFile {
     this.#bytes = bytes
     this.#torn = false
     await before.close()
+    await syncFolder(dirname(this.#path))
   }
 
   #complain(error: Error): void {

@@ -6,7 +6,7 @@
 //
 //   onStart → family of the parent, or a new one → onEnd → root? record : span of the family, or amendment
 
-import type { Span } from '@opentelemetry/api'
+import type { Span, SpanContext } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
 import type { Verdict } from '../../verdict.ts'
@@ -93,6 +93,12 @@ export class TraceStore implements SpanProcessor {
       .toReversed()
   }
 
+  /** One request of a trace. @param root id of its first span */
+  request(id: string, root: string): TraceRecord | undefined {
+    const entry = this.#kept.get(keyOf({ traceId: id, spanId: root }))
+    return entry && (JSON.parse(entry.line.toString()) as TraceRecord)
+  }
+
   /** Newest first. */
   list(filter: TraceFilter): TraceSummary[] {
     return this.#kept
@@ -114,13 +120,13 @@ export class TraceStore implements SpanProcessor {
     const family = isRoot(span) ? undefined : this.#familyOf(span)
     if (family) this.#families.set(idOf(span), family)
     else if (span.name === 'postern.connect' || span.name === 'postern.join')
-      this.#families.set(idOf(span), { key: keyOf(span, idOf(span)), spans: [], over: false })
+      this.#families.set(idOf(span), { key: keyOf(span.spanContext()), spans: [], over: false })
   }
 
   onEnd(span: ReadableSpan): void {
     const family = this.#families.get(idOf(span))
     if (!family) this.#lost++
-    else if (family.key === keyOf(span, idOf(span))) this.#complete(family, recordOf(span))
+    else if (family.key === keyOf(span.spanContext())) this.#complete(family, recordOf(span))
     else if (family.over) this.#amend(family.key, recordOf(span))
     else if (family.spans.length < SPANS) family.spans.push(recordOf(span))
     else this.#lost++
@@ -136,10 +142,10 @@ export class TraceStore implements SpanProcessor {
 
   /** The family of its parent. If that is forgotten, the parent may be a root whose record is still there. */
   #familyOf(span: ReadableSpan): Family | undefined {
-    const parent = span.parentSpanContext?.spanId
-    if (parent === undefined) return undefined
-    const key = keyOf(span, parent)
-    return this.#families.get(parent) ?? (this.#kept.has(key) ? { key, spans: [], over: true } : undefined)
+    const above = aboveOf(span)
+    if (above === undefined) return undefined
+    const key = keyOf(above)
+    return this.#families.get(above.spanId) ?? (this.#kept.has(key) ? { key, spans: [], over: true } : undefined)
   }
 
   #complete(family: Family, root: SpanRecord): void {
@@ -168,7 +174,7 @@ export class TraceStore implements SpanProcessor {
   }
 
   #keep(record: TraceRecord, late = 0): Buffer | undefined {
-    return this.#kept.add(`${record.id}-${record.spans[0]?.id}`, record, late)
+    return this.#kept.add(keyOf({ traceId: record.id, spanId: record.spans[0]?.id ?? '' }), record, late)
   }
 }
 
@@ -191,9 +197,15 @@ function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions
   }
 }
 
+/**
+ * What a span belongs to: its parent, or what it is linked with, where it has a trace of its own because it is of another time. A
+ * request may be linked with such spans, and belongs to none of them.
+ */
+const aboveOf = ({ name, parentSpanContext, links }: ReadableSpan): SpanContext | undefined =>
+  parentSpanContext ?? (name === 'postern.connect' ? undefined : links[0]?.context)
+
 /** True for the root of a family. A parent that a caller names is not ours, whatever its id. */
-const isRoot = ({ name, parentSpanContext }: ReadableSpan) =>
-  name === 'postern.connect' || parentSpanContext === undefined
+const isRoot = (span: ReadableSpan) => span.name === 'postern.connect' || aboveOf(span) === undefined
 
 const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] => [
   root,
@@ -202,11 +214,12 @@ const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] 
 
 const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
 
-const keyOf = (span: ReadableSpan, root: string): string => `${span.spanContext().traceId}-${root}`
+/** The name of a family, from its root. */
+const keyOf = ({ traceId, spanId }: Pick<SpanContext, 'traceId' | 'spanId'>): string => `${traceId}-${spanId}`
 
 /** The span as it is kept. */
 export function recordOf(span: ReadableSpan): SpanRecord {
-  const parent = span.parentSpanContext?.spanId
+  const parent = aboveOf(span)?.spanId
   return {
     id: span.spanContext().spanId,
     ...(parent ? { parent } : {}),

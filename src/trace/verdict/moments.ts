@@ -55,7 +55,8 @@ interface Moment {
 const isThere = <T>(value: T | undefined): value is T => value !== undefined
 
 function withoutScene(judged: boolean, by: string, reason: string): string {
-  if (judged) return 'its profiles do not say what strategies need to know: another version of postern recorded it'
+  if (judged)
+    return 'its profiles do not say what strategies need to know: it was read with a key, which leaves out where the callee is, or another version of postern recorded it'
   return `this request ended before both networks were observed, so no strategy was asked (${by}: ${reason})`
 }
 

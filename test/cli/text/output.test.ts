@@ -1,14 +1,7 @@
 import test from 'ava'
-import {
-  abridged,
-  formatBytes,
-  formatMoment,
-  formatMs,
-  formatSeconds,
-  signed,
-  wrap
-} from '../../../src/cli/text/output.ts'
+import { abridged, formatMoment, formatMs, formatSeconds, signed, wrap } from '../../../src/cli/text/output.ts'
 import { drawn } from '../../../src/cli/text/progress.ts'
+import { formatBytes } from '../../../src/units.ts'
 
 test('text is wrapped at spaces, with its indentation, and nothing of it is lost', t => {
   t.is(wrap('  one two three four', 11, 4), '  one two\n    three\n    four')

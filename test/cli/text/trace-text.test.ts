@@ -1,6 +1,7 @@
 // What people see of a trace, column by column.
 
 import test from 'ava'
+import { detailsOf } from '../../../src/cli/text/trace-details.ts'
 import { renderTrace } from '../../../src/cli/text/trace-text.ts'
 import { tracesTable } from '../../../src/cli/text/traces-table.ts'
 import { failed, relayed } from './traces-made.ts'
@@ -27,6 +28,15 @@ test('every width from 60 on is kept to and used, and no line is cut', t => {
     }
 })
 
+test('a probe tells what its side could not do as ordered', t => {
+  const times = { startMs: failed.startMs, endMs: failed.startMs + 9, events: [] }
+  const attributes = { 'postern.sent': 9, 'postern.sockets': 200, 'postern.held': 12 }
+  t.deepEqual(detailsOf({ id: 'x', name: 'postern.probe', ...times, attributes }), [
+    'sent 9',
+    "only 200 sockets, as many as there were open files for; 12 held back by the peer's own bounds"
+  ])
+})
+
 test('a span and attributes that nobody has heard of are told as they are', t => {
   const strange = {
     id: 'x',
@@ -39,7 +49,7 @@ test('a span and attributes that nobody has heard of are told as they are', t =>
   const events = [{ name: 'bow', atMs: failed.startMs + 6, attributes: { 'postern.deep': 'very' } }]
   const text = renderTrace({ ...failed, spans: [...failed.spans, { ...strange, attributes, events }] })
   t.regex(text, /^G +5\.0 +4\.0 +dance/m)
-  t.regex(text, /steps 1, 2; partner carol; other yes\n +bow very \+1\.0$/)
+  t.regex(text, /steps 1, 2; partner carol; other yes\n +bow very \+1\.0$/m)
 })
 
 test('a peer that was refused is told as one that joins', t => {
@@ -61,9 +71,16 @@ test('a peer that was refused is told as one that joins', t => {
   t.regex(lines.join('\n'), /^A +0\.0 +744\.5 {2}join {2}failed/m)
   t.true(
     (tracesTable([refused], { nowMs })[1] ?? '').startsWith(
-      '12:40:27 0af76519 mallory (joins) failed  bad-token 745 bad-token'
+      '12:40:27 0af76519 mallory (joins) failed     745 bad-token'
     )
   )
+})
+
+test('words that are not plain are explained below, and where there are none nothing is', t => {
+  const [root] = failed.spans
+  const plain = renderTrace({ ...failed, spans: root ? [{ ...root, events: [] }] : [] })
+  t.notRegex(plain, /^words$/m)
+  t.regex(renderTrace(relayed), /\n\nwords\n[\s\S]*^ {2}splice +both sides send to the gateway/m)
 })
 
 test('colours add nothing that is not in words or letters', t => {
@@ -80,7 +97,7 @@ test('the list fits 80 columns: names are cut, codes are not, and why stands bel
   const table = tracesTable([failed, long, old, direct], { width: 80, nowMs })
   t.deepEqual(table, [
     'TIME        TRACE    CALLER  CALLEE  OUTCOME BY          MS VERDICT',
-    '12:40:27    0af76519 alice   bob     failed  no-path    745 one-way',
+    '12:40:27    0af76519 alice   bob     failed             745 one-way',
     '  bob heard alice, and alice heard nothing of bob',
     '12:40:27    4bf92f35 aaaaaa… bbbbbb… relayed a-plugi…  61.0 both-random',
     '  both NATs choose their ports at random',
@@ -125,18 +142,17 @@ const wholeFailed = [
   '                       no; deadline 10 s',
   '                     session c7bbe127a5ec1239',
   'A -2200.0    31.5    join  path             ◂        ·         ·         ·',
-  '                       peer alice',
   'G    14.0     0.2    profile  caller        ━        ·         ·         ·',
   '                       mapping endpoint-independent; filtering',
   '                         address-and-port-dependent',
   '                       seen at 192.0.2.5:4000; own port 50000; interfaces',
-  '                         192.168.1.7/24; round trip 10.3 ms; probes left 8192',
+  '                         192.168.1.7/24; round trip 10.3 ms; guesses left 8192',
   '                       192.0.2.5:4000 seen by 203.0.113.6:3478, 203.0.113.7:3479',
   'G    14.0     0.2    profile  callee        ━        ·         ·         ·',
   '                       mapping endpoint-independent; filtering',
   '                         address-and-port-dependent',
   '                       seen at 198.51.100.9:41000; own port 50001; interfaces',
-  '                         192.168.1.7/24; round trip 10.3 ms; probes left 8192',
+  '                         192.168.1.7/24; round trip 10.3 ms; guesses left 8192',
   '                       198.51.100.9:41000 seen by 203.0.113.6:3478,',
   '                         203.0.113.7:3479',
   'G    15.0     0.4    direct  passed         ━        ·         ·         ·',
@@ -154,7 +170,17 @@ const wholeFailed = [
   '                           sent 15 (+0.1 to +700.0); received 14 (+45.4 to',
   '                             +695.9); 1 flow',
   '                           heard from 192.0.2.5:4000',
-  '                           heard +45.5'
+  '                           heard +45.5',
+  '',
+  'words',
+  '  profile   what the gateway concludes of the NAT of one side',
+  '  sample    where one endpoint of the gateway saw the socket',
+  '  unsuited  there is nothing for this strategy to do here',
+  "  unheard   no side found the path within the plan's time",
+  '  plan      one try: both sides are ordered to send at the same moment',
+  '  punch     both sides send probes to each other, so that each NAT lets the',
+  '            other in',
+  '  probe     one side sends and listens, in search of the other'
 ]
 
 const wholeRelayed = [
@@ -190,5 +216,11 @@ const wholeRelayed = [
   '                           ice +9.0, dtls +21.0, sctp +25.0',
   'G   90000     0.0    change  ended          ·          ·           ·           ▸',
   '                       caller: 120.6 KiB forwarded; 0 datagrams dropped',
-  '                       callee: 1.0 MiB forwarded; 3 datagrams dropped'
+  '                       callee: 1.0 MiB forwarded; 3 datagrams dropped',
+  '',
+  'words',
+  '  unlikely  its best plan is worth less than it asks for',
+  '  splice    both sides send to the gateway, which forwards from one to the other',
+  '  handover  the port on which a path was found passes on to ICE and DTLS, which',
+  '            open the connection'
 ]

@@ -118,6 +118,6 @@ test('a file without memory, and a file that cannot be opened, are said at the s
   })
   await t.throwsAsync(World.open({ more: 'traces: { file: /dev/null }' }), {
     code: 'bad-config',
-    message: /^traces\.file: \/dev\/null cannot be opened: it is no ordinary file$/
+    message: /^traces\.file: \/dev\/null cannot be opened: it is not a file$/
   })
 })

@@ -93,7 +93,7 @@ test('a fault is logged and not shown; a connection that breaks midway is neithe
 
 test('what is not there is a 404, however it is written', async t => {
   await using world = await World.open()
-  for (const path of ['/nothing', '/api', '/api/nothing', '/api/traces/none', '/join'])
+  for (const path of ['/nothing', '/api', '/api/nothing', '/api/traces/none'])
     t.is((await world.api(path)).status, 404, path)
   t.is((await world.api('/api/names/nobody', { method: 'DELETE' })).status, 404)
   t.is((await world.api('/api/traces/%zz')).status, 404)
@@ -136,6 +136,14 @@ test('a WebSocket is served at the path that peers join at, and nowhere else', a
   const ws = new WebSocket(`${world.url.replace('http', 'ws')}/elsewhere`)
   const [error] = (await once(ws, 'error')) as [Error]
   t.regex(error.message, /400/)
+})
+
+test('a request to join that is no WebSocket any more is told so by whoever asks, without a token', async t => {
+  await using world = await World.open()
+  const answer = await fetch(`${world.url}/join`)
+  t.is(answer.status, 426)
+  t.is(answer.headers.get('upgrade'), 'websocket')
+  t.is(((await answer.json()) as { code: string }).code, 'bad-message')
 })
 
 test('traces are listed without their spans, one is shown with them, and the failed ones can be asked for', async t => {
@@ -220,10 +228,10 @@ test('a page has nothing inline that the policy would stop', async t => {
     const text = await (await fetch(world.url + path, { headers: { accept: 'text/html' } })).text()
     t.notRegex(
       text,
-      /<style|<script(?! src="\/assets\/[0-9a-f]{12}\/live\.js" defer><\/script>)| style=| on[a-z]+=/,
+      /<style|<script(?! src="\.{1,2}\/assets\/[0-9a-f]{12}\/live\.js" defer><\/script>)| style=| on[a-z]+=/,
       path
     )
-    t.notRegex(text, /(href|src|action)="(?!\/|#)/, path)
+    t.notRegex(text, /(href|src|action)="(?!\.\.?\/|#)/, path)
   }
 })
 

@@ -10,7 +10,7 @@ import { Names } from '../../../src/gateway/peers/names.ts'
 test('the owner of a name who joined twice is found at the newer link, and at the older one when that has gone', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-directory-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  const directory = new Directory(new Names(folder, 10))
+  const directory = new Directory(await Names.open(folder, { max: 10, log: { warn: () => {} } }))
   const [older, newer, caller] = [joined('1'), joined('2'), joined('3', false)]
   for (const { peer } of [older, newer, caller]) directory.add(peer)
   t.is(await directory.find('bob'), newer.peer)

@@ -13,7 +13,7 @@ const cameMs = 1_700_000_000_005
 function desk() {
   const { tracer, spans } = recorder()
   const counters = { unrecorded: 0 }
-  return { refusals: new Refusals({ tracer, judge: () => verdict }, counters), spans, counters }
+  return { refusals: new Refusals({ tracer, judge: () => verdict, keyOf: () => undefined }, counters), spans, counters }
 }
 
 const wrong = new PosternError('bad-token', 'the join token is wrong')

@@ -30,7 +30,15 @@ const failed = (report: Partial<Report>, code = 'called-off'): Told => ({
 function spansOf(told: Told, { clock, rttMs = 20 }: { clock?: Clock; rttMs?: number } = {}) {
   const { tracer, spans } = recorder()
   const leftMs = startMs
-  recordReport(beneath(tracer, ROOT_CONTEXT), { side: 'callee', told, clock, leftMs, arrivedMs: leftMs + 100, rttMs })
+  recordReport(beneath(tracer, ROOT_CONTEXT), {
+    side: 'callee',
+    peer: 'bob',
+    told,
+    clock,
+    leftMs,
+    arrivedMs: leftMs + 100,
+    rttMs
+  })
   const at = (atMs: number | undefined) => Math.round((atMs ?? Number.NaN) - leftMs)
   return spans.map(({ name, startMs: fromMs, endMs, attributes, events }) => ({
     name: name.replace('postern.', ''),

@@ -3,7 +3,7 @@
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { recordJoin } from '../../../src/gateway/recording/join-span.ts'
-import { beneath as stepOf } from '../../../src/gateway/recording/step.ts'
+import { Step } from '../../../src/gateway/recording/step.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { FAR_MS, type HandMade, nothingDone } from '../../hand-made.ts'
 import { recorder } from '../../trace/recorder.ts'
@@ -175,7 +175,7 @@ test('a join is a part of the trace where it came shortly before the call, and o
   const nowMs = 1_700_000_000_000
   const arrival = { cameMs: nowMs, helloMs: nowMs + 10, warmMs: nowMs + 30 }
   for (const afterMs of [10_011, 10_009])
-    recordJoin(stepOf(tracer, ROOT_CONTEXT), {
+    recordJoin(new Step(tracer, tracer.startSpan('postern.connect', {}, ROOT_CONTEXT), ROOT_CONTEXT), {
       side: 'callee',
       peer: { name: 'bob', arrival },
       calledMs: nowMs + afterMs

@@ -113,6 +113,7 @@ export class Home implements House, Disposable {
   /** One that has nothing to propose. */
   strategies: House['strategies'] = [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }]
   readonly judge = () => undefined
+  readonly keyOf = () => undefined
   readonly commander = {
     command: (all: readonly Told[]) => {
       this.told.push(...all)

@@ -111,6 +111,17 @@ test('a side that leaves cannot put it on the gateway or on the other: its word 
   }
 })
 
+test('a side that sets up as many connections as it does at once says so, and the caller hears it', async t => {
+  await using room = await handMade(['ann', 'bob'])
+  const [ann, bob] = room.peers
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session } = await bob.hears('session')
+  bob.say({ type: 'leave', session, code: 'over-quota', reason: 'it is setting up 16 connections' })
+  const over = await ann.hears('over')
+  t.like(over, { code: 'over-quota', reason: 'bob left: it is setting up 16 connections' })
+  t.like(over.verdict, { code: 'over-quota', side: 'callee' })
+})
+
 test('a plan that aims more probes at an address than all may is not ordered, and counted', async t => {
   await using room = await handMade(['ann', 'bob'], {
     strategies: '[./sampler.mjs]',

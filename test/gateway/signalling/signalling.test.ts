@@ -1,16 +1,22 @@
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import test, { type ExecutionContext } from 'ava'
 import { WebSocketServer } from 'ws'
+import { Directory } from '../../../src/gateway/peers/directory.ts'
+import { Names } from '../../../src/gateway/peers/names.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
-import type { Door } from '../../../src/gateway/signalling/reception.ts'
+import { join as joinAt } from '../../../src/gateway/signalling/join.ts'
+import type { PeerSocket } from '../../../src/gateway/signalling/peer-socket.ts'
+import type { Door, Reception } from '../../../src/gateway/signalling/reception.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
+import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
-import { helloProof, JOIN_PATH, MESSAGE_BYTES } from '../../../src/wire/signal.ts'
+import { helloProof, JOIN_PATH, MESSAGE_BYTES, PROTOCOL, type Proof } from '../../../src/wire/signal.ts'
 import { HandMade, type HelloSpec, nothingDone } from '../../hand-made.ts'
 import { until, World } from '../../world.ts'
 
@@ -28,6 +34,8 @@ async function joins(world: World, name: string | undefined, key = name ?? 'gues
   const hello = { identity: await world.identity(key), token: world.gateway.joinToken }
   return HandMade.join(world.url, name === undefined ? hello : { ...hello, name })
 }
+
+const signed = (by: Identity, proof: Proof) => by.sign(helloProof(proof)).toString('base64')
 
 async function refusedConnect(
   t: ExecutionContext,
@@ -62,9 +70,11 @@ test('a certificate whose key did not sign the nonce is refused, and its name no
   await using world = await World.open()
   const eve = await world.identity('eve')
   const ann = await world.identity('ann')
+  const place = world.url
+  const { fingerprint: dtls } = ann
   const wrong = [
-    { certificate: ann.certificatePem, signature: eve.sign(helloProof('x')).toString('base64') },
-    { signature: ann.sign(helloProof('of another link')).toString('base64') },
+    { certificate: ann.certificatePem, signature: signed(eve, { place, dtls, nonce: 'x' }) },
+    { signature: signed(ann, { place, dtls, nonce: 'of another link' }) },
     { signature: '' },
     { certificate: createCertificate().certificatePem }
   ]
@@ -98,16 +108,64 @@ test("another peer's certificate cannot be used by replaying its hello", async t
   await using world = await World.open()
   const ann = new HandMade(world.url)
   const { nonce } = await ann.hears('challenge')
-  const signature = (await world.identity('ann')).sign(helloProof(nonce)).toString('base64')
+  const identity = await world.identity('ann')
+  const signature = signed(identity, { place: world.url, dtls: identity.fingerprint, nonce })
   t.is((await refusal(world, { lie: { signature } })).code, 'fingerprint-mismatch')
   await ann.close()
 })
 
-test('another version of the protocol is told which one is spoken here', async t => {
+test('a peer of another version of the protocol is told which one is spoken here, and what to do', async t => {
   await using world = await World.open()
-  const { code, reason } = await refusal(world, { lie: { v: 2 } })
-  t.is(code, 'bad-message')
-  t.regex(reason, /version 1 of the protocol, the peer version 2/)
+  for (const [v, reason] of [
+    [1, /peer speaks version 1 .* this gateway version 2; install a newer postern on the peer$/],
+    [3, /peer speaks version 3 .* this gateway version 2; install a newer postern on the gateway$/]
+  ] as const) {
+    const refused = await refusal(world, { lie: { v, place: undefined, dtls: undefined } })
+    t.is(refused.code, 'bad-message')
+    t.regex(refused.reason, reason)
+  }
+})
+
+test('a hello for another gateway is refused, and one whose place was changed on the way as well', async t => {
+  await using world = await World.open()
+  const { port } = world.gateway.http
+  const elsewhere = `http://127.0.0.2:${port}`
+  const passedOn = await refusal(world, { place: elsewhere })
+  t.is(passedOn.code, 'wrong-gateway')
+  t.regex(passedOn.reason, /dialled http:\/\/127\.0\.0\.2:\d+, .*listen\.url/)
+  const identity = await world.identity('ann')
+  t.is((await refusal(world, { place: elsewhere, lie: { place: world.url } })).code, 'fingerprint-mismatch')
+  const dtls = Array(32).fill('AB').join(':')
+  t.is((await refusal(world, { lie: { dtls } })).code, 'fingerprint-mismatch')
+  t.regex((await refusal(world, { identity: { ...identity, fingerprint: dtls } })).reason, /no DTLS certificates but/)
+  t.deepEqual(await namesOf(world), [])
+  await (await HandMade.join(world.url, { identity, token: world.gateway.joinToken, name: 'ann' })).close()
+})
+
+test('no header says what the name of the gateway is', async t => {
+  await using world = await World.open({ publicUrls: ['https://postern.example.org'] })
+  const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }
+  const made = new HandMade(world.url, headers)
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken }
+  await made.hello({ ...spec, place: 'https://evil.example' })
+  t.is((await made.hears('refused')).code, 'wrong-gateway')
+  const own = new HandMade(world.url, headers)
+  await own.hello({ ...spec, place: 'https://postern.example.org' })
+  t.truthy(await own.hears('welcome'))
+  await Promise.all([made.close(), own.close()])
+})
+
+test('a URL that cannot be checked is taken, and told by the health check for as long as the gateway runs', async t => {
+  await using world = await World.open()
+  const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, place: 'https://some.example' }
+  t.deepEqual(await (await fetch(`${world.url}/healthz`)).json(), { ok: true })
+  await (await HandMade.join(world.url, spec)).close()
+  const { warnings } = (await (await fetch(`${world.url}/healthz`)).json()) as { warnings: { code: string }[] }
+  t.deepEqual(
+    warnings.map(({ code }) => code),
+    ['unchecked-url']
+  )
+  t.false(JSON.stringify(warnings).includes('some.example'), 'the health check is for everybody')
 })
 
 test('a name must be one, and belongs to the first certificate that claimed it, over a restart too', async t => {
@@ -141,19 +199,115 @@ test('a full table refuses new names and forgets none, until the operator makes 
   t.deepEqual((await namesOf(world)).toSorted(), ['ann', 'carol'])
 })
 
-test('a name that cannot be written down is not granted, and free for the next', async t => {
+test('a name that cannot be written down is not granted, free for the next, and known ones join', async t => {
   await using world = await World.open()
-  const file = join(world.folder, 'state', 'names.json.new')
-  await writeFile(file, '')
-  const { chmod, mkdir, rm } = await import('node:fs/promises')
-  await rm(file)
-  await mkdir(file)
-  t.is((await refusal(world)).code, 'io')
-  t.deepEqual(await namesOf(world), [])
-  await chmod(file, 0o700)
-  await rm(file, { recursive: true })
+  await (await joins(world, 'bob')).close()
+  const journal = join(world.folder, 'state', 'names.journal')
+  await rename(journal, `${journal}.aside`)
+  await mkdir(journal)
+  const { code, reason } = await refusal(world)
+  t.deepEqual([code, reason], ['gateway-disk', 'the gateway cannot keep the name now: it is not a file'])
+  const forgotten = await world.api('/api/names/bob', { method: 'DELETE' })
+  t.deepEqual(
+    [forgotten.status, (await forgotten.json()) as object],
+    [503, { code, reason: reason.replace('keep', 'forget') }]
+  )
+  const [refused] = world.gateway.traces.list({ limit: 1 })
+  t.like(refused?.verdict, { code: 'join-refused', side: 'gateway' })
+  await (await joins(world, 'bob')).close()
+  t.like((await world.gateway.status()).names, { known: 1, unkept: 2 })
+  await rmdir(journal)
+  await rename(`${journal}.aside`, journal)
   await (await joins(world, 'ann', 'eve')).close()
-  t.deepEqual(await namesOf(world), ['ann'])
+  t.deepEqual(await namesOf(world), ['bob', 'ann'])
+})
+
+test('what a peer says right behind its hello is answered after its welcome, in its order', async t => {
+  await using world = await World.open()
+  const made = new HandMade(world.url)
+  const order: string[] = []
+  made.ws.on('message', data => order.push(JSON.parse(String(data)).type))
+  await made.hello({ identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann' })
+  for (const at of [1, 2, 3]) made.say({ type: 'ping', at })
+  for (const at of [1, 2, 3]) t.is((await made.hears('pong')).at, at)
+  t.deepEqual(order, ['challenge', 'welcome', 'features', 'pong', 'pong', 'pong'])
+  await made.close()
+})
+
+test('a peer that leaves while its name is written is not joined, and its name is its own', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-join-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const names = await Names.open(folder, { max: 9, log: { warn: () => {} } })
+  const directory = new Directory(names)
+  const identity = await loadIdentity(join(folder, 'ann'))
+  const sent: unknown[] = []
+  const gone = new AbortController()
+  const link = { gone: gone.signal, send: (message: unknown) => void sent.push(message) } as unknown as PeerSocket
+  const places = { check: () => {} }
+  const door = { joinToken: 'x', directory, names, places, peers: 9 }
+  const proof = { place: 'http://127.0.0.1', nonce: 'nonce', dtls: identity.fingerprint }
+  const message = {
+    ...{ type: 'hello' as const, v: PROTOCOL, token: 'x', name: 'ann', accepts: true },
+    ...{
+      certificate: identity.certificatePem,
+      place: proof.place,
+      dtls: proof.dtls,
+      signature: signed(identity, proof)
+    }
+  }
+  const way = { from: '127.0.0.1', reached: { address: '127.0.0.1', port: 80 } }
+  const hello = { message, nonce: proof.nonce, cameMs: 0, ...way }
+  const joining = joinAt(hello, link, { door } as unknown as Reception)
+  gone.abort(new Error('it has left'))
+  await t.throwsAsync(joining, { message: 'it has left' })
+  t.deepEqual([directory.size, sent], [0, []])
+  t.is(names.spelling('ann'), 'ann')
+})
+
+test('a peer is found however its name is written, and is told how it is', async t => {
+  await using world = await World.open()
+  const bob = await joins(world, 'Bob')
+  const ann = await joins(world, 'ann')
+  ann.say({ type: 'connect', request: 1, to: 'bOB' })
+  t.is((await ann.hears('session')).peer.name, 'Bob')
+  t.is((await bob.hears('session')).peer.name, 'ann')
+  const { code } = await refusal(world, { identity: await world.identity('eve'), name: 'bob' })
+  t.is(code, 'name-taken')
+  const again = await joins(world, 'BOB', 'Bob')
+  t.is(again.welcome.name, 'Bob')
+  await Promise.all([ann.close(), bob.close(), again.close()])
+})
+
+test('of two that come at once where there is room for one, one joins, though their names are written meanwhile', async t => {
+  await using world = await World.open({ more: 'limits: { peers: 2 }' })
+  const first = await joins(world, undefined)
+  const both = [new HandMade(world.url), new HandMade(world.url)]
+  const spec = { token: world.gateway.joinToken }
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map(name => world.identity(name)))
+  if (!ann || !bob) return t.fail()
+  await Promise.all([
+    both[0]?.hello({ ...spec, identity: ann, name: 'ann' }),
+    both[1]?.hello({ ...spec, identity: bob, name: 'bob' })
+  ])
+  const answers = await Promise.all(
+    both.map(made => Promise.any([made.hears('welcome'), made.hears('refused')]).then(({ type }) => type))
+  )
+  t.deepEqual(answers.sort(), ['refused', 'welcome'])
+  t.is((await world.gateway.status()).peers, 2)
+  await Promise.all([first, ...both].map(made => made.close()))
+})
+
+test('all names of a certificate are forgotten at once', async t => {
+  await using world = await World.open()
+  for (const name of ['one', 'two']) await (await joins(world, name, 'ann')).close()
+  await (await joins(world, 'bob')).close()
+  const { fingerprint } = await world.identity('ann')
+  const forget = (of: string) => world.api(`/api/names?fingerprint=${of}`, { method: 'DELETE' })
+  t.is((await forget('x')).status, 400)
+  const answer = await forget(fingerprint.replaceAll(':', '').toLowerCase())
+  t.deepEqual(await answer.json(), { forgotten: ['one', 'two'] })
+  t.is((await forget(fingerprint)).status, 404)
+  t.deepEqual(await namesOf(world), ['bob'])
 })
 
 test('who says nothing is shown out', async t => {
@@ -216,7 +370,7 @@ test('nobody gets a second try on the same link', async t => {
   const made = new HandMade(world.url)
   const spec = { identity: await world.identity('ann'), token: world.gateway.joinToken, name: 'ann' }
   const { nonce } = await made.hears('challenge')
-  const right = { type: 'challenge', v: 1, nonce } as const
+  const right = { type: 'challenge', v: PROTOCOL, nonce } as const
   // Both lie in one segment, so that the second has arrived before the refusal has left.
   made.ws.pause()
   for (const token of ['wrong', spec.token]) {
@@ -284,7 +438,7 @@ test('what is binary, malformed, unknown or said in the wrong place ends that li
     '{"type":"surprise"}',
     '[]',
     'null',
-    { type: 'hello', v: 1, token: '', certificate: '', signature: '', accepts: true }
+    { type: 'hello', v: PROTOCOL, token: '', certificate: '', signature: '', accepts: true }
   ]
   for (const message of wrong) {
     const peer = await joins(world, 'ann')
@@ -364,11 +518,14 @@ test('a word on a session from a peer that takes no part in it is ignored', asyn
 })
 
 async function namesOf(world: World): Promise<string[]> {
-  const written = await readFile(join(world.folder, 'state', 'names.json'), 'utf8').catch(() => '{}')
   const told = (await (await world.api('/api/names')).json()) as { name: string }[]
   const names = told.map(({ name }) => name)
-  if (JSON.stringify(names) !== JSON.stringify(Object.keys(JSON.parse(written))))
-    throw new Error('the table on disk is another one')
+  // Opened a second time on a copy, as a restart would find it.
+  const copy = await mkdtemp(join(tmpdir(), 'postern-copy-'))
+  await cp(join(world.folder, 'state'), copy, { recursive: true })
+  const written = (await Names.open(copy, { max: 99, log: { warn: () => {} } })).list().map(([name]) => name)
+  await rm(copy, { recursive: true })
+  if (JSON.stringify(names) !== JSON.stringify(written)) throw new Error(`on disk there is ${written}, not ${names}`)
   return names
 }
 
@@ -382,16 +539,19 @@ async function reception({ helloMs, peers = 10 }: { helloMs?: number; peers?: nu
   sockets.on('connection', (ws, request) =>
     receive(ws, request, {
       door: {
-        ...{ directory: none, names: none, observer: none, strangers },
+        ...{ directory: none, names: none, observer: none, places: none, strangers },
         joinToken: 'x',
         peers,
         ...(helloMs === undefined ? {} : { helloMs })
       },
-      desk: { members: none, sessions: none, sources: none, nat: none, forwards: none },
+      desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none },
       messagesPerSecond: 10,
       log: { info: () => {} },
       counters,
-      refusals: new Refusals({ tracer: trace.getTracer('none'), judge: () => undefined }, counters)
+      refusals: new Refusals(
+        { tracer: trace.getTracer('none'), judge: () => undefined, keyOf: () => undefined },
+        counters
+      )
     })
   )
   server.listen(0, '127.0.0.1')

@@ -1,7 +1,16 @@
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -107,6 +116,30 @@ test('a file that cannot be read is an io error, not a reason to make another', 
   const folder = temporary()
   mkdirSync(join(folder, 'identity.pem'))
   await t.throwsAsync(loadIdentity(folder), { instanceOf: PosternError, code: 'io', message: /cannot be read or made/ })
+})
+
+test('a key that others can read, or replace, is used and told', async t => {
+  const folder = temporary()
+  const told: string[] = []
+  const { path } = await loadIdentity(folder, sentence => told.push(sentence))
+  t.deepEqual(told, [])
+  chmodSync(path, 0o644)
+  chmodSync(folder, 0o777)
+  await loadIdentity(folder, sentence => told.push(sentence))
+  t.deepEqual(
+    told.map(sentence => /chmod \d+/.exec(sentence)?.[0]),
+    ['chmod 700', 'chmod 600']
+  )
+})
+
+test('a FIFO in the place of the key is told at once, and so is a link that leads nowhere', async t => {
+  const [fifo, link] = [temporary(), temporary()]
+  execFileSync('mkfifo', [join(fifo, 'identity.pem')])
+  const expected = { instanceOf: PosternError, code: 'io', message: /cannot be read or made: it is not a file$/ }
+  await t.throwsAsync(loadIdentity(fifo), expected)
+  symlinkSync(join(link, 'nowhere'), join(link, 'identity.pem'))
+  await t.throwsAsync(loadIdentity(link), { instanceOf: PosternError })
+  t.deepEqual(readdirSync(link), ['identity.pem'])
 })
 
 test('an interrupted writer leaves nothing that is taken for an identity', async t => {

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { KnownPeers, parsePeer } from '../../../src/peer/identity/known-peers.ts'
 import { checkName } from '../../../src/wire/name.ts'
+import { canLimit, limitFiles } from '../../full-disk.ts'
 
 const one = Array(32).fill('AA').join(':')
 const two = Array(32).fill('BB').join(':')
@@ -44,7 +45,61 @@ test('the same name at another gateway is somebody else', async t => {
   const peers = new KnownPeers(temporary())
   t.is(await peers.check('ws://a.example', 'bob', one), 'new')
   t.is(await peers.check('ws://b.example', 'bob', two), 'new')
-  t.is(await peers.check('ws://a.example', 'Bob', two), 'new')
+})
+
+test('capitals make nobody else of a peer that is known', async t => {
+  const peers = new KnownPeers(temporary())
+  t.is(await peers.check(gateway, 'Bob', one), 'new')
+  t.is(await peers.check(gateway, 'bob', one), 'known')
+  await t.throwsAsync(peers.check(gateway, 'BOB', two), {
+    instanceOf: PosternError,
+    code: 'fingerprint-mismatch',
+    message: /but Bob, which is the same name, had .* delete line 2 of .*, or add one for BOB if both are right$/
+  })
+  writeFileSync(peers.file, `gw.example:8080 Bob ${one}\ngw.example:8080 bob ${two}\n`)
+  t.deepEqual([await peers.check(gateway, 'bob', two), await peers.check(gateway, 'Bob', one)], ['known', 'known'])
+})
+
+test('half a line at the end costs that line alone, which is cut off and told when the next is written', async t => {
+  const told: string[] = []
+  for (const torn of ['gw.example:8080 ca', `gw.example:8080 carol ${one.slice(0, 50)}`, '\0'.repeat(40)]) {
+    const peers = new KnownPeers(temporary(), sentence => told.push(sentence))
+    await peers.check(gateway, 'bob', one)
+    const whole = readFileSync(peers.file, 'utf8')
+    writeFileSync(peers.file, `${whole}\n${torn}`)
+    t.is(await peers.check(gateway, 'bob', one), 'known')
+    await t.throwsAsync(peers.check(gateway, 'bob', two), { code: 'fingerprint-mismatch' })
+    t.is(await peers.check(gateway, 'carol', two), 'new')
+    t.is(readFileSync(peers.file, 'utf8'), `${whole}\n\ngw.example:8080 carol ${two}\n`)
+  }
+  t.is(told.length, 3)
+  t.regex(
+    told[0] ?? '',
+    /known-peers ended in half a line, which was cut off; the peer that it was about counts as new$/
+  )
+})
+
+test('nobody is remembered through a link', async t => {
+  const folder = temporary()
+  writeFileSync(join(folder, 'target'), '# of somebody else\n')
+  symlinkSync('target', join(folder, 'known-peers'))
+  const expected = { instanceOf: PosternError, code: 'io', message: /known-peers cannot be .*: it is a symbolic link/ }
+  await t.throwsAsync(new KnownPeers(folder).check(gateway, 'bob', one), expected)
+  t.is(readFileSync(join(folder, 'target'), 'utf8'), '# of somebody else\n')
+})
+
+const withLimit = canLimit ? test.serial : test.serial.skip
+
+withLimit('a disk that fills up while a peer is remembered forgets nobody', async t => {
+  const peers = new KnownPeers(temporary())
+  await peers.check(gateway, 'bob', one)
+  {
+    using _ = limitFiles(statSync(peers.file).size + 30)
+    const expected = { instanceOf: PosternError, code: 'io', message: /cannot be read or written: its disk is full$/ }
+    await t.throwsAsync(peers.check(gateway, 'carol', two), expected)
+  }
+  t.is(await peers.check(gateway, 'bob', one), 'known')
+  t.is(await peers.check(gateway, 'carol', two), 'new')
 })
 
 test('a pin decides alone, and is not remembered', async t => {

@@ -2,6 +2,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
+import { Allowance, KEPT } from '../../../src/peer/punch/allowance.ts'
 import { Diary } from '../../../src/peer/punch/diary.ts'
 import { probe } from '../../../src/peer/punch/packets.ts'
 import { findPath, type Punch } from '../../../src/peer/punch/probe.ts'
@@ -312,6 +313,22 @@ test.serial('the active side answers a flow once and is silent on it, until it i
   await until(() => world.far.arrived.filter(({ message }) => message.class === 'success').length === 2)
 })
 
+test.serial('what all orders together may send holds a walk up, and no answer; and the report says so', async t => {
+  await using world = await Ordered.open()
+  let nowMs = 0
+  const allowance = new Allowance(() => nowMs)
+  while (allowance.take(KEPT));
+  world.punch('passive', { targets: [world.far.endpoint] }, { allowance: allowance.order() })
+  await using other = await Far.open()
+  other.probe('active', { address: '127.0.0.1', port: world.raw.port })
+  await other.has(2)
+  t.is(world.far.arrived.length, 0)
+  t.is(world.diary.report().held, 1)
+  nowMs = 1000
+  await world.far.has(1)
+  t.deepEqual(world.steps.toSorted(), ['heard', 'walked'])
+})
+
 test.serial('two sides that have guessed each other meet', async t => {
   await using ann = await Ordered.open()
   await using bob = await Ordered.open()
@@ -363,7 +380,8 @@ class Ordered implements AsyncDisposable {
   }
 
   punch(role: Handover['role'], effort: Effort, timing: Partial<Punch> = {}) {
-    const punch = { effort, probeKey, handover: handovers[role], signal: this.over.signal, ...timing }
+    const allowance = new Allowance().order()
+    const punch = { effort, probeKey, handover: handovers[role], allowance, signal: this.over.signal, ...timing }
     const path = findPath(this.raw, punch, this.diary)
     path.catch(() => {})
     this.path = path

@@ -1,5 +1,6 @@
 // A collector for tests: OTLP over HTTP, read with the official schema (opentelemetry/proto beside this file). It may be
-// told to accept requests and never answer, and it can be stopped and opened again at the same port.
+// told to accept requests and never answer, to refuse them or some of their spans, and it can be stopped and opened again at
+// the same port.
 
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
@@ -13,6 +14,9 @@ export interface Collected extends SpanRecord {
   readonly trace: string
   readonly resource: Readonly<Record<string, unknown>>
   readonly scope: string
+  readonly version: string
+  readonly kind: string
+  readonly links: readonly { readonly trace: string; readonly id: string }[]
   readonly dropped: number
   /** Its status is an error. */
   readonly error: boolean
@@ -23,6 +27,12 @@ export class Collector implements AsyncDisposable {
   readonly headers: IncomingHttpHeaders[] = []
   /** Answers, or leaves them waiting. */
   answers = true
+  /** What it answers; it has taken spans only if that is 200. */
+  status = 200
+  /** What it says that it rejects of each batch. */
+  rejects: { readonly rejectedSpans: number; readonly errorMessage: string } | undefined
+  /** Requests there were, whatever became of them. */
+  asked = 0
   #server: Server = createServer()
   #port = 0
   #wake = () => {}
@@ -39,7 +49,10 @@ export class Collector implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.#server = createServer((request, response) => {
-      void this.#take(request).then(() => this.answers && response.end())
+      void this.#take(request).then(() => {
+        response.statusCode = this.status
+        if (this.answers) response.end(this.rejects && responded.encode({ partialSuccess: this.rejects }).finish())
+      })
     })
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
@@ -74,7 +87,8 @@ export class Collector implements AsyncDisposable {
     if (request.method !== 'POST' || request.url !== '/v1/traces') throw new Error(`${request.method} ${request.url}`)
     this.headers.push(request.headers)
     const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
-    if (this.answers) this.spans.push(...decode(plain))
+    this.asked++
+    if (this.answers && this.status === 200) this.spans.push(...decode(plain))
     this.#wake()
   }
 }
@@ -83,6 +97,7 @@ const schema = new protobuf.Root()
 schema.resolvePath = (_from, file) => new URL(file, import.meta.url).pathname
 schema.loadSync('opentelemetry/proto/collector/trace/v1/trace_service.proto')
 const request = schema.lookupType('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest')
+const responded = schema.lookupType('opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse')
 
 interface KeyValue {
   readonly key: string
@@ -92,7 +107,10 @@ interface KeyValue {
 interface Wire {
   readonly resourceSpans: readonly {
     readonly resource: { readonly attributes: readonly KeyValue[] }
-    readonly scopeSpans: readonly { readonly scope: { readonly name: string }; readonly spans: readonly WireSpan[] }[]
+    readonly scopeSpans: readonly {
+      readonly scope: { readonly name: string; readonly version: string }
+      readonly spans: readonly WireSpan[]
+    }[]
   }[]
 }
 
@@ -101,6 +119,8 @@ interface WireSpan {
   readonly spanId: string
   readonly parentSpanId: string
   readonly name: string
+  readonly kind: string
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[]
   readonly startTimeUnixNano: string
   readonly endTimeUnixNano: string
   readonly attributes: readonly KeyValue[]
@@ -115,7 +135,12 @@ function decode(body: Uint8Array): Collected[] {
   const { resourceSpans } = request.toObject(request.decode(body), options) as Wire
   return resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans.flatMap(({ scope, spans }) =>
-      spans.map(span => ({ ...read(span), resource: attributesOf(resource.attributes), scope: scope.name }))
+      spans.map(span => ({
+        ...read(span),
+        resource: attributesOf(resource.attributes),
+        scope: scope.name,
+        version: scope.version
+      }))
     )
   )
 }
@@ -126,6 +151,8 @@ function read(span: WireSpan) {
     id: hex(span.spanId),
     ...(span.parentSpanId ? { parent: hex(span.parentSpanId) } : {}),
     name: span.name,
+    kind: span.kind.replace('SPAN_KIND_', ''),
+    links: span.links.map(({ traceId, spanId }) => ({ trace: hex(traceId), id: hex(spanId) })),
     startMs: milliseconds(span.startTimeUnixNano),
     endMs: milliseconds(span.endTimeUnixNano),
     attributes: attributesOf(span.attributes),

@@ -4,10 +4,11 @@ import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
-import { exporting } from '../../../src/trace/export/export.ts'
+import { exporting, type Patience } from '../../../src/trace/export/export.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
+import { version as ours } from '../../../src/version.ts'
 import { until, World, type WorldSpec } from '../../world.ts'
-import { Collector } from './collector.ts'
+import { type Collected, Collector } from './collector.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
 
@@ -30,21 +31,70 @@ for (const [what, strategies] of [
       await using collector = await Collector.open()
       const record = await connectOnce(collector, { strategies, files: { 'never.mjs': never } })
       t.is(record.outcome, what === 'failed' ? 'failed' : 'path')
-      const arrived = collector.spans.filter(span => span.trace === record.id)
-      t.deepEqual(ids(arrived), ids(record.spans))
-      for (const span of record.spans)
-        sameSpan(
-          t,
-          arrived.find(({ id }) => id === span.id),
-          span
-        )
+      const { spans } = collector
+      t.deepEqual(ids(spans), ids(record.spans))
       const [root] = record.spans
+      const arrived = (id: string | undefined) => spans.find(span => span.id === id)
+      for (const span of record.spans) sameSpan(t, arrived(span.id), span, record.id)
       t.is(root?.parent, caller.span)
-      t.true(record.spans.slice(1).every(({ parent }) => arrived.some(({ id }) => id === parent)))
-      t.true(arrived.every(({ error, attributes }) => error === (attributes['postern.outcome'] === 'failed')))
-      t.true(arrived.every(({ dropped, scope }) => dropped === 0 && scope === 'postern'))
+      t.true(record.spans.slice(1).every(({ parent }) => arrived(parent)))
+      t.true(spans.every(({ error, attributes }) => error === (attributes['postern.outcome'] === 'failed')))
+      t.true(spans.every(({ dropped, scope, version }) => dropped === 0 && `${scope} ${version}` === `postern ${ours}`))
     }
   )
+
+test.serial(
+  'what is of another time than its request has a trace of its own, and links lead there and back',
+  async t => {
+    await using collector = await Collector.open()
+    const record = await connectOnce(collector, { strategies: '[relay]' })
+    const [root] = record.spans
+    const { spans } = collector
+    const beside = spans.filter(({ trace }) => trace !== record.id)
+    t.deepEqual(beside.map(({ name }) => name).sort(), ['postern.change', 'postern.join', 'postern.join'])
+    t.is(new Set(beside.map(({ trace }) => trace)).size, 3)
+    for (const { parent, links } of beside)
+      t.deepEqual([parent, links], [undefined, [{ trace: record.id, id: root?.id ?? '' }]])
+    // The request has ended when its path changes, and then has its links.
+    const joins = beside.filter(({ name }) => name === 'postern.join').map(({ trace, id }) => ({ trace, id }))
+    t.deepEqual(new Set(spans.find(({ id }) => id === root?.id)?.links), new Set(joins))
+    const inside = spans.filter(({ trace, id }) => trace === record.id && id !== root?.id)
+    for (const { name, startMs } of inside) t.true(startMs >= (root?.startMs ?? Infinity), name)
+  }
+)
+
+test.serial("the gateway and both peers are told apart, by their spans' resources and kinds", async t => {
+  await using collector = await Collector.open()
+  await connectOnce(collector, { strategies: '[direct, relay]' })
+  const { spans } = collector
+  const senders = spans.map(({ name, kind, resource }) => [
+    `${name.slice(8)} ${kind}`,
+    [resource['service.name'], resource['service.instance.id']].join(' ')
+  ])
+  const gateway = String(senders.find(([what]) => what === 'connect SERVER')?.[1])
+  t.regex(gateway, /^postern [0-9a-f-]{36}$/)
+  const told = Object.entries(Object.groupBy(senders, ([what = '']) => what))
+  t.deepEqual(
+    Object.fromEntries(told.map(([what, all = []]) => [what, [...new Set(all.map(([, who]) => who))].sort()])),
+    {
+      'connect SERVER': [gateway],
+      'join SERVER': [gateway],
+      'observe INTERNAL': [gateway],
+      'profile INTERNAL': [gateway],
+      'plugin INTERNAL': [gateway],
+      'plan CLIENT': [gateway],
+      'probe SERVER': ['postern-peer ann', 'postern-peer bob'],
+      'handover CLIENT': ['postern-peer ann', 'postern-peer bob']
+    }
+  )
+  // By this a reader knows that all times are on one clock.
+  t.is(new Set(spans.map(({ resource }) => resource['host.name'])).size, 1)
+  t.true(
+    spans.every(
+      ({ resource }) => Boolean(resource['service.version']) === !/-peer$/.test(`${resource['service.name']}`)
+    )
+  )
+})
 
 test.serial('a trace that its caller does not sample is kept by the gateway, and not exported', async t => {
   await using collector = await Collector.open()
@@ -211,50 +261,81 @@ test('docs/monitoring.md lists every variable that is read, and no other', async
   t.deepEqual([...new Set(general)].sort(), documented.sort())
 })
 
-for (const [outage, begin, end] of [
-  ['refuses connections', (c: Collector) => c.stop(), (c: Collector) => c.start()],
-  [
-    'accepts and never answers',
-    async (c: Collector) => {
+const outages: Readonly<Record<string, readonly [RegExp, (c: Collector) => unknown, (c: Collector) => unknown]>> = {
+  'refuses connections': [/^ECONNREFUSED$/, c => c.stop(), c => c.start()],
+  'accepts and never answers': [
+    /^it did not answer within 50 ms$/,
+    c => {
       c.answers = false
     },
-    async (c: Collector) => {
+    c => {
       c.answers = true
     }
-  ]
-] as const)
-  test(`while a collector ${outage} spans are kept up to the bound, the rest is counted; later ones arrive`, async t => {
-    await using collector = await Collector.open()
-    const told: string[] = []
-    const log = {
-      info: (_: object, text: string) => told.push(text),
-      warn: (_: object, text: string) => told.push(text)
+  ],
+  'answers 503': [
+    /^it answers 503 Service Unavailable$/,
+    c => {
+      c.status = 503
+    },
+    c => {
+      c.status = 200
     }
-    const exports = exporting(
-      {
-        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-        OTEL_EXPORTER_OTLP_TIMEOUT: '50',
-        OTEL_BSP_SCHEDULE_DELAY: '5',
-        OTEL_BSP_MAX_QUEUE_SIZE: '20',
-        OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10'
-      },
-      log
-    )
-    const provider = new TracerProvider({ spanProcessors: [...exports.processors], sampler: exports.sampler })
-    const tracer = provider.getTracer('test')
+  ]
+}
+
+for (const [outage, [reason, begin, end]] of Object.entries(outages))
+  test(`while a collector ${outage} spans are kept up to the bound, the rest is counted; they arrive when it is back`, async t => {
+    await using collector = await Collector.open()
+    const patience = { keepMs: 60_000, firstMs: 1, longestMs: 2 }
+    const timeoutMs = outage === 'accepts and never answers' ? 50 : 10_000
+    const { exports, tracer, told, provider } = outbox(collector, patience, timeoutMs)
     await begin(collector)
-    for (let made = 0; made < 100; made++) tracer.startSpan('lost').end()
+    for (let made = 0; made < 100; made++) tracer.startSpan('kept').end()
     const { counters } = exports
     // Ten are on their way as soon as there are ten, twenty wait.
     t.is(counters.dropped, 70)
-    await until(() => counters.failed === 30)
+    const asked = collector.asked
+    await until(() => (outage === 'refuses connections' ? told.length === 1 : collector.asked >= asked + 3))
     await end(collector)
+    await until(() => counters.exported === 30)
     tracer.startSpan('later').end()
-    await collector.collects(({ spans }) => spans.some(({ name }) => name === 'later'))
     await provider.shutdown()
-    t.deepEqual(counters, { exported: 1, dropped: 70, failed: 30 })
-    t.deepEqual(told, ['traces do not reach the collector', 'traces reach the collector again'])
+    // What was answered too late was sent again.
+    t.true(collector.spans.length >= 31)
+    t.deepEqual(counters, { exported: 31, dropped: 70, failed: 0, rejected: 0 })
+    t.deepEqual(
+      told.map(([text]) => text),
+      ['traces do not reach the collector', 'traces reach the collector again']
+    )
+    t.regex(told[0]?.[1] ?? '', reason)
   })
+
+test('a batch that a collector does not take for long is given up, and one that it will never take at once; both are counted', async t => {
+  for (const [status, reason] of [
+    [503, 'it answers 503 Service Unavailable'],
+    [400, 'it answers 400 Bad Request']
+  ] as const) {
+    await using collector = await Collector.open()
+    const { exports, tracer, told, provider } = outbox(collector, { keepMs: 500, firstMs: 1, longestMs: 50 })
+    collector.status = status
+    for (let made = 0; made < 10; made++) tracer.startSpan('lost').end()
+    await until(() => exports.counters.failed === 10)
+    t.is(collector.asked > 1, status === 503, `${collector.asked} tries`)
+    await provider.shutdown()
+    t.deepEqual(exports.counters, { exported: 0, dropped: 0, failed: 10, rejected: 0 })
+    t.deepEqual(told, [['traces do not reach the collector', reason]])
+  }
+})
+
+test('spans that a collector rejects of a batch are counted, and its reason is told once', async t => {
+  await using collector = await Collector.open()
+  const { exports, tracer, told, provider } = outbox(collector)
+  collector.rejects = { rejectedSpans: 3, errorMessage: 'their clock is wrong' }
+  for (let made = 0; made < 20; made++) tracer.startSpan('one').end()
+  await provider.shutdown()
+  t.deepEqual(exports.counters, { exported: 14, dropped: 0, failed: 0, rejected: 6 })
+  t.deepEqual(told, [['the collector rejects some of the spans', 'their clock is wrong']])
+})
 
 test.serial('connections are made while the collector does not answer, and the gateway closes in time', async t => {
   await using collector = await Collector.open()
@@ -270,6 +351,25 @@ test.serial('connections are made while the collector does not answer, and the g
 // Helpers.
 
 const quiet = { info: () => {}, warn: () => {} }
+
+/** An exporter with short waits and a small queue, and what it logs: each text with its reason. */
+function outbox(collector: Collector, patience?: Patience, timeoutMs = 10_000) {
+  const told: (readonly [text: string, reason: string])[] = []
+  const tell = (fields: object, text: string) => void told.push([text, String((fields as { reason?: string }).reason)])
+  const exports = exporting(
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_TIMEOUT: `${timeoutMs}`,
+      OTEL_BSP_SCHEDULE_DELAY: '5',
+      OTEL_BSP_MAX_QUEUE_SIZE: '20',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10'
+    },
+    { info: tell, warn: tell },
+    patience
+  )
+  const provider = new TracerProvider({ spanProcessors: [...exports.processors], sampler: exports.sampler })
+  return { exports, told, provider, tracer: provider.getTracer('test') }
+}
 
 /** A connect within a caller's own trace to a gateway that exports to the collector; the record, when all has ended. */
 async function connectOnce(collector: Collector, spec: WorldSpec, flags = '01'): Promise<TraceRecord> {
@@ -327,9 +427,9 @@ function family(tracer: Tracer, name: string, traceparent?: string): void {
 const ids = (spans: readonly { readonly id: string }[]) => spans.map(({ id }) => id).sort()
 
 /** Times go over the wire in nanoseconds, and are told in floating milliseconds. */
-function sameSpan(t: ExecutionContext, arrived: SpanRecord | undefined, kept: SpanRecord): void {
+function sameSpan(t: ExecutionContext, arrived: Collected | undefined, kept: SpanRecord, trace: string): void {
   t.is(arrived?.name, kept.name)
-  t.is(arrived?.parent, kept.parent)
+  t.is(arrived?.trace === trace ? arrived?.parent : arrived?.links[0]?.id, kept.parent)
   t.deepEqual(arrived?.attributes, kept.attributes)
   t.deepEqual(
     arrived?.events.map(({ name, attributes }) => ({ name, attributes })),

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
-import { lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Attributes, type Context, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
@@ -14,6 +14,7 @@ import { verdictAttributes } from '../../../src/trace/record/verdict-attributes.
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
 import { judge } from '../../../src/trace/verdict/judge.ts'
+import { canLimit, limitFiles } from '../../full-disk.ts'
 
 const ROOM = 2 ** 20
 
@@ -448,27 +449,61 @@ test('a file that has grown beyond twice the memory holds what is kept and no mo
   await after.traces.shutdown()
 })
 
-test('what could not be written anew leaves nothing beside the file, and is tried again', async t => {
+const withLimit = canLimit ? test.serial : test.serial.skip
+
+withLimit(
+  'what a full disk keeps from being written anew leaves nothing beside the file, and is said once',
+  async t => {
+    const path = join(await folderOf(t), 'traces.jsonl')
+    const { traces, connect, warnings } = await withFile(path)
+    const more = { 'postern.long': 'x'.repeat(20_000) }
+    const grow = async () => {
+      for (let count = 0; count < 10; count++) connect('direct', { more })
+      await traces.forceFlush()
+    }
+    while ((await stat(path)).size < 2 * ROOM) await grow()
+    const { size } = await stat(path)
+    {
+      using _ = limitFiles(ROOM / 2)
+      for (let round = 0; round < 5; round++) await grow()
+    }
+    await traces.shutdown()
+    t.is(warnings.length, 1)
+    t.is((await stat(path)).size, size)
+    t.deepEqual(await readdir(dirname(path)), ['traces.jsonl'])
+  }
+)
+
+test('a link beside the file leads to no other one, and a link in its place is refused', async t => {
   const path = join(await folderOf(t), 'traces.jsonl')
-  const { traces, connect, warnings } = await withFile(path)
-  // A disk that is full.
-  await symlink('/dev/full', `${path}.new`)
+  const target = join(dirname(path), 'target')
+  await writeFile(target, 'of somebody else', { mode: 0o644 })
+  const { traces, connect } = await withFile(path)
+  await symlink(target, `${path}.new`)
   const more = { 'postern.long': 'x'.repeat(20_000) }
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 12; round++) {
     for (let count = 0; count < 10; count++) connect('direct', { more })
     await traces.forceFlush()
   }
   await traces.shutdown()
-  t.is(warnings.length, 1)
-  t.true((await lstat(path)).size < 2.5 * ROOM)
-  await t.throwsAsync(lstat(`${path}.new`), { code: 'ENOENT' })
+  t.true((await stat(path)).size < 2 * ROOM, 'it was written anew')
+  await rm(path)
+  await symlink(target, path)
+  const log = { warn: () => {} }
+  await t.throwsAsync(TraceFile.open(path, { memory: ROOM, log }), {
+    message: /cannot be opened: it is a symbolic link/
+  })
+  t.is(await readFile(target, 'utf8'), 'of somebody else')
+  t.is((await stat(target)).mode & 0o777, 0o644)
 })
 
 test('a file that cannot be opened is said at the start', async t => {
   const folder = await folderOf(t)
   await writeFile(join(folder, 'file'), '')
   const log = { warn: () => {} }
-  for (const path of [folder, join(folder, 'file', 'below'), '/dev/null'])
+  const fifo = join(folder, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  for (const path of [folder, join(folder, 'file', 'below'), '/dev/null', fifo])
     await t.throwsAsync(TraceFile.open(path, { memory: ROOM, log }), {
       code: 'bad-config',
       message: new RegExp(`^traces.file: ${path} cannot be opened: `)

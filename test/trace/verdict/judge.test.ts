@@ -100,6 +100,11 @@ when('there is no time to judge networks', 'relay-full', early('relay-full', { l
   side: 'gateway',
   sentence: /^the gateway has no room for another session$/
 })
+
+when('a peer sets up as many connections as it does at once', 'over-quota', failed('over-quota', { side: 'callee' }), {
+  side: 'callee',
+  sentence: /^bob is setting up as many connections as it does at once$/
+})
 when('a pair has its share', 'over-quota', early('relay-full', { limit: 'sessionsPerPair' }), {
   side: 'both',
   sentence: /^alice and bob have as many sessions as limits\.sessionsPerPeer allows a pair$/

@@ -82,19 +82,20 @@ function choice({ name, label, given, all, options }: Choice): Html {
 /** Each row leads to its trace. */
 export function traceTable(traces: readonly TraceSummary[]): Html {
   return html`<table class="traces">
-<thead><tr><th scope="col" class="time">Time</th><th scope="col" class="who">Caller → callee</th><th scope="col" class="fate">Outcome</th><th scope="col">Verdict</th><th scope="col" class="by">By</th><th scope="col" class="ms number">Took</th></tr></thead>
+<thead><tr><th scope="col" class="time">Time</th><th scope="col" class="who">Caller → callee</th><th scope="col" class="fate">Outcome</th><th scope="col">Verdict</th><th scope="col" class="by">Strategy</th><th scope="col" class="ms number">Took</th></tr></thead>
 <tbody>${traces.map(row)}</tbody>
 </table>`
 }
 
 function row(trace: TraceSummary): Html {
   const { id, startMs, by, ms, verdict } = trace
+  const fate = fateOf(trace)
   return html`<tr>
 <td class="time">${timeTag(startMs)}</td>
 <td class="who"><a href="/traces/${id}">${who(trace)}</a></td>
-<td class="fate">${badge(fateOf(trace))}</td>
+<td class="fate">${badge(fate)}</td>
 <td class="verdict"><code>${verdict.code}</code> <span class="sentence">${verdict.sentence}</span></td>
-<td class="by">${by}</td>
+<td class="by">${fate === 'failed' ? '' : by}</td>
 <td class="ms number">${lasted(ms)}</td>
 </tr>`
 }

@@ -1,19 +1,23 @@
-// The first page: how many peers and sessions there are now, how connections came about over time, the last ones that failed
-// or were relayed, and the counters.
+// The first page: who is there now, how connections came about over time, the last ones that failed or were relayed, and the
+// counters.
 
-import { fateOf } from '../../../trace/record/fate.ts'
+import { fateOf, isAttempt } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
 import type { Warning } from '../../peers/sources.ts'
+import type { Presence } from '../../session/presence.ts'
+import { counters, numbersIn } from './counters.ts'
+import { plot } from './drawing/plot.ts'
 import { type Html, html } from './html.ts'
 import { nothingYet, traceTable } from './list.ts'
 import { page } from './page.ts'
-import { plot } from './plot.ts'
+import { presentNow } from './present.ts'
 import { grouped, share } from './words.ts'
 
 export interface Overview {
   /** All that are kept, newest first. */
   readonly traces: readonly TraceSummary[]
   readonly status: object
+  readonly present: Presence
   readonly warnings: readonly Warning[]
   readonly nowMs: number
   readonly session: boolean
@@ -24,17 +28,23 @@ const LAST = 5
 
 const EVERY_MS = 3000
 
-/** Cheap strategies stand at the bottom of a bar, costly ones above them. */
+/** Cheap strategies stand at the bottom of a bar, costly ones above them. Plugins have two of their own. */
 const strategyColours = {
-  direct: 'c-1',
-  stun: 'c-2',
-  predict: 'c-3',
-  spray: 'c-4',
-  relay: 'c-relay',
-  failed: 'c-failed'
+  direct: 's-direct',
+  stun: 's-stun',
+  map: 's-map',
+  predict: 's-predict',
+  spray: 's-spray',
+  relay: 's-relay',
+  failed: 's-failed'
 } as const
+const pluginColours = ['s-plugin', 's-plugin2']
 
-export function overviewPage({ traces, status, warnings, nowMs, session }: Overview): Html {
+/** What stood in the way has colours of its own, which no strategy has. */
+const verdictColours = { direct: 'v-direct' } as const
+const obstacleColours = ['v-1', 'v-2', 'v-3', 'v-4', 'v-5', 'v-6']
+
+export function overviewPage({ traces, status, present, warnings, nowMs, session }: Overview): Html {
   const counts = numbersIn(status)
   return page({
     title: 'Overview',
@@ -46,8 +56,9 @@ export function overviewPage({ traces, status, warnings, nowMs, session }: Overv
 <section id="warnings" data-live aria-label="Warnings">${warnings.map(warning)}</section>
 <section id="now" data-live aria-label="Now">${tiles(traces, counts)}</section>
 ${traces.length === 0 ? html`<section id="plots" data-live class="card">${nothingYet}</section>` : plots(traces, nowMs)}
+<div id="present" data-live class="plots">${presentNow(present)}</div>
 <section id="last" data-live>${traces.length > 0 && [last(traces, 'failed'), last(traces, 'relayed')]}</section>
-<section id="counters" data-live>${counters(counts)}</section>`
+<section id="counters" data-live>${counters(status)}</section>`
   })
 }
 
@@ -55,42 +66,47 @@ const warning = ({ code, sentence, advice }: Warning): Html =>
   html`<p class="card warning"><b>${code}</b> ${sentence}. To do: ${advice}.</p>`
 
 function tiles(traces: readonly TraceSummary[], counts: ReadonlyMap<string, number>): Html {
-  const requests = traces.filter(({ callee }) => callee !== '')
-  const direct = requests.filter(trace => fateOf(trace) === 'direct').length
+  const attempts = traces.filter(isAttempt)
+  const direct = attempts.filter(trace => fateOf(trace) === 'direct').length
   const tile = (label: string, figure: string, more = '') =>
     html`<div class="tile"><dt>${label}</dt><dd><b>${figure}</b>${more && html` <span>${more}</span>`}</dd></div>`
   return html`<dl class="tiles">
 ${tile('Peers joined', grouped(counts.get('peers') ?? 0))}
-${tile('Sessions now', grouped(counts.get('sessions now') ?? 0))}
+${tile('Sessions now', grouped(counts.get('sessions now') ?? 0), 'under way, or relayed')}
 ${tile('Relayed now', grouped(counts.get('sessions relayed') ?? 0))}
-${tile('Direct', share(direct, requests.length), `of ${grouped(requests.length)} traces kept`)}
+${tile('Direct', share(direct, attempts.length), `of ${grouped(attempts.length)} ${attempts.length === 1 ? 'attempt' : 'attempts'}`)}
 </dl>`
 }
 
 function plots(traces: readonly TraceSummary[], nowMs: number): Html {
-  const requests = traces.filter(({ callee }) => callee !== '')
   const verdictLink = (code: string) => (code === 'others' ? undefined : `/traces?verdict=${encodeURIComponent(code)}`)
   return html`<section id="plots" data-live class="plots" aria-label="Connections over time">
 <div class="card">${plot({
     id: 'by-strategy',
-    title: 'Connections by strategy',
-    happenings: requests.map(trace => ({
+    title: 'Attempts by strategy',
+    happenings: traces.filter(isAttempt).map(trace => ({
       atMs: trace.startMs,
       category: fateOf(trace) === 'failed' ? 'failed' : trace.by
     })),
     nowMs,
     colours: strategyColours,
+    others: pluginColours,
+    othersBefore: 'relay',
+    shares: true,
     link: strategy => (strategy === 'failed' ? '/traces?outcome=failed' : undefined)
   })}</div>
 <div class="card">${plot({
     id: 'by-verdict',
-    title: 'Connections by verdict',
+    title: 'Requests and refused joins by verdict',
     happenings: traces.map(({ startMs, verdict }) => ({ atMs: startMs, category: verdict.code })),
     nowMs,
-    colours: { direct: 'c-1' },
+    colours: verdictColours,
+    others: obstacleColours,
     link: verdictLink
   })}</div>
-<p class="note">Only traces that are kept count here. If memory is short, traces of direct paths go first.</p>
+<p class="note">An attempt is a request that could have had a path. One for an unknown name, for a peer that is away or does not answer,
+for oneself, or with a certificate that is refused is none. Only traces that are kept count here; if memory is short, those of direct
+paths go first.</p>
 </section>`
 }
 
@@ -98,32 +114,4 @@ function last(traces: readonly TraceSummary[], fate: 'failed' | 'relayed'): Html
   const found = traces.filter(trace => fateOf(trace) === fate).slice(0, LAST)
   return html`<section class="last"><h2>Last ${fate}</h2>
 ${found.length > 0 ? html`${traceTable(found)}<p class="more"><a href="/traces?outcome=${fate}">All ${fate}</a></p>` : html`<p class="empty">None is kept.</p>`}</section>`
-}
-
-/** A box for each part of the gateway. Figures of the present are in the tiles already. */
-function counters(counts: ReadonlyMap<string, number>): Html {
-  const parts = Map.groupBy(
-    [...counts].filter(([name]) => !present.has(name)),
-    ([name]) => name.split(' ')[0] ?? ''
-  )
-  return html`<h2>Since the start</h2><div class="counters">${[...parts].map(
-    ([part, figures]) =>
-      html`<section class="card"><h3>${part}</h3><dl>${figures.map(
-        ([name, count]) =>
-          html`<div><dt>${name.slice(part.length + 1)}</dt><dd class="number">${grouped(count)}</dd></div>`
-      )}</dl></section>`
-  )}</div>`
-}
-
-const present = new Set(['peers', 'hidden', 'sessions now', 'sessions relayed'])
-
-/** Every number of the status, by the words that lead to it. */
-function numbersIn(status: object, path: readonly string[] = []): Map<string, number> {
-  return new Map(
-    Object.entries(status).flatMap(([key, value]: [string, unknown]) => {
-      const here = [...path, ...key.split(/(?=[A-Z])/).map(word => word.toLowerCase())]
-      if (typeof value === 'number') return [[here.join(' '), value] as const]
-      return typeof value === 'object' && value !== null ? [...numbersIn(value, here)] : []
-    })
-  )
 }

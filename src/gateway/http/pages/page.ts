@@ -39,7 +39,7 @@ ${everyMs !== undefined && html`<script src="${assetPath('live.js')}" defer></sc
 <body${everyMs !== undefined && html` data-every="${everyMs}"`}>
 <a class="skip" href="#main">Skip to content</a>
 <header class="top">
-  <a class="home" href="/">${mark}postern</a>
+  <a class="home" href="/">${mark}<span>postern</span></a>
   ${!bare && navigation(at, session ?? false)}
 </header>
 <main id="main" tabindex="-1">${body}</main>

@@ -6,6 +6,7 @@ import { nowMs } from '../../../clock.ts'
 import { filterOf } from '../../../trace/store/filter.ts'
 import type { TraceStore } from '../../../trace/store/store.ts'
 import type { Warning } from '../../peers/sources.ts'
+import type { Presence } from '../../session/presence.ts'
 import { noTracePage } from './error.ts'
 import { listPage, queryOf } from './list.ts'
 import { overviewPage } from './overview.ts'
@@ -15,6 +16,8 @@ export interface PageSide {
   readonly traces: Pick<TraceStore, 'get' | 'list'>
   /** Counters, as `/api/status` shows them. */
   status(): Promise<object>
+  /** Who is joined, and what is relayed. */
+  present(): Promise<Presence>
   /** What is wrong with the gateway's own set-up. `/healthz` tells it to anybody. */
   warnings(): readonly Warning[]
 }
@@ -26,7 +29,7 @@ const ROWS = 50
 export const wantsPage = (ctx: Context): boolean =>
   !/^\/(api|metrics)(\/|$)/.test(ctx.path) && ctx.accepts('json', 'html') === 'html'
 
-export function pageRoutes({ traces, status, warnings }: PageSide): Router {
+export function pageRoutes({ traces, status, present, warnings }: PageSide): Router {
   const router = new Router()
   const show = (ctx: Context, body: { toString(): string }) => {
     ctx.type = 'html'
@@ -34,7 +37,7 @@ export function pageRoutes({ traces, status, warnings }: PageSide): Router {
   }
   router.get('/', async ctx => {
     const all = traces.list({ limit: Number.POSITIVE_INFINITY })
-    const now = { status: await status(), warnings: warnings(), nowMs: nowMs() }
+    const now = { status: await status(), present: await present(), warnings: warnings(), nowMs: nowMs() }
     show(ctx, overviewPage({ traces: all, ...now, session: hasSession(ctx) }))
   })
   router.get('/traces', ctx => {

@@ -3,12 +3,13 @@
 import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceRecord } from '../../../trace/record/record.ts'
 import { takingTurns } from '../../../trace/store/fair-share.ts'
+import { sideNames } from '../../../wire/side.ts'
+import { portPictures } from './drawing/port-picture.ts'
+import { waterfall } from './drawing/waterfall.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { who } from './list.ts'
 import { page } from './page.ts'
-import { portPictures } from './port-picture.ts'
-import { profiles } from './profiles.ts'
-import { waterfall } from './waterfall.ts'
+import { profileOf, profiles } from './profiles.ts'
 import { badge, begun, blamedOn, lasted, utc } from './words.ts'
 
 /** Milliseconds between two looks for news: a relayed path may still change, but seldom does. */
@@ -48,12 +49,13 @@ const textOfWho = (record: TraceRecord | undefined) =>
 /** @param key of the request within the page: ids begin with it. */
 function request(record: TraceRecord, { key, alone }: { key: string; alone: boolean }): Html {
   const [h1, h2] = alone ? [heading(1), heading(2)] : [heading(2), heading(3)]
-  const joined = record.callee !== ''
+  // Neither side's network was looked at where a request was refused, and a refused join has one side only.
+  const judged = sideNames.some(side => profileOf(record, side))
   return html`<article class="request" id="${key}">
 <div id="${key}-verdict" data-live>${verdict(record, h1)}</div>
 <section aria-labelledby="${key}-steps"><div id="${key}-waterfall" data-live>${h2(html`Steps`, `${key}-steps`)}${waterfall(record, key)}</div></section>
-${joined && html`<section aria-labelledby="${key}-ports">${h2(html`Ports`, `${key}-ports`)}${portPictures(record)}</section>`}
-${joined && html`<section aria-labelledby="${key}-nats">${h2(html`Both networks`, `${key}-nats`)}${profiles(record)}</section>`}
+${judged && html`<section aria-labelledby="${key}-ports">${h2(html`Ports`, `${key}-ports`)}${portPictures(record)}</section>`}
+${judged && html`<section aria-labelledby="${key}-nats">${h2(html`Both networks`, `${key}-nats`)}${profiles(record)}</section>`}
 </article>`
 }
 
@@ -75,7 +77,7 @@ function verdict(record: TraceRecord, head: (text: Piece) => Html): Html {
 <dl class="facts">
 <div><dt>Verdict</dt><dd><a href="/traces?verdict=${code}"><code>${code}</code></a></dd></div>
 ${side !== 'none' && html`<div><dt>In the way</dt><dd>${blamedOn(side, record)}</dd></div>`}
-<div><dt>${fate === 'failed' ? 'Error' : 'Strategy'}</dt><dd>${by}</dd></div>
+${by !== code && html`<div><dt>${fate === 'failed' ? 'Error' : 'Strategy'}</dt><dd>${by}</dd></div>`}
 <div><dt>Began</dt><dd>${utc(startMs)}</dd></div>
 <div><dt>Took</dt><dd>${lasted(ms)}</dd></div>
 </dl>

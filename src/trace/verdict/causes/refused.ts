@@ -26,7 +26,8 @@ function joining(facts: Facts): Bare {
         code: 'bad-token',
         side: 'caller',
         sentence: `${who} showed a wrong join token`,
-        advice: 'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start'
+        advice:
+          'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start, or the file that holds it'
       }
     case 'fingerprint-mismatch':
       return {
@@ -40,9 +41,14 @@ function joining(facts: Facts): Bare {
         code: 'join-refused',
         side: 'gateway',
         sentence: `${who} could not join: the gateway has no room for it (${facts.limit ?? 'limits'})`,
-        advice: ofCertificate.includes(facts.limit ?? '')
-          ? 'end other programs that join with this certificate'
-          : raise(facts)
+        advice: adviceOfLimit[facts.limit ?? ''] ?? raise(facts)
+      }
+    case 'gateway-disk':
+      return {
+        code: 'join-refused',
+        side: 'gateway',
+        sentence: `${who} could not join: the gateway cannot write its name to disk`,
+        advice: "make room in the gateway's state folder, or let it be written; the gateway's log says where it is"
       }
     case 'wrong-family':
       return {
@@ -62,12 +68,15 @@ function joining(facts: Facts): Bare {
 }
 
 const joinReasons: Partial<Record<Code, string>> = {
+  'wrong-gateway': "the URL that it dialled is none of the gateway's own",
   'name-taken': 'the name belongs to another certificate',
   'bad-message': 'it broke the protocol, or speaks another version of it',
   timeout: 'it opened a connection and said nothing'
 }
 
 const joinAdvice: Partial<Record<Code, string>> = {
+  'wrong-gateway':
+    'if the URL is right, add it to listen.url; if not, somebody passes on what peers say to another gateway',
   'name-taken': 'choose another name, or bring the certificate that claimed this one',
   'bad-message': 'use the same version of postern for peer and gateway'
 }
@@ -97,6 +106,12 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
       advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known-peers; if not, somebody else uses its name`
     }
   },
+  'over-quota': facts => ({
+    code: 'over-quota',
+    side: facts.side ?? 'none',
+    sentence: `${whoOf(facts)} is setting up as many connections as it does at once`,
+    advice: 'ask again in a moment'
+  }),
   'relay-full': facts => (quotas.includes(facts.limit ?? '') ? overQuota(facts) : full(facts)),
   io: facts => left(facts),
   timeout: facts => left(facts)
@@ -129,8 +144,13 @@ function left(facts: Facts): Bare {
   }
 }
 
-/** The second is the name that a former release gave it. */
+/** Limits of one certificate that no option raises. The second has the name that a former release gave the first. */
 const ofCertificate: readonly string[] = ['joinsPerCertificate', 'links']
+
+const adviceOfLimit: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(ofCertificate.map(limit => [limit, 'end other programs that join with this certificate'])),
+  namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones'
+}
 
 const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', ...ofCertificate]
 

@@ -53,7 +53,7 @@ async function walk(t: ExecutionContext, served: Served, { page }: Visit): Promi
   await page.getByRole('alert').getByText('This is not the admin token.').waitFor()
   await page.getByLabel('Admin token').fill(token)
   await page.getByRole('button', { name: 'Log in' }).click()
-  await page.getByRole('img', { name: /Connections by strategy/ }).waitFor()
+  await page.getByRole('img', { name: /Attempts by strategy/ }).waitFor()
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Traces' }).click()
   await page.getByLabel('Outcome').selectOption('failed')
   await page.getByRole('button', { name: 'Filter' }).click()
@@ -122,7 +122,7 @@ browserTest('the same by keyboard alone, and what has the focus is to be seen', 
     await page.waitForURL(/\/traces\/0af7/)
     await tabTo(page, /^connect/)
     await page.keyboard.press('Enter')
-    await page.getByText('peer-offline', { exact: true }).nth(2).waitFor()
+    await page.getByText('peer-offline', { exact: true }).nth(1).waitFor()
     t.is(await page.locator('details[open]').count(), 1)
   })
 })
@@ -137,7 +137,7 @@ browserTest(
       t.is(await page.locator('.steps > li').count(), record.spans.length)
       t.regex(await page.locator('.steps').first().innerText(), /probe\s+caller\s+failed/)
       const profiles = await page.locator('table.profiles').innerText()
-      t.regex(profiles, /endpoint-independent\s+address-and-port-dependent/)
+      t.regex(profiles, /endpoint-independent\s+one port towards everybody\s+address-and-port-dependent/)
       t.regex(profiles, /−312\.4 ms \(± 11\.2 ms\)/)
       const ports = await page.locator('figure.ports').innerText()
       for (const said of ['16 mappings from 40806 to 41001, last 41001', '64 ports from 41012 to 41138', '41262'])
@@ -162,6 +162,25 @@ browserTest('no page scrolls sideways, on a phone either', async t => {
         await page.setViewportSize({ width, height: 800 })
         t.is(await page.evaluate('document.documentElement.scrollWidth'), width, `${path} at ${width}`)
       }
+    }
+  })
+})
+
+browserTest('all of the head stands on one line, on a phone too', async t => {
+  await using served = await servePages([], 'never')
+  await visiting({}, async ({ page }) => {
+    await page.goto(served.url)
+    await page.getByLabel('Admin token').fill(token)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('button', { name: 'Log out' }).waitFor()
+    for (const width of [320, 400, 800]) {
+      await page.setViewportSize({ width, height: 800 })
+      const middles = await page.evaluate<number[]>(
+        "[...document.querySelectorAll('.home, .top li, .logout button')].map(one => one.getBoundingClientRect()).map(({ top, bottom }) => Math.round((top + bottom) / 2))"
+      )
+      t.is(middles.length, 4)
+      t.true(Math.max(...middles) - Math.min(...middles) < 4, `${width}: ${middles}`)
+      t.is(await page.evaluate('document.documentElement.scrollWidth'), width)
     }
   })
 })

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { barsOf, plot } from '../../../../src/gateway/http/pages/plot.ts'
+import { barsOf, plot } from '../../../../src/gateway/http/pages/drawing/plot.ts'
 
 const nowMs = Date.UTC(2026, 10, 23, 14, 3, 22)
 const minute = 60_000
@@ -38,13 +38,15 @@ const drawn = (categories: readonly string[], colours: Readonly<Record<string, s
       title: 'Title',
       happenings: categories.map(category => ({ atMs: nowMs, category })),
       nowMs,
-      colours
+      colours,
+      others: [],
+      shares: true
     })
   )
 
 test('shares add up in the legend, known categories come first, rare ones are taken together', t => {
   const kinds = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']
-  const text = drawn([...kinds.flatMap((kind, index) => Array(10 - index).fill(kind)), 'z'], { f: 'c-failed' })
+  const text = drawn([...kinds.flatMap((kind, index) => Array(10 - index).fill(kind)), 'z'], { f: 's-failed' })
   const names = [...text.matchAll(/<th scope="row">.*?<\/svg>([a-z]+)<\/th>/g)].map(([, name]) => name)
   t.deepEqual(names, ['f', 'a', 'b', 'c', 'd', 'e', 'others'])
   const counts = [...text.matchAll(/<td class="number">(\d+)<\/td><td class="number">[\d.]+ %/g)].map(([, count]) =>

@@ -255,6 +255,34 @@ export function relayedRecord(names: { caller?: string; callee?: string } = {}):
   }
 }
 
+/** The same, but the ports of the caller had to be guessed as well, among far more. */
+export function bothHardRecord(): TraceRecord {
+  const { spans, ...record } = relayedRecord()
+  const random = [51_234, 3_071, 60_112, 22_890, 41_777, 8_402, 33_333, 64_001]
+  const more = (span: SpanRecord): Record<string, unknown> => {
+    if (span.name === 'postern.profile' && span.attributes['postern.side'] === 'caller')
+      return {
+        'postern.mapping': 'address-and-port-dependent',
+        'postern.allocation': 'random',
+        'postern.confidence': 0.9941,
+        'postern.evidence': `${random.join(', ')}: scattered over a range, perhaps 1024 to 65535, 99.4 % sure`,
+        'postern.range': '1024-65535',
+        'postern.observed': random.map((port, at) => `198.51.100.23:${port} ${(8 - at) * 40} ${50_000 + at}`)
+      }
+    return span.name === 'postern.plan'
+      ? {
+          'postern.callee.ports': 512,
+          'postern.callee.first_ports': random.map(port => port - 20),
+          'postern.callee.low_port': 1030,
+          'postern.callee.high_port': 65_500,
+          'postern.callee.sockets': 16
+        }
+      : {}
+  }
+  const id = '5bf92f3577b34da6a3ce929d0e0e4736'
+  return { ...record, id, spans: spans.map(span => ({ ...span, attributes: { ...span.attributes, ...more(span) } })) }
+}
+
 /** A request that came to nothing before any side was judged. */
 export function failedRecord(reason = 'bob is not joined now'): TraceRecord {
   const root = span('connect', {

@@ -1,25 +1,28 @@
 // Pictures of the pages, to be looked at: overview, list and trace, light and dark, wide and narrow.
 //
-//   node test/gateway/pages/shots.ts FOLDER
+//   node test/gateway/http/pages/shots.ts FOLDER
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { browse } from './browser.ts'
 import { aDay } from './day.ts'
+import { bothHardRecord, failedRecord, relayedRecord } from './records.ts'
 import { servePages } from './serve.ts'
 
 const [folder] = process.argv.slice(2)
-if (!folder) throw new Error('where to? node test/gateway/pages/shots.ts FOLDER')
+if (!folder) throw new Error('where to? node test/gateway/http/pages/shots.ts FOLDER')
 mkdirSync(folder, { recursive: true })
 
 const pages = {
   overview: '/',
   list: '/traces',
-  trace: `/traces/${'4bf92f3577b34da6a3ce929d0e0e4736'}`,
+  trace: `/traces/${relayedRecord().id}`,
+  both: `/traces/${bothHardRecord().id}`,
+  failed: `/traces/${failedRecord().id}`,
   login: '/login'
 }
 
-await using served = await servePages(aDay())
+await using served = await servePages([...aDay(), bothHardRecord(), failedRecord()])
 await using empty = await servePages([])
 await using browser = await browse()
 for (const colorScheme of ['light', 'dark'] as const)

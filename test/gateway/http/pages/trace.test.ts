@@ -1,6 +1,6 @@
 import test from 'ava'
 import { tracePage } from '../../../../src/gateway/http/pages/trace.ts'
-import { failedRecord, relayedRecord } from './records.ts'
+import { bothHardRecord, failedRecord, relayedRecord } from './records.ts'
 
 const countOf = (text: string, part: string) => text.split(part).length - 1
 
@@ -29,8 +29,8 @@ test('every span of a request has a row, beneath its parent, and what came later
   const record = relayedRecord()
   const text = String(tracePage([record], false))
   t.is(countOf(text, 'class="step '), record.spans.length)
-  const rows = [...text.matchAll(/class="step d(\d)[\s\S]*?<b>([^<]*)<\/b>/g)].map(
-    ([, depth, name]) => `${depth} ${name}`
+  const rows = [...text.matchAll(/class="step d(\d)[\s\S]*?<b>(.*?)<\/b>/g)].map(
+    ([, depth, name = '']) => `${depth} ${name.replace(/<[^>]+>/g, '')}`
   )
   t.deepEqual(rows.slice(0, 3), ['0 connect', '1 join', '1 observe'])
   t.deepEqual(rows.slice(rows.indexOf('1 predict'), rows.indexOf('1 predict') + 5), [
@@ -41,6 +41,54 @@ test('every span of a request has a row, beneath its parent, and what came later
     '3 probe'
   ])
   t.true(text.indexOf('Later on this path') < text.lastIndexOf('<b>change</b>'))
+})
+
+test('the page of a request that was refused says nothing of networks that were not looked at', t => {
+  const text = String(tracePage([failedRecord()], false))
+  t.notRegex(text, />Ports<|>Both networks<|all there was to try/)
+  t.regex(String(tracePage([relayedRecord()], false)), />Ports<[\s\S]*>Both networks</)
+})
+
+test('an error that is the verdict already is told once', t => {
+  const facts = (text: string) => [...text.matchAll(/<dt>([^<]*)<\/dt><dd>/g)].map(([, label]) => label)
+  t.false(facts(String(tracePage([failedRecord()], false))).includes('Error'))
+  t.true(facts(String(tracePage([{ ...failedRecord(), by: 'no-path' }], false))).includes('Error'))
+  t.true(facts(String(tracePage([relayedRecord()], false))).includes('Strategy'))
+})
+
+test('the axis of the steps has its ticks at whole numbers', t => {
+  const ticks = (ms: number) => {
+    const text = String(tracePage([{ ...relayedRecord(), ms }], false))
+    const [, labels = ''] = /class="axis"[\s\S]*?<svg[^>]*>(.*?)<\/svg>/.exec(text) ?? []
+    return [...labels.matchAll(/>([^<]+)</g)].map(([, label]) => label)
+  }
+  t.deepEqual(ticks(1061), ['0', '200 ms', '400 ms', '600 ms', '800 ms', '1,000 ms'])
+  t.deepEqual(ticks(28.3), ['0', '5 ms', '10 ms', '15 ms', '20 ms', '25 ms'])
+  t.deepEqual(ticks(0.8), ['0', '0.2 ms', '0.4 ms', '0.6 ms', '0.8 ms'])
+  t.deepEqual(ticks(12_345), ['0', '5 s', '10 s'])
+})
+
+test('how sure a port assignment is stands there once', t => {
+  const [, networks = ''] =
+    /<table class="profiles">([\s\S]*?)<\/table>/.exec(String(tracePage([bothHardRecord()], false))) ?? []
+  const sure = [...networks.matchAll(/[\d.]+ % sure/g)].map(([text]) => text)
+  t.deepEqual(
+    sure,
+    ['93 % sure', '99.4 % sure'],
+    'behind the kind for the callee, and within what shows it for the caller'
+  )
+})
+
+test('words that are not plain are explained where they stand, and no others', t => {
+  const text = String(tracePage([relayedRecord()], false))
+  const [, glossary = ''] = /<dl class="glossary">(.*?)<\/dl>/.exec(text) ?? []
+  const words = [...glossary.matchAll(/<dt>([^<]*)<\/dt>/g)].map(([, word]) => word)
+  for (const word of ['handover', 'splice', 'latched', 'warm', 'unsuited']) t.true(words.includes(word), word)
+  t.false(words.includes('cold'))
+  t.regex(text, /<abbr title="[^"]*forwards[^"]*">splice<\/abbr>/)
+  t.regex(text, /<dt title="probes that may still be aimed[^"]*">postern\.probes_left<\/dt>/)
+  t.notRegex(text, /Probes left/)
+  t.false(String(tracePage([failedRecord()], false)).includes('class="glossary"'))
 })
 
 test('no row is drawn outside its place, whatever a clock said', t => {

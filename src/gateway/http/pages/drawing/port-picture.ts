@@ -7,13 +7,14 @@
 //   the other side's probe       postern.heard                           hit
 //   the other side's handover    network.peer.port                       hit
 
-import { observedIn } from '../../../trace/record/observed.ts'
-import { read } from '../../../trace/record/reader.ts'
-import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
-import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
-import { type Html, html } from './html.ts'
-import { profileOf } from './profiles.ts'
-import { grouped } from './words.ts'
+import { observedIn } from '../../../../trace/record/observed.ts'
+import { read } from '../../../../trace/record/reader.ts'
+import type { SpanRecord, TraceRecord } from '../../../../trace/record/record.ts'
+import { otherSide, type SideName, sideNames } from '../../../../wire/side.ts'
+import { type Html, html } from '../html.ts'
+import { profileOf } from '../profiles.ts'
+import { grouped } from '../words.ts'
+import { axis, portTicks } from './axis.ts'
 
 export interface PortPicture {
   readonly side: SideName
@@ -34,14 +35,23 @@ interface Guess {
   readonly sockets: number
 }
 
+/** A side whose ports take less than this part of the scale of both is drawn once more by itself. */
+const CLOSER = 8
+
 /** How many plans are drawn, the first ones. */
 const GUESSES = 6
 
 export function portPictures(record: TraceRecord): Html {
   const pictures = sideNames.map(side => pictureOf(record, side)).filter(isHard)
-  if (pictures.length === 0)
-    return html`<p class="empty">No port had to be guessed: what the gateway saw of both sides was all there was to try.</p>`
-  return html`<div class="pictures">${pictures.map(picture => drawing(picture))}</div>`
+  if (pictures.length === 0) return html`<p class="empty">${nothingGuessed(record)}</p>`
+  const scale = scaleOf(pictures)
+  return html`<div class="pictures">${pictures.map(picture => drawing(picture, scale))}</div>`
+}
+
+function nothingGuessed(record: TraceRecord): string {
+  const unseen = sideNames.filter(side => !profileOf(record, side)).map(side => record[side])
+  if (unseen.length > 0) return `No port had to be guessed: the gateway did not see ${unseen.join(' nor ')}.`
+  return 'No port had to be guessed: what the gateway saw of both sides was all there was to try.'
 }
 
 export function pictureOf(record: TraceRecord, side: SideName): PortPicture {
@@ -103,9 +113,15 @@ interface Scale {
   at(port: number): string
 }
 
-/** The scale reaches from the lowest to the highest port to show, with some room; a single port stands in the middle. */
-export function scaleOf({ observed, guesses, hits }: PortPicture): Scale {
-  const all = [...observed, ...hits, ...guesses.flatMap(({ low, high, first }) => [low, high, ...first])]
+/**
+ * One scale for all pictures that stand beside each other: from the lowest to the highest port to show, with some room; a single
+ * port stands in the middle.
+ */
+export function scaleOf(pictures: readonly PortPicture[]): Scale {
+  const all = pictures.flatMap(({ observed, guesses, hits }) => [
+    ...[...observed, ...hits],
+    ...guesses.flatMap(({ low, high, first }) => [low, high, ...first])
+  ])
   const [least, most] = [Math.min(...all), Math.max(...all)]
   const room = Math.max(4, Math.ceil((most - least) * 0.04))
   const low = Math.max(0, least - room)
@@ -113,25 +129,28 @@ export function scaleOf({ observed, guesses, hits }: PortPicture): Scale {
   return { low, high, at: port => `${(((port - low) / (high - low)) * 100).toFixed(2)}%` }
 }
 
-function drawing(picture: PortPicture): Html {
-  const { side, name, observed, guesses, hits } = picture
-  const scale = scaleOf(picture)
-  const middle = Math.round((scale.low + scale.high) / 2)
+function drawing(picture: PortPicture, scale: Scale): Html {
+  const { side, name, guesses, hits } = picture
+  const own = scaleOf([picture])
   return html`<figure class="ports card"><figcaption><span class="role">${side}</span> ${name}</figcaption>
-<div class="tracks">
-${observed.length > 0 && track('seen', seenText(observed), seen(observed, scale))}
-${guesses.slice(0, GUESSES).map(guess => track(guess.by || 'plan', guessText(guess), tried(guess, scale)))}
-${guesses.length > 0 && track('hit', hitText(hits), hit(hits, scale))}
-<p class="scale" aria-hidden="true"><span></span><span class="ends"><i>${scale.low}</i><i>${middle}</i><i>${scale.high}</i></span></p>
-</div>
+${tracks(picture, scale)}
+${own.high - own.low < (scale.high - scale.low) / CLOSER && html`<p class="closer">The same, closer</p>${tracks(picture, own)}`}
 ${guesses.length > GUESSES && html`<p class="note">${guesses.length - GUESSES} more plans are in the steps above.</p>`}
 <ul class="keys" aria-label="Signs">
 ${key('seen: a mapping, the oldest on top', html`<circle class="seen" cx="8" cy="8" r="3"/>`)}
-${guesses.length > 0 && key('tried: from the lowest to the highest', html`<rect class="tried" width="16" height="8" y="4"/>`)}
-${guesses.length > 0 && key('predicted: the first guesses', html`<line class="first" x1="8" x2="8" y1="1" y2="15"/>`)}
+${guesses.length > 0 && key('tried: from the lowest to the highest', html`<rect class="tried by-${otherSide(side)}" width="16" height="8" y="4"/>`)}
+${guesses.length > 0 && key('predicted: the first guesses', html`<line class="first by-${otherSide(side)}" x1="8" x2="8" y1="1" y2="15"/>`)}
 ${hits.length > 0 && key('hit: where it was met', hitShape('8', 8))}
 </ul></figure>`
 }
+
+/** What there is of one side, on a scale. */
+const tracks = ({ side, observed, guesses, hits }: PortPicture, scale: Scale): Html => html`<div class="tracks">
+${observed.length > 0 && track('seen', seenText(observed), seen(observed, scale))}
+${guesses.slice(0, GUESSES).map(guess => track(guess.by || 'plan', guessText(guess), tried(guess, scale, otherSide(side))))}
+${guesses.length > 0 && track('hit', hitText(hits), hit(hits, scale))}
+<p class="scale" aria-hidden="true"><span></span><span>${axis(portTicks(scale.low, scale.high))}</span></p>
+</div>`
 
 const key = (text: string, shape: Html) =>
   html`<li><svg class="key" viewBox="0 0 16 16" aria-hidden="true">${shape}</svg>${text}</li>`
@@ -148,11 +167,11 @@ function seen(observed: readonly number[], { at }: Scale) {
   }
 }
 
-function tried({ low, high, first }: Guess, { at, low: least, high: most }: Scale) {
+function tried({ low, high, first }: Guess, { at, low: least, high: most }: Scale, by: SideName) {
   const width = Math.max(0.4, ((high - low) / (most - least)) * 100)
   return {
     height: 24,
-    svg: html`${low < high && html`<rect class="tried" x="${at(low)}" width="${width.toFixed(2)}%" y="8" height="8" rx="1"/>`}${first.map(port => html`<line class="first" x1="${at(port)}" x2="${at(port)}" y1="4" y2="20"><title>${port}</title></line>`)}`
+    svg: html`${low < high && html`<rect class="tried by-${by}" x="${at(low)}" width="${width.toFixed(2)}%" y="8" height="8" rx="1"/>`}${first.map(port => html`<line class="first by-${by}" x1="${at(port)}" x2="${at(port)}" y1="4" y2="20"><title>${port}</title></line>`)}`
   }
 }
 

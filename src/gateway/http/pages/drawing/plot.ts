@@ -2,8 +2,8 @@
 // A plot is a pure function from what happened when, and in which category, to HTML and SVG. Positions are percentages, so
 // that a plot fits its place without scaling its text.
 
-import { type Html, html } from './html.ts'
-import { grouped, share } from './words.ts'
+import { type Html, html } from '../html.ts'
+import { grouped, share } from '../words.ts'
 
 export interface Happening {
   readonly atMs: number
@@ -15,8 +15,13 @@ export interface PlotSpec {
   readonly title: string
   readonly happenings: readonly Happening[]
   readonly nowMs: number
-  /** The CSS class of each category's colour. Categories stand in this order; others follow, the most frequent first. */
+  /** The CSS class of each category's colour. Categories stand in this order, the first at the bottom. */
   readonly colours: Readonly<Record<string, string>>
+  /** The classes of other categories, the most frequent first, and which category they stand before; left out: none. */
+  readonly others: readonly string[]
+  readonly othersBefore?: string
+  /** Whether the legend says what share each category is of all. */
+  readonly shares?: boolean
   readonly link?: (category: string) => string | undefined
 }
 
@@ -85,14 +90,17 @@ interface Category {
 }
 
 /** The categories there are, in their order; rare ones go under one name. */
-function categoriesOf(bars: readonly Bar[], { colours }: PlotSpec): Category[] {
+function categoriesOf(bars: readonly Bar[], { colours, others, othersBefore = '' }: PlotSpec): Category[] {
   const counts = sumOf(bars)
   const known = Object.keys(colours)
-  const place = (name: string) => (known.includes(name) ? known.indexOf(name) : known.length)
+  const othersAt = known.includes(othersBefore) ? known.indexOf(othersBefore) - 0.5 : known.length
+  const place = (name: string) => (known.includes(name) ? known.indexOf(name) : othersAt)
   const byCount = [...counts].sort(([, a], [, b]) => b - a)
   const kept = byCount.length > CATEGORIES ? byCount.slice(0, CATEGORIES - 1) : byCount
   const rest = byCount.slice(kept.length).reduce((sum, [, count]) => sum + count, 0)
-  const free = freeColours(Object.values(colours))
+  const kinds = kept.map(([name]) => name)
+  const taken = kinds.map(name => colours[name])
+  const free = others.filter(colour => !taken.includes(colour))
   const colourOf = (name: string) => (known.includes(name) ? colours[name] : free.shift()) ?? 'c-other'
   const categories = kept
     .sort(([a], [b]) => place(a) - place(b))
@@ -113,9 +121,6 @@ function folded(bar: Bar, categories: readonly Category[]): Bar {
   if (named < bar.total) counts.set(OTHERS, (counts.get(OTHERS) ?? 0) + bar.total - named)
   return { ...bar, counts }
 }
-
-const freeColours = (taken: readonly string[]) =>
-  ['c-1', 'c-2', 'c-3', 'c-4', 'c-5', 'c-6', 'c-7'].filter(colour => !taken.includes(colour))
 
 interface Drawing {
   readonly index: number
@@ -142,15 +147,15 @@ function barShape({ fromMs, counts, total }: Bar, { index, most, categories, wid
   return html`<g><title>${labelOf(fromMs, widthMs)}: ${said.join(', ')}</title>${pieces}</g>`
 }
 
-function legend({ link }: PlotSpec, categories: readonly Category[]): Html {
+function legend({ link, shares }: PlotSpec, categories: readonly Category[]): Html {
   const whole = categories.reduce((sum, { count }) => sum + count, 0)
   const name = (category: string) => {
     const to = link?.(category)
     return to === undefined ? html`${category}` : html`<a href="${to}">${category}</a>`
   }
-  return html`<table class="legend"><thead class="hidden"><tr><th scope="col">Kind</th><th scope="col">Connections</th><th scope="col">Share</th></tr></thead><tbody>${categories.map(
+  return html`<table class="legend"><thead class="hidden"><tr><th scope="col">Kind</th><th scope="col">How many</th>${shares && html`<th scope="col">Share</th>`}</tr></thead><tbody>${categories.map(
     category =>
-      html`<tr><th scope="row"><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="${category.colour}" width="10" height="10" rx="2"/></svg>${name(category.name)}</th><td class="number">${grouped(category.count)}</td><td class="number">${share(category.count, whole)}</td></tr>`
+      html`<tr><th scope="row"><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="${category.colour}" width="10" height="10" rx="2"/></svg>${name(category.name)}</th><td class="number">${grouped(category.count)}</td>${shares && html`<td class="number">${share(category.count, whole)}</td>`}</tr>`
   )}</tbody></table>`
 }
 

@@ -1,4 +1,4 @@
-// Who gets a place among the sessions. All requests under way share one table, and leave it as soon as they are decided: a
+// Who gets a seat among the sessions. All requests under way share one table, and leave it as soon as they are decided: a
 // direct path needs the gateway no more, and what is relayed counts at the relay. Besides, each peer has a room of its own.
 //
 //   connect ─► the table           a share for each network, and each certificate, that calls
@@ -6,7 +6,7 @@
 //           ─► the caller's room   its own calls are one holder among those that call it
 //   path or failure ─► the table is left;  over ─► the rooms are left
 //
-// A peer is known by its certificate here: if it joins twice, or again, it has no more places than before.
+// A peer is known by its certificate here: if it joins twice, or again, it has no more seats than before.
 
 import { PosternError } from '../../errors.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
@@ -14,15 +14,15 @@ import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
 import { askerOf, type Holder, Shares } from '../shares/shares.ts'
 
-export interface PlaceLimits {
+export interface SeatLimits {
   /** Requests under way at once. */
   readonly sessions: number
   /** Sessions in which one peer takes part, relayed ones included. */
   readonly sessionsPerPeer: number
 }
 
-/** The places of one session. To free them a second time does nothing. */
-export interface Place {
+/** The seats of one session. To free them a second time does nothing. */
+export interface Seat {
   /** The request is decided: there is a path, or there will be none. */
   decided(): void
   /** The session is over. */
@@ -34,19 +34,19 @@ type Pair = Readonly<Record<SideName, Pick<Member, 'name' | 'fingerprint' | 'net
 /** The share of a peer's sessions that one other peer may have, so that no caller alone makes it unreachable for the rest. */
 const PAIR_SHARE = 1 / 4
 
-export class Places {
-  readonly #limits: PlaceLimits
+export class Seats {
+  readonly #limits: SeatLimits
   readonly #table: Shares
   /** By certificate; one that is empty is forgotten. */
   readonly #rooms = new Map<string, Shares>()
 
-  constructor(limits: PlaceLimits) {
+  constructor(limits: SeatLimits) {
     this.#limits = limits
     this.#table = new Shares({ capacity: limits.sessions })
   }
 
-  /** Takes the places of a request. Throws `self-connect`, or `relay-full` with the bound that was reached. */
-  take(pair: Pair): Place {
+  /** Takes the seats of a request. Throws `self-connect`, or `relay-full` with the bound that was reached. */
+  take(pair: Pair): Seat {
     const { caller, callee } = pair
     if (caller.fingerprint === callee.fingerprint)
       throw new PosternError('self-connect', `${callee.name} is this peer itself`)
@@ -55,7 +55,7 @@ export class Places {
     return this.#taken(pair)
   }
 
-  #taken(pair: Pair): Place {
+  #taken(pair: Pair): Seat {
     const held = askerOf(pair.caller)
     this.#table.charge(held)
     for (const side of sideNames) this.#enter(pair, side)
@@ -108,7 +108,7 @@ export class Places {
   }
 }
 
-/** Who has a place in the room of this side. Its own calls are nobody else's share. */
+/** Who has a seat in the room of this side. Its own calls are nobody else's share. */
 const guestOf = (pair: Pair, side: SideName): Holder =>
   side === 'callee' ? askerOf(pair.caller) : { own: pair.caller.fingerprint }
 

@@ -2,11 +2,14 @@
 // for events and everything known of it when the row is opened. Positions are percentages of the request's own time. A step
 // that began before the call stands at the left edge. Changes after the end have a list of their own.
 
-import { treeOf } from '../../../trace/record/fate.ts'
-import { read } from '../../../trace/record/reader.ts'
-import type { SpanRecord, TraceRecord } from '../../../trace/record/record.ts'
-import { type Html, html, type Piece } from './html.ts'
-import { lasted, share, shown, signed } from './words.ts'
+import { attributes as meanings } from '../../../../trace/record/conventions.ts'
+import { treeOf } from '../../../../trace/record/fate.ts'
+import { meaningOfWord, wordsIn } from '../../../../trace/record/glossary.ts'
+import { read } from '../../../../trace/record/reader.ts'
+import type { SpanRecord, TraceRecord } from '../../../../trace/record/record.ts'
+import { type Html, html, type Piece } from '../html.ts'
+import { lasted, share, shown, signed } from '../words.ts'
+import { axis, timeTicks } from './axis.ts'
 
 type Lane = 'caller' | 'callee' | 'gateway'
 
@@ -25,12 +28,18 @@ export function waterfall(record: TraceRecord, key: string): Html {
     html`<li><svg class="key" viewBox="0 0 10 10" aria-hidden="true"><rect class="lane-${name}" width="10" height="10" rx="2"/></svg>${text}</li>`
   return html`<div class="waterfall">
 <ul class="lanes" aria-label="Lanes">${callee !== '' && [lane('caller', `caller ${caller}`), lane('callee', `callee ${callee}`)]}${lane('gateway', 'gateway')}</ul>
-<div class="axis" aria-hidden="true"><span>step</span><span class="ticks">${[0, 0.25, 0.5, 0.75, 1].map(part => html`<i>${lasted(record.ms * part)}</i>`)}</span><span class="number">began</span><span class="number">took</span></div>
+<div class="axis" aria-hidden="true"><span>step</span><span>${axis(timeTicks(record.ms))}</span><span class="number">began</span><span class="number">took</span></div>
 <ol class="steps">${rows.slice(0, ROWS).map(({ span, depth }) => row({ span, depth, record, key }))}</ol>
 ${rows.length > ROWS && html`<p class="note">${rows.length - ROWS} more steps are in the JSON.</p>`}
+${words(wordsIn(spans), key)}
 ${later.length > 0 && html`<p class="later-title">Later on this path</p><ol class="steps later">${later.map(span => row({ span, depth: 0, record, key }))}</ol>`}
 </div>`
 }
+
+/** What is not plain at a first reading, where it stands. */
+const words = (known: ReadonlyMap<string, string>, key: string): Piece =>
+  known.size > 0 &&
+  html`<details class="words" id="${key}-words"><summary>What the words mean</summary><dl class="glossary">${[...known].map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl></details>`
 
 interface Row {
   readonly span: SpanRecord
@@ -44,7 +53,7 @@ function row({ span, depth, record, key }: Row): Html {
   const outcome = read(span).shown('outcome')
   const reason = reasonOf(span, record)
   return html`<li><details id="${key}-${span.id}"><summary class="step d${Math.min(depth, 4)}">
-<span class="what"><b>${titleOf(span)}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`} <span class="about">${oddsOf(span)}</span></span>
+<span class="what"><b>${explained(titleOf(span))}</b> <span class="about">${aboutOf(span, lane)}</span>${outcome && html` <span class="outcome ${outcome}">${outcome}</span>`} <span class="about">${oddsOf(span)}</span></span>
 <span class="bar">${bar(span, record, lane)}</span>
 <span class="number began">${signed(span.startMs - record.startMs)}</span><span class="number took">${lasted(span.endMs - span.startMs)}</span>
 ${reason && html`<span class="reason">${reason}</span>`}
@@ -71,11 +80,17 @@ function titleOf(span: SpanRecord): string {
   return step === 'plugin' ? read(span).shown('plugin') || step : step
 }
 
+/** A word that is not plain, with what it means. */
+function explained(word: string): Piece {
+  const meaning = meaningOfWord(word)
+  return meaning === undefined ? word : html`<abbr title="${meaning}">${word}</abbr>`
+}
+
 /** Which side, which kind of order, which change. */
-function aboutOf(span: SpanRecord, lane: Lane): string {
+function aboutOf(span: SpanRecord, lane: Lane): Piece {
   if (lane !== 'gateway') return span.name === 'postern.change' ? `${lane}, ${read(span).shown('change')}` : lane
   const words = [read(span).shown('order'), read(span).shown('sides'), read(span).shown('change')]
-  return words.filter(word => word !== '').join(', ')
+  return words.filter(word => word !== '').map((word, at) => [at > 0 ? ', ' : '', explained(word)])
 }
 
 function oddsOf(span: SpanRecord): string {
@@ -92,17 +107,23 @@ function bar(span: SpanRecord, record: TraceRecord, lane: Lane): Html {
   const from = place(span.startMs, record)
   const width = Math.max(0, place(span.endMs, record) - from)
   const ticks = span.events.filter(({ atMs }) => atMs >= record.startMs && atMs <= record.startMs + record.ms)
-  return html`<svg width="100%" height="${HEIGHT}" aria-hidden="true">${[25, 50, 75].map(x => html`<line class="grid" x1="${x}%" x2="${x}%" y1="0" y2="${HEIGHT}"/>`)}
+  return html`<svg width="100%" height="${HEIGHT}" aria-hidden="true">${timeTicks(record.ms).map(({ percent }) => html`<line class="grid" x1="${percent}%" x2="${percent}%" y1="0" y2="${HEIGHT}"/>`)}
 <rect class="lane-${lane}" x="${Math.min(from, 99.5).toFixed(2)}%" width="${Math.max(0.5, width).toFixed(2)}%" y="4" height="8" rx="1.5"/>
 ${ticks.map(({ name, atMs }) => html`<line class="tick" x1="${place(atMs, record).toFixed(2)}%" x2="${place(atMs, record).toFixed(2)}%" y1="1" y2="15"><title>${name} ${signed(atMs - record.startMs)}</title></line>`)}</svg>`
 }
+
+/** The meaning of an attribute, which the table has once for both sides. */
+const meaningOf = (name: string): string =>
+  (meanings as Readonly<Record<string, readonly [string, string]>>)[
+    name.replace(/\.(caller|callee)\b/, '.SIDE')
+  ]?.[1] ?? ''
 
 function details({ name, attributes, events }: SpanRecord, { startMs }: TraceRecord): Html {
   // The verdict stands on top of the page.
   const said = Object.entries(attributes).filter(([key]) => !key.startsWith('postern.verdict'))
   return html`<div class="opened">
 <p class="span-name"><code>${name}</code></p>
-${said.length > 0 && html`<dl class="attributes">${said.map(([key, value]) => html`<div><dt>${key}</dt><dd>${shown(value)}</dd></div>`)}</dl>`}
+${said.length > 0 && html`<dl class="attributes">${said.map(([key, value]) => html`<div><dt title="${meaningOf(key)}">${key}</dt><dd>${shown(value)}</dd></div>`)}</dl>`}
 ${events.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Events of ${name}"><table class="events"><thead><tr><th scope="col">Event</th><th scope="col" class="number">At</th><th scope="col">With</th></tr></thead><tbody>${events.map(event => html`<tr><td>${event.name}</td><td class="number">${signed(event.atMs - startMs)}</td><td>${pairs(event.attributes)}</td></tr>`)}</tbody></table></div>`}
 </div>`
 }

@@ -1,0 +1,164 @@
+// The counters of the status in words. Those at zero are folded away: what has never happened is no news.
+
+import { formatBytes } from '../../../units.ts'
+import { type Html, html } from './html.ts'
+import { grouped } from './words.ts'
+
+/** Headings by the part of the gateway that counts, and what each of its counters says. A key that is missing is shown as it is. */
+const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly<Record<string, string>>]>> = {
+  sessions: [
+    'Requests between two peers',
+    {
+      started: 'begun: both were there',
+      failed: 'of these, ended without a path',
+      refused: 'refused: no room',
+      'won *': 'of these, a path by *'
+    }
+  ],
+  relay: [
+    'Relay',
+    {
+      '* sent bytes': 'forwarded from *s',
+      '* sent datagrams': 'datagrams forwarded from *s',
+      '* queued': 'of these, had to wait for a limit',
+      '* dropped bytes': 'dropped from *s',
+      '* dropped session': 'datagrams of *s above the limit of a session',
+      '* dropped peer': 'datagrams of *s above the limit of a peer',
+      '* dropped total': 'datagrams of *s above the limit of all together',
+      '* dropped unlatched': 'datagrams of *s before the other side had come'
+    }
+  ],
+  udp: [
+    'Datagrams that were not relayed',
+    {
+      authenticated: 'of peers, with the right key',
+      unproved: 'of these, from an address that was not proved yet',
+      refused: 'of peers, with a wrong key',
+      plain: 'of strangers: told their address (STUN)',
+      discovery: 'of strangers: told what their NAT does',
+      unhonoured: 'of strangers: wanted what is not offered',
+      'discovery limited': 'of strangers: wanted the latter too often',
+      limited: 'too many of one source, not answered',
+      foreign: 'no question to a STUN server'
+    }
+  ],
+  signalling: [
+    'Joins and messages',
+    {
+      joined: 'joins',
+      refused: 'joins refused, and peers turned away',
+      unrecorded: 'of these, in no trace since there were so many',
+      malformed: 'messages that broke the protocol',
+      slowed: 'times that a peer sent too much and was held back'
+    }
+  ],
+  names: [
+    'Names',
+    {
+      known: 'that belong to somebody',
+      full: 'claims refused: the table is full',
+      limited: 'claims refused: too many of one certificate',
+      unkept: 'claims refused: the disk takes nothing'
+    }
+  ],
+  forwards: [
+    'Ports forwarded to peers',
+    {
+      tried: 'tested',
+      proved: 'of these, lead to their peer',
+      unheard: 'of these, lead nowhere',
+      refused: 'not tested: no address that may be tried',
+      limited: 'not tested yet: claimed too often'
+    }
+  ],
+  judgements: ['Networks judged', { refused: 'not judged: their network had used up its time' }],
+  probes: ['Guesses', { refused: 'plans not tried: their address had enough probes of others' }],
+  traces: [
+    'Traces',
+    {
+      kept: 'kept now',
+      bytes: 'memory of these',
+      evicted: 'removed to make room',
+      late: 'steps told after their request had ended',
+      lost: 'steps that had no place any more',
+      'file written': 'lines written to the file',
+      'file skipped': 'lines of the file that are no traces',
+      'file dropped': 'lines not written: the disk is slow',
+      'file failed': 'lines not written: the disk refuses'
+    }
+  ],
+  spans: [
+    'Spans for the collector',
+    {
+      exported: 'taken',
+      dropped: 'dropped: too many waited',
+      failed: 'not taken: the collector was not reached, or refused',
+      rejected: 'rejected one by one'
+    }
+  ],
+  access: [
+    'Who looks at this',
+    {
+      'logged in': 'logins',
+      'wrong tokens': 'wrong tokens and links',
+      limited: 'refused unseen, after too many wrong ones',
+      keys: 'traces read by their own callers',
+      'wrong keys': 'keys for these that are not good'
+    }
+  ]
+}
+
+interface Counter {
+  readonly part: string
+  readonly label: string
+  readonly count: number
+  readonly isBytes: boolean
+}
+
+/** These are told elsewhere on the page. */
+const present = new Set(['peers', 'hidden', 'twins', 'sessions now', 'sessions relayed'])
+
+export function counters(status: object): Html {
+  const all = [...numbersIn(status)].filter(([name]) => !present.has(name)).map(counterOf)
+  const zero = all.filter(({ count }) => count === 0)
+  const some = Map.groupBy(
+    all.filter(({ count }) => count !== 0),
+    ({ part }) => part
+  )
+  return html`<h2>Since the gateway started</h2>
+${some.size > 0 ? html`<div class="counters">${[...some].map(([part, figures]) => box(part, figures))}</div>` : html`<p class="empty">Nothing was counted yet.</p>`}
+${zero.length > 0 && html`<details id="counters-zero" class="zero"><summary>${zero.length} counters at zero</summary><div class="counters">${[...Map.groupBy(zero, ({ part }) => part)].map(([part, figures]) => box(part, figures))}</div></details>`}`
+}
+
+const box = (part: string, figures: readonly Counter[]): Html =>
+  html`<section class="card"><h3>${parts[part]?.[0] ?? part}</h3><dl>${figures.map(
+    ({ label, count, isBytes }) =>
+      html`<div><dt>${label}</dt><dd class="number">${isBytes ? formatBytes(count) : grouped(count)}</dd></div>`
+  )}</dl></section>`
+
+function counterOf([name, count]: readonly [string, number]): Counter {
+  const [part = '', ...words] = name.split(' ')
+  const rest = words.join(' ')
+  return { part, label: labelOf(part, rest) ?? rest, count, isBytes: words.at(-1) === 'bytes' }
+}
+
+/** A star in a key stands for one word or more, which takes the place of the star in the label. */
+export function labelOf(part: string, counter: string): string | undefined {
+  for (const [key, label] of Object.entries(parts[part]?.[1] ?? {})) {
+    const [before = '', after] = key.split('*')
+    if (after === undefined ? key === counter : counter.startsWith(before) && counter.endsWith(after))
+      return label.replace('*', counter.slice(before.length, counter.length - (after?.length ?? 0)))
+  }
+  return undefined
+}
+
+/** Every number of the status, by the words that lead to it. */
+export function numbersIn(status: object, path: readonly string[] = []): Map<string, number> {
+  return new Map(
+    Object.entries(status).flatMap(([key, value]: [string, unknown]) => {
+      const here = [...path, ...key.split(/(?=[A-Z])/).map(word => word.toLowerCase())]
+      if (typeof value === 'number') return [[here.join(' '), value] as const]
+      return typeof value === 'object' && value !== null ? [...numbersIn(value, here)] : []
+    })
+  )
+}

@@ -1,0 +1,39 @@
+// A record as its caller may read it: what both sides did, and why, but not where the callee is. Strategies tell a peer the other's
+// addresses only as far as a path needs them, and a record has all of them.
+
+import type { AttributeName } from './conventions.ts'
+import { read } from './reader.ts'
+import type { SpanRecord, TraceRecord } from './record.ts'
+
+/** What tells an address or an own port of the side whose span it is on. */
+const whereabouts: ReadonlySet<string> = new Set<AttributeName>([
+  'postern.mapped',
+  'postern.port',
+  'postern.links',
+  'postern.observed',
+  'postern.forward.endpoint',
+  'postern.router.outside',
+  'postern.heard',
+  'network.local.address',
+  'network.local.port',
+  'network.peer.address',
+  'network.peer.port'
+])
+
+/** The same on a span of both sides. */
+const latched: AttributeName = 'postern.callee.latched'
+
+export const forCaller = (record: TraceRecord): TraceRecord => ({ ...record, spans: record.spans.map(spanForCaller) })
+
+function spanForCaller(span: SpanRecord): SpanRecord {
+  const isCallees = read(span).side('side') === 'callee'
+  const kept = (attributes: SpanRecord['attributes']) =>
+    Object.fromEntries(
+      Object.entries(attributes).filter(([name]) => !(isCallees && whereabouts.has(name)) && name !== latched)
+    )
+  return {
+    ...span,
+    attributes: kept(span.attributes),
+    events: span.events.map(event => ({ ...event, attributes: kept(event.attributes) }))
+  }
+}
