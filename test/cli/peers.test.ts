@@ -92,7 +92,8 @@ test.serial('ping --json ends with the path, its round trip and its trace', asyn
     ['joined', 'ping', 'ping', 'path']
   )
   const path = events.at(-1)
-  t.deepEqual(Object.keys(path ?? {}), ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace', 'verdict'])
+  const keys = ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace', 'verdict', 'traceKey']
+  t.deepEqual(Object.keys(path ?? {}), keys)
   t.like(path?.verdict, { code: 'direct' })
   t.is(path?.kind, 'direct')
   t.regex(String(path?.trace), /^[0-9a-f]{32}$/)
