@@ -116,14 +116,17 @@ function application(side: HttpSide, listener: string): Koa {
   return koa
 }
 
-/** Pages load nothing from elsewhere and nothing inline, stand in no frame, are kept nowhere, and tell nobody their address. */
+/**
+ * Pages load nothing from elsewhere and nothing inline, stand in no frame, are kept nowhere, and tell no other site their
+ * address. Without any referrer browsers would not say either that a form is this gateway's own (its Origin would be `null`).
+ */
 const guard: Koa.Middleware = async (ctx, next) => {
   ctx.set({
     'content-security-policy':
       "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
+    'referrer-policy': 'same-origin',
     'cross-origin-resource-policy': 'same-origin',
     'cache-control': 'no-store'
   })
@@ -177,6 +180,7 @@ const answerErrors =
 
 /** Codes for what is refused by its status alone. */
 const codesFor: Readonly<Record<number, string>> = {
+  403: 'bad-token',
   404: 'not-found',
   413: 'bad-token',
   426: 'bad-message',

@@ -217,7 +217,7 @@ test('no answer may be framed, guessed at, kept, or run anything from elsewhere'
     t.regex(policy, /frame-ancestors 'none'/, path)
     t.notRegex(policy, /unsafe|\*|http/, path)
     t.is(headers.get('x-content-type-options'), 'nosniff', path)
-    t.is(headers.get('referrer-policy'), 'no-referrer', path)
+    t.is(headers.get('referrer-policy'), 'same-origin', path)
     t.is(headers.get('cache-control'), 'no-store', path)
   }
 })
