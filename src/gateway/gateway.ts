@@ -119,7 +119,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
     ...{ access, forwards, twins, nat, ...tracing }
   }
-  const status = () => statusOf(parts)
+  const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),

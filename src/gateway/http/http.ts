@@ -12,7 +12,9 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
+import { networkOf, sourceOf } from '../shares/network.ts'
 import type { Access } from './access.ts'
+import { Answers } from './answers.ts'
 import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
@@ -36,6 +38,7 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
 
 export interface HttpListening {
   readonly local: Endpoint
+  readonly counters: GatewayStatus['http']
   close(): Promise<void>
 }
 
@@ -54,7 +57,13 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   }
   const server = createServer(timeouts)
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
-  server.on('request', application(side, at.address).callback())
+  const answers = new Answers(server)
+  const serve = application(side, at.address).callback()
+  server.on('request', (request, response) => {
+    if (answers.isOver(request.socket)) return
+    const network = networkOf(sourceOf(request.socket.remoteAddress, request.headers))
+    if (answers.begin(request, response, network)) void serve(request, response)
+  })
   server.maxConnections = side.peers * 2 + OTHERS
   const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
   sockets.on('connection', (ws, request) => side.join(ws, request))
@@ -63,6 +72,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   const { address, port } = server.address() as { address: string; port: number }
   return {
     local: { address, port },
+    counters: answers.counters,
     close: async () => {
       for (const ws of sockets.clients) ws.close(1001)
       sockets.close()
