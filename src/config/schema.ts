@@ -120,7 +120,7 @@ const listenSection = () =>
 
 const limitsSection = () =>
   section({
-    peers: integer(1, 1e6).prefault(1000).describe('Peers joined at once'),
+    peers: integer(1, 1e6).prefault(2000).describe('Peers joined at once; of one network nine tenths at most'),
     names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
     sessions: integer(1, 1e6).prefault(1000).describe('Connect requests at once, and as many relayed connections'),
     sessionsPerPeer: integer(1, 1e6)

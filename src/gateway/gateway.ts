@@ -27,6 +27,7 @@ import { History } from './memory/history.ts'
 import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
+import { GuardedToken } from './peers/guarded-token.ts'
 import { Names } from './peers/names.ts'
 import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
@@ -39,7 +40,8 @@ import { LocalRelay, type Relay } from './relay/relay.ts'
 import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
-import type { SignallingCounters } from './signalling/counters.ts'
+import { Shares } from './shares/shares.ts'
+import { noneYet } from './signalling/counters.ts'
 import type { Reception } from './signalling/reception.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
@@ -99,16 +101,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
   const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
-  const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
+  const counters = noneYet()
   const reception: Reception = {
     door: {
-      joinToken: tokens.join,
-      directory,
-      names: directory.names,
-      observer,
-      places,
+      ...{ token: new GuardedToken(tokens.join), directory, names: directory.names, observer, places },
       peers: limits.peers,
-      strangers: new Map()
+      seats: new Shares({ capacity: limits.peers })
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards },
     messagesPerSecond: limits.messagesPerSecond,
@@ -126,7 +124,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings],
     peers: limits.peers,
     urls: config.listen.url,
-    join: (ws, request) => receive(ws, request, reception)
+    join: (ws, newcomer) => receive(ws, newcomer, reception)
   })
   opened.defer(() => http.close())
 

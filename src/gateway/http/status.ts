@@ -14,6 +14,7 @@ import type { Binding } from '../udp/binding.ts'
 import type { Forwards } from '../udp/forwards.ts'
 import type { Access } from './access.ts'
 import type { AnswerCounters } from './answers.ts'
+import type { ConnectionCounters } from './connections.ts'
 
 export type GatewayStatus = Awaited<ReturnType<typeof statusOf>>
 
@@ -32,7 +33,7 @@ export async function statusOf(parts: {
   access: Access
   forwards: Forwards
   nat: NatDesk
-  http: AnswerCounters
+  http: ConnectionCounters & AnswerCounters
 }) {
   const relay = await parts.relay.totals()
   return {

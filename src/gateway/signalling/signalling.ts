@@ -6,32 +6,25 @@
 //        └───────────┴─────────┴──────────────┴─► refused, closed
 
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { TokenBucket } from '../../token-bucket.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
 import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
+import type { JoinBound } from './counters.ts'
 import { serve } from './desk.ts'
 import { join } from './join.ts'
 import { PeerSocket } from './peer-socket.ts'
-import type { Reception } from './reception.ts'
+import type { Newcomer, Reception } from './reception.ts'
 
 /** A stranger that opens a WebSocket and sends no hello for this long is turned away. */
 const HELLO_MS = 10_000
 
-/**
- * Most strangers of one address at once. A hello arrives after a round trip, so there is room for many peers behind one NAT,
- * but not for many connections that stay silent.
- */
-const STRANGERS_PER_ADDRESS = 32
-
 /** Serves one WebSocket until it closes. Never throws. */
-export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
-  new Visitor(ws, request, reception).challenge()
+export function receive(ws: WebSocket, newcomer: Newcomer, reception: Reception): void {
+  new Visitor(ws, newcomer, reception).challenge()
 }
 
 /** Somebody who has opened a WebSocket: a stranger at first, then a peer. */
@@ -41,9 +34,7 @@ class Visitor {
   readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
-  /** The address it came from, and the gateway's own endpoint that it reached. */
-  readonly #from: string
-  readonly #reached: Endpoint
+  readonly #newcomer: Newcomer
   readonly #pace: TokenBucket
   #silent: NodeJS.Timeout | undefined
   #name: string | undefined
@@ -51,27 +42,30 @@ class Visitor {
   /** What it said while it is joining; undefined at any other time. */
   #early: Said[] | undefined
 
-  constructor(ws: WebSocket, request: IncomingMessage, reception: Reception) {
+  constructor(ws: WebSocket, newcomer: Newcomer, reception: Reception) {
     this.#ws = ws
     this.#reception = reception
     this.#link = new PeerSocket(ws)
-    this.#from = addressOf(request)
-    const { localAddress: address = '', localPort: port = 0 } = request.socket
-    this.#reached = { address, port }
+    this.#newcomer = newcomer
     const { messagesPerSecond: perSecond } = reception
     // At most one second's worth of messages is saved up.
     this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
-    ws.on('close', () => this.#met())
+    ws.on('close', () => clearTimeout(this.#silent))
     ws.on('message', (data, isBinary) => this.#heard(String(data), isBinary))
     // A frame was too large or malformed. A close follows, and is dealt with where it is heard.
     ws.on('error', () => reception.counters.malformed++)
   }
 
   challenge(): void {
-    const { strangers, peers, helloMs = HELLO_MS } = this.#reception.door
-    if (strangers.size >= peers || strangersFrom(this.#from, strangers) >= STRANGERS_PER_ADDRESS)
-      return this.#turnAway(new Full('strangers', 'too many others are just joining'))
-    strangers.set(this.#ws, this.#from)
+    const { seats, helloMs = HELLO_MS } = this.#reception.door
+    this.#newcomer.whenShed(() => {
+      if (!this.#peer)
+        this.#turnAway(
+          new Full('strangers', 'too many others are just joining', {
+            retryMs: seats.retryMs()
+          })
+        )
+    })
     this.#silent = setTimeout(() => this.#turnAway(new PosternError('timeout', 'no hello came')), helloMs)
     this.#link.send({ type: 'challenge', v: PROTOCOL, nonce: this.#nonce })
   }
@@ -106,10 +100,8 @@ class Visitor {
     clearTimeout(this.#silent)
     this.#ws.pause()
     try {
-      const way = { from: this.#from, reached: this.#reached }
-      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, ...way }
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, newcomer: this.#newcomer }
       this.#peer = await join(hello, this.#link, this.#reception)
-      this.#met()
     } catch (thrown) {
       // Who has left meanwhile is told nothing.
       if (this.#ws.readyState === this.#ws.OPEN) this.#refuse(asPosternError(thrown))
@@ -119,19 +111,14 @@ class Visitor {
     for (const { text, isBinary } of early) this.#hear(text, isBinary)
   }
 
-  /** The visitor has joined or gone: it is no stranger any more. */
-  #met(): void {
-    clearTimeout(this.#silent)
-    this.#reception.door.strangers.delete(this.#ws)
-  }
-
   #refuse(error: PosternError): void {
     const { counters, log, refusals } = this.#reception
     clearTimeout(this.#silent)
     if (error.code === 'bad-message') counters.malformed++
+    if (error instanceof Full && error.bound in counters.full) counters.full[error.bound as JoinBound]++
     counters.refused++
-    log.info({ code: error.code, from: this.#from, peer: this.#peer?.name }, `refused: ${error.message}`)
-    const stranger = { from: this.#from, cameMs: this.#cameMs, ...(this.#name ? { name: this.#name } : {}) }
+    log.info({ code: error.code, from: this.#newcomer.from, peer: this.#peer?.name }, `refused: ${error.message}`)
+    const stranger = { from: this.#newcomer.from, cameMs: this.#cameMs, ...(this.#name ? { name: this.#name } : {}) }
     this.#link.refuse(error, this.#peer ? undefined : refusals.join(stranger, error))
   }
 
@@ -153,18 +140,4 @@ class Visitor {
 interface Said {
   readonly text: string
   readonly isBinary: boolean
-}
-
-/** Where a request came from. A reverse proxy on this host is believed; it appends the address that it saw. */
-function addressOf({ socket, headers }: IncomingMessage): string {
-  const remote = socket.remoteAddress ?? ''
-  const seen = String(headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .at(-1)
-    ?.trim()
-  return seen && /^(::ffff:)?127\.|^::1$/.test(remote) ? seen : remote
-}
-
-function strangersFrom(address: string, strangers: ReadonlyMap<WebSocket, string>): number {
-  return [...strangers.values()].filter(other => other === address).length
 }
