@@ -42,7 +42,9 @@ import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
 import { Shares } from './shares/shares.ts'
 import { noneYet } from './signalling/counters.ts'
+import { Pace } from './signalling/pace.ts'
 import type { Reception } from './signalling/reception.ts'
+import { RefusalLog } from './signalling/refusal-log.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Credential } from './udp/binding.ts'
@@ -109,7 +111,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       seats: new Shares({ capacity: limits.peers })
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards },
-    messagesPerSecond: limits.messagesPerSecond,
+    pace: new Pace(limits.messagesPerSecond),
+    refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })

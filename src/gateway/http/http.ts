@@ -56,7 +56,9 @@ const REQUEST_MS = 10_000
 const WEBSOCKETS = {
   maxPayload: MESSAGE_BYTES,
   perMessageDeflate: false,
-  closeTimeout: CLOSING_MS
+  closeTimeout: CLOSING_MS,
+  // Of a segment full of messages one is heard in a turn of the event loop, so that nobody else waits for all of them.
+  allowSynchronousEvents: false
 }
 
 /** Listens. Throws `port-in-use` or `io`. */

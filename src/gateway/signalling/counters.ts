@@ -9,6 +9,8 @@ export interface SignallingCounters {
   malformed: number
   /** How often the gateway stopped reading for a while from a peer that sent too much. */
   slowed: number
+  /** Peers that were disconnected, since nothing was left to keep in what they said too fast. */
+  flooded: number
   /** Refused joins and requests that are in no trace because there were too many. */
   unrecorded: number
   /** Joins for which there was no room, by the bound that was reached. */
@@ -18,6 +20,6 @@ export interface SignallingCounters {
 export type JoinBound = Extract<Bound, 'peers' | 'strangers' | 'joinsPerCertificate' | 'wrongTokens'>
 
 export const noneYet = (): SignallingCounters => ({
-  ...{ joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 },
+  ...{ joined: 0, refused: 0, malformed: 0, slowed: 0, flooded: 0, unrecorded: 0 },
   full: { peers: 0, strangers: 0, joinsPerCertificate: 0, wrongTokens: 0 }
 })

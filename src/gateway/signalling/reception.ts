@@ -15,13 +15,17 @@ import type { Shares } from '../shares/shares.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
 import type { Forwards } from '../udp/forwards.ts'
 import type { SignallingCounters } from './counters.ts'
+import type { Pace } from './pace.ts'
+import type { RefusalLog } from './refusal-log.ts'
 
 export interface Reception {
   readonly door: Door
   readonly desk: Desk
-  /** Messages that one peer may send per second. */
-  readonly messagesPerSecond: number
+  /** How fast peers are heard. */
+  readonly pace: Pace
   readonly log: { info(fields: object, message: string): void }
+  /** What the log says about who is refused. */
+  readonly refusalLog: RefusalLog
   readonly counters: SignallingCounters
   /** Records the joins and requests that are refused. */
   readonly refusals: Refusals

@@ -14,8 +14,10 @@ import { Refusals } from '../../../src/gateway/recording/refusals.ts'
 import { Shares } from '../../../src/gateway/shares/shares.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import { join as joinAt } from '../../../src/gateway/signalling/join.ts'
+import { Pace } from '../../../src/gateway/signalling/pace.ts'
 import type { PeerSocket } from '../../../src/gateway/signalling/peer-socket.ts'
 import type { Reception } from '../../../src/gateway/signalling/reception.ts'
+import { RefusalLog } from '../../../src/gateway/signalling/refusal-log.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
 import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
@@ -395,6 +397,17 @@ test('the twenty-first wrong join token of a network within a minute is refused 
   await (await joins(world, 'ann')).close()
 })
 
+test('links of one certificate are heard as one', async t => {
+  await using world = await World.open({ more: 'limits: { messagesPerSecond: 50 }' })
+  const links = await Promise.all(Array.from({ length: 4 }, () => joins(world, undefined, 'ann')))
+  const startMs = performance.now()
+  for (const made of links) for (let at = 0; at < 25; at++) made.say({ type: 'ping', at })
+  for (const made of links) for (let at = 0; at < 25; at++) t.is((await made.hears('pong')).at, at)
+  const tookMs = performance.now() - startMs
+  t.true(tookMs > 800, `50 over the budget take a second, not ${tookMs} ms`)
+  await Promise.all(links.map(made => made.close()))
+})
+
 test('nobody gets a second try on the same link', async t => {
   await using world = await World.open()
   const made = new HandMade(world.url)
@@ -585,7 +598,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
         ...(helloMs === undefined ? {} : { helloMs })
       },
       desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none },
-      ...{ messagesPerSecond: 10, log },
+      ...{ pace: new Pace(10), log, refusalLog: new RefusalLog({ log }) },
       counters,
       refusals: new Refusals(
         { tracer: trace.getTracer('none'), judge: () => undefined, keyOf: () => undefined },
