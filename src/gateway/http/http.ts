@@ -89,17 +89,19 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     get counters() {
       return { ...connections.counters, ...answers.counters }
     },
-    close: async () => {
-      for (const ws of sockets.clients) ws.close(1001)
-      sockets.close()
-      const closed = once(server, 'close')
-      server.close()
-      // A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping.
-      const patience = setTimeout(() => connections.closeAll(), 500)
-      await closed
-      clearTimeout(patience)
-    }
+    close: () => close(server, sockets, connections)
   }
+}
+
+/** A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping. */
+async function close(server: Server, sockets: WebSocketServer, connections: Connections): Promise<void> {
+  for (const ws of sockets.clients) ws.close(1001)
+  sockets.close()
+  const closed = once(server, 'close')
+  server.close()
+  const patience = setTimeout(() => connections.closeAll(), 500)
+  await closed
+  clearTimeout(patience)
 }
 
 /** @param listener the address it is bound to. */
