@@ -39,7 +39,7 @@ export interface Limits {
   readonly probesPerAddress: number
   /** Probes per minute at guessed ports of all addresses together. */
   readonly probesInAll: number
-  /** Signalling messages per second from one peer. */
+  /** Signalling messages per second from one peer, over all links of its certificate. */
   readonly messagesPerSecond: number
 }
 
@@ -120,7 +120,7 @@ const listenSection = () =>
 
 const limitsSection = () =>
   section({
-    peers: integer(1, 1e6).prefault(1000).describe('Peers joined at once'),
+    peers: integer(1, 1e6).prefault(2000).describe('Peers joined at once; of one network nine tenths at most'),
     names: integer(1, 1e7).prefault(10000).describe('Names bound to a fingerprint for good'),
     sessions: integer(1, 1e6).prefault(1000).describe('Connect requests at once, and as many relayed connections'),
     sessionsPerPeer: integer(1, 1e6)
@@ -135,7 +135,9 @@ const limitsSection = () =>
     probesInAll: integer(1, 1e9)
       .prefault(200000)
       .describe('Probes per minute at guessed ports of all addresses together'),
-    messagesPerSecond: integer(1, 1e6).prefault(200).describe('Signalling messages per second from one peer')
+    messagesPerSecond: integer(1, 1e6)
+      .prefault(200)
+      .describe('Signalling messages per second from one peer, over all links of its certificate')
   })
 
 const tracesSection = () =>

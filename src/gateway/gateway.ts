@@ -27,6 +27,7 @@ import { History } from './memory/history.ts'
 import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
 import { Directory } from './peers/directory.ts'
+import { GuardedToken } from './peers/guarded-token.ts'
 import { Names } from './peers/names.ts'
 import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
@@ -39,8 +40,11 @@ import { LocalRelay, type Relay } from './relay/relay.ts'
 import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
-import type { SignallingCounters } from './signalling/counters.ts'
+import { Shares } from './shares/shares.ts'
+import { noneYet } from './signalling/counters.ts'
+import { Pace } from './signalling/pace.ts'
 import type { Reception } from './signalling/reception.ts'
+import { RefusalLog } from './signalling/refusal-log.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Credential } from './udp/binding.ts'
@@ -99,19 +103,16 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
   const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
-  const counters: SignallingCounters = { joined: 0, refused: 0, malformed: 0, slowed: 0, unrecorded: 0 }
+  const counters = noneYet()
   const reception: Reception = {
     door: {
-      joinToken: tokens.join,
-      directory,
-      names: directory.names,
-      observer,
-      places,
+      ...{ token: new GuardedToken(tokens.join), directory, names: directory.names, observer, places },
       peers: limits.peers,
-      strangers: new Map()
+      seats: new Shares({ capacity: limits.peers })
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards },
-    messagesPerSecond: limits.messagesPerSecond,
+    pace: new Pace(limits.messagesPerSecond),
+    refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
@@ -119,14 +120,14 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
     ...{ access, forwards, twins, nat, ...tracing }
   }
-  const status = () => statusOf(parts)
+  const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),
     warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings],
     peers: limits.peers,
     urls: config.listen.url,
-    join: (ws, request) => receive(ws, request, reception)
+    join: (ws, newcomer) => receive(ws, newcomer, reception)
   })
   opened.defer(() => http.close())
 

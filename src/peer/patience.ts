@@ -48,16 +48,19 @@ export async function persist<T>(
 ): Promise<T> {
   const waits = backoff(FIRST)
   const endMs = performance.now() + PATIENCE_MS
+  let explained: PosternError | undefined
   for (;;) {
     try {
       return await attempt()
     } catch (thrown) {
       signal?.throwIfAborted()
       const error = asPosternError(thrown)
+      if (error.verdict) explained = error
       const asked = toldMs(error)
       const waitMs = asked ?? waits.next().value
       const isAsked = asked !== undefined && performance.now() + asked < endMs
-      if (!isAsked && !goesOn(error)) throw thrown
+      // A gateway explains a few refusals in a minute: the same one said earlier says more.
+      if (!isAsked && !goesOn(error)) throw explained?.code === error.code ? explained : thrown
       onWaiting?.(error, waitMs)
       await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
     }

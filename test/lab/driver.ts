@@ -18,7 +18,7 @@ import type { Connection } from '../../src/peer/connection/connection.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
 import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { createCertificate } from '../../src/peer/identity/self-signed.ts'
-import { type ForwardNews, type PathNotice, Peer } from '../../src/peer/peer.ts'
+import { type ForwardNews, type PathNotice, Peer, type PeerOptions } from '../../src/peer/peer.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { type Sent, send } from '../../src/peer/services/send.ts'
 import type { Verdict } from '../../src/verdict.ts'
@@ -147,7 +147,7 @@ export const deeds = {
   /** Joins where it may be refused, and leaves again where it is not. */
   async tryToJoin(given: Joining): Promise<Tried> {
     try {
-      await (await joined(given)).close()
+      await (await joined(given, giveUp)).close()
       return { strategies: [], intact: true, transferMs: 0 }
     } catch (thrown) {
       return failed(thrown)
@@ -284,7 +284,12 @@ interface Connecting {
   readonly hold?: boolean
 }
 
-async function joined(joining: Joining): Promise<Peer> {
+/** Nobody waits for a gateway that says to come again later. */
+const giveUp: NonNullable<PeerOptions['onWaiting']> = error => {
+  throw error
+}
+
+async function joined(joining: Joining, onWaiting?: PeerOptions['onWaiting']): Promise<Peer> {
   const { url, token, name, impostor = false, map = false, exclude = [], ...reach } = joining
   const own = await loadIdentity(folder)
   const identity = { ...own }
@@ -297,6 +302,7 @@ async function joined(joining: Joining): Promise<Peer> {
     map,
     excludeInterfaces: exclude,
     onConnection: serve,
+    ...(onWaiting ? { onWaiting } : {}),
     onForward: news => forwards.push(news)
   })
   if (impostor) Object.assign(identity, createCertificate())

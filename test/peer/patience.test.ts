@@ -46,6 +46,16 @@ test('nobody who does not go on waits for more than a minute', async t => {
   t.is(await t.throwsAsync(persist(() => Promise.reject(error), {})), error)
 })
 
+test('what was explained once and refused in the same way to the end is told with its explanation', async t => {
+  const verdict = { code: 'join-refused', sentence: 'no', side: 'gateway', evidence: [], advice: '', also: [] } as const
+  const explained = new PosternError('relay-full', 'no room', { retryMs: 100, verdict })
+  const errors = [explained, full(100), full()]
+  t.is(await t.throwsAsync(persist(() => Promise.reject(errors.shift()), {})), explained)
+  const other = new PosternError('bad-token', 'wrong')
+  const changing = [explained, other]
+  t.is(await t.throwsAsync(persist(() => Promise.reject(changing.shift()), {})), other)
+})
+
 test('waiting ends with its signal', async t => {
   const enough = new AbortController()
   const reason = new PosternError('io', 'enough')

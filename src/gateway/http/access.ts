@@ -1,6 +1,6 @@
 // Who may read pages, API and metrics, and who may change names.
 //
-//   request ─► Bearer token ──────────────────────────► right: in; wrong: counted against its source
+//   request ─► Bearer token ──────────────────────────► right: in; wrong: counted against its network
 //           ─► cookie of a login ─┐
 //           ─► local, no token ───┴─► GET, not from another site ─► in
 //           ─► refused
@@ -17,13 +17,13 @@
 
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { isIP, isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
 import type { Config } from '../../config/config.ts'
-import { groupsOf, isLoopback } from '../../wire/endpoint.ts'
-import { sameToken } from '../peers/tokens.ts'
+import { isLoopback, plainAddress } from '../../wire/endpoint.ts'
+import { GuardedToken } from '../peers/guarded-token.ts'
 import { TraceKeys } from '../recording/trace-keys.ts'
+import { sourceOf } from '../shares/network.ts'
 
 /** Whether a gateway is for this computer alone, so that its pages may be open here. */
 export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
@@ -78,31 +78,18 @@ const LINKS = 10
 /** Only somebody who has the token can make sessions, but a script that logs in each time must not fill the memory. */
 const SESSIONS = 1000
 
-/**
- * A token of at least this many characters is beyond guessing, as the one that is made up is. Wrong tokens cannot keep its
- * owner out, whatever way they come: many people may share one source, behind a proxy or a container's host.
- */
-const LONG_TOKEN = 16
-
-/** Wrong tokens a minute from one source: far more than slips of the hand, far too few to guess the poorest token. */
-const WRONG_TOKENS = 20
-
-/** Sources whose wrong tokens are remembered. Guesses from more addresses only make the limit forgetful. */
-const SOURCES = 10_000
-
 export class Access {
   readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0, keys: 0, wrongKeys: 0 }
-  readonly #token: string
+  readonly #token: GuardedToken
   readonly #open: 'loopback' | 'never'
   readonly #sessions = new LRUCache<string, true>({ max: SESSIONS, ttl: SESSION_MS })
-  readonly #wrong = new LRUCache<string, { count: number }>({ max: SOURCES, ttl: 60_000 })
   /** When each link ends, in milliseconds of the clock. */
   readonly #links = new LRUCache<string, number>({ max: LINKS })
   readonly #now: () => number
   readonly #keys: TraceKeys
 
   constructor({ token, open, keys = new TraceKeys(), now = nowMs }: AccessOptions) {
-    this.#token = token
+    this.#token = new GuardedToken(token)
     this.#open = open
     this.#keys = keys
     this.#now = now
@@ -110,7 +97,7 @@ export class Access {
 
   admit(visit: Visit): Admission {
     const given = /^Bearer (.+)$/i.exec(visit.headers.authorization ?? '')?.[1]
-    if (given !== undefined) return this.#check(given, sourceOf(visit))
+    if (given !== undefined) return this.#check(given, visit)
     if (!isReading(visit) || isForeign(visit.headers)) return 'refused'
     if (visit.session !== undefined && this.#sessions.has(visit.session)) return 'session'
     return this.#open === 'loopback' && isLocal(visit) ? 'local' : 'refused'
@@ -118,7 +105,7 @@ export class Access {
 
   /** The id of a new session, for a cookie. */
   logIn(given: string, visit: Visit): { session: string } | 'refused' | 'limited' {
-    const admission = this.#check(given, sourceOf(visit))
+    const admission = this.#check(given, visit)
     return admission === 'token' ? this.#begin() : admission
   }
 
@@ -161,33 +148,28 @@ export class Access {
     this.#sessions.delete(session)
   }
 
-  /** While a source is limited, a short token is refused even if it is right: otherwise the limit would be none. */
-  #check(given: string, source: string): 'token' | 'refused' | 'limited' {
-    const isRight = sameToken(given, this.#token)
-    if (isRight && this.#token.length >= LONG_TOKEN) return 'token'
-    const wrong = this.#wrong.get(source)
-    if (wrong && wrong.count >= WRONG_TOKENS) {
-      this.counters.limited++
-      return 'limited'
-    }
-    if (isRight) return 'token'
-    this.counters.wrongTokens++
-    if (wrong) wrong.count++
-    else this.#wrong.set(source, { count: 1 })
-    return 'refused'
+  #check(given: string, { source, headers }: Visit): 'token' | 'refused' | 'limited' {
+    const found = this.#token.check(given, sourceOf(source, headers))
+    if (found === 'right') return 'token'
+    this.counters[found === 'limited' ? 'limited' : 'wrongTokens']++
+    return found === 'limited' ? 'limited' : 'refused'
   }
 }
 
 const isReading = ({ method }: Visit): boolean => method === 'GET' || method === 'HEAD'
 
 /**
- * True if a page of another site made the request. Another port of the same host is another site too. Programs send neither
- * header.
+ * True if a page of another site made the request. Another port of the same host is another site too. Programs send none of
+ * these headers. Browsers send the first one where the connection is private (https, or this computer), and otherwise say the
+ * origin of a form. A proxy may have another Host than the browser knows, and says then which that was.
  */
 export function isForeign(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'none' && site !== 'same-origin'
-  return headers.origin !== undefined && headers.origin !== `http://${headers.host}`
+  const { origin } = headers
+  if (origin === undefined) return false
+  const here = [headers.host, headers['x-forwarded-host']].filter(host => host !== undefined)
+  return !here.some(host => origin === `http://${host}` || origin === `https://${host}`)
 }
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
@@ -200,23 +182,9 @@ const forwarding =
 function isLocal({ listener, source, httpVersion, headers }: Visit): boolean {
   return (
     isLoopback(listener) &&
-    isLoopback(unmapped(source)) &&
+    isLoopback(plainAddress(source)) &&
     httpVersion !== '1.0' &&
     localHost.test(headers.host ?? '') &&
     !Object.keys(headers).some(name => forwarding.test(name))
   )
 }
-
-/**
- * The source that wrong tokens are counted against. Behind a proxy on this host it is the address that the proxy names last.
- * All addresses of an IPv6 /64 are one source, because a host may come from any of them.
- */
-function sourceOf({ source, headers }: Visit): string {
-  const direct = unmapped(source)
-  const named = isLoopback(direct) ? [headers['x-forwarded-for'] ?? []].flat().join().split(',').at(-1)?.trim() : ''
-  const address = named && isIP(named) ? named : direct
-  return isIPv6(address) ? groupsOf(address).slice(0, 4).join(':') : address
-}
-
-/** A socket that takes both families shows IPv4 addresses as `::ffff:127.0.0.1`. */
-const unmapped = (address: string): string => address.replace(/^::ffff:/i, '')

@@ -5,15 +5,19 @@
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
+import type { Newcomer } from '../signalling/reception.ts'
 import type { Access } from './access.ts'
+import { Answers } from './answers.ts'
 import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
+import { Connections } from './connections.ts'
+import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
@@ -29,21 +33,33 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   /** `listen.url`. */
   readonly urls: readonly string[]
   /** Is told of faults of our own, but not of what is wrong with a request. */
-  readonly log: { error(fields: object, text: string): void }
+  readonly log: { error(fields: object, text: string): void } & DescriptorsOptions['log']
   /** Serves one WebSocket of a peer. */
-  join(ws: WebSocket, request: IncomingMessage): void
+  join(ws: WebSocket, newcomer: Newcomer): void
 }
 
 export interface HttpListening {
   readonly local: Endpoint
+  readonly counters: GatewayStatus['http']
   close(): Promise<void>
 }
 
-/** TCP connections for health checks, pages and the API, besides those of peers and of as many that are just joining. */
+/** TCP connections for health checks, pages and the API, besides those of as many as may be joined, and are just joining. */
 const OTHERS = 64
+
+/** A peer that was refused, and does not close its WebSocket, is disconnected after this time, in milliseconds. */
+const CLOSING_MS = 2000
 
 /** Time for a whole request, in milliseconds: none has a body worth waiting for, and a silent client holds a connection. */
 const REQUEST_MS = 10_000
+
+const WEBSOCKETS = {
+  maxPayload: MESSAGE_BYTES,
+  perMessageDeflate: false,
+  closeTimeout: CLOSING_MS,
+  // Of a segment full of messages one is heard in a turn of the event loop, so that nobody else waits for all of them.
+  allowSynchronousEvents: false
+}
 
 /** Listens. Throws `port-in-use` or `io`. */
 export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListening> {
@@ -54,33 +70,42 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   }
   const server = createServer(timeouts)
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
-  server.on('request', application(side, at.address).callback())
-  server.maxConnections = side.peers * 2 + OTHERS
-  const sockets = new WebSocketServer({ server, path: JOIN_PATH, maxPayload: MESSAGE_BYTES, perMessageDeflate: false })
-  sockets.on('connection', (ws, request) => side.join(ws, request))
+  const connections = new Connections(side.peers + OTHERS, new Descriptors({ log: side.log }))
+  const answers = new Answers(server)
+  const serve = application(side, at.address, connections).callback()
+  server.on('connection', socket => connections.accept(socket))
+  server.on('upgrade', request => connections.asks(request))
+  server.on('request', (request, response) => {
+    if (answers.isOver(request.socket)) return
+    if (answers.begin(request, response, connections.asks(request))) void serve(request, response)
+  })
+  const sockets = new WebSocketServer({ server, path: JOIN_PATH, ...WEBSOCKETS })
+  sockets.on('connection', (ws, request) => side.join(ws, connections.newcomer(request)))
   sockets.on('error', () => {})
   await bind(server, at)
   const { address, port } = server.address() as { address: string; port: number }
   return {
     local: { address, port },
-    close: async () => {
-      for (const ws of sockets.clients) ws.close(1001)
-      sockets.close()
-      const closed = once(server, 'close')
-      server.close()
-      // A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping.
-      const patience = setTimeout(() => {
-        for (const ws of sockets.clients) ws.terminate()
-        server.closeAllConnections()
-      }, 500)
-      await closed
-      clearTimeout(patience)
-    }
+    get counters() {
+      return { ...connections.counters, ...answers.counters }
+    },
+    close: () => close(server, sockets, connections)
   }
 }
 
+/** A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping. */
+async function close(server: Server, sockets: WebSocketServer, connections: Connections): Promise<void> {
+  for (const ws of sockets.clients) ws.close(1001)
+  sockets.close()
+  const closed = once(server, 'close')
+  server.close()
+  const patience = setTimeout(() => connections.closeAll(), 500)
+  await closed
+  clearTimeout(patience)
+}
+
 /** @param listener the address it is bound to. */
-function application(side: HttpSide, listener: string): Koa {
+function application(side: HttpSide, listener: string, connections: Connections): Koa {
   const open = new Router()
   open.get('/healthz', ctx => {
     const warnings = side.warnings()
@@ -106,7 +131,7 @@ function application(side: HttpSide, listener: string): Koa {
     assetRoutes().routes(),
     loginRoutes(side.access, listener).routes(),
     ownTraceRoutes(side).routes(),
-    door(side.access, listener),
+    door(side.access, listener, connections),
     pageRoutes(side).routes(),
     apiRoutes(side).routes(),
     metrics.routes(),
@@ -116,14 +141,17 @@ function application(side: HttpSide, listener: string): Koa {
   return koa
 }
 
-/** Pages load nothing from elsewhere and nothing inline, stand in no frame, are kept nowhere, and tell nobody their address. */
+/**
+ * Pages load nothing from elsewhere and nothing inline, stand in no frame, are kept nowhere, and tell no other site their
+ * address. Without any referrer browsers would not say either that a form is this gateway's own (its Origin would be `null`).
+ */
 const guard: Koa.Middleware = async (ctx, next) => {
   ctx.set({
     'content-security-policy':
       "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
+    'referrer-policy': 'same-origin',
     'cross-origin-resource-policy': 'same-origin',
     'cache-control': 'no-store'
   })
@@ -132,11 +160,12 @@ const guard: Koa.Middleware = async (ctx, next) => {
 
 /** Leads people to the form, and tells programs what is missing. */
 const door =
-  (access: Access, listener: string): Koa.Middleware =>
+  (access: Access, listener: string, connections: Connections): Koa.Middleware =>
   async (ctx, next) => {
     const admission = access.admit(visitOf(ctx, listener))
     if (admission === 'limited') ctx.throw(429, 'too many wrong tokens; wait a minute')
     if (admission !== 'refused') {
+      if (admission !== 'local') connections.prove(ctx.req.socket)
       ctx.state.admission = admission
       return await next()
     }
@@ -177,6 +206,7 @@ const answerErrors =
 
 /** Codes for what is refused by its status alone. */
 const codesFor: Readonly<Record<number, string>> = {
+  403: 'bad-token',
   404: 'not-found',
   413: 'bad-token',
   426: 'bad-message',

@@ -41,6 +41,7 @@ export function loginRoutes(access: Access, listener: string): Router {
       ctx.body = form({ to, foreign: isForeign(ctx.headers), ...(link ? { wrong: 'over' as const } : {}) }).toString()
   })
   router.post('/login', async ctx => {
+    turnAwayForeign(ctx)
     const fields = new URLSearchParams(await bodyOf(ctx))
     const to = localPath(fields.get('to') ?? '/')
     const link = fields.get('link')
@@ -56,11 +57,21 @@ export function loginRoutes(access: Access, listener: string): Router {
     ctx.body = form({ to, wrong: link === null ? result : 'over' }).toString()
   })
   router.post('/logout', ctx => {
+    turnAwayForeign(ctx)
     access.logOut(ctx.cookies.get(cookieName(ctx)) ?? '')
     setCookie(ctx, '', 0)
     seeOther(ctx, '/login')
   })
   return router
+}
+
+/** A page of another site must neither log a browser in or out, nor use up the wrong tokens of whoever looks at it. */
+function turnAwayForeign(ctx: Context): void {
+  if (isForeign(ctx.headers))
+    ctx.throw(
+      403,
+      'the form came from another site; if a proxy stands in front of the gateway, let it pass on the Host header'
+    )
 }
 
 interface Form {

@@ -56,6 +56,7 @@ export class Metrics implements Disposable {
     this.#begin()
     this.#readGauges()
     this.#readCounters()
+    this.#readLimits()
     this.#readStalls()
   }
 
@@ -108,6 +109,7 @@ export class Metrics implements Disposable {
 
   #readGauges(): void {
     this.#readGauge('peers', 'Peers joined', status => status.peers)
+    this.#readGauge('connections', 'TCP connections open', status => status.http.open)
     this.#readGauge('hidden_sources', 'Peers joined whose sources are hidden', status => status.hidden)
     this.#readGauge('names', 'Names that belong to a certificate', status => status.names.known)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
@@ -140,6 +142,13 @@ export class Metrics implements Disposable {
       'Datagrams, messages, names, probes, requests and claims that were not let through',
       ['reason'],
       status => Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
+    )
+  }
+
+  /** What was bounded of connections, joins and messages. */
+  #readLimits(): void {
+    this.#readCounter('limits', 'How often a limit was reached, and what became of it', ['limit', 'outcome'], status =>
+      limitsOf(status).map(([limit, outcome, count]) => [{ limit, outcome }, count])
     )
   }
 
@@ -211,6 +220,20 @@ function dropsOf({
     'claims-refused': forwards.refused + forwards.limited
   }
 }
+
+const limitsOf = ({ http, signalling, access }: GatewayStatus): [string, string, number][] => [
+  ['connections', 'shed', http.shed],
+  ['descriptors', 'shed', http.starved],
+  ['requests', 'refused', http.busy],
+  ['answers', 'cut', http.unread],
+  ['admin-tokens', 'refused', access.limited],
+  ['join-tokens', 'wait', signalling.full.wrongTokens],
+  ['peers', 'wait', signalling.full.peers],
+  ['joins-per-certificate', 'wait', signalling.full.joinsPerCertificate],
+  ['messages', 'slowed', signalling.slowed],
+  ['messages', 'cut', signalling.flooded],
+  ['refusals', 'unrecorded', signalling.unrecorded]
+]
 
 const oneOf = (known: readonly string[], word: unknown): string => known.find(one => one === word) ?? OTHER
 

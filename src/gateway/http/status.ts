@@ -13,6 +13,8 @@ import type { NatDesk } from '../survey/nat-desk.ts'
 import type { Binding } from '../udp/binding.ts'
 import type { Forwards } from '../udp/forwards.ts'
 import type { Access } from './access.ts'
+import type { AnswerCounters } from './answers.ts'
+import type { ConnectionCounters } from './connections.ts'
 
 export type GatewayStatus = Awaited<ReturnType<typeof statusOf>>
 
@@ -31,6 +33,7 @@ export async function statusOf(parts: {
   access: Access
   forwards: Forwards
   nat: NatDesk
+  http: ConnectionCounters & AnswerCounters
 }) {
   const relay = await parts.relay.totals()
   return {
@@ -49,6 +52,7 @@ export async function statusOf(parts: {
     relay: relay.counters,
     traces: parts.traces.counters,
     spans: { ...parts.exported },
-    access: { ...parts.access.counters }
+    access: { ...parts.access.counters },
+    http: { ...parts.http }
   }
 }

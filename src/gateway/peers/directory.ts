@@ -27,11 +27,6 @@ export class Directory implements Commander, Members {
     return [...this.#byId.values()]
   }
 
-  /** How many times the holder of this certificate is joined. */
-  count(fingerprint: string): number {
-    return [...this.#byId.values()].filter(peer => peer.fingerprint === fingerprint).length
-  }
-
   add(peer: Joined): void {
     this.#byId.set(peer.id, peer)
     if (peer.accepts) this.#named(peer, [...this.#answering(peer.name), peer])

@@ -6,9 +6,10 @@ import type { SideName } from '../../wire/side.ts'
 /**
  *   sessions, relay     all that the gateway carries
  *   sessionsPerPeer     one peer's share of them; sessionsPerPair: the share of two peers together
- *   peers, strangers    peers that have joined, and those just about to
+ *   peers, strangers    peers that have joined, and connections that have not yet
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
+ *   wrongTokens         how often one network may show a wrong join token
  *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour
  */
 export type Bound =
@@ -20,11 +21,9 @@ export type Bound =
   | 'strangers'
   | 'joinsPerCertificate'
   | 'judging'
+  | 'wrongTokens'
   | 'names'
   | 'namesPerCertificate'
-
-/** Where room comes back by itself, and after how many milliseconds it is worth asking. */
-const passing: Readonly<Partial<Record<Bound, number>>> = { strangers: 500, joinsPerCertificate: 1000 }
 
 export class Full extends PosternError {
   readonly bound: Bound
@@ -33,7 +32,7 @@ export class Full extends PosternError {
 
   /** @param message one sentence for a person. */
   constructor(bound: Bound, message: string, { side, code = 'relay-full', retryMs }: FullOptions = {}) {
-    super(code, message, { retryMs: retryMs ?? passing[bound] })
+    super(code, message, { retryMs })
     this.bound = bound
     this.side = side
   }

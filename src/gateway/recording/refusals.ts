@@ -1,17 +1,19 @@
 // Records requests and joins that are refused before there is a session. Each of them is a trace of one span, with its
-// verdict. Anybody can be refused a join, so the number of recorded ones is limited: strangers must not be able to drive the
-// traces of others out of the store.
+// verdict. Anybody can be refused, so the number of recorded ones is limited, and each network and certificate has a share of it:
+// strangers must not be able to drive the traces of others out of the store, and a peer that is refused thousands of times a
+// second must not take the event loop for itself.
 
 import type { Span, Tracer } from '@opentelemetry/api'
-import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import { TokenBucket } from '../../token-bucket.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { printable } from '../../wire/text.ts'
 import type { Member } from '../peers/member.ts'
+import { networkOf } from '../shares/network.ts'
+import { Rate } from '../shares/rate.ts'
+import { Shares } from '../shares/shares.ts'
 import { askedMs } from './on-our-clock.ts'
 import { sourceAttribute } from './request-span.ts'
 import { errorAttributes, parentOf, spanOptions } from './step.ts'
@@ -37,33 +39,43 @@ export interface RequestRefusal {
   readonly key: string | undefined
 }
 
-/** Refused joins of one source that are recorded in a minute: enough for a person who mistypes a token. */
-const PER_SOURCE = 5
-
-/** Refused joins of all sources together that are recorded at once; after them one a minute, some megabytes in a day. */
-const IN_ALL = 60
+/** Refused joins of one network that are recorded in a minute: enough for a person who mistypes a token. */
+const JOINS_OF_ONE = 5
 const MINUTE_MS = 60_000
 
-/** Sources that are counted at once. If more come within a minute, the one not seen for the longest time begins anew. */
-const SOURCES = 1024
+/** Refused joins of all networks that are recorded at once; after them about one a minute, some megabytes in a day. */
+const JOINS = 60
+
+/**
+ * Refused requests of all peers that are recorded in a second, and the part of them that one may have. Each takes about half a
+ * millisecond of the event loop.
+ */
+const REQUESTS = 20
+const OF_ONE = 1 / 2
 
 /** The most characters recorded of a name that was not checked yet. */
 const NAME_CHARACTERS = 63
 
 export class Refusals {
   readonly #recording: Recording
-  readonly #sources = new LRUCache<string, number>({ max: SOURCES, ttl: MINUTE_MS, noUpdateTTL: true })
   readonly #counters: { unrecorded: number }
-  readonly #inAll = new TokenBucket({ perSecond: 1000 / MINUTE_MS, capacity: IN_ALL })
+  readonly #joinsOfOne = new Rate(JOINS_OF_ONE, MINUTE_MS)
+  readonly #joins = new Shares({ capacity: JOINS, fadeMs: JOINS * MINUTE_MS })
+  readonly #requests = new Shares({ capacity: REQUESTS, most: OF_ONE, fadeMs: 1000 })
 
-  /** @param counters `unrecorded`: refused joins that are in no trace */
+  /** @param counters `unrecorded`: refused joins and requests that are in no trace */
   constructor(recording: Recording, counters: { unrecorded: number }) {
     this.#recording = recording
     this.#counters = counters
   }
 
-  /** Records a refused request of a peer that has joined. */
-  request(caller: Member, { to, traceparent, atMs }: Message<FromPeer, 'connect'>, error: unknown): RequestRefusal {
+  /** Records a refused request of a peer that has joined. Returns undefined if there were too many of late. */
+  request(
+    caller: Member,
+    { to, traceparent, atMs }: Message<FromPeer, 'connect'>,
+    error: unknown
+  ): RequestRefusal | undefined {
+    if (!this.#requests.take({ network: caller.network, certificate: caller.fingerprint })) return this.#unrecorded()
     const arrivedMs = nowMs()
     const names = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
     const attributes = { ...names, ...sourceAttribute(caller.network) }
@@ -77,10 +89,8 @@ export class Refusals {
 
   /** Records a refused join. Returns undefined if there were too many of late. */
   join({ from, cameMs, name }: { from: string; cameMs: number; name?: string }, error: unknown): Refusal | undefined {
-    if (!this.#admit(from)) {
-      this.#counters.unrecorded++
-      return undefined
-    }
+    const network = networkOf(from)
+    if (!this.#joinsOfOne.admits(network) || !this.#joins.take({ network })) return this.#unrecorded()
     const attributes = name === undefined ? {} : { 'postern.peer': printable(name, NAME_CHARACTERS) }
     const options = { ...spanOptions('postern.join', attributes, cameMs), root: true }
     const root = this.#recording.tracer.startSpan('postern.join', options)
@@ -95,9 +105,7 @@ export class Refusals {
     return { trace: root.spanContext().traceId, ...(verdict ? { verdict } : {}) }
   }
 
-  #admit(from: string): boolean {
-    const ofSource = (this.#sources.get(from) ?? 0) + 1
-    this.#sources.set(from, ofSource)
-    return ofSource <= PER_SOURCE && this.#inAll.take()
+  #unrecorded(): undefined {
+    this.#counters.unrecorded++
   }
 }

@@ -88,7 +88,8 @@ export class Seats {
     const calls = (side: SideName) => this.#roomOf(pair, side).held('certificate', pair[otherSide(side)].fingerprint)
     if (calls('caller') + calls('callee') < perPair) return undefined
     const names = `${pair.caller.name} and ${pair.callee.name}`
-    return new Full('sessionsPerPair', `${names} have ${perPair} sessions already`)
+    // Jobs that run side by side have met a path, and need the gateway no more, within a moment.
+    return later('sessionsPerPair', `${names} have ${perPair} sessions already`, this.#roomOf(pair, 'callee').retryMs())
   }
 
   #roomOf(pair: Pair, side: SideName): Shares {

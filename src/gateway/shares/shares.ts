@@ -41,8 +41,8 @@ export interface SharesOptions {
 /** From here on shares bind. */
 const BINDING = 3 / 4
 
-/** What is above this is for holders that have next to nothing. */
-const KEPT = 9 / 10
+/** This part, as far as it is whole, is for holders that have next to nothing. */
+const KEPT = 1 / 10
 
 /** Holders of each kind that are remembered where what they took fades. More of them make the shares forgetful, never large. */
 const HOLDERS = 10_000
@@ -149,7 +149,7 @@ export class Shares {
       Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most, holders }) => Math.min(most, share(holders)) - own))
     return [
       { upTo: upTo(() => this.#capacity), below: this.#capacity * BINDING },
-      { upTo: upTo(holders => this.#capacity / holders), below: this.#capacity * KEPT },
+      { upTo: upTo(holders => this.#capacity / holders), below: this.#capacity - Math.floor(this.#capacity * KEPT) },
       { upTo: upTo(() => this.#least), below: this.#capacity }
     ]
   }

@@ -75,8 +75,8 @@ async function connect(
   } catch (thrown) {
     const { code, message, retryMs } = asPosternError(thrown)
     const again = retryMs === undefined ? {} : { retryMs }
-    const { refusal, key } = refusals.request(caller, asked, thrown)
-    if (key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
+    const { refusal, key } = refusals.request(caller, asked, thrown) ?? {}
+    if (refusal && key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
     caller.send({ type: 'refused', code, reason: message, request, ...again, ...refusal })
   }
 }

@@ -6,32 +6,27 @@
 //        └───────────┴─────────┴──────────────┴─► refused, closed
 
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
-import { TokenBucket } from '../../token-bucket.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
 import { type FromPeer, type Message, PROTOCOL, parseFromPeer } from '../../wire/signal.ts'
 import { Full } from '../peers/full.ts'
 import type { Joined } from '../peers/joined.ts'
+import { networkOf } from '../shares/network.ts'
+import type { Holder } from '../shares/shares.ts'
+import type { JoinBound } from './counters.ts'
 import { serve } from './desk.ts'
+import { Inbox } from './inbox.ts'
 import { join } from './join.ts'
 import { PeerSocket } from './peer-socket.ts'
-import type { Reception } from './reception.ts'
+import type { Newcomer, Reception } from './reception.ts'
 
 /** A stranger that opens a WebSocket and sends no hello for this long is turned away. */
 const HELLO_MS = 10_000
 
-/**
- * Most strangers of one address at once. A hello arrives after a round trip, so there is room for many peers behind one NAT,
- * but not for many connections that stay silent.
- */
-const STRANGERS_PER_ADDRESS = 32
-
 /** Serves one WebSocket until it closes. Never throws. */
-export function receive(ws: WebSocket, request: IncomingMessage, reception: Reception): void {
-  new Visitor(ws, request, reception).challenge()
+export function receive(ws: WebSocket, newcomer: Newcomer, reception: Reception): void {
+  new Visitor(ws, newcomer, reception).challenge()
 }
 
 /** Somebody who has opened a WebSocket: a stranger at first, then a peer. */
@@ -41,98 +36,106 @@ class Visitor {
   readonly #link: PeerSocket
   readonly #nonce = randomBytes(32).toString('base64')
   readonly #cameMs = nowMs()
-  /** The address it came from, and the gateway's own endpoint that it reached. */
-  readonly #from: string
-  readonly #reached: Endpoint
-  readonly #pace: TokenBucket
+  readonly #newcomer: Newcomer
+  readonly #inbox: Inbox
+  readonly #network: string
   #silent: NodeJS.Timeout | undefined
   #name: string | undefined
   #peer: Joined | undefined
-  /** What it said while it is joining; undefined at any other time. */
-  #early: Said[] | undefined
 
-  constructor(ws: WebSocket, request: IncomingMessage, reception: Reception) {
+  constructor(ws: WebSocket, newcomer: Newcomer, reception: Reception) {
     this.#ws = ws
     this.#reception = reception
     this.#link = new PeerSocket(ws)
-    this.#from = addressOf(request)
-    const { localAddress: address = '', localPort: port = 0 } = request.socket
-    this.#reached = { address, port }
-    const { messagesPerSecond: perSecond } = reception
-    // At most one second's worth of messages is saved up.
-    this.#pace = new TokenBucket({ perSecond, capacity: perSecond })
-    ws.on('close', () => this.#met())
-    ws.on('message', (data, isBinary) => this.#heard(String(data), isBinary))
+    this.#newcomer = newcomer
+    this.#network = networkOf(newcomer.from)
+    const { pace, counters } = reception
+    this.#inbox = new Inbox({
+      ...{ ws, pace },
+      holder: () => this.#holder,
+      serve: (data, isBinary) => this.#serve(String(data), isBinary),
+      slowed: () => counters.slowed++,
+      flooded: () => this.#flooded()
+    })
+    ws.on('close', () => this.#over())
+    ws.on('message', (data, isBinary) => {
+      clearTimeout(this.#silent)
+      this.#inbox.hear(data as Buffer, isBinary)
+    })
+    for (const frame of ['ping', 'pong']) ws.on(frame, () => this.#inbox.frame())
     // A frame was too large or malformed. A close follows, and is dealt with where it is heard.
-    ws.on('error', () => reception.counters.malformed++)
+    ws.on('error', () => counters.malformed++)
   }
 
   challenge(): void {
-    const { strangers, peers, helloMs = HELLO_MS } = this.#reception.door
-    if (strangers.size >= peers || strangersFrom(this.#from, strangers) >= STRANGERS_PER_ADDRESS)
-      return this.#turnAway(new Full('strangers', 'too many others are just joining'))
-    strangers.set(this.#ws, this.#from)
+    const { seats, helloMs = HELLO_MS } = this.#reception.door
+    this.#newcomer.whenShed(() => {
+      if (!this.#peer)
+        this.#turnAway(
+          new Full('strangers', 'too many others are just joining', {
+            retryMs: seats.retryMs()
+          })
+        )
+    })
     this.#silent = setTimeout(() => this.#turnAway(new PosternError('timeout', 'no hello came')), helloMs)
     this.#link.send({ type: 'challenge', v: PROTOCOL, nonce: this.#nonce })
   }
 
-  #heard(text: string, isBinary: boolean): void {
-    if (this.#ws.readyState !== this.#ws.OPEN) return
-    this.#pace.charge(1)
-    this.#slowDown(this.#pace.untilMs(0))
-    if (this.#early) this.#early.push({ text, isBinary })
-    else this.#hear(text, isBinary)
+  get #holder(): Holder {
+    const network = this.#network
+    return this.#peer ? { network, certificate: this.#peer.fingerprint } : { network }
   }
 
-  #hear(text: string, isBinary: boolean): void {
+  #serve(text: string, isBinary: boolean): void {
     // Messages that arrive after a refusal are ignored: nobody gets a second try on the same WebSocket.
     if (this.#ws.readyState !== this.#ws.OPEN) return
     try {
       if (isBinary) throw new PosternError('bad-message', 'a message is binary; expected JSON text')
       const message = parseFromPeer(text)
+      this.#reception.pace.charge(this.#holder, message.type)
       if (this.#peer) return serve(this.#peer, message, this.#reception)
       if (message.type !== 'hello') throw new PosternError('bad-message', 'the first message must be a hello')
-      void this.#join(message)
+      void this.#inbox.hold(this.#join(message))
     } catch (thrown) {
       this.#refuse(asPosternError(thrown))
     }
   }
 
-  /** Nothing is read meanwhile, but one segment may have brought more than the hello. */
   async #join(message: Message<FromPeer, 'hello'>): Promise<void> {
-    const early: Said[] = []
-    this.#early = early
     this.#name = message.name
-    clearTimeout(this.#silent)
-    this.#ws.pause()
     try {
-      const way = { from: this.#from, reached: this.#reached }
-      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, ...way }
+      const hello = { message, nonce: this.#nonce, cameMs: this.#cameMs, newcomer: this.#newcomer }
       this.#peer = await join(hello, this.#link, this.#reception)
-      this.#met()
     } catch (thrown) {
       // Who has left meanwhile is told nothing.
       if (this.#ws.readyState === this.#ws.OPEN) this.#refuse(asPosternError(thrown))
     }
-    this.#early = undefined
-    this.#ws.resume()
-    for (const { text, isBinary } of early) this.#hear(text, isBinary)
   }
 
-  /** The visitor has joined or gone: it is no stranger any more. */
-  #met(): void {
+  #over(): void {
     clearTimeout(this.#silent)
-    this.#reception.door.strangers.delete(this.#ws)
+    this.#inbox.close()
   }
 
   #refuse(error: PosternError): void {
-    const { counters, log, refusals } = this.#reception
-    clearTimeout(this.#silent)
+    const { counters, refusalLog, refusals } = this.#reception
+    this.#over()
     if (error.code === 'bad-message') counters.malformed++
+    if (error instanceof Full && error.bound in counters.full) counters.full[error.bound as JoinBound]++
     counters.refused++
-    log.info({ code: error.code, from: this.#from, peer: this.#peer?.name }, `refused: ${error.message}`)
-    const stranger = { from: this.#from, cameMs: this.#cameMs, ...(this.#name ? { name: this.#name } : {}) }
+    refusalLog.tell(error, this.#newcomer.from, this.#peer?.name)
+    const stranger = {
+      from: this.#newcomer.from,
+      cameMs: this.#cameMs,
+      ...(this.#name ? { name: this.#name } : {})
+    }
     this.#link.refuse(error, this.#peer ? undefined : refusals.join(stranger, error))
+  }
+
+  /** So much waits of its network or certificate already that nothing is left to keep more in. */
+  #flooded(): void {
+    this.#reception.counters.flooded++
+    this.#turnAway(new PosternError('bad-message', 'more was said at once than the gateway keeps; say it more slowly'))
   }
 
   /** A visitor that may have come only to hold a place gets no time to answer the close. */
@@ -140,31 +143,4 @@ class Visitor {
     this.#refuse(error)
     this.#ws.terminate()
   }
-
-  /** Stops reading for a while from a peer that sends too much. TCP holds the peer back, and nothing it sent is lost. */
-  #slowDown(restMs: number): void {
-    if (restMs === 0 || this.#ws.isPaused) return
-    this.#reception.counters.slowed++
-    this.#ws.pause()
-    setTimeout(() => this.#ws.resume(), restMs)
-  }
-}
-
-interface Said {
-  readonly text: string
-  readonly isBinary: boolean
-}
-
-/** Where a request came from. A reverse proxy on this host is believed; it appends the address that it saw. */
-function addressOf({ socket, headers }: IncomingMessage): string {
-  const remote = socket.remoteAddress ?? ''
-  const seen = String(headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .at(-1)
-    ?.trim()
-  return seen && /^(::ffff:)?127\.|^::1$/.test(remote) ? seen : remote
-}
-
-function strangersFrom(address: string, strangers: ReadonlyMap<WebSocket, string>): number {
-  return [...strangers.values()].filter(other => other === address).length
 }

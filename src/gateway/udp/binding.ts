@@ -14,9 +14,9 @@ import type { RemoteInfo } from 'node:dgram'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
 import { BINDING, type DecodedStun, decode, decodeClassic, encode, looksLikeStun } from '../../wire/stun.ts'
+import { Rate } from '../shares/rate.ts'
 import { changedPort, type Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
-import { Rate } from './rate.ts'
 import { endpointOf, type Front, type StrangerCounters, type StrangerLimits, Strangers } from './strangers.ts'
 
 /** Whom a USERNAME names, and the key that its MAC is made with. */

@@ -15,8 +15,8 @@ import type { RemoteInfo } from 'node:dgram'
 import { type Endpoint, isPrivate } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, encode, isClassic, type StunMessage } from '../../wire/stun.ts'
 import { networkOf } from '../shares/network.ts'
+import { Rate } from '../shares/rate.ts'
 import { changedPort, type Port } from './listen.ts'
-import { Rate } from './rate.ts'
 
 export interface StrangerCounters {
   /** Answers with the mapping alone. */

@@ -118,7 +118,7 @@ test('a login lets in until it is left, and its id says nothing of the token', t
   t.is(access.admit(visit(login)), 'refused')
 })
 
-test('a source that shows wrong tokens is not listened to for a while, right ones included, and others are', t => {
+test('a network that shows wrong tokens is not listened to for a while, right ones included, and others are', t => {
   const access = made('never')
   const guess = (token: string, source: string) => access.admit(visit({ source, headers: bearer(token) }))
   for (let turn = 0; turn < 10; turn++) {
@@ -127,19 +127,20 @@ test('a source that shows wrong tokens is not listened to for a while, right one
   }
   t.is(guess(right, '198.51.100.7'), 'limited')
   t.is(access.logIn(right, visit({ source: '198.51.100.7' })), 'limited')
-  t.is(guess(right, '198.51.100.8'), 'token')
+  t.is(guess(right, '198.51.101.8'), 'token')
   t.deepEqual(access.counters, { loggedIn: 0, wrongTokens: 20, limited: 2, keys: 0, wrongKeys: 0 })
 })
 
-test('behind a proxy on this host wrong tokens count against whom the proxy names last, and IPv6 hosts by their network', t => {
+test('behind a proxy on this host wrong tokens count against whom the proxy names last, and hosts by their network', t => {
   const access = made('never')
   const through = (named: string) => visit({ headers: { 'x-forwarded-for': named } })
   for (let turn = 0; turn < 20; turn++) access.logIn('wrong', through(`10.0.0.${turn}, 198.51.100.7`))
   t.is(access.logIn(right, through('198.51.100.7')), 'limited')
-  t.is(typeof access.logIn(right, through('198.51.100.8')), 'object')
+  t.is(typeof access.logIn(right, through('198.51.101.8')), 'object')
   for (let turn = 0; turn < 20; turn++) access.logIn('wrong', visit({ source: `2001:db8:1:2::${turn}` }))
   t.is(access.logIn(right, visit({ source: '2001:db8:1:2:ffff::1' })), 'limited')
-  t.is(typeof access.logIn(right, visit({ source: '2001:db8:1:3::1' })), 'object')
+  t.is(access.logIn(right, visit({ source: '2001:db8:1:ff::1' })), 'limited')
+  t.is(typeof access.logIn(right, visit({ source: '2001:db8:1:100::1' })), 'object')
 })
 
 test('who has a token that cannot be guessed is never kept out by the wrong ones of others', t => {
@@ -204,6 +205,27 @@ test('a browser is led to the form and back to where it wanted to go, a program 
   const left = await fetch(`${world.url}/logout`, { method: 'POST', headers: { cookie: pair }, redirect: 'manual' })
   t.is(left.headers.get('location'), './login')
   t.is((await fetch(`${world.url}/traces`, { headers: { cookie: pair } })).status, 401)
+})
+
+test('a form of another site logs nobody in or out, and uses up nobody’s wrong tokens', async t => {
+  await using world = await World.open()
+  const host = new URL(world.url).host
+  const foreign = [{ origin: 'https://evil.example' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }]
+  for (const headers of foreign) {
+    t.is((await form(world, { token: world.gateway.adminToken }, headers)).status, 403)
+    t.is((await form(world, { token: 'wrong' }, headers)).status, 403)
+    const left = await fetch(`${world.url}/logout`, { method: 'POST', headers, redirect: 'manual' })
+    t.is(left.status, 403)
+    t.deepEqual(left.headers.getSetCookie(), [], 'nobody is logged out')
+  }
+  t.deepEqual((await world.gateway.status()).access, { loggedIn: 0, wrongTokens: 0, limited: 0, keys: 0, wrongKeys: 0 })
+  const own = [
+    { origin: `http://${host}` },
+    { origin: `https://${host}` },
+    { origin: 'https://gateway.example', 'x-forwarded-host': 'gateway.example' },
+    { 'sec-fetch-site': 'same-origin' }
+  ]
+  for (const headers of own) t.is((await form(world, { token: world.gateway.adminToken }, headers)).status, 303)
 })
 
 test('a link is good for one login within its time, and a guess for none', t => {

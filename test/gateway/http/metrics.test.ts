@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import nodeDataChannel from 'node-datachannel'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
+import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
+import { HandMade } from '../../hand-made.ts'
 import { until, World } from '../../world.ts'
 
 test.after.always(() => nodeDataChannel.cleanup())
@@ -117,6 +119,19 @@ test('a turn of the event loop that held everything up is told at the next scrap
   t.true((await longest()) < told)
 })
 
+test('what reaches a limit is counted by that limit and what became of it', async t => {
+  await using world = await World.open({ more: 'limits: { peers: 1 }' })
+  const ann = await world.join('ann')
+  await using bob = new HandMade(world.url)
+  await bob.hello({ identity: await world.identity('bob'), token: world.gateway.joinToken })
+  t.is((await bob.hears('refused')).code, 'relay-full')
+  const series = read(await scraped(world))
+  t.is(series.get('postern_limits_total{limit="peers",outcome="wait"}'), 1)
+  t.is(series.get('postern_limits_total{limit="connections",outcome="shed"}'), 0)
+  t.true((series.get('postern_connections') ?? 0) >= 1)
+  await ann.close()
+})
+
 test('docs/monitoring.md lists every metric with its labels, and no other', async t => {
   const { metrics, text } = made()
   metrics.ended(record({ spans: ['postern.plugin', 'postern.profile'].map(name => span(name, {})) }))
@@ -142,6 +157,18 @@ test('docs/monitoring.md lists every metric with its labels, and no other', asyn
         .join(' ')
     )
   t.deepEqual([...new Set(labelled)].sort(), documented.sort())
+})
+
+test('docs/monitoring.md says what each limit and its outcome mean', async t => {
+  const told = await readFile(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8')
+  const table = told.slice(told.indexOf('| `limit` | `outcome` |')).split('\n\n')[0] ?? ''
+  const rows = [...table.matchAll(/^\| `([\w-]+)` \| `(\w+)` \| \S/gm)].map(
+    ([, limit, outcome]) => `${limit} ${outcome}`
+  )
+  const counted = [...read(await made().text()).keys()].flatMap(
+    series => /^postern_limits_total\{limit="(.*)",outcome="(.*)"\}$/.exec(series)?.slice(1).join(' ') ?? []
+  )
+  t.deepEqual(rows.slice(1).sort(), counted.sort())
 })
 
 test('a thousand strange words make no more series than one', async t => {
@@ -190,7 +217,9 @@ function made() {
     hidden: 0,
     sessions: { now: 0, relayed: 0 },
     udp: { limited: 0, refused: 0, foreign: 0 },
-    signalling: { joined: 0, refused: 0, malformed: 0 },
+    signalling: noneYet(),
+    http: { open: 0, shed: 0, starved: 0, busy: 0, unread: 0 },
+    access: { loggedIn: 0, wrongTokens: 0, limited: 0 },
     names: { known: 0, full: 0, limited: 0, unkept: 0 },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
     judgements: { refused: 0 },

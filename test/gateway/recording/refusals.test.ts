@@ -1,6 +1,7 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Full } from '../../../src/gateway/peers/full.ts'
+import type { Member } from '../../../src/gateway/peers/member.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
 import { sourceAttribute } from '../../../src/gateway/recording/request-span.ts'
 import type { Verdict } from '../../../src/verdict.ts'
@@ -41,12 +42,25 @@ test('the bound that was reached is told', t => {
   t.like(spans[0]?.attributes, { 'postern.code': 'name-taken', 'postern.limit': 'names' })
 })
 
-test('of one source a few refused joins in a minute are recorded, and of all together some more; the rest is counted', t => {
+test('of one network a few refused joins in a minute are recorded, and of all together some more; the rest is counted', t => {
   const { refusals, spans, counters } = desk()
   for (let join = 0; join < 100; join++) refusals.join({ from: '192.0.2.1', cameMs }, wrong)
   t.deepEqual([spans.length, counters.unrecorded], [5, 95])
-  for (let source = 0; source < 5000; source++) refusals.join({ from: `2001:db8::${source}`, cameMs }, wrong)
+  for (let source = 0; source < 5000; source++)
+    refusals.join({ from: `2001:db8:${source.toString(16)}::1`, cameMs }, wrong)
   t.deepEqual([spans.length, counters.unrecorded], [60, 5040])
+})
+
+test('of the refused requests of one peer a few in a second are recorded, whoever else asks has some too, and the rest is counted', t => {
+  const { refusals, spans, counters } = desk()
+  const peer = (network: string, fingerprint: string) => ({ name: 'ann', network, fingerprint }) as unknown as Member
+  const refuse = (caller: Member) => refusals.request(caller, { type: 'connect', request: 1, to: 'nobody' }, wrong)
+  t.regex(refuse(peer('a', 'x'))?.refusal.trace ?? '', /^[0-9a-f]{32}$/)
+  for (let request = 0; request < 400; request++) refuse(peer('a', `x${request % 40}`))
+  t.is(spans.length, 10)
+  t.is(refuse(peer('a', 'x')), undefined)
+  t.truthy(refuse(peer('b', 'y')))
+  t.is(spans.length + counters.unrecorded, 403)
 })
 
 test('of what a stranger said and an error quotes, one line of words is recorded', t => {

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Crowd } from '../../../src/gateway/shares/crowd.ts'
-import { networkOf } from '../../../src/gateway/shares/network.ts'
+import { networkOf, sourceOf } from '../../../src/gateway/shares/network.ts'
 
 test('while there is room nobody has to go', t => {
   const crowd = new Crowd<number>(100)
@@ -43,4 +43,56 @@ test('an address stands for its /24, an IPv6 one for its /56', t => {
   t.not(networkOf('203.0.113.10'), networkOf('203.0.114.10'))
   t.is(networkOf('2001:db8:0:1200::1'), networkOf('2001:db8::12ff:1:2:3:4'))
   t.not(networkOf('2001:db8:0:1200::1'), networkOf('2001:db8:0:1300::1'))
+})
+
+test('an address is of its network however it is written, and what is no address is of one', t => {
+  t.is(networkOf('::ffff:203.0.113.10'), networkOf('203.0.113.10'))
+  t.is(networkOf('2001:0db8:0:1200::1'), networkOf('2001:db8:0:1201::1'))
+  t.is(networkOf('fe80::1%eth0'), networkOf('fe80::2'))
+  t.is(networkOf('nonsense'), networkOf(''))
+})
+
+test('a proxy on this host says where a request came from, and nobody else does', t => {
+  const named = { 'x-forwarded-for': '198.51.100.1, 203.0.113.7' }
+  t.is(sourceOf('127.0.0.1', named), '203.0.113.7')
+  t.is(sourceOf('::ffff:127.0.0.1', named), '203.0.113.7')
+  t.is(sourceOf('::1', { 'x-forwarded-for': '2001:db8::1' }), '2001:db8::1')
+  t.is(sourceOf('198.51.100.9', named), '198.51.100.9')
+  t.is(sourceOf('127.0.0.1', { 'x-forwarded-for': 'somebody' }), '127.0.0.1')
+  t.is(sourceOf(undefined, {}), '')
+})
+
+test('of whoever comes and goes, those who are here are counted, and the network that has most gives way', t => {
+  const crowd = new Crowd<string>(40)
+  const here = new Map<string, string[]>()
+  for (let turn = 0; turn < 2000; turn++) {
+    const network = 'abcde'[(turn * turn) % 5] ?? ''
+    const mine = here.get(network) ?? []
+    here.set(network, mine)
+    if (turn % 3 === 0) {
+      const [first] = mine.splice(0, 1)
+      if (first) crowd.leave(first, network)
+      continue
+    }
+    const most = Math.max(...[...here.values()].map(({ length }) => length))
+    const out = crowd.enter(`${network}${turn}`, network)
+    if (out) {
+      const left = here.get(out[0] ?? '') ?? []
+      t.is(left.length, most)
+      t.is(left.shift(), out, 'the oldest')
+    }
+    mine.push(`${network}${turn}`)
+    t.is(crowd.size, [...here.values()].flat().length)
+  }
+  t.true(crowd.shed > 0)
+})
+
+test('somebody can be put out although there is room, until nobody is left', t => {
+  const crowd = new Crowd<string>(10)
+  for (const item of ['b1', 'a1', 'a2']) crowd.enter(item, item[0] ?? '')
+  t.is(crowd.putOut(), 'a1')
+  t.is(crowd.putOut(), 'b1')
+  t.is(crowd.putOut(), 'a2')
+  t.is(crowd.putOut(), undefined)
+  t.is(crowd.size, 0)
 })

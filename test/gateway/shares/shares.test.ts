@@ -17,6 +17,12 @@ test('one that nobody else competes with has nine tenths, and the rest is kept',
   t.is(shares.used, 94)
 })
 
+test('a small table keeps no part of a place, and is full when all of its places are taken', t => {
+  t.is(takeAll(new Shares({ capacity: 1 }), from('a')), 1)
+  t.is(takeAll(new Shares({ capacity: 3 }), from('a')), 3)
+  t.is(takeAll(new Shares({ capacity: 19 }), from('a')), 18)
+})
+
 test('below three quarters nobody has a share', t => {
   const shares = new Shares({ capacity: 100 })
   for (const other of ['b', 'c', 'd', 'e']) shares.take(from(other))

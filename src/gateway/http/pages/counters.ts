@@ -47,9 +47,24 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     {
       joined: 'joins',
       refused: 'joins refused, and peers turned away',
-      unrecorded: 'of these, in no trace since there were so many',
+      'full peers': 'of these, told to wait: no seat was left for them',
+      'full joins per certificate': 'of these, told to wait: their certificate was joined too often',
+      'full strangers': 'of these, told to wait: others needed their connection before they had joined',
+      'full wrong tokens': 'of these, refused unseen: too many wrong tokens of their network',
+      unrecorded: 'joins and requests refused that are in no trace: there were so many',
       malformed: 'messages that broke the protocol',
-      slowed: 'times that a peer sent too much and was held back'
+      slowed: 'times that a peer sent too much and was held back',
+      flooded: 'peers turned away: nothing was left to keep in what they sent'
+    }
+  ],
+  http: [
+    'Connections',
+    {
+      open: 'open now',
+      shed: 'closed for others before they had joined',
+      starved: 'the same, since file descriptors ran out',
+      busy: 'requests refused: too many of one network under way',
+      unread: 'closed, since their answers were not read'
     }
   ],
   names: [

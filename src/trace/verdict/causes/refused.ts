@@ -25,7 +25,10 @@ function joining(facts: Facts): Bare {
       return {
         code: 'bad-token',
         side: 'caller',
-        sentence: `${who} showed a wrong join token`,
+        sentence:
+          facts.limit === 'wrongTokens'
+            ? `${who} was not asked for its join token: too many wrong ones came from its network`
+            : `${who} showed a wrong join token`,
         advice:
           'give the peer the token of join.token (or POSTERN_TOKEN), which the gateway prints at its start, or the file that holds it'
       }
@@ -148,7 +151,12 @@ function left(facts: Facts): Bare {
 const ofCertificate: readonly string[] = ['joinsPerCertificate', 'links']
 
 const adviceOfLimit: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(ofCertificate.map(limit => [limit, 'end other programs that join with this certificate'])),
+  ...Object.fromEntries(
+    ofCertificate.map(limit => [
+      limit,
+      'end other programs that join with this certificate, or wait until some have ended'
+    ])
+  ),
   namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones'
 }
 

@@ -72,7 +72,7 @@ export async function servePages(
       warnings: () => warnings,
       peers: 100,
       urls,
-      log: { error: fields => void faults.push(fields) },
+      log: { error: fields => void faults.push(fields), warn: () => {} },
       join: ws => ws.close()
     }
   )
