@@ -57,10 +57,9 @@ test('of the refused requests of one peer a few in a second are recorded, whoeve
   const refuse = (caller: Member) => refusals.request(caller, { type: 'connect', request: 1, to: 'nobody' }, wrong)
   t.regex(refuse(peer('a', 'x'))?.refusal.trace ?? '', /^[0-9a-f]{32}$/)
   for (let request = 0; request < 400; request++) refuse(peer('a', `x${request % 40}`))
-  t.is(spans.length, 10)
-  t.is(refuse(peer('a', 'x')), undefined)
+  t.true(spans.length >= 10 && spans.length < 50, `${spans.length}: ten, and ten more for each second that this takes`)
   t.truthy(refuse(peer('b', 'y')))
-  t.is(spans.length + counters.unrecorded, 403)
+  t.is(spans.length + counters.unrecorded, 402)
 })
 
 test('of what a stranger said and an error quotes, one line of words is recorded', t => {
