@@ -28,6 +28,7 @@ import {
   endpoint,
   epochMs,
   fingerprint,
+  memberId,
   ms,
   name,
   parse,
@@ -178,7 +179,7 @@ const fromGateway = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('challenge'), v: z.int(), nonce: secret }),
   z.strictObject({
     type: z.literal('welcome'),
-    peer: z.string(),
+    peer: memberId,
     name,
     key: secret,
     endpoints: z.array(endpoint).min(1).max(4),
