@@ -13,11 +13,7 @@ test('where there is no room the oldest of the network that has most makes some'
   const crowd = new Crowd<string>(20)
   for (let index = 1; index <= 4; index++) crowd.enter(`b${index}`, 'b')
   for (let index = 1; index <= 14; index++) crowd.enter(`a${index}`, 'a')
-  t.is(
-    crowd.size,
-    15,
-    'above three quarters the share of each is ten, and a newcomer of `a` replaces one of its own'
-  )
+  t.is(crowd.size, 15, 'above three quarters the share of each is ten, and a newcomer of `a` replaces one of its own')
   t.is(crowd.enter('a15', 'a'), 'a4')
   for (let index = 5; index <= 7; index++) t.is(crowd.enter(`b${index}`, 'b'), undefined)
   t.is(crowd.enter('b8', 'b'), 'a5')

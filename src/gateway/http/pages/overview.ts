@@ -69,7 +69,8 @@ ${tile('Direct', share(direct, requests.length), `of ${grouped(requests.length)}
 
 function plots(traces: readonly TraceSummary[], nowMs: number): Html {
   const requests = traces.filter(({ callee }) => callee !== '')
-  const verdictLink = (code: string) => (code === 'others' ? undefined : `/traces?verdict=${encodeURIComponent(code)}`)
+  const verdictLink = (code: string) =>
+    code === 'others' ? undefined : `/traces?verdict=${encodeURIComponent(code.toWellFormed())}`
   return html`<section id="plots" data-live class="plots" aria-label="Connections over time">
 <div class="card">${plot({
     id: 'by-strategy',
