@@ -129,7 +129,9 @@ function formatProblem({ at, text }: Problem): string {
 
 function explain({ message, pos }: YAMLError, text: string): string {
   const line = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1).split('\n', 1)[0] ?? ''
-  const hint = /[[{].*\$\{/.test(line) ? '; expected quotes around a variable inside { } or [ ]' : ''
+  const bracket = line.search(/[[{]/)
+  const hint =
+    bracket >= 0 && line.includes('${', bracket + 1) ? '; expected quotes around a variable inside { } or [ ]' : ''
   return `not valid YAML: ${message.includes('call stack') ? TOO_DEEP : message}${hint}`
 }
 

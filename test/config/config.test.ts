@@ -256,6 +256,10 @@ test('lists and maps that are nested too deeply are told as a mistake like any o
     )
 })
 
+test('a mistake on a line of a million brackets is told as soon as any other', t => {
+  t.regex(problems(t, `"${'['.repeat(1_000_000)}`)[0] ?? '', /^x\.yaml:1:\d+: not valid YAML: Missing closing "quote$/)
+})
+
 test('the options there are are put together once, however many others a file has', t => {
   t.is(jsonSchema(), jsonSchema())
   const others = Array.from({ length: 1000 }, (_, at) => `option${at}: 1`)
