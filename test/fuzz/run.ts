@@ -16,6 +16,9 @@ const HANG_MS = 1000
 /** Bytes by which the heap may grow from the first look to the last. What is bounded may still be filling up. */
 const GROWTH_BYTES = 16 * 2 ** 20
 
+/** Sockets, timers and files by which the open ones may become more. */
+const GROWTH_OPEN = 500
+
 /** Looks at the memory, evenly over a target's time, or its operations. */
 const LOOKS = 8
 
@@ -75,11 +78,16 @@ export async function run(target: Target, spec: RunSpec): Promise<Result> {
   }
 }
 
+interface Look {
+  readonly bytes: number
+  readonly open: number
+}
+
 class Running {
   readonly #target: Target
   readonly #subject: Subject
   readonly #spec: RunSpec
-  readonly #looks: number[] = []
+  readonly #looks: Look[] = []
   /** What was spent when others had their last turn. */
   #turned = spentMs()
   #operation = 0
@@ -167,14 +175,16 @@ class Running {
     await turn()
     collect()
     const { heapUsed, external } = process.memoryUsage()
-    this.#looks.push(heapUsed + external)
+    this.#looks.push({ bytes: heapUsed + external, open: process.getActiveResourcesInfo().length })
   }
 
   #grown(): number {
     const { growthBytes = GROWTH_BYTES } = this.#spec
-    const counted = this.#looks.slice(Math.min(WARM_UP, this.#looks.length - 2))
-    const grown = (counted.at(-1) ?? 0) - (counted[0] ?? 0)
+    const [first, last] = [this.#looks.at(Math.min(WARM_UP, this.#looks.length - 2)), this.#looks.at(-1)]
+    const grown = (last?.bytes ?? 0) - (first?.bytes ?? 0)
+    const more = (last?.open ?? 0) - (first?.open ?? 0)
     if (grown > growthBytes) this.fails(new Error(`the heap grew by ${Math.round(grown / 1024)} KiB`))
+    if (more > GROWTH_OPEN) this.fails(new Error(`${more} more sockets, timers or files are open`))
     return grown
   }
 }

@@ -173,9 +173,10 @@ async function ask(port: number, request: string): Promise<string> {
   }
 }
 
-/** At once, so that no port waits for packets that may still come. */
+/** At once, so that no port waits for packets that may still come. Where the gateway has closed it, Node would not let it go. */
 function leave(socket: Socket): void {
-  socket.resetAndDestroy()
+  if (socket.readyState === 'open') socket.resetAndDestroy()
+  else socket.destroy()
 }
 
 /** RFC 9112 section 6.3. */
