@@ -48,9 +48,12 @@ function pieceOf(random: Random, bytes: Buffer): Buffer {
 
 // Text.
 
+/** Characters of a text at most: repetitions of repetitions have no end. */
+const MOST = 1e6
+
 export function mutatedText(random: Random, specimen: string, odd: Odd): string {
   let text = specimen
-  for (let edits = random.size(6); edits > 0; edits--) text = editedText(random, text, odd)
+  for (let edits = random.size(6); edits > 0; edits--) text = editedText(random, text, odd).slice(0, MOST)
   return text
 }
 
@@ -97,26 +100,27 @@ type Holder = Record<string, unknown> | unknown[]
 /** A copy in which something is gone, added, twice, of another type, or extreme. */
 export function mutatedJson(random: Random, specimen: unknown, odd: Odd): unknown {
   const root: { value: unknown } = { value: structuredClone(specimen) }
-  for (let edits = 1 + random.size(3); edits > 0; edits--) editJson(random, root, odd)
+  for (let edits = random.chance(0.6) ? 1 : 1 + random.size(3); edits > 0; edits--) editJson(random, root, odd)
   return root.value
 }
 
 function editJson(random: Random, root: { value: unknown }, odd: Odd): void {
   const [holder, key] = placeIn(random, root)
   const value = at(holder, key)
-  switch (random.below(8)) {
+  switch (random.below(9)) {
     case 0:
       return remove(holder, key)
     case 1:
-    case 2:
       return put(holder, key, odd.value(random))
+    case 2:
     case 3:
-      return put(holder, key, nearTo(random, value, odd))
     case 4:
-      return add(random, isHolder(value) ? value : holder, odd.value(random), odd)
+      return put(holder, key, nearTo(random, value, odd))
     case 5:
-      return put(holder, key, Array(random.size(random.chance(0.1) ? 300 : 8)).fill(value))
+      return add(random, isHolder(value) ? value : holder, odd.value(random), odd)
     case 6:
+      return put(holder, key, Array(random.size(random.chance(0.1) ? 300 : 8)).fill(value))
+    case 7:
       return put(holder, key, at(...placeIn(random, { value: structuredClone(root.value) })))
     default:
       return put(holder, key, typeof value === 'string' ? mutatedText(random, value, odd) : odd.value(random))

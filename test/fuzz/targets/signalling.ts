@@ -107,7 +107,11 @@ class Room implements Subject<Said> {
   }
 
   #listening(peer: HandMade): HandMade {
-    peer.ws.on('message', data => this.#heard.push(parseFromGateway(String(data))))
+    // The parser makes words printable, so what is judged is what came.
+    peer.ws.on('message', data => {
+      parseFromGateway(String(data))
+      this.#heard.push(JSON.parse(String(data)) as FromGateway)
+    })
     return peer
   }
 
@@ -140,10 +144,11 @@ async function answered(peer: HandMade): Promise<void> {
   await Promise.race([peer.settled().catch(() => {}), peer.closed])
 }
 
-/** It could be read, or it would have been thrown where it was heard. */
+/** Any peer could read it, or that would have been thrown where it was heard. */
 function judge(message: FromGateway): void {
   if (message.type !== 'refused' && message.type !== 'over') return
   ok(Object.hasOwn(codes, message.code), `${message.code} is no code`)
+  ok(message.code !== 'internal', `a fault in the gateway: ${message.reason}`)
   ok(message.reason.length > 0 && isPrintable(message.reason), 'the reason is no printable sentence')
 }
 

@@ -23,6 +23,8 @@ const labels = ['echo', 'hold', 'pour', 'nothing'] as const
 /** This side's end of a channel; the far one is in the hands of the fuzzer. */
 class MemoryChannel implements Channel {
   readonly #label: string
+  /** This side has said that the stream on it is over. */
+  isOver = false
   #open = true
   #message: Parameters<Channel['onMessage']>[0] = () => {}
   #closed = () => {}
@@ -36,7 +38,10 @@ class MemoryChannel implements Channel {
 
   getLabel = () => this.#label
   bufferedAmount = () => this.#waiting
-  sendMessage = (text: string) => this.#send(text.length)
+  sendMessage = (text: string) => {
+    this.#send(text.length)
+    this.isOver ||= text.includes('"abort"')
+  }
   sendMessageBinary = (bytes: Uint8Array) => this.#send(bytes.length)
   setBufferedAmountLowThreshold = () => {}
   onMessage(handle: Parameters<Channel['onMessage']>[0]): void {
@@ -130,8 +135,18 @@ type Move =
   | { readonly move: 'offer' | 'open'; readonly label: string }
   | { readonly move: 'control'; readonly message: string | Buffer }
   | { readonly move: 'say'; readonly channel: number; readonly message: string | Buffer }
-  | { readonly move: 'take' | 'close'; readonly channel: number }
+  | { readonly move: 'take' | 'close' | 'flood'; readonly channel: number }
   | { readonly move: 'bye' | 'lose' }
+
+/** More than may be on its way to a reader that does not read, in bytes. */
+const TOO_MANY_BYTES = 8 * 2 ** 20
+
+/** What nobody reads is not kept without end: the stream is over then. */
+function flood(channel: MemoryChannel): void {
+  const piece = Buffer.alloc(TRANSPORT_BYTES, 7)
+  for (let bytes = 0; bytes < TOO_MANY_BYTES; bytes += piece.length) channel.says(piece)
+  if (channel.getLabel() === 'hold') ok(channel.isOver || !channel.isOpen, 'more is kept than may be sent')
+}
 
 /** So many moves on one path; then it is closed, so that what it held is seen to go. */
 const MOVES = 2000
@@ -149,10 +164,11 @@ class Peer implements Subject<Move> {
     const channel = random.next()
     const roll = random.below(100)
     if (roll < 8) return { move: 'offer', label: random.chance(0.9) ? random.pick(labels) : this.#odd.text(random) }
-    if (roll < 10) return { move: 'open', label: random.pick(labels) }
+    if (roll < 10) return { move: 'open', label: random.pick(['echo', 'pour', 'nothing']) }
     if (roll < 30) return { move: 'control', message: this.#message(random) }
     if (roll < 80) return { move: 'say', channel, message: this.#message(random) }
-    if (roll < 92) return { move: 'take', channel }
+    if (roll < 91) return { move: 'take', channel }
+    if (roll < 92) return { move: 'flood', channel }
     if (roll < 99) return { move: 'close', channel }
     return { move: random.chance(0.1) ? random.pick(['bye', 'lose']) : 'bye' }
   }
@@ -194,6 +210,8 @@ class Peer implements Subject<Move> {
         return channel?.says(move.message)
       case 'take':
         return channel?.takes()
+      case 'flood':
+        return channel && flood(channel)
       case 'close':
         return channel?.close()
       case 'bye':

@@ -64,12 +64,20 @@ const plain = ({ verify: _, hasIntegrity: __, unknown, ...message }: DecodedStun
 const evened = (message: Pick<StunMessage, 'transaction'>, unknown: readonly number[]): number[] =>
   isClassic(message) && unknown.length % 2 === 1 ? [...unknown, ...unknown.slice(-1)] : [...unknown]
 
+/** Whether an attribute claims more bytes than there are. */
+function overruns(datagram: Buffer): boolean {
+  let at = 20
+  while (at + 4 <= datagram.length) at += 4 + Math.ceil(datagram.readUInt16BE(at + 2) / 4) * 4
+  return at !== datagram.length
+}
+
 function check(datagram: Buffer): void {
   knockIn(datagram)
   const [modern, old] = [decode(datagram), decodeClassic(datagram)]
   equal(modern !== undefined && old !== undefined, false, 'it is both STUN of today and classic STUN')
   const message = modern ?? old
   if (!message) return
+  equal(overruns(datagram), false, 'an attribute is longer than the datagram')
   message.verify('key')
   const again = encode(plain(message), { key: 'another key', fingerprint: true })
   const read = modern ? decode(again) : decodeClassic(again)
