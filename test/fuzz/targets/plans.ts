@@ -26,7 +26,11 @@ const proposals: readonly unknown[] = [
   { kind: 'pass', reason: 'nothing to do', cause: 'unlikely', expected: 0.1 }
 ]
 
-type Made = readonly unknown[]
+interface Made {
+  readonly proposals: readonly unknown[]
+  /** Thrown after them, if there is anything. */
+  readonly thrown: readonly unknown[]
+}
 
 /** Objects of any kind, which no JSON has: without a prototype, symbols, functions that throw. */
 const wild = (seed: number): readonly unknown[] => {
@@ -40,9 +44,14 @@ const wild = (seed: number): readonly unknown[] => {
   return [...fc.sample(anything, { seed, numRuns: 200 }), Symbol('s'), () => {}]
 }
 
+function* proposed({ proposals, thrown }: Made): Generator<Proposal> {
+  yield* proposals as readonly Proposal[]
+  for (const one of thrown) throw one
+}
+
 async function turnOf(made: Made): Promise<void> {
   const attempted: Plan[] = []
-  const strategy = { name: 'mine', lastResort: false, planner: { plan: () => made as readonly Proposal[] } }
+  const strategy = { name: 'mine', lastResort: false, planner: { plan: () => proposed(made) } }
   const turn = await takeTurn(strategy, sceneOf(), {
     over: new AbortController().signal,
     scene: async () => sceneOf(),
@@ -79,12 +88,14 @@ export const plans: Target = {
   open(odd: Odd): Subject<Made> {
     const wilds = wild(odd.seed)
     return {
-      input: (random: Random) =>
-        Array.from({ length: 1 + random.below(3) }, () =>
+      input: (random: Random) => ({
+        proposals: Array.from({ length: random.below(4) }, () =>
           random.chance(0.1) ? random.pick(wilds) : mutatedJson(random, random.pick(proposals), odd)
         ),
+        thrown: random.chance(0.1) ? [random.pick(wilds)] : []
+      }),
       async check(made) {
-        for (const one of made) if (typeof one === 'object' && one && 'caller' in one) orderOf(one.caller)
+        for (const one of made.proposals) if (typeof one === 'object' && one && 'caller' in one) orderOf(one.caller)
         await turnOf(made)
       }
     }
