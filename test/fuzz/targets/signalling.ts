@@ -21,7 +21,11 @@ const hello = {
 }
 const spoken = fromPeers
   .filter(({ type }) => type !== 'hello')
-  .map(message => ('session' in message ? { ...message, session: '{SESSION}' } : message))
+  .map(message => ({
+    ...message,
+    ...('session' in message ? { session: '{SESSION}' } : {}),
+    ...('plan' in message ? { plan: 0 } : {})
+  }))
 
 /** `meet`: both show sockets, and a session is begun in which orders are given. */
 type Said = { readonly as: 'stranger' | 'peer'; readonly frame: string | Buffer } | { readonly as: 'meet' }
@@ -101,9 +105,10 @@ class Room implements Subject<Said> {
     if (peer?.ws.readyState === WebSocket.OPEN) return peer
     await peer?.close()
     const identity = await this.#world.identity(name)
-    return this.#listening(
-      await HandMade.join(this.#world.url, { identity, token: this.#world.gateway.joinToken, name })
-    )
+    const joined = await HandMade.join(this.#world.url, { identity, token: this.#world.gateway.joinToken, name })
+    // Otherwise each session would wait for the test of its NAT's filter.
+    joined.say({ type: 'filtering', port: true, address: true })
+    return this.#listening(joined)
   }
 
   #listening(peer: HandMade): HandMade {
