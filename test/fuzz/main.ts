@@ -13,14 +13,14 @@ const HELP = `npm run fuzz -- [--minutes N] [--operations N] [--seed S] [--only 
   --operations N  the most operations of one target; as many as the time allows if left out
   --seed S        the same seed makes the same inputs; drawn if left out
   --only TARGET   these targets alone, separated by commas
-  --at N          begin with this operation of each target; one alone with --operations 1
+  --at N          begin with this operation; if one alone shows nothing, those before it have a part in it
 
 Targets:
 `
 
 /** Columns of the table; the first one is words. */
-const WIDTHS = [-12, 12, 12, 14, 16, 8]
-const HEADS = ['target', 'operations', 'per second', 'slowest ms', 'heap grew KiB', 'faults']
+const WIDTHS = [-12, 12, 12, 14, 14, 16, 8]
+const HEADS = ['target', 'operations', 'per second', 'slowest ms', 'at', 'heap grew KiB', 'faults']
 
 /** Faults of one target that are told one by one. Those that read alike are told once. */
 const TOLD = 12
@@ -58,7 +58,7 @@ tell(results)
 process.exit(results.some(({ faults }) => faults > 0) ? 1 : 0)
 
 async function watched(target: Target, ms: number): Promise<Result> {
-  const { begins, end } = watch({ target: target.name, seed })
+  const { begins, end } = watch({ target: target.name, seed, ms })
   const operations = values.operations === undefined ? {} : { operations: numberOf('operations') }
   try {
     return await run(target, { seed, ms, ...operations, first: numberOf('at'), begins, tell: teller() })
@@ -75,7 +75,7 @@ function teller(): (fault: Fault) => void {
     told.add(alike)
     console.log(`\n${target}, operation ${operation}: ${shown(what)}`)
     if (input !== undefined) console.log(`  input: ${shownInput(input)}`)
-    console.log(`  again: npm run fuzz -- --seed ${seed} --only ${target} --at ${operation}\n`)
+    console.log(`  again: npm run fuzz -- --seed ${seed} --only ${target} --at ${operation} --operations 1\n`)
   }
 }
 
@@ -93,9 +93,9 @@ function cells(texts: readonly string[]): string[] {
   })
 }
 
-function lineOf({ target, operations, ms, slowestMs, grownBytes, faults }: Result): string {
+function lineOf({ target, operations, ms, slowestMs, slowest, grownBytes, faults }: Result): string {
   const perSecond = Math.round(operations / Math.max(ms / 1000, 0.001))
-  const figures = [operations, perSecond, Number(slowestMs.toFixed(1)), Math.round(grownBytes / 1024), faults]
+  const figures = [operations, perSecond, Number(slowestMs.toFixed(1)), slowest, Math.round(grownBytes / 1024), faults]
   return cells([target, ...figures.map(figure => figure.toLocaleString('en-US'))]).join('')
 }
 

@@ -37,7 +37,7 @@ interface File {
   readonly width: number
 }
 
-/** A trace that was valid, and a number that stands for its ports, times and NATs, may be anything. */
+/** Traces as a gateway records them, changed; now and then with spans far beneath each other. */
 class Reading implements Subject<File> {
   readonly #started: Started
   readonly #odd: Odd
