@@ -75,7 +75,15 @@ export function asPosternError(thrown: unknown): PosternError {
     return new PosternError('timeout', 'the deadline passed', { cause: thrown })
   if (thrown instanceof DOMException && thrown.name === 'AbortError')
     return new PosternError('io', 'it was called off', { cause: thrown })
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
   const system = thrown instanceof Error && 'syscall' in thrown
-  return new PosternError(system ? 'io' : 'internal', message, { cause: thrown })
+  return new PosternError(system ? 'io' : 'internal', messageOf(thrown), { cause: thrown })
+}
+
+/** What a thrown value says. Code of others may throw anything, also what cannot be written as a text. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something that is no text'
+  }
 }

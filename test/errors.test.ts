@@ -18,6 +18,8 @@ test('an error of our own stays what it is, one of the system is io, anything el
   t.is(asPosternError(own), own)
   t.like(asPosternError(Object.assign(new Error('EACCES'), { syscall: 'open' })), { code: 'io', message: 'EACCES' })
   t.like(asPosternError('odd'), { code: 'internal', message: 'odd' })
+  t.like(asPosternError(Symbol('odd')), { code: 'internal', message: 'Symbol(odd)' })
+  t.like(asPosternError(Object.create(null)), { code: 'internal', message: 'something that is no text' })
 })
 
 test('errors, strategies and verdicts draw from one vocabulary, in which no word stands twice and each is drawn', t => {

@@ -7,6 +7,7 @@
 
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLError } from 'yaml'
 import { PosternError } from '../errors.ts'
+import { printable } from '../wire/text.ts'
 
 /** Line and column count from 1. */
 export interface Position {
@@ -36,7 +37,19 @@ export interface LocatedYaml {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** Throws `bad-config` where lists and maps are nested so deeply that no reader has room for them. */
 export function readYaml(text: string, file: string, env: Environment): LocatedYaml {
+  try {
+    return located(text, file, env)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new PosternError('bad-config', `${file}:1:1: not valid YAML: ${TOO_DEEP}`, { cause })
+  }
+}
+
+const TOO_DEEP = 'it is nested too deeply; expected a configuration as config/postern.yaml shows it'
+
+function located(text: string, file: string, env: Environment): LocatedYaml {
   const lines = new LineCounter()
   const document = parseDocument(text, { schema: 'failsafe', lineCounter: lines, prettyErrors: false })
   const position = (offset: number): Position => {
@@ -112,13 +125,15 @@ export function inOrderOf(problems: readonly Problem[]): Problem[] {
 }
 
 function formatProblem({ at, text }: Problem): string {
-  return `${at.file}:${at.line}:${at.column}: ${text}`
+  return `${at.file}:${at.line}:${at.column}: ${printable(text, Number.POSITIVE_INFINITY)}`
 }
 
 function explain({ message, pos }: YAMLError, text: string): string {
   const line = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1).split('\n', 1)[0] ?? ''
-  const hint = /[[{].*\$\{/.test(line) ? '; expected quotes around a variable inside { } or [ ]' : ''
-  return `not valid YAML: ${message}${hint}`
+  const bracket = line.search(/[[{]/)
+  const hint =
+    bracket >= 0 && line.includes('${', bracket + 1) ? '; expected quotes around a variable inside { } or [ ]' : ''
+  return `not valid YAML: ${message.includes('call stack') ? TOO_DEEP : message}${hint}`
 }
 
 function expand(text: string, env: Environment): { result: string; wrong?: string } {

@@ -254,8 +254,9 @@ export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
 }
 
-export function jsonSchema(): JsonSchema {
-  return z.toJSONSchema(schema({}), {
+/** It is made once, which takes longer than to read a whole file: each key that there is not asks it for those there are. */
+export const jsonSchema = (): JsonSchema => {
+  made ??= z.toJSONSchema(schema({}), {
     io: 'input',
     unrepresentable: 'any',
     // Every section may be left out, so editors need not be shown its default.
@@ -263,7 +264,10 @@ export function jsonSchema(): JsonSchema {
       if (jsonSchema.type === 'object') delete jsonSchema.default
     }
   }) as JsonSchema
+  return made
 }
+
+let made: JsonSchema | undefined
 
 function parseListen(text: string): Endpoint | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text)

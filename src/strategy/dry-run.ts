@@ -1,6 +1,7 @@
 // Finds out what a strategy would do. Its planner is asked for its plans of a scene as if each of them came to nothing, and
 // nothing is ordered.
 
+import { messageOf } from '../errors.ts'
 import type { SideName } from '../wire/side.ts'
 import type { Plan } from './plan.ts'
 import type { Scene } from './scene.ts'
@@ -49,7 +50,7 @@ export async function dryRun(
     }
     return { tries }
   } catch (error) {
-    return ended(tries, `the plugin threw: ${error instanceof Error ? error.message : error}`)
+    return ended(tries, `the plugin threw: ${messageOf(error)}`)
   }
 }
 

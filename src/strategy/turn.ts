@@ -1,6 +1,7 @@
 // One strategy's turn: its planner is asked for one plan after the other, and each is tried, until one opens. A plugin that
 // throws, or yields what no peer could obey, passes its turn; one that is still planning at the deadline loses it.
 
+import { messageOf } from '../errors.ts'
 import { checkOrder, natureOf, type Order } from '../wire/order.ts'
 import { type SideName, sideNames } from '../wire/side.ts'
 import { type Cause, type Failure, type Pass, type Plan, type Proposal, passCauses, type RelayLimits } from './plan.ts'
@@ -82,7 +83,7 @@ async function* plansOf({ planner }: Strategy, scene: Refreshed, over: AbortSign
       yield checked(next.value)
     }
   } catch (error) {
-    yield ending('plugin-threw', `the plugin threw: ${error instanceof Error ? error.message : error}`)
+    yield ending('plugin-threw', `the plugin threw: ${messageOf(error)}`)
   }
 }
 

@@ -18,6 +18,8 @@ export const subnet = z.union([
 ])
 export const port = z.int().min(1).max(65535)
 export const endpoint = z.strictObject({ address, port })
+/** How the gateway calls a peer. It stands in each USERNAME, where there is room for 64 bytes. */
+export const memberId = z.string().regex(/^[\w-]{1,32}$/)
 export const session = z.string().regex(/^[0-9a-f]{16}$/)
 export const trace = z.string().regex(/^[0-9a-f]{32}$/)
 /** Its letters stand in a header and on a command line as they are. */

@@ -33,6 +33,7 @@ import {
   epochMs,
   fingerprint,
   jsonOf,
+  memberId,
   ms,
   name,
   plan,
@@ -193,7 +194,7 @@ const fromGateway = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), v: z.int(), nonce: secret }),
   z.strictObject({
     type: z.literal('welcome'),
-    peer: z.string(),
+    peer: memberId,
     name,
     key: secret,
     endpoints: z.array(endpoint).min(1).max(4),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../../src/config/config.ts'
+import { jsonSchema } from '../../src/config/schema.ts'
 import { PosternError } from '../../src/errors.ts'
 import { builtIns } from '../../src/plugins/built-in.ts'
 import { loadPlugins } from '../../src/plugins/load.ts'
@@ -280,6 +281,30 @@ test('a token is shown in no message and in no listing', t => {
       .includes(secret.slice(1))
   )
   t.false(problems(t, 'log:\n  level: ${T}', { T: secret }).join().includes(secret))
+})
+
+test('a mistake is told without what a terminal takes for a command', t => {
+  for (const text of ['"\\e[2J": 1', 'listen: { "a\\u202e": 1 }', '? - "\\a"\n: \x9b2J', 'log: { level: "\\x7f" }'])
+    for (const line of problems(t, text)) t.notRegex(line, /[\p{Cc}\p{Cf}]/u, JSON.stringify(line))
+})
+
+test('lists and maps that are nested too deeply are told as a mistake like any other', t => {
+  for (const [open, close] of ['[]', '{}', ['- ', ''], ['? ', '']])
+    t.deepEqual(
+      problems(t, `${open?.repeat(6000)}x${close?.repeat(6000)}`).map(line => line.replace(/:\d+:\d+:/, ':')),
+      ['x.yaml: not valid YAML: it is nested too deeply; expected a configuration as config/postern.yaml shows it'],
+      open
+    )
+})
+
+test('a mistake on a line of a million brackets is told as soon as any other', t => {
+  t.regex(problems(t, `"${'['.repeat(1_000_000)}`)[0] ?? '', /^x\.yaml:1:\d+: not valid YAML: Missing closing "quote$/)
+})
+
+test('the options there are are put together once, however many others a file has', t => {
+  t.is(jsonSchema(), jsonSchema())
+  const others = Array.from({ length: 1000 }, (_, at) => `option${at}: 1`)
+  t.is(problems(t, others.join('\n')).length, 1000)
 })
 
 test('a file on disk is read', t => {

@@ -95,6 +95,9 @@ test('a plugin that throws passes its turn, and its error is told', async t => {
     link('oddly', () => {
       throw 'four'
     }),
+    link('wildly', () => {
+      throw Object.create(null)
+    }),
     link('relay', () => [plan('opens')], true)
   ])
   t.deepEqual(wordsOf(attempts), [
@@ -102,6 +105,7 @@ test('a plugin that throws passes its turn, and its error is told', async t => {
     'in-its-generator passed: the plugin threw: two',
     'async failed: x did not open; then the plugin threw: three',
     'oddly passed: the plugin threw: four',
+    'wildly passed: the plugin threw: something that is no text',
     'relay path: opens'
   ])
 })

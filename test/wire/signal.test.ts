@@ -231,6 +231,18 @@ test('names, fingerprints and ICE credentials of a gateway are what they seem', 
     t.throws(() => parseFromGateway(JSON.stringify(odd)), { instanceOf: PosternError, code: 'bad-message' })
 })
 
+test('the id that a gateway gives to a peer has room in a USERNAME, and is printable', t => {
+  const endpoints = [endpoint]
+  const welcome = { type: 'welcome', peer: '0a1b2c3d4e5f', name: 'ann', key: 'AAAA', endpoints, refreshMs: 15_000 }
+  t.like(parseFromGateway(JSON.stringify(welcome)), { peer: welcome.peer })
+  for (const peer of ['', 'x'.repeat(33), 'a:b', '\u001b[2J', '\u202e'])
+    t.throws(
+      () => parseFromGateway(JSON.stringify({ ...welcome, peer })),
+      { code: 'bad-message' },
+      JSON.stringify(peer)
+    )
+})
+
 test('an order names at most eight targets that are endpoints', t => {
   t.notThrows(() => checkOrder({ kind: 'punch', targets: Array(8).fill(endpoint) }))
   for (const odd of [

@@ -10,3 +10,9 @@ test('whatever JSON says is printable, and otherwise as it was', t => {
   t.is(own.x, undefined)
   t.deepEqual(Object.keys(own), ['__proto__'])
 })
+
+test('JSON that is nested without end is read as far as anything of ours could be', t => {
+  const deep = (levels: number) => JSON.parse(`${'['.repeat(levels)}"x"${']'.repeat(levels)}`)
+  t.deepEqual(printableJson(deep(20)), deep(20))
+  t.true(JSON.stringify(printableJson(deep(50_000))).length < 200)
+})

@@ -124,7 +124,9 @@ export function formatMoment(atMs: number): string {
   const two = (part: number) => `${Math.floor(part)}`.padStart(2, '0')
   const size = Math.abs(zoneMinutes)
   const zone = size === 0 ? 'UTC' : `${zoneMinutes < 0 ? '-' : '+'}${two(size / 60)}:${two(size % 60)}`
-  return `${new Date(atMs + zoneMinutes * 60_000).toISOString().replace('T', ' ').slice(0, 19)} ${zone}`
+  // The first and the last day there are have no time in other zones.
+  const localMs = Math.min(8.64e15, Math.max(-8.64e15, atMs + zoneMinutes * 60_000))
+  return `${new Date(localMs).toISOString().replace('T', ' ').slice(0, 19)} ${zone}`
 }
 
 /** Formats a wait that a person plans with. */

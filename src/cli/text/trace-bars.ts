@@ -25,9 +25,15 @@ export function axisOf({ startMs, ms }: Pick<TraceRecord, 'startMs' | 'ms'>, cel
   const ticks = Array.from({ length: count }, (_, index) => ({
     cell: Math.floor((index * stepMs * cells) / whole),
     // Steps are 1, 2 or 5 times a power of ten, so twelve digits leave out all rounding errors of the product.
-    label: `${Number(((index * stepMs) / unitMs).toPrecision(12))}${index === 0 ? ` ${unit}` : ''}`
+    label: `${labelOf(Number(((index * stepMs) / unitMs).toPrecision(12)))}${index === 0 ? ` ${unit}` : ''}`
   }))
   return { startMs, ms: whole, cells, ticks: ticks.filter(({ cell, label }) => cell + label.length <= cells) }
+}
+
+/** A record may say that it took any time: `2e18`. */
+function labelOf(value: number): string {
+  const text = `${value}`
+  return text.length < TICK_CELLS - 1 ? text : value.toExponential().replace('+', '')
 }
 
 export function rulerOf({ ticks }: Axis): string {

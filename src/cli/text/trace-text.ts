@@ -34,6 +34,9 @@ const TITLE_COLUMN = 19
 /** Columns for the title. Longer titles, of plugins with long names, are shortened. */
 const TITLE_COLUMNS = { least: 24, most: 34 }
 
+/** Spans beneath each other that are indented. Real ones have four levels. */
+const LEVELS = 8
+
 /** With fewer columns than these, bars would not show the course of events. */
 const LEAST_CELLS = 10
 
@@ -43,7 +46,7 @@ export function renderTrace(
   { width = 80, paint = unpainted }: { width?: number; paint?: Paint } = {}
 ): string {
   const rows = treeOf(trace.spans)
-  const titles = columnsFor(rows)
+  const titles = columnsFor(rows, width)
   const cells = Math.max(LEAST_CELLS, width - TITLE_COLUMN - titles - 1)
   const axis = axisOf(trace, cells)
   const head = `  ${'start'.padStart(7)} ${'ms'.padStart(7)}  ${fit('step', titles)} ${rulerOf(axis)}`
@@ -144,10 +147,16 @@ function clockOf(root: SpanRecord | undefined, side: 'caller' | 'callee', lane: 
   return [`${lane} ${signed(offset)} ms${within}`]
 }
 
-function columnsFor(rows: readonly Row[]): number {
-  const longest = Math.max(...rows.map(({ span, depth }) => depth * 2 + titleOf(span, unpainted).length))
-  return Math.min(TITLE_COLUMNS.most, Math.max(TITLE_COLUMNS.least, longest))
+function columnsFor(rows: readonly Row[], width: number): number {
+  const longest = rows.reduce(
+    (most, row) => Math.max(most, indentOf(row).length + titleOf(row.span, unpainted).length),
+    0
+  )
+  const room = width - TITLE_COLUMN - 1 - LEAST_CELLS
+  return Math.max(TITLE_COLUMNS.least, Math.min(TITLE_COLUMNS.most, longest, room))
 }
+
+const indentOf = ({ depth }: Row): string => '  '.repeat(Math.min(depth, LEVELS))
 
 interface Sheet {
   readonly axis: Axis
@@ -156,10 +165,11 @@ interface Sheet {
   readonly paint: Paint
 }
 
-function rowLines({ span, depth }: Row, { axis, titles, width, paint }: Sheet): string[] {
+function rowLines(row: Row, { axis, titles, width, paint }: Sheet): string[] {
+  const { span } = row
   const lane = laneOf(span)
   const style = laneStyles[lane]
-  const indent = '  '.repeat(depth)
+  const indent = indentOf(row)
   const room = titles - indent.length
   const bare = titleOf(span, unpainted)
   const title = bare.length > room ? fit(bare, room) : `${titleOf(span, paint)}${' '.repeat(room - bare.length)}`
@@ -208,4 +218,8 @@ function aboutOf(span: SpanRecord): string {
 
 const stepOf = ({ name }: SpanRecord): string => name.replace(/^postern\./, '')
 
-const number = (ms: number): string => (Math.abs(ms) < 10_000 ? ms.toFixed(1) : `${Math.round(ms)}`)
+/** In seven columns, where a moment of the record may be any date: `12.3`, `90000`, `1.8e12`. */
+function number(ms: number): string {
+  const text = Math.abs(ms) < 10_000 ? ms.toFixed(1) : `${Math.round(ms)}`
+  return text.length > 7 ? ms.toExponential(1).replace('+', '') : text
+}

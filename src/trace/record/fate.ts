@@ -38,13 +38,17 @@ export function treeOf(spans: readonly SpanRecord[], root?: SpanRecord): Row[] {
     return span.parent && ids.has(span.parent) ? span.parent : (root?.id ?? '')
   }
   const below = Map.groupBy(spans, above)
-  const take = (id: string) => {
-    const children = below.get(id) ?? []
+  const rows: Row[] = []
+  const next: Row[] = []
+  const take = (id: string, depth: number) => {
+    for (const span of (below.get(id) ?? []).toReversed()) next.push({ span, depth })
     // Each is taken once: in a file that somebody wrote, spans may be their own parents.
     below.delete(id)
-    return children
   }
-  const descend = (id: string, depth: number): Row[] =>
-    take(id).flatMap(span => [{ span, depth }, ...descend(span.id, depth + 1)])
-  return descend('', 0)
+  take('', 0)
+  for (let row = next.pop(); row; row = next.pop()) {
+    rows.push(row)
+    take(row.span.id, row.depth + 1)
+  }
+  return rows
 }

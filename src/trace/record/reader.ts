@@ -45,7 +45,7 @@ export class Reader {
 
   numbers(name: ShortName): number[] {
     const value = this.#own(name)
-    return Array.isArray(value) ? value.filter(item => typeof item === 'number') : []
+    return Array.isArray(value) ? value.filter(item => Number.isFinite(item)) : []
   }
 
   side(name: ShortName): SideName | undefined {

@@ -9,7 +9,16 @@ import type { SpanRecord, TraceRecord } from './record.ts'
 /** Milliseconds since the epoch, within what a date can be: pages and tables write them as one. */
 const moment = z.number().min(-8.64e15).max(8.64e15)
 
-const attributes = z.record(z.string(), z.unknown())
+const isPlain = (value: unknown) => typeof value !== 'object' || value === null
+
+/** A text, a number, a flag, or a list of them (OpenTelemetry has no others). */
+const isAttribute = (value: unknown) => (Array.isArray(value) ? value.every(isPlain) : isPlain(value))
+
+/** What is no attribute is left out: whoever reads the others takes it for missing. */
+const attributes = z.record(z.string(), z.unknown()).transform(given => {
+  const odd = Object.values(given).some(value => !isAttribute(value))
+  return odd ? Object.fromEntries(Object.entries(given).filter(([, value]) => isAttribute(value))) : given
+})
 
 const span = z.object({
   id: z.string(),

@@ -34,6 +34,13 @@ test('a moment is told in the zone of who reads it', t => {
   t.deepEqual(moments, ['2026-01-31 23:05:09 UTC', '2026-02-01 04:35:09 +05:30', '2026-01-31 19:35:09 -03:30'])
 })
 
+test('the first and the last moment that a date can be are told in every zone', t => {
+  for (const zone of ['UTC', 'Asia/Kolkata', 'America/St_Johns']) {
+    process.env.TZ = zone
+    for (const atMs of [8.64e15, -8.64e15]) t.notThrows(() => formatMoment(atMs), zone)
+  }
+})
+
 test('the progress bar fits its terminal, wide or narrow, whatever the name of the file', t => {
   for (const width of [20, 40, 80, 200])
     for (const file of ['a', 'x'.repeat(200)]) {

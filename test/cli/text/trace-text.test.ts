@@ -37,6 +37,27 @@ test('a probe tells what its side could not do as ordered', t => {
   ])
 })
 
+test('long titles, spans far beneath each other and moments of any date keep to the width from 60 on', t => {
+  const [root, ...others] = failed.spans
+  const [first] = others
+  if (!root || !first) return t.fail()
+  const chain = Array.from({ length: 40 }, (_, at) => ({
+    ...first,
+    id: `s${at}`,
+    parent: at > 0 ? `s${at - 1}` : 'root'
+  }))
+  const long = { ...first, attributes: { 'postern.sides': 'a long way to go', 'postern.outcome': 'any outcome' } }
+  const odd = [
+    { ...failed, spans: [root, { ...long, id: 'long', parent: 'root' }, ...chain] },
+    { ...failed, startMs: -8.64e15 },
+    { ...failed, startMs: 0, ms: 1e21 },
+    { ...failed, ms: 8.64e15, spans: [{ ...root, startMs: 8.64e15, endMs: -8.64e15 }] }
+  ]
+  for (const width of [60, 80, 200])
+    for (const trace of odd)
+      for (const line of renderTrace(trace, { width }).split('\n')) t.true(line.length <= width, line)
+})
+
 test('a span and attributes that nobody has heard of are told as they are', t => {
   const strange = {
     id: 'x',

@@ -48,3 +48,11 @@ test('what is no word is left as it is, whatever it is', t => {
   t.is(readRecord('{"spans"'), undefined)
   t.is(asRecord({ ...record, spans: [] }), undefined)
 })
+
+test('an attribute that is none is left out: an object, a list of lists', t => {
+  const given = { 'postern.sent': 1, 'postern.heard': [['x']], 'postern.reason': { toString: 1 }, other: true }
+  const event = { name: 'warm', atMs: 0, attributes: { 'postern.side': {}, more: 'x' } }
+  const read = asRecord({ ...record, spans: [{ ...span, attributes: given, events: [event] }] })
+  t.deepEqual(read?.spans[0]?.attributes, { 'postern.sent': 1, other: true })
+  t.deepEqual(read?.spans[0]?.events[0]?.attributes, { more: 'x' })
+})

@@ -79,7 +79,8 @@ ${tile('Direct', share(direct, attempts.length), `of ${grouped(attempts.length)}
 }
 
 function plots(traces: readonly TraceSummary[], nowMs: number): Html {
-  const verdictLink = (code: string) => (code === 'others' ? undefined : `/traces?verdict=${encodeURIComponent(code)}`)
+  const verdictLink = (code: string) =>
+    code === 'others' ? undefined : `/traces?verdict=${encodeURIComponent(code.toWellFormed())}`
   return html`<section id="plots" data-live class="plots" aria-label="Connections over time">
 <div class="card">${plot({
     id: 'by-strategy',

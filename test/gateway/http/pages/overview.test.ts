@@ -225,3 +225,7 @@ test('no verdict has the colour of a strategy', t => {
   const [, byVerdict = ''] = drawn.split('id="by-verdict-title"')
   t.notRegex(byVerdict.split('</figure>')[0] ?? '', /class="s-/)
 })
+
+test('a verdict that is no verdict, as a damaged file may have it, keeps nobody from the overview', t => {
+  t.true(page({ traces: [ended('half a \ud83d')] }).includes('traces?verdict=half%20a%20%EF%BF%BD'))
+})
