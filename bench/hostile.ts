@@ -1,6 +1,7 @@
 // How honest peers fare while somebody does its worst: one source, or one holder of the join token with 64 certificates from
-// one source, for 20 s each. Beside that the same generator is aimed at ports where nobody listens: that is the quiet time,
-// with the same load on this computer, and what the gateway's guests notice is the ratio of the two.
+// one source, for 20 s each. Beside that the same generator is aimed elsewhere: that is the quiet time, with the same load on this
+// computer, and what the gateway's guests notice is the ratio of the two. Elsewhere is ports where nobody listens, or a second
+// gateway where the attack has to join one first.
 //
 //   node bench/hostile.ts [--only NAME] [--seconds N] [--beside PATH]
 //
@@ -41,12 +42,15 @@ log: { level: warn }
 /** What plain STUN clients get at the least, where it is less than everything. */
 const stunAtLeast: Partial<Record<AttackName, number>> = { garbage: 0.99, stun: 0.6, 'stun from 1,000': 0.6 }
 
+/** Attacks that have nothing to do where they cannot join. */
+const joining: readonly AttackName[] = ['joins', 'names', 'requests', 'nonsense', 'nat']
+
 const names = (Object.keys(attacks) as AttackName[]).filter(name => !values.only || name.startsWith(values.only))
 if (names.length === 0) throw new Error(`--only takes one of ${Object.keys(attacks).join(', ')}`)
 if (values.beside && !existsSync(join(values.beside, 'node_modules')))
   throw new Error(`--beside ${values.beside}: nothing is installed there, run npm ci in that folder first`)
 
-const quietDoor = await deadDoor()
+const nobody = await deadDoor()
 for (const name of names) {
   console.log(`\n${name}`)
   const mine = await run(name, ours)
@@ -72,11 +76,15 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
   await using opened = new AsyncDisposableStack()
   const gateway: GatewayProcess = opened.use(openGatewayProcess())
   const bare: GatewayProcess = opened.use(openGatewayProcess())
-  const honest = opened.use(new Driven<Honest>(here, new URL('means/honest.ts', import.meta.url)))
+  const honest = openHonest(opened)
   const attacker = opened.use(new Driven<Attacker>(here, new URL('means/attacks.ts', import.meta.url)))
   const { url, token, udp } = await gateway.do('open', { config, checkout })
   const door: Door = { url, token, udp: udp[0] ?? 0 }
-  await Promise.all([honest.do('open', { door, checkout }), attacker.do('open', { checkout })])
+  await Promise.all([
+    openCallee(opened, door, checkout),
+    honest.do('load', { checkout }),
+    attacker.do('open', { checkout })
+  ])
   await honest.do('visit', { door })
   const during = async (at: Door, ms: number): Promise<{ visits: Visit[]; stun: number; done: number }> => {
     const attack = attacker.do('attack', { name, door: at, ms })
@@ -90,7 +98,8 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
     }
     return { visits, stun: await asking, done: await attack }
   }
-  const quiet = await during({ ...door, ...quietDoor }, Math.max(QUIET_MS, 4 * BEGIN_MS))
+  const elsewhere = joining.includes(name) ? await secondDoor(opened, checkout) : { ...door, ...nobody }
+  const quiet = await during(elsewhere, Math.max(QUIET_MS, 4 * BEGIN_MS))
   const before = await gateway.do('memory', {})
   await Promise.all([gateway.do('watch', {}), bare.do('watch', {})])
   const loud = await during(door, LOUD_MS)
@@ -140,6 +149,26 @@ function print(who: string, { quiet, loud, stun, turns, grownBytes, perSecond }:
   console.log(
     `  STUN ${(100 * stun.loud).toFixed(1)} % (quiet ${(100 * stun.quiet).toFixed(1)} %), turns p99.9 ${turns.late.toFixed(1)}, max ${turns.most.toFixed(1)} ms (bare ${turns.bare.toFixed(1)}), ${(grownBytes / 1e6).toFixed(1)} MB more`
   )
+}
+
+/** A gateway of its own, with a callee of the same name. */
+async function secondDoor(opened: AsyncDisposableStack, checkout: string): Promise<Door> {
+  const gateway = opened.use(openGatewayProcess())
+  const { url, token, udp } = await gateway.do('open', { config, checkout })
+  const door: Door = { url, token, udp: udp[0] ?? 0 }
+  await openCallee(opened, door, checkout)
+  return door
+}
+
+function openHonest(opened: AsyncDisposableStack): Driven<Honest> {
+  return opened.use(new Driven<Honest>(here, new URL('means/honest.ts', import.meta.url)))
+}
+
+/** In a process of its own: it may be what the attack is aimed at. */
+async function openCallee(opened: AsyncDisposableStack, door: Door, checkout: string): Promise<void> {
+  const callee = openHonest(opened)
+  await callee.do('load', { checkout })
+  await callee.do('stay', { door })
 }
 
 /** Ports that nobody listens on: the ones of a listener that is gone. */

@@ -43,9 +43,13 @@ let library: Library
 let callee: PeerOf | undefined
 
 const deeds = {
-  /** The callee joins. */
-  async open({ door, checkout }: { door: Door; checkout: string }): Promise<void> {
+  /** Takes the code of this checkout. */
+  async load({ checkout }: { checkout: string }): Promise<void> {
     library = (await import(join(checkout, 'src/index.ts'))) as Library
+  },
+
+  /** The callee joins. */
+  async stay({ door }: { door: Door }): Promise<void> {
     callee = await joined(door, 'callee', 'honest')
   },
 

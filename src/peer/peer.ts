@@ -7,7 +7,7 @@ import { isIPv4 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
-import { natureOf } from '../wire/order.ts'
+import { natureOf, SETTING_UP } from '../wire/order.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
@@ -64,9 +64,6 @@ export interface PeerOptions extends LinkOptions, PortOptions {
 
 /** The longest reason in a `cold` message. */
 const COLD_CHARACTERS = 256
-
-/** The most connections that are set up at once, whatever the gateway asks for. */
-const SETTING_UP = 16
 
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000

@@ -15,6 +15,9 @@ export const GUESSES = 8192
 /** The walk over an order's guesses leaves this many datagrams of the budget for answers, or a quarter of a small budget. */
 export const ANSWERS = 16
 
+/** The most connections that a peer sets up at once, whatever a gateway asks for. Those that stand do not count. */
+export const SETTING_UP = 16
+
 /**
  * A side fails with this code when the socket that an order names is gone, because the order before was called off too late.
  */

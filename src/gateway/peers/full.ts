@@ -6,6 +6,7 @@ import type { SideName } from '../../wire/side.ts'
 /**
  *   sessions, relay     all that the gateway carries
  *   sessionsPerPeer     one peer's share of them; sessionsPerPair: the share of two peers together
+ *   settingUp           what one peer sets up at once
  *   peers, strangers    peers that have joined, and connections that have not yet
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
@@ -16,6 +17,7 @@ export type Bound =
   | 'sessions'
   | 'sessionsPerPeer'
   | 'sessionsPerPair'
+  | 'settingUp'
   | 'relay'
   | 'peers'
   | 'strangers'

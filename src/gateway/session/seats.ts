@@ -4,11 +4,13 @@
 //   connect ─► the table           a share for each network, and each certificate, that calls
 //           ─► the callee's room   the same: callers of one network leave room for others
 //           ─► the caller's room   its own calls are one holder among those that call it
-//   path or failure ─► the table is left;  over ─► the rooms are left
+//           ─► what both can set up at once: a peer turns away what is more
+//   path or failure ─► the table is left, and what is set up;  over ─► the rooms are left
 //
 // A peer is known by its certificate here: if it joins twice, or again, it has no more seats than before.
 
 import { PosternError } from '../../errors.ts'
+import { SETTING_UP } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
@@ -37,12 +39,14 @@ const PAIR_SHARE = 1 / 4
 export class Seats {
   readonly #limits: SeatLimits
   readonly #table: Shares
-  /** By certificate; one that is empty is forgotten. */
-  readonly #rooms = new Map<string, Shares>()
+  readonly #rooms: Rooms
+  /** What each peer is setting up. */
+  readonly #setUps = new Rooms(SETTING_UP)
 
   constructor(limits: SeatLimits) {
     this.#limits = limits
     this.#table = new Shares({ capacity: limits.sessions })
+    this.#rooms = new Rooms(limits.sessionsPerPeer)
   }
 
   /** Takes the seats of a request. Throws `self-connect`, or `relay-full` with the bound that was reached. */
@@ -50,7 +54,7 @@ export class Seats {
     const { caller, callee } = pair
     if (caller.fingerprint === callee.fingerprint)
       throw new PosternError('self-connect', `${callee.name} is this peer itself`)
-    const full = this.#fullTable(pair) ?? this.#fullRoom(pair) ?? this.#fullPair(pair)
+    const full = this.#fullTable(pair) ?? this.#fullRoom(pair) ?? this.#fullPair(pair) ?? this.#busy(pair)
     if (full) throw full
     return this.#taken(pair)
   }
@@ -58,9 +62,12 @@ export class Seats {
   #taken(pair: Pair): Seat {
     const held = askerOf(pair.caller)
     this.#table.charge(held)
-    for (const side of sideNames) this.#enter(pair, side)
-    const decided = once(() => this.#table.giveBack(held))
-    const over = once(() => sideNames.forEach(side => void this.#leave(pair, side)))
+    for (const rooms of [this.#rooms, this.#setUps]) rooms.enter(pair)
+    const decided = once(() => {
+      this.#table.giveBack(held)
+      this.#setUps.leave(pair)
+    })
+    const over = once(() => this.#rooms.leave(pair))
     return { decided, over: () => void [decided(), over()] }
   }
 
@@ -73,9 +80,9 @@ export class Seats {
 
   #fullRoom(pair: Pair): Full | undefined {
     const { sessionsPerPeer } = this.#limits
-    const side = sideNames.find(which => !this.#roomOf(pair, which).hasRoom(guestOf(pair, which)))
+    const side = sideNames.find(which => !this.#rooms.of(pair, which).hasRoom(guestOf(pair, which)))
     if (!side) return undefined
-    const room = this.#roomOf(pair, side)
+    const room = this.#rooms.of(pair, side)
     const all = `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`
     if (side === 'caller') return new Full('sessionsPerPeer', all, { side })
     const share = `the network of ${pair.caller.name} has its share of the ${sessionsPerPeer} sessions of ${pair.callee.name}`
@@ -85,27 +92,52 @@ export class Seats {
   /** Both ways together. */
   #fullPair(pair: Pair): Full | undefined {
     const perPair = Math.max(1, Math.floor(this.#limits.sessionsPerPeer * PAIR_SHARE))
-    const calls = (side: SideName) => this.#roomOf(pair, side).held('certificate', pair[otherSide(side)].fingerprint)
+    const calls = (side: SideName) => this.#rooms.of(pair, side).held('certificate', pair[otherSide(side)].fingerprint)
     if (calls('caller') + calls('callee') < perPair) return undefined
     const names = `${pair.caller.name} and ${pair.callee.name}`
     // Jobs that run side by side have met a path, and need the gateway no more, within a moment.
-    return later('sessionsPerPair', `${names} have ${perPair} sessions already`, this.#roomOf(pair, 'callee').retryMs())
+    return later(
+      'sessionsPerPair',
+      `${names} have ${perPair} sessions already`,
+      this.#rooms.of(pair, 'callee').retryMs()
+    )
   }
 
-  #roomOf(pair: Pair, side: SideName): Shares {
-    return this.#rooms.get(pair[side].fingerprint) ?? new Shares({ capacity: this.#limits.sessionsPerPeer })
+  #busy(pair: Pair): Full | undefined {
+    const side = sideNames.find(which => !this.#setUps.of(pair, which).hasRoom(guestOf(pair, which)))
+    if (!side) return undefined
+    const sentence = `${pair[side].name} is setting up as many connections as it does at once`
+    return later('settingUp', sentence, this.#setUps.of(pair, side).retryMs(), { side })
+  }
+}
+
+/** A room for each peer that takes part in a session, by certificate; one that is empty is forgotten. */
+class Rooms {
+  readonly #capacity: number
+  readonly #all = new Map<string, Shares>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
   }
 
-  #enter(pair: Pair, side: SideName): void {
-    const room = this.#roomOf(pair, side)
-    room.charge(guestOf(pair, side))
-    this.#rooms.set(pair[side].fingerprint, room)
+  of(pair: Pair, side: SideName): Shares {
+    return this.#all.get(pair[side].fingerprint) ?? new Shares({ capacity: this.#capacity })
   }
 
-  #leave(pair: Pair, side: SideName): void {
-    const room = this.#roomOf(pair, side)
-    room.giveBack(guestOf(pair, side))
-    if (room.used === 0) this.#rooms.delete(pair[side].fingerprint)
+  enter(pair: Pair): void {
+    for (const side of sideNames) {
+      const room = this.of(pair, side)
+      room.charge(guestOf(pair, side))
+      this.#all.set(pair[side].fingerprint, room)
+    }
+  }
+
+  leave(pair: Pair): void {
+    for (const side of sideNames) {
+      const room = this.of(pair, side)
+      room.giveBack(guestOf(pair, side))
+      if (room.used === 0) this.#all.delete(pair[side].fingerprint)
+    }
   }
 }
 

@@ -145,12 +145,14 @@ export class Shares {
       most: this.#capacity * this.#mostOf(kind),
       holders: this.#holders(kind, who)
     }))
-    const upTo = (share: (holders: number) => number) =>
-      Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most, holders }) => Math.min(most, share(holders)) - own))
+    // Of the kind of which there are fewest. Otherwise who makes many certificates would make everybody's shares small.
+    const holders = Math.min(...kinds.map(kind => kind.holders))
+    const upTo = (share: number) =>
+      Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most }) => Math.min(most, share) - own))
     return [
-      { upTo: upTo(() => this.#capacity), below: this.#capacity * BINDING },
-      { upTo: upTo(holders => this.#capacity / holders), below: this.#capacity - Math.floor(this.#capacity * KEPT) },
-      { upTo: upTo(() => this.#least), below: this.#capacity }
+      { upTo: upTo(this.#capacity), below: this.#capacity * BINDING },
+      { upTo: upTo(this.#capacity / holders), below: this.#capacity - Math.floor(this.#capacity * KEPT) },
+      { upTo: upTo(this.#least), below: this.#capacity }
     ]
   }
 

@@ -77,7 +77,7 @@ test('there are so many sessions in all', t => {
 test('one network leaves others room among the requests, however many certificates it has and however busy the gateway is', t => {
   using home = new Home()
   const { calls, refused } = open(home)
-  const held = calls(peersOf('a', 64), () => new Hand('anybody'))
+  const held = calls(peersOf('a', 64), ({ name }) => new Hand(`callee of ${name}`))
   t.is(held, 90)
   const [busy, free] = [refused(new Hand('one more', { network: 'a' }), bob), refused(ann, bob)]
   t.like(busy, { bound: 'sessions', code: 'relay-full' })
@@ -89,11 +89,24 @@ test('one network leaves others room among the requests, however many certificat
   t.deepEqual(free, {})
 })
 
-test('four callers of one network leave a callee room for a fifth from another, and for its own calls', t => {
+test('callers of one network leave one of another what a callee can set up at once, and then room for more', t => {
   using home = new Home()
   const { calls, refused, call } = open(home, { sessionsPerPeer: 32 })
+  t.is(
+    calls(peersOf('a', 4), () => bob),
+    15
+  )
+  t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'settingUp', side: 'callee', code: 'relay-full' })
+  t.true((refused(new Hand('fifth', { network: 'a' }), bob).retryMs ?? 0) > 0)
+  t.notThrows(() => call(new Hand('fifth', { network: 'b' }), bob))
+  t.notThrows(() => call(bob, carol))
+})
+
+test('four callers of one network leave a callee room for a fifth from another, and for its own calls', t => {
+  using home = new Home()
+  const { calls, refused, call } = open(home, { sessionsPerPeer: 10 })
   const held = calls(peersOf('a', 4), () => bob)
-  t.is(held, 29)
+  t.is(held, 8)
   t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'sessionsPerPeer', side: 'callee' })
   t.notThrows(() => call(new Hand('fifth', { network: 'b' }), bob))
   t.notThrows(() => call(bob, carol))

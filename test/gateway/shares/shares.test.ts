@@ -44,6 +44,13 @@ test('certificates cost nothing, so sixty-four of them from one network have no 
   t.true(shares.take({ network: 'b', certificate: 'honest' }))
 })
 
+test('many certificates of one network make nobody else’s share small', t => {
+  const shares = new Shares({ capacity: 100 })
+  for (let index = 0; index < 64; index++) shares.take({ network: 'a', certificate: `${index}` })
+  const honest = { network: 'b', certificate: 'honest' }
+  t.is(takeAll(shares, honest), 26)
+})
+
 test('nor does one certificate from many networks have more than a certificate', t => {
   const shares = new Shares({ capacity: 100 })
   for (let index = 0; index < 90; index++) takeAll(shares, { network: `${index}`, certificate: 'a' })

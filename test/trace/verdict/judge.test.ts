@@ -101,6 +101,16 @@ when('there is no time to judge networks', 'relay-full', early('relay-full', { l
   sentence: /^the gateway has no room for another session$/
 })
 
+when(
+  'the gateway knows that a peer sets up as many',
+  'over-quota',
+  early('relay-full', { limit: 'settingUp', side: 'callee' }),
+  {
+    side: 'callee',
+    sentence: /^bob is setting up as many connections as it does at once$/
+  }
+)
+
 when('a peer sets up as many connections as it does at once', 'over-quota', failed('over-quota', { side: 'callee' }), {
   side: 'callee',
   sentence: /^bob is setting up as many connections as it does at once$/

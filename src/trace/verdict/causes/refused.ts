@@ -109,12 +109,7 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
       advice: `if ${nameOf(facts, shown)} has a new certificate on purpose, remove the pin or the line in known-peers; if not, somebody else uses its name`
     }
   },
-  'over-quota': facts => ({
-    code: 'over-quota',
-    side: facts.side ?? 'none',
-    sentence: `${whoOf(facts)} is setting up as many connections as it does at once`,
-    advice: 'ask again in a moment'
-  }),
+  'over-quota': facts => busy(facts, whoOf(facts)),
   'relay-full': facts => (quotas.includes(facts.limit ?? '') ? overQuota(facts) : full(facts)),
   io: facts => left(facts),
   timeout: facts => left(facts)
@@ -160,9 +155,17 @@ const adviceOfLimit: Readonly<Record<string, string>> = {
   namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones'
 }
 
-const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', ...ofCertificate]
+const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', 'settingUp', ...ofCertificate]
+
+const busy = ({ side }: Facts, who: string): Bare => ({
+  code: 'over-quota',
+  side: side ?? 'none',
+  sentence: `${who} is setting up as many connections as it does at once`,
+  advice: 'ask again in a moment'
+})
 
 function overQuota(facts: Facts): Bare {
+  if (facts.limit === 'settingUp' && facts.side) return busy(facts, nameOf(facts, facts.side))
   const advice =
     'close connections that are not needed, or raise limits.sessionsPerPeer; one pair may have a quarter of it'
   const bound = 'as many sessions as limits.sessionsPerPeer allows'
