@@ -151,7 +151,7 @@ export class Shares {
       Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most }) => Math.min(most, share) - own))
     return [
       { upTo: upTo(this.#capacity), below: this.#capacity * BINDING },
-      { upTo: upTo(this.#capacity / holders), below: this.#capacity - Math.floor(this.#capacity * KEPT) },
+      { upTo: upTo(this.#capacity / holders), below: this.#capacity - Math.round(this.#capacity * KEPT) },
       { upTo: upTo(this.#least), below: this.#capacity }
     ]
   }

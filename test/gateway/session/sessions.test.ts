@@ -94,7 +94,7 @@ test('callers of one network leave one of another what a callee can set up at on
   const { calls, refused, call } = open(home, { sessionsPerPeer: 32 })
   t.is(
     calls(peersOf('a', 4), () => bob),
-    15
+    14
   )
   t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'settingUp', side: 'callee', code: 'relay-full' })
   t.true((refused(new Hand('fifth', { network: 'a' }), bob).retryMs ?? 0) > 0)
@@ -102,13 +102,13 @@ test('callers of one network leave one of another what a callee can set up at on
   t.notThrows(() => call(bob, carol))
 })
 
-test('four callers of one network leave a callee room for a fifth from another, and for its own calls', t => {
+test('five callers of one network leave a callee room for a sixth from another, and for its own calls', t => {
   using home = new Home()
-  const { calls, refused, call } = open(home, { sessionsPerPeer: 10 })
-  const held = calls(peersOf('a', 4), () => bob)
-  t.is(held, 8)
-  t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'sessionsPerPeer', side: 'callee' })
-  t.notThrows(() => call(new Hand('fifth', { network: 'b' }), bob))
+  const { calls, refused, call } = open(home, { sessionsPerPeer: 15 })
+  const held = calls(peersOf('a', 5), () => bob)
+  t.is(held, 13)
+  t.like(refused(new Hand('sixth', { network: 'a' }), bob), { bound: 'sessionsPerPeer', side: 'callee' })
+  t.notThrows(() => call(new Hand('sixth', { network: 'b' }), bob))
   t.notThrows(() => call(bob, carol))
 })
 
