@@ -11,7 +11,8 @@ import type { SideName } from '../../wire/side.ts'
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
  *   wrongTokens         how often one network may show a wrong join token
- *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour
+ *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour;
+ *                       namesPerNetwork: a network's share of new ones
  */
 export type Bound =
   | 'sessions'
@@ -26,6 +27,7 @@ export type Bound =
   | 'wrongTokens'
   | 'names'
   | 'namesPerCertificate'
+  | 'namesPerNetwork'
 
 export class Full extends PosternError {
   readonly bound: Bound

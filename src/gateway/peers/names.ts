@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import { type Code, PosternError } from '../../errors.ts'
 import { troubleOf } from '../../state-file.ts'
 import { fold } from '../../wire/name.ts'
+import { Shares } from '../shares/shares.ts'
 import { Full } from './full.ts'
 import { NamesFile, type Table } from './names-file.ts'
 
@@ -19,6 +20,13 @@ const HOUR_MS = 3_600_000
 
 /** Certificates whose claims are counted at once. Of more, those that claimed longest ago begin anew. */
 const CERTIFICATES = 10_000
+
+/** So much of the table is given out in a day; networks have shares of that. An attacker needs days, and others get names meanwhile. */
+const A_DAY = 1 / 4
+const DAY_MS = 24 * HOUR_MS
+
+/** The last part of the table is for networks that have claimed less than this within a day. */
+const LAST = { part: 1 / 10, claims: 2 } as const
 
 /** Names written in two ways that the log has a line for. */
 const TOLD_TWINS = 10
@@ -32,7 +40,7 @@ export interface NamesOptions {
 }
 
 export class Names {
-  /** Claims that found the table full, that were one too many of a certificate, and changes that the disk did not take. */
+  /** Claims that found the table full, that were one too many of a certificate or a network, and changes that the disk did not take. */
   readonly counters = { full: 0, limited: 0, unkept: 0 }
   readonly #file: NamesFile
   readonly #table: Table
@@ -45,6 +53,8 @@ export class Names {
   readonly #pending = new Map<string, Promise<void>>()
   /** When a certificate claimed names of late, by its fingerprint. */
   readonly #recent = new LRUCache<string, number[]>({ max: CERTIFICATES })
+  /** What networks have claimed of late. */
+  readonly #shares: Shares
   #complained = false
 
   private constructor(file: NamesFile, table: Table, { max, log, now = () => performance.now() }: NamesOptions) {
@@ -53,6 +63,7 @@ export class Names {
     this.#max = max
     this.#log = log
     this.#now = now
+    this.#shares = new Shares({ capacity: Math.max(NAMES_PER_HOUR, max * A_DAY), fadeMs: DAY_MS, now })
     for (const name of table.keys()) this.#spell(name)
   }
 
@@ -70,15 +81,16 @@ export class Names {
 
   /**
    * Binds a name to a fingerprint at its first use, and resolves to the name as it is written once that is on disk. Rejects
-   * with `name-taken`, with `relay-full` where this certificate has claimed too many, or with `gateway-disk`.
+   * with `name-taken`, with `relay-full` where this certificate or network has claimed too many, or with `gateway-disk`.
+   * @param network where the claim came from
    */
-  async claim(name: string, fingerprint: string): Promise<string> {
+  async claim(name: string, fingerprint: string, network: string): Promise<string> {
     const known = this.#owned(name, fingerprint)
     if (known !== undefined) {
       await this.#pending.get(known)
       return known
     }
-    this.#charge(fingerprint)
+    this.#charge(fingerprint, network)
     await this.#bind(name, fingerprint)
     return name
   }
@@ -122,7 +134,7 @@ export class Names {
     throw new PosternError('name-taken', `the name ${name} belongs to another certificate${written}; ${remedy}`)
   }
 
-  #charge(fingerprint: string): void {
+  #charge(fingerprint: string, network: string): void {
     if (this.#table.size >= this.#max) {
       this.counters.full++
       throw full('names', `the gateway's table of ${this.#max} names is full and takes no new one`, 'name-taken')
@@ -134,6 +146,14 @@ export class Names {
       const bound = `this certificate has claimed ${NAMES_PER_HOUR} names within an hour and gets no more for now`
       throw full('namesPerCertificate', `${bound}; join under one of them`, 'relay-full')
     }
+    const isScarce = this.#max - this.#table.size <= Math.round(this.#max * LAST.part)
+    const isOver = isScarce && Math.round(this.#shares.held('network', network)) >= LAST.claims
+    if (isOver || !this.#shares.hasRoom({ network })) {
+      this.counters.limited++
+      const bound = 'its network has claimed its share of names for now'
+      throw full('namesPerNetwork', `${bound}; join under a name that you have, or ask the operator`, 'relay-full')
+    }
+    this.#shares.charge({ network })
     this.#recent.set(fingerprint, [...recent, this.#now()])
   }
 

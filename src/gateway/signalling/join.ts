@@ -44,7 +44,7 @@ export async function join(
   places.check(hello.place, newcomer)
   const network = networkOf(newcomer.from)
   takeSeat({ network, certificate: fingerprint }, link, door)
-  const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint)
+  const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint, network)
   link.gone.throwIfAborted()
   const id = randomBytes(6).toString('hex')
   const reached = hello.reached ?? newcomer.reached.address

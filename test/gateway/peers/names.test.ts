@@ -36,21 +36,21 @@ withLimit(
   async t => {
     const { folder, said, open, journal } = await place(t)
     const names = await open()
-    await names.claim('ann', ann)
+    await names.claim('ann', ann, 'home')
     {
       using _ = limitFiles((await stat(journal)).size + 5)
       for (const name of ['bob', 'bert', 'bill']) {
-        const error = await t.throwsAsync(names.claim(name, bob), refused('gateway-disk'))
+        const error = await t.throwsAsync(names.claim(name, bob, 'home'), refused('gateway-disk'))
         t.is(error?.message, 'the gateway cannot keep the name now: its disk is full')
       }
       await t.throwsAsync(names.forget('ann'), refused('gateway-disk', /cannot forget the name now: its disk is full$/))
-      t.is(await names.claim('ann', ann), 'ann')
+      t.is(await names.claim('ann', ann, 'home'), 'ann')
       t.deepEqual([said.length, names.counters.unkept], [1, 4])
       t.regex(said[0] ?? '', /^names cannot be written: .*; who is known still joins/)
     }
     t.deepEqual(tableOf(names), { ann })
     t.deepEqual(tableOf(await open()), { ann }, 'nothing of what was refused is on disk')
-    await names.claim('bob', bob)
+    await names.claim('bob', bob, 'home')
     t.deepEqual(tableOf(await Names.open(folder, { max: 9, log: { warn: () => {} } })), { ann, bob })
   }
 )
@@ -59,9 +59,11 @@ const syscalls = async () => Number(/syscw: (\d+)/.exec(await readFile('/proc/se
 
 test.serial('claims that come together are written together', async t => {
   const { open, journal } = await place(t)
-  const names = await open({ max: 1000 })
+  const names = await open({ max: 10_000 })
   const before = await syscalls()
-  await Promise.all(Array.from({ length: 300 }, (_, i) => names.claim(`peer-${i}`, fingerprintOf(String(i % 50)) + i)))
+  await Promise.all(
+    Array.from({ length: 300 }, (_, i) => names.claim(`peer-${i}`, fingerprintOf(String(i % 50)) + i, `${i % 9}`))
+  )
   // One at a time they take three system calls each at the least: write, sync, and waking the event loop.
   if (!Number.isNaN(before)) t.true((await syscalls()) - before < 300)
   t.is(linesOf(await readFile(journal, 'utf8')).length, 300)
@@ -73,21 +75,21 @@ test('a claim is on disk when it is granted, in a line of its own, however large
   await writeFile(base, JSON.stringify(table))
   const names = await open({ max: 10_000 })
   const [before, began] = [await stat(base), (await stat(journal)).size]
-  await names.claim('bob', bob)
+  await names.claim('bob', bob, 'home')
   const line = `${JSON.stringify({ name: 'bob', fingerprint: bob })}\n`
   t.is((await stat(journal)).size, began + line.length)
   t.true((await readFile(journal, 'utf8')).endsWith(line))
   const { mtimeMs, ino } = await stat(base)
   t.deepEqual([mtimeMs, ino], [before.mtimeMs, before.ino], 'the rest is not written again')
-  await t.throwsAsync(names.claim('carol', bob), refused('name-taken', /10000 names is full/))
+  await t.throwsAsync(names.claim('carol', bob, 'home'), refused('name-taken', /10000 names is full/))
 })
 
 test('claims and forgotten names outlive a restart, and so does a kill without a word', async t => {
   const { open, base } = await place(t)
   const names = await open()
-  for (const name of ['one', 'two', 'three']) await names.claim(name, ann)
+  for (const name of ['one', 'two', 'three']) await names.claim(name, ann, 'home')
   await names.forget('two')
-  await names.claim('two', bob)
+  await names.claim('two', bob, 'home')
   await names.forget('three')
   const expected = { one: ann, two: bob }
   for (const _ of [1, 2]) t.deepEqual(tableOf(await open()), expected)
@@ -97,7 +99,11 @@ test('claims and forgotten names outlive a restart, and so does a kill without a
 test('two links of one owner get the same name, and of two owners the first does', async t => {
   const { open } = await place(t)
   const names = await open()
-  const claims = await Promise.allSettled([names.claim('ann', ann), names.claim('ann', ann), names.claim('ann', bob)])
+  const claims = await Promise.allSettled([
+    names.claim('ann', ann, 'home'),
+    names.claim('ann', ann, 'home'),
+    names.claim('ann', bob, 'home')
+  ])
   t.deepEqual(
     claims.map(({ status }) => status),
     ['fulfilled', 'fulfilled', 'rejected']
@@ -108,12 +114,12 @@ test('two links of one owner get the same name, and of two owners the first does
 test('capitals make no other name, which is shown as it was claimed first', async t => {
   const { open } = await place(t)
   const names = await open()
-  t.is(await names.claim('Bob', bob), 'Bob')
-  t.is(await names.claim('BOB', bob), 'Bob')
-  await t.throwsAsync(names.claim('bob', ann), refused('name-taken', /as Bob; .*postern names forget Bob$/))
+  t.is(await names.claim('Bob', bob, 'home'), 'Bob')
+  t.is(await names.claim('BOB', bob, 'home'), 'Bob')
+  await t.throwsAsync(names.claim('bob', ann, 'home'), refused('name-taken', /as Bob; .*postern names forget Bob$/))
   t.deepEqual([names.spelling('bOb'), names.spelling('bo')], ['Bob', undefined])
   t.is(await names.forget('bob'), 'Bob')
-  t.is(await names.claim('bob', ann), 'bob')
+  t.is(await names.claim('bob', ann, 'home'), 'bob')
   t.deepEqual(tableOf(names), { bob: ann })
 })
 
@@ -123,11 +129,11 @@ test('a table of before that has Bob and bob leaves each to its owner, and says 
   const names = await open()
   t.deepEqual(said.length, 1)
   t.regex(said[0] ?? '', /^Bob and bob are one name .*postern names forget bob leaves one$/)
-  t.is(await names.claim('Bob', bob), 'Bob')
-  t.is(await names.claim('bob', ann), 'bob')
-  await t.throwsAsync(names.claim('bob', bob), refused('name-taken'))
-  t.is(await names.claim('BOB', ann), 'bob')
-  await t.throwsAsync(names.claim('BOB', fingerprintOf('c')), refused('name-taken'))
+  t.is(await names.claim('Bob', bob, 'home'), 'Bob')
+  t.is(await names.claim('bob', ann, 'home'), 'bob')
+  await t.throwsAsync(names.claim('bob', bob, 'home'), refused('name-taken'))
+  t.is(await names.claim('BOB', ann, 'home'), 'bob')
+  await t.throwsAsync(names.claim('BOB', fingerprintOf('c'), 'home'), refused('name-taken'))
   await names.forget('bob')
   t.is(names.spelling('bob'), 'Bob')
 })
@@ -136,21 +142,47 @@ test('the seventeenth new name of a certificate within an hour is refused and co
   const { open } = await place(t)
   let nowMs = 0
   const names = await open({ now: () => nowMs })
-  for (let i = 0; i < 16; i++) await names.claim(`a${i}`, ann)
-  await t.throwsAsync(names.claim('a16', ann), refused('relay-full', /claimed 16 names within an hour/))
+  for (let i = 0; i < 16; i++) await names.claim(`a${i}`, ann, 'home')
+  await t.throwsAsync(names.claim('a16', ann, 'home'), refused('relay-full', /claimed 16 names within an hour/))
   t.like(names.counters, { limited: 1, full: 0 })
-  t.is(await names.claim('a3', ann), 'a3', 'its own are no new ones')
-  await names.claim('b0', bob)
+  t.is(await names.claim('a3', ann, 'home'), 'a3', 'its own are no new ones')
+  await names.claim('b0', bob, 'home')
   nowMs = HOUR_MS + 1
-  await names.claim('a16', ann)
+  await names.claim('a16', ann, 'home')
   t.is(names.size, 18)
+})
+
+test('one network leaves others names, however many certificates it has, and gets more of them another day', async t => {
+  const { open } = await place(t)
+  let nowMs = 0
+  const names = await open({ max: 400, now: () => nowMs })
+  const claimed = async (network: string) => {
+    for (let count = 0; ; count++) {
+      const [name, owner] = [`${network}-${nowMs}-${count}`, fingerprintOf(network) + count]
+      if (!(await names.claim(name, owner, network).catch(() => false))) return count
+    }
+  }
+  t.is(await claimed('a'), 90, 'nine tenths of what is given out in a day')
+  t.is(await claimed('b'), 2)
+  await t.throwsAsync(names.claim('more', ann, 'a'), refused('relay-full', /its network has claimed its share/))
+  nowMs = 10 * 24 * HOUR_MS
+  t.true((await claimed('a')) >= 89)
+})
+
+test('the last names of a table are for networks that have claimed hardly any', async t => {
+  const { open, base } = await place(t)
+  await writeFile(base, JSON.stringify(Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`peer-${i}`, ann]))))
+  const names = await open({ max: 100 })
+  for (const name of ['a1', 'a2']) await names.claim(name, fingerprintOf(name), 'a')
+  await t.throwsAsync(names.claim('a3', bob, 'a'), refused('relay-full', /its network has claimed its share/))
+  t.is(await names.claim('b1', bob, 'b'), 'b1')
 })
 
 test('all names of a fingerprint are forgotten together, and the names of others stay', async t => {
   const { open } = await place(t)
   const names = await open()
-  for (const name of ['one', 'two']) await names.claim(name, ann)
-  await names.claim('other', bob)
+  for (const name of ['one', 'two']) await names.claim(name, ann, 'home')
+  await names.claim('other', bob, 'home')
   t.deepEqual(await names.forgetAllOf(ann), ['one', 'two'])
   t.deepEqual(await names.forgetAllOf(ann), [])
   t.deepEqual(tableOf(await open()), { other: bob })
@@ -175,7 +207,7 @@ test('of a table that was cut short every whole name is kept, and what was lost 
 
 test('a table of which nothing is whole keeps the gateway from starting, with what to do', async t => {
   const { open, base } = await place(t)
-  await (await open()).claim('ann', ann)
+  await (await open()).claim('ann', ann, 'home')
   for (const lost of ['', '\0\0\0', '{', '[1]', '"x"']) {
     await writeFile(base, lost)
     const what = lost === '' ? 'empty' : 'damaged'

@@ -152,7 +152,8 @@ const adviceOfLimit: Readonly<Record<string, string>> = {
       'end other programs that join with this certificate, or wait until some have ended'
     ])
   ),
-  namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones'
+  namesPerCertificate: 'let it join under one of its names; after an hour it may claim new ones',
+  namesPerNetwork: 'let it join under a name that it has; a day later its network may claim new ones'
 }
 
 const quotas: readonly string[] = ['sessionsPerPeer', 'sessionsPerPair', 'settingUp', ...ofCertificate]
