@@ -143,12 +143,13 @@ async function ping({ options }: RunningGateway): Promise<void> {
 
 /** What src reads at run time must have been copied: the style, the script and the icon. */
 async function look({ url }: RunningGateway): Promise<void> {
-  const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text()
-  const assets = [...page.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path = '']) => path)
+  const answer = await fetch(url, { headers: { accept: 'text/html' } })
+  const page = await answer.text()
+  const assets = [...page.matchAll(/"([./]*\/assets\/[^"]+)"/g)].map(([, path = '']) => path)
   assert.deepEqual(assets.map(path => path.replace(/.*\./, '')).toSorted(), ['css', 'js', 'svg'])
   for (const path of assets) {
-    const answer = await fetch(new URL(path, url))
-    assert.ok(answer.ok && (await answer.text()).length > 100, path)
+    const asset = await fetch(new URL(path, answer.url))
+    assert.ok(asset.ok && (await asset.text()).length > 100, path)
   }
 }
 
