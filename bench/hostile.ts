@@ -1,7 +1,7 @@
 // How honest peers fare while somebody does its worst: one source, or one holder of the join token with 64 certificates from
 // one source, for 20 s each. Beside that the same generator is aimed elsewhere: that is the quiet time, with the same load on this
 // computer, and what the gateway's guests notice is the ratio of the two. Elsewhere is ports where nobody listens, or a second
-// gateway where the attack has to join one first.
+// gateway where the attack has nothing to do without an answer.
 //
 //   node bench/hostile.ts [--only NAME] [--seconds N] [--beside PATH]
 //
@@ -42,8 +42,8 @@ log: { level: warn }
 /** What plain STUN clients get at the least, where it is less than everything. */
 const stunAtLeast: Partial<Record<AttackName, number>> = { garbage: 0.99, stun: 0.6, 'stun from 1,000': 0.6 }
 
-/** Attacks that have nothing to do where they cannot join. */
-const joining: readonly AttackName[] = ['joins', 'names', 'requests', 'nonsense', 'nat']
+/** Attacks that have nothing to do where nobody answers them, so that they would load the computer less there. */
+const answered: readonly AttackName[] = ['tokens', 'joins', 'names', 'requests', 'nonsense', 'nat']
 
 const names = (Object.keys(attacks) as AttackName[]).filter(name => !values.only || name.startsWith(values.only))
 if (names.length === 0) throw new Error(`--only takes one of ${Object.keys(attacks).join(', ')}`)
@@ -98,7 +98,7 @@ async function run(name: AttackName, checkout: string): Promise<Run> {
     }
     return { visits, stun: await asking, done: await attack }
   }
-  const elsewhere = joining.includes(name) ? await secondDoor(opened, checkout) : { ...door, ...nobody }
+  const elsewhere = answered.includes(name) ? await secondDoor(opened, checkout) : { ...door, ...nobody }
   const quiet = await during(elsewhere, Math.max(QUIET_MS, 4 * BEGIN_MS))
   const before = await gateway.do('memory', {})
   await Promise.all([gateway.do('watch', {}), bare.do('watch', {})])
