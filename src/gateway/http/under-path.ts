@@ -35,5 +35,5 @@ export function relative(urls: readonly string[]): Koa.Middleware {
   }
 }
 
-/** How the root is written in a page at `path`. */
-const upFrom = (path: string): string => '../'.repeat(path.split('/').length - 2) || './'
+/** How the root is written in a page at `path`. A request may be for `*`, which has no slash (RFC 9112 section 3.2.4). */
+const upFrom = (path: string): string => '../'.repeat(Math.max(0, path.split('/').length - 2)) || './'

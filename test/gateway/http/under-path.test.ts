@@ -1,5 +1,7 @@
 // The whole gateway below a path of a reverse proxy, which takes the path off or leaves it.
 
+import { once } from 'node:events'
+import { request } from 'node:http'
 import test from 'ava'
 import { ask } from '../../../src/cli/api.ts'
 import { GatewayLink } from '../../../src/peer/gateway-link.ts'
@@ -121,4 +123,13 @@ test('a peer that leaves the path out is told that there is no gateway', async t
   const identity = await all.world.identity('ann')
   const joining = GatewayLink.join({ gateway, token: 'x', accepts: false, insecure: false, identity })
   await t.throwsAsync(joining, { code: 'gateway-unreachable', message: /HTTP 404/ })
+})
+
+test('a request for the server as a whole, which names no path, is for nothing here', async t => {
+  await using world = await World.open()
+  const { port } = new URL(world.url)
+  const headers = { authorization: `Bearer ${world.gateway.adminToken}` }
+  const [answer] = await once(request({ port, path: '*', headers }).end(), 'response')
+  t.is(answer.statusCode, 404)
+  answer.resume()
 })
