@@ -3,11 +3,13 @@
 import everything from './ava.config.js'
 
 const elsewhere = [
+  'test/browser/**',
   'test/lab/**',
   'test/causes/**',
   'test/grid.test.ts',
   'test/forwards.test.ts',
   'test/hidden.test.ts',
+  'test/moves.test.ts',
   'test/neighbours.test.ts',
   'test/odd.test.ts',
   'test/cli/*.test.ts',

@@ -14,7 +14,6 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import nodeDataChannel from 'node-datachannel'
 import { loadIdentity } from '../src/peer/identity/identity.ts'
 import { KnownPeers } from '../src/peer/identity/known-peers.ts'
 import { Peer } from '../src/peer/peer.ts'
@@ -80,7 +79,7 @@ await relays()
 collector.stop()
 await opened.disposeAsync()
 await rm(folder, { recursive: true })
-nodeDataChannel.cleanup()
+process.exit()
 
 async function connects(): Promise<void> {
   const off = await openDoor('off', { config: direct, recording: false })

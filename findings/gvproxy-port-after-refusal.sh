@@ -1,4 +1,5 @@
-#!/bin/sh
+#!/usr/bin/env bash
+set -euo pipefail
 # gvproxy of gvisor-tap-vsock v0.8.9 gives a guest's UDP flow another outside port once somebody has said "port unreachable":
 #
 # - The far end refuses (its port is closed): each further datagram of the guest to that end leaves from a port of its own.
@@ -16,7 +17,6 @@
 #
 # Needs Linux, go, iproute2, python3 and root or user namespaces. Everything but go's own caches lies in a temporary folder
 # and in namespaces of its own. Ends with 0 if gvproxy does what is said above, else with 1.
-set -eu
 self=$(realpath "$0")
 module=github.com/containers/gvisor-tap-vsock version=v0.8.9
 
@@ -27,10 +27,9 @@ if [ "${1:-}" != inside ]; then
   printf 'module finding\n\ngo 1.21\n\nrequire %s %s\n' $module $version > "$folder/go.mod"
   go build -mod=mod -o "$folder/" $module/cmd/gvproxy $module/cmd/vm
   user=$([ "$(id -u)" = 0 ] || echo '--user --map-root-user')
-  status=0
   # shellcheck disable=SC2086
-  timeout 300 unshare $user --net --mount --pid --fork --kill-child sh "$self" inside "$folder" || status=$?
-  exit $status
+  timeout 300 unshare $user --net --mount --pid --fork --kill-child bash "$self" inside "$folder"
+  exit
 fi
 
 folder=$2

@@ -1,4 +1,5 @@
-#!/bin/sh
+#!/usr/bin/env bash
+set -euo pipefail
 # pasta of 2023-03-09, as Debian 12 has it (package passt 0.0~git20230309.7c7625d-1), never maps a UDP source port again once
 # its mapping has ended: a guest that sends from the same port after some three minutes of silence reaches nobody, while
 # another port of the same guest works as before. RFC 4787 section 4.3 lets a mapping end; a new packet then makes a new one.
@@ -13,7 +14,6 @@
 #
 # Needs Linux, apt-get, dpkg-deb, iproute2, python3 and root or user namespaces. Everything lies in a temporary folder and in
 # namespaces of its own. Takes three and a half minutes. Ends with 0 if pasta does what is said above, else with 1.
-set -eu
 self=$(realpath "$0")
 version='passt=0.0~git20230309*'
 
@@ -28,10 +28,9 @@ if [ "${1:-}" != inside ]; then
   apt install --download-only --reinstall --allow-downgrades "$version"
   dpkg-deb --extract "$folder"/archives/passt_*.deb "$folder/root"
   user=$([ "$(id -u)" = 0 ] || echo '--user --map-root-user')
-  status=0
   # shellcheck disable=SC2086
-  timeout 600 unshare $user --net --mount --pid --fork --kill-child sh "$self" inside "$folder" || status=$?
-  exit $status
+  timeout 600 unshare $user --net --mount --pid --fork --kill-child bash "$self" inside "$folder"
+  exit
 fi
 
 folder=$2

@@ -1,5 +1,6 @@
-// The time of day in fractions of a millisecond, and a signal that aborts when some time has passed. `Date.now` has whole
-// milliseconds, which is too coarse for the order of steps.
+// The time of day in fractions of a millisecond, waits, a signal that aborts when some time has passed, and a wait that other work
+// may end. `Date.now` has whole milliseconds, which is too coarse for the order of steps. Nothing here is of Node alone: browsers
+// have timers too, but theirs keep nothing alive.
 
 let anchorMs = performance.timeOrigin
 
@@ -12,6 +13,28 @@ export function nowMs(): number {
   return coarse
 }
 
+/** What `setTimeout` and `setInterval` give. */
+export type Timer = ReturnType<typeof setTimeout>
+
+/** The timer, which from now on keeps no process alive. */
+export function idly(timer: Timer): Timer {
+  if (typeof timer === 'object') timer.unref()
+  return timer
+}
+
+/** Resolves after so many milliseconds. Rejects with the signal's reason when that aborts before. */
+export function sleep(waitMs: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  if (signal?.aborted) reject(signal.reason)
+  const timer = setTimeout(resolve, waitMs)
+  const abort = () => reject(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  return promise.finally(() => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+  })
+}
+
 /**
  * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node (24.21) never frees what `AbortSignal.any` made of an
  * `AbortSignal.timeout`, once that is made part of another signal. It does free what was made of this one. A caller that does
@@ -21,6 +44,14 @@ export function nowMs(): number {
 export function timeoutSignal(waitMs: number): AbortSignal & Disposable {
   const over = new AbortController()
   const abort = () => over.abort(new DOMException('the time is over', 'TimeoutError'))
-  const timer = setTimeout(abort, waitMs).unref()
+  const timer = idly(setTimeout(abort, waitMs))
   return Object.assign(over.signal, { [Symbol.dispose]: () => clearTimeout(timer) })
+}
+
+/** Waits for `work`, for `waitMs`, or until `over` aborts, whichever comes first. Rejects only as `work` does. */
+export async function within(waitMs: number, work: Promise<unknown>, over?: AbortSignal): Promise<void> {
+  const done = new AbortController()
+  const signal = over ? AbortSignal.any([over, done.signal]) : done.signal
+  const late = sleep(waitMs, signal).catch(() => {})
+  await Promise.race([work, late]).finally(() => done.abort())
 }

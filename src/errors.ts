@@ -1,35 +1,10 @@
 // The one error class for everything a user is told about, and the codes it may have. A search that finds nothing gives
 // `undefined`; an error is for what should not happen.
 
+import type { Code } from './codes.ts'
 import type { Verdict } from './verdict.ts'
-import { wordsFor } from './vocabulary.ts'
 
-/** Each code and what it means to the person who reads it. */
-export const codes = wordsFor(
-  'bad-config',
-  'port-in-use',
-  'gateway-unreachable',
-  'bad-token',
-  'wrong-gateway',
-  'name-taken',
-  'unknown-peer',
-  'peer-offline',
-  'self-connect',
-  'fingerprint-mismatch',
-  'udp-blocked',
-  'wrong-family',
-  'silent-peer',
-  'no-path',
-  'relay-full',
-  'gateway-disk',
-  'over-quota',
-  'timeout',
-  'io',
-  'bad-message',
-  'internal'
-)
-
-export type Code = keyof typeof codes
+export { type Code, codes } from './codes.ts'
 
 export class PosternError extends Error {
   readonly code: Code

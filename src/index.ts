@@ -4,10 +4,21 @@ export { type Config, loadConfig, parseConfig } from './config/config.ts'
 export { type Code, codes, PosternError } from './errors.ts'
 export { type Gateway, openGateway } from './gateway/gateway.ts'
 export type { GatewayStatus } from './gateway/http/status.ts'
-export { Connection, type FarPeer, type PathReport, type Serve } from './peer/connection/connection.ts'
-export { Stream } from './peer/connection/stream.ts'
+export {
+  Connection,
+  type ConnectionEvents,
+  type FarPeer,
+  type OpenOptions,
+  type PathNews,
+  type PathReport,
+  type Serve
+} from './peer/connection/connection.ts'
+export { Stream } from './peer/connection/streams/stream.ts'
+export { IncomingTrack, OutgoingTrack, type Written } from './peer/connection/tracks/track.ts'
+export type { TrackOptions } from './peer/connection/tracks/tracks.ts'
 export { defaultFolder, type Identity, loadIdentity } from './peer/identity/identity.ts'
-export { KnownPeers, type PeerName, parsePeer } from './peer/identity/known-peers.ts'
+export { KnownPeers, parsePeer } from './peer/identity/known-peers.ts'
+export { Network, type NetworkEvents, type NetworkOptions } from './peer/network.ts'
 export {
   type ConnectOptions,
   type ForwardNews,
@@ -29,4 +40,5 @@ export type { SpanRecord, TraceRecord } from './trace/record/record.ts'
 export type { DurationText, RateText } from './units.ts'
 export type { Verdict } from './verdict.ts'
 export type { Endpoint } from './wire/endpoint.ts'
+export type { PeerName } from './wire/name.ts'
 export type { NatReport } from './wire/nat-report.ts'

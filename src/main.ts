@@ -2,6 +2,7 @@
 // catch.
 
 import { Command, CommanderError } from 'commander'
+import { cameraCommand } from './cli/camera.ts'
 import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
 import { explainCommand } from './cli/explain.ts'
@@ -13,6 +14,7 @@ import { pingCommand } from './cli/ping.ts'
 import { pipeCommand } from './cli/pipe.ts'
 import { sendCommand } from './cli/send.ts'
 import { traceCommand, tracesCommand } from './cli/traces.ts'
+import { watchCommand } from './cli/watch.ts'
 import { PosternError } from './errors.ts'
 import { version } from './version.ts'
 
@@ -42,6 +44,8 @@ for (const command of [
   sendCommand(),
   pipeCommand(),
   pingCommand(),
+  cameraCommand(),
+  watchCommand(),
   natCommand(),
   tracesCommand(),
   traceCommand(),

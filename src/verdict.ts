@@ -1,5 +1,5 @@
-// A verdict says why a connection was relayed or failed: a code, a sentence, and what to do about it. This file only has the
-// words; trace/verdict finds the verdict.
+// A verdict says why a connection was relayed or failed, or why its path was lost later: a code, a sentence, and what to do about
+// it. This file only has the words; trace/verdict finds the verdict.
 
 import { wordsFor } from './vocabulary.ts'
 
@@ -37,6 +37,7 @@ export const verdicts = wordsFor(
   'handover-gap',
   'handover-lost',
   'dtls-fingerprint',
+  'too-narrow',
   'relay-full',
   'over-quota',
   'relay-off',
@@ -47,6 +48,23 @@ export const verdicts = wordsFor(
 )
 
 export type VerdictCode = keyof typeof verdicts
+
+/** Each code of the verdict on a path that was lost. */
+export const lossVerdicts = wordsFor(
+  'address-changed',
+  'nat-forgot',
+  'one-way',
+  'path-cut',
+  'udp-blocked',
+  'too-narrow',
+  'gateway-away',
+  'slept',
+  'vanished',
+  'interrupted',
+  'unexplained'
+)
+
+export type LossCode = keyof typeof lossVerdicts
 
 /** The side or thing that stood in the way. `path` is the network between the two sides; `none` means that nothing did. */
 export const blamed = ['caller', 'callee', 'both', 'gateway', 'path', 'none'] as const

@@ -2,35 +2,20 @@
 // (verdict.ts) take their words from this one table, so that a word means the same everywhere. A word is stable: scripts
 // match it, `--json` prints it, traces carry it, and metrics are labelled with it.
 
+import { codes } from './codes.ts'
+
 /** Each word and what it means to the person who reads it. */
 export const vocabulary = {
+  ...codes,
   direct: 'a direct path was found',
 
   // Refusals by the far side, the network or the computer.
-  'bad-config': 'the configuration or a command line option is wrong',
-  'port-in-use': 'an address and port to listen on is taken',
-  'gateway-unreachable': 'no WebSocket connection to the gateway could be made, or it was lost',
-  'bad-token': 'the join or admin token is wrong',
-  'wrong-gateway': "the URL that a peer dialled is none of the gateway's own",
-  'name-taken': 'the name belongs to another certificate',
   'join-refused': 'a peer could not join: its name is taken, its protocol differs, or the gateway is full',
-  'unknown-peer': 'nobody has ever joined under this name',
-  'peer-offline': 'the peer is known, and has not joined now or accepts no connections',
   'peer-lost': 'a side lost its connection to the gateway midway',
   'peer-left': 'a side gave the request up',
-  'self-connect': 'a peer asked for a connection to itself',
-  'fingerprint-mismatch': 'a certificate is not the pinned or remembered one',
   'dtls-fingerprint': 'the far side of the encrypted connection has another certificate than the announced one',
-  'relay-full': 'the gateway, or a share of it, has no room for another peer, name, session or relayed connection',
-  'gateway-disk': 'the gateway cannot write to its disk, which is full or read-only; its operator has to mend that',
-  'over-quota': 'a peer, or a pair of peers, has as many sessions, or sets up as many at once, as it may',
-  timeout: 'a deadline passed',
-  io: 'a file, a stream or the connection failed midway',
-  'bad-message': 'a message broke the protocol',
-  internal: 'a fault in postern itself',
 
   // Outcomes of an order, of a plan, or of a strategy.
-  'no-path': 'every strategy passed or failed',
   unsuited: 'there is nothing for this strategy to do here',
   unlikely: 'its best plan is worth less than it asks for',
   'budget-shared-out': 'the probes for this address are used up, by these two or by other sessions',
@@ -45,9 +30,6 @@ export const vocabulary = {
   'called-off': 'an order was called off before anything came of it',
 
   // Obstacles to a direct path.
-  'udp-blocked': 'no UDP of one side, or of both, reaches the gateway',
-  'wrong-family': 'a side and the gateway have no IPv4 path to each other, and postern uses UDP over IPv4 alone',
-  'silent-peer': 'a side is joined, and answers nothing now: it sleeps, has changed networks, or was stopped',
   'dead-port': 'one UDP port of a side is not answered, while others of the same host are',
   'gateway-ports': 'a UDP port of the gateway cannot be reached by anybody',
   'hidden-sources': 'something in front of the gateway hides where peers come from',
@@ -63,6 +45,14 @@ export const vocabulary = {
   remapped: 'a NAT gave a flow another port because of packets nobody asked for',
   'handover-gap': 'a datagram met the port that was changing hands, and the NAT ended the flow for its refusal',
   'relay-off': 'no direct path, and no relay is among the strategies',
+  // What ended a path that had worked. `one-way`, `udp-blocked`, `too-narrow` and `unexplained` may do it too.
+  'address-changed': 'a side has another address than the path had',
+  'nat-forgot': 'the NAT or the line of a side began anew: mappings are gone, or have other ports',
+  'path-cut': 'a direct path carried nothing any more, while both sides are where they were and reach the gateway',
+  'gateway-away': 'the gateway was away, and the path through its relay with it',
+  slept: 'a side did not run: its computer slept, or its program was stopped',
+  vanished: 'a side was not heard of any more, and did not come back in time',
+  interrupted: 'a path carried nothing for a while, and was heard again before another was found',
   'not-tried': 'the strategy that fits this pair is not in the list',
   unexplained: 'what was recorded does not explain it'
 } as const

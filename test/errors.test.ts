@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import test from 'ava'
 import { asPosternError, codes, PosternError } from '../src/errors.ts'
 import { causes } from '../src/strategy/plan.ts'
-import { verdicts } from '../src/verdict.ts'
+import { lossVerdicts, verdicts } from '../src/verdict.ts'
 import { formerWords, vocabulary } from '../src/vocabulary.ts'
 import { CALLED_OFF, STALE_SOCKET } from '../src/wire/order.ts'
 
@@ -23,7 +23,12 @@ test('an error of our own stays what it is, one of the system is io, anything el
 })
 
 test('errors, strategies and verdicts draw from one vocabulary, in which no word stands twice and each is drawn', t => {
-  const drawn = new Set([...Object.keys(codes), ...Object.keys(causes), ...Object.keys(verdicts)])
+  const drawn = new Set([
+    ...Object.keys(codes),
+    ...Object.keys(causes),
+    ...Object.keys(verdicts),
+    ...Object.keys(lossVerdicts)
+  ])
   const ofOrders = [STALE_SOCKET, CALLED_OFF]
   t.deepEqual([...drawn, ...ofOrders].sort(), Object.keys(vocabulary).sort())
   for (const [former, now] of Object.entries(formerWords)) {

@@ -2,12 +2,13 @@
 // else can.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
+import { endNative } from './end-native.ts'
 import { drop, forwardTo } from './lab/drop.ts'
 import { labTest } from './lab/lab-test.ts'
 import { openRig, type Rig, type RigPeer } from './lab/rig.ts'
+import { until } from './until.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const strategies = '[direct, stun, map, predict, spray, relay]'
 
@@ -39,7 +40,8 @@ labTest('a forward by hand joins two random NATs, whoever calls; one that leads 
   t.is(relayed.path?.kind, 'relay')
   t.like(relayed.verdict, { code: 'both-random' })
   t.regex(relayed.verdict?.advice ?? '', /^see where the forward to 0\.0 leads/)
-  const profiles = (await rig.trace(relayed.trace ?? ''))?.spans.filter(({ name }) => name === 'postern.profile') ?? []
+  const { spans } = await until(() => rig.trace(relayed.trace ?? ''))
+  const profiles = spans.filter(({ name }) => name === 'postern.profile')
   const forwards = profiles.map(({ attributes }) => attributes['postern.forward'])
   t.deepEqual(forwards.toSorted(), ['unheard', undefined])
   await using _forward = await forwardTo(box, 5000, host, 4000)

@@ -8,8 +8,10 @@ import type { Identity } from '../src/peer/identity/identity.ts'
 import { RawSocket } from '../src/peer/punch/raw.ts'
 import { prove } from '../src/peer/punch/warm.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
-import { placeOf } from '../src/wire/place.ts'
-import { type FromGateway, helloProof, JOIN_PATH, type Message, PROTOCOL } from '../src/wire/signal.ts'
+import { helloProof, PROTOCOL } from '../src/wire/identity/proof.ts'
+import { JOIN_PATH, placeOf } from '../src/wire/place.ts'
+import type { FromGateway, Message } from '../src/wire/signal.ts'
+import { authority } from './peer/tls.ts'
 
 type Welcome = Message<FromGateway, 'welcome'>
 type Type = FromGateway['type']
@@ -37,6 +39,7 @@ export class HandMade implements AsyncDisposable {
   /** Resolves with the code the WebSocket was closed with. */
   readonly closed: Promise<number>
   welcome!: Welcome
+  features: Message<FromGateway, 'features'> | undefined
   readonly #sockets: RawSocket[] = []
   readonly #waiting = new Set<Waiting>()
   readonly #place: string
@@ -44,7 +47,7 @@ export class HandMade implements AsyncDisposable {
 
   constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
     this.#place = placeOf(url) ?? ''
-    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers })
+    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers, ca: authority })
     this.closed = new Promise(resolve => this.ws.on('close', resolve))
     this.ws.on('close', code => {
       this.#closedWith = code
@@ -170,7 +173,10 @@ export class HandMade implements AsyncDisposable {
 
   #hear(message: FromGateway): void {
     // Follows each welcome. A peer of the first release ignores it as well.
-    if (message.type === 'features') return
+    if (message.type === 'features') {
+      this.features = message
+      return
+    }
     this.heard.push(message)
     for (const { look } of this.#waiting) look(message)
   }

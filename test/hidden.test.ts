@@ -3,20 +3,20 @@
 // one home, and a third one in another home that has the same private subnet.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
+import { endNative } from './end-native.ts'
 import { drop } from './lab/drop.ts'
 import { labTest } from './lab/lab-test.ts'
 import { openRig, type Rig, type RigPeer } from './lab/rig.ts'
 import { tool } from './lab/sandbox.ts'
 import type { Host, Site } from './lab/world.ts'
-import { until } from './world.ts'
+import { until } from './until.ts'
 
 const strategies = '[direct, stun, predict, spray, relay]'
 
 let opening: Promise<Rig> | undefined
 test.after.always(async () => {
   await (await opening)?.[Symbol.asyncDispose]()
-  nodeDataChannel.cleanup()
+  endNative()
 })
 
 /** Everybody has told what its NAT lets in, so that nothing is waited for but what the test is about. */

@@ -8,7 +8,7 @@ import { labTest } from './lab/lab-test.ts'
 import { openRig, type Rig, type RigPeer } from './lab/rig.ts'
 import { tool } from './lab/sandbox.ts'
 import type { Host, Lans } from './lab/world.ts'
-import { until } from './world.ts'
+import { until } from './until.ts'
 
 const strategies = '[direct, stun, predict, spray, relay]'
 const routing = '[direct: { beyondSubnet: true }, stun, relay]'

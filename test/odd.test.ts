@@ -6,21 +6,22 @@ import { once } from 'node:events'
 import { fstatSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { asPosternError, type Code } from '../src/errors.ts'
 import type { Peer } from '../src/peer/peer.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
 import type { FromGateway, Message } from '../src/wire/signal.ts'
 import { BINDING, decode, encode, transactionId } from '../src/wire/stun.ts'
+import { endNative } from './end-native.ts'
 import { HandMade, nothingDone } from './hand-made.ts'
 import type { Tried } from './lab/driver.ts'
 import { labTest } from './lab/lab-test.ts'
 import type { NatType } from './lab/nat.ts'
 import { openRig, type Rig, type RigPeer, type RigSpec } from './lab/rig.ts'
 import type { Site } from './lab/world.ts'
-import { until, World } from './world.ts'
+import { until } from './until.ts'
+import { World } from './world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const strategies =
   '[direct, stun, predict, spray, relay: { perSession: 60 Mbit/s, perPeer: 1 Gbit/s, total: 1 Gbit/s }]'
@@ -331,7 +332,7 @@ const lies: readonly Lie[] = [
 for (const lie of lies)
   test(`a peer that ${lie.what}: the other is told why in time, and others are served`, async t => {
     await using world = await World.open({
-      strategies: '[predict: { rounds: 2, waitMs: 200ms }, relay: { waitMs: 300ms }]',
+      strategies: '[predict: { rounds: 2, waitMs: 200ms }, relay: { waitMs: 1s }]',
       more: 'deadline: 2s'
     })
     const [ann, bob] = [await world.join('ann'), await world.join('bob')]

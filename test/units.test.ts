@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { closest } from '../src/config/closest.ts'
-import { formatDuration, formatRate, parseDuration, parseRate, percent } from '../src/units.ts'
+import { formatDuration, formatRate, parseDuration, parseRate, percent, roughly } from '../src/units.ts'
 
 test('a duration is told in milliseconds', t => {
   t.deepEqual(
@@ -37,6 +37,11 @@ test('a slip of the keys finds the word that was meant, another word finds none'
     ['realy', 'Stun', 'drect', 'spray', 'telepathy'].map(word => closest(word, known)),
     ['relay', 'stun', 'direct', undefined, undefined]
   )
+})
+
+test('a time that was measured is told as people say it', t => {
+  const told = [0.4, 140.2, 999.4, 1234, 9949, 12_400, 119_000, 150_000, 7_169_999, 7_300_000].map(roughly)
+  t.deepEqual(told, ['0 ms', '140 ms', '999 ms', '1.2 s', '9.9 s', '12 s', '119 s', '3 min', '119 min', '2 h'])
 })
 
 test('a share is told with the digits that matter, and never rounded to certainty', t => {

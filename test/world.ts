@@ -1,8 +1,8 @@
 // A gateway of the real code on loopback, every port chosen by the system, its state in a folder of its own, and real
 // peers that join it: for tests where no NAT is needed. What is opened goes with the world, connections first.
 //
-// A test file that connects peers cleans node-datachannel up after itself:
-//   test.after.always(() => nodeDataChannel.cleanup())
+// A test file that connects peers ends node-datachannel after itself:
+//   test.after.always(endNative)
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,8 @@ import { type Identity, loadIdentity } from '../src/peer/identity/identity.ts'
 import { KnownPeers } from '../src/peer/identity/known-peers.ts'
 import { Peer, type PeerOptions } from '../src/peer/peer.ts'
 import type { TraceRecord } from '../src/trace/record/record.ts'
+import { authority } from './peer/tls.ts'
+import { until } from './until.ts'
 
 export interface WorldSpec {
   /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */
@@ -24,8 +26,14 @@ export interface WorldSpec {
   /** Where HTTP listens, as it stands in a URL; 127.0.0.1 if left out. */
   readonly host?: string
   readonly ports?: readonly number[]
+  /** `listen.udp.public`. */
+  readonly told?: readonly string[]
+  /** `listen.tcp`. */
+  readonly tcp?: readonly number[]
   /** `listen.url`. */
   readonly publicUrls?: readonly string[]
+  /** The HTTP port speaks TLS, with this pair in cert.pem and key.pem beside the YAML file; peers that join trust its authority. */
+  readonly tls?: { readonly cert: string; readonly key: string }
   /** Files beside the YAML file, by name. */
   readonly files?: Readonly<Record<string, string>>
   /** What the gateway logs to; nothing if left out. */
@@ -45,7 +53,9 @@ export class World implements AsyncDisposable {
 
   static async open(spec: WorldSpec = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'postern-world-')), spec)
-    for (const [name, text] of Object.entries(spec.files ?? {})) await writeFile(join(world.folder, name), text)
+    const { cert, key } = spec.tls ?? {}
+    const files = { ...spec.files, ...(cert && key ? { 'cert.pem': cert, 'key.pem': key } : {}) }
+    for (const [name, text] of Object.entries(files)) await writeFile(join(world.folder, name), text)
     try {
       await world.start()
     } catch (error) {
@@ -56,7 +66,7 @@ export class World implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://${this.#spec.host ?? '127.0.0.1'}:${this.gateway.http.port}`
+    return `http${this.#spec.tls ? 's' : ''}://${this.#spec.host ?? '127.0.0.1'}:${this.gateway.http.port}`
   }
 
   /** The identity of a name: the same whenever it is asked for. */
@@ -72,6 +82,7 @@ export class World implements AsyncDisposable {
       name,
       accepts: true,
       insecure: false,
+      ...(this.#spec.tls ? { ca: authority } : {}),
       identity: await this.identity(name),
       known: new KnownPeers(join(this.folder, name)),
       // Kept open until the other side closes it.
@@ -86,10 +97,11 @@ export class World implements AsyncDisposable {
   async start(): Promise<void> {
     const { strategies = '[direct, stun, relay]', more = '', addresses = ['127.0.0.1', '127.0.0.2'] } = this.#spec
     const before = this.gateway as Gateway | undefined
-    const { ports = [0, 0], publicUrls = [] } = this.#spec
+    const { ports = [0, 0], tcp = [], told = [], publicUrls = [] } = this.#spec
     const url = publicUrls.map(one => `'${one}'`).join(', ')
+    const tls = this.#spec.tls ? 'tls: { cert: cert.pem, key: key.pem }, ' : ''
     const config = `
-listen: { http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}] } }
+listen: { ${tls}http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}], public: [${told.join(', ')}] }, tcp: [${tcp.join(', ')}] }
 state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}
@@ -112,19 +124,5 @@ ${more}
     await Promise.all([...this.#peers].map(peer => peer.close()))
     await this.gateway.close()
     await rm(this.folder, { recursive: true, force: true })
-  }
-}
-
-/** What `look` gives, as soon as it gives something. For what another party does in its own time and tells nobody of. */
-export async function until<T>(
-  look: () => T | undefined | false | Promise<T | undefined | false>,
-  waitMs = 5000
-): Promise<T> {
-  const endMs = performance.now() + waitMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > endMs) throw new Error(`not within ${waitMs} ms: ${look}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
   }
 }

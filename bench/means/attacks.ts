@@ -275,5 +275,5 @@ function comeFromThere(): void {
 
 if (process.argv[1] === import.meta.filename) {
   comeFromThere()
-  serveDeeds(deeds, () => process.exit())
+  serveDeeds(deeds)
 }

@@ -1,16 +1,21 @@
-// A socket latched at the relay in a real session, without WebRTC on top: it can offer any load, and times each datagram.
-// Runs on hosts of the laboratory; relay.ts is the parent.
+// A socket, or a connection through another door, latched at the relay in a real session, without WebRTC on top: it can offer any
+// load, and times each datagram. Runs on hosts of the laboratory; relay.ts and doors.ts are the parents.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setInterval as ticks } from 'node:timers/promises'
+import { type Door, doorsOf, ofKinds } from '../../src/peer/doors/door.ts'
+import { enter } from '../../src/peer/doors/enter.ts'
+import type { DoorLine } from '../../src/peer/doors/line.ts'
 import { GatewayLink } from '../../src/peer/gateway-link.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
 import { testFiltering } from '../../src/peer/punch/filtering.ts'
 import { Interfaces } from '../../src/peer/punch/interfaces.ts'
 import { prove, WarmSocket } from '../../src/peer/punch/warm.ts'
+import type { StreamDoor } from '../../src/wire/doors/door.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
+import { placeOf } from '../../src/wire/place.ts'
 import type { FromGateway, Message } from '../../src/wire/signal.ts'
 import { serveDeeds } from '../../test/lab/driven.ts'
 
@@ -25,17 +30,26 @@ let link: GatewayLink | undefined
 let warm: WarmSocket | undefined
 let session: Message<FromGateway, 'session'> | undefined
 let relay: Endpoint | undefined
+let doors: Door[] = []
+let line: DoorLine | undefined
+const told = Promise.withResolvers<Message<FromGateway, 'features'>>()
 const ready = Promise.withResolvers<void>()
 const over = new AbortController()
 const delaysMs: number[] = []
 
 const deeds = {
-  async join({ url, token, name }: { url: string; token: string; name: string }) {
+  /** @param door the one that it says to come by, as a peer whose UDP is blocked does */
+  async join({ url, token, name, door }: { url: string; token: string; name: string; door?: StreamDoor }) {
     const identity = await loadIdentity(folder)
     const joined = await GatewayLink.join({ gateway: url, token, name, accepts: true, identity, insecure: true })
     link = joined.link
     link.onMessage = receive
     const { peer, key, endpoints, refreshMs } = joined.welcome
+    if (door) {
+      const features = await told.promise
+      doors = ofKinds(doorsOf(features, { place: placeOf(url) ?? url, primary: endpoints[0] }), [door])
+      return void link.send({ type: 'cold', socket: 0, reason: 'blocked', doors: [door], rttMs: 1 })
+    }
     const membership = { peer, key: Buffer.from(key, 'base64'), endpoints, refreshMs }
     const { candidate } = await WarmSocket.open(() => 0, membership, over.signal)
     warm = candidate
@@ -72,6 +86,7 @@ const deeds = {
 
   async close(_given: object) {
     over.abort()
+    line?.close()
     await warm?.raw.close()
     await link?.close()
     await rm(folder, { recursive: true, force: true })
@@ -88,6 +103,9 @@ function receive(message: FromGateway): void {
     case 'order':
       void latch(message)
       break
+    case 'features':
+      told.resolve(message)
+      break
     case 'path':
       ready.resolve()
       break
@@ -101,19 +119,25 @@ function receive(message: FromGateway): void {
 
 /** As a peer does it, and says that it has opened what a peer would open now. */
 async function latch({ session: id, plan, order }: Message<FromGateway, 'order'>): Promise<void> {
-  if (!warm || !session || order.kind !== 'splice') return
+  if (!session || order.kind !== 'splice') return
   const key = Buffer.from(session.key, 'base64')
-  warm.take()
-  warm.raw.onDatagram = heard
-  await prove(warm.raw, order.target, `s:${id}:${session.role}`, { key, nonce: warm.nonce, signal: over.signal })
+  const username = `s:${id}:${session.role}`
   relay = order.target
+  if (warm) {
+    warm.take()
+    warm.raw.onDatagram = heard
+    await prove(warm.raw, order.target, username, { key, nonce: warm.nonce, signal: over.signal })
+  } else {
+    line = (await enter(doors, { username, key }, over.signal)).line
+    line.onDatagram = heard
+  }
   const report = { steps: [], sent: 0, received: 0 }
   link?.send({ type: 'progress', session: id, plan, step: 'found' })
   link?.send({
     type: 'opened',
     session: id,
     plan,
-    local: { address: '0.0.0.0', port: warm.port },
+    local: { address: '0.0.0.0', port: warm?.port ?? 1 },
     remote: relay,
     report
   })
@@ -123,11 +147,12 @@ async function latch({ session: id, plan, order }: Message<FromGateway, 'order'>
 function sendTimed(payloadBytes: number): void {
   const datagram = Buffer.alloc(payloadBytes, 0xff)
   datagram.writeBigUInt64BE(process.hrtime.bigint(), 8)
-  if (relay) warm?.raw.send(datagram, relay)
+  if (line) line.send(datagram)
+  else if (relay) warm?.raw.send(datagram, relay)
 }
 
 function heard(datagram: Buffer): void {
   if (datagram[0] === 0xff) delaysMs.push(Number(process.hrtime.bigint() - datagram.readBigUInt64BE(8)) / 1e6)
 }
 
-serveDeeds(deeds, () => {})
+serveDeeds(deeds)

@@ -137,4 +137,4 @@ function described(sdp: string): Described {
   }
 }
 
-serveDeeds(deeds, () => nodeDataChannel.cleanup())
+serveDeeds(deeds)

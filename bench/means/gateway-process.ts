@@ -96,4 +96,4 @@ export const here = {
 
 export const openGatewayProcess = (): GatewayProcess => new Driven<typeof deeds>(here, new URL(import.meta.url))
 
-if (process.argv[1] === import.meta.filename) serveDeeds(deeds, () => {})
+if (process.argv[1] === import.meta.filename) serveDeeds(deeds)

@@ -118,4 +118,4 @@ async function joined({ url, token }: Door, role: 'caller' | 'callee', name?: st
   )
 }
 
-if (process.argv[1] === import.meta.filename) serveDeeds(deeds, () => process.exit())
+if (process.argv[1] === import.meta.filename) serveDeeds(deeds)

@@ -119,4 +119,4 @@ function shut(pc: PeerConnection): Promise<void> {
   })
 }
 
-serveDeeds(deeds, () => nodeDataChannel.cleanup())
+serveDeeds(deeds)

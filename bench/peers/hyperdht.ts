@@ -113,4 +113,4 @@ async function join(bootstrap: string[]): Promise<Dht> {
   return node
 }
 
-serveDeeds(deeds, () => {})
+serveDeeds(deeds)

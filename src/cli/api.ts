@@ -3,10 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { setDefaultCACertificates } from 'node:tls'
 import { type Code, codes, PosternError } from '../errors.ts'
+import { trustedWith } from '../peer/doors/trust.ts'
 import { gatewayUrl, refusePublic } from '../peer/gateway-url.ts'
-import { unreachable } from '../peer/unreachable.ts'
+import { speaksTls, unreachable } from '../peer/unreachable.ts'
 import { isLoopback } from '../wire/endpoint.ts'
 import { hostOf, urlAt } from '../wire/place.ts'
 import { printableJson } from '../wire/text.ts'
@@ -28,7 +29,8 @@ export async function ask(
   const url = urlAt(place, path)
   if (url.protocol === 'http:' && !options.insecure) await refusePublic(new URL(place))
   // There is no other way to tell `fetch`.
-  if (options.ca) setDefaultCACertificates([...getCACertificates(), options.ca])
+  const trusted = trustedWith(options.ca)
+  if (trusted) setDefaultCACertificates(trusted)
   const put = (token: string | undefined) =>
     fetch(url, {
       method,
@@ -43,10 +45,11 @@ export async function ask(
   const kept = isAsked ? await keptToken(url) : undefined
   const response = kept ? await put(kept) : first
   if (response.status === 204) return undefined
-  const body = await response.json().then(printableJson, () => undefined)
+  const text = await response.text().catch(() => '')
+  const body = jsonIn(text)
   if (response.ok && body !== undefined) return body
   if (response.status === 401 && isAsked) throw new PosternError('bad-token', tokenNeeded)
-  throw refusal(body, place)
+  throw refusal(body, { place, status: response.status, text })
 }
 
 interface Asking {
@@ -72,9 +75,21 @@ async function keptToken(url: URL): Promise<string | undefined> {
   return text.trim() || undefined
 }
 
-function refusal(body: unknown, place: string): PosternError {
+function refusal(
+  body: unknown,
+  { place, status, text }: { place: string; status: number; text: string }
+): PosternError {
   const { code, reason } = (body ?? {}) as { code?: unknown; reason?: unknown }
+  if (speaksTls(text)) return unreachable(place, { status, body: text })
   if (typeof code !== 'string' || typeof reason !== 'string')
     return new PosternError('bad-message', `${place} does not answer as a postern gateway does`)
   return new PosternError(Object.hasOwn(codes, code) ? (code as Code) : 'bad-config', reason)
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return printableJson(JSON.parse(text))
+  } catch {
+    return undefined
+  }
 }

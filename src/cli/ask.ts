@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { PosternError } from '../errors.ts'
 import type { Ask } from '../peer/services/senders.ts'
-import { pinOf } from '../wire/certificate.ts'
+import { pinOf } from '../wire/identity/fingerprint.ts'
 import type { Output } from './text/output.ts'
 
 /** What was typed before the question is no answer to it: nobody reads that fast. Milliseconds. */

@@ -96,5 +96,6 @@ const hints: Readonly<Partial<Record<PosternError['code'], string>>> = {
     'POSTERN_ADMIN_TOKEN to look at what it keeps',
   'peer-offline': 'it joins with: postern peer NAME',
   'unknown-peer': 'it joins with: postern peer NAME',
+  'path-lost': 'run it again, files go on where they stopped; --resume 5m waits longer for another path',
   'self-connect': 'two peers on one computer need a folder each: POSTERN_HOME=./another postern …'
 }

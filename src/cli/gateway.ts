@@ -2,12 +2,13 @@
 //
 // Modules that only a gateway needs are imported when one is run, because loading them takes longer than a ping.
 
+import type { X509Certificate } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
-import { formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { hostOf } from '../wire/place.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './text/output.ts'
@@ -28,12 +29,13 @@ export function gatewayCommand(): Command {
       'after',
       `
 Examples:
-  postern gateway                         listens on 8080/tcp and 3478-3479/udp
+  postern gateway                         listens on 8080/tcp and 3478-3480/udp
   postern gateway --config postern.yaml
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON. SIGTERM and SIGINT end it in order; SIGHUP does nothing.`
+as JSON. SIGTERM and SIGINT end it in order. SIGHUP reads the certificate of
+listen.tls again, if there is one, and nothing else.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
@@ -45,8 +47,11 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   ])
   const config = await configOf(options.config)
   const log = openLog(config.log.level)
-  process.on('SIGHUP', () => log.info('SIGHUP is ignored: a configuration is read at the start alone'))
   const gateway = await openGateway(config, { log })
+  process.on('SIGHUP', () => {
+    if (gateway.certificate) gateway.renewCertificate()
+    else log.info('SIGHUP is ignored: a configuration is read at the start alone')
+  })
   const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
   for (const warning of told.warnings) log.warn(warning)
@@ -81,7 +86,7 @@ interface Announcement {
 function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
   const { http, endpoints, joinToken, open } = gateway
   const address = reachable(http.address, config)
-  const url = config.listen.url[0] ?? `http://${formatEndpoint({ address, port: http.port })}`
+  const url = config.listen.url[0] ?? urlOf({ address, port: http.port }, gateway.certificate)
   const tokens = {
     ...(config.join.token ? {} : { join: join(config.state, 'join-token') }),
     ...(config.admin.token ? {} : { admin: join(config.state, 'admin-token') })
@@ -97,6 +102,14 @@ function announcement(gateway: Gateway, config: Config, output: Output): Announc
     token: tokens.join ? (output.live ? joinToken : `"$(cat ${tokens.join})"`) : '"$POSTERN_TOKEN"',
     insecure: url.startsWith('http:') && !isPrivate(hostOf(new URL(url)))
   }
+}
+
+/** Over TLS it has a name of the certificate, since peers would trust it under no other, unless the address is one of them. */
+function urlOf(at: Endpoint, certificate: X509Certificate | undefined): string {
+  if (!certificate) return `http://${formatEndpoint(at)}`
+  const names = (certificate.subjectAltName ?? '').split(', ').flatMap(name => /^DNS:([\w.-]+)$/.exec(name)?.[1] ?? [])
+  const isNamed = !certificate.checkIP(at.address) && names[0]
+  return `https://${isNamed ? `${names[0]}${at.port === 443 ? '' : `:${at.port}`}` : formatEndpoint(at)}`
 }
 
 /**

@@ -15,14 +15,15 @@ import {
   type StrategyReport,
   type TwinNews
 } from '../peer/peer.ts'
-import { endNative } from '../peer/transport/native.ts'
 import { formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { checkName } from '../wire/name.ts'
 import type { Run } from './door.ts'
+import { followPath, type GatewayState, GatewayWatch } from './follow.ts'
 import { type JoinOptions, joinToken } from './options.ts'
 import { type Event, formatMs, type Output, wrap } from './text/output.ts'
+import { howOf } from './text/path-text.ts'
 import { becauseText } from './text/verdict-text.ts'
 
 /**
@@ -48,28 +49,33 @@ export async function withPeer(
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true } = options
-  const { excludeInterface: excludeInterfaces = [] } = options
+  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true, mtu } = options
+  const { excludeInterface: excludeInterfaces = [], resume } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
   const folder = defaultFolder()
   const warn = (sentence: string) => tellWarning(sentence, output)
   const identity = await loadIdentity(folder, warn)
   const known = new KnownPeers(folder, warn)
+  const onForward = (news: ForwardNews) => tellForward(news, output)
+  const onTwin = (news: TwinNews) => tellTwin(news, identity, output)
+  const reach = {
+    port,
+    public: forwarded,
+    map,
+    mtu,
+    onForward,
+    onTwin,
+    excludeInterfaces,
+    ...(resume === undefined ? {} : { resumeMs: resume })
+  }
+  const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
+  const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
   try {
-    const onForward = (news: ForwardNews) => tellForward(news, output)
-    const onTwin = (news: TwinNews) => tellTwin(news, identity, output)
-    const reach = { port, public: forwarded, map, onForward, onTwin, excludeInterfaces }
-    const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
-    const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
-    try {
-      tellJoined(peer, options, output)
-      await work(peer)
-    } finally {
-      await peer.close()
-    }
+    tellJoined(peer, options, output)
+    await work(peer)
   } finally {
-    endNative()
+    await peer.close()
   }
 }
 
@@ -81,7 +87,9 @@ export async function withConnection(
   work: (met: Met) => Promise<void>
 ): Promise<void> {
   const callee = parsePeer(to)
-  await withPeer(options, { accepts: false }, run, async peer => {
+  const gateway = new GatewayWatch(run.output, options.gateway)
+  const onState = (state: GatewayState) => gateway.heard(state)
+  await withPeer(options, { accepts: false, onState }, run, async peer => {
     const { promise: notice, resolve } = Promise.withResolvers<PathNotice>()
     const connecting = {
       onStrategy: (report: StrategyReport) => tellStrategy(report, run.output),
@@ -92,6 +100,8 @@ export async function withConnection(
     const waiting = { onWaiting: waitingTeller(run.output), signal: run.signal }
     const connection = await persist(() => peer.connect(callee, connecting), waiting)
     const told = await Promise.race([notice, sleep<PathNotice>(NOTICE_MS, {}, { ref: false })])
+    gateway.connection = connection
+    followPath(connection, run.output, gateway)
     const { bitsPerSecond, verdict, traceKey } = told
     await work({ connection, bitsPerSecond, verdict, traceKey })
   })
@@ -108,21 +118,20 @@ function traceOfCaller(): { traceparent?: string } {
 
 /** @param rttMs a round trip over the path. */
 export function pathEvent({ connection, verdict, traceKey }: Met, rttMs: number): Event {
-  const { by, kind, local, remote, ms, trace } = connection.path
+  const { by, kind, door, local, remote, ms, trace, mtu } = connection.path
   const why = { ...(verdict ? { verdict } : {}), ...(traceKey ? { traceKey } : {}) }
-  return { event: 'path', by, kind, local, remote, ms, rttMs: tenths(rttMs), trace, ...why }
+  const way = { by, kind, ...(door ? { door } : {}), local, remote }
+  return { event: 'path', ...way, ms, rttMs: tenths(rttMs), mtu, trace, ...why }
 }
 
 /** Says which path it is, and below that why it is not a direct one. */
 export function describePath({ connection, bitsPerSecond, verdict }: Met, output: Output): string {
-  const { by, kind, local, remote, ms } = connection.path
+  const { kind, local, remote, ms } = connection.path
   const limit = bitsPerSecond === undefined ? '' : `, limited to ${formatRate(bitsPerSecond)}`
-  const how =
-    kind === 'direct'
-      ? `${output.paint('green', 'direct')}, found by ${by}`
-      : `${output.paint('yellow', 'relayed')} through the gateway${limit}`
+  const paint = output.paint.bind(output)
+  const how = `${howOf(connection.path, { paint, wasDirect: false })}${limit}`
   const path = `path to ${connection.peer.name}: ${how}, in ${formatMs(ms)} (${local} to ${remote})`
-  const look = { width: output.width, paint: output.paint.bind(output) }
+  const look = { width: output.width, paint }
   const because = kind === 'relay' && verdict ? [becauseText(verdict, look)] : []
   return [wrap(path, output.width, 2), ...because].join('\n')
 }
@@ -140,8 +149,10 @@ function tellWarning(sentence: string, output: Output): void {
 function waitingTeller(output: Output): NonNullable<PeerOptions['onWaiting']> {
   const told = new Set<string>()
   return ({ code, message }) => {
-    if (told.has(message)) return
-    told.add(message)
+    // The same with another number of seconds is nothing new.
+    const sentence = message.replace(/\d+(?= s\b)/g, '')
+    if (told.has(sentence)) return
+    told.add(sentence)
     const text = `${message}; trying again`
     output.tell({ event: 'waiting', code, reason: message }, wrap(output.paint('yellow', text), output.width, 2))
   }

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { PosternError } from '../errors.ts'
-import { normaliseFingerprint, pinOf } from '../wire/certificate.ts'
+import { normaliseFingerprint, pinOf } from '../wire/identity/fingerprint.ts'
 import { checkName } from '../wire/name.ts'
 import { ask } from './api.ts'
 import { perform, type Run } from './door.ts'

@@ -1,12 +1,16 @@
 // Options that several commands share, with their environment variables.
 
-import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { PosternError } from '../errors.ts'
+import type { OpenOptions } from '../peer/connection/connection.ts'
+import { MOST_RESUME_MS, RESUME_MS } from '../peer/connection/resume.ts'
+import { trustedWith } from '../peer/doors/trust.ts'
 import type { PortOptions } from '../peer/punch/own-ports.ts'
-import { parseSize } from '../units.ts'
-import { type Endpoint, parseEndpoint } from '../wire/endpoint.ts'
+import { troubleOf } from '../state-file.ts'
+import { formatDuration, parseDuration, parseSize } from '../units.ts'
+import { type Endpoint, isLoopback, parseEndpoint } from '../wire/endpoint.ts'
+import { LEAST_PACKET_BYTES, PACKET_BYTES } from '../wire/packet-size.ts'
 
 export interface GatewayOptions {
   readonly gateway: string
@@ -22,7 +26,14 @@ export interface JoinOptions extends GatewayOptions, PortOptions {
   readonly excludeInterface?: readonly string[]
   /** False: the router is never asked for a port. */
   readonly map?: boolean
+  /** Milliseconds, where it was chosen. */
+  readonly resume?: number
+  readonly mtu?: number
 }
+
+/** A stream waits for as long as was chosen, though its connection may wait for longer: there the longer wait of both sides counts. */
+export const openOptionsOf = ({ resume }: Pick<JoinOptions, 'resume'>): OpenOptions =>
+  resume === undefined ? {} : { resumeMs: resume }
 
 export interface AdminOptions extends GatewayOptions {
   readonly adminToken?: string
@@ -45,7 +56,27 @@ export function withTokenOption(command: Command): Command {
     .option('--port <port>', 'UDP port of this peer, or a range such as 4000-4003, one for each connection', portRange)
     .option('--public <address:port>', 'where the router forwards to --port from, if that was set up by hand', endpoint)
     .option('--no-map', 'never ask the router for a port')
+    .option('--mtu <bytes>', 'the largest IP packet of its connections, 800 to 1280 (default: 1280)', packetSize)
 }
+
+/** For commands whose connections outlive their paths. */
+export function withResumeOption(command: Command): Command {
+  const standard = formatDuration(RESUME_MS)
+  return command.option(
+    '--resume <duration>',
+    `how long to wait for another path when one is lost, up to 10m; 0 for never (default: ${standard})`,
+    resumeDuration
+  )
+}
+
+/** Milliseconds. */
+function resumeDuration(text: string): number {
+  const ms = text.trim() === '0' ? 0 : parseDuration(text)
+  if (ms !== undefined && ms <= MOST_RESUME_MS) return ms
+  const most = formatDuration(MOST_RESUME_MS)
+  throw new InvalidArgumentError(`Expected a duration up to ${most} such as 30s or 5m, or 0 for never.`)
+}
+const packetSize = wholeNumber(LEAST_PACKET_BYTES, PACKET_BYTES)
 
 /** `4000`, or `4000-4003`. */
 function portRange(text: string): readonly [number, number] {
@@ -58,6 +89,13 @@ function endpoint(text: string): Endpoint {
   const read = parseEndpoint(text)
   if (read) return read
   throw new InvalidArgumentError('Expected an address and a port such as 198.51.100.7:4000.')
+}
+
+/** Where RTP comes from, or goes to: programs on this computer. */
+export function loopbackEndpoint(text: string): Endpoint {
+  const read = parseEndpoint(text)
+  if (read && isLoopback(read.address)) return read
+  throw new InvalidArgumentError('Expected a loopback address and a port such as 127.0.0.1:5004.')
 }
 
 /** For commands that read what the gateway keeps. */
@@ -85,15 +123,22 @@ function interfaceNames(text: string, before: readonly string[] = []): readonly 
 
 /** The text of a file that holds certificates. */
 function certificates(file: string): string {
+  const text = textOf(file)
   try {
-    const text = readFileSync(file, 'utf8')
-    new X509Certificate(text)
+    trustedWith(text, file)
     return text
   } catch (error) {
-    const isThere = (error as NodeJS.ErrnoException).code !== 'ENOENT'
-    throw new InvalidArgumentError(
-      `Expected a file with a certificate in PEM, and ${file} is ${isThere ? 'none' : 'not there'}.`
-    )
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const why = isMissing ? 'there is no such file' : `it cannot be read: ${troubleOf(error)}`
+    throw new InvalidArgumentError(`${file}: ${why}; expected certificates in PEM`)
   }
 }
 

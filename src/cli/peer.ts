@@ -3,12 +3,14 @@
 
 import { Command } from 'commander'
 import type { PosternError } from '../errors.ts'
-import { type PeerName, parsePeer } from '../peer/identity/known-peers.ts'
+import { parsePeer } from '../peer/identity/known-peers.ts'
 import type { Peer, PeerOptions } from '../peer/peer.ts'
-import { pinOf } from '../wire/certificate.ts'
+import { pinOf } from '../wire/identity/fingerprint.ts'
+import type { PeerName } from '../wire/name.ts'
 import { perform, type Run } from './door.ts'
+import type { Presence } from './follow.ts'
 import { withPeer } from './meet.ts'
-import { byteSize, type JoinOptions, withTokenOption } from './options.ts'
+import { byteSize, type JoinOptions, withResumeOption, withTokenOption } from './options.ts'
 import { type ServingOptions, serving, tellWhoMay } from './serving.ts'
 import type { Output } from './text/output.ts'
 
@@ -17,7 +19,7 @@ interface Options extends JoinOptions, ServingOptions {
 }
 
 export function peerCommand(): Command {
-  return withTokenOption(new Command('peer'))
+  return withResumeOption(withTokenOption(new Command('peer')))
     .summary('join a gateway under a name and wait for others')
     .description('Joins a gateway under a name, and waits for other peers to connect.')
     .argument('<name>', 'the name others reach this peer by; it belongs to this computer from then on')
@@ -51,12 +53,8 @@ computer need a folder each.`
 }
 
 async function peer(options: Options, run: Run): Promise<void> {
-  const over = Promise.withResolvers<void>()
-  run.signal.addEventListener('abort', () => over.resolve(), { once: true })
-  over.promise.catch(() => {})
-  process.on('SIGHUP', () => tellHangUp(run.output))
-  const onConnection = await serving(options, run, over)
-  const onState = stateTeller(options, run.output, over.reject)
+  const { over, gateway, onState } = staying(options, run)
+  const onConnection = await serving(options, run, over, gateway)
   const hooks = { accepts: true, keepsTrying: options.once !== true, onConnection, onState }
   await withPeer(options, hooks, run, async joined => {
     tellHowToReach(joined, options, run.output)
@@ -68,19 +66,30 @@ async function peer(options: Options, run: Run): Promise<void> {
 /** The option may be there several times. */
 const peerNames = (text: string, before: readonly PeerName[] = []): readonly PeerName[] => [...before, parsePeer(text)]
 
+/** Of a command that stays joined: when it is over, whether its gateway is away, and what it says of that and of a hang-up. */
+export function staying(options: Pick<JoinOptions, 'gateway' | 'name'>, { signal, output }: Run) {
+  const over = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => over.resolve(), { once: true })
+  over.promise.catch(() => {})
+  process.on('SIGHUP', () => tellHangUp(output))
+  const gateway: Presence = { isAway: false }
+  return { over, gateway, onState: stateTeller(options, output, gateway, over.reject) }
+}
+
+/** Says that the gateway is away, and that it is joined again. */
 function stateTeller(
-  { gateway, name }: Options,
+  { gateway, name }: Pick<JoinOptions, 'gateway' | 'name'>,
   output: Output,
+  presence: Presence,
   fail: (error: PosternError) => void
 ): NonNullable<PeerOptions['onState']> {
-  let lost = false
   return state => {
     if (!state.joined && state.final) return fail(state.error)
     if (!state.joined) {
       const { code, message } = state.error
       output.tell({ event: 'lost', code, reason: message }, output.paint('yellow', `${message}; joining again`))
-    } else if (lost) output.tell({ event: 'rejoined', name, gateway }, `joined ${gateway} again`)
-    lost = !state.joined
+    } else if (presence.isAway) output.tell({ event: 'rejoined', name, gateway }, `joined ${gateway} again`)
+    presence.isAway = !state.joined
   }
 }
 

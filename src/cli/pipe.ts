@@ -4,10 +4,10 @@ import { Command } from 'commander'
 import { pipe } from '../peer/services/pipe.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
-import { type JoinOptions, withJoinOptions } from './options.ts'
+import { type JoinOptions, openOptionsOf, withJoinOptions, withResumeOption } from './options.ts'
 
 export function pipeCommand(): Command {
-  return withJoinOptions(new Command('pipe'))
+  return withResumeOption(withJoinOptions(new Command('pipe')))
     .summary('join standard input and output to a peer')
     .description('Joins standard input and output to those of a peer that runs with --pipe.')
     .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')
@@ -29,7 +29,7 @@ async function joinStreams(peer: string, options: JoinOptions, run: Run): Promis
   await withConnection(peer, options, run, async met => {
     const { connection } = met
     run.output.tell(pathEvent(met, await connection.ping()), describePath(met, run.output))
-    const stream = await met.connection.open('pipe')
+    const stream = await met.connection.open('pipe', openOptionsOf(options))
     await pipe(stream, process.stdin, process.stdout, run.signal)
   })
 }

@@ -1,17 +1,17 @@
 // `postern send`: sends files to a peer that runs with --receive, and verifies them by their SHA-256.
 
 import { Command } from 'commander'
-import { type Sent, send } from '../peer/services/send.ts'
+import { type Progress, type Sent, send } from '../peer/services/send.ts'
 import { checkSendable } from '../peer/services/source.ts'
 import { formatBytes } from '../units.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
-import { type JoinOptions, withJoinOptions } from './options.ts'
+import { type JoinOptions, openOptionsOf, withJoinOptions, withResumeOption } from './options.ts'
 import { formatSeconds, formatThroughput, type Output } from './text/output.ts'
-import { progressBar } from './text/progress.ts'
+import { ProgressBar } from './text/progress.ts'
 
 export function sendCommand(): Command {
-  return withJoinOptions(new Command('send'))
+  return withResumeOption(withJoinOptions(new Command('send')))
     .summary('send files to a peer')
     .description('Sends files to a peer that runs with --receive. Each is verified at its end.')
     .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')
@@ -23,7 +23,8 @@ Examples:
   postern send bob holiday.mp4
   postern send bob *.pdf --gateway https://postern.example.org
 
-A transfer that was cut goes on where it stopped when the command is run again.
+Where the path is lost, the transfer waits, and goes on over the next one.
+One that was cut goes on where it stopped when the command is run again.
 A folder is packed first: tar c photos | postern pipe bob`
     )
     .action((peer: string, files: string[], options: JoinOptions) =>
@@ -40,7 +41,10 @@ async function sendFiles(peer: string, files: string[], options: JoinOptions, ru
     const to = peer.split('@')[0] ?? peer
     const onSent = (sent: Sent) => tellSent(sent, to, output)
     const onAsking = () => tellAsking(to, output)
-    await send(met.connection, files, { onProgress: progressBar(output), onSent, onAsking, signal })
+    const bar = new ProgressBar(output, met.connection)
+    const onProgress = (progress: Progress) => bar.show(progress)
+    const told = { onProgress, onSent, onAsking }
+    await send(met.connection, files, { ...told, ...openOptionsOf(options), signal }).finally(() => bar.end())
   })
 }
 

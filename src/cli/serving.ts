@@ -4,19 +4,21 @@ import { constants } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { Connection } from '../peer/connection/connection.ts'
-import type { Stream } from '../peer/connection/stream.ts'
-import type { PeerName } from '../peer/identity/known-peers.ts'
+import type { Stream } from '../peer/connection/streams/stream.ts'
 import { tidyParts } from '../peer/services/parts.ts'
 import { pipe } from '../peer/services/pipe.ts'
 import { type Offer, type Received, type ReceiveOptions, receive } from '../peer/services/receive.ts'
+import type { Progress } from '../peer/services/send.ts'
 import { Senders } from '../peer/services/senders.ts'
 import { formatBytes } from '../units.ts'
-import { pinOf } from '../wire/certificate.ts'
+import { pinOf } from '../wire/identity/fingerprint.ts'
+import type { PeerName } from '../wire/name.ts'
 import { askAt } from './ask.ts'
 import type { Run } from './door.ts'
+import { followPath, type Presence } from './follow.ts'
 import { describePath } from './meet.ts'
 import { formatSeconds, formatThroughput, type Output, wrap } from './text/output.ts'
-import { progressBar } from './text/progress.ts'
+import { ProgressBar } from './text/progress.ts'
 
 export interface ServingOptions {
   readonly receive?: string
@@ -40,7 +42,8 @@ const TIDY_MS = 3_600_000
 export async function serving(
   options: ServingOptions,
   run: Run,
-  over: PromiseWithResolvers<void>
+  over: PromiseWithResolvers<void>,
+  gateway: Readonly<Presence>
 ): Promise<(connection: Connection) => void> {
   const { output } = run
   const receiving = await receivingInto(options)
@@ -57,6 +60,7 @@ export async function serving(
     if (join)
       connection.serve('pipe', stream => told(connection, output, 'was not piped', () => join(stream, connection)))
     tellConnection(connection, output)
+    followPath(connection, output, gateway)
   }
 }
 
@@ -75,7 +79,7 @@ export function tellWhoMay({ from, receive, pipe }: ServingOptions, output: Outp
 }
 
 /** Tells the failure of a stream here too. */
-async function told(
+export async function told(
   connection: Connection,
   output: Output,
   words: string,
@@ -96,13 +100,16 @@ async function told(
 
 async function take(
   stream: Stream,
-  { peer, closed }: Connection,
+  connection: Connection,
   { receiving, senders, output }: { receiving: Receiving; senders: Senders; output: Output }
 ): Promise<void> {
+  const { peer, closed } = connection
   const admit = ({ file, bytes }: Offer) =>
     senders.admit(peer, { kind: 'send', words: `send "${file}" (${formatBytes(bytes)})` }, closed)
   const onReceived = (received: Received) => tellReceived(received, peer.name, output)
-  await receive(stream, { ...receiving, from: peer.fingerprint, admit, onProgress: progressBar(output), onReceived })
+  const bar = new ProgressBar(output, connection)
+  const told = { onProgress: (progress: Progress) => bar.show(progress), onReceived }
+  await receive(stream, { ...receiving, from: peer.fingerprint, admit, ...told }).finally(() => bar.end())
 }
 
 /** Joins the first peer that may, and ends the command with it. Others are refused, and change nothing. */
@@ -123,14 +130,14 @@ function onePipe(
   }
 }
 
-function tellConnection(connection: Connection, output: Output): void {
+export function tellConnection(connection: Connection, output: Output): void {
   const { name: peer, fingerprint } = connection.peer
   const { by, kind, local, remote, ms, trace } = connection.path
   output.tell({ event: 'connection', peer, fingerprint, by, kind, local, remote, ms, trace })
   output.line(describePath({ connection, bitsPerSecond: undefined, verdict: undefined, traceKey: undefined }, output))
   connection.closed.addEventListener('abort', () => {
-    const reason = (connection.closed.reason as Error).message
-    output.tell({ event: 'closed', peer, reason }, `${output.paint('bold', peer)} is gone: ${reason}`)
+    const { code, message: reason } = asPosternError(connection.closed.reason)
+    output.tell({ event: 'closed', peer, code, reason, trace }, `${output.paint('bold', peer)} is gone: ${reason}`)
   })
 }
 

@@ -23,6 +23,7 @@ import {
   readYaml,
   throwProblems
 } from './located-yaml.ts'
+import { type PairFiles, readPair } from './pair.ts'
 import {
   type JsonSchema,
   jsonSchema,
@@ -38,9 +39,13 @@ export interface Config {
   readonly listen: {
     /** Port 0 lets the system choose. */
     readonly http: Endpoint
+    /** Absolute paths of the certificate and the key of the HTTP port; undefined: it speaks no TLS. */
+    readonly tls: PairFiles | undefined
     /** The places where peers find this gateway (wire/place.ts); or empty. */
     readonly url: readonly string[]
     readonly udp: UdpListen
+    /** TCP ports of the relay's own, on each of the addresses of `udp`; or empty. */
+    readonly tcp: readonly number[]
   }
   /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
   readonly stun: { readonly discovery: boolean }
@@ -99,16 +104,33 @@ function checkConfig(text: string, file: string, env: Environment): CheckedConfi
   const strategies = readStrategies(strategiesIn(yaml.value), yaml, folder)
   const wrong = result.error?.issues.flatMap(issue => problemsOf(issue, yaml)) ?? []
   const problems = [...yaml.problems, ...wrong, ...strategies.problems]
-  const config = result.success && problems.length === 0 ? configOf(result.data, strategies.list, folder) : undefined
-  return { config, strategies: strategies.list, problems }
+  const config = result.success ? configOf(result.data, strategies.list, folder) : undefined
+  if (config?.listen.tls) problems.push(...pairProblems(config.listen.tls, yaml))
+  return { config: problems.length === 0 ? config : undefined, strategies: strategies.list, problems }
 }
 
 type Read = z.output<ReturnType<typeof schema>>
 
 function configOf(read: Read, strategies: readonly StrategyEntry[], folder: string): Config {
-  const { deadline, state, traces, ...rest } = read
+  const { listen, deadline, state, traces, ...rest } = read
   const file = traces.file && resolve(folder, traces.file)
-  return { ...rest, state: resolve(folder, state), deadlineMs: deadline, strategies, traces: { ...traces, file } }
+  const { cert, key } = listen.tls
+  return {
+    ...rest,
+    listen: { ...listen, tls: cert ? { cert: resolve(folder, cert), key: resolve(folder, key) } : undefined },
+    state: resolve(folder, state),
+    deadlineMs: deadline,
+    strategies,
+    traces: { ...traces, file }
+  }
+}
+
+/** A gateway whose certificate cannot be used does not start: at its start there is no other that it could keep. */
+function pairProblems(files: PairFiles, yaml: LocatedYaml): Problem[] {
+  const pair = readPair(files)
+  if (!('wrong' in pair)) return []
+  const path = ['listen', 'tls', pair.wrong]
+  return [{ at: yaml.at(path), text: keyOf(path) + pair.text }]
 }
 
 /** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
@@ -122,7 +144,7 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 export function showConfig(config: Config): string {
   const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
-    listen: { ...listen, http: formatEndpoint(listen.http) },
+    listen: { ...listen, http: formatEndpoint(listen.http), tls: listen.tls ?? { cert: '', key: '' } },
     join: { token: mask(join.token) },
     admin: { ...admin, token: mask(admin.token) },
     state,

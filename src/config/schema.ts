@@ -9,10 +9,16 @@ import { placeOf } from '../wire/place.ts'
 import type { Environment } from './located-yaml.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 
+/** Files in PEM, both or neither; empty: none. */
+export interface TlsListen {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface UdpListen {
   /** One or two IPv4 addresses; the unspecified address 0.0.0.0 can only stand alone. */
   readonly addresses: readonly string[]
-  /** One or two ports; port 0 lets the system choose. */
+  /** One to three ports; port 0 lets the system choose. */
   readonly ports: readonly number[]
   /** The addresses that peers are told instead of `addresses`, in the same order; or empty. */
   readonly public: readonly string[]
@@ -49,6 +55,9 @@ export type LogLevel = (typeof logLevels)[number]
 
 /** A gateway has few names; the rest would be a mistake. */
 const URLS = 16
+
+/** Two that show a mapping, and one for those that can be relayed by neither. */
+const UDP_PORTS = 3
 
 const aPlace = 'a URL such as https://postern.example.org'
 
@@ -100,6 +109,16 @@ const listenSection = () =>
     http: leaf(parseListen, 'an IP address and a port such as 0.0.0.0:8080 or [::]:8080')
       .prefault('0.0.0.0:8080')
       .describe('API, WebSocket and pages'),
+    tls: section({
+      cert: leaf(text => text, 'a file')
+        .prefault('')
+        .describe(
+          'Certificate of the HTTP port in PEM with those in between, relative to this file; empty: http without TLS'
+        ),
+      key: leaf(text => text, 'a file')
+        .prefault('')
+        .describe('Its key in PEM, without a passphrase, relative to this file')
+    }).superRefine(checkTls, beside),
     url: list(leaf(placeOf, aPlace), 'a list of public URLs', 0, URLS)
       .prefault([])
       .describe(
@@ -109,13 +128,18 @@ const listenSection = () =>
       addresses: list(leaf(parseAddress, anAddress), 'one or two IPv4 addresses', 1)
         .prefault(['0.0.0.0'])
         .describe('One or two addresses of this host; 0.0.0.0 counts as one'),
-      ports: list(integer(0, 65535), 'one or two ports', 1)
-        .prefault([3478, 3479])
-        .describe('One or two UDP ports, opened on each address'),
+      ports: list(integer(0, 65535), 'one to three ports', 1, UDP_PORTS)
+        .prefault([3478, 3479, 3480])
+        .describe('UDP ports, opened on each address: STUN and the relay share two; browsers are relayed by the third'),
       public: list(leaf(parseAddress, anAddress), 'as many IPv4 addresses as listen.udp.addresses, or none', 0)
         .prefault([])
         .describe('The addresses peers are told, where they differ from `addresses`')
-    }).superRefine(checkUdp, beside)
+    }).superRefine(checkUdp, beside),
+    tcp: list(integer(0, 65535), 'at most two ports', 0)
+      .prefault([])
+      .describe(
+        'TCP ports for relayed peers whose UDP is blocked, on each of listen.udp.addresses, besides listen.http'
+      )
   })
 
 const limitsSection = () =>
@@ -224,6 +248,11 @@ function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
   if (file && memory === 0) context.addIssue({ code: 'custom', path: ['file'], message })
 }
 
+function checkTls({ cert, key }: TlsListen, context: z.RefinementCtx): void {
+  const missing = cert && key === '' ? 'key' : key && cert === '' ? 'cert' : undefined
+  if (missing) context.addIssue({ code: 'custom', path: [missing], message: 'expected both cert and key, or neither' })
+}
+
 function checkUdp(udp: UdpListen, context: z.RefinementCtx): void {
   const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   const [addresses, ports, told] = [whole(udp.addresses), whole(udp.ports), whole(udp.public)]
@@ -236,7 +265,8 @@ function checkUdp(udp: UdpListen, context: z.RefinementCtx): void {
       )
     else if (first === second) complain('addresses', `${first} is named twice; expected two different addresses`)
   }
-  if (ports?.[0] && ports[0] === ports[1]) complain('ports', `${ports[0]} is named twice; expected two different ports`)
+  const twice = ports?.find((port, index) => port !== 0 && ports.indexOf(port) !== index)
+  if (twice !== undefined) complain('ports', `${twice} is named twice; expected different ports`)
   if (told?.some(isUnspecified))
     complain('public', 'an unspecified address cannot be reached; expected addresses peers can send to')
   if (addresses && told && told.length !== addresses.length)

@@ -1,8 +1,9 @@
 // Puts the gateway together: plugins, traces, UDP ports that observe and relay, sessions, and the HTTP side that peers join
 // through. Everything is opened here, and closed in the opposite order.
 //
-//   plugins ─► tracing ─► UDP ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► HTTP
+//   plugins ─► tracing ─► ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► doors besides it ─► HTTP
 
+import type { X509Certificate } from 'node:crypto'
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
@@ -15,9 +16,13 @@ import type { TraceRecord } from '../trace/record/record.ts'
 import { TraceFile } from '../trace/store/file.ts'
 import { TraceStore } from '../trace/store/store.ts'
 import { judge } from '../trace/verdict/judge.ts'
+import { judgeLosses } from '../trace/verdict/losses/judge.ts'
 import { version } from '../version.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { Doors } from './doors/doors.ts'
+import { listenTcp } from './doors/listen.ts'
 import { Access, openTo } from './http/access.ts'
+import { Certificate } from './http/certificate.ts'
 import { serveHttp } from './http/http.ts'
 import { linkPath } from './http/login.ts'
 import { Metrics } from './http/metrics.ts'
@@ -37,6 +42,7 @@ import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
+import { logSearch } from './session/again/search-line.ts'
 import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
@@ -47,7 +53,8 @@ import type { Reception } from './signalling/reception.ts'
 import { RefusalLog } from './signalling/refusal-log.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
-import { Binding, type Credential } from './udp/binding.ts'
+import { Binding } from './udp/binding.ts'
+import type { Credential } from './udp/desk.ts'
 import { Forwards } from './udp/forwards.ts'
 import { type Listening, listen, sendOnce } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
@@ -55,6 +62,10 @@ import type { StrangerLimits } from './udp/strangers.ts'
 
 export interface Gateway {
   readonly http: Endpoint
+  /** The certificate of the HTTP port as it is now; undefined where that speaks no TLS. */
+  readonly certificate: X509Certificate | undefined
+  /** Reads the certificate and its key from their files again, and says in the log what became of it. */
+  renewCertificate(): void
   readonly joinToken: string
   readonly adminToken: string
   /** Path of a page that logs a browser in without the token: good for one login, within ten minutes. Each call makes another one. */
@@ -80,10 +91,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const { log = pino({ level: 'silent' }), recording = true } = options
   const { limits } = config
   await using opened = new AsyncDisposableStack()
+  const certificate = config.listen.tls && opened.use(await Certificate.open(config.listen.tls, { log }))
   const { strategies } = opened.use(await startPlugins(config.strategies, log))
   const tracing = opened.use(await openTracing(config.traces, { strategies, log, recording }))
   const udp = await listen(config.listen.udp)
   opened.defer(() => udp.close())
+  const tcp = await listenTcp({ addresses: config.listen.udp.addresses, ports: config.listen.tcp })
+  opened.defer(() => tcp.close())
 
   const names = await Names.open(config.state, { max: limits.names, log })
   opened.defer(() => names.close())
@@ -94,13 +108,21 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const judging = new Judging()
   const watch = { observer, sources, history: new History(), budget: new Budget(limits), judging, commander: directory }
   const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
-  const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits)
+  const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits, search =>
+    logSearch(log, search)
+  )
   const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
   const binding = receiveUdp(udp, { observer, sessions, relay, stun })
+  const doors = opened.use(new Doors((way, source, datagram) => binding.receive(way, source, datagram)))
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
   const nat = new NatDesk(watch, strategies)
-  const places = new Places({ urls: config.listen.url, told: config.listen.udp.public, log })
+  const places = new Places({
+    urls: config.listen.url,
+    scheme: certificate ? 'https:' : 'http:',
+    told: config.listen.udp.public,
+    log
+  })
   const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
   const counters = noneYet()
@@ -108,7 +130,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     door: {
       ...{ token: new GuardedToken(tokens.join), directory, names: directory.names, observer, places },
       peers: limits.peers,
-      seats: new Shares({ capacity: limits.peers })
+      seats: new Shares({ capacity: limits.peers }),
+      relayPorts: [...new Set(tcp.ports)]
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards },
     pace: new Pace(limits.messagesPerSecond),
@@ -117,23 +140,30 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
-    ...{ directory, sources, sessions, relay, binding, signalling: counters, budget: watch.budget },
+    ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
     ...{ access, forwards, twins, nat, ...tracing }
   }
   const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),
-    warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings],
+    warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings, ...(certificate?.warnings ?? [])],
     peers: limits.peers,
     urls: config.listen.url,
-    join: (ws, newcomer) => receive(ws, newcomer, reception)
+    certificate,
+    join: (ws, newcomer) => receive(ws, newcomer, reception),
+    doors
   })
+  tcp.onConnection = socket => http.bringsDatagrams(socket)
   opened.defer(() => http.close())
 
   const closing = opened.move()
   return {
     http: http.local,
+    get certificate() {
+      return certificate?.pair.leaf
+    },
+    renewCertificate: () => certificate?.renew(),
     joinToken: tokens.join,
     adminToken: tokens.admin,
     loginLink: () => linkPath(access.link()),
@@ -167,6 +197,8 @@ async function openTracing(
   const traces = new TraceStore({
     memory,
     judge: spans => judge(spans, known),
+    judgeLosses,
+    onLoss: loss => metrics.lost(loss),
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
     onEnded: record => {
       logSession(log, record)
@@ -223,7 +255,8 @@ function receiveUdp(
       ports: () => udp.ports,
       publicOf: port => observer.publicOf(port),
       credentialOf: username => credentialOf(username, observer, sessions),
-      sample: (claim, port, mapped, proved) => observer.sees(claim, port, mapped, proved)
+      sample: (claim, port, mapped, echo) => observer.sees(claim, port, mapped, echo),
+      repeats: (port, mapped) => observer.repeats(port, mapped)
     },
     relay,
     stun

@@ -93,6 +93,15 @@ export const hiddenProfile = (samples: readonly Sample[]): Profile => ({
   samples
 })
 
+/** The profile of a side of which nothing was seen, since its UDP is blocked. */
+export const blockedProfile: Profile = {
+  mapping: 'unknown',
+  filtering: 'unknown',
+  translated: true,
+  addresses: [],
+  samples: []
+}
+
 /** RFC 4787 section 4.1. Two ports of one address cannot tell address-dependent from endpoint-independent. */
 function mappingOf(samples: readonly Sample[]): Behaviour {
   const images = (picked: readonly Sample[]) =>

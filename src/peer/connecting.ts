@@ -1,12 +1,10 @@
 // A connect request that is under way, from the call to the connection or the error, and what its caller hears meanwhile.
 
-import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { PosternError } from '../errors.ts'
 import type { Verdict } from '../verdict.ts'
+import type { PeerName } from '../wire/name.ts'
 import { isSameName } from '../wire/name.ts'
 import type { FromGateway, Message, Outcome } from '../wire/signal.ts'
-import type { Connection } from './connection/connection.ts'
-import type { PeerName } from './identity/known-peers.ts'
 
 export interface StrategyReport {
   readonly name: string
@@ -39,7 +37,7 @@ export interface ConnectOptions {
 }
 
 /** A connect request that is under way. */
-export class Connecting {
+export class Connecting<Connection> {
   readonly connection: Promise<Connection>
   readonly to: PeerName
   readonly options: ConnectOptions
@@ -77,11 +75,11 @@ export class Connecting {
 
   /** Fails with an error that names the trace, which says what was tried before, and the key to it. */
   fail(error: PosternError): void {
-    const { code, message, verdict } = error
+    const { code, message, verdict, retryMs } = error
     const trace = error.trace ?? this.#trace
     const traceKey = trace === this.#trace ? this.#key : undefined
     const isWhole = trace === error.trace && traceKey === error.traceKey
-    this.#reject(isWhole ? error : new PosternError(code, message, { cause: error, trace, verdict, traceKey }))
+    this.#reject(isWhole ? error : new PosternError(code, message, { cause: error, trace, verdict, traceKey, retryMs }))
   }
 }
 
@@ -99,9 +97,6 @@ export function doubtful(
   return new PosternError('fingerprint-mismatch', `${name} has the fingerprint ${fingerprint}, but ${to.pin} is pinned`)
 }
 
-/** The application's active span as a W3C traceparent (Trace Context, section 3.2). */
-export function activeTraceparent(): string | undefined {
-  const active = trace.getActiveSpan()?.spanContext()
-  if (!active || !isSpanContextValid(active)) return undefined
-  return `00-${active.traceId}-${active.spanId}-${(active.traceFlags & 1).toString().padStart(2, '0')}`
-}
+/** A traceparent for what belongs to a trace whose spans are not known here: a gateway that knows them takes its own. */
+export const traceparentOf = (trace: string): string =>
+  `00-${trace}-${crypto.randomUUID().replaceAll('-', '').slice(-16)}-01`

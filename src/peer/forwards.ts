@@ -22,6 +22,9 @@ export interface ForwardNews {
 /** A proof is asked for again after this time, in milliseconds: the router may have been set up anew. */
 const AGAIN_MS = 600_000
 
+/** A gateway tells what it can do right behind its welcome; one of the first release never does. In milliseconds. */
+const FEATURES_MS = 2_000
+
 /** The longest pause between two tries of a forward that leads nowhere, in milliseconds. */
 const LONGEST_MS = 480_000
 
@@ -56,7 +59,8 @@ export class Forwards {
   readonly #claims = new Map<number, Claimed>()
   /** What the user was told last, by endpoint. */
   readonly #told = new Map<string, boolean>()
-  #isServed = false
+  /** Undefined as long as the gateway has not told. */
+  #isServed: boolean | undefined
 
   constructor(send: (message: FromPeer) => void, tell: (news: ForwardNews) => void) {
     this.#send = send
@@ -64,20 +68,25 @@ export class Forwards {
   }
 
   get isServed(): boolean {
-    return this.#isServed
+    return this.#isServed === true
+  }
+
+  /** This peer has joined, and what the gateway can do is still to be told: a socket may be warm sooner. */
+  joined(): void {
+    this.#isServed = undefined
+    for (const port of [...this.#claims.keys()]) this.#forget(port)
   }
 
   /** The gateway can prove claims, or cannot because it is of the first release. */
   serves(isServed: boolean): void {
     this.#isServed = isServed
-    if (!isServed) for (const port of [...this.#claims.keys()]) this.#forget(port)
+    for (const claimed of [...this.#claims.values()]) isServed ? this.#ask(claimed) : this.#refuse(claimed)
   }
 
   /** Claims an endpoint for a socket that is idle until `signal` aborts. A socket has one; a newer one takes its place. */
   claim(warm: WarmSocket, { endpoint, by, unheard }: Claim, signal: AbortSignal): void {
     this.#forget(warm.port)
     if (signal.aborted) return
-    if (!this.#isServed) return this.#news({ endpoint, by, port: warm.port }, false, UNSERVED)
     const claimed: Claimed = {
       warm,
       endpoint,
@@ -92,7 +101,15 @@ export class Forwards {
     const end = () => this.#end(claimed)
     signal.addEventListener('abort', end, { once: true, signal: claimed.over.signal })
     warm.raw.onKnock = nonce => this.#prove(claimed, nonce)
-    this.#ask(claimed)
+    if (this.#isServed) return this.#ask(claimed)
+    if (this.#isServed === false) return this.#refuse(claimed)
+    const late = setTimeout(() => this.#isServed === undefined && this.#refuse(claimed), FEATURES_MS).unref()
+    claimed.over.signal.addEventListener('abort', () => clearTimeout(late), { once: true })
+  }
+
+  #refuse(claimed: Claimed): void {
+    this.#forget(claimed.warm.port)
+    this.#news({ ...claimed, port: claimed.warm.port }, false, UNSERVED)
   }
 
   /** The endpoint leads to the socket no more. */

@@ -1,25 +1,20 @@
 // The WebSocket to the gateway. A peer joins by proving that it has the key of its certificate, to the gateway at the place that
-// it dialled. If the link is lost, the peer joins again by itself, with backoff. What the peer says while the link is down is
-// dropped, because every message is about a state that the gateway has forgotten.
+// it dialled. If the link is lost, the peer joins again by itself under the id that it had, with backoff, which begins anew, at
+// once, whenever the network has changed. What the peer says while the link is down is dropped, because every message is about a
+// state that the gateway has forgotten.
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import { getCACertificates } from 'node:tls'
 import { WebSocket } from 'ws'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
-import { plainAddress } from '../wire/endpoint.ts'
-import {
-  type FromGateway,
-  type FromPeer,
-  helloProof,
-  type Message,
-  ORDER_BYTES,
-  otherVersion,
-  PROTOCOL,
-  parseFromGateway
-} from '../wire/signal.ts'
+import { isLoopback, plainAddress } from '../wire/endpoint.ts'
+import { helloProof, otherVersion, PROTOCOL } from '../wire/identity/proof.ts'
+import { type FromGateway, type FromPeer, type Message, ORDER_BYTES, parseFromGateway } from '../wire/signal.ts'
+import { diallingOf, proxyOf } from './doors/proxy.ts'
+import { trustedWith } from './doors/trust.ts'
 import { type GatewayUrl, gatewayUrl, ipv4Of, refusePublic } from './gateway-url.ts'
+import { Heartbeat } from './heartbeat.ts'
 import type { Identity } from './identity/identity.ts'
-import { AGAIN, backoff, persist, toldMs } from './patience.ts'
+import type { Network } from './network.ts'
+import { AGAIN, backoff, persist, toldMs, wait } from './patience.ts'
 import { type Answer, answerOf, unreachable } from './unreachable.ts'
 
 export interface LinkOptions {
@@ -28,6 +23,8 @@ export interface LinkOptions {
   readonly token: string
   readonly name?: string | undefined
   readonly accepts: boolean
+  /** The largest IP packet that this peer's connections send or are sent, in bytes: 800 to 1,280, which it is if left out. */
+  readonly mtu?: number | undefined
   readonly identity: Identity
   /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
   readonly insecure: boolean
@@ -44,13 +41,27 @@ export interface LinkOptions {
   readonly onWaiting?: (error: PosternError, waitMs: number) => void
 }
 
-export type Welcome = Message<FromGateway, 'welcome'>
+/** What a link asks of the watch over this host's network. */
+export type Watch = Pick<Network, 'isUp' | 'has' | 'on'>
 
-/** The gateway pings every 20 s. After a silence that is longer than two of these intervals the link is dead. */
-const SILENCE_MS = 45_000
+interface Joined {
+  readonly link: GatewayLink
+  readonly welcome: Welcome
+}
+
+export type Welcome = Message<FromGateway, 'welcome'>
 
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
+
+/** The same when it is joined again, the first time, and twice as long each time after: a route may be dead at first. */
+const AGAIN_MS = 3000
+
+/** Probes within so many milliseconds are one: whoever loses a path loses several. */
+const TOGETHER_MS = 200
+
+/** What a gateway says that it can do, if it gives a peer the id again that it had. */
+const KEEPS_IDS = 'rejoin'
 
 export class GatewayLink {
   /** The gateway that this is. Known peers are kept per gateway. */
@@ -61,24 +72,51 @@ export class GatewayLink {
   onLost: (error: PosternError, final: boolean) => void = () => {}
   readonly #gateway: GatewayUrl
   readonly #options: LinkOptions
+  /** All certificates that are trusted; undefined: those of Node. */
+  readonly trusted: readonly string[] | undefined
   readonly #over = new AbortController()
   #ws: WebSocket | undefined
   #reachedAt: string | undefined
+  /** The address of this host that the WebSocket leaves from. */
+  #localAddress: string | undefined
+  #heartbeat: Heartbeat | undefined
+  #network: Watch | undefined
+  /** Aborted when the network has changed while the link is down. */
+  #moved = new AbortController()
+  /** Ends the wait before the next try, if that is our own choice. */
+  #hurry: () => void = () => {}
+  #isDropped = false
+  #probedMs = Number.NEGATIVE_INFINITY
+  /** The id to ask for when it joins again. */
+  #id: string | undefined
 
   private constructor(options: LinkOptions) {
     this.#gateway = gatewayUrl(options.gateway)
     this.url = this.#gateway.join.href
     this.#options = options
+    this.trusted = trustedWith(options.ca)
   }
 
-  /** Joins for the first time. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with. */
-  static async join(options: LinkOptions, signal?: AbortSignal): Promise<{ link: GatewayLink; welcome: Welcome }> {
+  /**
+   * Joins for the first time. A link that stands is checked whenever this host's network has changed, or the host slept, and one
+   * that does not is tried anew. Throws `gateway-unreachable`, `bad-config`, or the code the gateway refuses with.
+   */
+  static async join(options: LinkOptions, signal?: AbortSignal, network?: Watch): Promise<Joined> {
     const link = new GatewayLink(options)
     const { keepsTrying = false, onWaiting } = options
     const goesOn = (error: PosternError) => keepsTrying && !isFinal(error) && error.code !== 'bad-config'
-    const welcome = await persist(() => link.#connect(signal), { goesOn, onWaiting, signal })
+    const welcome = await persist(() => link.#connect(signal), {
+      ...{ goesOn, onWaiting, signal },
+      sooner: wake => network?.on('changed', wake)
+    })
     link.#welcomed(welcome)
+    if (network) link.#watch(network)
     return { link, welcome }
+  }
+
+  /** Where the gateway is dialled (wire/place.ts). */
+  get place(): string {
+    return this.#gateway.place
   }
 
   /** The gateway's address as it was told in the last hello. */
@@ -93,6 +131,18 @@ export class GatewayLink {
     return true
   }
 
+  /**
+   * Asks the gateway for a sign of life. If it does not come within a second or three round trips, the link is made anew. A link that
+   * is down is tried at once, unless the gateway has asked to wait, or there is no network.
+   */
+  probeLink(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#probedMs < TOGETHER_MS) return
+    this.#probedMs = nowMs
+    if (this.#heartbeat) this.#heartbeat.probe()
+    else if (this.#network?.isUp !== false) this.#hurry()
+  }
+
   async close(): Promise<void> {
     this.#over.abort(new PosternError('io', 'the peer left'))
     const ws = this.#ws
@@ -104,26 +154,44 @@ export class GatewayLink {
     clearTimeout(impatient)
   }
 
-  /** Throws as `join` does. */
-  async #connect(signal?: AbortSignal): Promise<Welcome> {
-    const { join } = this.#gateway
-    if (join.protocol === 'ws:' && !this.#options.insecure) await refusePublic(join)
-    signal?.throwIfAborted()
-    return await this.#open(signal)
+  #watch(network: Watch): void {
+    this.#network = network
+    network.on('changed', () => this.#check())
+    network.on('woke', () => this.#check())
   }
 
-  #open(signal?: AbortSignal): Promise<Welcome> {
-    const { connectMs = CONNECT_MS, ca } = this.#options
+  /** The network is another one, or was away: a WebSocket from an address that is gone is dead, and any other may be. */
+  #check(): void {
+    const isGone = this.#localAddress !== undefined && this.#network?.has(this.#localAddress) === false
+    if (!this.#heartbeat) return this.#moved.abort(new PosternError('io', 'the network changed'))
+    if (!isGone) return this.#heartbeat.probe({ isStrict: true })
+    this.#isDropped = true
+    this.#ws?.terminate()
+  }
+
+  /** Throws as `join` does. */
+  async #connect(signal?: AbortSignal, connectMs = this.#options.connectMs ?? CONNECT_MS): Promise<Welcome> {
+    const { join } = this.#gateway
+    if (join.protocol === 'ws:' && !this.#options.insecure) await until(refusePublic(join), signal)
+    signal?.throwIfAborted()
+    return await this.#open(signal, connectMs)
+  }
+
+  #open(signal: AbortSignal | undefined, connectMs: number): Promise<Welcome> {
+    const dialling = diallingOf(this.url)
     // One event at a time: a message that comes right behind the welcome must find its handler.
     const ws = new WebSocket(this.url, {
       maxPayload: ORDER_BYTES,
       perMessageDeflate: false,
       allowSynchronousEvents: false,
-      ...(ca === undefined ? {} : { ca: [...getCACertificates(), ca] })
+      ...dialling,
+      ...(this.trusted ? { ca: [...this.trusted] } : {})
     })
     this.#ws = ws
     ws.on('upgrade', ({ socket }) => {
-      this.#reachedAt = socket.remoteAddress && plainAddress(socket.remoteAddress)
+      // Through a proxy nobody knows at which address the gateway was reached.
+      this.#reachedAt = dialling.agent ? undefined : socket.remoteAddress && plainAddress(socket.remoteAddress)
+      this.#localAddress = socket.localAddress && plainAddress(socket.localAddress)
     })
     return new Promise<Welcome>((resolve, reject) => {
       const over = AbortSignal.any([AbortSignal.timeout(connectMs), ...(signal ? [signal] : [])])
@@ -141,7 +209,7 @@ export class GatewayLink {
       ws.on('close', () => {
         over.removeEventListener('abort', abort)
         if (signal?.aborted) reject(signal.reason)
-        else reject(unreachable(this.#gateway.place, over.aborted ? noAnswer(connectMs) : why))
+        else reject(unreachable(this.#gateway.place, over.aborted ? noAnswer(connectMs) : why, proxyOf(this.url)))
       })
       ws.on('message', data => {
         const message = understood(String(data))
@@ -160,7 +228,7 @@ export class GatewayLink {
     { v, nonce }: Message<FromGateway, 'challenge'>,
     reject: (error: Error) => void
   ): Promise<void> {
-    const { token, name, accepts, identity } = this.#options
+    const { token, name, accepts, identity, mtu } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
       return reject(otherVersion('gateway', v))
@@ -180,7 +248,9 @@ export class GatewayLink {
       signature: identity.sign(helloProof({ place, nonce, dtls })).toString('base64'),
       accepts,
       ...(reached === undefined ? {} : { reached }),
-      beacons: true
+      beacons: true,
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(this.#id === undefined ? {} : { peer: this.#id })
     }
     if (ws.readyState === WebSocket.OPEN) ws.send(JSON.stringify(hello))
   }
@@ -189,43 +259,74 @@ export class GatewayLink {
   #welcomed(welcome: Welcome): void {
     const ws = this.#ws
     if (!ws) return
-    let silent = setTimeout(() => ws.terminate(), SILENCE_MS)
-    const alive = () => {
-      clearTimeout(silent)
-      silent = setTimeout(() => ws.terminate(), SILENCE_MS)
-    }
+    this.#isDropped = false
+    this.#id = undefined
+    this.#heartbeat = new Heartbeat(ws, {
+      dead: () => {
+        this.#isDropped = true
+      }
+    })
     ws.removeAllListeners('message')
-    ws.on('ping', alive)
     let refused: PosternError | undefined
     ws.on('message', data => {
-      alive()
+      this.#heartbeat?.heard()
       const message = understood(String(data))
+      if (message?.type === 'features' && message.features.includes(KEEPS_IDS)) this.#id = welcome.peer
       if (message?.type === 'refused' && message.request === undefined) refused = refusal(message)
       else if (message) this.onMessage(message)
     })
     ws.on('close', () => {
-      clearTimeout(silent)
+      this.#heartbeat = undefined
       if (this.#over.signal.aborted) return
+      // Who is thrown out does not come back as the same one: another may have that id by now.
+      if (refused) this.#id = undefined
       this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
-      void this.#rejoin(refused && toldMs(refused))
+      void this.#rejoin(refused ? toldMs(refused) : this.#isDropped ? 0 : undefined)
     })
     this.onWelcome(welcome)
   }
 
-  /** @param told how long the gateway asked for before it is tried again, in milliseconds, if it did */
-  async #rejoin(told?: number): Promise<void> {
-    let waitMs = told
-    for (const backoffMs of backoff(AGAIN)) {
+  /** @param firstMs the wait before it is tried for the first time; a short one at random if left out */
+  async #rejoin(firstMs?: number): Promise<void> {
+    let waitMs = firstMs
+    let [waits, tries] = [backoff(AGAIN), 0]
+    for (;;) {
+      this.#moved = new AbortController()
+      const signal = AbortSignal.any([this.#over.signal, this.#moved.signal])
       try {
-        await sleep(waitMs ?? backoffMs, undefined, { signal: this.#over.signal })
-        return this.#welcomed(await this.#connect(this.#over.signal))
+        await this.#wait(waitMs, () => waits.next().value, signal)
+        return this.#welcomed(await this.#connect(signal, this.#patienceMs(tries++)))
       } catch (thrown) {
         if (this.#over.signal.aborted) return
         const error = asPosternError(thrown)
-        if (isFinal(error)) return this.onLost(error, true)
         waitMs = toldMs(error)
+        if (this.#moved.signal.aborted) [waits, tries, waitMs] = [backoff(AGAIN), 0, 0]
+        // An older gateway takes no id, and one that was there before did.
+        else if (error.code === 'bad-message' && this.#id !== undefined) this.#id = undefined
+        else if (isFinal(error)) return this.onLost(error, true)
       }
     }
+  }
+
+  /** @param told how long the gateway asked for; otherwise the wait is our own, and may be cut short */
+  async #wait(told: number | undefined, own: () => number, signal: AbortSignal): Promise<void> {
+    const sooner = (wake: () => void) => {
+      this.#hurry = wake
+      return () => {
+        this.#hurry = () => {}
+      }
+    }
+    await wait(this.#pauseMs(told ?? own()), { signal, sooner: told === undefined ? sooner : undefined })
+  }
+
+  /** Where there is no network, nobody is reached. It is tried now and then, in case it is not seen. */
+  #pauseMs(waitMs: number): number {
+    const mayReach = this.#network?.isUp !== false || isLoopback(this.#reachedAt ?? '')
+    return mayReach ? waitMs : Math.max(waitMs, AGAIN.longestMs)
+  }
+
+  #patienceMs(tries: number): number {
+    return Math.min(this.#options.connectMs ?? CONNECT_MS, AGAIN_MS * 2 ** tries)
   }
 }
 
@@ -233,6 +334,18 @@ export class GatewayLink {
 const isFinal = ({ code, retryMs }: PosternError): boolean =>
   retryMs === undefined &&
   ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(code)
+
+/** What `work` gives, unless the signal aborts before: a name is looked up for as long as a dead resolver lets one wait. */
+async function until<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
 
 function understood(text: string): FromGateway | undefined {
   try {

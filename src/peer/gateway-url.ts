@@ -1,12 +1,11 @@
 // The URL of a gateway as a user gives it: where it leads, and whether a token may be sent there.
 
 import { lookup } from 'node:dns/promises'
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
 import { isPrivate } from '../wire/endpoint.ts'
-import { hostOf, placeOf, urlAt } from '../wire/place.ts'
-import { JOIN_PATH } from '../wire/signal.ts'
+import { hostOf, JOIN_PATH, placeOf, urlAt } from '../wire/place.ts'
 import { unreachable } from './unreachable.ts'
 
 /** Where a gateway is, and the URL of the WebSocket by which peers join it. */
@@ -34,10 +33,11 @@ export function gatewayUrl(text: string): GatewayUrl {
 
 /**
  * The gateway's address as UDP needs it, for UDP is IPv4 alone: where it was reached, or the IPv4 address of its name where that
- * is IPv6. Where there is none, the gateway sees to it.
+ * is IPv6, or where it was reached is not known. Where there is none, the gateway sees to it.
  */
 export async function ipv4Of({ hostname }: URL, reachedAt: string | undefined): Promise<string | undefined> {
-  if (!reachedAt || !isIPv6(reachedAt) || hostname.startsWith('[')) return reachedAt
+  if (isIPv4(hostname)) return hostname
+  if ((reachedAt && !isIPv6(reachedAt)) || hostname.startsWith('[')) return reachedAt
   const known = lookup(hostname, { family: 4 }).then(({ address }) => address)
   return await Promise.race([known, sleep(RESOLVE_MS, reachedAt, { ref: false })]).catch(() => reachedAt)
 }

@@ -78,6 +78,12 @@ export class Mappings {
     else this.#held.delete(port)
   }
 
+  /** Asks the router for the same ports again: it may have started anew, or be another one. */
+  renew(): void {
+    this.#refused = undefined
+    for (const mapping of this.#held.values()) mapping?.renew()
+  }
+
   /** Gives all ports back, and asks anew for the next sockets: they may be in another network. */
   reset(): void {
     for (const port of [...this.#held.keys()]) this.release(port)

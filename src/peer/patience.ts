@@ -1,7 +1,7 @@
 // What is tried once more, and how long a peer waits before it does. Whenever many peers begin at one moment, after a power cut
 // or as the jobs of one script, their waits differ, so that they do not all come back at one moment.
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../clock.ts'
 import { asPosternError, type PosternError } from '../errors.ts'
 
 export interface Backoff {
@@ -38,15 +38,17 @@ export interface Persistence {
   readonly goesOn?: (error: PosternError) => boolean
   /** Called before each wait, which is in milliseconds. */
   readonly onWaiting?: ((error: PosternError, waitMs: number) => void) | undefined
+  /** Hands over what ends a wait that nobody asked for, once what was in the way may be gone. Gives what takes that back. */
+  readonly sooner?: ((wake: () => void) => (() => void) | undefined) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** What `attempt` resolves with, in the end. Throws the error after which it was not tried again, or the signal's reason. */
 export async function persist<T>(
   attempt: () => Promise<T>,
-  { goesOn = () => false, onWaiting, signal }: Persistence
+  { goesOn = () => false, onWaiting, sooner, signal }: Persistence
 ): Promise<T> {
-  const waits = backoff(FIRST)
+  let waits = backoff(FIRST)
   const endMs = performance.now() + PATIENCE_MS
   let explained: PosternError | undefined
   for (;;) {
@@ -62,7 +64,21 @@ export async function persist<T>(
       // A gateway explains a few refusals in a minute: the same one said earlier says more.
       if (!isAsked && !goesOn(error)) throw explained?.code === error.code ? explained : thrown
       onWaiting?.(error, waitMs)
-      await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
+      if (await wait(waitMs, { signal, sooner: asked === undefined ? sooner : undefined })) waits = backoff(FIRST)
     }
   }
+}
+
+/** Waits so many milliseconds. Resolves with true if it was ended sooner. Throws what the signal aborts with. */
+export async function wait(
+  waitMs: number,
+  { sooner, signal }: Pick<Persistence, 'sooner' | 'signal'>
+): Promise<boolean> {
+  const woken = new AbortController()
+  const either = AbortSignal.any([woken.signal, ...(signal ? [signal] : [])])
+  const takeBack = sooner?.(() => woken.abort())
+  await sleep(waitMs, either).catch(() => {})
+  takeBack?.()
+  signal?.throwIfAborted()
+  return woken.signal.aborted
 }

@@ -1,21 +1,23 @@
 // One session, on the side of a peer: orders come one after the other until a channel is open. Session, path and stream are
-// three things. A session lasts as long as the path that it finds, and the Connection carries the streams.
+// three things. A session lasts as long as the path that it finds; the Connection carries the streams, and may outlive it.
 
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
-import { CALLED_OFF, natureOf, OWN_ADDRESS, STALE_SOCKET } from '../wire/order.ts'
+import { holds, keyFingerprint } from '../wire/identity/vouch.ts'
+import { CALLED_OFF, NO_SOCKET, natureOf, OWN_ADDRESS, STALE_SOCKET } from '../wire/order.ts'
+import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { hearBeacon, sendBeacon } from './beacon.ts'
-import { Connection, type PathReport } from './connection/connection.ts'
+import type { Carried, OpenPath, PathReport } from './connection/path.ts'
+import { type Door, nameOf } from './doors/door.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Allowance, OrderAllowance } from './punch/allowance.ts'
 import { firstAnswered } from './punch/beside.ts'
 import { Diary } from './punch/diary.ts'
-import type { Opened } from './punch/handover.ts'
 import type { Interfaces } from './punch/interfaces.ts'
-import { obey } from './punch/obey.ts'
+import { type Obeyed, obey } from './punch/obey.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import type { Opener } from './transport/transport.ts'
 
@@ -26,11 +28,14 @@ export interface SessionHooks {
   /** What this peer may send for the orders of all its sessions. */
   readonly allowance: Allowance
   readonly open: Opener
+  /** Doors of the gateway's relay besides UDP. */
+  readonly doors: () => readonly Door[]
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
   /** Throws `fingerprint-mismatch` if the other side, which is proved by now, is not the one that had this name before. */
   readonly trust: (peer: Message<FromGateway, 'session'>['peer']) => Promise<void>
-  readonly opened: (connection: Connection) => void
+  /** Carries a connection over the path, and tells when that is over. */
+  readonly opened: (path: OpenPath) => Carried
   readonly ended: (error: PosternError) => void
 }
 
@@ -44,7 +49,7 @@ export class PeerSession {
   #warm: WarmSocket | undefined
   #sample: Sample | undefined
   #attempt: Attempt | undefined
-  #connection: Connection | undefined
+  #carried: Carried | undefined
   #hasMet = false
 
   constructor(introduction: Message<FromGateway, 'session'>, hooks: SessionHooks) {
@@ -52,8 +57,13 @@ export class PeerSession {
     this.#hooks = hooks
   }
 
+  /** The session that made the connection for which this one finds another path. */
+  get continues(): string | undefined {
+    return this.#introduction.continues
+  }
+
   get isOpen(): boolean {
-    return this.#connection !== undefined
+    return this.#carried !== undefined
   }
 
   /**
@@ -111,11 +121,13 @@ export class PeerSession {
     const attempt: Attempt = { plan: order.plan, controller, allowance, diary: new Diary(), isTold: false }
     const { signal } = attempt.controller
     this.#attempt = attempt
-    const warm = reserved ?? this.#takeFresh(order.socket)
+    const needsNone = order.socket === NO_SOCKET && order.order.kind === 'splice'
+    const unshown = needsNone ? await WarmSocket.unshown(NO_SOCKET).catch(() => undefined) : undefined
+    const warm = reserved ?? this.#takeFresh(order.socket) ?? unshown
     this.#discard()
     if (warm) await this.#keep(warm)
     if (signal.aborted) return
-    if (order.handover.fingerprint !== this.#introduction.peer.fingerprint) return await this.leave(anotherOne)
+    if (order.handover.fingerprint !== this.#dtls) return await this.leave(anotherOne)
     if (this.#warm?.number !== order.socket) return this.#tell(attempt, { type: 'failed', ...staleSocket })
     const narrow = await this.#hooks.interfaces.narrow(order.order)
     if (signal.aborted) return
@@ -139,10 +151,10 @@ export class PeerSession {
   cancel(plan: number): void {
     if (this.#attempt?.plan !== plan) return
     this.#callOff()
-    const connection = this.#connection
+    const carried = this.#carried
     // The callee waits for another plan. A caller already has the connection in its hands, and nothing may take its place.
-    if (this.#introduction.role === 'callee') this.#connection = undefined
-    void connection?.close()
+    if (this.#introduction.role === 'callee') this.#carried = undefined
+    carried?.close()
   }
 
   /** Ends the session. If no connection is open yet, it fails with `error`. */
@@ -152,7 +164,7 @@ export class PeerSession {
     this.#callOff()
     await this.#warm?.raw.close()
     this.#warm = undefined
-    if (!this.#connection) this.#hooks.ended(error)
+    if (!this.#carried) this.#hooks.ended(error)
   }
 
   /** Leaves the session. The gateway is told first what has come of the order so far, and then that this side leaves. */
@@ -162,7 +174,14 @@ export class PeerSession {
     await this.end(error)
   }
 
-  async #obey(order: Order, { diary, allowance, controller: { signal } }: Attempt): Promise<Opened> {
+  /** The certificate of the far side's connections; undefined where nothing shows that it is theirs. */
+  get #dtls(): string | undefined {
+    const { fingerprint, vouch } = this.#introduction.peer
+    if (!vouch) return fingerprint
+    return keyFingerprint(vouch.key) === fingerprint && holds(vouch) ? vouch.dtls : undefined
+  }
+
+  async #obey(order: Order, { diary, allowance, controller: { signal } }: Attempt): Promise<Obeyed> {
     const warm = this.#warm
     if (!warm) throw new PosternError('internal', 'no socket was kept')
     const { role: side, key, probeKey } = this.#introduction
@@ -176,6 +195,8 @@ export class PeerSession {
         key: Buffer.from(key, 'base64'),
         probeKey: Buffer.from(probeKey, 'base64'),
         allowance,
+        doors: this.#hooks.doors(),
+        mayTell: address => this.#hooks.interfaces.mayTell(address),
         signal,
         found: () => {
           this.#warm = undefined
@@ -200,7 +221,7 @@ export class PeerSession {
     this.#say({ ...result, plan: attempt.plan, report: attempt.diary.report() })
   }
 
-  async #trusts({ transport }: Opened): Promise<boolean> {
+  async #trusts({ transport }: Obeyed): Promise<boolean> {
     try {
       await this.#hooks.trust(this.#introduction.peer)
       return true
@@ -211,26 +232,27 @@ export class PeerSession {
     }
   }
 
-  #carry(order: Order, { transport, control, local, remote }: Opened): void {
-    const { peer, trace } = this.#introduction
+  #carry(order: Order, { transport, control, sizing, media, local, remote, door }: Obeyed): void {
+    const { session, trace } = this.#introduction
     const path: PathReport = {
       by: order.by,
       kind: natureOf(order.order).isRelayed ? 'relay' : 'direct',
+      ...(natureOf(order.order).isRelayed ? { door: door?.kind ?? 'udp' } : {}),
       local: formatEndpoint(local),
-      remote: formatEndpoint(remote),
+      remote: door ? nameOf(door) : formatEndpoint(remote),
       ms: Math.round((performance.now() - this.#hooks.startMs) * 10) / 10,
-      trace
+      trace,
+      mtu: order.mtu ?? PACKET_BYTES
     }
-    const connection = new Connection({ transport, control, peer, path })
-    this.#connection = connection
+    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session })
+    this.#carried = carried
     this.#discard()
-    connection.closed.addEventListener('abort', () => {
-      if (this.#connection !== connection) return
+    void carried.over.then(() => {
+      if (this.#carried !== carried) return
       // This is said only when the last word has passed, because the gateway then takes the relay away.
-      void connection.close().then(() => this.#say({ type: 'leave', code: 'io', reason: 'the connection was closed' }))
-      this.#hooks.ended(asPosternError(connection.closed.reason))
+      this.#say({ type: 'leave', code: 'io', reason: 'the path was closed' })
+      this.#hooks.ended(new PosternError('io', 'the path was closed'))
     })
-    this.#hooks.opened(connection)
   }
 
   async #keep(warm: WarmSocket): Promise<void> {

@@ -5,22 +5,30 @@
 
 import { isIPv4 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nowMs } from '../clock.ts'
+import { isSpanContextValid, trace } from '@opentelemetry/api'
+import { nowMs, within } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
+import type { PeerName } from '../wire/name.ts'
 import { natureOf, SETTING_UP } from '../wire/order.ts'
+import { checkPacketSize } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
-import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
-import { activeTraceparent, Connecting, type ConnectOptions, doubtful } from './connecting.ts'
-import type { Connection } from './connection/connection.ts'
+import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { Connecting, type ConnectOptions, doubtful, traceparentOf } from './connecting.ts'
+import { Connection } from './connection/connection.ts'
+import type { Carried, OpenPath } from './connection/path.ts'
+import { checkResumeMs, RESUME_MS } from './connection/resume.ts'
+import { type Door, doorsOf } from './doors/door.ts'
+import { type Around, DoorWatch } from './doors/watch.ts'
 import { type ForwardNews, Forwards } from './forwards.ts'
 import { GatewayLink, type LinkOptions, type Welcome } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
-import type { KnownPeers, PeerName } from './identity/known-peers.ts'
+import type { KnownPeers } from './identity/known-peers.ts'
 import { Mappings } from './mappings.ts'
+import { Network } from './network.ts'
 import { failure, PeerSession } from './peer-session.ts'
 import { Allowance } from './punch/allowance.ts'
 import { testFiltering } from './punch/filtering.ts'
-import { Interfaces } from './punch/interfaces.ts'
+import { Interfaces, localAddress } from './punch/interfaces.ts'
 import {
   bindFirst,
   checkFree,
@@ -32,6 +40,7 @@ import {
 } from './punch/own-ports.ts'
 import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
+import { Standings } from './standing.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
 import { openNative, startNative } from './transport/native.ts'
@@ -56,10 +65,17 @@ export interface PeerOptions extends LinkOptions, PortOptions {
   readonly map?: boolean
   /** Called when the peer has joined (again), and when the link was lost. It is for the terminal. */
   readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
+  /**
+   * How long a connection waits for another path when its own is lost, in milliseconds, 10 minutes at most; a minute if left out. Of
+   * both sides the one that waits longer counts, unless one of them never does (0).
+   */
+  readonly resumeMs?: number
   /** Called with what came of a forward that leads to this peer: once, and again when that changes. */
   readonly onForward?: (news: ForwardNews) => void
   /** Called when another computer is joined with this peer's certificate as well: a clone of this one, or a thief. */
   readonly onTwin?: (news: TwinNews) => void
+  /** The watch over this host's network, which ends with the peer; one of its own if left out. */
+  readonly network?: Network
 }
 
 /** The longest reason in a `cold` message. */
@@ -68,25 +84,46 @@ const COLD_CHARACTERS = 256
 /** The wait after a socket could not be mapped, before another one is tried, in milliseconds. */
 const COLD_MS = 3000
 
+/** A new socket is shown within a round trip or two, or after this time without it, in milliseconds. */
+const RENEWAL_MS = 1000
+
 /** How often a port that a connection has let go is tried: the system frees it a moment after the connection is closed. */
 const FREED = { tries: 20, afterMs: 100 } as const
 
+type Asked = Connecting<Connection>
+
 export class Peer {
   readonly identity: Identity
+  /** Tells when this host's network has changed, and when the host slept. */
+  readonly network: Network
   readonly #options: PeerOptions
   readonly #interfaces: Interfaces
   readonly #link: GatewayLink
   readonly #sessions = new Map<string, PeerSession>()
   /** Orders that are being obeyed or given up. They are waited for at the end, because a file may be written on the way. */
   readonly #orders = new Set<Promise<void>>()
-  readonly #connects = new Map<number, Connecting>()
+  readonly #connects = new Map<number, Asked>()
   readonly #questions = new Questions()
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
-  readonly #connections = new Set<Connection>()
+  readonly #standings = new Standings<Connection>({
+    another: ({ peer: { name }, path: { trace } }, continues, signal) =>
+      this.#ask(new Connecting<Connection>({ name }, { signal, traceparent: traceparentOf(trace) }), continues),
+    isContinued: session => [...this.#sessions.values()].some(one => one.continues === session && !one.isOpen),
+    suspected: () => {
+      this.remapWarm()
+      this.probeLink()
+    },
+    renew: () => this.#renew(),
+    send: news => this.#link.send(news),
+    over: () => void this.#warmOwn()
+  })
   readonly #ports: OwnPorts | undefined
   readonly #forwards: Forwards
   readonly #mappings: Mappings
   readonly #allowance = new Allowance()
+  /** Doors of the gateway's relay besides UDP, in the order in which they are tried. */
+  #doors: readonly Door[] = []
+  #watch: DoorWatch | undefined
   /** The NAT gives a flow another port after packets that nobody asked for. */
   #remaps = false
   readonly #warm = new Map<number, WarmSocket>()
@@ -94,13 +131,18 @@ export class Peer {
   #rttMs = 0
   /** Whether the last warm socket had one mapping for all of the gateway's endpoints. */
   #isMappedOnce = false
+  /** The default route by which the router was asked for ports. */
+  #route: string | undefined
+  /** The gateway takes a second word on the same socket; an older one would take it for another socket. */
+  #mayTellAgain = false
   #membership: Membership | undefined
+  #renewal: { stale: readonly WarmSocket[]; signal: AbortSignal; done: () => void } | undefined
   #joined = new AbortController()
   #requests = 0
   #sockets = 0
   #name = ''
 
-  private constructor(link: GatewayLink, options: PeerOptions) {
+  private constructor(link: GatewayLink, network: Network, options: PeerOptions) {
     this.identity = options.identity
     this.#options = options
     this.#interfaces = new Interfaces(options.excludeInterfaces)
@@ -114,6 +156,13 @@ export class Peer {
     link.onMessage = message => this.#receive(message)
     link.onWelcome = welcome => this.#welcomed(welcome)
     link.onLost = (error, final) => this.#lost(error, final)
+    this.network = network
+    this.#route = network.route
+    this.network.on('changed', () => this.#moved())
+    this.network.on('woke', ({ sleptMs }) => {
+      this.remapWarm()
+      this.#standings.tell('slept', sleptMs)
+    })
   }
 
   /**
@@ -122,13 +171,21 @@ export class Peer {
    */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
     const ports = ownPortsOf(options)
+    checkResumeMs(options.resumeMs ?? RESUME_MS)
+    checkPacketSize(options.mtu)
     if (ports) await checkFree(ports)
-    const joining = GatewayLink.join(options, signal)
-    startNative()
-    const { link, welcome } = await joining
-    const peer = new Peer(link, options)
-    peer.#welcomed(welcome)
-    return peer
+    const network = options.network ?? new Network()
+    try {
+      const joining = GatewayLink.join(options, signal, network)
+      startNative()
+      const { link, welcome } = await joining
+      const peer = new Peer(link, network, options)
+      peer.#welcomed(welcome)
+      return peer
+    } catch (error) {
+      network.close()
+      throw error
+    }
   }
 
   /** The name by which others reach it, or the one that the gateway made up. */
@@ -139,10 +196,15 @@ export class Peer {
   /** Opens a connection to a peer. Throws the code the request failed with; its message says what was tried. */
   async connect(to: PeerName, options: ConnectOptions = {}): Promise<Connection> {
     options.signal?.throwIfAborted()
+    return await this.#ask(new Connecting<Connection>(to, options))
+  }
+
+  /** @param continues the connection that stands and wants another path */
+  async #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
     const atMs = nowMs()
+    const { to, options } = connecting
     const request = this.#requests++
     const traceparent = options.traceparent ?? activeTraceparent()
-    const connecting = new Connecting(to, options)
     const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
     options.signal?.addEventListener('abort', abort, { once: true })
     this.#connects.set(request, connecting)
@@ -153,13 +215,15 @@ export class Peer {
         to: to.name,
         ...(to.pin ? { fingerprint: to.pin } : {}),
         ...(traceparent ? { traceparent } : {}),
+        ...(continues ? { continues } : {}),
         atMs
       })
       if (!sent)
         throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
       const connection = await connecting.connection
-      // The request is kept, because the gateway still has its last words on it to say.
-      connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
+      // The request is kept, because the gateway still has its last words on it to say; one that continues another hears none.
+      if (continues) this.#connects.delete(request)
+      else connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
       return connection
     } catch (error) {
       this.#connects.delete(request)
@@ -183,12 +247,40 @@ export class Peer {
     return await survey(this.#membership, options, peer, signal)
   }
 
+  /** Asks the gateway for a sign of life, and joins again if there is none. For whoever has lost a path. */
+  probeLink(): void {
+    this.#link.probeLink()
+  }
+
+  /** Shows the gateway at once what the NAT has made of the idle sockets: it may have started anew, or be another one. */
+  remapWarm(): void {
+    this.#mappings.renew()
+    for (const warm of this.#warm.values()) warm.refresh()
+  }
+
+  /** The host may be in another network: what was found out about the NAT is of no use, nor is what another router gave. */
+  #moved(): void {
+    const { route } = this.network
+    if (route !== this.#route) {
+      for (const port of this.#mappings.ports) this.#silenced(port)
+      this.#mappings.reset()
+    }
+    this.#route = route
+    this.#rttMs = 0
+    this.remapWarm()
+    if (this.#membership && !this.#joined.signal.aborted)
+      void this.#testFiltering(this.#membership, this.#joined.signal)
+    this.#standings.again()
+    this.#standings.tell('network')
+  }
+
   /** Closes every connection and leaves. */
   async close(): Promise<void> {
     const left = new PosternError('io', 'the peer left')
+    this.network.close()
     this.#joined.abort(left)
     for (const connecting of this.#connects.values()) connecting.fail(left)
-    await Promise.all([...this.#connections].map(connection => connection.close()))
+    await this.#standings.close()
     await Promise.all([...this.#sessions.values()].map(session => session.end(left)))
     await Promise.all(this.#orders)
     await Promise.all([this.#mappings.close(), ...[...this.#warm.values()].map(warm => warm.raw.close())])
@@ -199,21 +291,28 @@ export class Peer {
   #welcomed(welcome: Welcome): void {
     this.#joined = new AbortController()
     this.#isMappedOnce = false
-    this.#forwards.serves(false)
+    this.#forwards.joined()
+    this.#mayTellAgain = false
+    this.#doors = []
     this.#rttMs = 0
     this.#name = welcome.name
+    const { signal } = this.#joined
+    const key = Buffer.from(welcome.key, 'base64')
+    const blocked = (around: Around) => void this.#blocked(around)
+    this.#watch = new DoorWatch({ username: `p:${welcome.peer}:0`, key }, { doors: () => this.#doors, blocked, signal })
     this.#membership = {
       peer: welcome.peer,
-      key: Buffer.from(welcome.key, 'base64'),
+      key,
+      silence: this.#watch,
       // UDP is IPv4 alone. An older gateway tells whatever family it was reached by.
       endpoints: welcome.endpoints.filter(({ address }) => isIPv4(address)),
       refreshMs: welcome.refreshMs,
       reachedAt: this.#link.reachedAt
     }
-    const { signal } = this.#joined
     void this.#timekeeper.keep(signal)
     void this.#keepWarm(this.#membership, signal)
     void this.#testFiltering(this.#membership, signal)
+    this.#standings.joined()
     this.#options.onState?.({ joined: true })
   }
 
@@ -243,11 +342,13 @@ export class Peer {
         this.#warmed(warm, addresses, signal)
         answered = await warm.keep(nextNumber, AbortSignal.any([signal, warm.taken]))
         addresses = await told()
+        if (answered.candidate === warm && warm.taken.aborted) return
       }
     } catch (thrown) {
       if (warm?.taken.aborted) return
       if (signal.aborted) return void warm?.raw.close()
-      this.#cooled(warm, asPosternError(thrown))
+      await this.#cooled(warm, asPosternError(thrown))
+      if (signal.aborted) return void warm?.raw.close()
       if (warm) this.#silenced(warm.port)
       await warm?.raw.close()
       await sleep(COLD_MS, undefined, { signal }).catch(() => {})
@@ -257,7 +358,9 @@ export class Peer {
 
   #warmed(warm: WarmSocket, addresses: Address[], signal: AbortSignal): void {
     const { number: socket, port } = warm
+    const isNew = !this.#warm.has(socket)
     this.#warm.set(socket, warm)
+    this.#watch?.warmed()
     this.#isMappedOnce = warm.isMappedOnce
     const rttMs = Math.min(this.#rttMs || warm.rttMs, warm.rttMs)
     this.#rttMs = rttMs
@@ -265,8 +368,42 @@ export class Peer {
     const idle = AbortSignal.any([signal, warm.taken])
     if (endpoint) this.#forwards.claim(warm, { endpoint, by: 'given' }, idle)
     else this.#mappings.claim(warm, idle)
-    this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
+    if (isNew || this.#mayTellAgain) this.#link.send({ type: 'warm', socket, port, addresses, rttMs })
+    if (isNew && this.#renewal?.signal === signal) this.#retire()
     this.#mapIdle()
+  }
+
+  /**
+   * Looks at the NAT as if for the first time, with a new socket in the place of the idle one, because it may be another NAT now: it
+   * goes on as it was for flows that it knows. Resolves when the socket is shown, or could not be within a second.
+   */
+  async #renew(): Promise<void> {
+    const { signal } = this.#joined
+    if (!this.#membership || signal.aborted || this.#ports || this.#renewal) return
+    const renewal = Promise.withResolvers<void>()
+    const late = new AbortController()
+    const kept = AbortSignal.any([signal, late.signal])
+    this.#renewal = { stale: [...this.#warm.values()], signal: kept, done: renewal.resolve }
+    void this.#keepWarm(this.#membership, kept)
+    void this.#testFiltering(this.#membership, signal)
+    await within(RENEWAL_MS, renewal.promise, signal)
+    // Otherwise it would be kept warm, or tried again and again, beside the one whose place it was to take.
+    if (this.#renewal?.signal === kept) late.abort(new PosternError('timeout', 'no other socket was shown in time'))
+    if (this.#renewal?.signal === kept) this.#renewal = undefined
+  }
+
+  /** Lets the sockets go in whose place there is a new one. */
+  #retire(): void {
+    const { stale = [], done } = this.#renewal ?? {}
+    this.#renewal = undefined
+    for (const warm of stale) {
+      if (warm.taken.aborted) continue
+      warm.take()
+      this.#warm.delete(warm.number)
+      void warm.raw.close()
+      this.#link.send({ type: 'cold', socket: warm.number, reason: 'another socket has taken its place' })
+    }
+    done?.()
   }
 
   /** Nothing comes back to the ports of these sockets, and to others of this host it does. */
@@ -286,11 +423,27 @@ export class Peer {
   }
 
   /** @param warm the socket that was warm until now; if there was none, none could be warmed */
-  #cooled(warm: WarmSocket | undefined, { code, message }: PosternError): void {
+  async #cooled(warm: WarmSocket | undefined, { code, message }: PosternError): Promise<void> {
     const socket = warm?.number ?? this.#sockets++
     this.#warm.delete(socket)
     const why = code === 'wrong-family' ? { code } : {}
-    this.#link.send({ type: 'cold', socket, reason: message.slice(0, COLD_CHARACTERS), ...why })
+    const around = (await this.#watch?.answer()) ?? ''
+    const said = typeof around === 'string' && around !== '' ? `${message}; ${around}` : message
+    const doors = typeof around === 'string' ? {} : { doors: [...around.doors], rttMs: around.rttMs }
+    this.#link.send({ type: 'cold', socket, reason: said.slice(0, COLD_CHARACTERS), ...why, ...doors })
+  }
+
+  /** Nothing comes back over UDP, and a door of the relay answers: the gateway need not wait until that is certain. */
+  async #blocked({ doors, rttMs }: Around): Promise<void> {
+    const [first] = doors
+    const [idle] = this.#warm.keys()
+    const [primary] = this.#membership?.endpoints ?? []
+    // Without a route to the gateway over IPv4 no firewall is in the way.
+    const hasRoute = primary !== undefined && (await localAddress(primary)) !== '0.0.0.0'
+    const silence = hasRoute ? 'nothing has come back over UDP' : 'this host has no IPv4 route to the gateway'
+    const reason = `${silence}, while the gateway answers by ${first} in ${Math.round(rttMs)} ms`
+    const why = hasRoute ? {} : { code: 'wrong-family' }
+    this.#link.send({ type: 'cold', socket: idle ?? this.#sockets++, reason, ...why, doors: [...doors], rttMs })
   }
 
   /** Ports that something leads to, in the order in which they are taken: those that the user has chosen, or the router gave. */
@@ -370,7 +523,7 @@ export class Peer {
       case 'pong':
         return this.#timekeeper.answer(message)
       case 'features':
-        return this.#forwards.serves(message.features.includes('proofs'))
+        return this.#featured(message)
       case 'claimed':
         return this.#forwards.answered(message)
       case 'twin':
@@ -379,6 +532,17 @@ export class Peer {
       case 'challenge':
         return
     }
+  }
+
+  #featured(message: Message<FromGateway, 'features'>): void {
+    this.#mayTellAgain = message.features.includes('rejoin')
+    this.#forwards.serves(message.features.includes('proofs'))
+    this.#mapIdle()
+    this.#doors = doorsOf(message, {
+      place: this.#link.place,
+      primary: this.#membership?.endpoints[0],
+      ca: this.#link.trusted
+    })
   }
 
   async #meet(message: Message<FromGateway, 'beacon' | 'watch'>): Promise<void> {
@@ -395,6 +559,8 @@ export class Peer {
   #begin(message: Message<FromGateway, 'session'>): void {
     if (this.#sessions.has(message.session)) return
     const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    const standing = message.continues === undefined ? undefined : this.#standings.continuedBy(message)
+    if (message.continues !== undefined && !standing) return this.#disown(message.session)
     if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
     const session = new PeerSession(message, {
       link: this.#link,
@@ -402,9 +568,13 @@ export class Peer {
       interfaces: this.#interfaces,
       allowance: this.#allowance,
       open: openNative,
+      doors: () => this.#doors,
       startMs: connecting?.startMs ?? performance.now(),
-      trust: peer => this.#trust(peer, connecting?.to),
-      opened: connection => this.#opened(connection, connecting),
+      // Who holds a connection has proved who it is.
+      trust: async peer => {
+        if (!standing) await this.#trust(peer, connecting?.to)
+      },
+      opened: path => (standing ? this.#carry(standing, path, connecting) : this.#opened(path, message, connecting)),
       ended: error => {
         this.#sessions.delete(message.session)
         connecting?.fail(error)
@@ -415,7 +585,7 @@ export class Peer {
     this.#sessions.set(message.session, session)
     if (connecting) connecting.begins(message)
     else if (message.role === 'caller') void session.leave(new PosternError('io', 'the request was given up'))
-    const doubt = connecting && doubtful(message.peer, connecting.to)
+    const doubt = connecting && !standing && doubtful(message.peer, connecting.to)
     if (doubt) void session.leave(doubt)
   }
 
@@ -424,7 +594,11 @@ export class Peer {
     return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
   }
 
-  #turnAway(session: string, connecting: Connecting | undefined): void {
+  #disown(session: string): void {
+    this.#link.send({ type: 'leave', session, code: 'io', reason: 'it does not hold that connection' })
+  }
+
+  #turnAway(session: string, connecting: Asked | undefined): void {
     const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
     this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
     connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
@@ -470,7 +644,7 @@ export class Peer {
     if (this.#membership && !signal.aborted && this.#warm.size === 0) await this.#keepWarm(this.#membership, signal)
   }
 
-  #abandon(connecting: Connecting, error: PosternError): void {
+  #abandon(connecting: Asked, error: PosternError): void {
     void this.#sessions.get(connecting.session)?.leave(error)
     connecting.fail(error)
   }
@@ -486,25 +660,36 @@ export class Peer {
     this.#mapIdle()
   }
 
-  #connectingOf(session: string): Connecting | undefined {
+  #connectingOf(session: string): Asked | undefined {
     return [...this.#connects.values()].find(connecting => connecting.session === session)
   }
 
-  #opened(connection: Connection, connecting: Connecting | undefined): void {
-    this.#connections.add(connection)
-    // The connection is kept until its native half is closed as well, so that `close` waits for it.
-    connection.closed.addEventListener(
-      'abort',
-      () =>
-        void connection.close().then(() => {
-          this.#connections.delete(connection)
-          void this.#warmOwn()
-        })
-    )
+  #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {
+    const { resumeMs = RESUME_MS } = this.#options
+    const connection = new Connection({ ...path, peer, role, resumeMs, traceKey: connecting?.traceKey })
+    this.#standings.add(connection, peer.id)
     if (connecting) connecting.done(connection)
     else if (this.#options.onConnection) this.#options.onConnection(connection)
     else void connection.close()
+    return { over: connection.pathOver(path.session), close: () => void connection.close() }
   }
+
+  /** The connection goes on over another path. */
+  #carry(connection: Connection, path: OpenPath, connecting: Asked | undefined): Carried {
+    connection.carry(path, { proveMs: this.#standings.proveMs(connection, path.path) }).then(
+      () => connecting?.done(connection),
+      error => connecting?.fail(asPosternError(error))
+    )
+    const { session } = path
+    return { over: connection.pathOver(session), close: () => connection.leavePath(session) }
+  }
+}
+
+/** The application's active span as a W3C traceparent (Trace Context, section 3.2). */
+function activeTraceparent(): string | undefined {
+  const active = trace.getActiveSpan()?.spanContext()
+  if (!active || !isSpanContextValid(active)) return undefined
+  return `00-${active.traceId}-${active.spanId}-${(active.traceFlags & 1).toString().padStart(2, '0')}`
 }
 
 const guesses = ({ order }: Message<FromGateway, 'order'>): boolean =>

@@ -4,8 +4,7 @@
 //   ping { at } -->                the gateway read its clock somewhere between the two: in the middle, give or take half
 //   <-- pong { at, timeMs }        the round trip. Of several, the one with the smallest round trip is the best (section 10).
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import { nowMs } from '../clock.ts'
+import { nowMs, sleep } from '../clock.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
 
 /** Pings of one measurement, one after the other. They are enough for one of them to meet no queue. */
@@ -50,7 +49,7 @@ export class Timekeeper {
       for (;;) {
         for (let ping = 1; ping < PINGS; ping++) best = closer(best, await this.#ping(signal))
         this.#send({ type: 'clock', ...best })
-        await sleep(AGAIN_MS, undefined, { signal })
+        await sleep(AGAIN_MS, signal)
         best = await this.#ping(signal)
       }
     } catch (thrown) {

@@ -6,9 +6,9 @@
 
 import type { IncomingMessage } from 'node:http'
 import { PosternError } from '../errors.ts'
-import { placeOf } from '../wire/place.ts'
-import { JOIN_PATH } from '../wire/signal.ts'
+import { JOIN_PATH, placeOf } from '../wire/place.ts'
 import { printable } from '../wire/text.ts'
+import type { WebProxy } from './doors/proxy.ts'
 
 /** An HTTP answer to the request for a WebSocket. */
 export interface Answer {
@@ -21,10 +21,13 @@ export interface Answer {
 /** As much of a body as says what is there, in bytes; and how long it is waited for, in milliseconds. */
 const BODY = { bytes: 2048, ms: 500 } as const
 
-/** @param why the connection's error, or the answer that came; undefined: the connection was closed without a word. */
-export function unreachable(place: string, why: Error | Answer | undefined): PosternError {
+/**
+ * @param why the connection's error, or the answer that came; undefined: the connection was closed without a word
+ * @param proxy by which it was dialled
+ */
+export function unreachable(place: string, why: Error | Answer | undefined, proxy?: WebProxy): PosternError {
   const { host, hostname, protocol } = new URL(place)
-  const at = { place, host, name: hostname, inClear: protocol === 'http:' }
+  const at = { place, host, name: hostname, inClear: protocol === 'http:', proxy }
   const sentence = why && 'status' in why ? answered(why, at) : failed(why, at)
   const cause = why instanceof Error ? why : undefined
   return new PosternError('gateway-unreachable', `the gateway at ${place} cannot be reached: ${sentence}`, { cause })
@@ -53,13 +56,16 @@ interface At {
   readonly name: string
   /** It was dialled without TLS. */
   readonly inClear: boolean
+  readonly proxy: WebProxy | undefined
 }
 
 function failed(error: (Error & { code?: unknown }) | undefined, at: At): string {
   const code = error?.name === 'TimeoutError' ? 'ETIMEDOUT' : error?.code
   if (typeof code !== 'string') return error ? printable(error.message) : closed(at)
+  if (at.proxy && walled.includes(code))
+    return `the proxy ${at.proxy.host} that ${at.proxy.variable} names is not there, or does not let it through (${code})`
   const sentence = byCode[code] ?? byBeginning.find(([beginning]) => code.startsWith(beginning))?.[1]
-  return `${sentence ? sentence(at, error) : printable(error?.message ?? '')} (${code})${proxied(code)}`
+  return `${sentence ? sentence(at, error) : printable(error?.message ?? '')} (${code})${proxied(at, code)}`
 }
 
 type Sentence = (at: At, error: Error | undefined) => string
@@ -131,22 +137,27 @@ const walled: readonly string[] = [
   'ECONNRESET'
 ]
 
-const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'] as const
-
-function proxied(code: string): string {
-  const variable = proxyVariables.find(name => process.env[name])
-  return variable && walled.includes(code) ? `; ${variable} is set, and postern connects without a proxy` : ''
+/** What is said of the proxy between, or of one of another kind. */
+function proxied({ proxy }: At, code: string): string {
+  if (proxy) return `; it was dialled through the proxy ${proxy.host} of ${proxy.variable}`
+  const variable = ['ALL_PROXY', 'all_proxy', 'HTTP_PROXY', 'http_proxy'].find(name => process.env[name])
+  const only = 'postern takes an HTTP proxy of HTTPS_PROXY, for https:// alone'
+  return variable && walled.includes(code) ? `; ${variable} is set, and ${only}` : ''
 }
 
 function answered({ status, location, body }: Answer, at: At): string {
   const http = `HTTP ${status}`
   if (status >= 300 && status < 400 && location !== undefined) return `${redirected(location, at)} (${http})`
-  if (/HTTP request (was sent )?to (an )?HTTPS/i.test(body))
-    return `it speaks TLS there; write https://${at.host} (${http})`
+  if (speaksTls(body)) return `it speaks TLS there; write https://${at.host} (${http})`
   if (isGateway(body))
     return `something in between does not let the request for a WebSocket through (${http}); ${passOn}`
-  return `${byStatus(status, at)} (${http})`
+  if (status === 407 && at.proxy)
+    return `the proxy ${at.proxy.host} asks for a login; write it as http://USER:PASSWORD@${at.proxy.host} in ${at.proxy.variable} (${http})`
+  return `${byStatus(status, at)} (${http})${proxied(at, '')}`
 }
+
+/** Whether an answer is of a port that speaks TLS to a request in clear: of this gateway, nginx, Go, Apache. */
+export const speaksTls = (body: string): boolean => /HTTP request (was sent )?to (an )?HTTPS/i.test(body)
 
 function byStatus(status: number, { place }: At): string {
   const { pathname } = new URL(place)

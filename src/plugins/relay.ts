@@ -1,7 +1,9 @@
 // `relay` has both sides send to the gateway, which splices their datagrams within a limit. It is the last resort: it works
-// for every side that can reach the gateway over UDP, and costs the operator bandwidth.
+// for every side that can reach the gateway, over UDP or through another door, and costs the operator bandwidth.
 
 import type { Plugin } from '../strategy/plugin.ts'
+import type { Side } from '../strategy/scene.ts'
+import type { Order } from '../wire/order.ts'
 
 interface Options {
   /** UDP payload of one session, each direction apart, in bits per second. */
@@ -14,6 +16,17 @@ interface Options {
   readonly waitMs: number
 }
 
+/** Round trips to latch and to be heard; through a door there are handshakes before that. */
+const ROUND_TRIPS = { udp: 3, door: 8 } as const
+
+const waitOf = ({ rttMs, doors }: Side): number => rttMs * (doors ? ROUND_TRIPS.door : ROUND_TRIPS.udp)
+
+const splice = ({ gateway, doors }: Side): Order => ({
+  kind: 'splice',
+  target: gateway,
+  ...(doors ? { doors: [...doors] } : {})
+})
+
 export const relay: Plugin<Options> = {
   name: 'relay',
   defaults: { perSession: '4 Mbit/s', perPeer: '8 Mbit/s', total: '100 Mbit/s', waitMs: '2s' },
@@ -22,9 +35,9 @@ export const relay: Plugin<Options> = {
     *plan({ caller, callee }) {
       yield {
         kind: 'plan',
-        caller: { kind: 'splice', target: caller.gateway },
-        callee: { kind: 'splice', target: callee.gateway },
-        waitMs: waitMs + 3 * (caller.rttMs + callee.rttMs),
+        caller: splice(caller),
+        callee: splice(callee),
+        waitMs: waitMs + waitOf(caller) + waitOf(callee),
         why: 'every other strategy passed or failed',
         limits
       }

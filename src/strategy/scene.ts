@@ -4,6 +4,7 @@
 import type { Observation } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
+import type { StreamDoor } from '../wire/doors/door.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { ForwardOrigin, RouterAnswer } from '../wire/forward.ts'
 import type { Address } from '../wire/shapes.ts'
@@ -16,7 +17,7 @@ export interface Side {
   readonly name: string
   /** Where the primary endpoint of the gateway saw this side's socket: an address proved by a nonce that came back. */
   readonly mapped: Endpoint
-  /** The endpoint of the gateway that this side was told first. It latches there when it is relayed. */
+  /** The endpoint of the gateway where this side latches when it is relayed. Its address is the one that the side was told first. */
   readonly gateway: Endpoint
   /** The socket's own port and the addresses of the host's interfaces, as the peer told them: the most useful first. */
   readonly port: number
@@ -34,6 +35,11 @@ export interface Side {
   readonly claim?: Claim
   /** What this side's router said when the peer asked it for a port; left out if it was not asked. */
   readonly router?: RouterFacts
+  /**
+   * Its UDP is blocked, and these doors of the relay lead to it. Nothing was observed of its NAT then: `mapped` is 0.0.0.0:0, and
+   * nothing can be aimed at it. Strategies that are no last resort are not asked about such a side.
+   */
+  readonly doors?: readonly StreamDoor[]
 }
 
 export interface RouterFacts {
@@ -97,6 +103,13 @@ export function hiddenSources({ caller, callee }: Pick<Scene, SideName>): string
   const seen = [...new Set(hidden.map(({ mapped }) => mapped.address))].join(' and ')
   const names = hidden.map(({ name }) => name).join(' and ')
   return `sources are hidden from the gateway: it sees ${names} at ${seen}, an address of something in front of it`
+}
+
+/** Why a pair can meet at the relay alone: the sides whose UDP is blocked. Undefined if UDP of both reaches the gateway. */
+export function blockedSides({ caller, callee }: Pick<Scene, SideName>): string | undefined {
+  const blocked = [caller, callee].filter(({ doors }) => doors !== undefined)
+  if (blocked.length === 0) return undefined
+  return `UDP of ${blocked.map(({ name }) => name).join(' and ')} is blocked`
 }
 
 /**

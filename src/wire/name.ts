@@ -5,6 +5,13 @@ import { PosternError } from '../errors.ts'
 /** 1 to 63 letters, digits, dots, underscores and hyphens; the first is a letter or a digit. */
 export const nameShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
+/** A peer as its caller names it. */
+export interface PeerName {
+  readonly name: string
+  /** Its fingerprint, which it has to have: `AA:BB:…` */
+  readonly pin?: string
+}
+
 /** Whether two names are one: capitals make no difference. */
 export const isSameName = (one: string, other: string): boolean => fold(one) === fold(other)
 

@@ -3,6 +3,8 @@
 
 import { z } from 'zod'
 import type { Word } from '../vocabulary.ts'
+import { streamDoor } from './doors/door.ts'
+import type { Endpoint } from './endpoint.ts'
 import { address, checked, endpoint, fingerprint } from './shapes.ts'
 
 /**
@@ -17,6 +19,9 @@ export const ANSWERS = 16
 
 /** The most connections that a peer sets up at once, whatever a gateway asks for. Those that stand do not count. */
 export const SETTING_UP = 16
+
+/** The socket of an order that needs none that the gateway knows. */
+export const NO_SOCKET = -1
 
 /**
  * A side fails with this code when the socket that an order names is gone, because the order before was called off too late.
@@ -39,7 +44,7 @@ export const OWN_ADDRESS = 'own-address' satisfies Word
  * lines of a session description.
  */
 const iceChars = (least: number, most: number) => z.string().regex(new RegExp(`^[A-Za-z0-9+/]{${least},${most}}$`))
-const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
+export const ice = z.strictObject({ ufrag: iceChars(4, 64), pwd: iceChars(22, 128) })
 
 /**
  * What node-datachannel must know before the first packet. It comes with the order, so that session descriptions cost no
@@ -66,23 +71,36 @@ const effort = {
  * What a peer does with its socket. `ice`: the passive side hands its socket over at once, and its first ICE check is the
  * punch. `punch`: both sides send probes. The passive side hands over when one of its own probes was answered, or with
  * `bindOn: heard` as soon as it heard a probe. `splice`: the side latches at the gateway's relay first, and then goes on as
- * for `punch`, with the gateway's endpoint as the only target.
+ * for `punch`, with the gateway's endpoint as the only target; with `blind` it hands its socket over at once, because the other
+ * side speaks ICE alone. A side that does so itself latches by its own ICE checks. With `doors` it does not try UDP, which is known
+ * to be blocked, but these doors of the relay in their order; such an order needs no socket of the reserve (`NO_SOCKET`), unless the
+ * side speaks ICE alone: then it is for the agent that was told in `cold`.
  */
 export const order = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(8), ...effort }),
+  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(64), ...effort }),
   z.strictObject({
     kind: z.literal('punch'),
     targets: z.array(endpoint).max(8),
     ...effort,
     bindOn: z.enum(['answered', 'heard']).optional()
   }),
-  z.strictObject({ kind: z.literal('splice'), target: endpoint })
+  z.strictObject({
+    kind: z.literal('splice'),
+    target: endpoint,
+    doors: z.array(streamDoor).min(1).max(2).optional(),
+    blind: z.literal(true).optional()
+  })
 ])
 
 export type Order = z.infer<typeof order>
 
 /** The part of an order that is about probing: targets, guesses, sockets, pace, and a budget. */
 export type Effort = Omit<Extract<Order, { kind: 'punch' }>, 'kind'>
+
+/** The far side's endpoint, if it is known for sure; undefined for an order that searches for it, or for nothing. */
+export function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort = { targets: [] }): Endpoint | undefined {
+  return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
+}
 
 /** How the kinds of order differ, for code that does not carry them out. */
 export interface Nature {
@@ -125,6 +143,9 @@ export function aimsOf(given: Order): number {
   const { effort } = natureOf(given)
   return (effort?.targets.length ?? 0) + (effort?.guesses?.length ?? 0)
 }
+
+/** RFC 8445 section 5.3. */
+export type IceCredentials = z.infer<typeof ice>
 
 export type Handover = z.infer<typeof handover>
 

@@ -4,6 +4,9 @@
 //   WSS://Postern.Example.org.:443/gate/  ─►  https://postern.example.org/gate
 //   http://[0:0:0:0:0:0:0:1]:8080         ─►  http://[::1]:8080
 
+/** The path on the gateway's HTTP server at which peers join. */
+export const JOIN_PATH = '/join'
+
 /** The scheme of the pages for each that a peer may dial. */
 const schemes: Readonly<Record<string, 'http:' | 'https:'>> = {
   'http:': 'http:',

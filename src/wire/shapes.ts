@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { PosternError } from '../errors.ts'
 import { nameShape } from './name.ts'
+import { LEAST_PACKET_BYTES, PACKET_BYTES } from './packet-size.ts'
 import { printable } from './text.ts'
 
 export interface Address {
@@ -26,6 +27,8 @@ export const trace = z.string().regex(/^[0-9a-f]{32}$/)
 export const traceKey = z.string().regex(/^[A-Za-z0-9][\w-]{15,127}$/)
 export const plan = z.int().nonnegative()
 export const secret = z.base64().max(64)
+/** The largest IP packet of a path, in bytes. */
+export const packetBytes = z.int().min(LEAST_PACKET_BYTES).max(PACKET_BYTES)
 export const ms = z.number().min(0).max(86_400_000)
 export const epochMs = z.number().min(0).max(8.64e15)
 

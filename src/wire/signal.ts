@@ -14,17 +14,21 @@
 //    | <-- order ----------------------------- | --> order               to both peers at the same moment
 //    | --- progress, opened | failed --------> |
 //    | <-- strategy, path | over ------------- | --> path | over
+//    | --- connect (to, continues) ----------> |                         another path for a connection that stands
+//    | --- news -----------------------------> | <-- news                what became of its path, for the trace (news.ts)
 //
 // The first message of each side has `v`. A later version adds message types and optional fields, so an unknown type is an
 // error only within one version.
 
 import { z } from 'zod'
-import { PosternError } from '../errors.ts'
 import { blamed, type Verdict } from '../verdict.ts'
+import { streamDoor } from './doors/door.ts'
 import { forwardOrigin, routerAnswers } from './forward.ts'
+import { otherVersion, PROTOCOL } from './identity/proof.ts'
+import { place, publicKey, vouch } from './identity/vouch.ts'
 import { natReport } from './nat-report.ts'
-import { handover, order } from './order.ts'
-import { placeOf } from './place.ts'
+import { news, pathKinds } from './news.ts'
+import { handover, ice, order } from './order.ts'
 import { report } from './report.ts'
 import {
   address,
@@ -36,6 +40,7 @@ import {
   memberId,
   ms,
   name,
+  packetBytes,
   plan,
   port,
   rttMs,
@@ -50,9 +55,6 @@ import {
   words
 } from './shapes.ts'
 
-/** Version of these messages. A gateway refuses another version with a sentence that says which one it speaks. */
-export const PROTOCOL = 2
-
 /** Longest message a gateway accepts, in bytes: a hello with a certificate takes 2 kB. */
 export const MESSAGE_BYTES = 16384
 
@@ -66,9 +68,6 @@ export const ORDER_BYTES = 65_536
  * The time after which peers show their mappings again, in milliseconds. NATs forget silent UDP mappings after 30 s or more.
  */
 export const REFRESH_MS = 15_000
-
-/** The path on the gateway's HTTP server at which peers join. */
-export const JOIN_PATH = '/join'
 
 /** Why a connection was relayed or failed: see src/verdict.ts, which has the codes. */
 const verdict = z.strictObject({
@@ -85,10 +84,17 @@ const verdict = z.strictObject({
 
 const outcome = z.enum(['path', 'passed', 'failed'])
 
-const place = z
-  .string()
-  .max(2048)
-  .refine(text => placeOf(text) === text, 'expected the place of a gateway')
+/** Asks for another path of a connection that the peer holds already. */
+const continues = z.strictObject({
+  /** Of the request that made the connection. */
+  session,
+  /** The far side, whatever it is called now, and also where it has no name to call it by. */
+  peer: memberId,
+  /** `relay`: the last resort alone, and at once. `direct`: everything but the last resort, in the background. */
+  only: z.enum(['relay', 'direct']),
+  /** In packets of at most so many bytes, since larger ones did not pass there. Both sides wait for that path. */
+  mtu: packetBytes.optional()
+})
 
 const fromPeer = z.discriminatedUnion('type', [
   z.strictObject({
@@ -96,7 +102,12 @@ const fromPeer = z.discriminatedUnion('type', [
     v: z.int(),
     name: word.optional(),
     token: short,
-    certificate: z.string().max(8192),
+    /** Who the peer is: its certificate in PEM, or `key`. */
+    certificate: z.string().max(8192).optional(),
+    /** Who the peer is where its key cannot make certificates, as a browser's: SPKI of a P-256 key (vouch.ts). */
+    key: publicKey.optional(),
+    /** It has no raw sockets, and speaks ICE alone (RFC 8445): a browser. */
+    iceOnly: z.literal(true).optional(),
     /** Where the peer dialled the gateway (place.ts). */
     place,
     /** The fingerprint of the certificate that its DTLS connections have. */
@@ -108,14 +119,20 @@ const fromPeer = z.discriminatedUnion('type', [
     // it came by IPv6. A gateway in a container does not know it.
     reached: address.optional(),
     /** It can send and hear beacons. */
-    beacons: z.boolean().optional()
+    beacons: z.boolean().optional(),
+    /** The largest IP packet that its connections may send, in bytes; if left out, as large as they are at all. */
+    mtu: packetBytes.optional(),
+    /** The id that it had before. A peer that joins again keeps it, where the gateway says that it can do so (`rejoin`). */
+    peer: word.optional()
   }),
   z.strictObject({
     type: z.literal('warm'),
     socket: z.int().nonnegative(),
     port,
     addresses: z.array(subnet).max(16),
-    rttMs
+    rttMs,
+    /** The credentials that its ICE agent has chosen, where nobody else can choose them. */
+    ice: ice.optional()
   }),
   z.strictObject({
     type: z.literal('cold'),
@@ -127,7 +144,13 @@ const fromPeer = z.discriminatedUnion('type', [
      */
     code: word.optional(),
     /** The local port that is dead. */
-    port: z.int().min(1).max(65535).optional()
+    port: z.int().min(1).max(65535).optional(),
+    /** Doors of the relay that answer it, where UDP does not: said to a gateway that has doors. */
+    doors: z.array(streamDoor).min(1).max(2).optional(),
+    /** Round trip to the gateway over the first of them. */
+    rttMs: rttMs.optional(),
+    /** What the ICE agent of this socket has chosen, which goes through a door without UDP: said with `doors`, and `ice-tcp` alone. */
+    ice: ice.optional()
   }),
   z.strictObject({
     type: z.literal('filtering'),
@@ -149,15 +172,18 @@ const fromPeer = z.discriminatedUnion('type', [
     fingerprint: word.optional(),
     traceparent: short.optional(),
     /** When the caller asked for it, in milliseconds since the epoch on its own clock. */
-    atMs: epochMs.optional()
+    atMs: epochMs.optional(),
+    continues: continues.optional()
   }),
+  news,
   // The answer to `sample`, sent along with the Binding requests that show the socket's mappings.
   z.strictObject({
     type: z.literal('fresh'),
     session,
     round: z.int().nonnegative(),
     socket: z.int().nonnegative(),
-    port
+    port,
+    ice: ice.optional()
   }),
   // What it heard on one of its links.
   z.strictObject({ type: z.literal('beacon'), session, token: secret }),
@@ -200,8 +226,14 @@ const fromGateway = z.discriminatedUnion('type', [
     endpoints: z.array(endpoint).min(1).max(4),
     refreshMs: ms
   }),
-  // Follows the welcome. What this gateway can do beyond the first release, a word each: `proofs` takes claims.
-  z.object({ type: z.literal('features'), features: z.array(word).max(32) }),
+  // Follows the welcome. What this gateway can do beyond the first release, a word each: `proofs` takes claims, `rejoin` takes
+  // the id that a peer had before, and a second `warm` for the same socket, `doors` (door.ts) takes datagrams over TCP and WebSocket
+  // too, `ice-tcp` those of an ICE agent; `tcp` are the ports of its own for that, at the address of the first endpoint.
+  z.object({
+    type: z.literal('features'),
+    features: z.array(word).max(32),
+    tcp: z.array(port).max(4).optional()
+  }),
   // What came of a claim; `retryMs` says after how long it may be made again.
   z.strictObject({
     type: z.literal('claimed'),
@@ -226,10 +258,12 @@ const fromGateway = z.discriminatedUnion('type', [
     session,
     request: z.int().optional(),
     role: z.enum(['caller', 'callee']),
-    peer: z.strictObject({ name, fingerprint, named: z.boolean() }),
+    peer: z.strictObject({ id: memberId, name, fingerprint, named: z.boolean(), vouch: vouch.optional() }),
     key: secret,
     probeKey: secret,
-    trace
+    trace,
+    /** The session that made the connection that this one continues: its path is for that connection. */
+    continues: session.optional()
   }),
   // With this key a caller may read what is recorded of its request, for an hour. It comes before the request is over, or
   // refused. A peer of the first release ignores it.
@@ -255,7 +289,9 @@ const fromGateway = z.discriminatedUnion('type', [
     // left out, until the check comes.
     patienceMs: ms.optional(),
     waitMs: ms,
-    handoverMs: ms
+    handoverMs: ms,
+    /** The largest IP packet that either side sends on the path, in bytes; if left out, 1,280. */
+    mtu: packetBytes.optional()
   }),
   z.strictObject({ type: z.literal('cancel'), session, plan }),
   z.strictObject({ type: z.literal('strategy'), session, name: word, outcome, reason: sentence, ms }),
@@ -263,7 +299,7 @@ const fromGateway = z.discriminatedUnion('type', [
     type: z.literal('path'),
     session,
     by: word,
-    kind: z.enum(['direct', 'relay']),
+    kind: z.enum(pathKinds),
     bitsPerSecond: z.number().optional(),
     verdict: verdict.optional()
   }),
@@ -283,6 +319,7 @@ const fromGateway = z.discriminatedUnion('type', [
 
 export type FromPeer = z.infer<typeof fromPeer>
 export type FromGateway = z.infer<typeof fromGateway>
+export type Continues = z.infer<typeof continues>
 export type Outcome = z.infer<typeof outcome>
 /** The member of a union of messages with this `type`. */
 export type Message<Union extends { type: string }, Type extends Union['type']> = Extract<Union, { type: Type }>
@@ -303,25 +340,3 @@ function versionOf(json: unknown): number {
   const { type, v } = Object(json) as { type?: unknown; v?: unknown }
   return type === 'hello' && typeof v === 'number' && Number.isInteger(v) ? v : PROTOCOL
 }
-
-/** The error that the other side is told, or its user, where it does not speak our version. */
-export function otherVersion(speaker: 'peer' | 'gateway', v: number): PosternError {
-  const listener = speaker === 'peer' ? 'gateway' : 'peer'
-  return new PosternError(
-    'bad-message',
-    `the ${speaker} speaks version ${v} of the protocol, and this ${listener} version ${PROTOCOL}; install a newer postern on the ${v < PROTOCOL ? speaker : listener}`
-  )
-}
-
-/** What a hello proves. */
-export interface Proof extends Pick<Message<FromPeer, 'hello'>, 'place' | 'dtls'> {
-  /** The gateway's own, of its challenge. */
-  readonly nonce: string
-}
-
-/**
- * The bytes that a hello signs: words that keep the signature from meaning anything elsewhere, then where it is meant for, when,
- * and whose connections it is about. None of them holds the end of a line.
- */
-export const helloProof = ({ place, nonce, dtls }: Proof): Buffer =>
-  Buffer.from(['postern hello', PROTOCOL, place, nonce, dtls].join('\n'))

@@ -22,7 +22,7 @@
 // of a message's transaction id tells which of the two it is, and which of their attributes are written.
 
 import { isUtf8 } from 'node:buffer'
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { crc32 } from 'node:zlib'
 import type { Endpoint } from './endpoint.ts'
@@ -31,6 +31,9 @@ export type StunClass = 'request' | 'indication' | 'success' | 'error'
 
 /** The only method of STUN itself (RFC 8489, 18.2). */
 export const BINDING = 1
+
+/** A method of TURN (RFC 8656, 17). */
+export const ALLOCATE = 3
 
 export interface StunMessage {
   class: StunClass
@@ -100,6 +103,21 @@ export function looksLikeStun(datagram: Uint8Array): boolean {
   return fitsItsLength(datagram) && hasCookie(datagram)
 }
 
+/**
+ * The USERNAME of a datagram that looks like STUN, without decoding the rest of it; undefined if there is none before the
+ * MESSAGE-INTEGRITY that covers it.
+ */
+export function usernameOf(datagram: Buffer): string | undefined {
+  for (let at = HEADER_BYTES; at < datagram.length; ) {
+    const end = at + 4 + datagram.readUInt16BE(at + 2)
+    const type = datagram.readUInt16BE(at)
+    if (end > datagram.length || type === MESSAGE_INTEGRITY) return undefined
+    if (type === USERNAME) return datagram.toString('utf8', at + 4, end)
+    at = padded(end)
+  }
+  return undefined
+}
+
 function fitsItsLength(datagram: Uint8Array): boolean {
   const { length } = datagram
   if (length < HEADER_BYTES || (length & 3) !== 0 || ((datagram[0] ?? 0) & 0xc0) !== 0) return false
@@ -157,6 +175,17 @@ function decodeAny(datagram: Buffer): DecodedStun | undefined {
     hasIntegrity: macs.length > 0,
     verify: (key: Buffer | string) => macs.length > 0 && macs.every(mac => isRight(datagram, mac, key))
   })
+}
+
+/** The key of long-term credentials, by MD5 (RFC 8489, 9.2.2). The password is taken as it stands, so it has to be ASCII. */
+export function longTermKey({ username, realm, password }: LongTerm): Buffer {
+  return createHash('md5').update(`${username}:${realm}:${password}`).digest()
+}
+
+export interface LongTerm {
+  readonly username: string
+  readonly realm: string
+  readonly password: string
 }
 
 /** 96 random bits (RFC 8489, 5). */
@@ -388,6 +417,8 @@ function addressText(bytes: Buffer): string {
   return new SocketAddress({ address: full?.join(':') ?? '::', family: 'ipv6' }).address
 }
 
+const USERNAME = 0x0006
+
 // Limits in bytes: RFC 8489, 14.3 (USERNAME), 14.8 to 14.10 and 14.14 (127 characters of up to 6 bytes and one more).
 const phrase = text(763)
 
@@ -439,7 +470,7 @@ const fields: readonly Field[] = [
   field(0x802a, 'controlling', uint64),
   field(0x0009, 'error', error),
   unknownInErrors,
-  field(0x0006, 'username', text(508)),
+  field(USERNAME, 'username', text(508)),
   field(0x0015, 'nonce', opaque(763)),
   field(0x0014, 'realm', text(763)),
   field(0x0003, 'change', change),

@@ -5,10 +5,13 @@ import { verdicts } from '../../src/verdict.ts'
 import { testLanes } from './run.ts'
 import { lanes } from './table.ts'
 
+/** It takes a path that was found and carries no full packets: test/lab/faults/narrow.test.ts produces it. */
+const elsewhere = ['too-narrow']
+
 test('every verdict has a cause that is produced, but the one for what is not known', t => {
   const produced = new Set(Object.values(lanes).flatMap(({ causes }) => causes.map(({ code }) => code)))
   t.deepEqual(
-    Object.keys(verdicts).filter(code => !produced.has(code as keyof typeof verdicts)),
+    Object.keys(verdicts).filter(code => !produced.has(code as keyof typeof verdicts) && !elsewhere.includes(code)),
     ['unexplained']
   )
 })

@@ -7,7 +7,7 @@ import type { Blamed, Verdict, VerdictCode } from '../../src/verdict.ts'
 import type { Tried } from '../lab/driver.ts'
 import { type GatewaySpec, openRig, type Rig } from '../lab/rig.ts'
 import type { SiteSpec } from '../lab/world.ts'
-import { until } from '../world.ts'
+import { until } from '../until.ts'
 
 export interface Cause {
   /** Unique, and a sentence for the table. */

@@ -5,7 +5,7 @@ import { drop, fromTo } from '../lab/drop.ts'
 import type { NatType } from '../lab/nat.ts'
 import type { Rig, RigPeer } from '../lab/rig.ts'
 import type { Host, Site, SiteSpec } from '../lab/world.ts'
-import { until } from '../world.ts'
+import { until } from '../until.ts'
 
 export const all = { strategies: '[direct, stun, predict, spray, relay]' }
 export const plain = { strategies: '[stun, relay]' }

@@ -2,15 +2,15 @@
 
 import { PassThrough } from 'node:stream'
 import test from 'ava'
-import { cleanup } from 'node-datachannel'
 import { type Asking, askAt } from '../../src/cli/ask.ts'
 import { serving } from '../../src/cli/serving.ts'
 import { Output } from '../../src/cli/text/output.ts'
 import { parsePeer } from '../../src/peer/identity/known-peers.ts'
 import { pipe } from '../../src/peer/services/pipe.ts'
+import { endNative } from '../end-native.ts'
 import { connectedPair } from '../peer/loopback.ts'
 
-test.after.always(() => cleanup())
+test.after.always(endNative)
 
 const stranger = { name: 'alice', fingerprint: 'AA:BB', named: true }
 const wish = { kind: 'send', words: 'send "note" (3 B)' } as const
@@ -79,7 +79,9 @@ test('a pipe of somebody who may not is refused, and does not end the command', 
     output: new Output({ json: true, stream: said as unknown as NodeJS.WriteStream }),
     signal: new AbortController().signal
   }
-  const onConnection = await serving({ pipe: true, from: [parsePeer(`carol@${'c0'.repeat(32)}`)] }, run, over)
+  const onConnection = await serving({ pipe: true, from: [parsePeer(`carol@${'c0'.repeat(32)}`)] }, run, over, {
+    isAway: false
+  })
   onConnection(bob)
   const stream = await alice.open('pipe')
   const input = new PassThrough()

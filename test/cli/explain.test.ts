@@ -1,16 +1,16 @@
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { explanationText } from '../../src/cli/text/explain-text.ts'
 import { unpainted } from '../../src/cli/text/output.ts'
 import type { TraceRecord } from '../../src/trace/record/record.ts'
 import type { Replay } from '../../src/trace/verdict/replay.ts'
+import { endNative } from '../end-native.ts'
 import { labTest } from '../lab/lab-test.ts'
 import { openRig } from '../lab/rig.ts'
 import { World as Loopback } from '../world.ts'
 import { World } from './world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const never = `export default {
   name: 'never',

@@ -86,6 +86,7 @@ test.serial('a port of a peer that is in use, or nonsense, is told before anythi
     [['--port', 'x'], /Expected a UDP port such as 4000, or a range such as 4000-4003/],
     [['--port', '4003-4000'], /bad-config: 4003-4000 is no range of UDP ports/],
     [['--public', '198.51.100.7:4000'], /bad-config: .* choose one with --port/],
+    [['--mtu', '1500'], /Expected a whole number from 800 to 1280/],
     [['--port', '4000', '--public', 'router'], /Expected an address and a port such as 198\.51\.100\.7:4000/],
     [['--port', '4000', '--public', '10.0.0.1:4000'], /bad-config: 10\.0\.0\.1 is no public IPv4 address; expected/]
   ] as const) {
@@ -220,6 +221,9 @@ test.serial('a wrong command, option or argument is bad-config, and points to th
     ['ping'],
     ['ping', 'bob', '--cuont', '1'],
     ['ping', 'bob', '--count', '0'],
+    ['ping', 'bob', '--resume', '11m'],
+    ['send', 'bob', 'file', '--resume', '30'],
+    ['peer', 'bob', '--resume', 'never'],
     ['ping', 'no name']
   ]) {
     const { code, stderr, lines } = await world.run(argv)

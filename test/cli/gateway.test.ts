@@ -1,8 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import test from 'ava'
 import { findTool } from '../lab/sandbox.ts'
-import { World } from './world.ts'
+import { authority, certified, renewed } from '../peer/tls.ts'
+import { tokens, World } from './world.ts'
 
 test('a gateway that others can reach over UDP takes the token on loopback too, for a proxy may stand there', async t => {
   const answers = async (udp: string, admin = '') => {
@@ -83,4 +86,89 @@ test('SIGHUP ends neither gateway nor peer, and both say so', async t => {
     t.is(await child.ended, 0)
   }
   t.regex(gateway.stderr, /SIGHUP is ignored/)
+})
+
+test('a gateway that speaks TLS says so, is used with --ca, and takes another certificate by itself and at SIGHUP', async t => {
+  await using world = await World.open()
+  const put = async (pair: { cert: string; key: string }) => {
+    // In the place of the files before, as a program that renews does it.
+    for (const [name, text] of Object.entries(pair)) {
+      await world.write(`${name}.new`, text)
+      await rename(join(world.folder, `${name}.new`), join(world.folder, `${name}.pem`))
+    }
+  }
+  await put(certified)
+  const ca = await world.write('ca.pem', `a comment\n${authority}`)
+  const listen = `listen: { http: '127.0.0.1:0', tls: { cert: cert.pem, key: key.pem }, udp: { addresses: [127.0.0.1], ports: [0, 0] } }`
+  const yaml = `${listen}\njoin: { token: ${tokens.join} }\nadmin: { token: ${tokens.admin} }\n`
+  const gateway = world.start(['gateway', '--config', await world.write('tls.yaml', yaml), '--json'])
+  const { url, http } = await gateway.event('listening')
+  t.is(url, `https://${http}`)
+  world.url = String(url)
+  await world.peer('bob', ['--ca', ca])
+  const pinged = await world.run(['ping', 'bob', '--count', '1', '--ca', ca])
+  t.is(pinged.code, 0, pinged.stderr)
+  for (const argv of [['traces'], ['names', 'list'], ['nat']]) {
+    const run = await world.run([...argv, '--ca', ca])
+    t.is(run.code, 0, run.stderr)
+  }
+  t.is((await world.run(['names', 'list'], { env: { NODE_EXTRA_CA_CERTS: ca } })).code, 0)
+  const untrusted = await world.run(['names', 'list'])
+  t.regex(untrusted.stderr, /gateway-unreachable: .*not trusted here; .*--ca FILE/)
+  const clear = await world.run(['names', 'list', '--gateway', String(url).replace('https', 'http')])
+  t.regex(clear.stderr, /it speaks TLS there; write https:\/\/127\.0\.0\.1/)
+
+  const port = Number(String(http).split(':')[1])
+  const shown = async () => {
+    const socket = connect({ port, host: '127.0.0.1', ca: authority })
+    await once(socket, 'secureConnect')
+    const certificate = socket.getPeerX509Certificate()?.toString()
+    socket.destroy()
+    return certificate
+  }
+  t.is(await shown(), certified.cert)
+  await put(renewed)
+  await gateway.said(/certificate: renewed/)
+  t.is(await shown(), renewed.cert)
+  await writeFile(join(world.folder, 'key.pem'), certified.key)
+  gateway.signal('SIGHUP')
+  await gateway.said(/certificate: not renewed/)
+  t.is(await shown(), renewed.cert)
+  gateway.signal('SIGTERM')
+  t.is(await gateway.ended, 0)
+  const again = await world.run(['gateway', '--config', join(world.folder, 'tls.yaml')])
+  t.is(again.code, 1)
+  t.regex(
+    again.stderr,
+    /bad-config: .*tls\.yaml:1:\d+: listen\.tls\.key: .*key\.pem: it does not belong to the certificate in /
+  )
+})
+
+test('a gateway that speaks TLS is printed with a name of its certificate, where its address is none', async t => {
+  await using world = await World.open()
+  await world.write('cert.pem', renewed.cert)
+  await world.write('key.pem', renewed.key)
+  const told = async (http: string) => {
+    const yaml = `listen: { http: '${http}:0', tls: { cert: cert.pem, key: key.pem }, udp: { addresses: [127.0.0.1], ports: [0, 0] } }`
+    const gateway = world.start(['gateway', '--config', await world.write('tls.yaml', yaml), '--json'])
+    const { url } = await gateway.event('listening')
+    gateway.signal('SIGTERM')
+    await gateway.ended
+    return String(url)
+  }
+  t.regex(await told('127.0.0.2'), /^https:\/\/gateway\.example\.org:\d+$/)
+  t.regex(await told('127.0.0.1'), /^https:\/\/127\.0\.0\.1:\d+$/)
+})
+
+test('--ca takes a file of certificates and nothing else', async t => {
+  await using world = await World.open()
+  const told = async (file: string) => (await world.run(['names', 'list', '--ca', file])).stderr
+  t.regex(await told('nowhere.pem'), /nowhere\.pem: there is no such file; expected certificates in PEM/)
+  t.regex(await told('.'), /\.: it cannot be read: it is not a file; expected certificates in PEM/)
+  t.regex(
+    await told(await world.write('key.pem', certified.key)),
+    /key\.pem: it holds no certificate; expected certificates in PEM/
+  )
+  const torn = authority + certified.cert.replace('MIIB', 'AAAA')
+  t.regex(await told(await world.write('torn.pem', torn)), /torn\.pem: a certificate in it cannot be read/)
 })

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
-import { pinOf } from '../../src/wire/certificate.ts'
+import { pinOf } from '../../src/wire/identity/fingerprint.ts'
 import { World } from './world.ts'
 
 // One at a time: each is several processes, and strategies give up after some hundred milliseconds.
@@ -43,7 +43,12 @@ test.serial('what a person reads has no escape codes and fits 80 columns where n
   await world.peer('bob', ['--receive', 'inbox'])
   await world.makeFolder('from')
   await world.write('from/note.txt', 'hello')
-  for (const argv of [['send', 'bob', 'from/note.txt'], ['ping', 'bob'], ['traces'], ['names', 'list']]) {
+  for (const argv of [
+    ['send', 'bob', 'from/note.txt'],
+    ['ping', 'bob', '--count', '3'],
+    ['traces'],
+    ['names', 'list']
+  ]) {
     const { code, lines, stderr } = await world.run(argv)
     t.is(code, 0, stderr)
     t.false(lines.some(line => line.includes('\x1b')))
@@ -92,7 +97,7 @@ test.serial('ping --json ends with the path, its round trip and its trace', asyn
     ['joined', 'ping', 'ping', 'path']
   )
   const path = events.at(-1)
-  const keys = ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'trace', 'verdict', 'traceKey']
+  const keys = ['event', 'by', 'kind', 'local', 'remote', 'ms', 'rttMs', 'mtu', 'trace', 'verdict', 'traceKey']
   t.deepEqual(Object.keys(path ?? {}), keys)
   t.like(path?.verdict, { code: 'direct' })
   t.is(path?.kind, 'direct')
@@ -185,4 +190,45 @@ test.serial('a peer finds a restarted gateway by itself, and an open connection 
   await ping.event('ping', heard + 2)
   const again = await world.run(['ping', 'bob', '--count', '1'], { who: 'carol' })
   t.is(again.code, 0, again.stderr)
+})
+
+test.serial(
+  'ping without a number goes on, and tells live that its relayed path is lost with the gateway, and found',
+  async t => {
+    await using world = await World.open()
+    const relay = 'strategies: [relay]'
+    const first = await world.gateway(relay)
+    const { port } = new URL(world.url)
+    const bob = await world.peer('bob')
+    const ping = world.start(['ping', 'bob', '--json'])
+    t.like(await ping.event('path'), { kind: 'relay' })
+    await ping.event('ping', ping.lines.length)
+    first.signal('SIGKILL')
+    t.like(await ping.event('lost'), { code: 'gateway-unreachable' })
+    const { trace } = await ping.event('path')
+    t.like(await ping.event('path-changed'), { what: 'lost', peer: 'bob', kind: 'relay', trace })
+    const heard = ping.lines.length
+    await world.gateway(relay, Number(port))
+    await ping.event('rejoined')
+    t.like(await ping.event('path-changed', heard), { what: 'moved', kind: 'relay', before: 'relay' })
+    t.like(await bob.event('path-changed'), { peer: ping.events[0]?.name })
+    await ping.event('ping', ping.lines.length)
+    ping.signal('SIGINT')
+    t.is(await ping.ended, 130)
+    t.is(ping.events.filter(({ event }) => event === 'path').length, 1)
+  }
+)
+
+test.serial('a path that is lost for longer than --resume ends with path-lost, the trace and a key to it', async t => {
+  await using world = await World.open()
+  const gateway = await world.gateway('strategies: [relay]')
+  const bob = await world.peer('bob', ['--resume', '1s'])
+  const ping = world.start(['ping', 'bob', '--json', '--resume', '1500ms'])
+  const { trace, traceKey } = await ping.event('path')
+  gateway.signal('SIGKILL')
+  t.is(await ping.ended, 1)
+  t.like(ping.events.at(-1), { event: 'failed', code: 'path-lost', trace, traceKey })
+  t.regex(ping.stderr, /^postern: path-lost: .+ was lost, and no other was found within 1\.5 s\n/)
+  t.true(ping.stderr.includes(`postern trace ${trace} --key ${traceKey}`))
+  t.like(await bob.event('closed'), { code: 'path-lost', trace })
 })

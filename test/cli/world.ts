@@ -69,6 +69,7 @@ ${yaml}`
       cwd: this.folder,
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         HOME: this.folder,
         POSTERN_HOME: join(this.folder, who),
         POSTERN_GATEWAY: this.url,

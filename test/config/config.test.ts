@@ -8,6 +8,7 @@ import { jsonSchema } from '../../src/config/schema.ts'
 import { PosternError } from '../../src/errors.ts'
 import { builtIns } from '../../src/plugins/built-in.ts'
 import { loadPlugins } from '../../src/plugins/load.ts'
+import { certified, renewed } from '../peer/tls.ts'
 
 const shipped = new URL('../../config', import.meta.url).pathname
 
@@ -142,8 +143,8 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
 `
   t.deepEqual(problems(t, text), [
     'x.yaml:2:9: listen.http: got "8080"; expected an IP address and a port such as 0.0.0.0:8080 or [::]:8080',
-    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, url, udp',
-    'x.yaml:4:17: listen.udp.ports: got "3"; expected one or two ports',
+    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, tls, url, udp, tcp',
+    'x.yaml:4:17: listen.udp.ports: got "3"; expected one to three ports',
     'x.yaml:5:16: join.token: got a value that cannot be one; expected a token of letters, digits and signs without spaces',
     'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
     'x.yaml:7:11: deadline: got "10 parsecs"; expected a duration such as 10s, 500ms or 2m, from 100ms to 10m',
@@ -234,6 +235,24 @@ test('the URLs of a gateway are places, however they are written', t => {
     'x.yaml:1:17: listen.url[0]: got "postern.example.org"; expected a URL such as https://postern.example.org'
   ])
   t.regex(problems(t, 'listen: { url: https://a.example }').join(), /expected a list of public URLs$/)
+})
+
+test('a certificate and its key are both there or neither, beside the file, and can be used', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-config-'))
+  const file = join(folder, 'x.yaml')
+  const read = (tls: string) => parseConfig(`listen: { tls: { ${tls} } }`, file, {}).listen.tls
+  const fails = (tls: string, message: RegExp) => t.throws(() => read(tls), { code: 'bad-config', message })
+  t.is(read("cert: '', key: ''"), undefined)
+  fails('cert: a.pem', /x\.yaml:1:16: listen\.tls\.key: got nothing; expected both cert and key, or neither$/)
+  fails('key: a.pem', /x\.yaml:1:16: listen\.tls\.cert: got nothing; expected both cert and key, or neither$/)
+  fails('cert: a.pem, key: b.pem', /x\.yaml:1:24: listen\.tls\.cert: .*\/a\.pem: there is no such file; expected/)
+  writeFileSync(join(folder, 'a.pem'), certified.cert)
+  writeFileSync(join(folder, 'b.pem'), renewed.key)
+  fails('cert: a.pem, key: b.pem', /x\.yaml:1:36: listen\.tls\.key: .*\/b\.pem: it does not belong to the certificate/)
+  writeFileSync(join(folder, 'b.pem'), certified.key)
+  const config = parseConfig('listen: { tls: { cert: a.pem, key: ./b.pem } }', file, {})
+  t.deepEqual(config.listen.tls, { cert: join(folder, 'a.pem'), key: join(folder, 'b.pem') })
+  t.deepEqual(parseConfig(showConfig(config), '/elsewhere/p.yaml', {}).listen, config.listen)
 })
 
 test('a strategy is a name or a path, with or without options, and knows where each stood', t => {

@@ -1,10 +1,11 @@
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { openLog } from '../../src/gateway/log.ts'
+import { endNative } from '../end-native.ts'
 import { HandMade } from '../hand-made.ts'
-import { until, World, type WorldSpec } from '../world.ts'
+import { until } from '../until.ts'
+import { World, type WorldSpec } from '../world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 /** Line breaks, and what terminals take for commands: C0, DEL, C1, directions of text, line and paragraph separators. */
 const odd = '\n\r\t\u001b[2J\u0007\u007f\u0085\u009b\u202e\u2028\u2029'

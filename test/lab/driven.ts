@@ -10,8 +10,8 @@ import type { Host } from './world.ts'
 // biome-ignore lint/suspicious/noExplicitAny: each deed has a parameter of its own type
 export type Deeds = Record<string, (given: any) => Promise<any>> & { close(given: object): Promise<unknown> }
 
-/** Answers the parent until it asks for `close`; the process may end then. */
-export function serveDeeds(deeds: Deeds, afterClose: () => void): void {
+/** Answers the parent until it asks for `close`, and ends the process then, whatever is still open in it. */
+export function serveDeeds(deeds: Deeds): void {
   process.on('message', async ({ id, deed, given }: { id: number; deed: string; given: unknown }) => {
     try {
       const asked = deeds[deed]
@@ -21,7 +21,7 @@ export function serveDeeds(deeds: Deeds, afterClose: () => void): void {
       process.send?.({ id, error: String((error as Error)?.stack ?? error) })
     }
     if (deed !== 'close') return
-    afterClose()
+    process.once('disconnect', () => process.exit())
     process.disconnect()
   })
 }
@@ -70,7 +70,10 @@ export class Driven<Of extends Deeds> implements AsyncDisposable {
     const id = this.#asked++
     const waiting = Promise.withResolvers<never>()
     this.#waiting.set(id, waiting)
-    this.#child.send({ id, deed, given })
+    // Without this, what is asked of a process that has ended would end ours.
+    this.#child.send({ id, deed, given }, error => {
+      if (error) waiting.reject(error as never)
+    })
     return await waiting.promise
   }
 

@@ -8,13 +8,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import nodeDataChannel from 'node-datachannel'
 import { WebSocket } from 'ws'
 import { kindOf, renderNat } from '../../src/cli/text/nat-text.ts'
-import { parseConfig } from '../../src/config/config.ts'
 import { asPosternError } from '../../src/errors.ts'
-import { type Gateway, openGateway } from '../../src/gateway/gateway.ts'
+import type { Gateway } from '../../src/gateway/gateway.ts'
 import type { Connection } from '../../src/peer/connection/connection.ts'
+import type { Stream } from '../../src/peer/connection/streams/stream.ts'
 import { loadIdentity } from '../../src/peer/identity/identity.ts'
 import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { createCertificate } from '../../src/peer/identity/self-signed.ts'
@@ -24,11 +23,20 @@ import { type Sent, send } from '../../src/peer/services/send.ts'
 import type { Verdict } from '../../src/verdict.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { FromPeer } from '../../src/wire/signal.ts'
-import { until } from '../world.ts'
+import { rtp } from '../peer/connection/tracks/rtp.ts'
+import { until } from '../until.ts'
 import { serveDeeds } from './driven.ts'
 
 export interface Tried {
-  readonly path?: { by: string; kind: 'direct' | 'relay'; local: string; remote: string; ms: number; trace: string }
+  readonly path?: {
+    by: string
+    kind: 'direct' | 'relay'
+    door?: string
+    local: string
+    remote: string
+    ms: number
+    trace: string
+  }
   readonly failed?: { code: string; reason: string }
   /** The gateway's record of it, and what the gateway told of that: where it began one, and where there is no direct path. */
   readonly trace?: string | undefined
@@ -38,6 +46,11 @@ export interface Tried {
   readonly intact: boolean
   readonly transferMs: number
 }
+
+/** What a peer has noticed of its link and of its host. */
+export type Noticed = 'joined' | 'lost' | 'changed' | 'woke'
+
+const noticed: Noticed[] = []
 
 const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'))
 let gateway: Gateway | undefined
@@ -73,7 +86,8 @@ function listen(): void {
   }
   WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
     apply(send, link, given) {
-      note(JSON.parse(String(given[0])) as FromPeer)
+      // What is no text goes to the relay.
+      if (typeof given[0] === 'string') note(JSON.parse(given[0]) as FromPeer)
       return Reflect.apply(send, link, given)
     }
   })
@@ -84,6 +98,9 @@ export const deeds = {
   /** Another one takes the place of the one before, with what that has kept. */
   async gateway({ config }: { config: string }) {
     await gateway?.close()
+    // Most processes are peers, and start in half the time without the gateway's code.
+    const { parseConfig } = await import('../../src/config/config.ts')
+    const { openGateway } = await import('../../src/gateway/gateway.ts')
     gateway = await openGateway(parseConfig(config, join(folder, 'postern.yaml')))
     return { http: gateway.http, joinToken: gateway.joinToken }
   },
@@ -114,6 +131,18 @@ export const deeds = {
     listen()
     peer = await joined(given)
     return { name: peer.name }
+  },
+
+  /** Resolves when the peer has joined so many times, with its name, and what it has noticed by then. */
+  async joins({ count }: { count: number }) {
+    await until(() => noticed.filter(what => what === 'joined').length >= count, 20_000)
+    return { name: peer?.name ?? '', noticed }
+  },
+
+  /** Resolves when the peer has noticed this. */
+  async notices({ what }: { what: Noticed }) {
+    await until(() => noticed.includes(what), 30_000)
+    return { noticed }
   },
 
   /** Resolves when the peer has told its gateway: its socket is warm by then, too. */
@@ -198,6 +227,36 @@ export const deeds = {
     }
   },
 
+  /**
+   * Sends audio and video that come back, a packet of each every 5 ms; resolves with the path, and with how many of each came back
+   * as they left.
+   */
+  async film({ to, packets, bytes }: { to: string; packets: number; bytes: number }) {
+    if (!peer) throw new Error('not joined')
+    const connection = await peer.connect({ name: to })
+    const back = { audio: 0, video: 0 }
+    let offered = 0
+    connection.on('track', track => {
+      offered++
+      track.on('packet', packet => {
+        if (packet.length === bytes && packet.subarray(12).every(byte => byte === track.kind.length)) back[track.kind]++
+      })
+    })
+    const sent = [
+      await connection.addTrack({ kind: 'audio', codec: 'opus' }),
+      await connection.addTrack({ kind: 'video', codec: 'h264' })
+    ]
+    await until(() => offered === 2, 10_000)
+    for (let sequence = 0; sequence < packets; sequence++) {
+      for (const track of sent) track.write(rtp({ sequence, bytes }, track.kind.length))
+      await sleep(5)
+    }
+    await until(() => back.audio + back.video === 2 * packets, 2_000).catch(() => {})
+    const { path } = connection
+    await connection.close()
+    return { path, back }
+  },
+
   /** Closes the connections that were held. */
   async release(_given: object) {
     await Promise.all(held.splice(0).map(connection => connection.close()))
@@ -228,6 +287,36 @@ export const deeds = {
     await connection.close()
     if (left !== 0) throw new Error(`${left} bytes did not come back`)
     return ms
+  },
+
+  /**
+   * Sends 1 kB that comes back, so many times, first on an idle path and then while another stream fills it; resolves with the
+   * times that it took, in ms, and with what the other stream carried meanwhile.
+   */
+  async small({ to, requests }: { to: string; requests: number }) {
+    if (!peer) throw new Error('not joined')
+    const connection = await peer.connect({ name: to })
+    const stream = await connection.open('echo')
+    const idle = await roundTrips(stream, requests)
+    const bulk = await connection.open('digest')
+    let sentBytes = 0
+    const counted = async function* (source: AsyncIterable<Buffer>) {
+      for await (const block of source) {
+        sentBytes += block.length
+        yield block
+      }
+    }
+    const filling = pipeline(Readable.from(blocks(2 ** 40)), counted, bulk).catch(() => {})
+    await sleep(2_000)
+    const startMs = performance.now()
+    const before = sentBytes
+    const busy = await roundTrips(stream, requests)
+    const megabytesPerSecond = (sentBytes - before) / 1000 / (performance.now() - startMs)
+    bulk.destroy()
+    await filling
+    stream.end()
+    await connection.close()
+    return { idle, busy, megabytesPerSecond }
   },
 
   /** Opens `count` connections that are open at the same time, then closes them; the reasons of those that failed. */
@@ -264,7 +353,8 @@ export type Drives = typeof deeds
 interface Joining {
   readonly url: string
   readonly token: string
-  readonly name: string
+  /** If left out, it is a guest. */
+  readonly name?: string
   readonly port?: number | readonly [number, number]
   readonly public?: Endpoint
   /** It may ask its router for a port; it does not if this is left out, since most routers of the laboratory answer nobody. */
@@ -273,6 +363,8 @@ interface Joining {
   readonly impostor?: boolean
   /** Names of interfaces that it tells nobody of. */
   readonly exclude?: readonly string[]
+  /** The authority of the gateway's certificate, in PEM. */
+  readonly ca?: string
 }
 
 interface Connecting {
@@ -294,17 +386,20 @@ async function joined(joining: Joining, onWaiting?: PeerOptions['onWaiting']): P
   const own = await loadIdentity(folder)
   const identity = { ...own }
   const known = new KnownPeers(folder)
-  const options = { gateway: url, token, name, identity, known, accepts: true, insecure: true }
+  const options = { gateway: url, token, name, identity, known, accepts: name !== undefined, insecure: true }
   forwards.length = 0
+  noticed.length = 0
   const peer = await Peer.join({
     ...options,
     ...reach,
     map,
     excludeInterfaces: exclude,
     onConnection: serve,
+    onState: ({ joined }) => noticed.push(joined ? 'joined' : 'lost'),
     ...(onWaiting ? { onWaiting } : {}),
     onForward: news => forwards.push(news)
   })
+  for (const event of ['changed', 'woke'] as const) peer.network.on(event, () => noticed.push(event))
   if (impostor) Object.assign(identity, createCertificate())
   return peer
 }
@@ -314,6 +409,29 @@ function failed(thrown: unknown): Tried {
   return { failed: { code, reason: message }, trace, verdict, strategies: [], intact: false, transferMs: 0 }
 }
 
+/** A request of 1 kB every few milliseconds, so that each meets the path in another state. */
+async function roundTrips(stream: Stream, requests: number): Promise<number[]> {
+  const times: number[] = []
+  for (let request = 0; request < requests; request++) {
+    const startMs = performance.now()
+    let left = 1_000
+    const answered = new Promise<void>(resolve => {
+      const take = (bytes: Buffer) => {
+        left -= bytes.length
+        if (left > 0) return
+        stream.off('data', take)
+        resolve()
+      }
+      stream.on('data', take)
+    })
+    stream.write(Buffer.alloc(1_000, request))
+    await answered
+    times.push(performance.now() - startMs)
+    await sleep(5 + (request % 7))
+  }
+  return times
+}
+
 function serve(connection: Connection): void {
   connection.serve('digest', async stream => {
     const hash = createHash('sha256')
@@ -321,6 +439,12 @@ function serve(connection: Connection): void {
     stream.end(hash.digest())
   })
   connection.serve('echo', stream => pipeline(stream, stream))
+  connection.on('track', async track => {
+    const back = await connection.addTrack(track)
+    track.on('packet', packet => back.write(packet))
+    back.on('keyframe', () => track.requestKeyframe())
+    track.on('end', () => back.end())
+  })
   connection.serve('send', async stream => {
     const into = join(folder, 'received')
     await mkdir(into, { recursive: true })
@@ -361,4 +485,4 @@ async function sendBytes(connection: Connection, bytes: number): Promise<boolean
   return Buffer.concat(answer).equals(createHash('sha256').update(data).digest())
 }
 
-serveDeeds(deeds, () => nodeDataChannel.cleanup())
+serveDeeds(deeds)

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
-import { until } from '../world.ts'
+import { until } from '../until.ts'
 import { type Deeds, Driven } from './driven.ts'
 import { labTest } from './lab-test.ts'
 import { type NatType, natTypes } from './nat.ts'
@@ -355,10 +355,10 @@ labTest('a world ends when the process that opened it is killed', async t => {
   const program = `
     import { openWorld } from '${new URL('world.ts', import.meta.url)}'
     const world = await openWorld({ sites: [{ nat: 'open', line: { delayMs: 1 } }], verify: false })
-    world.gateway.spawn(['sleep', '1000'], { stdio: ['ignore', 'inherit', 'inherit'] })
-    console.log('open')`
+    world.gateway.spawn(['sh', '-c', 'echo open; exec sleep 1000'], { stdio: ['ignore', 'inherit', 'inherit'] })`
   const owner = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'pipe'] })
   const errors = text(owner.stderr)
+  // Until it runs, the command does not hear of the death of who started it.
   t.is(await firstLine(owner), 'open')
   owner.kill('SIGKILL')
   // The holder, the wires and the command have the same stderr: it ends when the last of them has.

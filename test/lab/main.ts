@@ -1,12 +1,13 @@
 // `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
 // prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say,
-// `npm run lab -- --stun-clients` what others' STUN clients say of the NATs, and `npm run lab -- --foreign` the table of NATs
-// that are not the kernel's; `npm run lab` lists the types.
+// `npm run lab -- --faults` how transfers get over faults, `npm run lab -- --stun-clients` what others' STUN clients say of the
+// NATs, and `npm run lab -- --foreign` the table of NATs that are not the kernel's; `npm run lab` lists the types.
 
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
 import { printCauses } from '../causes/print.ts'
 import type { Tried } from './driver.ts'
+import { listFaults, printFaults } from './faults/print.ts'
 import { printForeign } from './foreign/print.ts'
 import { foreignWorlds } from './foreign/worlds.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
@@ -22,6 +23,11 @@ const { values, positionals } = parseArgs({
     'stun-clients': { type: 'boolean', default: false },
     causes: { type: 'boolean', default: false },
     foreign: { type: 'boolean', default: false },
+    faults: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    trials: { type: 'string', default: '10' },
+    'at-once': { type: 'string', default: '2' },
+    rate: { type: 'string', default: '40' },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, map, predict, spray, relay' },
     'one-address': { type: 'boolean', default: false },
@@ -38,6 +44,8 @@ npm run lab -- TYPE --same               two hosts behind the same NAT
 npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
 npm run lab -- --causes [WORD...]        the table of causes of failed and relayed connections: each is produced, and
                                          the verdict of its trace shown; of those with a word in them, where given
+npm run lab -- --faults [WORD...]        how transfers get over faults on their way: each is produced, and the time until
+                                         they go on measured beside its goal; with --list, what there is
 npm run lab -- --stun-clients            others' STUN clients behind six NATs, against a gateway: downloads them, and prints
                                          what each says
 npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gateways that are published by others: what
@@ -47,6 +55,7 @@ npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gat
   --one-address                          the gateway listens on one of its two addresses only
   --delay-a MS, --delay-b MS             one way, between a site and the public network
   --times N                              so many connections, their times, and what hosts refused at closed ports
+  --trials N, --at-once N, --rate N      of --faults: how often each (10), how many at a time (2), Mbit/s of the transfer (40)
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
 Types: ${[...natTypes, ...natFamilies].join(', ')}
@@ -56,6 +65,8 @@ try {
   const problem = labProblem()
   if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
   if (values.causes) await printCauses(positionals)
+  else if (values.faults && values.list) listFaults(positionals)
+  else if (values.faults) await printFaults(positionals, faultOptions())
   else if (values['stun-clients']) await printStunClients()
   else if (values.foreign) await printForeign(positionals)
   else if (values.matrix) await printMatrix()
@@ -106,8 +117,7 @@ async function printTimes({ peers, world }: Rig, times: number): Promise<void> {
 async function printMatrix(): Promise<void> {
   await using grid = await openGrid({ ...gateway(), ...seed() })
   console.log(`rows call columns (seed ${grid.seed})\n`)
-  const cells: Cell[] = []
-  for await (const cell of gridOf(grid)) cells.push(cell)
+  const cells = await gridOf(grid)
   const width = Math.max(...coreTypes.map(type => type.length))
   for (const row of coreTypes) {
     const line = coreTypes.map(column => cells.find(cell => cell.caller === row && cell.callee === column)?.tried)
@@ -128,6 +138,17 @@ function openedAfter({ tried }: Cell): number {
 function mark({ path, intact }: Cell['tried']): string {
   if (!path) return 'failed'
   return intact ? path.kind : 'damaged'
+}
+
+function faultOptions() {
+  const trials = positive('trials', values.trials)
+  const atOnce = positive('at-once', values['at-once'])
+  return { trials, atOnce, bytesPerSecond: (positive('rate', values.rate) * 1e6) / 8, ...seed() }
+}
+
+function positive(name: string, text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  throw new Error(`--${name} takes a whole number from 1 to 9999`)
 }
 
 function gateway(): GatewaySpec {

@@ -43,6 +43,8 @@ export interface GatewaySpec {
   config?: string
   /** How many of its addresses the gateway listens on, all of them when left out. Peers reach it by the first one. */
   addresses?: 1
+  /** The authority of the gateway's certificate, in PEM, where `listen.tls` of its YAML names one. */
+  ca?: string
   /** True: the gateway listens on loopback, and a forwarder in front of it takes UDP at its first public address. */
   hidden?: boolean
 }
@@ -62,10 +64,10 @@ export interface Tenant {
 export const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
-export async function openRig({ strategies, config, addresses, hidden, ...spec }: RigSpec): Promise<Rig> {
+export async function openRig({ strategies, config, addresses, hidden, ca, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
-  const more = { ...(addresses ? { addresses } : {}), ...(hidden ? { hidden } : {}) }
+  const more = { ...(addresses ? { addresses } : {}), ...(hidden ? { hidden } : {}), ...(ca ? { ca } : {}) }
   const rig = opened.use(await openRigIn(world, { strategies, ...(config ? { config } : {}), ...more }))
   const all = opened.move()
   return { ...rig, [Symbol.asyncDispose]: () => all.disposeAsync() }
@@ -88,14 +90,16 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
   }
   opened.defer(async () => await forwarder?.[Symbol.asyncDispose]())
   const { joinToken: token } = await start(spec)
-  const url = `http://${world.gateway.addresses[0]}:${tenant.http}`
+  const url = `${spec.ca ? 'https' : 'http'}://${world.gateway.addresses[0]}:${tenant.http}`
+  const trusting = spec.ca ? { ca: spec.ca } : {}
   const peerOf = (site: Site, number: number, name: string): RigPeer => {
     const process = drive(site.hosts[number] ?? world.gateway)
     return { name, site, process, connect: (to, bytes) => process.do('connect', { to: to.name, bytes }) }
   }
   const peers = world.sites.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
   opened.defer(async () => void (await Promise.all(peers.map(({ process }) => process[Symbol.asyncDispose]()))))
-  const joinAll = () => Promise.all(peers.map(({ name, process }) => process.do('join', { url, token, name })))
+  const joinAll = () =>
+    Promise.all(peers.map(({ name, process }) => process.do('join', { url, token, name, ...trusting })))
   await joinAll()
   const all = opened.move()
   let guests = 0
@@ -115,7 +119,7 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
     async guest(site, { joins = true } = {}) {
       const peer = peerOf(site, 0, `guest-of-${site.index}-${guests++}`)
       const folder = await peer.process.do('folder', {})
-      if (joins) await peer.process.do('join', { url, token, name: peer.name })
+      if (joins) await peer.process.do('join', { url, token, name: peer.name, ...trusting })
       return {
         ...peer,
         async [Symbol.asyncDispose]() {

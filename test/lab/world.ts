@@ -289,6 +289,7 @@ function worldScript({ gatewayAddresses, sites }: Plan): string {
         within(name, [forwarding, bridging, boxScript(site, at), ...mapperScript(site, at), ...apartRules(site, at)])
       ]),
       ...hostNames(site).map((name, at) => batch(name, hostSetup(...placeOf(site, at)))),
+      ...(site.nature.endsOnIcmp ? hostNames(site).map(name => within(name, [unlimitedIcmp])) : []),
       ...innerNames(site).flatMap((name, at) => [
         batch(name, innerSetup(site, at)),
         within(name, [
@@ -327,6 +328,9 @@ const apartRules = ({ lans }: SitePlan, at: number) =>
         )
       ]
     : []
+
+// The kernel says to one address once a second that a port is closed, and what it does not say ends no flow (icmp(7), icmp_ratelimit).
+const unlimitedIcmp = 'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit'
 
 const forwarding = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 // Where br_netfilter is loaded, frames between two hosts of a LAN would pass the box's rules.

@@ -2,7 +2,7 @@
 // other and gets back what it sent. It prints one line of JSON and exits with 0 when all came back.
 
 import { text } from 'node:stream/consumers'
-import { type Connection, KnownPeers, loadIdentity, Peer } from 'postern'
+import { type Connection, KnownPeers, loadIdentity, type PathNews, Peer } from 'postern'
 
 const [gateway = '', token = '', folder = ''] = process.argv.slice(2)
 const toldBob = Promise.withResolvers<Connection>()
@@ -15,6 +15,8 @@ const bob = await join('bob', connection => {
 const alice = await join('alice', serveEcho)
 
 const connection = await alice.connect({ name: 'bob' })
+connection.on('path', (news: PathNews) => console.error(news.what, news.path.kind))
+if (connection.isAdrift || connection.resumeMs > 600_000) throw new Error('it waits')
 serveEcho(connection)
 const heard = await Promise.all([echoOf(connection, 'from alice'), echoOf(await toldBob.promise, 'from bob')])
 console.log(JSON.stringify({ heard, by: connection.path.by, kind: connection.path.kind }))
@@ -22,13 +24,14 @@ await Promise.all([alice.close(), bob.close()])
 process.exit(heard.join() === 'from alice,from bob' ? 0 : 1)
 
 async function join(name: string, onConnection: (connection: Connection) => void): Promise<Peer> {
+  const resumeMs = 120_000
   const own = `${folder}/${name}-of-program`
   const [identity, known] = [await loadIdentity(own), new KnownPeers(own)]
-  return Peer.join({ gateway, token, name, accepts: true, insecure: false, identity, known, onConnection })
+  return Peer.join({ gateway, token, name, accepts: true, insecure: false, identity, known, onConnection, resumeMs })
 }
 
 async function echoOf(connection: Connection, said: string): Promise<string> {
-  const stream = await connection.open('echo')
+  const stream = await connection.open('echo', { resumeMs: 30_000 })
   stream.end(said)
   return text(stream)
 }

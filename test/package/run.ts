@@ -62,7 +62,9 @@ async function pack(): Promise<string> {
     /^(dist|docs|bin|config\/examples)\/|^config\/postern\.(yaml|schema\.json)$|^[A-Z]+(\.md)?$|^package\.json$/
   const odd = (path: string) => !own.test(path) || (/\.ts$/.test(path) && !path.endsWith('.d.ts'))
   assert.deepEqual(paths.filter(odd), [], 'files that nobody who installs the package needs')
-  const untyped = paths.filter(path => /^dist\/.*\.d\.ts$/.test(path) && !paths.includes(path.replace('.d.ts', '.js')))
+  // The code of all that is in dist/browser is one module, dist/browser.js.
+  const codeOf = (path: string) => (path.startsWith('dist/browser/') ? 'dist/browser.js' : path.replace('.d.ts', '.js'))
+  const untyped = paths.filter(path => /^dist\/.*\.d\.ts$/.test(path) && !paths.includes(codeOf(path)))
   assert.deepEqual(untyped, [], 'types without code')
   return join(project.folder, made.filename)
 }
@@ -151,6 +153,8 @@ async function look({ url }: RunningGateway): Promise<void> {
     const asset = await fetch(new URL(path, answer.url))
     assert.ok(asset.ok && (await asset.text()).length > 100, path)
   }
+  const module = await fetch(new URL('postern.js', answer.url))
+  assert.ok(module.ok && /export\s*\{/.test(await module.text()), 'the module for pages of others')
 }
 
 async function tellVersion(): Promise<void> {

@@ -2,15 +2,15 @@
 
 import * as api from '@opentelemetry/api'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import type { ConnectOptions } from '../../src/peer/connecting.ts'
 import type { Peer } from '../../src/peer/peer.ts'
 import type { Verdict } from '../../src/verdict.ts'
-import { until } from '../world.ts'
+import { endNative } from '../end-native.ts'
+import { until } from '../until.ts'
 import { HandMadeGateway, session } from './hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const verdict: Verdict = {
   code: 'both-random',

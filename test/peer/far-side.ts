@@ -1,11 +1,11 @@
 // The far side of a connection in a process of its own, for tests that stop it, kill it or take its disk away. With a
 // folder and a file as arguments it is the whole transfer instead, and prints the error each side saw; as `late` it makes a
-// connection of a path that is closed already, and must end by itself.
+// connection of a path that is closed already, and must end by itself once the library has.
 
-import { cleanup } from 'node-datachannel'
 import { Connection } from '../../src/peer/connection/connection.ts'
 import { receive } from '../../src/peer/services/receive.ts'
 import { send } from '../../src/peer/services/send.ts'
+import { endNative } from '../end-native.ts'
 import { connectedPair, lines, lineToParent, openPeer } from './loopback.ts'
 
 const [kind, folder = '', file = ''] = process.argv.slice(2)
@@ -13,8 +13,8 @@ process.on('disconnect', () => process.exit(1))
 if (kind === 'wait') await wait()
 if (kind === 'transfer') await transfer()
 if (kind === 'late') await late()
-cleanup()
-if (kind !== 'late') process.exit(0)
+if (kind === 'late') endNative()
+else process.exit(0)
 
 async function wait(): Promise<void> {
   const connection = new Connection(await openPeer('bob', 'answer', lineToParent()))

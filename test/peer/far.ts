@@ -8,7 +8,7 @@ import { answer, probe } from '../../src/peer/punch/packets.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
 import type { Handover } from '../../src/wire/order.ts'
 import { type DecodedStun, decode, encode, transactionId } from '../../src/wire/stun.ts'
-import { until } from '../world.ts'
+import { until } from '../until.ts'
 
 export const probeKey = Buffer.from('the key of probes')
 

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -10,15 +10,9 @@ import { GatewayLink, type LinkOptions } from '../../src/peer/gateway-link.ts'
 import { refusePublic } from '../../src/peer/gateway-url.ts'
 import type { Identity } from '../../src/peer/identity/identity.ts'
 import type { FromGateway } from '../../src/wire/signal.ts'
-import { until, World } from '../world.ts'
-
-const identity: Identity = {
-  path: '',
-  certificatePem: 'certificate',
-  keyPem: '',
-  fingerprint: '',
-  sign: () => Buffer.from('signature')
-}
+import { until } from '../until.ts'
+import { World } from '../world.ts'
+import { identity } from './paper-identity.ts'
 
 const optionsFor = (gateway: string): LinkOptions => ({
   gateway,
@@ -73,7 +67,7 @@ test('a link proves itself over the nonce of the challenge, at the path that pee
       heard.push(String(data))
       say(welcome)
     })
-    say({ type: 'challenge', v: 2, nonce: 'bm9uY2U=' })
+    say({ type: 'challenge', v: 3, nonce: 'bm9uY2U=' })
   })
   const { link, welcome: told } = await GatewayLink.join(optionsFor(gateway.url.replace('ws:', 'http:')))
   t.is(told.peer, '0a')
@@ -81,7 +75,7 @@ test('a link proves itself over the nonce of the challenge, at the path that pee
   const signature = Buffer.from('signature').toString('base64')
   const hello = {
     type: 'hello',
-    v: 2,
+    v: 3,
     place: gateway.url.replace('ws:', 'http:'),
     name: 'ann',
     token: 'token',
@@ -96,7 +90,7 @@ test('a link proves itself over the nonce of the challenge, at the path that pee
 test('what comes right behind the welcome is heard', async t => {
   await using gateway = await fakeGateway((ws, say) => {
     ws.on('message', () => say(welcome, { type: 'pong', at: 1, timeMs: 2 }, { type: 'pong', at: 2, timeMs: 2 }))
-    say({ type: 'challenge', v: 2, nonce: '' })
+    say({ type: 'challenge', v: 3, nonce: '' })
   })
   const { link } = await GatewayLink.join(optionsFor(gateway.url))
   const heard: FromGateway[] = []
@@ -135,7 +129,7 @@ test('a gateway of another version is left, and told apart', async t => {
   })
   t.is(
     error?.message,
-    'the gateway speaks version 1 of the protocol, and this peer version 2; install a newer postern on the gateway'
+    'the gateway speaks version 1 of the protocol, and this peer version 3; install a newer postern on the gateway'
   )
   t.is(await closed.promise, 1002)
 })
@@ -235,7 +229,7 @@ test('a gateway that asks to be tried again is, at the first join and at later o
       return ws.close(1008)
     }
     ws.on('message', () => say(welcome))
-    say({ type: 'challenge', v: 2, nonce: '' })
+    say({ type: 'challenge', v: 3, nonce: '' })
   })
   const waited: number[] = []
   const onWaiting = (_: PosternError, waitMs: number) => waited.push(waitMs)
@@ -268,6 +262,35 @@ test('a hundred first joins at once from one address all get in, and so do twelv
   await t.notThrowsAsync(Promise.all(jobs))
 })
 
+test('a lost link that is needed is tried at once, each time it is', async t => {
+  let attempts = 0
+  const tried = new EventEmitter()
+  const server = createServer(socket => {
+    attempts++
+    socket.destroy()
+    tried.emit('again')
+  })
+  await using gateway = await fakeGateway((ws, say) => {
+    ws.on('message', () => say(welcome))
+    say({ type: 'challenge', v: 3, nonce: '' })
+  })
+  const { port } = gateway.server.address() as AddressInfo
+  const { link } = await GatewayLink.join(optionsFor(gateway.url))
+  await gateway[Symbol.asyncDispose]()
+  await listening(server, port)
+  // By itself it would wait for 250 ms, then 500, 1000, 2000, 4000 and 8000, less a half at most.
+  const startMs = performance.now()
+  while (attempts < 6) {
+    const again = once(tried, 'again')
+    const needed = setInterval(() => link.probeLink(), 50)
+    await again
+    clearInterval(needed)
+  }
+  t.true(performance.now() - startMs < 5_000)
+  await link.close()
+  server.close()
+})
+
 test('a lost link is joined again, ever later, each time a little at random', async t => {
   const attempts: number[] = []
   const server = createServer(socket => {
@@ -276,7 +299,7 @@ test('a lost link is joined again, ever later, each time a little at random', as
   })
   await using gateway = await fakeGateway((ws, say) => {
     ws.on('message', () => say(welcome))
-    say({ type: 'challenge', v: 2, nonce: '' })
+    say({ type: 'challenge', v: 3, nonce: '' })
   })
   const { port } = gateway.server.address() as AddressInfo
   const { link } = await GatewayLink.join(optionsFor(gateway.url))
@@ -307,7 +330,7 @@ test('a gateway that starts again gets its peers back; one that refuses them for
   })
   await world.gateway.close()
   await world.start()
-  t.not(await again, first.peer)
+  t.is(await again, first.peer, 'under the id that it had')
   await world.api('/api/names/ann', { method: 'DELETE' })
   await (await GatewayLink.join({ ...options, identity: await world.identity('eve') })).link.close()
   const ends: [string, boolean][] = []
@@ -331,7 +354,7 @@ test('what the gateway says in another language is passed over', async t => {
       ws.send(Buffer.from([1, 2, 3]))
       say({ type: 'pong', at: 1, timeMs: 2 })
     })
-    say({ type: 'challenge', v: 2, nonce: '' })
+    say({ type: 'challenge', v: 3, nonce: '' })
   })
   const { link } = await GatewayLink.join(optionsFor(gateway.url))
   const heard = await new Promise<FromGateway>(resolve => {
@@ -354,7 +377,7 @@ test('a gateway that is reached by IPv6 is told the IPv4 address of its name, or
       reached.push(JSON.parse(String(data)).reached)
       say(welcome)
     })
-    say({ type: 'challenge', v: 2, nonce: '' })
+    say({ type: 'challenge', v: 3, nonce: '' })
   }, '::1')
   const known = await lookup('localhost', { all: true })
   if (!known.some(({ address }) => address === '::1')) t.log('localhost has no IPv6 address here')

@@ -12,10 +12,12 @@ import { type Identity, loadIdentity } from '../../src/peer/identity/identity.ts
 import { KnownPeers } from '../../src/peer/identity/known-peers.ts'
 import { Peer, type PeerOptions } from '../../src/peer/peer.ts'
 import type { Endpoint } from '../../src/wire/endpoint.ts'
+import { PROTOCOL } from '../../src/wire/identity/proof.ts'
 import type { Order } from '../../src/wire/order.ts'
-import { type FromGateway, type FromPeer, JOIN_PATH, type Message, PROTOCOL } from '../../src/wire/signal.ts'
+import { JOIN_PATH } from '../../src/wire/place.ts'
+import type { FromGateway, FromPeer, Message } from '../../src/wire/signal.ts'
 import { BINDING, decode, encode } from '../../src/wire/stun.ts'
-import { until } from '../world.ts'
+import { until } from '../until.ts'
 import { handovers, probeKey } from './far.ts'
 
 export const session = '0123456789abcdef'
@@ -178,7 +180,7 @@ export class Guest {
       type: 'session',
       session: id,
       ...(request === undefined ? { role: 'callee' } : { role: 'caller', request }),
-      peer: { name: 'somebody', fingerprint, named: true },
+      peer: { id: '0b', name: 'somebody', fingerprint, named: true },
       key: sessionKey,
       probeKey: probeKey.toString('base64'),
       trace: '0'.repeat(32)

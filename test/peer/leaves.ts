@@ -1,7 +1,6 @@
 // A process that joins, connects, loses its gateway and closes everything: run by peer.test.ts, it must end by itself.
 
 import { once } from 'node:events'
-import nodeDataChannel from 'node-datachannel'
 import type { Connection } from '../../src/peer/connection/connection.ts'
 import { World } from '../world.ts'
 
@@ -15,5 +14,4 @@ const pending = ann.connect({ name: 'bob' }).catch(({ code }) => code)
 await Promise.all([ann.close(), bob.close()])
 await world[Symbol.asyncDispose]()
 if (connection.closed.aborted === false) await once(connection.closed, 'abort')
-nodeDataChannel.cleanup()
 process.stdout.write(`left, and what was pending ended with ${await pending}`)

@@ -8,6 +8,8 @@ import { EventEmitter } from 'node:events'
 import { type DataChannel, PeerConnection } from 'node-datachannel'
 import type { ConnectionParts } from '../../src/peer/connection/connection.ts'
 import { Connection } from '../../src/peer/connection/connection.ts'
+import { negotiated } from '../../src/peer/transport/native.ts'
+import { mtuOption } from '../../src/peer/transport/packet.ts'
 
 /** What one half tells the other: its description, then that its channel is open. */
 export type Signal = { sdp: string } | { open: true }
@@ -23,15 +25,22 @@ export interface Opened extends ConnectionParts {
 }
 
 /** A peer whose control channel is open on both sides. */
-export async function openPeer(name: string, role: 'offer' | 'answer', line: Line): Promise<Opened> {
-  const pc = new PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1', disableAutoNegotiation: true })
+export async function openPeer(name: string, role: 'offer' | 'answer', line: Line, mtu = 1280): Promise<Opened> {
+  const pc = new PeerConnection(name, {
+    iceServers: [],
+    bindAddress: '127.0.0.1',
+    disableAutoNegotiation: true,
+    mtu: mtuOption(mtu)
+  })
   const gathered = Promise.withResolvers<void>()
   const farDescription = Promise.withResolvers<string>()
   const farOpen = Promise.withResolvers<void>()
+  // Without a listener the library keeps the process alive.
+  pc.onStateChange(() => {})
   pc.onGatheringStateChange(state => state === 'complete' && gathered.resolve())
   line.onSignal(signal => ('open' in signal ? farOpen.resolve() : farDescription.resolve(signal.sdp)))
   if (role === 'answer') pc.setRemoteDescription(await farDescription.promise, 'offer')
-  const control = pc.createDataChannel('postern', { negotiated: true, id: 0 })
+  const { control, sizing } = negotiated(pc)
   pc.setLocalDescription(role)
   await gathered.promise
   const sdp = pc.localDescription()?.sdp ?? ''
@@ -43,16 +52,31 @@ export async function openPeer(name: string, role: 'offer' | 'answer', line: Lin
   return {
     transport: pc,
     control,
+    sizing,
+    session: 'abcdef0123456789',
+    role: role === 'offer' ? 'caller' : 'callee',
     peer: { name: name === 'alice' ? 'bob' : 'alice', fingerprint: pc.remoteFingerprint().value },
-    path: { by: 'direct', kind: 'direct', ...addresses(pc), ms: 1, trace: '0'.repeat(32) }
+    path: { by: 'direct', kind: 'direct', ...addresses(pc), ms: 1, trace: '0'.repeat(32), mtu }
   }
 }
 
-/** Two connections within this process. */
-export async function connectedPair(): Promise<{ alice: Connection; bob: Connection }> {
+/** Both ends of a path within this process. */
+export async function openPair(session = 'abcdef0123456789', mtu = 1280): Promise<{ alice: Opened; bob: Opened }> {
   const [forAlice, forBob] = lines()
-  const [alice, bob] = await Promise.all([openPeer('alice', 'offer', forAlice), openPeer('bob', 'answer', forBob)])
-  return { alice: new Connection(alice), bob: new Connection(bob) }
+  const [alice, bob] = await Promise.all([
+    openPeer('alice', 'offer', forAlice, mtu),
+    openPeer('bob', 'answer', forBob, mtu)
+  ])
+  return { alice: { ...alice, session }, bob: { ...bob, session } }
+}
+
+/** Two connections within this process. Lost, they wait for another path so many milliseconds. */
+export async function connectedPair(
+  resumeMs = 0,
+  farResumeMs = resumeMs
+): Promise<{ alice: Connection; bob: Connection }> {
+  const { alice, bob } = await openPair()
+  return { alice: new Connection({ ...alice, resumeMs }), bob: new Connection({ ...bob, resumeMs: farResumeMs }) }
 }
 
 /** The line of a forked process to the one that forked it. */

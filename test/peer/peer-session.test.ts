@@ -3,14 +3,15 @@
 
 import { once } from 'node:events'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { WebSocket, WebSocketServer } from 'ws'
 import { PosternError } from '../../src/errors.ts'
 import type { Connection } from '../../src/peer/connection/connection.ts'
-import { type FromGateway, type FromPeer, JOIN_PATH } from '../../src/wire/signal.ts'
+import { JOIN_PATH } from '../../src/wire/place.ts'
+import type { FromGateway, FromPeer } from '../../src/wire/signal.ts'
+import { endNative } from '../end-native.ts'
 import { World } from '../world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 type Lie = (message: FromGateway) => unknown
 

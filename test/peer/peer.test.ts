@@ -5,16 +5,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import type { Connection } from '../../src/peer/connection/connection.ts'
 import type { ForwardNews, StrategyReport } from '../../src/peer/peer.ts'
 import { RawSocket } from '../../src/peer/punch/raw.ts'
+import { endNative } from '../end-native.ts'
 import { HandMade } from '../hand-made.ts'
-import { until, World } from '../world.ts'
+import { until } from '../until.ts'
+import { World } from '../world.ts'
 import { HandMadeGateway } from './hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 test.serial('a gateway that cannot prove a forward is not asked to, and the user is told', async t => {
   await using gateway = await HandMadeGateway.open()
@@ -28,6 +29,27 @@ test.serial('a gateway that cannot prove a forward is not asked to, and the user
   t.regex((await told.promise).reason, /proves no forwards/)
   t.false(guest.said.some(({ type }) => type === 'claim'))
 })
+
+test.serial(
+  'a gateway that says what it can do after a socket is warm is asked to prove a forward all the same',
+  async t => {
+    await using gateway = await HandMadeGateway.open()
+    const raw = await RawSocket.bind()
+    const { port } = raw
+    await raw.close()
+    const news: ForwardNews[] = []
+    const forward = {
+      port,
+      public: { address: '198.51.100.7', port },
+      onForward: (told: ForwardNews) => news.push(told)
+    }
+    const { guest } = await gateway.join('ann', forward)
+    t.deepEqual([news, guest.said.filter(({ type }) => type === 'claim')], [[], []])
+    guest.say({ type: 'features', features: ['proofs'] })
+    t.like(await until(() => guest.said.find(({ type }) => type === 'claim')), { port, endpoint: forward.public })
+    t.deepEqual(news, [])
+  }
+)
 
 test.serial('two peers meet, both know who the other is, and bytes pass', async t => {
   await using world = await World.open()
@@ -54,6 +76,22 @@ test.serial('two peers meet, both know who the other is, and bytes pass', async 
   )
   await connection.close()
 })
+
+test.serial(
+  'peers wait for another path as long as the one that waits longer, and a wrong wait is refused at once',
+  async t => {
+    await using world = await World.open()
+    for (const resumeMs of [-1, 600_001, Number.NaN])
+      await t.throwsAsync(world.join('dan', { resumeMs }), { code: 'bad-config', message: /to 600000 \(10m\)/ })
+    await world.join('bob', { resumeMs: 90_000 })
+    await world.join('carol', { resumeMs: 0 })
+    const ann = await world.join('ann')
+    const [bob, carol] = [await ann.connect({ name: 'bob' }), await ann.connect({ name: 'carol' })]
+    await Promise.all([bob.ping(), carol.ping()])
+    t.deepEqual([bob.resumeMs, carol.resumeMs], [90_000, 0])
+    t.false(bob.isAdrift)
+  }
+)
 
 test.serial('a peer without a name may call, and cannot be called', async t => {
   await using world = await World.open()

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { cleanup } from 'node-datachannel'
 import { PosternError } from '../../src/errors.ts'
 import type { Connection } from '../../src/peer/connection/connection.ts'
 import { type Received, type ReceiveOptions, receive } from '../../src/peer/services/receive.ts'
 import { type SendOptions, type Sent, send } from '../../src/peer/services/send.ts'
+import { endNative } from '../end-native.ts'
 import { connectedPair } from './loopback.ts'
 
 const made: Connection[] = []
@@ -18,7 +18,7 @@ const folders: string[] = []
 export async function clearAway(): Promise<void> {
   await Promise.all(made.map(connection => connection.close()))
   await Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true })))
-  cleanup()
+  endNative()
 }
 
 export interface Post {

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { parseConfig } from '../../src/config/config.ts'
 import { openGateway } from '../../src/gateway/gateway.ts'
-import { until, World } from '../world.ts'
+import { endNative } from '../end-native.ts'
+import { until } from '../until.ts'
+import { World } from '../world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 /** Of the gateway, one for each endpoint, and the one that a peer keeps warm. */
 const keptOpen = 4 + 1

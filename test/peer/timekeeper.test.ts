@@ -1,15 +1,16 @@
 // How a peer learns what the gateway's clock shows.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { nowMs } from '../../src/clock.ts'
 import { type Clocks, Timekeeper } from '../../src/peer/timekeeper.ts'
 import type { FromPeer, Message } from '../../src/wire/signal.ts'
+import { endNative } from '../end-native.ts'
 import { HandMade } from '../hand-made.ts'
-import { until, World } from '../world.ts'
+import { until } from '../until.ts'
+import { World } from '../world.ts'
 import { HandMadeGateway } from './hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const hourMs = 3_600_000
 

@@ -118,6 +118,12 @@ test('a private authority is trusted where it is given, and told to be given whe
     /authority that is not trusted here; .*--ca FILE, or in NODE_EXTRA_CA_CERTS/
   )
   t.is(await told(`https://${server.host}`, { ca: authority }), 'bad-token: reached')
+  const { certificatePem: other } = createCertificate()
+  t.is(await told(`https://${server.host}`, { ca: `# two\n${other}\n${authority}` }), 'bad-token: reached')
+  t.is(
+    await told(`https://${server.host}`, { ca: 'none' }),
+    'bad-config: ca: it holds no certificate; expected certificates in PEM'
+  )
   t.regex(
     await told(`https://${server.host.replace('127.0.0.1', 'localhost')}`, { ca: authority }),
     /its certificate is for 127\.0\.0\.1, and not for localhost; dial it by a name/
@@ -152,14 +158,24 @@ test('every sentence names the gateway without its login, and its code', t => {
   }
 })
 
-test.serial('where the environment names a proxy, a network that lets nobody out says that none is used', t => {
-  const before = process.env.HTTPS_PROXY
+test('through a proxy the sentence says which, and what it does', t => {
+  const proxy = { host: 'proxy.example:3128', variable: 'HTTPS_PROXY' }
+  const sentence = (why: Error | { status: number; body: string }) =>
+    unreachable('https://a.example', why, proxy).message
+  t.regex(sentence(errorOf('ECONNREFUSED')), /: the proxy proxy\.example:3128 that HTTPS_PROXY names is not there/)
+  t.regex(sentence(errorOf('CERT_HAS_EXPIRED')), /has expired.*; it was dialled through the proxy proxy\.example:3128/)
+  t.regex(sentence({ status: 407, body: '' }), /asks for a login; write it as http:\/\/USER:PASSWORD@proxy/)
+  t.regex(sentence({ status: 502, body: '' }), /; it was dialled through the proxy/)
+})
+
+test.serial('a proxy that is not used is told where a network lets nobody out', t => {
+  const before = process.env.ALL_PROXY
   t.teardown(() => {
-    delete process.env.HTTPS_PROXY
-    if (before !== undefined) process.env.HTTPS_PROXY = before
+    delete process.env.ALL_PROXY
+    if (before !== undefined) process.env.ALL_PROXY = before
   })
-  process.env.HTTPS_PROXY = 'http://proxy.example:3128'
+  process.env.ALL_PROXY = 'socks5://proxy.example:1080'
   const sentence = (code: string) => unreachable('https://a.example', errorOf(code)).message
-  t.regex(sentence('ETIMEDOUT'), /; HTTPS_PROXY is set, and postern connects without a proxy$/)
-  t.notRegex(sentence('CERT_HAS_EXPIRED'), /HTTPS_PROXY/)
+  t.regex(sentence('ETIMEDOUT'), /; ALL_PROXY is set, and postern takes an HTTP proxy of HTTPS_PROXY, for https/)
+  t.notRegex(sentence('CERT_HAS_EXPIRED'), /ALL_PROXY/)
 })

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import overlay from '../../examples/plugin-overlay.ts'
 import preserve from '../../examples/plugin-preserve.ts'
+import { endNative } from '../end-native.ts'
 import { sceneOf } from '../scenes.ts'
 import { World } from '../world.ts'
 import { keepsContract, startPlugin, stepsOf } from './contract.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 /** As a YAML file in `folder` names it. */
 const path = (folder: string, example = 'plugin-overlay.ts') =>

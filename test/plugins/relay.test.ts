@@ -22,6 +22,16 @@ test('it works for any pair, and gets its turn after the deadline too', async t 
   t.true(relay.lastResort)
 })
 
+test('a side whose UDP is blocked is sent through the doors that lead to it, and has the time for their handshakes', async t => {
+  const planner = await startPlugin(relay)
+  const far = { rttMs: 100 }
+  const [free] = await plansOf(planner, sceneOf(far, far))
+  const [blocked] = await plansOf(planner, sceneOf({ ...far, doors: ['tcp', 'websocket'] }, far))
+  t.like(blocked?.caller, { kind: 'splice', doors: ['tcp', 'websocket'] })
+  t.false('doors' in (blocked?.callee ?? {}))
+  t.is((blocked?.waitMs ?? 0) - (free?.waitMs ?? 0), 500)
+})
+
 test('a rate without its unit is refused', async t => {
   await t.throwsAsync(startPlugin(relay, { perSession: '4 MB/s' }), { instanceOf: PosternError, code: 'bad-config' })
 })

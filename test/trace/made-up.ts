@@ -47,6 +47,11 @@ export class MadeUp {
     return this
   }
 
+  /** What a side told of the path afterwards. */
+  change(change: string, attributes: Attributes): this {
+    return this.#add('change', { change, told_by: 'caller', ...attributes })
+  }
+
   #add(
     name: string,
     attributes: Attributes,

@@ -1,8 +1,10 @@
 // docs/tracing.md is true: what is recorded is listed, and what is listed is recorded. Everything by hand here; what real
 // peers have recorded of them is in connect.test.ts.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
+import { nowMs } from '../../src/clock.ts'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
 import { beneath, recordShowing } from '../../src/gateway/recording/step.ts'
 import { Evidence, type Pair } from '../../src/gateway/session/evidence.ts'
@@ -20,7 +22,8 @@ import { Hand, Home, socket } from '../gateway/session/made.ts'
 import { handMade } from '../gateway/signalling/room.ts'
 import { FAR_MS, HandMade, nothingDone } from '../hand-made.ts'
 import { sceneOf, sideOf } from '../scenes.ts'
-import { until, type World } from '../world.ts'
+import { until } from '../until.ts'
+import type { World } from '../world.ts'
 import { listed, misplaced, recorded, unlisted } from './listed.ts'
 import { recorder } from './recorder.ts'
 
@@ -135,6 +138,63 @@ async function relayFails(): Promise<readonly SpanRecord[]> {
   return await spansOf(room.world, (await ann.hears('over')).trace)
 }
 
+/** A direct path that is lost, and what becomes of it: searches that fail and one that finds the relay, and news. */
+async function pathMoves(): Promise<readonly SpanRecord[]> {
+  await using room = await handMade(['ann', 'bob'], { strategies: '[direct, relay]' })
+  const [ann, bob] = room.peers
+  for (const peer of room.peers) await peer.warm(0)
+  ann.say({ type: 'connect', request: 0, to: 'bob' })
+  const { session, trace, peer } = await ann.hears('session')
+  await bob.hears('session')
+  const open = async () => {
+    for (const one of [ann, bob]) {
+      const { session, plan } = await one.hears('order')
+      one.say({ type: 'opened', session, plan, local: at, remote: at, report: nothingDone })
+    }
+    for (const one of [ann, bob]) await one.hears('path')
+  }
+  await open()
+  const news = { type: 'news', session, kind: 'direct', door: 'udp' } as const
+  ann.say({ type: 'clock', offsetMs: 0, uncertaintyMs: 1 })
+  await bob.warm(0) // the same socket, from another port
+  await sleep(LATE_MS)
+  ann.say({ ...news, what: 'lost', reason: 'nothing came', ms: 1200, askedMs: 800, mtu: 1280, atMs: nowMs() - LATE_MS })
+  bob.say({ ...news, what: 'slept', ms: 6000 })
+  bob.say({ ...news, what: 'resumed', back: true, ms: 100 })
+  await ann.settled()
+  await bob.settled()
+  const again = async (who: HandMade, only: 'relay' | 'direct', number: number) => {
+    for (const one of room.peers) await one.warm(number)
+    const far = who === ann ? peer.id : ann.welcome.peer
+    who.say({ type: 'connect', request: number, to: 'x', continues: { session, peer: far, only, mtu: 1200 } })
+    const [introduced] = await Promise.all([who, who === ann ? bob : ann].map(one => one.hears('session')))
+    return introduced ?? fail()
+  }
+  const { session: down } = await again(bob, 'relay', 1)
+  await open()
+  bob.say({ ...news, what: 'resumed', kind: 'relay', ms: 140, resentBytes: 9 })
+  const { session: up } = await again(ann, 'direct', 2)
+  await bob.hearsOf(up, 'order')
+  bob.say({ type: 'leave', session: up, code: 'io', reason: 'it is enough' })
+  await ann.hearsOf(up, 'over')
+  ann.say({ type: 'leave', session: down, code: 'io', reason: 'that was all' })
+  ann.say({ ...news, what: 'ended', code: 'path-lost' })
+  return await until(() => {
+    const spans = room.world.gateway.traces.get(trace)[0]?.spans ?? []
+    const count = (name: string) => spans.filter(one => one.name === name).length
+    return count('postern.again') === 2 && count('postern.change') === 6 && spans
+  })
+}
+
+/** What is told so long after it happened is told late, in milliseconds. */
+const LATE_MS = 1200
+
+const fail = () => {
+  throw new Error('nobody was introduced')
+}
+
+const at: Endpoint = { address: '127.0.0.1', port: 9 }
+
 async function udpIsBlocked(): Promise<readonly SpanRecord[]> {
   await using room = await handMade(['ann', 'bob'])
   const [ann, bob] = room.peers
@@ -214,7 +274,7 @@ test('the tables of docs/tracing.md are those that the code goes by', t => {
 })
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
-  const runs = await Promise.all([longStory(), relayFails(), udpIsBlocked(), joinIsRefused(), onOneLink()])
+  const runs = await Promise.all([longStory(), relayFails(), pathMoves(), udpIsBlocked(), joinIsRefused(), onOneLink()])
   const spans = [...runs.flat(), ...hardNat(), ...wrongAddress(), ...besideEachOther()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])

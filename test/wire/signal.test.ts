@@ -1,9 +1,10 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { PosternError } from '../../src/errors.ts'
+import { helloProof } from '../../src/wire/identity/proof.ts'
 import { checkOrder } from '../../src/wire/order.ts'
 import type { Report } from '../../src/wire/report.ts'
-import { type FromPeer, helloProof, parseFromGateway, parseFromPeer } from '../../src/wire/signal.ts'
+import { type FromPeer, parseFromGateway, parseFromPeer } from '../../src/wire/signal.ts'
 
 const session = '00112233445566aa'
 const report = { steps: [['found', 1.5]], sent: 1, received: 0 } as const
@@ -26,7 +27,7 @@ const fullReport: Report = {
 const messages: readonly FromPeer[] = [
   {
     type: 'hello',
-    v: 2,
+    v: 3,
     name: 'ann',
     token: 't',
     certificate: 'c',
@@ -55,7 +56,18 @@ const messages: readonly FromPeer[] = [
   { type: 'claim', socket: 0, port: 4000, endpoint, by: 'given' },
   { type: 'proof', port: 4000, nonce: 'AAAAAAAAAAA=' },
   { type: 'unclaim', port: 4000 },
-  { type: 'router', answer: 'carrier', outside: '100.64.0.2' }
+  { type: 'router', answer: 'carrier', outside: '100.64.0.2' },
+  { type: 'connect', request: 0, to: 'bob', continues: { session, peer: '0a1b2c3d4e5f', only: 'relay' } },
+  {
+    ...{ type: 'news', session, what: 'resumed', reason: 'nothing was heard', kind: 'relay', door: 'udp' },
+    ...{ seen: 'there', ms: 140.5, resentBytes: 65_536, atMs: 1_795_000_000_000 },
+    ...{ quietMs: 900, back: true }
+  },
+  { type: 'news', session, what: 'lost', ms: 1200, askedMs: 800 },
+  { type: 'news', session, what: 'slept', ms: 45_000 },
+  { type: 'news', session, what: 'ended', code: 'path-lost' },
+  { type: 'cold', socket: 0, reason: 'silence', doors: ['tcp', 'websocket'] },
+  { type: 'cold', socket: 0, reason: 'silence', ice: { ufrag: 'Xy7+', pwd: 'x'.repeat(22) } }
 ]
 
 const isRefused = (text: string): boolean => {
@@ -73,8 +85,21 @@ test('each kind of message comes out as it went in', t => {
 })
 
 test('a message with one field missing, of another type or too many is malformed', t => {
-  const optional = ['name', 'fingerprint', 'traceparent', 'atMs', 'remaps', 'outside']
+  const ofMost = [
+    'certificate',
+    'name',
+    'fingerprint',
+    'traceparent',
+    'atMs',
+    'remaps',
+    'outside',
+    'continues',
+    'doors',
+    'ice'
+  ]
+  const ofNews = ['reason', 'kind', 'door', 'seen', 'ms', 'askedMs', 'quietMs', 'back', 'code', 'resentBytes', 'atMs']
   for (const message of messages) {
+    const optional = message.type === 'news' ? ofNews : ofMost
     for (const field of Object.keys(message)) {
       const { [field]: _, ...rest } = message as Record<string, unknown>
       t.is(isRefused(JSON.stringify(rest)), !optional.includes(field), `${message.type} without ${field}`)
@@ -82,6 +107,35 @@ test('a message with one field missing, of another type or too many is malformed
     }
     t.true(isRefused(JSON.stringify({ ...message, more: 1 })))
   }
+})
+
+test('what a peer tells of a path is bounded in each of its parts', t => {
+  const news = { type: 'news', session, what: 'lost' }
+  t.false(isRefused(JSON.stringify(news)))
+  for (const odd of [
+    { session: 'x' },
+    { what: 'found' },
+    { reason: 'x'.repeat(513) },
+    { kind: 'carrier pigeon' },
+    { door: 'x'.repeat(17) },
+    { door: '\u001b[2J' },
+    { seen: 'callee' },
+    { ms: -1 },
+    { ms: 86_400_001 },
+    { resentBytes: -1 },
+    { resentBytes: 0.5 }
+  ])
+    t.true(isRefused(JSON.stringify({ ...news, ...odd })), JSON.stringify(odd).slice(0, 60))
+  const shown = parseFromPeer(JSON.stringify({ ...news, reason: 'gone\u001b[2J' }))
+  t.notRegex(JSON.stringify(shown), /\\u001b/)
+})
+
+test('a request that continues a connection says which one, with whom, and what it asks for', t => {
+  const continues = { session, peer: '0a1b2c3d4e5f', only: 'relay' }
+  const connect = (of: object) => JSON.stringify({ type: 'connect', request: 0, to: 'bob', continues: of })
+  t.false(isRefused(connect(continues)))
+  for (const odd of [{ session: 'x' }, { peer: 'a:b' }, { only: 'both' }, { more: 1 }])
+    t.true(isRefused(connect({ ...continues, ...odd })), JSON.stringify(odd))
 })
 
 test('whatever text arrives is a message or a bad-message, never anything else', t => {
@@ -216,7 +270,7 @@ test('names, fingerprints and ICE credentials of a gateway are what they seem', 
     order: { kind: 'punch', targets: [] },
     ...times
   }
-  const peer = { name: 'bob', fingerprint, named: true }
+  const peer = { id: '0a', name: 'bob', fingerprint, named: true }
   const introduction = { type: 'session', session, role: 'caller', key: '', probeKey: '', trace: 'a'.repeat(32) }
   t.notThrows(() => parseFromGateway(JSON.stringify({ ...order, handover })))
   t.notThrows(() => parseFromGateway(JSON.stringify({ ...introduction, peer })))
@@ -257,7 +311,10 @@ test('an order names at most eight targets that are endpoints', t => {
 })
 
 test('what a hello signs holds the place, the nonce and the DTLS fingerprint, and words that mean nothing elsewhere', t => {
-  t.is(String(helloProof({ place: 'https://a', nonce: 'abc', dtls })), `postern hello\n2\nhttps://a\nabc\n${dtls}`)
+  t.is(
+    String(Buffer.from(helloProof({ place: 'https://a', nonce: 'abc', dtls }))),
+    `postern hello\n3\nhttps://a\nabc\n${dtls}`
+  )
 })
 
 test('a hello names a place in one way only, and nothing in it ends a line', t => {
@@ -272,11 +329,11 @@ test('a hello of another version is told which is spoken here and what to do, wh
   const sentence = (text: string) => t.throws(() => parseFromPeer(text), { code: 'bad-message' })?.message
   t.is(
     sentence('{"type":"hello","v":1,"token":"t","certificate":"c","signature":"c2ln","accepts":true}'),
-    'the peer speaks version 1 of the protocol, and this gateway version 2; install a newer postern on the peer'
+    'the peer speaks version 1 of the protocol, and this gateway version 3; install a newer postern on the peer'
   )
-  t.regex(sentence('{"type":"hello","v":3,"surprise":[]}') ?? '', /version 3 .*newer postern on the gateway$/)
+  t.regex(sentence('{"type":"hello","v":4,"surprise":[]}') ?? '', /version 4 .*newer postern on the gateway$/)
 })
 
 test('a challenge of another version is read, so that a peer can say which it is', t => {
-  t.like(parseFromGateway('{"type":"challenge","v":3,"nonce":"AAAA","more":1}'), { v: 3 })
+  t.like(parseFromGateway('{"type":"challenge","v":4,"nonce":"AAAA","more":1}'), { v: 4 })
 })

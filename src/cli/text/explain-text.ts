@@ -19,7 +19,7 @@ import type { Replay, Replayed } from '../../trace/verdict/replay.ts'
 import { percent } from '../../units.ts'
 import { fit, formatMs, wrap } from './output.ts'
 import { blamedIn, header, outcomeOf } from './trace-text.ts'
-import { type Look, verdictText } from './verdict-text.ts'
+import { type Look, lossesText, verdictText } from './verdict-text.ts'
 
 /** Columns for a strategy's name. Longer names, which plugins by others may have, are shortened. */
 const NAME = { least: 7, most: 16 }
@@ -36,6 +36,7 @@ export function explanationText(record: TraceRecord, replay: Replay, look: Look)
     '',
     verdictText(verdict, blamedIn({ ...record, verdict }), look),
     ...(verdict.code === record.verdict.code ? [] : [wrap(`  judged as ${record.verdict.code} then`, width, 4)]),
+    ...lossesText(record, look),
     '',
     ...strategies.flatMap(strategy => strategyLines(strategy, column, look)),
     '',

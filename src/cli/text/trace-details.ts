@@ -6,7 +6,7 @@
 import type { AttributeName, EventName, ShortName } from '../../trace/record/conventions.ts'
 import { type Reader, read } from '../../trace/record/reader.ts'
 import type { SpanRecord } from '../../trace/record/record.ts'
-import { formatBytes, percent } from '../../units.ts'
+import { formatBytes, percent, roughly } from '../../units.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { abridged, signed } from './output.ts'
 
@@ -20,7 +20,7 @@ const OBSERVED = 8
 
 /** The title, the header and the verdict show these; `error.type` repeats the code. */
 const toldElsewhere =
-  /^(outcome|side|sides|peer|plugin|order|change|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
+  /^(outcome|side|sides|peer|plugin|order|change|only|path|caller|callee|verdict(\..+)?|error\.type|(caller|callee)\.clock\..+)$/
 
 export function detailsOf(span: SpanRecord): string[] {
   const facts = new Facts(span)
@@ -101,6 +101,7 @@ class Facts {
 const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   whySentence,
   reasonSentence,
+  searchSentence,
   facts => labelled('strategies: ', facts.list('strategies').join(', ')),
   gatewaySentence,
   networkSentence,
@@ -114,6 +115,7 @@ const sentences: readonly ((facts: Facts) => string | undefined)[] = [
   boundsSentence,
   facts => labelled('heard from ', facts.list('heard').join(', ')),
   endsSentence,
+  changeSentence,
   facts => bytesSentence('caller', facts),
   facts => bytesSentence('callee', facts)
 ]
@@ -138,6 +140,15 @@ function reasonSentence(facts: Facts): string | undefined {
   if (facts.name === 'connect' || (facts.name === 'plugin' && facts.outcome === 'path')) return undefined
   const words = [cause, code].filter(word => word !== undefined).join(', ')
   return [reason, words && `(${words})`].filter(Boolean).join(' ')
+}
+
+/** A connection has many searches. What they have in common with its request is told there. */
+function searchSentence(facts: Facts): string | undefined {
+  if (facts.name !== 'again') return undefined
+  const [asker, session] = [facts.text('asker'), facts.text('session')]
+  for (const name of ['continues', 'source'] as const) facts.text(name)
+  facts.event('asked')
+  return joined([labelled('asked for by the ', asker), labelled('session ', session)])
 }
 
 function gatewaySentence(facts: Facts): string | undefined {
@@ -223,7 +234,8 @@ function effortSentence(side: 'caller' | 'callee', facts: Facts): string | undef
     sockets === undefined ? undefined : counted(sockets, 'socket'),
     probes === undefined ? undefined : `at most ${counted(probes, 'probe')}`,
     ports === undefined || ports === 0 ? undefined : `${counted(ports, 'port')}${range}${named}`,
-    labelled('latched from ', facts.text(`${side}.latched`))
+    labelled('latched from ', facts.text(`${side}.latched`)),
+    labelled('by ', facts.text(`${side}.door`))
   ])
   return labelled(`${side}: `, text)
 }
@@ -274,6 +286,22 @@ function endsSentence(facts: Facts): string | undefined {
   const [local, peer] = [end('local'), end('peer')]
   if (peer === undefined) return labelled('from ', local)
   return local === undefined ? `to ${peer}` : `${local} to ${peer}`
+}
+
+/** What a peer told of its path. */
+function changeSentence(facts: Facts): string | undefined {
+  if (facts.name !== 'change') return undefined
+  const [silence, pause, resent] = [facts.number('silence'), facts.number('pause'), facts.number('resent')]
+  const [slept, late] = [facts.number('slept'), facts.number('late')]
+  return joined([
+    labelled('door ', facts.text('door')),
+    silence === undefined || silence === 0 ? undefined : `nothing heard for ${roughly(silence)}`,
+    pause === undefined ? undefined : pause === 0 ? 'without a pause' : `no stream could send for ${roughly(pause)}`,
+    resent === undefined || resent === 0 ? undefined : `${formatBytes(resent)} sent once more`,
+    slept === undefined ? undefined : `did not run for ${roughly(slept)}`,
+    late === undefined ? undefined : `told ${roughly(late)} late`,
+    labelled('told by the ', facts.text('told_by'))
+  ])
 }
 
 function bytesSentence(side: 'caller' | 'callee', facts: Facts): string | undefined {

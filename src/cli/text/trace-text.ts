@@ -14,6 +14,7 @@
 //   words                                                              what is not plain
 //     handover  the port on which …
 
+import { courseLine } from '../../trace/record/course.ts'
 import { fateOf, type Row, treeOf } from '../../trace/record/fate.ts'
 import { wordsIn } from '../../trace/record/glossary.ts'
 import { read } from '../../trace/record/reader.ts'
@@ -21,7 +22,7 @@ import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { abridged, fit, formatMoment, type Paint, signed, unpainted, wrap } from './output.ts'
 import { type Axis, axisOf, barOf, rulerOf } from './trace-bars.ts'
 import { detailsOf } from './trace-details.ts'
-import { verdictText } from './verdict-text.ts'
+import { lossesText, verdictText } from './verdict-text.ts'
 
 /** Whose step a span is. */
 type Lane = 'A' | 'B' | 'G'
@@ -55,6 +56,7 @@ export function renderTrace(
     '',
     verdictText(trace.verdict, blamedIn(trace), { width, paint }),
     '',
+    ...apart(lossesText(trace, { width, paint })),
     ...notes(trace, width, paint),
     '',
     paint('dim', head.trimEnd()),
@@ -62,6 +64,8 @@ export function renderTrace(
     ...glossary(trace, width, paint)
   ].join('\n')
 }
+
+const apart = (lines: readonly string[]): readonly string[] => (lines.length > 0 ? [...lines, ''] : [])
 
 /** What the words mean that are not plain, where there are any. */
 function glossary({ spans }: TraceRecord, width: number, paint: Paint): string[] {
@@ -84,11 +88,13 @@ const fateStyles = { failed: 'red', relayed: 'yellow', direct: 'green' } as cons
 /** The two sides, how the request ended, and which trace it is. */
 export function header(trace: TraceRecord, width: number, paint: Paint): string[] {
   const { id, startMs, ms, by, reason } = trace
+  const course = courseLine(trace)
   const { word, style } = outcomeOf(trace)
   const how = word === 'failed' ? `${word}: ${by}` : by === 'relay' ? word : `${word}, by ${by}`
   return [
     wrap(`${paint('bold', partiesOf(trace))}  ${paint(style, how)}  in ${number(ms)} ms`, width, 2),
     wrap(`${formatMoment(startMs)}  trace ${id}`, width, 2),
+    ...(course === undefined ? [] : [wrap(`${paint('dim', 'since')}  ${course}`, width, 2)]),
     ...(word === 'failed' && !isToldBelow(trace) ? [wrap(`  ${abridged(reason)}`, width, 2)] : [])
   ]
 }
@@ -99,8 +105,8 @@ function isToldBelow({ by, reason, verdict }: TraceRecord): boolean {
 }
 
 /** `alice → bob`, or the peer that wanted to join. */
-const partiesOf = ({ caller, callee }: Pick<TraceRecord, 'caller' | 'callee'>): string =>
-  callee ? `${caller} → ${callee}` : `${caller || 'a peer'} joins`
+const partiesOf = ({ caller, callee, continues }: Pick<TraceRecord, 'caller' | 'callee' | 'continues'>): string =>
+  callee ? `${caller} → ${callee}${continues === undefined ? '' : ', again'}` : `${caller || 'a peer'} joins`
 
 /** The side at fault in words; empty if there is none. */
 export function blamedIn({ verdict, caller, callee }: TraceRecord): string {
@@ -209,6 +215,8 @@ function aboutOf(span: SpanRecord): string {
       return read(span).shown('order')
     case 'change':
       return read(span).shown('change')
+    case 'again':
+      return read(span).shown('only')
     case 'profile':
       return read(span).shown('side')
     default:

@@ -1,10 +1,11 @@
 // The list of traces as a table with a row for each. Below a row that did not end on a direct path it says why, as far as
-// there is room.
+// there is room, and below one whose path was lost why that was.
 //
 //   TIME     TRACE    CALLER CALLEE OUTCOME BY      MS VERDICT
 //   12:40:27 4bf92f35 alice  bob    relayed relay   28 both-random
 //     both NATs choose their ports at random
 
+import { lostLine } from '../../trace/record/course.ts'
 import type { TraceSummary } from '../../trace/record/record.ts'
 import { fit, formatMoment, type Paint, unpainted } from './output.ts'
 import { outcomeOf } from './trace-text.ts'
@@ -74,10 +75,10 @@ function cellsOf(
   ]
 }
 
-function sentenceOf({ verdict, ...rest }: TraceSummary, width: number, paint: Paint): string[] {
-  if (outcomeOf(rest).word === 'direct') return []
-  const text = `  ${verdict.sentence}`
-  return [paint('dim', text.length > width ? fit(text, width) : text)]
+function sentenceOf({ verdict, lost, ...rest }: TraceSummary, width: number, paint: Paint): string[] {
+  const isDirect = outcomeOf(rest).word === 'direct'
+  const lines = [...(isDirect ? [] : [verdict.sentence]), ...(lost ? [lostLine(lost)] : [])].map(text => `  ${text}`)
+  return lines.map(text => paint('dim', text.length > width ? fit(text, width) : text))
 }
 
 /** The time of day. If that was not within the last day, the date stands with it; for another year the date stands alone. */

@@ -1,8 +1,10 @@
 // Shows a verdict to people: whole, as it stands at the top of a trace, or in the few lines that stand below a path or a
 // failure.
 
+import type { TraceRecord } from '../../trace/record/record.ts'
+import { lossesOf } from '../../trace/verdict/losses/judge.ts'
 import type { Verdict } from '../../verdict.ts'
-import { abridged, type Paint, unpainted, wrap } from './output.ts'
+import { abridged, formatMoment, type Paint, unpainted, wrap } from './output.ts'
 
 export interface Look {
   /** In columns. */
@@ -39,4 +41,16 @@ export function becauseText({ code, sentence, advice }: Verdict, { width, paint 
     wrap(`  because ${sentence} ${paint('dim', `(${code})`)}`, columns, 4),
     ...(advice ? [wrap(`  ${paint('dim', 'to do:')} ${advice}`, columns, 4)] : [])
   ].join('\n')
+}
+
+/** Why each path of a connection was lost, with when, what shows it, and what to do about it. */
+export function lossesText(record: TraceRecord, { width, paint }: Look): string[] {
+  return lossesOf(record).flatMap(({ atMs, code, sentence, evidence, advice }) => {
+    const when = `lost ${formatMoment(atMs).slice(11, 19)}`
+    return [
+      wrap(`${when}  ${paint(['bold', 'yellow'], code)}: ${sentence}`, width, 2),
+      ...evidence.map(fact => wrap(`  ${paint('dim', 'evidence'.padEnd(LABEL - 2))}${abridged(fact)}`, width, LABEL)),
+      wrap(`  ${paint('dim', 'to do'.padEnd(LABEL - 2))}${advice}`, width, LABEL)
+    ]
+  })
 }

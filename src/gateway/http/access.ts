@@ -36,6 +36,8 @@ export interface Visit {
   readonly method: string
   readonly httpVersion: string
   readonly headers: IncomingHttpHeaders
+  /** Whether it came over TLS of the gateway's own. */
+  readonly isSecure: boolean
   /** The address the listener is bound to, and the one the request came from. */
   readonly listener: string
   readonly source: string
@@ -98,7 +100,7 @@ export class Access {
   admit(visit: Visit): Admission {
     const given = /^Bearer (.+)$/i.exec(visit.headers.authorization ?? '')?.[1]
     if (given !== undefined) return this.#check(given, visit)
-    if (!isReading(visit) || isForeign(visit.headers)) return 'refused'
+    if (!isReading(visit) || isForeign(visit)) return 'refused'
     if (visit.session !== undefined && this.#sessions.has(visit.session)) return 'session'
     return this.#open === 'loopback' && isLocal(visit) ? 'local' : 'refused'
   }
@@ -161,15 +163,16 @@ const isReading = ({ method }: Visit): boolean => method === 'GET' || method ===
 /**
  * True if a page of another site made the request. Another port of the same host is another site too. Programs send none of
  * these headers. Browsers send the first one where the connection is private (https, or this computer), and otherwise say the
- * origin of a form. A proxy may have another Host than the browser knows, and says then which that was.
+ * origin of a form. A proxy may have another Host than the browser knows, and says then which that was. It may speak TLS for a
+ * gateway that does not; where the gateway itself does, a page without TLS is of whoever stands between.
  */
-export function isForeign(headers: IncomingHttpHeaders): boolean {
+export function isForeign({ headers, isSecure }: Pick<Visit, 'headers' | 'isSecure'>): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'none' && site !== 'same-origin'
   const { origin } = headers
   if (origin === undefined) return false
   const here = [headers.host, headers['x-forwarded-host']].filter(host => host !== undefined)
-  return !here.some(host => origin === `http://${host}` || origin === `https://${host}`)
+  return !here.some(host => origin === `https://${host}` || (!isSecure && origin === `http://${host}`))
 }
 
 const localHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i

@@ -32,6 +32,8 @@ export class Connections {
   readonly #strangers: Crowd<Socket>
   readonly #descriptors: Descriptors
   readonly #held = new Map<Socket, Held>()
+  /** The TCP connection that a socket of TLS is over. */
+  readonly #below = new WeakMap<Socket, Socket>()
   #starved = 0
 
   /** @param strangers the most connections that have shown nothing yet */
@@ -55,9 +57,15 @@ export class Connections {
     if (this.#descriptors.areShort()) this.#makeRoom()
   }
 
+  /** From now on what is served over this connection is the socket over it. */
+  carries(socket: Socket, secure: Socket): void {
+    this.#below.set(secure, socket)
+  }
+
   /** A request came. A connection of a proxy brings requests from everywhere. Returns the network that this one came from. */
-  asks({ socket, headers }: IncomingMessage): string {
-    const network = networkOf(sourceOf(socket.remoteAddress, headers))
+  asks({ socket: served, headers }: IncomingMessage): string {
+    const network = networkOf(sourceOf(served.remoteAddress, headers))
+    const socket = this.#tcpOf(served)
     const held = this.#held.get(socket)
     if (held && held.network !== network) {
       this.#strangers.leave(socket, held.network)
@@ -67,7 +75,8 @@ export class Connections {
   }
 
   /** Whoever sends on it has shown a token. */
-  prove(socket: Socket): void {
+  prove(served: Socket): void {
+    const socket = this.#tcpOf(served)
     const held = this.#held.get(socket)
     if (!held || held.isProved) return
     held.isProved = true
@@ -76,7 +85,7 @@ export class Connections {
 
   /** The connection of a WebSocket, for whoever serves it. */
   newcomer({ socket, headers }: IncomingMessage): Newcomer {
-    const held = this.#held.get(socket)
+    const held = this.#held.get(this.#tcpOf(socket))
     return {
       from: sourceOf(socket.remoteAddress, headers),
       reached: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
@@ -89,6 +98,10 @@ export class Connections {
 
   closeAll(): void {
     for (const socket of this.#held.keys()) socket.destroy()
+  }
+
+  #tcpOf(served: Socket): Socket {
+    return this.#below.get(served) ?? served
   }
 
   #enter(socket: Socket, { network }: Held): void {

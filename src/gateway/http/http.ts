@@ -1,27 +1,41 @@
 // The HTTP side: health, the WebSocket that peers join by, and behind the door (access.ts) pages, API and metrics. Handlers
-// throw errors, and one place answers them: with a page for people, with JSON for programs.
+// throw errors, and one place answers them: with a page for people, with JSON for programs. The relay takes datagrams on the same
+// port (doors/doors.ts): in frames, which the first byte tells apart from HTTP, and over a WebSocket of their own. With `listen.tls`
+// all of it is over TLS (secure.ts), and there are no frames.
 //
 //   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, a trace to who has its key
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
+import { RELAY_PATH } from '../../wire/doors/door.ts'
+import { beginsFrame, FRAME_BYTES } from '../../wire/doors/framing.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
-import { JOIN_PATH, MESSAGE_BYTES } from '../../wire/signal.ts'
+import { JOIN_PATH } from '../../wire/place.ts'
+import { MESSAGE_BYTES } from '../../wire/signal.ts'
+import type { Doors, Guest } from '../doors/doors.ts'
+import { sourceOf } from '../shares/network.ts'
 import type { Newcomer } from '../signalling/reception.ts'
 import type { Access } from './access.ts'
 import { Answers } from './answers.ts'
 import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
+import { moduleRoutes } from './browser-module.ts'
+import type { Certificate } from './certificate.ts'
 import { Connections } from './connections.ts'
 import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
+import { byFirstByte } from './first-byte.ts'
+import { inPieces } from './in-pieces.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
+import { createSecureServer, securely } from './secure.ts'
 import type { GatewayStatus } from './status.ts'
 import { relative, takesOff } from './under-path.ts'
 
@@ -32,15 +46,21 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   readonly peers: number
   /** `listen.url`. */
   readonly urls: readonly string[]
+  /** Left out, HTTP is served in clear. */
+  readonly certificate?: Certificate | undefined
   /** Is told of faults of our own, but not of what is wrong with a request. */
   readonly log: { error(fields: object, text: string): void } & DescriptorsOptions['log']
   /** Serves one WebSocket of a peer. */
   join(ws: WebSocket, newcomer: Newcomer): void
+  /** Takes connections that bring datagrams. */
+  readonly doors: Pick<Doors, 'tcp' | 'webSocket'>
 }
 
 export interface HttpListening {
   readonly local: Endpoint
   readonly counters: GatewayStatus['http']
+  /** Takes a TCP connection of another port, which brings datagrams; it counts among the others. */
+  bringsDatagrams(socket: Socket): void
   close(): Promise<void>
 }
 
@@ -61,6 +81,9 @@ const WEBSOCKETS = {
   allowSynchronousEvents: false
 }
 
+/** Datagrams are taken as they come: they are bounded behind it. */
+const DATAGRAMS = { maxPayload: FRAME_BYTES, perMessageDeflate: false, closeTimeout: CLOSING_MS }
+
 /** Listens. Throws `port-in-use` or `io`. */
 export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListening> {
   const timeouts = {
@@ -68,20 +91,27 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: REQUEST_MS / 4
   }
-  const server = createServer(timeouts)
+  const { certificate } = side
+  const server = certificate ? createSecureServer(certificate, timeouts) : createServer(timeouts)
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
   const connections = new Connections(side.peers + OTHERS, new Descriptors({ log: side.log }))
   const answers = new Answers(server)
   const serve = application(side, at.address, connections).callback()
-  server.on('connection', socket => connections.accept(socket))
+  const bringsDatagrams = (socket: Socket) => side.doors.tcp(socket, guestOf(socket, connections))
+  tellApart(server, connections, certificate ? securely : inClear(bringsDatagrams))
   server.on('upgrade', request => connections.asks(request))
   server.on('request', (request, response) => {
     if (answers.isOver(request.socket)) return
     if (answers.begin(request, response, connections.asks(request))) void serve(request, response)
   })
-  const sockets = new WebSocketServer({ server, path: JOIN_PATH, ...WEBSOCKETS })
+  const sockets = new WebSocketServer({ noServer: true, path: JOIN_PATH, ...WEBSOCKETS })
   sockets.on('connection', (ws, request) => side.join(ws, connections.newcomer(request)))
-  sockets.on('error', () => {})
+  const relayed = new WebSocketServer({ noServer: true, path: RELAY_PATH, ...DATAGRAMS })
+  relayed.on('connection', (ws, request) => side.doors.webSocket(ws, guestOf(request.socket, connections, request)))
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const into = relayed.shouldHandle(request) ? relayed : sockets
+    into.handleUpgrade(request, socket, head, ws => into.emit('connection', ws, request))
+  })
   await bind(server, at)
   const { address, port } = server.address() as { address: string; port: number }
   return {
@@ -89,7 +119,46 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     get counters() {
       return { ...connections.counters, ...answers.counters }
     },
+    bringsDatagrams(socket) {
+      connections.accept(socket)
+      bringsDatagrams(socket)
+    },
     close: () => close(server, sockets, connections)
+  }
+}
+
+/** What is done with a connection, by its first byte. `own` is what the server itself would do with each. */
+type Speaking = (
+  server: Server,
+  connections: Connections,
+  own: (socket: Socket) => void
+) => (socket: Socket, byte: number) => void
+
+/** The server's own listener gets a connection with all that it has said. */
+function tellApart(server: Server, connections: Connections, speaking: Speaking): void {
+  const [own] = server.listeners('connection') as [(this: Server, socket: Socket) => void]
+  server.removeAllListeners('connection')
+  const speaks = speaking(server, connections, socket => own.call(server, socket))
+  server.on('connection', (socket: Socket) => {
+    connections.accept(socket)
+    byFirstByte(socket, byte => speaks(socket, byte))
+  })
+}
+
+/** Connections that begin with a frame are no requests. HTTP gets the others, and says what is wrong with them. */
+const inClear =
+  (bringsDatagrams: (socket: Socket) => void): Speaking =>
+  (_server, _connections, serve) =>
+  (socket, byte) =>
+    beginsFrame(byte) ? bringsDatagrams(socket) : serve(socket)
+
+/** @param request the one that a WebSocket began with: a proxy on this host names where it came from */
+function guestOf(socket: Socket, connections: Connections, request?: IncomingMessage): Guest {
+  const address = sourceOf(socket.remoteAddress, request?.headers ?? {})
+  return {
+    source: { address, port: socket.remotePort ?? 0 },
+    local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
+    prove: () => connections.prove(socket)
   }
 }
 
@@ -124,11 +193,13 @@ function application(side: HttpSide, listener: string, connections: Connections)
   // Koa would report connections that broke or were too slow on standard error, and anybody can cause those.
   koa.silent = true
   for (const middleware of [
+    inPieces,
     relative(side.urls),
     answerErrors(side.log),
     guard,
     open.routes(),
     assetRoutes().routes(),
+    moduleRoutes().routes(),
     loginRoutes(side.access, listener).routes(),
     ownTraceRoutes(side).routes(),
     door(side.access, listener, connections),

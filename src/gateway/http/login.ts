@@ -4,6 +4,7 @@
 // cookies of a host to all its ports.
 
 import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type Access, isForeign, SESSION_MS, type Visit } from './access.ts'
@@ -23,6 +24,7 @@ export function visitOf(ctx: Context, listener: string): Visit {
     method: ctx.method,
     httpVersion: ctx.req.httpVersion,
     headers: ctx.headers,
+    isSecure: ownTls(ctx),
     listener,
     source: ctx.req.socket.remoteAddress ?? '',
     session: ctx.cookies.get(cookieName(ctx))
@@ -38,10 +40,14 @@ export function loginRoutes(access: Access, listener: string): Router {
     const { link } = ctx.query
     if (typeof link === 'string' && access.isGood(link)) ctx.body = linkForm(link).toString()
     else
-      ctx.body = form({ to, foreign: isForeign(ctx.headers), ...(link ? { wrong: 'over' as const } : {}) }).toString()
+      ctx.body = form({
+        to,
+        foreign: isForeign(visitOf(ctx, listener)),
+        ...(link ? { wrong: 'over' as const } : {})
+      }).toString()
   })
   router.post('/login', async ctx => {
-    turnAwayForeign(ctx)
+    turnAwayForeign(ctx, listener)
     const fields = new URLSearchParams(await bodyOf(ctx))
     const to = localPath(fields.get('to') ?? '/')
     const link = fields.get('link')
@@ -57,7 +63,7 @@ export function loginRoutes(access: Access, listener: string): Router {
     ctx.body = form({ to, wrong: link === null ? result : 'over' }).toString()
   })
   router.post('/logout', ctx => {
-    turnAwayForeign(ctx)
+    turnAwayForeign(ctx, listener)
     access.logOut(ctx.cookies.get(cookieName(ctx)) ?? '')
     setCookie(ctx, '', 0)
     seeOther(ctx, '/login')
@@ -66,8 +72,8 @@ export function loginRoutes(access: Access, listener: string): Router {
 }
 
 /** A page of another site must neither log a browser in or out, nor use up the wrong tokens of whoever looks at it. */
-function turnAwayForeign(ctx: Context): void {
-  if (isForeign(ctx.headers))
+function turnAwayForeign(ctx: Context, listener: string): void {
+  if (isForeign(visitOf(ctx, listener)))
     ctx.throw(
       403,
       'the form came from another site; if a proxy stands in front of the gateway, let it pass on the Host header'
@@ -122,8 +128,11 @@ function form({ to, foreign, wrong }: Form) {
 
 const cookieName = (ctx: Context) => `postern-${ctx.req.socket.localPort}`
 
+/** Whether it came over TLS of the gateway's own. */
+const ownTls = (ctx: Context) => ctx.req.socket instanceof TLSSocket
+
 /** A client that claims https falsely harms only itself: its own cookie does not come back over http. */
-const cameByHttps = (ctx: Context) => ctx.get('x-forwarded-proto').split(',')[0]?.trim() === 'https'
+const cameByHttps = (ctx: Context) => ownTls(ctx) || ctx.get('x-forwarded-proto').split(',')[0]?.trim() === 'https'
 
 function setCookie(ctx: Context, value: string, maxAge: number): void {
   const secure = cameByHttps(ctx)

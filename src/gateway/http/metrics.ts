@@ -14,8 +14,9 @@ import { kinds } from '../../nat/assignment.ts'
 import { behaviours } from '../../nat/profile.ts'
 import type { ShortName } from '../../trace/record/conventions.ts'
 import { read } from '../../trace/record/reader.ts'
-import type { SpanRecord, TraceRecord } from '../../trace/record/record.ts'
-import { verdicts } from '../../verdict.ts'
+import type { Loss, SpanRecord, TraceRecord } from '../../trace/record/record.ts'
+import { lossVerdicts, verdicts } from '../../verdict.ts'
+import { doorKinds, streams } from '../../wire/doors/door.ts'
 import { Stalls } from './stalls.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -37,6 +38,7 @@ export class Metrics implements Disposable {
   readonly #paths = this.#counter('paths', 'Connect requests that ended with a path', ['kind'])
   readonly #profiles = this.#counter('profiles', 'NATs judged', ['mapping', 'filtering', 'allocation'])
   readonly #verdicts = this.#counter('verdicts', 'Finished traces', ['verdict', 'outcome'])
+  readonly #losses = this.#counter('path_losses', 'Paths of connections that were lost', ['cause'])
   readonly #seconds = new Histogram({
     name: 'postern_connect_seconds',
     help: 'From the call to the path, by the strategy that found it',
@@ -66,12 +68,19 @@ export class Metrics implements Disposable {
   }
 
   /** A request, or a refused join, has ended. */
-  ended({ outcome, by, path, ms, verdict, spans }: TraceRecord): void {
+  ended({ outcome, by, path, ms, continues, verdict, spans }: TraceRecord): void {
+    // A connection that stands is no new one.
+    if (continues !== undefined) return
     const code = Object.hasOwn(verdicts, verdict.code) ? verdict.code : OTHER
     this.#verdicts.inc({ verdict: code, outcome: oneOf(outcomes, outcome) })
     if (path) this.#paths.inc({ kind: path })
     if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies, by) }, ms / 1000)
     for (const span of spans) this.#count(span)
+  }
+
+  /** A path of a connection was lost, and no more will be learnt of why. */
+  lost({ code }: Loss): void {
+    this.#losses.inc({ cause: Object.hasOwn(lossVerdicts, code) ? code : OTHER })
   }
 
   /** The text that a scrape gets, with what the gateway counts now. */
@@ -83,6 +92,7 @@ export class Metrics implements Disposable {
   /** What may be counted begins at zero. */
   #begin(): void {
     for (const kind of ['direct', 'relay']) this.#paths.inc({ kind }, 0)
+    for (const cause of Object.keys(lossVerdicts)) this.#losses.inc({ cause }, 0)
     for (const verdict of Object.keys(verdicts))
       for (const outcome of ['path', 'failed']) this.#verdicts.inc({ verdict, outcome }, 0)
     for (const strategy of this.#strategies) {
@@ -114,8 +124,24 @@ export class Metrics implements Disposable {
     this.#readGauge('names', 'Names that belong to a certificate', status => status.names.known)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
+    this.#readDoors()
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
     this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
+  }
+
+  #readDoors(): void {
+    const gauge = new Gauge({
+      name: 'postern_relayed_sides',
+      help: 'Sides of relayed connections, by the door through which they come',
+      labelNames: ['door'],
+      registers: [this.#register]
+    })
+    this.#readings.push(({ doors: { latched } }) => {
+      for (const door of doorKinds) gauge.set({ door }, latched[door])
+    })
+    this.#readCounter('door_connections', 'Connections that brought datagrams', ['door'], ({ doors }) =>
+      streams.map(door => [{ door }, doors[door].opened])
+    )
   }
 
   #readCounters(): void {
@@ -131,12 +157,21 @@ export class Metrics implements Disposable {
     this.#readCounter('stun_answers', 'Answers to STUN clients without a token', ['answer'], ({ udp }) => [
       [{ answer: 'plain' }, udp.plain],
       [{ answer: 'discovery' }, udp.discovery],
-      [{ answer: 'unhonoured' }, udp.unhonoured]
+      [{ answer: 'unhonoured' }, udp.unhonoured],
+      [{ answer: 'challenge' }, udp.challenged]
     ])
     this.#readCounter('joins', 'Joins', ['outcome'], ({ signalling: { joined, refused } }) => [
       [{ outcome: 'joined' }, joined],
       [{ outcome: 'refused' }, refused]
     ])
+    this.#readCounter('again', 'Searches for another path of a connection', ['only', 'outcome'], ({ sessions }) =>
+      (['relay', 'direct'] as const).flatMap(only =>
+        (['moved', 'failed'] as const).map(outcome => [{ only, outcome }, sessions.again[only][outcome]])
+      )
+    )
+    this.#readCounter('news', 'What peers told of their paths', ['outcome'], ({ sessions: { again } }) =>
+      Object.entries(again.news).map(([outcome, count]) => [{ outcome }, count])
+    )
     this.#readCounter(
       'drops',
       'Datagrams, messages, names, probes, requests and claims that were not let through',
@@ -192,6 +227,8 @@ export class Metrics implements Disposable {
 
 function dropsOf({
   relay,
+  checks,
+  doors,
   udp,
   probes,
   signalling,
@@ -207,6 +244,9 @@ function dropsOf({
     'relay-peer': relayed('peer'),
     'relay-total': relayed('total'),
     'relay-unlatched': relayed('unlatched'),
+    'check-refused': checks.refused,
+    'check-limited': checks.limited,
+    'door-late': doors.tcp.dropped + doors.websocket.dropped,
     'binding-limited': udp.limited,
     'discovery-limited': udp.discoveryLimited,
     'binding-refused': udp.refused,
@@ -215,17 +255,21 @@ function dropsOf({
     'names-refused': names.full + names.limited,
     'names-unkept': names.unkept,
     'probes-refused': probes.refused,
+    'probes-behind-refused': probes.refusedInBackground,
+    'searches-refused': sessions.again.refused,
     'requests-refused': sessions.refused,
     'judgements-refused': judgements.refused,
     'claims-refused': forwards.refused + forwards.limited
   }
 }
 
-const limitsOf = ({ http, signalling, access }: GatewayStatus): [string, string, number][] => [
+const limitsOf = ({ http, doors, signalling, access }: GatewayStatus): [string, string, number][] => [
   ['connections', 'shed', http.shed],
   ['descriptors', 'shed', http.starved],
   ['requests', 'refused', http.busy],
   ['answers', 'cut', http.unread],
+  ['door-frames', 'cut', doors.tcp.broken + doors.websocket.broken],
+  ['door-silence', 'cut', doors.tcp.idle + doors.websocket.idle],
   ['admin-tokens', 'refused', access.limited],
   ['join-tokens', 'wait', signalling.full.wrongTokens],
   ['peers', 'wait', signalling.full.peers],

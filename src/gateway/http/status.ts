@@ -2,6 +2,7 @@
 
 import type { ExportCounters } from '../../trace/export/export.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
+import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
@@ -25,6 +26,7 @@ export async function statusOf(parts: {
   sessions: Sessions
   relay: Relay
   binding: Binding
+  doors: Doors
   signalling: SignallingCounters
   budget: Budget
   traces: TraceStore
@@ -44,12 +46,20 @@ export async function statusOf(parts: {
     twins: parts.twins.count,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
+    /** Connections that bring datagrams where UDP is blocked, and sides that are relayed now, by door. */
+    doors: {
+      tcp: { ...parts.doors.counters.tcp },
+      websocket: { ...parts.doors.counters.websocket },
+      latched: { ...relay.doors }
+    },
     signalling: { ...parts.signalling },
     names: { known: parts.directory.names.size, ...parts.directory.names.counters },
     forwards: { ...parts.forwards.counters },
     judgements: { refused: parts.nat.refused },
-    probes: { refused: parts.budget.refused },
+    probes: { refused: parts.budget.refused, refusedInBackground: parts.budget.refusedInBackground },
     relay: relay.counters,
+    /** By which sides latch that speak ICE alone. */
+    checks: relay.checks,
     traces: parts.traces.counters,
     spans: { ...parts.exported },
     access: { ...parts.access.counters },

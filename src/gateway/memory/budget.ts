@@ -1,6 +1,7 @@
 // Probes aimed at guessed ports are packets that nobody asked for, and they fill connection-tracking tables. So their number
 // per minute is limited, for each target address and in all, and shared among those who ask for them (shares/shares.ts). Where
 // nobody else is in need, one caller and one pair have a quarter of what an address may get, since many peers may be behind it.
+// Searches in the background, for connections that stand, have a tenth of it together, so that whoever connects finds room.
 //
 //   plan ─► take what it may send ─► ordered ─► give back what it cannot have sent, or what both sides agree on
 
@@ -20,6 +21,8 @@ export interface Aiming {
   readonly caller: { readonly fingerprint: string; readonly network: string }
   /** Left out where it is not known yet. */
   readonly callee?: { readonly fingerprint: string }
+  /** They are connected, and nobody waits for what is found. */
+  readonly inBackground?: boolean
 }
 
 /** Addresses remembered. If probes are aimed at more of them within a minute, only the limit in all holds. */
@@ -33,33 +36,56 @@ const MOST = { certificate: 1 / 4, pair: 1 / 4 }
 /** The part of a budget that whoever comes to it late still has: enough for a prediction. */
 const LEAST = 1 / 32
 
+/** The part of a budget that searches in the background have, all of them together. */
+const BACKGROUND = 1 / 10
+
 export class Budget {
-  /** Plans that were refused because too few probes were left. */
+  /** Plans that were refused because too few probes were left; and those of searches in the background. */
   refused = 0
+  refusedInBackground = 0
   readonly #limits: ProbeLimits
   readonly #now: () => number
   readonly #addresses: LRUCache<string, Shares>
   readonly #all: Shares
+  /** The same for searches in the background, which are charged to both. */
+  readonly #behind: LRUCache<string, Shares>
+  readonly #allBehind: Shares
 
   constructor(limits: ProbeLimits, now: () => number = nowMs) {
     this.#limits = limits
     this.#now = now
     this.#addresses = new LRUCache({ max: ADDRESSES })
     this.#all = this.#shares(limits.probesInAll)
+    this.#behind = new LRUCache({ max: ADDRESSES })
+    this.#allBehind = this.#shares(limits.probesInAll * BACKGROUND)
   }
 
   /** Probes that these may have aimed at an address now. */
   left(address: string, aiming: Aiming): number {
     const holder = holderOf(aiming)
-    return Math.floor(Math.min(this.#of(address).left(holder), this.#all.left(holder)))
+    const all = [this.#of(address), this.#all]
+    if (aiming.inBackground) all.push(this.#behindOf(address), this.#allBehind)
+    return Math.floor(Math.min(...all.map(shares => shares.left(holder))))
   }
 
   take(address: string, aiming: Aiming, probes: number): void {
     // Most plans guess nothing, and no address is remembered for them.
     if (probes === 0) return
-    const shares = this.#of(address)
-    for (const each of [shares, this.#all]) each.charge(holderOf(aiming), probes)
-    this.#addresses.set(address, shares)
+    const own = this.#of(address)
+    this.#addresses.set(address, own)
+    const charged = [own, this.#all]
+    if (aiming.inBackground) {
+      const behind = this.#behindOf(address)
+      this.#behind.set(address, behind)
+      charged.push(behind, this.#allBehind)
+    }
+    for (const shares of charged) shares.charge(holderOf(aiming), probes)
+  }
+
+  /** Notes that a plan was not tried, since too few probes were left. */
+  refuse({ inBackground }: Aiming): void {
+    if (inBackground) this.refusedInBackground++
+    else this.refused++
   }
 
   giveBack(address: string, aiming: Aiming, probes: number): void {
@@ -68,6 +94,11 @@ export class Budget {
 
   #of(address: string): Shares {
     return this.#addresses.get(address) ?? this.#shares(this.#limits.probesPerAddress, { most: MOST })
+  }
+
+  /** What searches in the background have of it. */
+  #behindOf(address: string): Shares {
+    return this.#behind.get(address) ?? this.#shares(this.#limits.probesPerAddress * BACKGROUND)
   }
 
   #shares(capacity: number, more: Pick<SharesOptions, 'most'> = {}): Shares {

@@ -1,5 +1,6 @@
-// How far apart two networks turned out to be: the round trip that a connection between them took, remembered per pair of
-// public addresses. It is a hint that saves a round trip the next time, never a truth.
+// What a path between two networks turned out to be like, remembered per pair of public addresses: the round trip that a connection
+// took, and the largest packets where those that every path begins with did not pass. Both are hints that save time the next
+// time, never a truth.
 
 import { LRUCache } from 'lru-cache'
 import type { Report } from '../../wire/report.ts'
@@ -12,10 +13,13 @@ const TTL_MS = 3_600_000
 
 export class Paths {
   readonly #rttMs: LRUCache<string, number>
+  readonly #mtu: LRUCache<string, number>
 
   /** @param now milliseconds since some moment */
   constructor(now: () => number = () => performance.now()) {
-    this.#rttMs = new LRUCache({ max: PAIRS, ttl: TTL_MS, perf: { now }, ttlResolution: 0 })
+    const options = { max: PAIRS, ttl: TTL_MS, perf: { now }, ttlResolution: 0 }
+    this.#rttMs = new LRUCache(options)
+    this.#mtu = new LRUCache(options)
   }
 
   /** Milliseconds, or undefined for networks that have not met of late. */
@@ -28,6 +32,16 @@ export class Paths {
     const at = new Map(report?.steps)
     const [bound, ice] = [at.get('bound'), at.get('ice')]
     if (bound !== undefined && ice !== undefined && ice > bound) this.#rttMs.set(keyOf(a, b), ice - bound)
+  }
+
+  /** The largest IP packet, in bytes, between two networks that turned out to be narrow of late; undefined for all others. */
+  mtu(kind: 'direct' | 'relay', a: string, b: string): number | undefined {
+    return this.#mtu.get(`${kind} ${keyOf(a, b)}`)
+  }
+
+  /** Larger IP packets than these did not pass between them, so peers asked for a path with these. */
+  narrow(kind: 'direct' | 'relay', a: string, b: string, bytes: number): void {
+    this.#mtu.set(`${kind} ${keyOf(a, b)}`, bytes)
   }
 }
 

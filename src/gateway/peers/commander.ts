@@ -5,4 +5,6 @@ import type { FromGateway } from '../../wire/signal.ts'
 /** Tells peers what to do. Orders handed over in one call leave together. */
 export interface Commander {
   command(messages: readonly { peer: string; message: FromGateway }[]): void
+  /** Whether there is a peer of this id to tell anything. */
+  isJoined(peer: string): boolean
 }

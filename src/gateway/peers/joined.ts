@@ -9,7 +9,9 @@ import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Open } from '../../strategy/scene.ts'
 import { type Endpoint, isDoubtful } from '../../wire/endpoint.ts'
-import type { FromGateway } from '../../wire/signal.ts'
+import type { Vouch } from '../../wire/identity/vouch.ts'
+import type { IceCredentials } from '../../wire/order.ts'
+import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Arrival, Cold, Forward, Member, RouterFacts, WarmSocket } from './member.ts'
 import type { Clock } from './peer-clock.ts'
 
@@ -19,15 +21,23 @@ export interface Identified {
   /** False for a caller that gave no name: its name is made up and forgotten with it. */
   readonly named: boolean
   readonly fingerprint: string
+  /** The fingerprint of the certificate that its DTLS connections have; left out: the same. */
+  readonly dtls?: string
+  readonly vouch?: Vouch
+  /** It speaks ICE alone; left out: it does not. */
+  readonly iceOnly?: boolean
   /** The network that it joined from (shares/network.ts); left out: none that is known. */
   readonly network?: string
   /** Whether others may connect to it. */
   readonly accepts: boolean
   /** It can send and hear beacons; left out: it cannot. */
   readonly beacons?: boolean
+  readonly mtu?: number
   readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
+  /** Where it is relayed; left out: at the primary endpoint. */
+  readonly relay?: Endpoint
   /** The gateway's address as it knows it: IPv6 only if it came by IPv6, and knows no IPv4 address. */
   readonly reachedAt?: string
   /** When its WebSocket was opened, in milliseconds since the epoch; left out: now. */
@@ -43,6 +53,12 @@ export interface Link {
   send(message: FromGateway): void
   /** Asks for a sign of life, which any peer gives at once; it shows in `heardMs`. */
   hail(): void
+  /** Whether it was asked and has not answered in time, though it is open; left out: nobody asks. */
+  readonly isSilent?: boolean
+  /** Whether the peer closed it, as it does when it leaves; left out: it did not. */
+  readonly isLeft?: boolean
+  /** Closes it at once, because the same peer has come by another; left out: it closes by itself. */
+  replace?(): void
 }
 
 /** Forwards of one peer that are remembered, one for each local port; the oldest go first. */
@@ -54,17 +70,33 @@ const PROOF_TTL_MS = 900_000
 /** A peer has one idle socket, and one more for each session that began in the meantime. More are ignored. */
 const WARM_SOCKETS = 8
 
+/** Agents of one peer that are prepared for a door; the oldest are forgotten. */
+const PREPARED = 8
+
+/** How many sockets that were taken are remembered: a second word on one of them may be on its way. */
+const TAKEN = 32
+
 /** How many of a peer's dead ports are remembered, the latest. */
 const DEAD_PORTS = 8
+
+/** The longest round trip over a door that is believed, in milliseconds: nothing here has measured it. */
+const DOOR_RTT_MS = 1000
+
+/** What a peer says of a socket that is not answered. */
+type Cooling = Partial<Omit<Message<FromPeer, 'cold'>, 'type' | 'socket' | 'reason'>>
 
 export class Joined implements Member {
   readonly id: string
   readonly name: string
   readonly named: boolean
   readonly fingerprint: string
+  readonly dtls: string
+  readonly vouch: Vouch | undefined
+  readonly iceOnly: boolean
   readonly network: string
   readonly accepts: boolean
   readonly beacons: boolean
+  readonly mtu: number | undefined
   readonly key: Buffer
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
@@ -72,12 +104,15 @@ export class Joined implements Member {
   readonly #link: Link
   readonly #isDoubtful: boolean
   readonly #warm: WarmSocket[] = []
+  #prepared: readonly WarmSocket[] = []
   readonly #changed = new EventTarget()
   #arrival: Arrival
   #clock: Clock | undefined
   #cold: Cold | undefined
   #deadPorts: readonly number[] = []
   #warmMs = 0
+  /** The numbers of sockets that were taken, the latest. */
+  #taken: readonly number[] = []
   #filtering: FilteringTest | undefined
   #router: RouterFacts | undefined
   /** By local port. */
@@ -90,11 +125,15 @@ export class Joined implements Member {
     this.name = who.name
     this.named = who.named
     this.fingerprint = who.fingerprint
+    this.dtls = who.dtls ?? who.fingerprint
+    this.vouch = who.vouch
+    this.iceOnly = who.iceOnly ?? false
     this.network = who.network ?? ''
     this.accepts = who.accepts
     this.beacons = who.beacons ?? false
+    this.mtu = who.mtu
     this.key = who.key
-    this.gateway = who.endpoints[0]
+    this.gateway = who.relay ?? who.endpoints[0]
     this.endpoints = who.endpoints
     this.#isDoubtful = isDoubtful(this.gateway.address, who.reachedAt)
     this.#link = link
@@ -113,6 +152,20 @@ export class Joined implements Member {
 
   hail(): void {
     this.#link.hail()
+  }
+
+  get isSilent(): boolean {
+    return this.#link.isSilent ?? false
+  }
+
+  /** It said goodbye. */
+  get isLeft(): boolean {
+    return this.#link.isLeft ?? false
+  }
+
+  /** Another link of the same peer takes its place. `gone` is aborted when this returns. */
+  replace(): void {
+    this.#link.replace?.()
   }
 
   get deadPorts(): readonly number[] {
@@ -137,26 +190,40 @@ export class Joined implements Member {
 
   warmed(socket: WarmSocket): void {
     this.#cold = undefined
+    this.#forget(socket.number)
     if (!this.isWarm) this.#warmMs = nowMs()
     this.#arrival = { warmMs: this.#warmMs, ...this.#arrival }
-    if (this.#warm.length < WARM_SOCKETS) this.#warm.push(socket)
+    this.#keep(socket)
     this.#changed.dispatchEvent(new Event('change'))
   }
 
+  /** A second word on a socket is about a host that has other addresses now. Whoever took the socket meanwhile has it. */
+  #keep(socket: WarmSocket): void {
+    const index = this.#warm.findIndex(({ number }) => number === socket.number)
+    if (index >= 0) this.#warm[index] = socket
+    else if (this.#warm.length < WARM_SOCKETS && !this.#taken.includes(socket.number)) this.#warm.push(socket)
+  }
+
   /**
-   * The peer heard nothing back from the gateway over UDP, and has closed that socket. `code` is its word for it; a port that is
-   * dead while others are not does not make it cold.
+   * The peer heard nothing back from the gateway over UDP, and has closed that socket, unless its ICE agent is prepared for a door
+   * then. `code` is its word for it; a port that is dead while others are not does not make it cold, nor does the end of an agent
+   * while another one is prepared.
    */
-  cooled(
-    number: number,
-    reason: string,
-    { code, port }: { code?: string | undefined; port?: number | undefined } = {}
-  ): void {
-    if (code !== 'dead-port') this.#cold = { reason, atMs: nowMs(), ...this.#family(code) }
-    else if (port !== undefined) this.#deadPorts = [...this.#deadPorts, port].slice(-DEAD_PORTS)
+  cooled(number: number, reason: string, { code, port, doors, rttMs = 0, ice }: Cooling = {}): void {
+    const around = doors ? { doors, rttMs: Math.min(rttMs, DOOR_RTT_MS) } : {}
+    this.#forget(number)
+    if (this.iceOnly && doors && ice && !this.#taken.includes(number))
+      this.#prepared = [...this.#prepared, preparedOf(number, ice)].slice(-PREPARED)
+    if (code !== 'dead-port') {
+      if (doors || !this.isPrepared) this.#cold = { reason, atMs: nowMs(), ...this.#family(code), ...around }
+    } else if (port !== undefined) this.#deadPorts = [...this.#deadPorts, port].slice(-DEAD_PORTS)
     const index = this.#warm.findIndex(socket => socket.number === number)
     if (index >= 0) this.#warm.splice(index, 1)
     this.#changed.dispatchEvent(new Event('change'))
+  }
+
+  #forget(number: number): void {
+    this.#prepared = this.#prepared.filter(one => one.number !== number)
   }
 
   #family(code: string | undefined): Pick<Cold, 'code' | 'told'> {
@@ -213,26 +280,48 @@ export class Joined implements Member {
   }
 
   async warm(signal: AbortSignal): Promise<void> {
-    await this.#until(() => this.isWarm || this.#cold !== undefined, signal)
+    await this.#until(() => this.isWarm || this.isPrepared || this.#isCold, signal)
     const cold = this.#cold
     // If there is no reason, there was a socket, and another session has taken it since: the session looks again.
-    if (this.isWarm || !cold) return
+    if (this.isWarm || !cold || cold.doors) return
     throw new PosternError(cold.code, `no UDP datagram from ${this.name} reaches the gateway: ${cold.reason}`)
+  }
+
+  get isPrepared(): boolean {
+    return this.#cold?.doors !== undefined && this.#prepared.length > 0
+  }
+
+  /** It has no warm socket, and none is to be expected: a door may lead to it, but an agent is prepared in a moment. */
+  get #isCold(): boolean {
+    return this.#cold !== undefined && !(this.iceOnly && this.#cold.doors)
   }
 
   async takeSocket(): Promise<WarmSocket | undefined> {
     const open = this.#warm.findIndex(({ port }) => this.forwardOf(port)?.state === 'proved')
     const [socket] = this.#warm.splice(Math.max(0, open), 1)
+    return this.#taking(socket)
+  }
+
+  async takePrepared(): Promise<WarmSocket | undefined> {
+    const [oldest, ...others] = this.#prepared
+    this.#prepared = others
+    return this.#taking(oldest)
+  }
+
+  #taking(socket: WarmSocket | undefined): WarmSocket | undefined {
+    if (socket) this.#taken = [...this.#taken, socket.number].slice(-TAKEN)
     return socket
   }
 
   giveBack(socket: WarmSocket): void {
-    this.#warm.unshift(socket)
+    this.#taken = this.#taken.filter(number => number !== socket.number)
+    if (socket.isBlocked) this.#prepared = [socket, ...this.#prepared]
+    else this.#warm.unshift(socket)
     this.#changed.dispatchEvent(new Event('change'))
   }
 
   get isTesting(): boolean {
-    return this.endpoints.length > 1 && this.#filtering === undefined
+    return !this.iceOnly && this.endpoints.length > 1 && this.#filtering === undefined
   }
 
   async filteringKnown(signal: AbortSignal): Promise<void> {
@@ -247,3 +336,11 @@ export class Joined implements Member {
     }
   }
 }
+
+/** Nothing is seen of its socket. */
+const preparedOf = (number: number, ice: IceCredentials): WarmSocket => ({
+  ...{ number, ice, isBlocked: true },
+  port: 0,
+  addresses: [],
+  rttMs: 0
+})

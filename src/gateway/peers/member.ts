@@ -3,7 +3,10 @@
 
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Claim, Open, RouterFacts } from '../../strategy/scene.ts'
+import type { StreamDoor } from '../../wire/doors/door.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import type { Vouch } from '../../wire/identity/vouch.ts'
+import type { IceCredentials } from '../../wire/order.ts'
 import type { Address } from '../../wire/shapes.ts'
 import type { Clock } from './peer-clock.ts'
 
@@ -13,6 +16,10 @@ export interface WarmSocket {
   readonly port: number
   readonly addresses: readonly Address[]
   readonly rttMs: number
+  /** What its ICE agent has chosen, where nobody else can choose it. */
+  readonly ice?: IceCredentials
+  /** Nothing of it comes over UDP: its ICE agent takes a door of the relay. */
+  readonly isBlocked?: true
 }
 
 /** Why a peer has no warm socket. */
@@ -23,6 +30,10 @@ export interface Cold {
   readonly atMs: number
   /** The address that the gateway told it for want of a better one, where it may be the wrong one. */
   readonly told?: string
+  /** Doors of the relay that answer it, as it says; left out: none. */
+  readonly doors?: readonly StreamDoor[]
+  /** Round trip to the gateway over the first of these, as it says, in milliseconds. */
+  readonly rttMs?: number
 }
 
 /** What became of an endpoint that the peer claims. */
@@ -48,11 +59,17 @@ export interface Member {
   /** False for a caller that gave no name: its name is made up and forgotten with it. */
   readonly named: boolean
   readonly fingerprint: string
+  /** The fingerprint of the certificate that its DTLS connections have. */
+  readonly dtls: string
+  /** What shows that this certificate is the peer's, where it is not the one that it is known by. */
+  readonly vouch: Vouch | undefined
+  /** It has no raw sockets, and speaks ICE alone: a browser. */
+  readonly iceOnly: boolean
   /** The network that it joined from, as shares go by it (shares/network.ts). */
   readonly network: string
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly Endpoint[]
-  /** The primary endpoint of the gateway. */
+  /** Where it is relayed: the primary endpoint, or, for a peer that speaks ICE alone, one at the same address that it does not ask. */
   readonly gateway: Endpoint
   /** Aborted with the reason when it is no longer joined. */
   readonly gone: AbortSignal
@@ -72,10 +89,14 @@ export interface Member {
   /** Waits while such an endpoint is being proved, or until `signal` aborts. */
   forwardKnown(port: number, signal: AbortSignal): Promise<void>
   readonly isWarm: boolean
+  /** It speaks ICE alone, its UDP is blocked, and an agent that no session has taken is ready for a door. */
+  readonly isPrepared: boolean
   /** When the first of its warm sockets came, in milliseconds since the epoch. */
   readonly warmMs: number
   /** It can send and hear beacons on its links (peer/beacon.ts). */
   readonly beacons: boolean
+  /** The largest IP packet that it wants to send or be sent, in bytes; undefined where it has not said. */
+  readonly mtu: number | undefined
   /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
   readonly cold: Cold | undefined
   /** Its latest local ports that were not answered, while others of it were. */
@@ -85,13 +106,15 @@ export interface Member {
   /** Asks it over signalling for a sign of life, which it gives at once if it lives; it shows in `heardMs`. */
   hail(): void
   /**
-   * Waits for a warm socket, which another session may take first. Rejects with `udp-blocked` or `wrong-family`, or what
-   * `signal` aborts with.
+   * Waits for a warm socket, which another session may take first, or until it is known that there is none and a door of the relay
+   * leads to the peer, and its agent is prepared where it speaks ICE alone. Rejects with `udp-blocked` or `wrong-family` where none does, or with what `signal` aborts with.
    */
   warm(signal: AbortSignal): Promise<void>
   /** Takes a warm socket that a forward leads to, or else the oldest one, which belongs to the session from now on; undefined where there is none. */
   takeSocket(): Promise<WarmSocket | undefined>
-  /** Gives back a socket that was taken but never ordered to do anything: it is as warm as before. */
+  /** Takes what it has prepared for a door; undefined where there is nothing. */
+  takePrepared(): Promise<WarmSocket | undefined>
+  /** Gives back a socket that was taken but never ordered to do anything: it is as warm, or as well prepared, as before. */
   giveBack(socket: WarmSocket): void
   /** Waits until the filtering test is over, or until `signal` aborts; in the second case the verdict is `unknown`. */
   filteringKnown(signal: AbortSignal): Promise<void>
@@ -101,4 +124,6 @@ export interface Member {
 export interface Members {
   /** The peer that answers to a name. Rejects with `peer-offline` or `unknown-peer`. */
   find(name: string): Promise<Member>
+  /** The peer of this id, whether it answers to a name or not. Throws `peer-offline` where it is not joined now. */
+  joined(id: string): Member
 }

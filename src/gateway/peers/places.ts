@@ -24,6 +24,8 @@ export interface Way {
 export interface PlacesOptions {
   /** `listen.url`: the places where this gateway is found, and no others. Empty: it is not said. */
   readonly urls: readonly string[]
+  /** What the HTTP port speaks: with TLS or in clear. */
+  readonly scheme: Scheme
   /** The addresses that peers are told for UDP. */
   readonly told: readonly string[]
   readonly log: { warn(fields: object, message: string): void }
@@ -53,14 +55,14 @@ export class Places {
     const { urls } = this.#options
     if (urls.includes(place) || this.#isOwnAddress(place, way)) return
     if (urls.length > 0) throw wrong(place, `listen.url names ${urls.join(', ')}`)
-    if (isElsewhere(place, way)) throw wrong(place, `it was reached at ${way.reached.address}`)
+    if (isElsewhere(place, way, this.#options.scheme)) throw wrong(place, `it was reached at ${way.reached.address}`)
     this.#note(place)
   }
 
   /** A private address says to its neighbours alone which host it is, and loopback to its own host. */
   #isOwnAddress(place: string, { from, reached }: Way): boolean {
     const at = plainAddress(reached.address)
-    const dialled = addressIn(place, at)
+    const dialled = addressIn(place, at, this.#options.scheme)
     if (!dialled || dialled.port !== reached.port) return false
     const isOwn = dialled.address === at || this.#options.told.includes(dialled.address)
     return isOwn && reachOf(plainAddress(from)) <= reachOf(dialled.address)
@@ -83,9 +85,9 @@ const wrong = (place: string, why: string) =>
   )
 
 /** Nothing translates a public address to another one on the way, nor one of loopback, and so the peer dialled another host. */
-function isElsewhere(place: string, { reached }: Way): boolean {
+function isElsewhere(place: string, { reached }: Way, scheme: Scheme): boolean {
   const at = plainAddress(reached.address)
-  const dialled = addressIn(place, at)?.address
+  const dialled = addressIn(place, at, scheme)?.address
   if (!dialled || dialled === at || isIP(dialled) !== isIP(at)) return false
   return reachOf(dialled) === reachOf(at) && reachOf(at) !== NEIGHBOURS
 }
@@ -95,10 +97,14 @@ const NEIGHBOURS = 1
 /** From how far away an address leads to its host: 0 from itself, 1 from neighbours, 2 from everywhere. */
 const reachOf = (address: string): number => (isLoopback(address) ? 0 : isPrivate(address) ? NEIGHBOURS : 2)
 
-/** The endpoint that a place names, as far as a gateway may listen there itself: in clear, and not below a path. */
-function addressIn(place: string, at: string): Endpoint | undefined {
+type Scheme = keyof typeof defaultPorts
+
+const defaultPorts = { 'http:': 80, 'https:': 443 } as const
+
+/** The endpoint that a place names, as far as a gateway may listen there itself: by its own scheme, and not below a path. */
+function addressIn(place: string, at: string, scheme: Scheme): Endpoint | undefined {
   const url = new URL(place)
-  if (url.protocol !== 'http:' || url.pathname !== '/') return undefined
+  if (url.protocol !== scheme || url.pathname !== '/') return undefined
   const address = url.hostname === 'localhost' && isLoopback(at) ? at : hostOf(url)
-  return isIP(address) ? { address, port: Number(url.port || 80) } : undefined
+  return isIP(address) ? { address, port: Number(url.port || defaultPorts[scheme]) } : undefined
 }

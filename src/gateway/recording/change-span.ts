@@ -3,14 +3,14 @@
 
 import { nowMs } from '../../clock.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
-import type { SpliceCounters } from '../relay/splice.ts'
+import type { SpliceCounters } from '../relay/counters.ts'
+import type { LatchedAt } from '../relay/splice.ts'
 import type { Beside } from './step.ts'
 
 /** `ended`: a side left or was lost. `idle`: nothing has come through for long. */
 export type Change =
-  | { readonly kind: 'relatched'; readonly side: SideName; readonly source: Endpoint }
+  | { readonly kind: 'relatched'; readonly side: SideName; readonly source: LatchedAt }
   | { readonly kind: 'ended'; readonly side: SideName | undefined; readonly counters: SpliceCounters }
   | { readonly kind: 'idle'; readonly counters: SpliceCounters }
 
@@ -25,6 +25,7 @@ function attributesOf(change: Change): SpanAttributes {
     case 'relatched':
       return {
         'postern.side': change.side,
+        'postern.door': change.source.door,
         'network.peer.address': change.source.address,
         'network.peer.port': change.source.port
       }

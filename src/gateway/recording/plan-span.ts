@@ -44,12 +44,16 @@ const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): SpanAttri
   'postern.relay.total': total
 })
 
-/** Where the sides are latched at the relay, as far as they are. */
+/** Where the sides are latched at the relay and through which door, as far as they are. */
 export const latchAttributes = (latched: Latched): SpanAttributes =>
   Object.fromEntries(
     sideNames.flatMap(side => {
       const source = latched[side]
-      return source ? [[`postern.${side}.latched`, formatEndpoint(source)]] : []
+      if (!source) return []
+      return [
+        [`postern.${side}.latched`, formatEndpoint(source)],
+        [`postern.${side}.door`, source.door]
+      ]
     })
   )
 

@@ -8,14 +8,20 @@ import { observedLine } from '../../trace/record/observed.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import type { ForwardOrigin } from '../../wire/forward.ts'
 import type { SideName } from '../../wire/side.ts'
+import type { Remapped } from '../peers/observer.ts'
 import type { Beneath } from './step.ts'
 
 /** Mappings that a trace names, the latest ones: as many as models look at (assignment/observation.ts). */
 const OBSERVED = 32
 
-export function recordProfile(step: Beneath, which: SideName, side: Side): void {
+export function recordProfile(step: Beneath, which: SideName, side: Side, remapped?: Remapped): void {
   const startTime = nowMs()
-  const attributes = { 'postern.side': which, ...networkAttributes(side, startTime), ...profileAttributes(side) }
+  const attributes = {
+    'postern.side': which,
+    ...networkAttributes(side, startTime),
+    ...profileAttributes(side),
+    ...remappedAttribute(remapped, startTime)
+  }
   const span = step.begin('postern.profile', attributes, startTime)
   for (const { via, mapped, atMs } of side.profile.samples)
     span.addEvent('sample', { 'postern.via': formatEndpoint(via), 'postern.mapped': formatEndpoint(mapped) }, atMs)
@@ -38,6 +44,16 @@ const networkAttributes = (
   'postern.probes_left': probes,
   'postern.observed': observations.slice(-OBSERVED).map(observation => observedLine(observation, atMs))
 })
+
+/** A change from longer ago says nothing of what happens now, in milliseconds. */
+const LATELY_MS = 60_000
+
+const remappedAttribute = (remapped: Remapped | undefined, atMs: number): SpanAttributes =>
+  remapped && atMs - remapped.atMs < LATELY_MS
+    ? {
+        'postern.remapped': `${formatEndpoint(remapped.was)} ${formatEndpoint(remapped.mapped)} ${Math.round(atMs - remapped.atMs)}`
+      }
+    : {}
 
 const forwardAttributes = (state: Claim['state'] | 'proved', by: ForwardOrigin): SpanAttributes => ({
   'postern.forward': state,

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { fateOf } from '../../trace/record/fate.ts'
 import type { TraceRecord } from '../../trace/record/record.ts'
 
-/** A join that was refused has no session. The log tells it where it is refused. */
+/** A join that was refused has no session: the log tells it where it is refused. A search has another line (search-line.ts). */
 export function logSession(log: Pick<Logger, 'info'>, record: TraceRecord): void {
   const { id, caller, callee, by, verdict, spans } = record
   if (spans[0]?.name !== 'postern.connect') return

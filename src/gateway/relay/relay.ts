@@ -2,17 +2,27 @@
 // by its id, and counters come as answers.
 
 import type { RelayLimits } from '../../strategy/plan.ts'
+import type { DoorKind } from '../../wire/doors/door.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
-import type { SideName } from '../../wire/side.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Asker } from '../shares/shares.ts'
 import type { Forwarder } from '../udp/binding.ts'
-import { type Exit, type Latched, type SpliceCounters, SpliceTable } from './splice.ts'
+import { type Agent, type CheckCounters, Checks } from './checks.ts'
+import type { SpliceCounters } from './counters.ts'
+import type { Time } from './scheduler.ts'
+import { type Exit, type Latched, type LatchedAt, SpliceTable } from './splice.ts'
+
+export type Agents = Readonly<Partial<Record<SideName, Agent>>>
 
 export interface RelayTotals {
   /** Sessions that are relayed now, or are about to be. */
   readonly sessions: number
+  /** Sides that are latched now, by the door through which they come. */
+  readonly doors: Readonly<Record<DoorKind, number>>
   /** Counters over all sessions there ever were. */
   readonly counters: SpliceCounters
+  /** Of the checks by which sides latch that speak ICE alone. */
+  readonly checks: CheckCounters
 }
 
 /** Is told of changes that no call has caused. */
@@ -20,7 +30,7 @@ export interface RelayListener {
   /** Nothing came from either side for long; the session is disarmed. */
   idle(session: string, counters: SpliceCounters): void
   /** A side that was latched comes from another source now. */
-  relatched(session: string, side: SideName, source: Endpoint): void
+  relatched(session: string, side: SideName, source: LatchedAt): void
 }
 
 export interface Relay extends Forwarder {
@@ -30,6 +40,11 @@ export interface Relay extends Forwarder {
    * is who asked for it. Rejects with `relay-full`.
    */
   arm(session: string, peers: Readonly<Record<SideName, string>>, limits: RelayLimits, holder?: Asker): Promise<void>
+  /**
+   * These sides speak ICE alone, and latch by their checks (RFC 8445 section 7): what was said of a side before does not hold any
+   * more. Nothing happens where the session is not armed.
+   */
+  expect(session: string, agents: Agents): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
   /** The counts of a session so far; undefined where it is not armed. */
@@ -43,13 +58,19 @@ export interface Relay extends Forwarder {
 export class LocalRelay implements Relay, Disposable {
   listener: RelayListener | undefined
   readonly #splices: SpliceTable
+  readonly #checks: Checks
 
-  constructor({ maxSessions }: { readonly maxSessions: number }) {
+  /** @param options `time` is the clock; left out: the system's */
+  constructor(options: { readonly maxSessions: number; readonly time?: Time }) {
     this.#splices = new SpliceTable({
-      maxSessions,
-      onIdle: (session, counters) => this.listener?.idle(session, counters),
+      ...options,
+      onIdle: (session, counters) => {
+        this.#checks.forget(session)
+        this.listener?.idle(session, counters)
+      },
       onRelatch: (session, side, source) => this.listener?.relatched(session, side, source)
     })
+    this.#checks = new Checks(this.#splices)
   }
 
   async arm(
@@ -61,12 +82,22 @@ export class LocalRelay implements Relay, Disposable {
     this.#splices.arm(session, peers, limits, holder)
   }
 
+  async expect(session: string, agents: Agents): Promise<void> {
+    if (!this.#splices.has(session)) return
+    for (const side of sideNames) {
+      const agent = agents[side]
+      if (!agent) continue
+      this.#splices.unlatch(session, side)
+      this.#checks.expect(session, side, agent)
+    }
+  }
+
   async latch(session: string, side: SideName, port: Exit, source: Endpoint): Promise<boolean> {
     return this.#splices.latch(session, side, port, source)
   }
 
   forward(port: Exit, source: Endpoint, datagram: Buffer): boolean {
-    return this.#splices.forward(port, source, datagram)
+    return this.#splices.forward(port, source, datagram) || this.#checks.take(port, source, datagram)
   }
 
   async latched(session: string): Promise<Latched> {
@@ -78,11 +109,14 @@ export class LocalRelay implements Relay, Disposable {
   }
 
   async disarm(session: string): Promise<SpliceCounters | undefined> {
+    this.#checks.forget(session)
     return this.#splices.disarm(session)
   }
 
   async totals(): Promise<RelayTotals> {
-    return { sessions: this.#splices.size, counters: this.#splices.totals() }
+    const { size: sessions } = this.#splices
+    const checks = { ...this.#checks.counters }
+    return { sessions, doors: this.#splices.doors(), counters: this.#splices.totals(), checks }
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,9 @@
 // The relay. A session has two sides; a side is latched to a source that has proved itself (key and address, checked in
-// binding.ts) at one of the gateway's ports. From then on, datagrams from one latched source go to the other, out of the
-// port the other side latched at. There is no allocation and no address to choose: a stranger's datagram is not
-// forwarded, and nothing is ever sent to an endpoint that did not ask for it.
+// binding.ts) at one of the gateway's ports, or at a way in through another door (doors/way.ts). From then on, datagrams from one
+// latched source go to the other, out of where the other side latched. There is no allocation and no address to choose: a
+// stranger's datagram is not forwarded, and nothing is ever sent to an endpoint that did not ask for it.
+//
+// A side has one way. A few datagrams are held for a side that is late: some agents send their first check once.
 //
 //   caller ──► port it latched at ──► shaper of the caller ──► port the callee latched at ──► callee
 //
@@ -9,27 +11,26 @@
 
 import { PosternError } from '../../errors.ts'
 import type { RelayLimits } from '../../strategy/plan.ts'
+import type { DoorKind } from '../../wire/doors/door.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { type Full, later } from '../peers/full.ts'
 import { type Asker, Shares } from '../shares/shares.ts'
 import type { Port } from '../udp/listen.ts'
-import { type LimitName, Shaper, type ShaperCounters, TokenBucket } from './limit.ts'
+import { type DirectionCounters, nothing, type SpliceCounters, sum } from './counters.ts'
+import { Shaper, TokenBucket } from './limit.ts'
 import { Scheduler, systemTime, type Time } from './scheduler.ts'
 
 /** What the splice needs of a port: a way out. */
-export type Exit = Pick<Port, 'send'>
+export type Exit = Pick<Port, 'send' | 'door' | 'isCut' | 'latched' | 'released'>
 
-export interface DirectionCounters extends ShaperCounters {
-  /** By the limit that was short; `unlatched` because the other side had not latched. */
-  dropped: Record<LimitName | 'unlatched', number>
+/** Where a side is latched, and through which door. */
+export interface LatchedAt extends Endpoint {
+  readonly door: DoorKind
 }
 
-/** Counters by the side the datagrams came from. */
-export type SpliceCounters = Record<SideName, DirectionCounters>
-
 /** Where sides are latched; a side that is not latched is left out. */
-export type Latched = Partial<Readonly<Record<SideName, Endpoint>>>
+export type Latched = Partial<Readonly<Record<SideName, LatchedAt>>>
 
 export interface SpliceOptions {
   maxSessions: number
@@ -38,7 +39,7 @@ export interface SpliceOptions {
   idleMs?: number
   onIdle?: (session: string, counters: SpliceCounters) => void
   /** A side that was latched comes from another source now. */
-  onRelatch?: (session: string, side: SideName, source: Endpoint) => void
+  onRelatch?: (session: string, side: SideName, source: LatchedAt) => void
   time?: Time
 }
 
@@ -48,7 +49,7 @@ export class SpliceTable {
   readonly #queueMs: number
   readonly #idleMs: number
   readonly #onIdle: (session: string, counters: SpliceCounters) => void
-  readonly #onRelatch: (session: string, side: SideName, source: Endpoint) => void
+  readonly #onRelatch: (session: string, side: SideName, source: LatchedAt) => void
   readonly #time: Time
   readonly #scheduler: Scheduler
   readonly #sessions = new Map<string, Session>()
@@ -122,8 +123,19 @@ export class SpliceTable {
 
   latched(session: string): Latched {
     const armed = this.#sessions.get(session)
-    const sources = sideNames.map(side => [side, armed?.[side].source] as const)
-    return Object.fromEntries(sources.filter(([, source]) => source !== undefined))
+    const places = sideNames.map(side => [side, armed && placeOf(armed[side])] as const)
+    return Object.fromEntries(places.filter(([, place]) => place !== undefined))
+  }
+
+  /** Through which doors the sides that are latched now have come, and how many through each. */
+  doors(): Record<DoorKind, number> {
+    const counts = { udp: 0, tcp: 0, websocket: 0 }
+    for (const session of this.#sessions.values())
+      for (const side of sideNames) {
+        const { port } = session[side]
+        if (port) counts[port.door]++
+      }
+    return counts
   }
 
   /**
@@ -136,14 +148,46 @@ export class SpliceTable {
     if (!armed || !side) return false
     const holder = this.#sources.get(port, source)
     if (holder && holder !== side) return false
-    const before = side.source
-    this.#unlatch(side)
-    side.port = port
-    side.source = { address: source.address, port: source.port }
-    this.#sources.set(port, side.source, side)
-    armed.heardMs = this.#time.now()
-    if (before && !sameEndpoint(before, side.source)) this.#onRelatch(session, which, side.source)
+    const before = placeOf(side)
+    this.#moveTo(side, port, { address: source.address, port: source.port })
+    this.#hears(side)
+    const now = placeOf(side)
+    if (before && now && !(sameEndpoint(before, now) && before.door === now.door)) this.#onRelatch(session, which, now)
+    // What was held comes behind the answer to this proof.
+    if (armed[otherSide(which)].held.length > 0) this.#time.after(0, () => this.#flush(armed[otherSide(which)]))
     return true
+  }
+
+  has(session: string): boolean {
+    return this.#sessions.has(session)
+  }
+
+  /** How long nothing came from the source of a side, in milliseconds; undefined where it is not latched, or its way is cut. */
+  silentMs(session: string, which: SideName): number | undefined {
+    const side = this.#sessions.get(session)?.[which]
+    return side?.source && !side.port?.isCut ? this.#time.now() - side.heardMs : undefined
+  }
+
+  /** A side has to prove itself anew; nothing comes from it or goes to it until then. */
+  unlatch(session: string, which: SideName): void {
+    const side = this.#sessions.get(session)?.[which]
+    if (side) this.#unlatch(side, 'replaced')
+  }
+
+  #hears(side: Side): void {
+    side.heardMs = this.#time.now()
+    side.session().heardMs = side.heardMs
+  }
+
+  #moveTo(side: Side, port: Exit, source: Endpoint): void {
+    const left = side.port
+    if (side.port && side.source) this.#sources.delete(side.port, side.source)
+    side.port = port
+    side.source = source
+    this.#sources.set(port, source, side)
+    if (left === port) return
+    left?.released?.('replaced')
+    port.latched?.()
   }
 
   /**
@@ -154,9 +198,9 @@ export class SpliceTable {
     const side = this.#sources.get(port, source)
     if (!side) return false
     const session = side.session()
-    session.heardMs = this.#time.now()
+    this.#hears(side)
     if (session[otherSide(side.name)].source) side.shaper.offer(datagram)
-    else countUnlatched(side, datagram)
+    else hold(side, datagram)
     return true
   }
 
@@ -168,7 +212,7 @@ export class SpliceTable {
     this.#places.giveBack(armed.holder)
     armed.cancelIdle()
     for (const side of sideNames) {
-      this.#unlatch(armed[side])
+      this.#unlatch(armed[side], 'over')
       armed[side].shaper.close()
       this.#releasePeer(armed.peers[side])
     }
@@ -200,13 +244,32 @@ export class SpliceTable {
     const shaper = new Shaper({
       ...{ scheduler: this.#scheduler, buckets: [own, ...shared], holder, queueMs: this.#queueMs, send }
     })
-    return { name: side, session, shaper, unlatched: 0, unlatchedBytes: 0, port: undefined, source: undefined }
+    return {
+      name: side,
+      session,
+      shaper,
+      held: [],
+      unlatched: 0,
+      unlatchedBytes: 0,
+      heardMs: 0,
+      port: undefined,
+      source: undefined
+    }
   }
 
-  #unlatch(side: Side): void {
-    if (side.port && side.source) this.#sources.delete(side.port, side.source)
+  #unlatch(side: Side, why: 'replaced' | 'over'): void {
+    const { port, source } = side
+    if (port && source) this.#sources.delete(port, source)
     side.port = undefined
     side.source = undefined
+    for (const datagram of side.held.splice(0)) countUnlatched(side, datagram)
+    port?.released?.(why)
+  }
+
+  /** Sends what was held of a side, now that the other one has come. */
+  #flush(side: Side): void {
+    if (side.session()[otherSide(side.name)].source)
+      for (const datagram of side.held.splice(0)) side.shaper.offer(datagram)
   }
 
   #checkIdle(session: Session): void {
@@ -253,8 +316,12 @@ interface Side {
   readonly session: () => Session
   /** Shapes what comes from this side. */
   readonly shaper: Shaper
+  /** What came from it before the other side did, the latest. */
+  readonly held: Buffer[]
   unlatched: number
   unlatchedBytes: number
+  /** When something came from its source last. */
+  heardMs: number
   port: Exit | undefined
   source: Endpoint | undefined
 }
@@ -292,6 +359,17 @@ class Sources {
   }
 }
 
+/** How many datagrams of a side are held for the other one: what agents send first, and once, fits. */
+const HELD = 8
+
+function hold(side: Side, datagram: Buffer): void {
+  // A copy, because what is held may wait for long, and must not keep all that came with it.
+  side.held.push(Buffer.from(datagram))
+  if (side.held.length > HELD) countUnlatched(side, side.held.shift() as Buffer)
+}
+
+const placeOf = ({ port, source }: Side): LatchedAt | undefined => port && source && { ...source, door: port.door }
+
 function countUnlatched(side: Side, datagram: Buffer): void {
   side.unlatched++
   side.unlatchedBytes += datagram.length
@@ -305,28 +383,3 @@ function directionOf({ shaper, unlatched, unlatchedBytes }: Side): DirectionCoun
   const { dropped, droppedBytes, ...sent } = shaper.counters
   return { ...sent, droppedBytes: droppedBytes + unlatchedBytes, dropped: { ...dropped, unlatched } }
 }
-
-const nothing = (): DirectionCounters => ({
-  sentBytes: 0,
-  sentDatagrams: 0,
-  queued: 0,
-  droppedBytes: 0,
-  dropped: { session: 0, peer: 0, total: 0, unlatched: 0 }
-})
-
-function sum(a: SpliceCounters, b: SpliceCounters): SpliceCounters {
-  return { caller: sumOf(a.caller, b.caller), callee: sumOf(a.callee, b.callee) }
-}
-
-const sumOf = (a: DirectionCounters, b: DirectionCounters): DirectionCounters => ({
-  sentBytes: a.sentBytes + b.sentBytes,
-  sentDatagrams: a.sentDatagrams + b.sentDatagrams,
-  queued: a.queued + b.queued,
-  droppedBytes: a.droppedBytes + b.droppedBytes,
-  dropped: {
-    session: a.dropped.session + b.dropped.session,
-    peer: a.dropped.peer + b.dropped.peer,
-    total: a.dropped.total + b.dropped.total,
-    unlatched: a.dropped.unlatched + b.dropped.unlatched
-  }
-})

@@ -3,12 +3,15 @@
 //
 //   charge ─► arm the relay ─► order ─► result ─► refund ─► renew and order again? ─► learn ─► path, or call off
 
+import { forIce } from '../../strategy/ice-only.ts'
 import { type Failure, type Plan, probesOf, probesWithin } from '../../strategy/plan.ts'
-import { hiddenSources, type Scene } from '../../strategy/scene.ts'
+import { blockedSides, hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
 import { sameEndpoint } from '../../wire/endpoint.ts'
 import { CALLED_OFF, handoverMsOf, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
+import { PACKET_BYTES } from '../../wire/packet-size.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
+import type { Continues } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 import { counterAttributes } from '../recording/change-span.ts'
 import { latchAttributes, planAttributes } from '../recording/plan-span.ts'
@@ -18,13 +21,17 @@ import type { Latched } from '../relay/splice.ts'
 import { askerOf } from '../shares/shares.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
-import { activeOf, blindOf, flowsOf, ordersOf } from './orders.ts'
+import { activeOf, agentsOf, blindOf, flowsOf, type Ordering, ordersOf } from './orders.ts'
 import { aimAttributes, ownReason, withoutOwn } from './own-targets.ts'
 import { type FromTrial, Trial, type TrialResult } from './trial.ts'
 
 /** The session whose plans are tried. */
 export interface Tried extends Readonly<Record<SideName, Member>> {
   readonly id: string
+  /** What is asked for, where it looks for another path of a connection. */
+  readonly continues?: Pick<Continues, 'mtu'> | undefined
+  /** Its two sides are connected, and nobody waits for it. */
+  readonly inBackground?: boolean
 }
 
 /** A plan, the strategy that made it, and a signal that ends it whatever its own `waitMs` says. */
@@ -85,9 +92,11 @@ export class Attempts {
 
   async #attempt(step: Step, planned: Trying): Promise<Failure | undefined> {
     const scene = await this.#evidence.seen()
-    const aimed = withoutOwn(planned.plan, scene, this.#areApart)
+    const adapted = this.#forIce(planned.plan, scene)
+    if (typeof adapted === 'string') return { reason: adapted, cause: 'unsuited' }
+    const aimed = withoutOwn(adapted, scene, this.#areApart)
     step.set(aimAttributes(aimed, scene))
-    if (aimed.own.length > 0) return { reason: ownReason(aimed, planned.plan, scene), cause: 'own-address' }
+    if (aimed.own.length > 0) return { reason: ownReason(aimed, adapted, scene), cause: 'own-address' }
     const trying = { ...planned, plan: aimed.plan }
     const { plan, strategy } = trying
     const refused = this.#charge(plan, scene)
@@ -101,7 +110,7 @@ export class Attempts {
     const settled = mayRepeat ? await this.#order(step, renewed, trying) : result
     if (plan.limits) step.set(latchAttributes(await this.#latched()))
     this.#learn(plan, strategy, scene, settled)
-    if (settled.cause === 'own-address') this.#setApart(step, settled)
+    if (settled.cause === 'own-address') this.#setApart(step, settled, withoutOwn(plan, scene, true).own)
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
     this.#callOff(settled)
@@ -118,7 +127,7 @@ export class Attempts {
       const left = budget.left(address, this.#session)
       if (probes > left) {
         for (const one of taken) budget.giveBack(one.address, this.#session, one.probes)
-        budget.refused++
+        budget.refuse(this.#session)
         return `the probe budget of ${address} (${name}) is shared out: ${left} left of the ${probes} needed`
       }
       budget.take(address, this.#session, probes)
@@ -147,6 +156,21 @@ export class Attempts {
     await this.#house.relay.arm(id, peers, limits, askerOf(caller))
   }
 
+  #forIce(plan: Plan, scene: Scene): Plan | string {
+    const { caller, callee } = scene
+    const iceOnly = { caller: this.#session.caller.iceOnly, callee: this.#session.callee.iceOnly }
+    if (plan.limits && sideNames.some(side => !scene[side].doors && hasNoRelay(this.#session[side])))
+      return 'this gateway has one UDP port, and a browser cannot be relayed by the one that it shows its mapping to'
+    return forIce(plan, iceOnly, { caller: caller.mapped, callee: callee.mapped })
+  }
+
+  /** A side that speaks ICE alone latches by its checks. */
+  async #expect(ice: Ordering['ice']): Promise<void> {
+    const agent = (side: SideName) => ({ local: ice[side], remote: ice[otherSide(side)] })
+    const agents = sideNames.filter(side => this.#session[side].iceOnly).map(side => [side, agent(side)])
+    if (agents.length > 0) await this.#house.relay.expect(this.#session.id, Object.fromEntries(agents))
+  }
+
   /** Only the trace needs this: a relay that does not answer spoils no path. */
   async #latched(): Promise<Latched> {
     return await this.#house.relay.latched(this.#session.id).catch(() => ({}))
@@ -157,9 +181,10 @@ export class Attempts {
     if (counters) step.set(counterAttributes(counters))
   }
 
-  #setApart(step: Step, result: TrialResult): void {
+  /** A side has said so. What was said first ends the trial, so the other may have the same to say and be late. */
+  #setApart(step: Step, result: TrialResult, apart: readonly SideName[]): void {
     this.#areApart = true
-    const own = sideNames.filter(side => result[side]?.code === OWN_ADDRESS)
+    const own = sideNames.filter(side => result[side]?.code === OWN_ADDRESS || apart.includes(side))
     step.set(Object.fromEntries(own.map(side => [`postern.${side}.own`, true])))
   }
 
@@ -181,13 +206,24 @@ export class Attempts {
     // Behind one address some paths lead over a LAN and others through its NAT: what one took says nothing of the other.
     const betweenMs = here === there ? undefined : this.#house.paths.rttMs(here, there)
     this.reports.ordered(number, step, rttMs)
-    const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs }
+    const mtu = this.#mtu(plan, scene)
+    step.set({ 'postern.mtu': mtu })
+    const ice = agentsOf(side => sides.iceOf(side))
+    if (plan.limits) await this.#expect(ice)
+    const ordering = { session: this.#session.id, number, by: strategy.name, sockets, rttMs, betweenMs, ice, mtu }
     const leftMs = performance.now()
     this.#house.commander.command(ordersOf(plan, this.#session, ordering))
     const result = await trial.result
     this.#refund(plan, scene, result, performance.now() - leftMs)
     if (!result.open) this.#trial = undefined
     return result
+  }
+
+  /** The largest IP packet of a path, in bytes: what is asked for, or is known of these networks, and no more than either side wants. */
+  #mtu({ limits }: Plan, { caller, callee }: Scene): number {
+    const known = this.#house.paths.mtu(limits ? 'relay' : 'direct', caller.mapped.address, callee.mapped.address)
+    const wanted = sideNames.map(side => this.#session[side].mtu ?? PACKET_BYTES)
+    return Math.min(this.#session.continues?.mtu ?? known ?? PACKET_BYTES, ...wanted)
   }
 
   /**
@@ -210,9 +246,12 @@ export class Attempts {
     // A relayed side makes no unseen mapping: it sends to an endpoint that has seen its mapping before.
     if (!plan.limits)
       for (const side of sideNames) this.#evidence.sides.made(side, result[side]?.report?.flows ?? flowsOf(plan[side]))
-    // Where sources are hidden, these addresses are no networks.
-    if (hiddenSources(scene)) return
+    // Where sources are hidden, or nothing was seen, these addresses are no networks.
+    if (hiddenSources(scene) ?? blockedSides(scene)) return
     if (result.open && !plan.limits) paths.learn(here, there, result[activeOf(plan)]?.report)
+    const asked = this.#session.continues?.mtu
+    // Behind one address a path over a LAN says nothing of one through its NAT.
+    if (result.open && asked && here !== there) paths.narrow(plan.limits ? 'relay' : 'direct', here, there, asked)
     if (result.open) this.#prove(scene, result)
     if (plan.label) outcomes.learn(scene.caller, scene.callee, `${strategy.name}/${plan.label}`, result.open)
   }
@@ -237,5 +276,9 @@ export class Attempts {
     for (const side of used) this.#evidence.sides.drop(side)
   }
 }
+
+/** Browsers take nothing from an endpoint that they ask. */
+const hasNoRelay = ({ iceOnly, gateway, endpoints }: Member): boolean =>
+  iceOnly && endpoints.some(endpoint => sameEndpoint(endpoint, gateway))
 
 const OPENED = { 'postern.outcome': 'path', 'postern.reason': 'open on both sides' }

@@ -4,7 +4,7 @@
 import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import type { Cause, Failure } from '../../strategy/plan.ts'
-import { type Attempt, hiddenSources, type Scene } from '../../strategy/scene.ts'
+import { type Attempt, blockedSides, hiddenSources, type Scene } from '../../strategy/scene.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Outcomes } from '../memory/outcomes.ts'
 import type { Member } from '../peers/member.ts'
@@ -20,6 +20,8 @@ export interface Pair extends Readonly<Record<SideName, Member>> {
   /** Tells a side to bind a socket and to show it. */
   readonly ask: (side: SideName, round: number) => void
   readonly tell: Asking['tell']
+  /** The two are connected, and nobody waits for what is found. */
+  readonly inBackground?: boolean
 }
 
 export class Evidence {
@@ -29,11 +31,11 @@ export class Evidence {
   readonly #gone: AbortSignal
   readonly #ask: Pair['ask']
 
-  constructor(watch: Watch & { readonly outcomes: Outcomes }, { caller, callee, gone, ask, tell }: Pair) {
-    this.sides = new Sides(watch, { caller, callee, gone })
-    this.neighbours = new Neighbours({ caller, callee, gone, tell })
+  constructor(watch: Watch & { readonly outcomes: Outcomes }, { ask, tell, ...pair }: Pair) {
+    this.sides = new Sides(watch, pair)
+    this.neighbours = new Neighbours({ ...pair, tell })
     this.#outcomes = watch.outcomes
-    this.#gone = gone
+    this.#gone = pair.gone
     this.#ask = ask
   }
 
@@ -49,14 +51,17 @@ export class Evidence {
     await this.sides.forwardsKnown()
     const seen = await this.seen(attempts)
     const scene = this.neighbours.canAsk(seen) ? await this.#meet(step, seen) : seen
-    if (missing.length > 0) for (const side of sideNames) recordProfile(step, side, scene[side])
+    if (missing.length > 0)
+      for (const side of sideNames)
+        if (!scene[side].doors) recordProfile(step, side, scene[side], this.sides.remapped(side))
     return scene
   }
 
   /** The scene as it is now; nothing is waited for. */
   async seen(attempts: readonly Attempt[] = []): Promise<Scene> {
     const [caller, callee] = await Promise.all([this.sides.side('caller'), this.sides.side('callee')])
-    const memory = hiddenSources({ caller, callee }) ? {} : this.#outcomes.recall(caller, callee)
+    const isUnknown = hiddenSources({ caller, callee }) ?? blockedSides({ caller, callee })
+    const memory = isUnknown ? {} : this.#outcomes.recall(caller, callee)
     return { caller, callee, neighbours: this.neighbours.areNear, attempts, atMs: nowMs(), memory }
   }
 
@@ -77,7 +82,8 @@ export class Evidence {
       return failure
     })
     if (this.#gone.reason instanceof PosternError) throw this.#gone.reason
-    if (shown === true) for (const side of sides) recordProfile(step, side, await this.sides.side(side))
+    if (shown === true)
+      for (const side of sides) recordProfile(step, side, await this.sides.side(side), this.sides.remapped(side))
     return shown
   }
 

@@ -20,23 +20,30 @@ export interface Told extends Readonly<Record<SideName, Member>> {
   readonly probeKey: Buffer
 }
 
-/** @param request the caller's own number for it */
+/** @param request the caller's own number for it; `continues` the session that made the connection, if it stands already */
 export function introduction(
   { id, keys, probeKey, ...sides }: Told,
   side: SideName,
-  { request, trace }: { readonly request: number; readonly trace: string }
+  { request, trace, continues }: Introduced
 ): Message<FromGateway, 'session'> {
-  const { name, fingerprint, named } = sides[otherSide(side)]
+  const { id: peer, name, fingerprint, named, vouch } = sides[otherSide(side)]
   return {
     type: 'session',
     session: id,
     ...(side === 'caller' ? { request } : {}),
     role: side,
-    peer: { name, fingerprint, named },
+    peer: { id: peer, name, fingerprint, named, ...(vouch ? { vouch } : {}) },
     key: keys[side].toString('base64'),
     probeKey: probeKey.toString('base64'),
-    trace
+    trace,
+    ...(continues === undefined ? {} : { continues })
   }
+}
+
+interface Introduced {
+  readonly request: number
+  readonly trace: string
+  readonly continues?: string | undefined
 }
 
 /** @param ms how long the turn took */

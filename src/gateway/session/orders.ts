@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Plan } from '../../strategy/plan.ts'
 import { headStartMs } from '../../strategy/scene.ts'
-import { type Handover, handoverMsOf, natureOf, type Order } from '../../wire/order.ts'
+import { type Handover, handoverMsOf, type IceCredentials, natureOf, type Order } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
@@ -35,13 +35,17 @@ export interface Ordering {
   readonly rttMs: Record<SideName, number>
   /** Round trip between the two networks in milliseconds, where it is known. */
   readonly betweenMs: number | undefined
+  /** The credentials of both ICE agents (`agentsOf`). */
+  readonly ice: Readonly<Record<SideName, IceCredentials>>
+  /** The largest IP packet of the path, in bytes. */
+  readonly mtu: number
 }
 
 type Pair = Readonly<Record<SideName, Member>>
 
 export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: string; message: FromGateway }[] {
-  const { session, number, by, sockets, rttMs, betweenMs } = ordering
-  const handovers = handoversOf(plan, peers)
+  const { session, number, by, sockets, rttMs, betweenMs, ice, mtu } = ordering
+  const handovers = handoversOf(plan, peers, ice)
   // No two sides are further apart than their ways by the gateway: what was measured beyond that, a busy host has added.
   const apartMs = Math.min(betweenMs ?? 0, rttMs.caller + rttMs.callee)
   const isFar = apartMs / 2 >= 2 * PATIENCE_MS
@@ -53,7 +57,8 @@ export function ordersOf(plan: Plan, peers: Pair, ordering: Ordering): { peer: s
     afterMs: (plan.afterMs?.[side] ?? 0) + aheadMs(plan, side, rttMs),
     ...(isFar ? { patienceMs: PATIENCE_MS } : {}),
     waitMs: plan.waitMs,
-    handoverMs: handoverMsOf(rttMs.caller + rttMs.callee)
+    handoverMs: handoverMsOf(rttMs.caller + rttMs.callee),
+    mtu
   })
   return sideNames.map(side => ({ peer: peers[side].id, message: message(side) }))
 }
@@ -74,14 +79,13 @@ export function blindOf(plan: Plan): SideName | undefined {
 }
 
 /** The active side is the DTLS client and controls ICE: it hears the passive side's first check before it binds. */
-function handoversOf(plan: Plan, peers: Pair): Record<SideName, Handover> {
+function handoversOf(plan: Plan, peers: Pair, ice: Ordering['ice']): Record<SideName, Handover> {
   const passive = passiveOf(plan)
-  const ice = { caller: credentials(), callee: credentials() }
   const handover = (side: SideName): Handover => ({
     role: side === passive ? 'passive' : 'active',
     local: ice[side],
     remote: ice[otherSide(side)],
-    fingerprint: peers[otherSide(side)].fingerprint
+    fingerprint: peers[otherSide(side)].dtls
   })
   return { caller: handover('caller'), callee: handover('callee') }
 }
@@ -93,6 +97,12 @@ export function flowsOf(order: Order): number {
   const guesses = (effort.guesses ?? []).reduce((sum, { ports }) => sum + ports.length, 0)
   return (effort.targets.length + guesses) * (effort.sockets ?? 1)
 }
+
+/** What ICE agents have chosen themselves, and what the gateway chooses for the others. */
+export const agentsOf = (chosen: (side: SideName) => IceCredentials | undefined): Ordering['ice'] => ({
+  caller: chosen('caller') ?? credentials(),
+  callee: chosen('callee') ?? credentials()
+})
 
 /** RFC 8445 section 5.3: ufrag has at least 24 bits and pwd at least 128, both of the characters ice-char. */
 const credentials = () => ({ ufrag: randomBytes(6).toString('hex'), pwd: randomBytes(16).toString('hex') })

@@ -1,8 +1,12 @@
 // Who is joined now, and what is relayed now: for the first page, which only whoever may read traces sees.
 
+import type { DoorKind } from '../../wire/doors/door.ts'
+import type { SideName } from '../../wire/side.ts'
 import type { Directory } from '../peers/directory.ts'
+import type { Joined } from '../peers/joined.ts'
+import type { SpliceCounters } from '../relay/counters.ts'
 import type { Relay } from '../relay/relay.ts'
-import type { SpliceCounters } from '../relay/splice.ts'
+import type { Latched } from '../relay/splice.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Times are milliseconds since the epoch. */
@@ -20,6 +24,8 @@ export interface PresentPeer {
   readonly accepts: boolean
   /** Whether it reaches the gateway over UDP; undefined while nothing is known. */
   readonly reaches: boolean | undefined
+  /** When it was heard last, where it answers nothing or was lost a moment ago. */
+  readonly silentSinceMs?: number
 }
 
 export interface RelayedNow {
@@ -28,6 +34,8 @@ export interface RelayedNow {
   readonly sinceMs: number
   /** The id of its trace. */
   readonly trace: string
+  /** Through which doors its sides come, as far as they have. */
+  readonly doors?: Partial<Record<SideName, DoorKind>>
   /** UDP payload by the side it came from; undefined where the relay does not tell. */
   readonly counters: SpliceCounters | undefined
 }
@@ -37,23 +45,45 @@ export async function presenceOf({ directory, sessions, relay }: Parts): Promise
     caller: session.caller.name,
     callee: session.callee.name,
     ...{ sinceMs, trace },
+    doors: doorsOf(await relay.latched(session.id).catch(() => ({}))),
     counters: await relay.counters(session.id).catch(() => undefined)
   }))
   return { peers: peersOf(directory), relayed: await Promise.all(relayed) }
 }
 
 interface Parts {
-  readonly directory: Pick<Directory, 'peers'>
+  readonly directory: Pick<Directory, 'peers' | 'silent'>
   readonly sessions: Pick<Sessions, 'relayed'>
-  readonly relay: Pick<Relay, 'counters'>
+  readonly relay: Pick<Relay, 'counters' | 'latched'>
 }
 
-const peersOf = ({ peers }: Parts['directory']): PresentPeer[] =>
-  peers
-    .map(({ name, accepts, arrival, isWarm, cold }) => ({
+const doorsOf = (latched: Latched): Partial<Record<SideName, DoorKind>> =>
+  Object.fromEntries(Object.entries(latched).map(([side, { door }]) => [side, door]))
+
+/** Whoever was lost a moment ago is there as well: most come back. */
+function peersOf({ peers, silent }: Parts['directory']): PresentPeer[] {
+  const silences = new Map(silent.map(({ name, heardMs }) => [name, heardMs]))
+  const joined = peers.map(peer => presentOf(peer, peer.isSilent ? silences.get(peer.name) : undefined))
+  const names = new Set(peers.map(({ name }) => name))
+  const lost = silent
+    .filter(({ name }) => !names.has(name))
+    .map(({ name, accepts, heardMs }) => ({
       name,
       accepts,
-      sinceMs: arrival.cameMs,
-      reaches: isWarm ? true : cold ? false : undefined
+      sinceMs: heardMs,
+      reaches: undefined,
+      silentSinceMs: heardMs
     }))
-    .toSorted((a, b) => a.name.localeCompare(b.name))
+  return [...joined, ...lost].toSorted((a, b) => a.name.localeCompare(b.name))
+}
+
+const presentOf = (
+  { name, accepts, arrival, isWarm, cold }: Joined,
+  silentSinceMs: number | undefined
+): PresentPeer => ({
+  name,
+  accepts,
+  sinceMs: arrival.cameMs,
+  reaches: isWarm ? true : cold ? false : undefined,
+  ...(silentSinceMs === undefined ? {} : { silentSinceMs })
+})

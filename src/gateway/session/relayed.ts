@@ -4,7 +4,7 @@ import { nowMs } from '../../clock.ts'
 import type { SideName } from '../../wire/side.ts'
 import { type Change, recordChange } from '../recording/change-span.ts'
 import type { Step } from '../recording/step.ts'
-import type { SpliceCounters } from '../relay/splice.ts'
+import type { SpliceCounters } from '../relay/counters.ts'
 
 /** Most changes of the source that a trace records: a side that flaps must not fill it. */
 const RELATCHES = 16

@@ -4,22 +4,24 @@
 //   introduce ─► for each strategy: scene ─► turn: plan ─► attempt … ─► path or over, with a verdict
 
 import { randomBytes } from 'node:crypto'
+import type { SpanContext } from '@opentelemetry/api'
 import { nowMs } from '../../clock.ts'
 import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import type { Failure, Plan } from '../../strategy/plan.ts'
-import type { Attempt, Scene } from '../../strategy/scene.ts'
-import { type Strategy, takeTurn } from '../../strategy/turn.ts'
+import { type Attempt, blockedSides, type Scene } from '../../strategy/scene.ts'
+import { type Strategy, type Turn, takeTurn } from '../../strategy/turn.ts'
 import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
-import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
+import type { Continues, FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
 import type { Change } from '../recording/change-span.ts'
 import { askedMs } from '../recording/on-our-clock.ts'
 import { turnAttributes } from '../recording/plan-span.ts'
-import { pathAttributes, recordSides, requestAttributes } from '../recording/request-span.ts'
-import { errorAttributes, parentOf, type Step, within } from '../recording/step.ts'
-import type { SpliceCounters } from '../relay/splice.ts'
+import { pathAttributes, recordSides } from '../recording/request-span.ts'
+import { errorAttributes, type Step, within } from '../recording/step.ts'
+import { requestTrail, type Trail } from '../recording/trail.ts'
+import type { SpliceCounters } from '../relay/counters.ts'
 import { inTurns } from '../shares/judging.ts'
 import { askerOf } from '../shares/shares.ts'
 import { Attempts } from './attempts.ts'
@@ -38,12 +40,17 @@ export interface Connect {
   readonly traceparent?: string | undefined
   /** When the caller asked for it, on its own clock. */
   readonly atMs?: number | undefined
+  /** The connection that another path is asked for. */
+  readonly continues?: Continues | undefined
 }
 
-export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code }
+export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed'; code: Code; reason: string }
 
 /** The plan that opened, and the strategy that made it. */
 type Won = Readonly<{ plan: Plan; strategy: Strategy }>
+
+/** A turn that nobody needs to take: nothing can be aimed at a side of which nothing was seen. */
+const passed = (reason: string): Turn => ({ outcome: 'passed', reason, cause: 'unsuited' })
 
 /** The codes that a side may leave with. Any other code is the gateway's own, and a verdict would take it for that. */
 const leavingCodes: readonly Code[] = ['io', 'timeout', 'fingerprint-mismatch', 'over-quota']
@@ -56,6 +63,7 @@ export class Session {
   readonly probeKey = randomBytes(20)
   readonly #house: House
   readonly #asked: Connect
+  readonly #trail: Trail
   readonly #arrivedMs = nowMs()
   /** When the caller asked, on our clock. */
   readonly #calledMs: number
@@ -66,11 +74,13 @@ export class Session {
   readonly #closing: Closing
   #leaver: SideName | undefined
   #relayed: Relayed | undefined
+  #root: SpanContext | undefined
   #isDecided = false
 
-  constructor(house: House, asked: Connect) {
+  constructor(house: House, asked: Connect, trail = requestTrail(house, asked.traceparent)) {
     this.#house = house
     this.#asked = asked
+    this.#trail = trail
     this.caller = asked.caller
     this.callee = asked.callee
     this.#calledMs = askedMs(asked.atMs, this.caller.clock, this.#arrivedMs)
@@ -80,6 +90,7 @@ export class Session {
     const tell = (side: SideName, telling: Telling) => this.#tell(side, { ...telling, session: this.id })
     this.#evidence = new Evidence(house, {
       ...asked,
+      inBackground: this.inBackground,
       gone: AbortSignal.any([this.#gone, this.#closing.all]),
       ask,
       tell
@@ -89,11 +100,9 @@ export class Session {
 
   /** Runs to the end; never throws. */
   async run(): Promise<Ended> {
-    const { tracer } = this.#house
-    const parent = parentOf(this.#asked.traceparent)
-    const attributes = requestAttributes(this, this.#house)
+    const { tracer, parent, name, attributes } = this.#trail
     try {
-      return await within(tracer, parent, 'postern.connect', attributes, root => this.#connect(root), this.#calledMs)
+      return await within(tracer, parent, name, attributes(this), root => this.#connect(root), this.#calledMs)
     } finally {
       this.#isDecided = true
     }
@@ -101,11 +110,13 @@ export class Session {
 
   async #connect(root: Step): Promise<Ended> {
     root.span.addEvent('asked', {}, this.#arrivedMs)
+    this.#root = root.span.spanContext()
     try {
-      const asked = { request: this.#asked.request, trace: root.span.spanContext().traceId }
+      const { request } = this.#asked
+      const asked = { request, trace: this.#root.traceId, continues: this.continues?.session }
       this.#tellBoth(side => introduction(this, side, asked))
-      const key = this.#house.keyOf(root.span)
-      if (key) this.#tell('caller', { type: 'trace', ...asked, key })
+      const key = this.#trail.isOwn ? this.#house.keyOf(root.span) : undefined
+      if (key) this.#tell('caller', { type: 'trace', request, trace: asked.trace, key })
       const won = await this.#firstPath(root).finally(() => this.#evidence.sides.giveBack())
       return this.#conclude(root, won)
     } catch (thrown) {
@@ -118,18 +129,21 @@ export class Session {
     using closing = this.#closing
     closing.begin()
     const attempts: Attempt[] = []
-    for (const strategy of this.#house.strategies) {
+    for (const strategy of this.#trail.strategies) {
       const over = AbortSignal.any([this.#gone, strategy.lastResort ? closing.all : closing.strategies])
       // The time spent waiting here counts for no strategy's turn.
       const scene = await this.#sceneFor(strategy, root, attempts)
       const startMs = performance.now()
       const turn = await root.within('postern.plugin', { 'postern.plugin': strategy.name }, async step => {
-        const taken = await takeTurn(inTurns(strategy, this.#house.judging, askerOf(this.caller)), scene, {
-          over,
-          scene: () => this.#sceneFor(strategy, root, attempts),
-          sample: sides => this.#evidence.sample(step, sides, over),
-          attempt: plan => this.#attempt(step, plan, strategy, over)
-        })
+        const blocked = strategy.lastResort ? undefined : blockedSides(scene)
+        const taken = blocked
+          ? passed(blocked)
+          : await takeTurn(inTurns(strategy, this.#house.judging, askerOf(this.caller)), scene, {
+              over,
+              scene: () => this.#sceneFor(strategy, root, attempts),
+              sample: sides => this.#evidence.sample(step, sides, over),
+              attempt: plan => this.#attempt(step, plan, strategy, over)
+            })
         step.set(turnAttributes(taken))
         return taken
       })
@@ -157,10 +171,17 @@ export class Session {
   }
 
   async #attempt(step: Step, plan: Plan, strategy: Strategy, over: AbortSignal): Promise<true | Failure> {
+    if (this.#isUnwanted(plan))
+      return { reason: `the path is to be ${wanted[this.continues?.only ?? 'direct']}`, cause: 'unsuited' }
     const result = await this.#attempts.try(step, plan, strategy, over)
     this.#gone.throwIfAborted()
     if (result !== true && this.isLeft) throw new PosternError('io', 'a side left before the path was open on both')
     return result
+  }
+
+  /** A strategy of any name may plan for the relay. */
+  #isUnwanted({ limits }: Plan): boolean {
+    return this.continues !== undefined && (limits !== undefined) !== (this.continues.only === 'relay')
   }
 
   #conclude(root: Step, { plan, strategy: { name: by } }: Won): Ended {
@@ -181,12 +202,14 @@ export class Session {
     root.set({ ...(side ? { 'postern.side': side } : {}), ...errorAttributes(thrown) })
     const verdict = this.#judge(root)
     this.#tellBoth(() => overMessage(this, error, { trace: root.span.spanContext().traceId, verdict }))
-    return { kind: 'failed', code: error.code }
+    return { kind: 'failed', code: error.code, reason: error.message }
   }
 
   /** Called when everything else has been recorded. */
   #judge(root: Step): Verdict | undefined {
     this.#attempts.reports.close()
+    // What stood in the way is judged of the request that made a connection.
+    if (this.continues) return undefined
     recordSides(root, this, { observer: this.#house.observer, calledMs: this.#calledMs })
     const verdict = this.#house.judge(root.span)
     if (verdict) root.set(verdictAttributes(verdict))
@@ -214,6 +237,30 @@ export class Session {
     if (!this.#over.signal.aborted) this.#leaver = side
     const known = leavingCodes.find(one => one === code) ?? 'io'
     this.#over.abort(new PosternError(known, `${this[side].name} left: ${reason}`))
+  }
+
+  /** The session is not wanted any more, whatever it has found. */
+  giveUp(why: PosternError): void {
+    this.#over.abort(why)
+  }
+
+  /** The connection that this session looks for another path of. */
+  get continues(): Continues | undefined {
+    return this.#asked.continues
+  }
+
+  /**
+   * Nobody waits for what it finds, since its two sides are connected over the relay. Without a relay they are not: then their path
+   * was lost. Nor are they where the path before is too narrow for their packets.
+   */
+  get inBackground(): boolean {
+    const { only, mtu } = this.continues ?? {}
+    return only === 'direct' && mtu === undefined && this.#house.strategies.some(({ lastResort }) => lastResort)
+  }
+
+  /** Where it is recorded, once it has begun. */
+  get root(): SpanContext | undefined {
+    return this.#root
   }
 
   /** The request is over: there is a path, or there will be none. */
@@ -254,3 +301,5 @@ export class Session {
     this.#house.commander.command(sideNames.map(side => ({ peer: this[side].id, message: messageFor(side) })))
   }
 }
+
+const wanted = { relay: 'through the relay', direct: 'direct' } as const

@@ -1,13 +1,15 @@
 // The connect requests under way and the relayed connections. Their number is bounded in all, per network, per peer and per
 // pair of peers (seats.ts).
 
-import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import { Full, later } from '../peers/full.ts'
+import type { Member } from '../peers/member.ts'
+import type { SpliceCounters } from '../relay/counters.ts'
 import type { RelayListener } from '../relay/relay.ts'
-import type { SpliceCounters } from '../relay/splice.ts'
+import type { LatchedAt } from '../relay/splice.ts'
 import { askerOf } from '../shares/shares.ts'
+import { Again, type AgainCounters, type Searched } from './again/again.ts'
 import type { House } from './house.ts'
 import type { Relayed } from './relayed.ts'
 import { type Seat, type SeatLimits, Seats } from './seats.ts'
@@ -20,17 +22,31 @@ export interface SessionCounters {
   refused: number
   /** Paths by the strategy that won. */
   readonly won: Record<string, number>
+  /** Searches for another path of a connection that stands. None of the others counts them. */
+  readonly again: AgainCounters
 }
 
+export interface SessionLimits extends SeatLimits {
+  /** Peers joined at once. */
+  readonly peers: number
+}
+
+/** Connections that are remembered, for each peer that may be joined. */
+const CONNECTIONS = 4
+
 export class Sessions implements RelayListener {
-  readonly counters: SessionCounters = { started: 0, failed: 0, refused: 0, won: {} }
+  readonly counters: SessionCounters
   readonly #all = new Map<string, { readonly session: Session; readonly seat: Seat }>()
   readonly #house: House
   readonly #seats: Seats
+  readonly #again: Again
 
-  constructor(house: House, limits: SeatLimits) {
+  /** @param searched is told of each search for another path of a connection that stands, when it is over */
+  constructor(house: House, limits: SessionLimits, searched: (searched: Searched) => void = () => {}) {
     this.#house = house
     this.#seats = new Seats(limits)
+    this.#again = new Again(house, CONNECTIONS * limits.peers, searched)
+    this.counters = { started: 0, failed: 0, refused: 0, won: {}, again: this.#again.counters }
     house.relay.listener = this
   }
 
@@ -49,13 +65,28 @@ export class Sessions implements RelayListener {
     return this.#all.get(id)?.session
   }
 
-  /** Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full. */
+  /** Whether a side of a session has this id, and another certificate. */
+  isOfAnother(id: string, fingerprint: string): boolean {
+    return [...this.#all.values()].some(({ session }) => {
+      const side = session.sideOf(id)
+      return side !== undefined && session[side].fingerprint !== fingerprint
+    })
+  }
+
+  /**
+   * Opens a session and runs it. Throws `self-connect`, or `relay-full` when the table, or a share of it, is full; where it is to
+   * continue a connection also `no-path` or `io` (again.ts).
+   */
   connect(request: Connect): void {
+    const { continues } = request
+    if (continues) this.#again.admit(request, continues)
     const seat = this.#seatFor(request)
-    const session = new Session(this.#house, request)
+    const session = new Session(this.#house, request, continues && this.#again.trailOf(request, continues))
     this.#all.set(session.id, { session, seat })
-    this.counters.started++
-    void session.run().then(ended => this.#ended(session, ended))
+    if (continues) this.#again.begun(session, continues)
+    else this.counters.started++
+    const begunMs = performance.now()
+    void session.run().then(ended => this.#ended(session, ended, performance.now() - begunMs))
   }
 
   /**
@@ -74,8 +105,13 @@ export class Sessions implements RelayListener {
     if (session.isDecided) this.drop(session.id)
   }
 
+  /** Takes what a peer tells of the path of a connection that stands. */
+  news(peer: Member, news: Message<FromPeer, 'news'>): void {
+    this.#again.news(peer, news)
+  }
+
   /** A side of a relayed connection comes from another source now. */
-  relatched(id: string, side: SideName, source: Endpoint): void {
+  relatched(id: string, side: SideName, source: LatchedAt): void {
     this.get(id)?.changed({ kind: 'relatched', side, source })
   }
 
@@ -96,11 +132,16 @@ export class Sessions implements RelayListener {
   }
 
   /** A direct path needs the gateway no more. A relayed one stays until a side leaves, or nothing has come through for long. */
-  #ended(session: Session, ended: Ended): void {
-    if (ended.kind === 'failed') this.counters.failed++
-    else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
+  #ended(session: Session, ended: Ended, ms: number): void {
+    if (!session.continues) this.#count(ended)
+    this.#again.over(session, ended, ms)
     this.#all.get(session.id)?.seat.decided()
     if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
+  }
+
+  #count(ended: Ended): void {
+    if (ended.kind === 'failed') this.counters.failed++
+    else this.counters.won[ended.by] = (this.counters.won[ended.by] ?? 0) + 1
   }
 
   #seatFor(request: Connect): Seat {
@@ -112,7 +153,7 @@ export class Sessions implements RelayListener {
         throw later('judging', `the gateway judges many networks now, and that of ${name} waits`, judging.retryMs())
       return this.#seats.take(request)
     } catch (thrown) {
-      if (thrown instanceof Full) this.counters.refused++
+      if (thrown instanceof Full && !request.continues) this.counters.refused++
       throw thrown
     }
   }

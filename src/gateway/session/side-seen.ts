@@ -2,8 +2,9 @@
 
 import { PosternError } from '../../errors.ts'
 import type { Assignment, Observation } from '../../nat/assignment.ts'
-import { hiddenProfile, type Profile, profileOf, type Sample } from '../../nat/profile.ts'
+import { blockedProfile, hiddenProfile, type Profile, profileOf, type Sample } from '../../nat/profile.ts'
 import type { Side } from '../../strategy/scene.ts'
+import type { StreamDoor } from '../../wire/doors/door.ts'
 import type { Aiming, Budget } from '../memory/budget.ts'
 import type { History } from '../memory/history.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
@@ -62,6 +63,17 @@ export async function sideOf(
     ...(peer.router ? { router: peer.router } : {})
   }
 }
+
+/** A side whose UDP is blocked, and to which doors of the relay lead: nothing is known of its NAT. */
+export const blockedSide = ({ name, gateway }: Member, doors: readonly StreamDoor[], rttMs: number): Side => ({
+  ...{ name, gateway, doors, rttMs },
+  mapped: { address: '0.0.0.0', port: 0 },
+  port: 0,
+  addresses: [],
+  profile: blockedProfile,
+  observations: [],
+  probes: 0
+})
 
 /** A claimed endpoint is shown only when it is proved. */
 function forwardOf(peer: Member, { port }: Pick<WarmSocket, 'port'>): Pick<Side, 'open' | 'claim'> {

@@ -1,6 +1,6 @@
 // The two sides of a session: which socket each of them uses, and what was observed of it. A socket comes from the peer's
 // reserve, or is a fresh one that shows its mappings on request. A socket from the reserve goes back to it if it was never
-// ordered to do anything.
+// ordered to do anything. A side whose UDP is blocked, and to which a door of the relay leads, needs none.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs, timeoutSignal } from '../../clock.ts'
@@ -8,13 +8,16 @@ import { PosternError } from '../../errors.ts'
 import { type Assignment, fit, type Observation } from '../../nat/assignment.ts'
 import { canMeet, type Sample } from '../../nat/profile.ts'
 import { isHardSide, type Side } from '../../strategy/scene.ts'
+import type { StreamDoor } from '../../wire/doors/door.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import { type IceCredentials, NO_SOCKET } from '../../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
+import type { Remapped } from '../peers/observer.ts'
 import type { Showing } from '../recording/step.ts'
 import { askerOf } from '../shares/shares.ts'
-import { sideOf, type Watch } from './side-seen.ts'
+import { blockedSide, sideOf, type Watch } from './side-seen.ts'
 
 /** How long a session waits for the sockets of both sides: a peer that has just joined is still mapping its first one. */
 const OBSERVE_MS = 5000
@@ -49,6 +52,12 @@ interface Waiting {
   readonly hailedMs: number
 }
 
+/** What leads to a side whose UDP is blocked. */
+interface Blocked {
+  readonly doors: readonly StreamDoor[]
+  readonly rttMs: number
+}
+
 interface Using {
   readonly socket: WarmSocket
   /** It was shown on request and is for the next order only: the reserve does not take it back. */
@@ -56,12 +65,21 @@ interface Using {
   ordered: boolean
 }
 
+export interface SidesOptions extends Readonly<Record<SideName, Member>> {
+  /** Aborted when nothing more is to be waited for. */
+  readonly gone: AbortSignal
+  readonly inBackground?: boolean
+}
+
 export class Sides {
   readonly caller: Member
   readonly callee: Member
+  /** See `Aiming`. */
+  readonly inBackground: boolean
   readonly #watch: Watch
   readonly #gone: AbortSignal
   readonly #using: Partial<Record<SideName, Using>> = {}
+  readonly #blocked: Partial<Record<SideName, Blocked | undefined>> = {}
   readonly #assignments: Partial<Record<SideName, { of: string; verdict: Promise<Assignment> }>> = {}
   readonly #awaited: Partial<Record<SideName, { round: number; done: (fresh: Message<FromPeer, 'fresh'>) => void }>> =
     {}
@@ -71,21 +89,28 @@ export class Sides {
   #proofs: AbortSignal | undefined
   #rounds = 0
 
-  constructor(watch: Watch, { caller, callee, gone }: { caller: Member; callee: Member; gone: AbortSignal }) {
+  constructor(watch: Watch, { caller, callee, gone, inBackground = false }: SidesOptions) {
     this.caller = caller
     this.callee = callee
+    this.inBackground = inBackground
     this.#watch = watch
     this.#gone = gone
   }
 
-  /** The sides without a socket. */
+  /** The sides without a socket that need one. */
   get missing(): SideName[] {
-    return sideNames.filter(side => !this.#using[side])
+    return sideNames.filter(side => !this.#using[side] && this.#needsSocket(side))
+  }
+
+  /** A door of the relay leads to a side without one, unless that is an ICE agent, which dials it by itself. */
+  #needsSocket(side: SideName): boolean {
+    return !this.#blocked[side] || this[side].iceOnly
   }
 
   /**
-   * Takes a warm socket for each of these sides. Rejects with `udp-blocked` or `wrong-family`, or with `silent-peer` where a
-   * side gives no sign of life.
+   * Takes a warm socket for each of these sides, but for those to which a door of the relay leads where UDP does not: these need none,
+   * or have prepared an ICE agent. Rejects with `udp-blocked` or `wrong-family`, or with `silent-peer` where a side gives no sign of
+   * life.
    * @param shown is told what became of each of them, whether they are all warm or not
    */
   async take(missing: readonly SideName[], shown: (showing: Showing) => void): Promise<void> {
@@ -99,13 +124,14 @@ export class Sides {
     try {
       do {
         showings = undefined
-        while (!missing.every(side => this[side].isWarm))
+        while (!missing.every(side => this[side].isWarm || blockedOf(this[side])))
           await Promise.all(missing.map(side => this.#warm(side, { failed, late, hailedMs })))
         this.#gone.throwIfAborted()
         if (late.aborted) throw new PosternError('udp-blocked', `others took every socket for ${OBSERVE_MS / 1000} s`)
         showings = now()
-      } while (!(await this.#takeAll(missing)))
-      const forgotten = await this.#forgotten(missing)
+        for (const side of missing) this.#blocked[side] = blockedOf(this[side])
+      } while (!(await this.#takeAll(missing.filter(side => this.#needsSocket(side)))))
+      const forgotten = await this.#forgotten(missing.filter(side => !this.#blocked[side]))
       const [first] = forgotten
       if (!first) return
       showings = forgotten
@@ -152,7 +178,7 @@ export class Sides {
    * NATs each aims at the other's observed endpoint, whatever the filtering is.
    */
   async untested(): Promise<SideName[]> {
-    const testing = sideNames.filter(side => this[side].isTesting)
+    const testing = this.#hasBlocked ? [] : sideNames.filter(side => this[side].isTesting)
     if (testing.length === 0 || this.#patience?.aborted) return []
     const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
     const sides = { caller, callee }
@@ -168,7 +194,7 @@ export class Sides {
 
   /** Waits for claims of a forward that are being proved, where nothing else is known to lead from one side to the other. */
   async forwardsKnown(): Promise<void> {
-    const proving = sideNames.filter(side => this.#isProving(side))
+    const proving = this.#hasBlocked ? [] : sideNames.filter(side => this.#isProving(side))
     if (proving.length === 0 || this.#proofs?.aborted) return
     const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
     if (canMeet(caller.profile, callee.profile) !== false || caller.mapped.address === callee.mapped.address) return
@@ -177,14 +203,25 @@ export class Sides {
     await Promise.all(proving.map(side => this[side].forwardKnown(this.#using[side]?.socket.port ?? 0, signal)))
   }
 
+  get #hasBlocked(): boolean {
+    return sideNames.some(side => this.#blocked[side])
+  }
+
   #isProving(side: SideName): boolean {
     const socket = this.#using[side]?.socket
     return socket !== undefined && this[side].forwardOf(socket.port)?.state === 'proving'
   }
 
+  /** The last change of a mapping of one of a side's sockets, whichever it was. */
+  remapped(side: SideName): Remapped | undefined {
+    return this.#watch.observer.remapped(this[side].id)
+  }
+
   /** A side as planners see it. Rejects with `udp-blocked` where nothing was observed of it. */
   async side(side: SideName): Promise<Side> {
     const peer = this[side]
+    const blocked = this.#blocked[side]
+    if (blocked) return blockedSide(peer, blocked.doors, blocked.rttMs)
     const socket = this.#using[side]?.socket
     if (!socket) throw new PosternError('internal', `no socket of ${peer.name} was observed`)
     const samples = await this.#samples(side)
@@ -193,16 +230,22 @@ export class Sides {
     )
   }
 
-  /** The number of a side's socket, which from now on belongs to an order. */
+  /** The number of a side's socket, which from now on belongs to an order; `NO_SOCKET` for a side that needs none. */
   ordered(side: SideName): number {
+    if (!this.#needsSocket(side)) return NO_SOCKET
     const using = this.#using[side]
     if (!using) throw new PosternError('internal', `no socket of ${this[side].name} was observed`)
     using.ordered = true
     return using.socket.number
   }
 
-  /** Milliseconds to the gateway and back, over UDP: as the side says, but no more than the gateway has measured itself. */
+  /**
+   * Milliseconds to the gateway and back, over UDP: as the side says, but no more than the gateway has measured itself. Over a door
+   * that was not measured, and is bounded (peers/joined.ts).
+   */
   rttMs(side: SideName): number {
+    const blocked = this.#blocked[side]
+    if (blocked) return blocked.rttMs
     return Math.min(this.#using[side]?.socket.rttMs ?? 0, this.#watch.observer.rttMs(this[side].id))
   }
 
@@ -214,6 +257,11 @@ export class Sides {
   /** A side was reached from elsewhere at `mapped`, where the gateway had seen it (`History.proved`). */
   proved(side: SideName, mapped: Endpoint): void {
     this.#watch.history.proved(this[side].fingerprint, mapped.address)
+  }
+
+  /** What a side's own ICE agent has chosen for the socket that it uses; undefined where the gateway chooses. */
+  iceOf(side: SideName): IceCredentials | undefined {
+    return this.#using[side]?.socket.ice
   }
 
   /** The socket is gone: handed over, or closed. */
@@ -228,7 +276,8 @@ export class Sides {
 
   /** Takes a socket of each of these sides, or of none. Resolves with true if each side had one. */
   async #takeAll(sides: readonly SideName[]): Promise<boolean> {
-    const taken = await Promise.all(sides.map(async side => ({ side, socket: await this[side].takeSocket() })))
+    const take = (side: SideName) => (this.#blocked[side] ? this[side].takePrepared() : this[side].takeSocket())
+    const taken = await Promise.all(sides.map(async side => ({ side, socket: await take(side) })))
     const isWhole = taken.every(({ socket }) => socket !== undefined)
     for (const { side, socket } of taken) {
       if (socket && isWhole) this.#using[side] = { socket, fresh: false, ordered: false }
@@ -312,7 +361,8 @@ export class Sides {
     if (shown.length === 0 || !before) return `${this[side].name} showed no fresh socket in time`
     if (!fresh) return `no sample of ${this[side].name} came in time`
     this.#putAside(side)
-    const socket = { ...before, number: fresh.socket, port: fresh.port }
+    const { ice: _, ...rest } = before
+    const socket = { ...rest, number: fresh.socket, port: fresh.port, ...(fresh.ice ? { ice: fresh.ice } : {}) }
     this.#using[side] = { socket, fresh: true, ordered: false }
     return undefined
   }
@@ -336,6 +386,11 @@ export class Sides {
     this.#assignments[side] = { of, verdict }
     return verdict
   }
+}
+
+function blockedOf({ isWarm, iceOnly, isPrepared, cold }: Member): Blocked | undefined {
+  if (isWarm || !cold?.doors || (iceOnly && !isPrepared)) return undefined
+  return { doors: cold.doors, rttMs: cold.rttMs ?? 0 }
 }
 
 function showingOf(side: SideName, peer: Member, hailedMs: number): Showing {

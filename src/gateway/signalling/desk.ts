@@ -13,10 +13,10 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
     case 'warm': {
-      const { socket: number, port, addresses, rttMs } = message
+      const { socket: number, port, addresses, rttMs, ice } = message
       void sources.look(peer, { number, addresses })
       twins.shown(peer, addresses)
-      return peer.warmed({ number, port, addresses, rttMs })
+      return peer.warmed({ number, port, addresses, rttMs, ...(ice ? { ice } : {}) })
     }
     case 'cold':
       return peer.cooled(message.socket, message.reason, message)
@@ -49,6 +49,8 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
     case 'failed':
     case 'leave':
       return sessions.receive(peer.id, message)
+    case 'news':
+      return sessions.news(peer, message)
     case 'nat':
       return void nat.answer(peer, message)
     case 'ping':
@@ -57,26 +59,35 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
 }
 
 /** If a request cannot even begin, only the request is refused; the peer stays joined. */
-async function connect(
-  caller: Joined,
-  asked: Message<FromPeer, 'connect'>,
-  { desk: { sessions, members }, refusals }: Reception
-): Promise<void> {
-  const { request, to, fingerprint, traceparent, atMs } = asked
+async function connect(caller: Joined, asked: Message<FromPeer, 'connect'>, reception: Reception): Promise<void> {
+  const { request, to, fingerprint, traceparent, atMs, continues } = asked
+  const { sessions, members } = reception.desk
   try {
-    const callee = await members.find(to)
+    const callee = continues ? members.joined(continues.peer) : await members.find(to)
     if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
       throw new PosternError(
         'fingerprint-mismatch',
         `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
       )
     if (caller.gone.aborted) return
-    sessions.connect({ caller, callee, request, traceparent, atMs })
+    sessions.connect({ caller, callee, request, traceparent, atMs, continues })
   } catch (thrown) {
-    const { code, message, retryMs } = asPosternError(thrown)
-    const again = retryMs === undefined ? {} : { retryMs }
-    const { refusal, key } = refusals.request(caller, asked, thrown) ?? {}
-    if (refusal && key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
-    caller.send({ type: 'refused', code, reason: message, request, ...again, ...refusal })
+    refuse(caller, asked, thrown, reception)
   }
+}
+
+/** A request that was to continue a connection is only counted: its connection has a record, and it may be made often. */
+function refuse(
+  caller: Joined,
+  asked: Message<FromPeer, 'connect'>,
+  thrown: unknown,
+  { desk: { sessions }, refusals }: Reception
+): void {
+  const { request, continues } = asked
+  const { code, message, retryMs } = asPosternError(thrown)
+  if (continues) sessions.counters.again.refused++
+  const { refusal, key } = (continues ? undefined : refusals.request(caller, asked, thrown)) ?? {}
+  if (refusal && key) caller.send({ type: 'trace', request, trace: refusal.trace, key })
+  const again = retryMs === undefined ? {} : { retryMs }
+  caller.send({ type: 'refused', code, reason: message, request, ...again, ...refusal })
 }

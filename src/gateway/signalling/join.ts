@@ -2,16 +2,22 @@
 
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { PosternError } from '../../errors.ts'
-import { fingerprintOf, verifySignature } from '../../wire/certificate.ts'
+import { DOORS } from '../../wire/doors/door.ts'
+import { ICE_TCP } from '../../wire/doors/ice-tcp.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
+import { fingerprintOf, verifySignature } from '../../wire/identity/certificate.ts'
+import { helloProof } from '../../wire/identity/proof.ts'
+import { holds, keyFingerprint, type Vouch } from '../../wire/identity/vouch.ts'
 import { checkName } from '../../wire/name.ts'
-import { type FromPeer, helloProof, type Message, REFRESH_MS } from '../../wire/signal.ts'
+import { type FromPeer, type Message, REFRESH_MS } from '../../wire/signal.ts'
+import type { Directory } from '../peers/directory.ts'
 import { Full } from '../peers/full.ts'
 import { GUESSING_MS } from '../peers/guarded-token.ts'
 import { Joined } from '../peers/joined.ts'
+import type { IceEndpoints } from '../peers/observer.ts'
 import { networkOf } from '../shares/network.ts'
 import type { PeerSocket } from './peer-socket.ts'
-import type { Door, Newcomer, Reception } from './reception.ts'
+import type { Desk, Door, Newcomer, Reception } from './reception.ts'
 
 /**
  * Joins that one certificate may have at once: jobs that run side by side on one computer, and the dead links of a peer whose
@@ -40,15 +46,20 @@ export async function join(
 ): Promise<Joined> {
   const { directory, names, observer, places } = door
   checkToken(hello.token, newcomer, door)
-  const fingerprint = prove(hello, nonce)
+  const { fingerprint, dtls, vouch } = prove(hello, nonce)
   places.check(hello.place, newcomer)
   const network = networkOf(newcomer.from)
+  // Its older link gives its seat back first.
+  const mayKeep = () => isKept(hello.peer, fingerprint, directory, desk)
+  mayKeep()
   takeSeat({ network, certificate: fingerprint }, link, door)
   const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint, network)
   link.gone.throwIfAborted()
-  const id = randomBytes(6).toString('hex')
+  // Nobody waits from here on, so nobody else takes that id.
+  const id = mayKeep() ? (hello.peer as string) : randomBytes(6).toString('hex')
   const reached = hello.reached ?? newcomer.reached.address
-  const endpoints = observer.endpoints(reached)
+  const told: IceEndpoints = hello.iceOnly ? observer.iceEndpoints(reached) : { endpoints: observer.endpoints(reached) }
+  const { endpoints, relay } = told
   if (endpoints.length === 0) throw new PosternError('wrong-family', noAddress)
   const peer = new Joined(
     {
@@ -57,7 +68,10 @@ export async function join(
       named: name !== undefined,
       accepts: hello.accepts && name !== undefined,
       beacons: hello.beacons ?? false,
-      fingerprint,
+      ...(hello.mtu === undefined ? {} : { mtu: hello.mtu }),
+      ...{ fingerprint, dtls, ...(vouch ? { vouch } : {}) },
+      iceOnly: hello.iceOnly ?? false,
+      ...(relay ? { relay } : {}),
       network,
       key: randomBytes(20),
       cameMs,
@@ -82,9 +96,16 @@ export async function join(
     refreshMs: REFRESH_MS
   })
   // A peer of the first release ignores a message that it does not know, but not a field.
-  peer.send({ type: 'features', features: ['proofs'] })
+  const { relayPorts: tcp } = door
+  peer.send({ type: 'features', features: ['proofs', 'rejoin', DOORS, ICE_TCP], ...(tcp.length > 0 ? { tcp } : {}) })
   return peer
 }
+
+const ID = /^[0-9a-f]{12}$/
+
+/** A session that stands knows its sides by their ids, and belongs to the certificates that it was made for. */
+const isKept = (id: string | undefined, fingerprint: string, directory: Directory, desk: Desk): boolean =>
+  id !== undefined && ID.test(id) && !desk.sessions.isOfAnother(id, fingerprint) && directory.giveAgain(id, fingerprint)
 
 function checkToken(given: string, { from }: Newcomer, { token }: Door): void {
   const found = token.check(given, from)
@@ -110,8 +131,33 @@ const fullness = (joined: number, peers: number): string =>
     ? `the gateway keeps its last seats for other networks: ${joined} of ${peers} peers are joined`
     : `the gateway is full: ${peers} peers are joined`
 
-/** A fingerprint is public: only the signature over our nonce shows that the certificate is the peer's own. */
-function prove({ certificate, signature, place, dtls }: Message<FromPeer, 'hello'>, nonce: string): string {
+/** Who a peer is, and by which certificate its connections know it. */
+interface Proved {
+  readonly fingerprint: string
+  readonly dtls: string
+  /** Left out: its certificate is both. */
+  readonly vouch?: Vouch
+}
+
+/** A fingerprint is public: only the signature over our nonce shows that the certificate, or the key, is the peer's own. */
+function prove(hello: Message<FromPeer, 'hello'>, nonce: string): Proved {
+  const { certificate, key, place, dtls, signature } = hello
+  if ((certificate === undefined) === (key === undefined))
+    throw new PosternError('bad-message', 'a hello has either a certificate or a key')
+  if (key !== undefined) return proveKey({ key, place, nonce, dtls, signature })
+  return { dtls, fingerprint: proveCertificate(certificate ?? '', hello, nonce) }
+}
+
+function proveKey(vouch: Vouch): Proved {
+  if (!holds(vouch)) throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key')
+  return { fingerprint: keyFingerprint(vouch.key), dtls: vouch.dtls, vouch }
+}
+
+function proveCertificate(
+  certificate: string,
+  { signature, place, dtls }: Message<FromPeer, 'hello'>,
+  nonce: string
+): string {
   try {
     new X509Certificate(certificate)
   } catch (cause) {

@@ -52,6 +52,8 @@ export interface Door {
   readonly seats: Shares
   /** How long the gateway waits for a hello, in milliseconds; 10 s if left out. */
   readonly helloMs?: number
+  /** TCP ports of the relay's own, which peers are told. */
+  readonly relayPorts: number[]
 }
 
 export interface Desk {

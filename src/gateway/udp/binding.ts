@@ -1,65 +1,51 @@
-// What arrives on the gateway's UDP ports, one datagram at a time: who is it from, and what does it want?
+// What arrives on the gateway's UDP ports, or through another door (doors/doors.ts), one datagram at a time: who is it from, and what
+// does it want?
 //
 //   USERNAME p:PEER:SOCKET   a peer's idle socket shows its mapping           -> a sample
 //   USERNAME f:PEER:0        a peer's throwaway socket tests its NAT's filter -> answered from the port it asks for
 //   USERNAME s:SESSION:SIDE  a side of a relayed session latches its source   -> the splice
 //   from a latched source    anything else                                    -> through the splice
+//   Allocate                 a browser's ICE socket shows its mapping         -> allocate.ts
 //   any other Binding        any STUN client                                  -> strangers.ts
 //
 // A request counts only with a valid MESSAGE-INTEGRITY and the nonce that was sent to its source: the MAC proves who
 // sends, the nonce proves where from. An answer that carries a nonce instead of the mapping says: not yet, echo this first.
-// Every such answer is at most as long as its question.
+// Every such answer to a Binding request is at most as long as its question. Through another door there are no mappings to be seen,
+// so a sample shows nothing there but that the door leads here.
 
-import type { RemoteInfo } from 'node:dgram'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { SideName } from '../../wire/side.ts'
-import { BINDING, type DecodedStun, decode, decodeClassic, encode, looksLikeStun } from '../../wire/stun.ts'
+import { ALLOCATE, BINDING, type DecodedStun, decode, decodeClassic, encode, looksLikeStun } from '../../wire/stun.ts'
 import { Rate } from '../shares/rate.ts'
+import { Allocations } from './allocate.ts'
+import type { Counters, Credential, Desk } from './desk.ts'
 import { changedPort, type Port } from './listen.ts'
 import { Nonces } from './nonce.ts'
-import { endpointOf, type Front, type StrangerCounters, type StrangerLimits, Strangers } from './strangers.ts'
-
-/** Whom a USERNAME names, and the key that its MAC is made with. */
-export type Credential =
-  | { kind: 'sample'; key: Buffer; peer: string; socket: number }
-  | { kind: 'filter'; key: Buffer }
-  | { kind: 'latch'; key: Buffer; session: string; side: SideName }
-
-/** The ports are those of the gateway: an answer may have to leave from another one. */
-export interface Desk extends Front {
-  credentialOf(username: string): Credential | undefined
-  /** @param proved whether the nonce came back from there */
-  sample(credential: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void
-}
+import { endpointOf, type StrangerLimits, Strangers } from './strangers.ts'
 
 /** What becomes of datagrams that are not for the gateway itself: its relay, as the UDP ports know it. */
 export interface Forwarder {
   /** Latches a side to a source that proved itself at a port. Resolves with false if that is not to be. */
   latch(session: string, side: SideName, port: Port, source: Endpoint): Promise<boolean>
   /**
-   * Returns false if the source is not latched to this port, and leaves the datagram to somebody else then. It is told at
-   * once, so a relay that runs elsewhere has to know here which sources it has latched.
+   * Returns false if the source is not latched to this port, nor proves itself here as a side that speaks ICE alone, and leaves the
+   * datagram to somebody else then. It is told at once, so a relay that runs elsewhere has to know here which sources it has latched,
+   * and which sides it expects.
    */
   forward(port: Port, source: Endpoint, datagram: Buffer): boolean
-}
-
-export interface Counters extends StrangerCounters {
-  authenticated: number
-  unproved: number
-  refused: number
-  foreign: number
 }
 
 export class Binding {
   readonly counters: Counters = {
     ...{ plain: 0, discovery: 0, unhonoured: 0, discoveryLimited: 0, limited: 0 },
-    ...{ authenticated: 0, unproved: 0, refused: 0, foreign: 0 }
+    ...{ authenticated: 0, challenged: 0, unproved: 0, refused: 0, foreign: 0 }
   }
   readonly #desk: Desk
   readonly #forwarder: Forwarder
   readonly #nonces = new Nonces()
   readonly #claims: Rate
   readonly #strangers: Strangers
+  readonly #allocations: Allocations
 
   /** @param limits `perSecond` requests are answered over all ports: of peers for one address, of strangers for one network. */
   constructor(desk: Desk, forwarder: Forwarder, limits: StrangerLimits) {
@@ -67,26 +53,52 @@ export class Binding {
     this.#forwarder = forwarder
     this.#claims = new Rate(limits.perSecond)
     this.#strangers = new Strangers(desk, this.counters, limits)
+    this.#allocations = new Allocations({
+      ...{ desk, nonces: this.#nonces, counters: this.counters },
+      admitsStranger: source => this.#strangers.admits(source),
+      admitsClaim: address => this.#claims.admits(address)
+    })
   }
 
-  /** Takes one datagram; never throws, whatever it holds. */
-  receive(port: Port, source: RemoteInfo, datagram: Buffer): void {
+  /**
+   * Takes one datagram; never throws, whatever it holds. Returns true if it is from a latched source, or from somebody with a key
+   * of ours.
+   */
+  receive(port: Port, source: Endpoint, datagram: Buffer): boolean {
     const claimed = claimedUsername(datagram)
-    if (claimed === undefined && this.#forwarder.forward(port, source, datagram)) return
+    if (claimed === undefined && this.#forwarder.forward(port, source, datagram)) return true
     const message = decode(datagram) ?? decodeClassic(datagram)
-    if (message?.class !== 'request' || message.method !== BINDING) return void this.counters.foreign++
-    if (claimed === undefined) return this.#strangers.answer(port, source, message, datagram.length)
-    if (!this.#claims.admits(source.address)) return void this.counters.limited++
-    this.#answerClaim(port, source, message, claimed)
+    const asks = message?.class === 'request' ? message.method : undefined
+    if (message && asks === ALLOCATE && port.door === 'udp')
+      return this.#allocations.answer({ port, source, message, bytes: datagram.length })
+    if (!message || asks !== BINDING) this.counters.foreign++
+    else if (claimed === undefined) this.#answerStranger(port, source, message, datagram.length)
+    else if (!this.#claims.admits(source.address)) this.counters.limited++
+    else return this.#answerClaim(port, source, message, claimed)
+    return false
   }
 
-  #answerClaim(port: Port, source: RemoteInfo, message: DecodedStun, username: string): void {
+  #answerStranger(port: Port, source: Endpoint, message: DecodedStun, bytes: number): void {
+    if (port.door === 'udp') this.#desk.repeats(port, endpointOf(source))
+    this.#strangers.answer(port, source, message, bytes)
+  }
+
+  /** Returns whether it came from whom it names. */
+  #answerClaim(port: Port, source: Endpoint, message: DecodedStun, username: string): boolean {
     const credential = this.#desk.credentialOf(username)
-    if (!credential || !message.verify(credential.key)) return void this.counters.refused++
+    if (!credential || !message.verify(credential.key)) {
+      this.counters.refused++
+      return false
+    }
     this.counters.authenticated++
+    this.#answer(port, source, message, credential)
+    return true
+  }
+
+  #answer(port: Port, source: Endpoint, message: DecodedStun, credential: Credential): void {
     const from = endpointOf(source)
-    const proved = this.#nonces.proves(from, message.nonce)
-    if (credential.kind === 'sample') this.#desk.sample(credential, port, from, proved)
+    const proved = this.#nonces.proves(from, message.nonce, port.door)
+    if (credential.kind === 'sample' && port.door === 'udp') this.#desk.sample(credential, port, from, { proved })
     const answer = (said: { mapped: Endpoint } | { nonce: Buffer }, out: Port | undefined = port) =>
       out?.send(
         encode(
@@ -97,7 +109,7 @@ export class Binding {
       )
     if (!proved) {
       this.counters.unproved++
-      answer({ nonce: this.#nonces.issue(from) })
+      answer({ nonce: this.#nonces.issue(from, port.door) })
     } else if (credential.kind === 'latch') {
       const { session, side } = credential
       // A refused latch gets no answer; the deadline of its session says what happened.

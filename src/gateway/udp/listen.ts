@@ -1,18 +1,36 @@
 // The gateway's UDP sockets: up to two addresses with two ports each (the layout of RFC 5780), so that two mappings of
-// one socket can be compared. Datagrams go to one receiver; a Port answers from the very socket they came in on.
+// one socket can be compared, and a third port of each that is for the relay alone: a browser takes nothing from an address and port
+// that it shows its mapping to. Datagrams go to one receiver; a Port answers from the very socket they came in on.
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { PosternError } from '../../errors.ts'
+import type { DoorKind } from '../../wire/doors/door.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 
-/** One UDP socket of the gateway. `row` and `column` are its place among the addresses and ports. */
+/**
+ * One UDP socket of the gateway. `row` and `column` are its place among the addresses and ports. A way in through another door
+ * (doors/way.ts) is told apart by its `door`, and has no place among them.
+ */
 export interface Port {
   readonly local: Endpoint
+  readonly door: DoorKind
   readonly row: number
   readonly column: number
   send(datagram: Uint8Array, to: Endpoint): void
+  /** Whether nothing can come or go there now, as far as is known; left out: it can. */
+  readonly isCut?: boolean
+  /** A side of a relayed session is latched here from now on. */
+  latched?(): void
+  /** No side is latched here any more: another port has taken its place, or the session is over. */
+  released?(why: 'replaced' | 'over'): void
 }
+
+/** Ports of an address at which mappings are shown. */
+const SHOWN = 2
+
+/** Whether nobody is told to show a mapping at this port. */
+export const isForRelay = ({ column }: Pick<Port, 'column'>): boolean => column >= SHOWN
 
 /**
  * RFC 5780 section 7.2: the same port, or the one with the other address, the other port, or both; undefined where there is no
@@ -88,6 +106,7 @@ function attach(socket: Socket, row: number, column: number, listening: { readon
   const { address, port } = socket.address()
   const self: Port = {
     local: { address, port },
+    door: 'udp',
     row,
     column,
     // Errors are ignored: a datagram may be lost anyway, and an error of one destination (unreachable, no route) is not one of

@@ -6,11 +6,11 @@ import { LRUCache } from 'lru-cache'
 import { changed } from '../../changed.ts'
 import { nowMs } from '../../clock.ts'
 import type { Sample } from '../../nat/profile.ts'
-import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { REFRESH_MS } from '../../wire/signal.ts'
-import type { Observer } from '../peers/observer.ts'
-import type { Credential } from './binding.ts'
-import type { Port } from './listen.ts'
+import type { IceEndpoints, Observer, Remapped } from '../peers/observer.ts'
+import type { Credential, Echo } from './desk.ts'
+import { isForRelay, type Port } from './listen.ts'
 import { standIn } from './stand-in.ts'
 
 /**
@@ -27,6 +27,18 @@ const FRESH_MS = 2.5 * REFRESH_MS
 
 /** How many of the peers heard last are remembered: among three, at least one is neither of the two that are asked about. */
 const HEARD_LAST = 3
+
+/** Sockets of which it is remembered that they were shown by an Allocate request, the latest. */
+const ALLOCATING = 4096
+
+/**
+ * How long such a sample may be kept fresh without another proof, in milliseconds. It is how long a nonce is good, so this is no more
+ * than whoever has one can do anyway.
+ */
+const REPEATED_MS = 240_000
+
+/** Peers of which it is remembered that a mapping changed. */
+const REMAPPED = 4096
 
 interface Watched {
   readonly key: Buffer
@@ -49,6 +61,10 @@ export class UdpObserver implements Observer {
   readonly #public: readonly string[]
   readonly #now: () => number
   readonly #changed = new EventTarget()
+  /** By peer: it keeps its id when it joins again, which a NAT that began anew makes it do. */
+  readonly #remapped = new LRUCache<string, Remapped>({ max: REMAPPED })
+  /** By the mapping: a browser shows no socket again, but Chromium keeps its mapping alive by Binding requests without a word. */
+  readonly #allocating = new LRUCache<string, { peer: string; socket: number; provedMs: number }>({ max: ALLOCATING })
   /** When each of these peers was heard last; some of them may have left. */
   readonly #heard = new LRUCache<string, number>({ max: HEARD_LAST })
   /** When each endpoint heard a peer last. */
@@ -63,7 +79,19 @@ export class UdpObserver implements Observer {
   }
 
   endpoints(reachedAt: string): Endpoint[] {
-    return this.#ports().flatMap(({ local: { address, port }, row }) => {
+    return this.#told(reachedAt, port => !isForRelay(port))
+  }
+
+  iceEndpoints(reachedAt: string): IceEndpoints {
+    const last = Math.max(...this.#ports().map(({ column }) => column))
+    const [relay] = last > 0 ? this.#told(reachedAt, ({ column }) => column === last) : []
+    return { endpoints: this.#told(reachedAt, ({ column }) => column < Math.max(1, last)), ...(relay ? { relay } : {}) }
+  }
+
+  /** The ports of a kind as whoever reached the gateway there is told them, in their order. */
+  #told(reachedAt: string, isMeant: (port: Port) => boolean): Endpoint[] {
+    const ports = this.#ports().filter(isMeant)
+    return ports.flatMap(({ local: { address, port }, row }) => {
       const told = this.#public[row] ?? (isUnspecified(address) ? standIn(reachedAt) : address)
       return told === undefined ? [] : [{ address: told, port }]
     })
@@ -103,6 +131,10 @@ export class UdpObserver implements Observer {
     return Number.isFinite(rttMs) ? rttMs : 0
   }
 
+  remapped(peer: string): Remapped | undefined {
+    return this.#remapped.get(peer)
+  }
+
   heardOthers(peers: readonly string[], withinMs: number): boolean {
     const sinceMs = this.#now() - withinMs
     return [...this.#heard.entries()].some(([peer, atMs]) => atMs >= sinceMs && !peers.includes(peer))
@@ -111,7 +143,7 @@ export class UdpObserver implements Observer {
   deaf(withinMs: number): Endpoint[] {
     const sinceMs = this.#now() - withinMs
     return this.#ports()
-      .filter(port => (this.#heardAt.get(port) ?? -Infinity) < sinceMs)
+      .filter(port => !isForRelay(port) && (this.#heardAt.get(port) ?? -Infinity) < sinceMs)
       .map(port => this.publicOf(port))
   }
 
@@ -127,23 +159,42 @@ export class UdpObserver implements Observer {
    * request has proved its address. So the port of a fresh socket's mapping is known one round trip earlier, and is dated
    * from when the mapping was made.
    */
-  sees({ peer, socket }: Extract<Credential, { kind: 'sample' }>, port: Port, mapped: Endpoint, proved: boolean): void {
+  sees(
+    { peer, socket }: Extract<Credential, { kind: 'sample' }>,
+    port: Port,
+    mapped: Endpoint,
+    { proved, rttMs = Number.POSITIVE_INFINITY }: Echo
+  ): void {
     const watched = this.#peers.get(peer)
-    if (!watched) return
+    if (!watched || isForRelay(port)) return
     const now = this.#now()
     this.#heard.set(peer, now)
     this.#heardAt.set(port, now)
     if (proved) watched.proved.set(mapped.address, now)
+    watched.rttMs = Math.min(watched.rttMs, rttMs)
+    if (Number.isFinite(rttMs)) this.#allocating.set(formatEndpoint(mapped), { peer, socket, provedMs: now })
     const samples = watched.sockets.get(socket) ?? new Map<Port, Seen>()
     const known = samples.get(port)
     const before = known && sameEndpoint(known.sample.mapped, mapped) ? known : undefined
     const sinceMs = before?.sample.sinceMs ?? now
     // The first nonce went there when the mapping was seen first. Later ones say nothing: it may be an older one that comes back.
     if (proved && before && !before.hasEchoed) watched.rttMs = Math.min(watched.rttMs, now - sinceMs)
+    if (known && !before) this.#remapped.set(peer, { was: known.sample.mapped, mapped, atMs: now })
     const sample = { via: this.publicOf(port), primary: port === this.#ports()[0], mapped, atMs: now, sinceMs }
     samples.set(port, { sample, hasEchoed: proved || (before?.hasEchoed ?? false) })
     watched.sockets.set(socket, samples)
     this.#changed.dispatchEvent(new Event(peer))
+  }
+
+  /** What a browser sends to keep a mapping that it has shown: the sample is as fresh as that. */
+  repeats(port: Port, mapped: Endpoint): void {
+    const shown = this.#allocating.get(formatEndpoint(mapped))
+    const [now, watched] = [this.#now(), shown && this.#peers.get(shown.peer)]
+    const samples = watched?.sockets.get(shown?.socket ?? -1)
+    const seen = samples?.get(port)
+    if (!seen || !sameEndpoint(seen.sample.mapped, mapped) || now - (shown?.provedMs ?? 0) > REPEATED_MS) return
+    samples?.set(port, { ...seen, sample: { ...seen.sample, atMs: now } })
+    watched?.proved.set(mapped.address, now)
   }
 
   /** Where a port is reached: at its public address as configured, or else at the one it is bound to. */

@@ -11,7 +11,6 @@
 // times its bytes, and only so many a second for one network (rate.ts). RESPONSE-ADDRESS and RESPONSE-PORT, which would name another
 // target, are understood by nobody here.
 
-import type { RemoteInfo } from 'node:dgram'
 import { type Endpoint, isPrivate } from '../../wire/endpoint.ts'
 import { BINDING, type DecodedStun, encode, isClassic, type StunMessage } from '../../wire/stun.ts'
 import { networkOf } from '../shares/network.ts'
@@ -68,13 +67,20 @@ export class Strangers {
     this.#discovery = discovery
   }
 
+  /** Whether a stranger may be answered: its network has a budget, for all kinds of questions together. Who may not is counted. */
+  admits({ address }: Endpoint): boolean {
+    const admitted = this.#requests.admits(networkOf(address))
+    if (!admitted) this.#counters.limited++
+    return admitted
+  }
+
   /** Answers a Binding request, or does not. `bytes` is the request's length. */
-  answer(port: Port, source: RemoteInfo, question: DecodedStun, bytes: number): void {
+  answer(port: Port, source: Endpoint, question: DecodedStun, bytes: number): void {
+    if (!this.admits(source)) return
     const network = networkOf(source.address)
-    if (!this.#requests.admits(network)) return void this.#counters.limited++
     const { unknown = [], change } = question
     if (unknown.length > 0) return this.#refuse(port, source, question, unknown)
-    const around = this.#discovery ? this.#around(port, source, change) : undefined
+    const around = this.#discovery && port.door === 'udp' ? this.#around(port, source, change) : undefined
     if (around && this.#discoveries.admits(network)) return this.#discover(around, source, question, bytes)
     if (around) this.#counters.discoveryLimited++
     // A classic client sends a CHANGE-REQUEST that asks for nothing with each request.
@@ -85,13 +91,13 @@ export class Strangers {
   }
 
   /** RFC 8489 section 6.3.1.1. */
-  #refuse(port: Port, source: RemoteInfo, question: DecodedStun, unknown: number[]): void {
+  #refuse(port: Port, source: Endpoint, question: DecodedStun, unknown: number[]): void {
     this.#counters.unhonoured++
     port.send(encode({ ...answerTo(question), class: 'error', error: { code: 420, reason: '' }, unknown }), source)
   }
 
   /** RFC 5780 section 6.1; both mappings, as it wants them, where they fit. */
-  #discover({ from, origin, other }: Around, source: RemoteInfo, question: DecodedStun, bytes: number): void {
+  #discover({ from, origin, other }: Around, source: Endpoint, question: DecodedStun, bytes: number): void {
     this.#counters.discovery++
     const plain = { ...answerTo(question), mapped: endpointOf(source) }
     const answer = { ...plain, origin, other }
@@ -107,7 +113,7 @@ export class Strangers {
    * where the gateway does not have two addresses with the same two ports, or does not know them as this source does: a private
    * address that is bound says nothing to somebody out there.
    */
-  #around(port: Port, source: RemoteInfo, change: DecodedStun['change']): Around | undefined {
+  #around(port: Port, source: Endpoint, change: DecodedStun['change']): Around | undefined {
     const ports = this.#front.ports()
     const from = changedPort(ports, port, change)
     const across = changedPort(ports, port, { address: true, port: true })
@@ -134,4 +140,4 @@ const answerTo = ({ transaction }: DecodedStun): Pick<StunMessage, 'class' | 'me
   transaction
 })
 
-export const endpointOf = ({ address, port }: RemoteInfo): Endpoint => ({ address, port })
+export const endpointOf = ({ address, port }: Endpoint): Endpoint => ({ address, port })

@@ -10,7 +10,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { PosternError } from '../../errors.ts'
 import { createStateFile, exposures, makeStateFolder, readStateFile, troubleOf } from '../../state-file.ts'
-import { fingerprintOf, isP256, parseCertificate } from '../../wire/certificate.ts'
+import { fingerprintOf, isP256, parseCertificate } from '../../wire/identity/certificate.ts'
 import { createCertificate } from './self-signed.ts'
 
 export interface Identity {

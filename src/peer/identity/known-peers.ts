@@ -12,17 +12,12 @@
 import { join } from 'node:path'
 import { PosternError } from '../../errors.ts'
 import { appendToStateFile, cutStateFile, makeStateFolder, readStateFile, troubleOf } from '../../state-file.ts'
-import { normaliseFingerprint } from '../../wire/certificate.ts'
-import { checkName, isSameName } from '../../wire/name.ts'
+import { normaliseFingerprint } from '../../wire/identity/fingerprint.ts'
+import { checkName, isSameName, type PeerName } from '../../wire/name.ts'
+import { isPinned, otherFingerprint } from './trust.ts'
 
 /** How a fingerprint was judged: it is the pinned one, the remembered one, or a new one that is remembered from now on. */
 export type Trust = 'pinned' | 'known' | 'new'
-
-export interface PeerName {
-  readonly name: string
-  /** `AA:BB:…` */
-  readonly pin?: string
-}
 
 interface KnownPeer {
   readonly gateway: string
@@ -75,7 +70,10 @@ export class KnownPeers {
   async check(gateway: string, name: string, fingerprint: string, pin?: string): Promise<Trust> {
     const shown = normaliseFingerprint(fingerprint)
     if (!shown) throw new PosternError('bad-message', `${name} has shown a malformed fingerprint`)
-    if (pin !== undefined) return this.#checkPin(name, shown, pin)
+    if (pin !== undefined) {
+      isPinned(name, shown, pin)
+      return 'pinned'
+    }
     const host = hostOf(gateway)
     const known = await this.#find(host, checkName(name))
     if (known) return this.#checkKnown(known, name, shown)
@@ -86,22 +84,11 @@ export class KnownPeers {
     return 'new'
   }
 
-  #checkPin(name: string, shown: string, pin: string): Trust {
-    if (normaliseFingerprint(pin) === shown) return 'pinned'
-    const advice = 'pin the new one only if its owner tells you that it changed'
-    throw new PosternError(
-      'fingerprint-mismatch',
-      `${name} has the fingerprint ${shown} but ${pin} is pinned; ${advice}`
-    )
-  }
-
   #checkKnown({ gateway, name, fingerprint, line }: KnownPeer, as: string, shown: string): Trust {
     if (fingerprint === shown) return 'known'
-    const [before, both] =
-      name === as ? ['had', ''] : [`${name}, which is the same name, had`, `, or add one for ${as} if both are right`]
-    const seen = `${as} at ${gateway} has the fingerprint ${shown} but ${before} ${fingerprint} before`
-    const advice = `somebody may stand in between; if its owner tells you that it changed, delete line ${line} of ${this.file}`
-    throw new PosternError('fingerprint-mismatch', `${seen}; ${advice}${both}`)
+    const known = { name, fingerprint }
+    const advice = `delete line ${line} of ${this.file}`
+    throw otherFingerprint({ as, shown, gateway, known, advice, both: `, or add one for ${as} if both are right` })
   }
 
   /** Capitals make no difference, or a gateway could have somebody else trusted under another spelling. */

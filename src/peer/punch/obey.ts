@@ -3,24 +3,27 @@
 //
 //   ice      passive: hand over at once, the first ICE check is the punch        active: as punch, for a moment
 //   punch    passive: probe until one is answered, or heard                       active: probe until the check comes
-//   splice   latch at the gateway's relay, from another port if need be, then as punch with the gateway as the only target
+//   splice   latch at the gateway's relay, from another port or through another door if need be, then as punch with the gateway as
+//            the only target, or with the shim before that door
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
-import type { Endpoint } from '../../wire/endpoint.ts'
-import { checkMsOf, type Effort } from '../../wire/order.ts'
+import { checkMsOf, type Effort, onlyTarget } from '../../wire/order.ts'
+import { PACKET_BYTES } from '../../wire/packet-size.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
+import type { Door } from '../doors/door.ts'
+import type { Shim } from '../doors/shim.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { Opener } from '../transport/transport.ts'
+import type { Opener, Transport } from '../transport/transport.ts'
 import { ORDER_MS, type OrderAllowance } from './allowance.ts'
-import { ALONE_MS, firstAnswered } from './beside.ts'
 import type { Diary } from './diary.ts'
 import { handOver, type Opened } from './handover.ts'
+import { latch } from './latch.ts'
 import { findPath, type Path } from './probe.ts'
-import { RawSocket } from './raw.ts'
-import { prove, type WarmSocket } from './warm.ts'
+import type { RawSocket } from './raw.ts'
+import type { WarmSocket } from './warm.ts'
 
 export interface Obeying {
   readonly warm: WarmSocket
@@ -34,32 +37,69 @@ export interface Obeying {
   readonly probeKey: Buffer
   /** What may be sent for this order. */
   readonly allowance: OrderAllowance
+  /** Doors of the gateway's relay besides UDP. */
+  readonly doors: readonly Door[]
+  /** Whether an address of this host may stand in a message. */
+  readonly mayTell: (address: string) => boolean
   /** Called when the path is found and the socket is about to be handed over. */
   readonly found: () => void
   /** Aborted when the order is called off. */
   readonly signal: AbortSignal
 }
 
-/** Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `fingerprint-mismatch` or `io`. */
-export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Opened> {
+/** What an order came to: an open connection, and the door of the relay that it goes through. */
+export interface Obeyed extends Opened {
+  /** Left out: UDP, or no relay. */
+  readonly door?: Door
+}
+
+/**
+ * Resolves with the open connection. Rejects with what `signal` aborts with, `timeout`, `udp-blocked`, `fingerprint-mismatch` or
+ * `io`.
+ */
+export async function obey(message: Message<FromGateway, 'order'>, obeying: Obeying, diary: Diary): Promise<Obeyed> {
   const { identity, open, allowance, signal } = obeying
   const orderMs = Math.min(ORDER_MS, Math.ceil(message.waitMs + message.handoverMs))
   const late = AbortSignal.any([signal, timeoutSignal(orderMs)])
   const step = (name: string) => diary.step(name)
-  const { raw, remote, isHeard } = await path(message, { ...obeying, signal: late }, diary)
-  // The agent begins to send now: a check now and then, at one endpoint. The socket is still the ordered one.
-  if (!isHeard && !allowance.take()) throw tooMuch
-  obeying.found()
-  await raw.quiet()
-  const checkMs = isHeard ? checkMsOf(message.handoverMs) : undefined
-  return await handOver(raw, open, { handover: message.handover, remote, identity, step, checkMs, signal: late })
+  const { raw, remote, isHeard, shim } = await path(message, { ...obeying, signal: late }, diary)
+  try {
+    // The agent begins to send now: a check now and then, at one endpoint. The socket is still the ordered one.
+    if (!isHeard && !allowance.take()) throw tooMuch
+    obeying.found()
+    await raw.quiet()
+    const { handover, mtu = PACKET_BYTES } = message
+    const handing = { handover, mtu, remote, identity, step }
+    const checkMs = isHeard ? checkMsOf(message.handoverMs) : undefined
+    const opened = await handOver(raw, open, { ...handing, checkMs, signal: late })
+    if (!shim || message.order.kind !== 'splice') return opened
+    // The shim is nobody's far end but the agent's.
+    return { ...opened, remote: message.order.target, door: shim.door, transport: closing(opened.transport, shim) }
+  } catch (error) {
+    shim?.close()
+    throw error
+  }
 }
+
+/** The transport, with which the shim before its door goes. */
+const closing = (transport: Transport, shim: Shim): Transport => ({
+  state: () => transport.state(),
+  createDataChannel: (label, options) => transport.createDataChannel(label, options),
+  bytesSent: () => transport.bytesSent(),
+  bytesReceived: () => transport.bytesReceived(),
+  onStateChange: handle => transport.onStateChange(handle),
+  onDataChannel: handle => transport.onDataChannel(handle),
+  close() {
+    transport.close()
+    shim.closeSoon()
+  }
+})
 
 async function path(
   { order, handover, session, afterMs, patienceMs }: Message<FromGateway, 'order'>,
   obeying: Obeying,
   diary: Diary
-): Promise<Path> {
+): Promise<Path & { readonly shim?: Shim }> {
   const { warm, probeKey, side, allowance, signal } = obeying
   const punch = (
     effort: Effort,
@@ -78,53 +118,20 @@ async function path(
     case 'punch':
       return await punch(order, { afterMs })
     case 'splice': {
-      const raw = await latch(order.target, `s:${session}:${side}`, obeying)
+      const { raw, target, shim } = await latch(order, { ...obeying, username: `s:${session}:${side}` })
       diary.step('latched')
-      if (raw === warm.raw) return await punch({ targets: [order.target] })
-      diary.step('beside')
+      if (raw !== warm.raw) diary.step('beside')
       try {
-        return await punch({ targets: [order.target] }, {}, raw)
+        const blind = { raw, remote: target, isHeard: false }
+        const found = order.blind ? blind : await punch({ targets: [target] }, {}, raw)
+        return shim ? { ...found, shim } : found
       } catch (error) {
-        await raw.close()
+        shim?.close()
+        if (raw !== warm.raw) await raw.close()
         throw error
       }
     }
   }
-}
-
-/**
- * Latches at the relay: the warm socket, or another if nothing comes back to its port any more (beside.ts). The relay takes the
- * one that proved itself last, so another proves itself once more when it has won.
- */
-async function latch(
-  target: Endpoint,
-  username: string,
-  { warm, key, allowance, signal }: Obeying
-): Promise<RawSocket> {
-  const may = () => allowance.take()
-  const candidate = (raw: RawSocket, nonce?: Buffer) => ({
-    raw,
-    async show(signal: AbortSignal, answered: () => void) {
-      await prove(raw, target, username, { key, nonce, may, signal })
-      answered()
-    }
-  })
-  const another = async (farFrom: readonly number[]) => candidate(await RawSocket.bind(farFrom))
-  const first = candidate(warm.raw, warm.nonce)
-  const terms = { aloneMs: ALONE_MS + warm.rttMs }
-  const { raw } = (await firstAnswered(first, another, signal, terms)).candidate
-  try {
-    if (raw !== warm.raw) await prove(raw, target, username, { key, may, signal })
-    return raw
-  } catch (error) {
-    if (raw !== warm.raw) await raw.close()
-    throw error
-  }
-}
-
-/** The far side's endpoint, if it is known for sure. */
-function onlyTarget({ targets, guesses = [], sockets = 1 }: Effort): Endpoint | undefined {
-  return targets.length === 1 && guesses.length === 0 && sockets === 1 ? targets[0] : undefined
 }
 
 const tooMuch = new PosternError('timeout', 'this peer sends as much as it may for all its orders together')

@@ -16,8 +16,18 @@ export interface Membership {
   /** The gateway's endpoints, the primary first. */
   readonly endpoints: readonly Endpoint[]
   readonly refreshMs: number
+  /** Is told when a socket is not answered soon, and when it is. */
+  readonly silence?: Silence | undefined
   /** The gateway's address as this peer knows it: IPv6 only if it came by IPv6, and knows no IPv4 address. */
   readonly reachedAt?: string | undefined
+}
+
+/** Who finds out whether UDP is blocked (doors/watch.ts). */
+export interface Silence {
+  silent(): void
+  heard(): void
+  /** The gateway takes UDP for blocked, and has to be told of an answer. */
+  readonly isTold: boolean
 }
 
 /** Whether another datagram may leave now; always if it is left out. */
@@ -41,6 +51,8 @@ export class WarmSocket {
   /** The mapping that each endpoint saw last. */
   readonly #mapped = new Map<Endpoint, string>()
   readonly #taken = new AbortController()
+  #rest = new AbortController()
+  #isHurried = false
   #aloneMs = ALONE_MS
   #rttMs = 0
 
@@ -84,6 +96,12 @@ export class WarmSocket {
     return new WarmSocket(number, await RawSocket.bind(farFrom), membership, may)
   }
 
+  /** Binds a socket that talks to this host alone, and of which the gateway knows nothing. Throws `io`. */
+  static async unshown(number: number): Promise<WarmSocket> {
+    const nobody = { peer: '', key: Buffer.alloc(0), endpoints: [], refreshMs: 0 }
+    return new WarmSocket(number, await RawSocket.bind(), nobody)
+  }
+
   /** Aborted when a session has taken the socket. From then on only that session's order sends from it. */
   get taken(): AbortSignal {
     return this.#taken.signal
@@ -121,19 +139,40 @@ export class WarmSocket {
 
   /**
    * Refreshes the mappings as long as the socket is answered. Resolves with the one that took its place when it was not any
-   * more. Throws `udp-blocked` or `wrong-family` when no other is answered either, or what `signal` aborts with.
+   * more, or with the same one after `refresh`, or where the gateway has to be told that it is answered again. Throws
+   * `udp-blocked` or `wrong-family` when no other is answered either, or what `signal` aborts with.
    */
   async keep(nextNumber: () => number, signal: AbortSignal): Promise<Answered<WarmSocket>> {
     for (;;) {
-      await sleep(this.#membership.refreshMs, undefined, { signal })
+      const isHurried = await this.#untilDue(signal)
       const kept = await this.showOrReplace(nextNumber, signal)
-      if (kept.candidate !== this) return kept
+      if (isHurried || kept.candidate !== this || this.#membership.silence?.isTold) return kept
     }
+  }
+
+  /** Shows the mappings to the gateway at once: they may be others now. */
+  refresh(): void {
+    this.#isHurried = true
+    this.#rest.abort()
+  }
+
+  /** Resolves when it is time for the next refresh, with true where that was asked for. */
+  async #untilDue(signal: AbortSignal): Promise<boolean> {
+    this.#rest = new AbortController()
+    if (this.#isHurried) this.#rest.abort()
+    const either = AbortSignal.any([signal, this.#rest.signal])
+    await sleep(this.#membership.refreshMs, undefined, { signal: either }).catch(() => signal.throwIfAborted())
+    const isHurried = this.#isHurried
+    this.#isHurried = false
+    return isHurried
   }
 
   /** Shows this socket, and others beside it if it is not answered. Throws as `open` does. */
   async showOrReplace(nextNumber: () => number, signal: AbortSignal): Promise<Answered<WarmSocket>> {
-    const another = (farFrom: readonly number[]) => WarmSocket.bind(nextNumber(), this.#membership, farFrom)
+    const another = (farFrom: readonly number[]) => {
+      this.#membership.silence?.silent()
+      return WarmSocket.bind(nextNumber(), this.#membership, farFrom)
+    }
     return await firstAnswered<WarmSocket>(this, another, signal, { aloneMs: this.#aloneMs + this.#rttMs })
   }
 
@@ -153,6 +192,7 @@ export class WarmSocket {
     )
     try {
       this.#rttMs = await first
+      this.#membership.silence?.heard()
       answered()
     } catch (cause) {
       patience.abort(cause)

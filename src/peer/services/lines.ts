@@ -3,7 +3,7 @@
 
 import type { Readable, Writable } from 'node:stream'
 import { PosternError } from '../../errors.ts'
-import { parseVersioned } from '../connection/stream.ts'
+import { parseVersioned } from '../connection/versioned.ts'
 
 /** Enough for a name of 255 bytes, escaped, with room for the rest. */
 const MAX_LINE_BYTES = 4_096

@@ -10,7 +10,7 @@ import { lstat, readdir, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { PosternError } from '../../errors.ts'
 import { formatBytes } from '../../units.ts'
-import type { Stream } from '../connection/stream.ts'
+import type { Stream } from '../connection/streams/stream.ts'
 
 /** How long a part is kept after the last byte, in milliseconds. */
 const KEPT_MS = 86_400_000

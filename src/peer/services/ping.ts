@@ -18,17 +18,30 @@ export interface PingSummary {
   maxMs: number
 }
 
-/** Pings `count` times (at least once). An aborted signal ends it early; throws `io` when the connection is over. */
+/**
+ * Pings `count` times (at least once). An aborted signal ends it early, also where an answer is waited for; the times of a summary
+ * without answers are NaN. Throws `io` when the connection is over, and `path-lost` when no other path was found in time.
+ */
 export async function ping(connection: Connection, options: PingOptions): Promise<PingSummary> {
   const { intervalMs, onReply, signal } = options
-  const timesMs: number[] = []
-  while (true) {
-    const ms = await connection.ping()
-    onReply?.({ index: timesMs.length, ms })
-    timesMs.push(ms)
-    if (timesMs.length >= options.count) return summary(timesMs)
-    await pause(intervalMs, connection.closed, signal)
-    if (signal?.aborted) return summary(timesMs)
+  const aborted = Promise.withResolvers<undefined>()
+  const abort = () => aborted.resolve(undefined)
+  signal?.addEventListener('abort', abort, { once: true })
+  const times = new Times()
+  try {
+    while (!signal?.aborted) {
+      const asked = connection.ping()
+      asked.catch(() => {})
+      const ms = await Promise.race([asked, aborted.promise])
+      if (ms === undefined) break
+      const count = times.add(ms)
+      onReply?.({ index: count - 1, ms })
+      if (count >= options.count) break
+      await pause(intervalMs, connection.closed, signal)
+    }
+    return times.summary
+  } finally {
+    signal?.removeEventListener('abort', abort)
   }
 }
 
@@ -37,12 +50,24 @@ async function pause(waitMs: number, ...signals: (AbortSignal | undefined)[]): P
   await sleep(waitMs, undefined, { signal }).catch(() => {})
 }
 
-function summary(timesMs: number[]): PingSummary {
-  const totalMs = timesMs.reduce((sum, ms) => sum + ms, 0)
-  return {
-    count: timesMs.length,
-    minMs: Math.min(...timesMs),
-    avgMs: totalMs / timesMs.length,
-    maxMs: Math.max(...timesMs)
+/** Round trips, however many. */
+export class Times {
+  #count = 0
+  #sumMs = 0
+  #minMs = Number.POSITIVE_INFINITY
+  #maxMs = Number.NEGATIVE_INFINITY
+
+  /** Gives its number, from 1. */
+  add(ms: number): number {
+    this.#sumMs += ms
+    this.#minMs = Math.min(this.#minMs, ms)
+    this.#maxMs = Math.max(this.#maxMs, ms)
+    return ++this.#count
+  }
+
+  get summary(): PingSummary {
+    const count = this.#count
+    if (count === 0) return { count, minMs: Number.NaN, avgMs: Number.NaN, maxMs: Number.NaN }
+    return { count, minMs: this.#minMs, avgMs: this.#sumMs / count, maxMs: this.#maxMs }
   }
 }

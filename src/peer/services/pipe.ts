@@ -4,7 +4,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { asPosternError, PosternError } from '../../errors.ts'
-import type { Stream } from '../connection/stream.ts'
+import type { Stream } from '../connection/streams/stream.ts'
 
 /** Resolves when both directions have ended; throws a PosternError (`io`) when the connection or one of the ends fails. */
 export async function pipe(stream: Stream, input: Readable, output: Writable, signal?: AbortSignal): Promise<void> {

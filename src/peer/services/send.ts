@@ -21,8 +21,8 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { asPosternError, PosternError } from '../../errors.ts'
-import type { Connection } from '../connection/connection.ts'
-import type { Stream } from '../connection/stream.ts'
+import type { Connection, OpenOptions } from '../connection/connection.ts'
+import type { Stream } from '../connection/streams/stream.ts'
 import { atMostTenTimesASecond, Reader, write, writeLine } from './lines.ts'
 import { checkUnchanged, hashPrefix, openSource, readAhead, type Source, type Stated, settledState } from './source.ts'
 
@@ -44,7 +44,7 @@ export interface Sent {
   outcome: 'sent' | 'resumed' | 'already-there'
 }
 
-export interface SendOptions {
+export interface SendOptions extends OpenOptions {
   /** Called at most ten times a second for each file. */
   onProgress?: (progress: Progress) => void
   onSent?: (sent: Sent) => void
@@ -58,17 +58,19 @@ const SPEAKS = 2
 
 /**
  * Sends each of `paths` into the peer's receive folder under its own base name. All files are opened before the first byte is
- * sent. Throws a PosternError (`io`) at the first file that fails; the files before it have arrived.
+ * sent. Throws a PosternError (`io`, or `path-lost`) at the first file that fails; the files before it have arrived.
  */
 export async function send(connection: Connection, paths: string[], options: SendOptions = {}): Promise<Sent[]> {
   const sources: Source[] = []
   try {
     for (const path of paths) sources.push(await openSource(path))
-    return await sendAll(await connection.open('send'), sources, options)
+    return await sendAll(await connection.open('send', resumeOf(options)), sources, options)
   } finally {
     for (const { handle } of sources) await handle.close()
   }
 }
+
+const resumeOf = ({ resumeMs }: OpenOptions): OpenOptions => (resumeMs === undefined ? {} : { resumeMs })
 
 async function sendAll(stream: Stream, sources: Source[], options: SendOptions): Promise<Sent[]> {
   const { onSent, signal } = options

@@ -3,9 +3,9 @@
 
 import { timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
-import { normaliseFingerprint, pinOf } from '../../wire/certificate.ts'
+import { normaliseFingerprint, pinOf } from '../../wire/identity/fingerprint.ts'
+import type { PeerName } from '../../wire/name.ts'
 import type { FarPeer } from '../connection/connection.ts'
-import type { PeerName } from '../identity/known-peers.ts'
 
 /** What somebody asks for, and in words that could follow "it wants to". */
 export interface Wish {
@@ -73,7 +73,8 @@ async function answered(ask: Ask, peer: FarPeer, wish: Wish, signal: AbortSignal
   }
 }
 
-function isNamed({ name, fingerprint, named = false }: FarPeer, { name: wanted, pin }: PeerName): boolean {
+/** A name alone is the peer that joined under it; a fingerprint is that computer, under any name. */
+export function isNamed({ name, fingerprint, named = false }: FarPeer, { name: wanted, pin }: PeerName): boolean {
   if (pin !== undefined) return normaliseFingerprint(pin) === normaliseFingerprint(fingerprint)
   return named && name === wanted
 }

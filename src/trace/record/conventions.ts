@@ -18,11 +18,14 @@ export const spans = {
     "a side's join, if it came at most 10 s before the call; or a join that was refused"
   ],
   'postern.observe': [
-    '`postern.connect`, `postern.plugin`, `postern.plan`',
+    '`postern.connect`, `postern.again`, `postern.plugin`, `postern.plan`',
     "waiting for sockets that are not warm yet, for samples of fresh ones (to predict ports, or to see whether a side is still heard when the other is not), or for the test of a NAT's filter"
   ],
-  'postern.profile': ['`postern.connect`, `postern.plugin`, `postern.plan`', "the judgement on one side's NAT"],
-  'postern.plugin': ['`postern.connect`', "a strategy's turn"],
+  'postern.profile': [
+    '`postern.connect`, `postern.again`, `postern.plugin`, `postern.plan`',
+    "the judgement on one side's NAT"
+  ],
+  'postern.plugin': ['`postern.connect`, `postern.again`', "a strategy's turn"],
   'postern.plan': ['`postern.plugin`', 'one plan, from the orders to its end'],
   'postern.relay': ['`postern.plugin`', 'the same for a plan whose orders are to latch at the relay'],
   'postern.probe': [
@@ -33,7 +36,14 @@ export const spans = {
     '`postern.plan`, `postern.relay`',
     'one side, from binding the port again to the open channel, or the failure'
   ],
-  'postern.change': ['`postern.connect`', "a moment after the connect: the relayed path's source changed, or it ended"]
+  'postern.change': [
+    '`postern.connect`, `postern.again`',
+    "a moment after the connect: the relayed path's source changed, or it ended; or a peer told what became of the path"
+  ],
+  'postern.again': [
+    '`postern.connect`, or none',
+    'one search for another path of a connection that stands: the relay, since its path was lost, or a direct one, since it is relayed. The sides beneath it are those of the connection, whoever asked'
+  ]
 } as const satisfies Table
 
 /**
@@ -50,12 +60,13 @@ export const spanKinds: Readonly<Record<keyof typeof spans, SpanKind>> = {
   'postern.relay': SpanKind.CLIENT,
   'postern.probe': SpanKind.SERVER,
   'postern.handover': SpanKind.CLIENT,
-  'postern.change': SpanKind.INTERNAL
+  'postern.change': SpanKind.INTERNAL,
+  'postern.again': SpanKind.SERVER
 }
 
 /** Events: on which spans, and when. */
 export const events = {
-  asked: ['connect', 'the request reached the gateway'],
+  asked: ['connect, again', 'the request reached the gateway'],
   hello: ['join', 'the peer proved its certificate'],
   warm: [
     'join, observe',
@@ -82,13 +93,21 @@ export const events = {
 
 /** Attributes: of which spans, or of which event of a span (`span: event`), and what they say. `SIDE` is caller or callee. */
 export const attributes = {
-  'postern.SIDE': ['connect', 'name of the peer'],
-  'postern.session': ['connect', "the gateway's id of the session"],
+  'postern.SIDE': ['connect, again', 'name of the peer'],
+  'postern.session': ['connect, again', "the gateway's id of the session"],
+  'postern.continues': ['again', 'the id of the session that made the connection'],
+  'postern.only': ['again', '`relay` or `direct`: what was asked for'],
+  'postern.asker': [
+    'again',
+    '`caller` or `callee`: the side that asked; left out where the gateway does not know who had called'
+  ],
+  'postern.SIDE.joined': ['again', 'for how many milliseconds the side had been joined: few, if it had lost its link'],
+  'postern.gateway.up': ['again', 'for how many milliseconds the gateway had been up'],
   'postern.source': [
-    'connect',
+    'connect, again',
     'a word for the network that asked, by which the store shares its room: it is the same for one network until the gateway starts anew, and says nothing of its address'
   ],
-  'postern.strategies': ['connect', 'names of the strategies, in their order'],
+  'postern.strategies': ['connect, again', 'names of the strategies, in their order; on again those that are left'],
   'postern.relay.configured': ['connect', 'boolean: one of them is a last resort'],
   'postern.deadline': ['connect', 'milliseconds for all strategies'],
   'postern.gateway.addresses': ['connect', 'how many addresses the gateway tells peers'],
@@ -101,21 +120,30 @@ export const attributes = {
   'postern.SIDE.clock.offset': ['connect', "milliseconds, the gateway's clock less the peer's"],
   'postern.SIDE.clock.uncertainty': ['connect', 'milliseconds either way'],
   'postern.outcome': [
-    'connect, join, observe, plugin, plan, relay, probe, handover',
+    'connect, again, join, observe, plugin, plan, relay, probe, handover',
     '`path`, `passed` or `failed`; on join and observe only `failed`'
   ],
-  'postern.reason': ['connect, join, observe, plugin, plan, relay, probe, handover, observe: cold', 'one sentence'],
+  'postern.reason': [
+    'connect, again, join, observe, plugin, plan, relay, probe, handover, change, observe: cold',
+    'one sentence; on change as a peer says it'
+  ],
   'postern.cause': [
     'observe, plugin, plan, relay, probe',
     'one word for the verdict: `Cause` in `src/strategy/plan.ts`; on a probe `never-obeyed`, if its side is there and never said what came of its order'
   ],
   'postern.code': [
-    'connect, join, probe, handover, observe: cold',
-    'the error code (`src/errors.ts`); for an order also `stale-socket`, `own-address` and `called-off`'
+    'connect, again, join, probe, handover, change, observe: cold',
+    'the error code (`src/errors.ts`); for an order also `stale-socket`, `own-address` and `called-off`; on change the one that a connection ended with, such as `path-lost`, if no path was found in time'
   ],
-  'error.type': ['connect, join, probe, handover', "the same, by the name it has in OpenTelemetry's conventions"],
-  'postern.path': ['connect', '`direct` or `relay`'],
-  'postern.plugin': ['connect, plugin, plan, relay', 'the strategy'],
+  'error.type': [
+    'connect, again, join, probe, handover',
+    "the same, by the name it has in OpenTelemetry's conventions"
+  ],
+  'postern.path': [
+    'connect, again, change',
+    '`direct` or `relay`; on change the path that was lost, or that the streams run over now'
+  ],
+  'postern.plugin': ['connect, again, plugin, plan, relay', 'the strategy'],
   'postern.verdict': ['connect, join', 'the code: `verdicts` in `src/verdict.ts`'],
   'postern.verdict.sentence': ['connect, join', 'what stood in the way, in one clause'],
   'postern.verdict.side': ['connect, join', 'who stood in the way: `Blamed` in `src/verdict.ts`'],
@@ -124,8 +152,8 @@ export const attributes = {
   'postern.verdict.also': ['connect, join', 'list: codes of what else stood in the way'],
   'postern.peer': ['join, probe, handover', 'name of the peer, where it gave one'],
   'postern.side': [
-    'connect, join, profile, probe, handover, change, observe: warm, observe: cold',
-    '`caller` or `callee`; on connect the side that left, was lost, refused a certificate, or has as many sessions as it may; on change the side that moved or left'
+    'connect, again, join, profile, probe, handover, change, observe: warm, observe: cold',
+    '`caller` or `callee`; on connect and again the side that left, was lost, refused a certificate, or has as many sessions as it may; on change the side that moved or left, or that saw what is told'
   ],
   'postern.limit': [
     'connect, join',
@@ -146,6 +174,10 @@ export const attributes = {
     '`filtering`: it waits for that test; `link`: it waits until one side has heard the other on a link, where sources are hidden'
   ],
   'postern.near': ['observe', 'boolean: it has'],
+  'postern.remapped': [
+    'profile',
+    'if a mapping of a socket of the side changed within the last minute: what it was, what it is since, and how many milliseconds before'
+  ],
   'postern.mapping': ['profile', 'RFC 4787 section 4.1, or `unknown`'],
   'postern.filtering': ['profile', 'RFC 4787 section 5, or `unknown`'],
   'postern.translated': ['profile', 'boolean: there is a NAT'],
@@ -213,6 +245,8 @@ export const attributes = {
   'postern.SIDE.low_port': ['plan', 'the lowest of them'],
   'postern.SIDE.high_port': ['plan', 'the highest of them'],
   'postern.SIDE.latched': ['relay', 'endpoint from which the side latched'],
+  'postern.SIDE.door': ['relay', 'through which door it did: `udp`, `tcp` or `websocket`'],
+  'postern.door': ['change', 'the door through which the side comes now: `udp`, `tcp` or `websocket`'],
   'postern.relay.per_session': ['relay', 'limit of the session, bits per second'],
   'postern.relay.per_peer': ['relay', 'limit of each peer, bits per second'],
   'postern.relay.total': ['relay', 'limit of all sessions together, bits per second'],
@@ -229,7 +263,25 @@ export const attributes = {
   'network.local.port': ['handover', "the path's own end"],
   'network.peer.address': ['handover, change', "the path's far end; on a change the new source"],
   'network.peer.port': ['handover, change', "the path's far end; on a change the new source"],
-  'postern.change': ['change', '`relatched`, `ended` or `idle`'],
+  'postern.change': [
+    'change',
+    'of the relay: `relatched`, `ended` or `idle`; of a peer: `lost`, `moved`, `resumed`, `proved`, `narrow`, `slept` (it did not run for a while), `network` (it has other addresses, or another default route) or `ended`'
+  ],
+  'postern.told_by': ['change', 'the side that told it; left out where the gateway saw it itself'],
+  'postern.silence': [
+    'change',
+    'milliseconds for which nothing had been heard on the path when it was given up or left'
+  ],
+  'postern.unanswered': ['change', 'milliseconds before the path was given up that an answer was asked for'],
+  'postern.slept': ['change', 'milliseconds for which the side that tells did not run'],
+  'postern.back': ['change', 'boolean: the path that was lost is heard again'],
+  'postern.late': ['change', 'milliseconds from when it happened until the gateway was told, if more than a second'],
+  'postern.pause': ['change', 'milliseconds for which no stream could send'],
+  'postern.resent': ['change', 'bytes of streams that the side that tells sent once more'],
+  'postern.mtu': [
+    'plan, relay, again, change',
+    'bytes of the largest IP packet: on plan and relay that the path is made with, on again that it is asked for because larger ones did not pass; on change one that passes both ways, or on `lost` and `narrow` one that does not'
+  ],
   'postern.SIDE.bytes': ['change, relay', 'UDP payload forwarded from that side; on relay if it failed'],
   'postern.SIDE.dropped': ['change, relay', 'datagrams of that side that were dropped; on relay if it failed']
 } as const satisfies Table

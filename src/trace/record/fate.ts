@@ -18,9 +18,13 @@ const pointless: readonly string[] = [
   'over-quota'
 ] satisfies VerdictCode[]
 
-/** A request that could have had a path, by who its two sides were. Of these shares are told. */
-export const isAttempt = ({ callee, verdict }: Pick<TraceSummary, 'callee' | 'verdict'>): boolean =>
-  callee !== '' && !pointless.includes(verdict.code)
+/** A request for a connection that could have had a path, by who its two sides were. Of these shares are told. */
+export const isAttempt = ({
+  callee,
+  continues,
+  verdict
+}: Pick<TraceSummary, 'callee' | 'continues' | 'verdict'>): boolean =>
+  callee !== '' && continues === undefined && !pointless.includes(verdict.code)
 
 export interface Row {
   readonly span: SpanRecord

@@ -1,9 +1,11 @@
 // A record as its caller may read it: what both sides did, and why, but not where the callee is. Strategies tell a peer the other's
 // addresses only as far as a path needs them, and a record has all of them.
 
+import { isIP } from 'node:net'
+import { parseEndpoint } from '../../wire/endpoint.ts'
 import type { AttributeName } from './conventions.ts'
 import { read } from './reader.ts'
-import type { SpanRecord, TraceRecord } from './record.ts'
+import type { Loss, SpanRecord, TraceRecord } from './record.ts'
 
 /** What tells an address or an own port of the side whose span it is on. */
 const whereabouts: ReadonlySet<string> = new Set<AttributeName>([
@@ -11,6 +13,7 @@ const whereabouts: ReadonlySet<string> = new Set<AttributeName>([
   'postern.port',
   'postern.links',
   'postern.observed',
+  'postern.remapped',
   'postern.forward.endpoint',
   'postern.router.outside',
   'postern.heard',
@@ -23,7 +26,23 @@ const whereabouts: ReadonlySet<string> = new Set<AttributeName>([
 /** The same on a span of both sides. */
 const latched: AttributeName = 'postern.callee.latched'
 
-export const forCaller = (record: TraceRecord): TraceRecord => ({ ...record, spans: record.spans.map(spanForCaller) })
+export const forCaller = ({ losses, ...record }: TraceRecord): TraceRecord => ({
+  ...record,
+  ...(losses ? { losses: losses.map(loss => lossForCaller(loss, record.callee)) } : {}),
+  spans: record.spans.map(spanForCaller)
+})
+
+/** A line that begins with a side's name is about that side (verdict/losses/finding.ts). */
+const lossForCaller = (loss: Loss, callee: string): Loss => ({
+  ...loss,
+  evidence: loss.evidence.filter(line => !(line.startsWith(callee.slice(0, SHORTENED)) && hasAddress(line)))
+})
+
+/** A line may have a longer name without its end. */
+const SHORTENED = 31
+
+const hasAddress = (line: string): boolean =>
+  line.split(/[\s,]+/).some(word => isIP(word) !== 0 || parseEndpoint(word) !== undefined)
 
 function spanForCaller(span: SpanRecord): SpanRecord {
   const isCallees = read(span).side('side') === 'callee'

@@ -31,10 +31,26 @@ export interface TraceRecord {
   readonly reason: string
   /** `direct` or `relay` if there is a path. */
   readonly path?: 'direct' | 'relay'
+  /** The session whose connection this was to continue, where that has no record that this could be a part of. */
+  readonly continues?: string
   readonly verdict: Verdict
+  /** Why paths of the connection were lost, oldest first; left out where none was. */
+  readonly losses?: readonly Loss[]
   /** The root, then the others in the order of their start. */
   readonly spans: readonly SpanRecord[]
 }
 
+/** The verdict on one loss of a path. */
+export interface Loss extends Verdict {
+  /** When it was noticed, in milliseconds since the epoch on the gateway's clock. */
+  readonly atMs: number
+  readonly path?: 'direct' | 'relay'
+  /** No more will be learnt of it: the search after it is over, or the connection is. */
+  readonly settled: boolean
+}
+
 /** What a list shows of a trace. */
-export type TraceSummary = Omit<TraceRecord, 'spans'>
+export interface TraceSummary extends Omit<TraceRecord, 'spans' | 'losses'> {
+  /** The codes of the last losses, oldest first. */
+  readonly lost?: readonly string[]
+}

@@ -39,6 +39,12 @@ const verdict = z.object({
   also: z.array(z.string())
 })
 
+const loss = verdict.extend({
+  atMs: moment,
+  path: z.enum(['direct', 'relay']).optional(),
+  settled: z.boolean()
+})
+
 const record = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
   startMs: moment,
@@ -49,7 +55,9 @@ const record = z.object({
   by: z.string(),
   reason: z.string(),
   path: z.enum(['direct', 'relay']).optional(),
+  continues: z.string().optional(),
   verdict,
+  losses: z.array(loss).optional(),
   spans: z.array(span).min(1)
 })
 

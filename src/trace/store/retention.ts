@@ -98,9 +98,13 @@ export class Kept {
   }
 }
 
-function heldOf({ spans, ...summary }: TraceRecord, late: number): Held {
+/** Losses that a list names. */
+const LOST = 8
+
+function heldOf({ spans, losses, ...record }: TraceRecord, late: number): Held {
   // The spans come last: a person who reads the file sees first what a line is about.
-  const line = Buffer.from(JSON.stringify({ ...summary, spans }))
+  const line = Buffer.from(JSON.stringify({ ...record, losses, spans }))
+  const summary: TraceSummary = losses ? { ...record, lost: losses.slice(-LOST).map(({ code }) => code) } : record
   const bytes = line.length + SUMMARY_FACTOR * Buffer.byteLength(JSON.stringify(summary)) + ENTRY_BYTES
   const source = String(spans[0]?.attributes['postern.source'] ?? '')
   const rank = isDirect(summary) ? 0 : spans.length === 1 ? 1 : 2

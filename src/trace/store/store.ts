@@ -1,15 +1,17 @@
 // Keeps the last connect requests and refused joins. It is a span processor: every span that starts beneath a root belongs
 // to the root's family. When the root ends, the family is a record. It is kept as one line of JSON, in memory
-// (retention.ts) and, if configured, in a file (file.ts). A span that ends later amends the record. Peers choose their
+// (retention.ts) and, if configured, in a file (file.ts). A span that ends later amends the record; a search for another path
+// of its connection is a branch, whose spans amend it together when the search is over. Peers choose their
 // trace ids, and are told those of others, so one id may stand for several requests. Each of them has a record of its own,
 // named by the span of its root.
 //
-//   onStart → family of the parent, or a new one → onEnd → root? record : span of the family, or amendment
+//   onStart → family of the parent, or a new one → onEnd → root?   record, or amendment by a whole branch
+//                                                         other?  span of the family, or amendment
 
 import type { Span, SpanContext } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { LRUCache } from 'lru-cache'
-import type { Verdict } from '../../verdict.ts'
+import type { Verdict, VerdictCode } from '../../verdict.ts'
 import { read } from '../record/reader.ts'
 import { readRecord } from '../record/schema.ts'
 import { verdictOf } from '../record/verdict-attributes.ts'
@@ -20,7 +22,7 @@ import { Kept } from './retention.ts'
 
 export type { TraceFilter } from './filter.ts'
 
-import type { SpanRecord, TraceRecord, TraceSummary } from '../record/record.ts'
+import type { Loss, SpanRecord, TraceRecord, TraceSummary } from '../record/record.ts'
 
 export interface StoreOptions {
   /** Bytes of finished records kept; 0: none. */
@@ -28,6 +30,10 @@ export interface StoreOptions {
   readonly file?: TraceFile
   /** Judges a request whose root carries no verdict. */
   readonly judge: (spans: readonly SpanRecord[]) => Verdict
+  /** Judges why paths of a connection were lost; nothing is if it is left out. */
+  readonly judgeLosses?: (record: TraceRecord) => readonly Loss[]
+  /** Is called with each loss of which no more will be learnt. */
+  readonly onLoss?: (loss: Loss) => void
   /** Is called with each record when its root has ended. */
   readonly onEnded?: (record: TraceRecord) => void
 }
@@ -38,15 +44,21 @@ const FAMILIAR = 50_000
 /** Most spans of one request: an operator's own strategy may make plans without end. */
 const SPANS = 1000
 
-/** Most spans that end after their root: reports that come late, and changes of a relayed path. */
-const LATE = 50
+/**
+ * How often a record is amended at most: by reports that come late, changes of a path, and searches for another one (64 of each of
+ * the last two, session/again/standing.ts).
+ */
+const LATE = 200
 
 /** Most requests that are shown of one trace: a caller may make any number of them. */
 const TOGETHER = 100
 
-/** A request that is under way, or was. */
+/** A request that is under way, or was; or a branch of one. */
 interface Family {
+  /** Of the record. */
   readonly key: string
+  /** The span that ends it. */
+  readonly top: string
   /** The spans that have ended; empty once the root has ended. */
   spans: SpanRecord[]
   over: boolean
@@ -57,12 +69,17 @@ export class TraceStore implements SpanProcessor {
   readonly #families = new LRUCache<string, Family>({ max: FAMILIAR })
   readonly #file: TraceFile | undefined
   readonly #judge: StoreOptions['judge']
+  readonly #judgeLosses: NonNullable<StoreOptions['judgeLosses']>
   readonly #onEnded: (record: TraceRecord) => void
+  readonly #onLoss: (loss: Loss) => void
   #late = 0
   #lost = 0
 
-  constructor({ memory, file, judge, onEnded = () => {} }: StoreOptions) {
+  constructor(options: StoreOptions) {
+    const { memory, file, judge, judgeLosses = () => [], onEnded = () => {}, onLoss = () => {} } = options
     this.#judge = judge
+    this.#judgeLosses = judgeLosses
+    this.#onLoss = onLoss
     this.#kept = new Kept(memory)
     this.#file = file
     this.#onEnded = onEnded
@@ -118,16 +135,16 @@ export class TraceStore implements SpanProcessor {
 
   onStart(span: Span & ReadableSpan): void {
     const family = isRoot(span) ? undefined : this.#familyOf(span)
-    if (family) this.#families.set(idOf(span), family)
-    else if (span.name === 'postern.connect' || span.name === 'postern.join')
-      this.#families.set(idOf(span), { key: keyOf(span.spanContext()), spans: [], over: false })
+    const begun = (key: string): Family => ({ key, top: idOf(span), spans: [], over: false })
+    if (family) this.#families.set(idOf(span), isBranch(span) ? begun(family.key) : family)
+    else if (records.includes(span.name)) this.#families.set(idOf(span), begun(keyOf(span.spanContext())))
   }
 
   onEnd(span: ReadableSpan): void {
     const family = this.#families.get(idOf(span))
     if (!family) this.#lost++
-    else if (family.key === keyOf(span.spanContext())) this.#complete(family, recordOf(span))
-    else if (family.over) this.#amend(family.key, recordOf(span))
+    else if (family.top === idOf(span)) this.#end(family, span)
+    else if (family.over) this.#amend(family.key, [recordOf(span)])
     else if (family.spans.length < SPANS) family.spans.push(recordOf(span))
     else this.#lost++
   }
@@ -145,27 +162,47 @@ export class TraceStore implements SpanProcessor {
     const above = aboveOf(span)
     if (above === undefined) return undefined
     const key = keyOf(above)
-    return this.#families.get(above.spanId) ?? (this.#kept.has(key) ? { key, spans: [], over: true } : undefined)
+    return (
+      this.#families.get(above.spanId) ??
+      (this.#kept.has(key) ? { key, top: above.spanId, spans: [], over: true } : undefined)
+    )
   }
 
-  #complete(family: Family, root: SpanRecord): void {
-    const record = completed(family.key.slice(0, 32), inOrder(root, family.spans), this.#judge)
+  /** The root of a request has ended, or of a branch. */
+  #end(family: Family, span: ReadableSpan): void {
+    const { key, spans } = family
     family.spans = []
     family.over = true
+    if (key === keyOf(span.spanContext())) this.#complete(key, recordOf(span), spans)
+    else this.#amend(key, [recordOf(span), ...spans])
+  }
+
+  #complete(key: string, root: SpanRecord, spans: readonly SpanRecord[]): void {
+    const record = this.#withLosses(completed(key.slice(0, 32), inOrder(root, spans), this.#judge))
     this.#save(record)
     this.#onEnded(record)
   }
 
-  #amend(key: string, span: SpanRecord): void {
+  #amend(key: string, spans: readonly SpanRecord[]): void {
     const entry = this.#kept.get(key)
     if (!entry || entry.late >= LATE) {
-      this.#lost++
+      this.#lost += spans.length
       return
     }
-    this.#late++
+    this.#late += spans.length
     const record = JSON.parse(entry.line.toString()) as TraceRecord
     const [root, ...others] = record.spans
-    if (root) this.#save({ ...record, spans: inOrder(root, [...others, span]) }, entry.late + 1)
+    if (!root) return
+    const all = inOrder(root, [...others, ...spans])
+    const verdict = spans.some(changesVerdict) ? this.#judge(all) : record.verdict
+    this.#save(this.#withLosses({ ...record, verdict, spans: all }), entry.late + 1)
+  }
+
+  /** The record with its losses judged anew, by all that is known of them now. */
+  #withLosses(record: TraceRecord): TraceRecord {
+    const losses = this.#judgeLosses(record)
+    for (const [at, loss] of losses.entries()) if (loss.settled && !record.losses?.[at]?.settled) this.#onLoss(loss)
+    return losses.length === 0 ? record : { ...record, losses }
   }
 
   #save(record: TraceRecord, late = 0): void {
@@ -181,7 +218,7 @@ export class TraceStore implements SpanProcessor {
 function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions['judge']): TraceRecord {
   const [root] = spans
   const said = read(root)
-  const path = said.text('path')
+  const [path, continues] = [said.text('path'), said.text('continues')]
   return {
     id,
     startMs: root?.startMs ?? 0,
@@ -192,6 +229,7 @@ function completed(id: string, spans: readonly SpanRecord[], judge: StoreOptions
     by: said.shown('plugin') || said.shown('code'),
     reason: said.shown('reason'),
     ...(path === 'direct' || path === 'relay' ? { path } : {}),
+    ...(continues === undefined ? {} : { continues }),
     verdict: verdictOf(root) ?? judge(spans),
     spans
   }
@@ -205,12 +243,22 @@ const aboveOf = ({ name, parentSpanContext, links }: ReadableSpan): SpanContext 
   parentSpanContext ?? (name === 'postern.connect' ? undefined : links[0]?.context)
 
 /** True for the root of a family. A parent that a caller names is not ours, whatever its id. */
-const isRoot = (span: ReadableSpan) => span.name === 'postern.connect' || aboveOf(span) === undefined
+const isRoot = (span: ReadableSpan) =>
+  span.name === 'postern.connect' || span.parentSpanContext?.isRemote === true || aboveOf(span) === undefined
 
 const inOrder = (root: SpanRecord, others: readonly SpanRecord[]): SpanRecord[] => [
   root,
   ...others.toSorted((a, b) => a.startMs - b.startMs || b.endMs - a.endMs)
 ]
+
+/** The path that was found turned out to be of no use, for any data. */
+const changesVerdict = (span: SpanRecord) => read(span).text('code') === TOO_NARROW
+const TOO_NARROW: VerdictCode = 'too-narrow'
+
+/** The names of spans that records begin with. A search is one where its connection has no record. */
+const records: readonly string[] = ['postern.connect', 'postern.join', 'postern.again']
+
+const isBranch = ({ name }: ReadableSpan) => name === 'postern.again'
 
 const idOf = (span: Span | ReadableSpan): string => span.spanContext().spanId
 

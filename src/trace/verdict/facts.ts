@@ -45,6 +45,8 @@ export interface Facts {
   readonly turns: readonly TurnFacts[]
   /** In the order they were tried. */
   readonly plans: readonly PlanFacts[]
+  /** The code that the connection ended with later, and what its peers said of paths whose packets did not pass. */
+  readonly ended: { readonly code: string; readonly narrow: readonly string[] } | undefined
 }
 
 /** A wait for sockets. */
@@ -73,11 +75,12 @@ export function unsampled({ waits, turns }: Facts): SideName[] {
   return wait.sides.filter(side => !wait.warm.includes(side))
 }
 
-/** The sides that had no socket for this reason when they were waited for last. */
-export const coldAs = ({ waits, code: ended }: Facts, code: Code): ColdFacts[] =>
-  ended === code || ended === 'udp-blocked'
-    ? (waits.findLast(({ fresh, failed }) => !fresh && failed)?.cold ?? []).filter(cold => cold.code === code)
-    : []
+/** The sides that had no socket for this reason when they were waited for last, whether the request ended for it or not. */
+export function coldAs({ waits, code: ended }: Facts, code: Code): ColdFacts[] {
+  const isEnd = ended === code || ended === 'udp-blocked'
+  const wait = waits.findLast(({ fresh, failed }) => !fresh && failed === isEnd)
+  return (wait?.cold ?? []).filter(cold => cold.code === code)
+}
 
 export interface ProfileFacts {
   readonly atMs: number
@@ -152,6 +155,8 @@ export interface SideFacts {
   readonly localPort: number | undefined
   /** Where the relay saw it. */
   readonly latched: string | undefined
+  /** Through which door it came there. */
+  readonly door: string | undefined
   /** Datagrams of this side that the relay dropped. */
   readonly dropped: number
   /** All that it was to send to is on its own interfaces. */

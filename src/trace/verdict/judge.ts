@@ -6,11 +6,12 @@ import type { Known } from '../../strategy/remedy.ts'
 import { type Verdict, verdicts } from '../../verdict.ts'
 import { printable } from '../../wire/text.ts'
 import type { SpanRecord } from '../record/record.ts'
-import { deadPort, silentPeer, wrongFamily } from './causes/absent.ts'
+import { behindDoor, deadPort, silentPeer, wrongFamily } from './causes/absent.ts'
 import { hairpin, ownAddress } from './causes/beside.ts'
 import { type Finding, type Rule, turnLine } from './causes/finding.ts'
 import { carrierAboveHome } from './causes/forwarding.ts'
 import { bothRandom, budgetSharedOut, predictionMissed, sprayTooSmall } from './causes/guessing.ts'
+import { tooNarrow } from './causes/narrow.ts'
 import { cutShort, deadline, hiddenSources, notTried, outOfTime, pluginThrew, relayOff } from './causes/operator.ts'
 import {
   gatewayPorts,
@@ -49,6 +50,8 @@ export function judge(spans: readonly SpanRecord[], known: readonly Known[]): Ve
 }
 
 function judged(facts: Facts): Verdict {
+  const narrow = tooNarrow(facts)
+  if (narrow) return said(narrow, [])
   if (facts.outcome === 'path' && facts.path === 'direct') return said(found(facts), [])
   const stood = inTheWay.flatMap(rule => rule(facts) ?? [])
   const ended = [refused(facts, stood), ...decisive.map(rule => rule(facts)), relayOff(facts, stood)]
@@ -74,6 +77,7 @@ const decisive: readonly Rule[] = [
  * come first.
  */
 const inTheWay: readonly Rule[] = [
+  behindDoor,
   hiddenSources,
   oneWay,
   hairpin,

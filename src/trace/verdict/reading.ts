@@ -42,8 +42,17 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
     waits: named('postern.observe').map(waitOf),
     profiles: profilesOf(named('postern.profile')),
     turns: named('postern.plugin').map(turnOf),
-    plans: named('postern.plan', 'postern.relay').map(span => planOf(span, spans))
+    plans: named('postern.plan', 'postern.relay').map(span => planOf(span, spans)),
+    ended: endOf(named('postern.change').map(read))
   }
+}
+
+function endOf(told: readonly Reader[]): Facts['ended'] {
+  const code = told.flatMap(change => change.text('code') ?? [])[0]
+  const narrow = told
+    .filter(change => change.number('mtu') !== undefined)
+    .flatMap(change => change.text('reason') ?? [])
+  return code === undefined ? undefined : { code, narrow }
 }
 
 function waitOf(span: SpanRecord): Wait {
@@ -144,6 +153,7 @@ function sideOf(side: SideName, plan: Reader, below: readonly SpanRecord[]): Sid
     failed: code !== undefined && !FAULTLESS_CODES.includes(code),
     localPort: own.map(said => said.of('network.local.port')).find(port => typeof port === 'number'),
     latched: plan.text(`${side}.latched`),
+    door: plan.text(`${side}.door`),
     dropped: plan.number(`${side}.dropped`) ?? 0,
     isOwn: plan.flag(`${side}.own`) ?? false,
     sockets: plan.number(`${side}.sockets`),

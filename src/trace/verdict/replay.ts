@@ -11,6 +11,7 @@ import type { Verdict } from '../../verdict.ts'
 import type { ShortName } from '../record/conventions.ts'
 import { read } from '../record/reader.ts'
 import type { SpanRecord, TraceRecord } from '../record/record.ts'
+import { ofRequest } from '../record/searches.ts'
 import { judge } from './judge.ts'
 import { Moments } from './moments.ts'
 
@@ -70,10 +71,11 @@ const WORTH_MS = 20
  * @throws PosternError `bad-config` if the request failed before both networks were observed
  */
 export async function replay(
-  record: TraceRecord,
+  whole: TraceRecord,
   strategies: readonly Strategy[],
   known: readonly Known[] = strategies
 ): Promise<Replay> {
+  const record = { ...whole, spans: ofRequest(whole.spans) }
   const moments = new Moments(record)
   const turns = record.spans
     .filter(({ name }) => name === 'postern.plugin')

@@ -50,15 +50,15 @@ const causes: readonly Cause[] = [
     }
   },
   {
-    what: 'the callee has changed its network',
-    done: 'its host has another address since it joined, and it is called twice',
+    what: 'the callee has lost its network',
+    done: 'its host has no address any more since it joined, and it is called twice',
     code: 'silent-peer',
     side: 'callee',
     gateway: brief,
     async inject(rig) {
       await using guest = await rig.guest(siteOf(rig, 1))
       await told([guest], 'filter')
-      await using _moved = await readdressed(hostOf(rig), '192.168.1.77')
+      await using _gone = await readdressed(hostOf(rig))
       return await twice(rig, guest)
     }
   },

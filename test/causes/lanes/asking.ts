@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Tried } from '../../lab/driver.ts'
 import type { Rig, RigPeer } from '../../lab/rig.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import type { Cause, Lane } from '../cause.ts'
 import { all, call, first, pair, peerOf, relayed, siteOf, sites } from '../means.ts'
 
@@ -37,13 +37,13 @@ const causes: readonly Cause[] = [
   },
   {
     what: 'the callee is not there any more',
-    done: 'SIGKILL after it had joined',
+    done: 'it has left in order; one that was killed is silent for a minute, and may come back',
     code: 'peer-offline',
     side: 'callee',
     gateway: all,
     async inject(rig) {
       await using guest = await rig.guest(siteOf(rig, 1))
-      await guest.process.kill('SIGKILL')
+      await guest.process.do('leave', {})
       await alone(rig)
       return await first(rig).connect(guest, 0)
     }

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drop, fromTo } from '../../lab/drop.ts'
 import { FLOOD_MS, flood } from '../../lab/flood.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import type { Cause, Lane } from '../cause.ts'
 import { all, between, boxOf, cut, pair, plain, sites, told, typed } from '../means.ts'
 

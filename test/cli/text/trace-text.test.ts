@@ -4,6 +4,7 @@ import test from 'ava'
 import { detailsOf } from '../../../src/cli/text/trace-details.ts'
 import { renderTrace } from '../../../src/cli/text/trace-text.ts'
 import { tracesTable } from '../../../src/cli/text/traces-table.ts'
+import { movedRecord } from '../../gateway/http/pages/records.ts'
 import { failed, relayed } from './traces-made.ts'
 
 // Times are told in the zone of who reads them.
@@ -17,6 +18,32 @@ test('a failed trace is told in 80 columns: verdict, clocks, and both sides unde
 
 test('a relayed trace is told in 80 columns, with what the relay granted and how it ended later', t => {
   t.deepEqual(renderTrace(relayed).split('\n'), wholeRelayed)
+})
+
+test('what became of a path later is told in one line, and what its peers said of it where they said it', t => {
+  const text = renderTrace(movedRecord(), { width: 200 })
+  t.regex(
+    text,
+    /\nsince {2}lost after 12 s: nothing was heard, seen by the callee; relayed again after 140 ms; 1 search .* in vain\n/
+  )
+  t.regex(text, /change {2}lost[\s\S]*nothing heard for 1\.2 s; told by the callee/)
+  t.regex(text, /change {2}resumed[\s\S]*no stream could send for 140 ms; 2\.0 KiB sent once more/)
+  t.regex(text, /again {2}direct {2}failed/)
+  t.regex(text, /asked for by the callee\n/, 'what all searches have in common is told once, with the request')
+})
+
+test('why a path was lost stands below the verdict on the request, with what shows it, and is named in the list', t => {
+  const record = movedRecord()
+  const text = renderTrace(record, { width: 200 })
+  t.regex(
+    text,
+    /\nlost 14:03:36 {2}address-changed: alice-laptop changed its network[^\n]*\n {2}evidence alice-laptop: seen at /
+  )
+  t.regex(text, /address-changed[\s\S]*to do[\s\S]*\nlanes/)
+  const { spans: _, ...summary } = record
+  const [, , sentence, lost] = tracesTable([{ ...summary, lost: ['nat-forgot', 'slept', 'nat-forgot'] }], { nowMs })
+  t.regex(sentence ?? '', /could not be predicted/)
+  t.is(lost, '  lost: nat-forgot twice, slept')
 })
 
 test('every width from 60 on is kept to and used, and no line is cut', t => {

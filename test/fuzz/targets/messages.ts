@@ -29,15 +29,35 @@ const addresses = [{ address: '10.0.0.2', prefix: 24 }]
 /** One of each that a peer says, with all that it may have. */
 export const fromPeers: readonly FromPeer[] = [
   {
-    ...{ type: 'hello' as const, v: 2, name: 'ann', token: 't', certificate: 'c', signature: 'c2ln', accepts: true },
-    ...{ place: 'https://gateway.example/', dtls: fingerprint, reached: '203.0.113.1', beacons: true }
+    ...{ type: 'hello' as const, v: 3, name: 'ann', token: 't', certificate: 'c', signature: 'c2ln', accepts: true },
+    ...{
+      place: 'https://gateway.example/',
+      dtls: fingerprint,
+      reached: '203.0.113.1',
+      beacons: true,
+      peer: '0a1b2c3d4e5f'
+    }
   },
   { type: 'warm', socket: 0, port: 12_345, addresses, rttMs: 1.5 },
   { type: 'cold', socket: 0, reason: 'silence', code: 'dead-port', port: 12_345 },
+  { type: 'cold', socket: 0, reason: 'silence', doors: ['tcp', 'websocket'], rttMs: 20 },
+  { type: 'cold', socket: 0, reason: 'silence', doors: ['tcp'], ice: { ufrag: 'abcd', pwd: 'a'.repeat(22) } },
   { type: 'filtering', port: true, address: true, remaps: false },
   { type: 'clock', offsetMs: -3_600_000.5, uncertaintyMs: 0.75 },
   { type: 'connect', request: 0, to: 'bob', traceparent: `00-${trace}-00f067aa0ba902b7-01`, atMs: 1_795_000_000_000 },
   { type: 'connect', request: 1, to: 'bob', fingerprint },
+  { type: 'connect', request: 2, to: 'bob', continues: { session, peer: '0a', only: 'direct' } },
+  {
+    ...{
+      type: 'news' as const,
+      session,
+      what: 'resumed' as const,
+      reason: 'nothing was heard',
+      kind: 'relay' as const
+    },
+    ...{ door: 'udp', seen: 'there' as const, ms: 140.5, resentBytes: 65_536, atMs: 1_795_000_000_000 },
+    ...{ askedMs: 600, quietMs: 900, back: true as const, code: 'path-lost' as const }
+  },
   { type: 'fresh', session, round: 0, socket: 1, port: 4000 },
   { type: 'beacon', session, token: secret },
   { type: 'progress', session, plan: 1, step: 'found' },
@@ -74,12 +94,13 @@ export const orders = [
 const fromGateways: readonly FromGateway[] = [
   { type: 'challenge', v: 1, nonce: secret },
   { type: 'welcome', peer: '0a', name: 'ann', key: secret, endpoints: [endpoint], refreshMs: 15_000 },
-  { type: 'features', features: ['proofs'] },
+  { type: 'features', features: ['proofs', 'rejoin', 'doors'], tcp: [443] },
   { type: 'claimed', port: 4000, endpoint, outcome: 'proved', reason: 'it came in', retryMs: 1000 },
   { type: 'refused', code: 'no-path', reason: 'no', request: 1, trace, verdict },
   {
     ...{ type: 'session' as const, session, request: 1, role: 'caller' as const, key: secret, probeKey: secret, trace },
-    peer: { name: 'bob', fingerprint, named: true }
+    peer: { id: '0a', name: 'bob', fingerprint, named: true },
+    continues: session
   },
   { type: 'sample', session, round: 0 },
   { type: 'beacon', session, port: 4000, afterMs: 1, token: secret },

@@ -3,8 +3,9 @@
 
 import { ok } from 'node:assert/strict'
 import { codes } from '../../../src/errors.ts'
+import { helloProof, PROTOCOL } from '../../../src/wire/identity/proof.ts'
 import { placeOf } from '../../../src/wire/place.ts'
-import { type FromGateway, helloProof, MESSAGE_BYTES, PROTOCOL, parseFromGateway } from '../../../src/wire/signal.ts'
+import { type FromGateway, MESSAGE_BYTES, parseFromGateway } from '../../../src/wire/signal.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World } from '../../world.ts'
 import { jsonText, mutatedJson } from '../mutate.ts'

@@ -3,26 +3,44 @@
 
 import { equal, ok } from 'node:assert/strict'
 import { Connection } from '../../../src/peer/connection/connection.ts'
-import { type Channel, TRANSPORT_BYTES, type Transport } from '../../../src/peer/transport/transport.ts'
+import { MESSAGE_BYTES } from '../../../src/peer/connection/streams/kept.ts'
+import { protocolText } from '../../../src/peer/connection/streams/stream-message.ts'
+import type { Channel, Transport } from '../../../src/peer/transport/transport.ts'
 import { jsonText, mutatedJson } from '../mutate.ts'
 import type { Odd } from '../odd.ts'
 import type { Random } from '../random.ts'
 import type { Subject, Target } from '../target.ts'
 
-const said = [
-  { v: 1, type: 'credit', bytes: 4_194_304 },
-  { v: 1, type: 'end' },
-  { v: 1, type: 'ended' },
-  { v: 1, type: 'abort', reason: 'it stopped' },
+const secret = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+/** What is said about a stream. */
+const ofStreams = [
+  { v: 2, type: 'at', received: 0, limit: 4_194_304, ended: false },
+  { v: 2, type: 'mark', received: 5, limit: 4_194_304, ended: false },
+  { v: 2, type: 'from', offset: 0 },
+  { v: 2, type: 'end', total: 0 },
+  { v: 2, type: 'abort', reason: 'it stopped' }
+]
+
+/** What is said about the connection. */
+const ofPaths = [
+  { v: 1, type: 'hello', streams: 2, nonce: secret, resumeMs: 60_000 },
+  { v: 1, type: 'resume', mac: secret, next: 0, offered: 0, held: [0, 1] },
   { v: 1, type: 'ping', id: 'x' },
   { v: 1, type: 'pong', id: 'x' },
-  { v: 1, type: 'alive' }
+  { v: 1, type: 'alive' },
+  { v: 1, type: 'tracks', number: 1, tracks: [{ id: 0, kind: 'video', codec: 'vp8', ssrc: 5 }] },
+  { v: 1, type: 'took', number: 1 },
+  { v: 1, type: 'sized' },
+  { v: 1, type: 'narrow' }
 ]
+const said = [...ofStreams, ...ofPaths]
 const labels = ['echo', 'hold', 'pour', 'nothing'] as const
 
 /** This side's end of a channel; the far one is in the hands of the fuzzer. */
 class MemoryChannel implements Channel {
   readonly #label: string
+  readonly #protocol: string
   /** This side has said that the stream on it is over. */
   isOver = false
   #open = true
@@ -32,11 +50,13 @@ class MemoryChannel implements Channel {
   /** Bytes that the far side has not taken. */
   #waiting = 0
 
-  constructor(label: string) {
+  constructor(label: string, protocol = '') {
     this.#label = label
+    this.#protocol = protocol
   }
 
   getLabel = () => this.#label
+  getProtocol = () => this.#protocol
   bufferedAmount = () => this.#waiting
   sendMessage = (text: string) => {
     this.#send(text.length)
@@ -90,8 +110,8 @@ class MemoryTransport implements Transport {
   state = () => this.#state
   bytesSent = () => ++this.#bytes
   bytesReceived = () => ++this.#bytes
-  createDataChannel(label: string): MemoryChannel {
-    const channel = new MemoryChannel(label)
+  createDataChannel(label: string, { protocol }: { protocol: string }): MemoryChannel {
+    const channel = new MemoryChannel(label, protocol)
     this.channels.push(channel)
     return channel
   }
@@ -101,8 +121,8 @@ class MemoryTransport implements Transport {
   onDataChannel(handle: (channel: Channel) => void): void {
     this.#offered = handle
   }
-  offers(label: string): void {
-    this.#offered(this.createDataChannel(label))
+  offers(label: string, protocol: string): void {
+    this.#offered(this.createDataChannel(label, { protocol }))
   }
   close(): void {
     if (this.#state === 'closed') return
@@ -118,21 +138,35 @@ interface Path {
   readonly transport: MemoryTransport
   readonly control: MemoryChannel
   readonly connection: Connection
+  /** Those on which it was to go on. */
+  readonly others: { readonly transport: MemoryTransport; readonly control: MemoryChannel }[]
 }
 
 function openPath(): Path {
   const transport = new MemoryTransport()
   const control = new MemoryChannel('postern')
-  const path = { by: 'direct', kind: 'direct', local: '', remote: '', ms: 1, trace: '' } as const
-  const connection = new Connection({ transport, control, peer: { name: 'eve', fingerprint: '' }, path })
+  const path = { by: 'direct', kind: 'direct', local: '', remote: '', ms: 1, trace: '', mtu: 1280 } as const
+  const peer = { name: 'eve', fingerprint: '' }
+  const connection = new Connection({
+    transport,
+    control,
+    sizing: new MemoryChannel('postern'),
+    peer,
+    path,
+    session: 'a',
+    role: 'callee',
+    resumeMs: 500
+  })
   connection.serve('echo', stream => void stream.pipe(stream))
   connection.serve('hold', () => {})
   connection.serve('pour', stream => void stream.end(Buffer.alloc(200_000)))
-  return { transport, control, connection }
+  return { transport, control, connection, others: [] }
 }
 
 type Move =
-  | { readonly move: 'offer' | 'open'; readonly label: string }
+  | { readonly move: 'offer'; readonly label: string; readonly protocol: string }
+  | { readonly move: 'open'; readonly label: string }
+  | { readonly move: 'carry' }
   | { readonly move: 'control'; readonly message: string | Buffer }
   | { readonly move: 'say'; readonly channel: number; readonly message: string | Buffer }
   | { readonly move: 'take' | 'close' | 'flood'; readonly channel: number }
@@ -143,7 +177,7 @@ const TOO_MANY_BYTES = 8 * 2 ** 20
 
 /** What nobody reads is not kept without end: the stream is over then. */
 function flood(channel: MemoryChannel): void {
-  const piece = Buffer.alloc(TRANSPORT_BYTES, 7)
+  const piece = Buffer.alloc(MESSAGE_BYTES, 7)
   for (let bytes = 0; bytes < TOO_MANY_BYTES; bytes += piece.length) channel.says(piece)
   if (channel.getLabel() === 'hold') ok(channel.isOver || !channel.isOpen, 'more is kept than may be sent')
 }
@@ -163,7 +197,8 @@ class Peer implements Subject<Move> {
   input(random: Random): Move {
     const channel = random.next()
     const roll = random.below(100)
-    if (roll < 8) return { move: 'offer', label: random.chance(0.9) ? random.pick(labels) : this.#odd.text(random) }
+    if (roll < 8) return this.#offer(random)
+    if (roll < 9) return { move: 'carry' }
     if (roll < 10) return { move: 'open', label: random.pick(['echo', 'pour', 'nothing']) }
     if (roll < 30) return { move: 'control', message: this.#message(random) }
     if (roll < 80) return { move: 'say', channel, message: this.#message(random) }
@@ -173,10 +208,16 @@ class Peer implements Subject<Move> {
     return { move: random.chance(0.1) ? random.pick(['bye', 'lose']) : 'bye' }
   }
 
+  #offer(random: Random): Move {
+    const label = random.chance(0.9) ? random.pick(labels) : this.#odd.text(random)
+    const name = { stream: random.chance(0.8) ? 2 * this.#moves : random.below(40), resumeMs: random.below(70_000) }
+    return { move: 'offer', label, protocol: random.chance(0.9) ? protocolText(name) : this.#odd.text(random) }
+  }
+
   #message(random: Random): string | Buffer {
-    const text = () => jsonText(random, mutatedJson(random, random.pick(said), this.#odd), this.#odd, TRANSPORT_BYTES)
+    const text = () => jsonText(random, mutatedJson(random, random.pick(said), this.#odd), this.#odd, MESSAGE_BYTES)
     if (random.chance(0.6)) return random.chance(0.3) ? JSON.stringify(random.pick(said)) : text()
-    return Buffer.alloc(random.chance(0.1) ? TRANSPORT_BYTES : random.size(5000), 7)
+    return Buffer.alloc(random.chance(0.1) ? MESSAGE_BYTES : random.size(5000), 7)
   }
 
   async check(move: Move): Promise<void> {
@@ -185,7 +226,10 @@ class Peer implements Subject<Move> {
     this.#do(move)
     for (let turns = 0; turns < 4; turns++) await undefined
     const dropped = this.#path.connection.droppedMessages - before
-    if (move.move !== 'control') return equal(dropped, 0, 'a message of a stream was counted for one of the path')
+    if (move.move === 'carry') return ok(dropped <= 1, 'a wrong proof was counted more than once')
+    // Each message that a stream is not allowed is a lie.
+    if (move.move === 'flood') return
+    if (move.move !== 'control') return ok(dropped <= 1, 'a lie of a stream was counted more than once')
     const isBroken = typeof move.message !== 'string' || !/^\s*\{/.test(move.message)
     if (isBroken) equal(dropped, 1, 'a broken message was not counted')
     else ok(dropped === 0 || dropped === 1)
@@ -197,7 +241,9 @@ class Peer implements Subject<Move> {
     const channel = 'channel' in move ? channels[move.channel % channels.length] : undefined
     switch (move.move) {
       case 'offer':
-        return transport.offers(move.label)
+        return transport.offers(move.label, move.protocol)
+      case 'carry':
+        return this.#carry()
       case 'open':
         connection.open(move.label).then(
           stream => stream.resume().end('hello'),
@@ -221,17 +267,35 @@ class Peer implements Subject<Move> {
     }
   }
 
+  /** Another path, at whose far end is the same rogue. */
+  #carry(): void {
+    const { connection, others } = this.#path
+    const transport = new MemoryTransport()
+    const control = new MemoryChannel('postern')
+    const path = { by: 'relay', kind: 'relay', local: '', remote: '', ms: 1, trace: '', mtu: 1280 } as const
+    connection.carry({ transport, control, sizing: new MemoryChannel('postern'), path, session: 'b' }).catch(() => {})
+    others.push({ transport, control })
+    control.says(JSON.stringify(ofPaths[1]))
+  }
+
   async rest(): Promise<void> {
-    this.#path.transport.close()
-    await this.#path.connection.close()
+    await this.#leave()
     this.#path = openPath()
     this.#moves = 0
   }
 
-  async close(): Promise<void> {
-    await this.rest()
-    this.#path.transport.close()
-    await this.#path.connection.close()
+  close(): Promise<void> {
+    return this.#leave()
+  }
+
+  async #leave(): Promise<void> {
+    const { transport, control, connection, others } = this.#path
+    for (const one of [{ transport, control }, ...others]) {
+      // Otherwise it would wait for another path.
+      one.control.says('{"v":1,"type":"bye"}')
+      one.transport.close()
+    }
+    await connection.close()
   }
 }
 

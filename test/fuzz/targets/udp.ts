@@ -4,18 +4,19 @@
 
 import { equal, ok } from 'node:assert/strict'
 import { LocalRelay } from '../../../src/gateway/relay/relay.ts'
-import { Binding, type Credential } from '../../../src/gateway/udp/binding.ts'
+import { Binding } from '../../../src/gateway/udp/binding.ts'
+import type { Credential } from '../../../src/gateway/udp/desk.ts'
 import type { Port } from '../../../src/gateway/udp/listen.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
 import { type Endpoint, sameEndpoint } from '../../../src/wire/endpoint.ts'
 import type { SideName } from '../../../src/wire/side.ts'
-import { decode, decodeClassic } from '../../../src/wire/stun.ts'
+import { ALLOCATE, decode, decodeClassic, encode } from '../../../src/wire/stun.ts'
 import { FakeTime } from '../../gateway/relay/fake-time.ts'
 import { fakePorts, question, type Sent, sourceOf } from '../../gateway/udp/fake-ports.ts'
 import type { Odd } from '../odd.ts'
 import type { Random } from '../random.ts'
 import type { Subject, Target } from '../target.ts'
-import { datagrams, mutatedDatagram } from './stun.ts'
+import { mutatedDatagram, datagrams as ofStun } from './stun.ts'
 
 const session = '00112233445566aa'
 const keys = { peer: Buffer.alloc(20, 1), caller: Buffer.alloc(20, 2), callee: Buffer.alloc(20, 3) }
@@ -24,6 +25,16 @@ const sources: readonly Endpoint[] = [
   { address: '198.51.100.20', port: 50_000 },
   { address: '10.0.0.7', port: 1 },
   { address: '192.0.2.66', port: 65_535 }
+]
+/** TURN's Allocate, without credentials and with wrong ones, beside what STUN has. */
+const datagrams = [
+  ...ofStun,
+  ...[{}, { username: 'p:0a:3', realm: 'gate', nonce: Buffer.alloc(12, 65) }].map(said =>
+    encode(
+      { class: 'request', method: ALLOCATE, transaction: Buffer.alloc(12, 7), priority: 1, ...said },
+      'realm' in said ? { key: keys.peer } : {}
+    )
+  )
 ]
 type Claim = readonly [username: string, key: Buffer]
 const claims: readonly [Claim, ...Claim[]] = [
@@ -64,7 +75,8 @@ class Desk implements Subject<Arrival> {
         ports: () => this.#ports,
         publicOf: port => this.#observer.publicOf(port),
         credentialOf: username => this.#credentialOf(username),
-        sample: (claimed, port, mapped, proved) => this.#observer.sees(claimed, port, mapped, proved)
+        sample: (claimed, port, mapped, echo) => this.#observer.sees(claimed, port, mapped, echo),
+        repeats: (port, mapped) => this.#observer.repeats(port, mapped)
       },
       {
         latch: (...latching) => this.#relay.latch(...latching),
@@ -126,8 +138,9 @@ class Desk implements Subject<Arrival> {
   }
 
   #counted() {
-    const { plain, discovery, unhonoured, authenticated, refused, limited, foreign } = this.#binding.counters
-    const answered = plain + discovery + unhonoured + authenticated
+    const { plain, discovery, unhonoured, challenged, authenticated, refused, limited, foreign } =
+      this.#binding.counters
+    const answered = plain + discovery + unhonoured + challenged + authenticated
     return { authenticated, total: answered + refused + limited + foreign + this.#forwarded }
   }
 

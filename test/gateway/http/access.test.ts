@@ -12,6 +12,7 @@ const visit = ({ headers, ...rest }: Partial<Visit> = {}): Visit => ({
   method: 'GET',
   httpVersion: '1.1',
   headers: { host: 'localhost:8080', ...headers },
+  isSecure: false,
   listener: '127.0.0.1',
   source: '127.0.0.1',
   session: undefined,
@@ -92,6 +93,9 @@ test('a page of another site, or of another port of this host, gets nothing with
   for (const site of ['none', 'same-origin'])
     t.is(made().admit(visit({ headers: { 'sec-fetch-site': site } })), 'local', site)
   t.is(made().admit(visit({ headers: { origin: 'http://localhost:8080' } })), 'local')
+  const spoken = { isSecure: true, headers: { origin: 'https://localhost:8080' } }
+  t.is(made().admit(visit(spoken)), 'local')
+  t.is(made().admit(visit({ ...spoken, headers: { origin: 'http://localhost:8080' } })), 'refused', 'in clear')
 })
 
 test('anything but reading takes the token, from whomever it comes', t => {

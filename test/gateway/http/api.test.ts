@@ -2,7 +2,8 @@ import test from 'ava'
 import type { TraceSummary } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
 import { HandMade } from '../../hand-made.ts'
-import { until, World } from '../../world.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 
 const never = `export default {
   name: 'never',

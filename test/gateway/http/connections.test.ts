@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import test from 'ava'
 import { HandMade } from '../../hand-made.ts'
-import { until, World } from '../../world.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 
 /** Where each of so many comes from, as a proxy on this host says it. */
 const networks = {

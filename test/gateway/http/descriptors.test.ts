@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { Descriptors } from '../../../src/gateway/http/descriptors.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 
 test('a few descriptors are left for what is no connection', t => {
   const at = (free: number | undefined, limit: number) =>

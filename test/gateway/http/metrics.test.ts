@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
+import { endNative } from '../../end-native.ts'
 import { HandMade } from '../../hand-made.ts'
-import { until, World } from '../../world.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 test('a relayed connection is counted, its bytes too when it has ended, and nobody is named', async t => {
   await using world = await World.open({ strategies: '[relay]' })
@@ -171,6 +172,16 @@ test('docs/monitoring.md says what each limit and its outcome mean', async t => 
   t.deepEqual(rows.slice(1).sort(), counted.sort())
 })
 
+test('a path that was lost is counted by its cause', async t => {
+  const { metrics, text } = made()
+  const loss = { ...record({}).verdict, atMs: 0, settled: true }
+  t.is(read(await text()).get('postern_path_losses_total{cause="nat-forgot"}'), 0)
+  for (const code of ['nat-forgot', 'nat-forgot', 'of-another-version']) metrics.lost({ ...loss, code })
+  const series = read(await text())
+  t.is(series.get('postern_path_losses_total{cause="nat-forgot"}'), 2)
+  t.is(series.get('postern_path_losses_total{cause="other"}'), 1)
+})
+
 test('a thousand strange words make no more series than one', async t => {
   const { metrics, text } = made()
   const strange = (word: string) => {
@@ -209,22 +220,28 @@ function read(text: string): Map<string, number> {
   return new Map(samples.flatMap(match => (match ? [[match[1] ?? '', Number(match[2])]] : [])))
 }
 
+const none = { started: 0, moved: 0, failed: 0 }
+const searches = { relay: none, direct: none }
+
 /** Metrics of a gateway where nothing happens. */
 function made() {
   const counts = { sentBytes: 0, dropped: { session: 0, peer: 0, total: 0, unlatched: 0 } }
+  const door = { open: 0, opened: 0, broken: 0, idle: 0, dropped: 0 }
   const status = {
     peers: 0,
     hidden: 0,
-    sessions: { now: 0, relayed: 0 },
+    sessions: { now: 0, relayed: 0, again: { ...searches, refused: 0, news: { told: 0, unrecorded: 0, foreign: 0 } } },
     udp: { limited: 0, refused: 0, foreign: 0 },
+    doors: { tcp: door, websocket: door, latched: { udp: 0, tcp: 0, websocket: 0 } },
     signalling: noneYet(),
     http: { open: 0, shed: 0, starved: 0, busy: 0, unread: 0 },
     access: { loggedIn: 0, wrongTokens: 0, limited: 0 },
     names: { known: 0, full: 0, limited: 0, unkept: 0 },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
     judgements: { refused: 0 },
-    probes: { refused: 0 },
+    probes: { refused: 0, refusedInBackground: 0 },
     relay: { caller: counts, callee: counts },
+    checks: { asked: 0, latched: 0, refused: 0, limited: 0 },
     traces: { kept: 0, bytes: 0, evicted: 0 },
     spans: { exported: 0, dropped: 0, failed: 0 }
   }

@@ -1,12 +1,12 @@
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
 import type { PathNotice } from '../../../src/peer/peer.ts'
 import type { TraceRecord } from '../../../src/trace/record/record.ts'
+import { endNative } from '../../end-native.ts'
 import { HandMade } from '../../hand-made.ts'
 import { World } from '../../world.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 /** The answer to whoever has a key, and no token. */
 const asked = (world: World, path: string, key: string, method = 'GET') =>

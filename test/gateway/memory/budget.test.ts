@@ -52,6 +52,34 @@ test('what is aimed at all addresses together is short for all', t => {
   t.is(of.left('198.51.100.9', pair('eve', 'mallory')), 125)
 })
 
+test('searches in the background have a tenth together, at an address and in all, and leave nine for who connects', t => {
+  const { budget: of } = budget()
+  const behind = (caller: string, callee: string): Aiming => ({ ...pair(caller, callee), inBackground: true })
+  t.is(spend(of, behind('ann', 'bob')), 720, 'one pair leaves others something')
+  for (let count = 0; count < 20; count++) spend(of, behind(`eve ${count}`, `mallory ${count}`))
+  t.is(of.left(here, behind('new', 'newer')), 0)
+  t.is(of.left(here, pair('carol', 'dave')), 2000)
+  t.true(of.left(here, pair('ann', 'bob')) >= 2000 - 720, 'what ann took counts for her')
+  for (let at = 10; at < 30; at++) spend(of, behind(`ann ${at}`, 'bob'), `198.51.100.${at}`)
+  t.is(of.left('198.51.100.99', behind('new', 'newer')), 0, 'a tenth of all')
+  t.true(of.left('198.51.100.99', pair('carol', 'dave')) > 1900)
+})
+
+test('a search in the background has no more than is left for all, and what it did not need is given back', t => {
+  const { budget: of } = budget()
+  const behind: Aiming = { ...pair('ann', 'bob'), inBackground: true }
+  spend(of, pair('ann', 'bob'))
+  t.is(of.left(here, behind), 0)
+  of.giveBack(here, pair('ann', 'bob'), 2000)
+  spend(of, behind)
+  of.giveBack(here, behind, 700)
+  t.is(of.left(here, behind), 700)
+  of.refuse(behind)
+  of.refuse(pair('ann', 'bob'))
+  of.refuse(pair('ann', 'bob'))
+  t.like(of, { refused: 2, refusedInBackground: 1 })
+})
+
 test('what a plan did not need is given back', t => {
   const { budget: of } = budget()
   of.take(here, pair('ann', 'bob'), 500)

@@ -52,3 +52,14 @@ test('a round trip is forgotten after an hour, and the latest counts', t => {
   nowMs += 1
   t.is(paths.rttMs(here, there), undefined)
 })
+
+test('what packets pass is remembered for a pair of networks and a kind of path, for an hour', t => {
+  let nowMs = 1
+  const paths = new Paths(() => nowMs)
+  paths.narrow('direct', here, there, 1200)
+  t.is(paths.mtu('direct', there, here), 1200)
+  t.is(paths.mtu('relay', here, there), undefined)
+  t.is(paths.mtu('direct', here, here), undefined)
+  nowMs += 3_600_001
+  t.is(paths.mtu('direct', here, there), undefined)
+})

@@ -22,6 +22,21 @@ test('a socket that is given back comes before those that are younger', async t 
   t.is((await ann.takeSocket())?.number, 1)
 })
 
+test('a second word on a socket is about the same one, and changes nothing for who has taken it', async t => {
+  const ann = new Hand('ann')
+  const addresses = [{ address: '10.0.0.77', prefix: 24 }]
+  ann.warmed(socket(0))
+  ann.warmed({ ...socket(0), addresses })
+  const taken = await ann.takeSocket()
+  t.deepEqual(taken?.addresses, addresses)
+  ann.warmed(socket(0))
+  t.is(await ann.takeSocket(), undefined)
+  ann.giveBack(taken ?? t.fail())
+  ann.warmed(socket(0))
+  t.deepEqual((await ann.takeSocket())?.addresses, socket(0).addresses)
+  t.false(ann.isWarm)
+})
+
 test('a socket that has gone cold is not taken, and the others are', async t => {
   const ann = new Hand('ann')
   for (const number of [0, 1]) ann.warmed(socket(number))
@@ -99,6 +114,66 @@ test('a dead port makes no peer cold, and the latest eight are remembered', asyn
   t.deepEqual(ann.deadPorts, [3, 4, 5, 6, 7, 8, 9, 10])
   t.is(ann.cold, undefined)
   t.true(ann.isWarm)
+})
+
+test('who is blocked and has a door is no longer waited for; a warm socket is more than that', async t => {
+  const ann = new Hand('ann')
+  const waiting = ann.warm(never)
+  ann.cooled(0, 'silence', { doors: ['tcp'], rttMs: 5000 })
+  await t.notThrowsAsync(waiting)
+  t.like(ann.cold, { code: 'udp-blocked', doors: ['tcp'] })
+  t.is(ann.cold?.rttMs, 1000, 'what nobody has measured is believed so far')
+  ann.warmed(socket(0))
+  t.is(ann.cold, undefined)
+})
+
+const ice = { ufrag: 'Xy7+', pwd: 'x'.repeat(22) }
+
+test('a browser that is blocked is waited for until an agent of its own is prepared for the door, and each is taken once', async t => {
+  const web = new Hand('web', { iceOnly: true })
+  web.cooled(0, 'silence', { doors: ['tcp'] })
+  t.false(web.isPrepared)
+  const waiting = web.warm(never)
+  web.cooled(1, 'silence', { doors: ['tcp'], rttMs: 20, ice })
+  await t.notThrowsAsync(waiting)
+  const taken = await web.takePrepared()
+  t.like(taken, { number: 1, ice, isBlocked: true })
+  t.is(await web.takePrepared(), undefined)
+  web.cooled(1, 'silence', { doors: ['tcp'], ice })
+  t.false(web.isPrepared, 'whoever has taken it has it')
+  web.giveBack(taken ?? t.fail())
+  t.is((await web.takePrepared())?.number, 1)
+  t.false(web.isWarm)
+})
+
+test('the end of one agent of a blocked browser changes nothing while another is prepared, and UDP ends all that', async t => {
+  const web = new Hand('web', { iceOnly: true })
+  web.warmed(socket(0))
+  web.cooled(1, 'silence', { doors: ['tcp'], ice })
+  web.cooled(0, 'another socket has taken its place')
+  t.like(web.cold, { doors: ['tcp'] })
+  t.true(web.isPrepared)
+  const taken = await web.takePrepared()
+  web.warmed(socket(2))
+  web.giveBack(taken ?? t.fail())
+  t.false(web.isPrepared)
+  await web.takeSocket()
+  const over = new AbortController()
+  const waiting = web.warm(over.signal)
+  over.abort(new Error('enough'))
+  await t.throwsAsync(waiting, { message: 'enough' }, 'it has neither')
+})
+
+test('a peer has eight agents prepared at most, a peer with raw sockets has none', async t => {
+  const web = new Hand('web', { iceOnly: true })
+  const ann = new Hand('ann')
+  for (let number = 0; number < 9; number++) web.cooled(number, 'silence', { doors: ['tcp'], ice })
+  ann.cooled(0, 'silence', { doors: ['tcp'], ice })
+  t.false(ann.isPrepared)
+  web.cooled(8, 'another socket has taken its place')
+  const taken = []
+  for (let one = await web.takePrepared(); one; one = await web.takePrepared()) taken.push(one.number)
+  t.deepEqual(taken, [1, 2, 3, 4, 5, 6, 7])
 })
 
 test('who says that it has no IPv4, or was told an address that may be wrong, is not called blocked', async t => {

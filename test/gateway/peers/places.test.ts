@@ -4,9 +4,15 @@ import { Places, type Way } from '../../../src/gateway/peers/places.ts'
 /** A peer that came straight from the Internet to a public address, unless told otherwise. */
 const way = (address = '203.0.113.6', from = '198.51.100.7', port = 8080): Way => ({ from, reached: { address, port } })
 
-function made({ urls = [], told = [] }: { urls?: readonly string[]; told?: readonly string[] } = {}) {
+interface Spec {
+  urls?: readonly string[]
+  told?: readonly string[]
+  scheme?: 'http:' | 'https:'
+}
+
+function made({ urls = [], told = [], scheme = 'http:' }: Spec = {}) {
   const lines: string[] = []
-  const places = new Places({ urls, told, log: { warn: (_, text) => void lines.push(text) } })
+  const places = new Places({ urls, told, scheme, log: { warn: (_, text) => void lines.push(text) } })
   const judge = (place: string, came = way()) => {
     const before = places.warnings.length
     try {
@@ -48,6 +54,15 @@ test('an address that something may have translated cannot be checked, nor can a
   t.is(made().judge('https://203.0.113.7'), 'unchecked', 'a proxy that speaks TLS')
   t.is(made().judge('https://203.0.113.7', way('127.0.0.1', '127.0.0.1')), 'unchecked', 'a proxy on this host')
   t.is(made().judge('https://postern.example.org'), 'unchecked')
+})
+
+test('where the gateway speaks TLS itself its own address is one with https', t => {
+  const secure = made({ scheme: 'https:', told: ['203.0.113.9'] })
+  t.is(secure.judge('https://203.0.113.6:8080'), 'own')
+  t.is(secure.judge('https://203.0.113.6', way('203.0.113.6', '198.51.100.7', 443)), 'own')
+  t.is(secure.judge('https://203.0.113.9:8080', way('10.0.0.2')), 'own')
+  t.is(secure.judge('https://203.0.113.7:8080'), 'wrong-gateway')
+  t.is(secure.judge('http://203.0.113.6:8080'), 'unchecked', 'a proxy that takes TLS off')
 })
 
 test('a private address is its own for whoever may be a neighbour alone', t => {

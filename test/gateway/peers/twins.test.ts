@@ -3,7 +3,8 @@ import { nowMs } from '../../../src/clock.ts'
 import { Twins } from '../../../src/gateway/peers/twins.ts'
 import type { FromGateway } from '../../../src/wire/signal.ts'
 import { HandMade } from '../../hand-made.ts'
-import { until, World } from '../../world.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 
 /** A joined peer that answers when it is hailed, or does not. */
 class Somebody {

@@ -7,7 +7,8 @@ import { Step } from '../../../src/gateway/recording/step.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { FAR_MS, type HandMade, nothingDone } from '../../hand-made.ts'
 import { recorder } from '../../trace/recorder.ts'
-import { until, type World } from '../../world.ts'
+import { until } from '../../until.ts'
+import type { World } from '../../world.ts'
 import { handMade } from '../signalling/room.ts'
 
 const HOUR_MS = 3_600_000

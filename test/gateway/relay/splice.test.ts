@@ -50,7 +50,7 @@ test('a side that latches from another source is told of, once; one that only re
   table.latch('s', 'caller', otherPort, moved)
   table.latch('s', 'caller', otherPort, moved)
   table.latch('s', 'callee', otherPort, moved)
-  t.deepEqual(moves, [['s', 'caller', moved]])
+  t.deepEqual(moves, [['s', 'caller', { ...moved, door: 'udp' }]])
 })
 
 test('what waits in the queue when a side moves goes to its new source', t => {
@@ -119,11 +119,25 @@ test('the table remembers a source by value, not by the object it was given', t 
   t.is(sent.length, 0)
 })
 
-test('before the other side has latched, datagrams are dropped and counted', t => {
-  const { table, sent, port } = armed()
+test('before the other side has latched, the last eight datagrams are held, and older ones are dropped and counted', t => {
+  const { table, sent, port, otherPort, time } = armed()
+  table.latch('s', 'caller', port, ann)
+  for (let number = 1; number <= 10; number++) t.true(table.forward(port, ann, Buffer.from(`${number}`)))
+  t.is(sent.length, 0)
+  t.is(table.counters('s')?.caller.dropped.unlatched, 2)
+  table.latch('s', 'callee', otherPort, bob)
+  time.advance(1)
+  t.deepEqual(
+    sent.map(({ text }) => text),
+    ['3', '4', '5', '6', '7', '8', '9', '10']
+  )
+  t.is(table.disarm('s')?.caller.dropped.unlatched, 2)
+})
+
+test('what was held for a side that never came is dropped and counted', t => {
+  const { table, port } = armed()
   table.latch('s', 'caller', port, ann)
   t.true(table.forward(port, ann, Buffer.alloc(100)))
-  t.is(sent.length, 0)
   const counters = table.disarm('s')
   t.is(counters?.caller.dropped.unlatched, 1)
   t.is(counters?.caller.droppedBytes, 100)
@@ -184,7 +198,7 @@ test('the totals keep what ended sessions counted, and take in those that go on'
   table.disarm('s')
   table.arm('t', peers, limits)
   table.latch('t', 'caller', port, ann)
-  table.forward(port, ann, Buffer.alloc(5))
+  for (let count = 0; count < 9; count++) table.forward(port, ann, Buffer.alloc(5))
   table.latch('t', 'callee', otherPort, bob)
   table.forward(otherPort, bob, Buffer.alloc(7))
   const { caller, callee } = table.totals()
@@ -291,6 +305,7 @@ function armed(options: Partial<SpliceOptions> = {}) {
   const sent: { from: string; to: Endpoint; text: string }[] = []
   let bytes = 0
   const exit = (from: string): Exit => ({
+    door: 'udp',
     send(datagram, to) {
       sent.push({ from, to, text: Buffer.from(datagram).toString() })
       bytes += datagram.length

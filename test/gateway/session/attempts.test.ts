@@ -36,12 +36,13 @@ async function tries(
   home: Home,
   plans: readonly Plan[],
   word: Word,
-  seenBy?: (peers: ReturnType<typeof pair>) => void
+  seenBy?: (peers: ReturnType<typeof pair>) => void,
+  continues?: { readonly mtu: number }
 ) {
   const peers = pair(home)
   seenBy?.(peers)
   const evidence = new Evidence(home, { ...peers, gone: never, ask: () => {}, tell: () => {} })
-  const attempts = new Attempts(home, { ...peers, id: 's' }, evidence)
+  const attempts = new Attempts(home, { ...peers, id: 's', continues }, evidence)
   for (const peer of [peers.caller, peers.callee]) {
     peer.warmed(socket(1))
     home.observer.sees(peer, 1, peer === peers.caller ? '192.0.2.1' : '192.0.2.2')
@@ -175,6 +176,13 @@ test('whether two are peers of one host is asked of them once, and what is their
   t.like(attributesOf(home, 'plan'), { 'postern.cause': 'own-address', 'postern.caller.own': true })
 })
 
+test('where one side finds the address to be its own, both have it, whoever says so first', async t => {
+  using home = new Home()
+  const word: Word = (order, side) => (side === 'callee' ? fails('own-address', { sent: 0 })(order, side) : [])
+  await tries(home, [twins], word)
+  t.like(attributesOf(home, 'plan'), { 'postern.caller.own': true, 'postern.callee.own': true })
+})
+
 test('two peers of one host meet at the address that both have', async t => {
   using home = new Home()
   const { results } = await tries(home, [twins], opens())
@@ -270,6 +278,40 @@ test('how far apart two networks are is learned from the active side, and not of
   t.is(await learned(planOf()), 30)
   t.is(await learned(planOf({ passive: 'caller' })), 90)
   t.is(await learned(relayed), undefined)
+})
+
+/** The size of packets that each order of a plan has. */
+async function sizes(home: Home, plan: Plan, word: Word, continues?: { readonly mtu: number }): Promise<unknown[]> {
+  const before = home.heard('order').length
+  await tries(home, [plan], word, undefined, continues)
+  return home
+    .heard('order')
+    .slice(before)
+    .map(({ mtu }) => mtu)
+}
+
+test('both sides are told one size of packets, and what was asked for and opened is remembered for its kind of path', async t => {
+  using home = new Home()
+  t.deepEqual(await sizes(home, planOf(), opens()), [1280, 1280])
+  t.deepEqual(await sizes(home, planOf(), fails('io'), { mtu: 1200 }), [1200, 1200])
+  t.deepEqual(await sizes(home, planOf(), opens()), [1280, 1280], 'nothing is learned of a path that did not open')
+  t.deepEqual(await sizes(home, planOf(), opens(), { mtu: 1200 }), [1200, 1200])
+  t.deepEqual(await sizes(home, planOf(), opens()), [1200, 1200])
+  t.deepEqual(await sizes(home, relayed, opens()), [1280, 1280])
+  t.is(attributesOf(home, 'plan')?.['postern.mtu'], 1280)
+})
+
+test('a path has no larger packets than either side wants', async t => {
+  using home = new Home()
+  const small = (peers: ReturnType<typeof pair>) => void Object.assign(peers.callee, { mtu: 1000 })
+  await tries(home, [planOf()], opens(), small)
+  t.deepEqual(
+    home
+      .heard('order')
+      .slice(-2)
+      .map(({ mtu }) => mtu),
+    [1000, 1000]
+  )
 })
 
 test('what became of a plan with a label is remembered for the two networks', async t => {

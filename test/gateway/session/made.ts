@@ -86,8 +86,10 @@ export class Eyes implements Observer {
   /** What a peer says of its round trips is so, unless a test says otherwise. */
   rttMs = (_peer: string): number => Number.POSITIVE_INFINITY
   endpoints = () => endpoints
+  iceEndpoints = () => ({ endpoints })
   admit = () => {}
   dismiss = () => {}
+  remapped = () => undefined
   heardOthers = () => false
   deaf = () => []
 }
@@ -115,6 +117,7 @@ export class Home implements House, Disposable {
   readonly judge = () => undefined
   readonly keyOf = () => undefined
   readonly commander = {
+    isJoined: (_id: string): boolean => true,
     command: (all: readonly Told[]) => {
       this.told.push(...all)
       for (const told of all) this.onTold(told)

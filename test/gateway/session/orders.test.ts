@@ -1,5 +1,5 @@
 import test from 'ava'
-import { activeOf, blindOf, flowsOf, ordersOf } from '../../../src/gateway/session/orders.ts'
+import { activeOf, agentsOf, blindOf, flowsOf, ordersOf } from '../../../src/gateway/session/orders.ts'
 import type { Plan } from '../../../src/strategy/plan.ts'
 import { checkMsOf, handoverMsOf, type Order } from '../../../src/wire/order.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
@@ -19,7 +19,9 @@ function orders(
 ) {
   const [caller = 0, callee = 0] = rttMs
   const ordering = { session: 's', number: 3, by: 'stun', sockets: { caller: 5, callee: 6 }, rttMs: { caller, callee } }
-  return ordersOf(planOf(plan), peers, { ...ordering, betweenMs }).map(({ message }) => message) as [Sent, Sent]
+  return ordersOf(planOf(plan), peers, { ...ordering, betweenMs, ice: agentsOf(() => undefined), mtu: 1280 }).map(
+    ({ message }) => message
+  ) as [Sent, Sent]
 }
 
 test('each order names its side’s socket, and both belong to one plan', t => {

@@ -15,7 +15,7 @@ test('a side that flaps has sixteen changes in the trace at most, and the end is
   await home.step(async step => {
     const relayed = new Relayed(step)
     for (let port = 1; port <= 20; port++)
-      relayed.changed({ kind: 'relatched', side: 'callee', source: { address: '192.0.2.1', port } })
+      relayed.changed({ kind: 'relatched', side: 'callee', source: { address: '192.0.2.1', port, door: 'tcp' } })
     relayed.ended('callee', { caller: counted, callee: { ...counted, sentBytes: 7 } })
   })
   const changes = home.spans.filter(({ name }) => name === 'postern.change').map(({ attributes }) => attributes)

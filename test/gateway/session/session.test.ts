@@ -2,7 +2,7 @@ import test from 'ava'
 import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { FAR_MS, HandMade, nothingDone } from '../../hand-made.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import { handMade, patient } from '../signalling/room.ts'
 
 const never = `export default {

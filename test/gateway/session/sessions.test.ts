@@ -6,7 +6,7 @@ import type { Plan } from '../../../src/strategy/plan.ts'
 import type { Order } from '../../../src/wire/order.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { nothingDone } from '../../hand-made.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import { awake, Hand, Home, pair, planOf } from './made.ts'
 
 const at = { address: '192.0.2.9', port: 9 }
@@ -18,7 +18,7 @@ type Bounds = Partial<ConstructorParameters<typeof Sessions>[1]>
 
 /** Sessions of peers that show no socket: they go on until somebody leaves. */
 function open(home: Home, bounds: Bounds = {}) {
-  const sessions = new Sessions(home, { sessions: 100, sessionsPerPeer: 100, ...bounds })
+  const sessions = new Sessions(home, { sessions: 100, sessionsPerPeer: 100, peers: 100, ...bounds })
   const call = (caller: Hand, callee: Hand) => sessions.connect({ caller, callee, request: 0 })
   const refused = (caller: Hand, callee: Hand): Partial<Full> => {
     try {
@@ -192,7 +192,7 @@ test('a session on a relayed path is kept until a side leaves, and the relay is 
   const { sessions, session, callee } = await connected(home, relayed)
   t.is(sessions.size, 1)
   t.is((await home.relay.totals()).sessions, 1)
-  sessions.relatched(session, 'caller', at)
+  sessions.relatched(session, 'caller', { ...at, door: 'udp' })
   sessions.receive(callee.id, { type: 'leave', session, code: 'io', reason: 'that was all' })
   t.is(sessions.size, 0)
   t.is((await home.relay.totals()).sessions, 0)

@@ -1,6 +1,7 @@
 import test from 'ava'
 import type { PosternError } from '../../../src/errors.ts'
 import { Sides } from '../../../src/gateway/session/sides.ts'
+import { NO_SOCKET } from '../../../src/wire/order.ts'
 import type { SideName } from '../../../src/wire/side.ts'
 import { awake, endpoints, Hand, Home, pair, socket } from './made.ts'
 
@@ -48,6 +49,49 @@ test('where one of the two is snatched away, the other is given back before both
     [0, 0]
   )
   t.false(caller.isWarm)
+})
+
+test('a side whose UDP is blocked needs no socket where a door leads to it, and nothing is known of its NAT', async t => {
+  using home = new Home()
+  const { sides, callee } = open(home)
+  callee.cooled(0, 'silence', { doors: ['websocket'], rttMs: 30 })
+  const shown: unknown[] = []
+  await sides.take(both, ({ side, isWarm }) => shown.push([side, isWarm]))
+  t.deepEqual(shown, [
+    ['caller', true],
+    ['callee', false]
+  ])
+  t.deepEqual(sides.missing, [])
+  t.deepEqual(
+    both.map(side => sides.ordered(side)),
+    [0, NO_SOCKET]
+  )
+  t.is(sides.rttMs('callee'), 30)
+  t.like(await sides.side('callee'), { doors: ['websocket'], observations: [], mapped: { address: '0.0.0.0' } })
+  t.deepEqual(await sides.untested(), [])
+})
+
+test('a browser whose UDP is blocked takes part with the agent that it has prepared, and gets it back where nothing was ordered', async t => {
+  using home = new Home()
+  const ice = { ufrag: 'Xy7+', pwd: 'x'.repeat(22) }
+  const web = new Hand('web', { iceOnly: true })
+  const { caller, sides } = open(home, { ...pair(home), callee: web })
+  web.cooled(4, 'silence', { doors: ['tcp'], rttMs: 30, ice })
+  await sides.take(both, () => {})
+  t.deepEqual(sides.missing, [])
+  t.is(sides.iceOf('callee'), ice)
+  t.false(web.isPrepared)
+  t.like(await sides.side('callee'), { doors: ['tcp'], mapped: { address: '0.0.0.0' } })
+  sides.giveBack()
+  t.true(web.isPrepared && caller.isWarm)
+  await sides.take(both, () => {})
+  t.is(sides.ordered('callee'), 4)
+  sides.drop('callee')
+  t.deepEqual(sides.missing, ['callee'])
+  const taking = sides.take(['callee'], () => {})
+  web.cooled(5, 'silence', { doors: ['tcp'], ice })
+  await taking
+  t.is(sides.ordered('callee'), 5)
 })
 
 test('a side that is cold fails the taking with its reason, and what became of each is shown', async t => {
@@ -151,11 +195,11 @@ test('filters matter where a port has to be guessed, and are known where there i
   home.observer.sees(hard.caller, 0, '192.0.2.1', [1, 2, 3, 4])
   t.deepEqual(await untested(hard), ['callee'], 'what the hard side lets in changes nothing')
   home.observer.sees(hard.callee, 0, '192.0.2.1', [1, 2, 3, 4])
-  hard.caller.warmed(socket(0))
-  hard.callee.warmed(socket(0))
+  hard.caller.giveBack(socket(0))
+  hard.callee.giveBack(socket(0))
   t.deepEqual(await untested(hard), both)
-  hard.caller.warmed(socket(0))
-  hard.callee.warmed(socket(0))
+  hard.caller.giveBack(socket(0))
+  hard.callee.giveBack(socket(0))
   hard.caller.filters({ port: true })
   t.deepEqual(await untested(hard), ['callee'])
   const one = silent({ endpoints: [endpoints[0]] })

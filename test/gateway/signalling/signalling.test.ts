@@ -21,9 +21,12 @@ import { RefusalLog } from '../../../src/gateway/signalling/refusal-log.ts'
 import { receive } from '../../../src/gateway/signalling/signalling.ts'
 import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
-import { helloProof, JOIN_PATH, MESSAGE_BYTES, PROTOCOL, type Proof } from '../../../src/wire/signal.ts'
+import { helloProof, PROTOCOL, type Proof } from '../../../src/wire/identity/proof.ts'
+import { JOIN_PATH } from '../../../src/wire/place.ts'
+import { MESSAGE_BYTES } from '../../../src/wire/signal.ts'
 import { HandMade, type HelloSpec, nothingDone } from '../../hand-made.ts'
-import { until, World } from '../../world.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 
 /** Says hello, and gives what it is refused with. */
 async function refusal(
@@ -125,8 +128,8 @@ test("another peer's certificate cannot be used by replaying its hello", async t
 test('a peer of another version of the protocol is told which one is spoken here, and what to do', async t => {
   await using world = await World.open()
   for (const [v, reason] of [
-    [1, /peer speaks version 1 .* this gateway version 2; install a newer postern on the peer$/],
-    [3, /peer speaks version 3 .* this gateway version 2; install a newer postern on the gateway$/]
+    [2, /peer speaks version 2 .* this gateway version 3; install a newer postern on the peer$/],
+    [4, /peer speaks version 4 .* this gateway version 3; install a newer postern on the gateway$/]
   ] as const) {
     const refused = await refusal(world, { lie: { v, place: undefined, dtls: undefined } })
     t.is(refused.code, 'bad-message')
@@ -533,7 +536,7 @@ test('a peer that reads nothing is cut off before its backlog grows without end'
   await using world = await World.open({ more: 'limits: { messagesPerSecond: 100000 }' })
   const deaf = await joins(world, 'deaf')
   deaf.ws.pause()
-  const cutOff = until(async () => (await world.gateway.status()).peers === 0, 10_000)
+  const cutOff = until(async () => (await world.gateway.status()).peers === 0, 60_000)
   // Each answer repeats the name, and so fills the buffers of both kernels sooner than a short one.
   const flood = () => {
     for (let request = 0; request < 5000; request++) deaf.say({ type: 'connect', request, to: 'x'.repeat(250) })
@@ -592,6 +595,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
           observer: none,
           places: none,
           peers: 10,
+          relayPorts: [],
           seats: new Shares({ capacity: 10 })
         },
         token: new GuardedToken('x'),

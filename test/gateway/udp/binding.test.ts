@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
 import { LocalRelay } from '../../../src/gateway/relay/relay.ts'
-import { Binding, type Credential } from '../../../src/gateway/udp/binding.ts'
+import { Binding } from '../../../src/gateway/udp/binding.ts'
+import type { Credential } from '../../../src/gateway/udp/desk.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { decode, encode } from '../../../src/wire/stun.ts'
@@ -15,6 +16,10 @@ const eve: Endpoint = { address: '192.0.2.66', port: 40000 }
 const limits = { perSession: 4_000_000, perPeer: 8_000_000, total: 100_000_000 }
 const session = '00112233445566aa'
 
+/** Kept until all tests are over: what is armed there ends by a timer. */
+const relays = new DisposableStack()
+test.after.always(() => relays.dispose())
+
 /** What the gateway knows: peer `0a` with a key, and one armed session with a key for each side. */
 function desk({ perSecond = 1000, discovery = true } = {}) {
   const sent: Sent[] = []
@@ -22,7 +27,7 @@ function desk({ perSecond = 1000, discovery = true } = {}) {
   const keys = { peer: randomBytes(20), caller: randomBytes(20), callee: randomBytes(20) }
   const time = new FakeTime()
   const observer = new UdpObserver({ ports: () => ports, public: [], now: () => time.now() })
-  const relay = new LocalRelay({ maxSessions: 10 })
+  const relay = relays.use(new LocalRelay({ maxSessions: 10 }))
   observer.admit('0a', keys.peer)
   void relay.arm(session, { caller: 'a', callee: 'b' }, limits)
   let forwarded = 0
@@ -37,7 +42,8 @@ function desk({ perSecond = 1000, discovery = true } = {}) {
       ports: () => ports,
       publicOf: port => observer.publicOf(port),
       credentialOf: claim,
-      sample: (claimed, port, mapped, proved) => observer.sees(claimed, port, mapped, proved)
+      sample: (claimed, port, mapped, echo) => observer.sees(claimed, port, mapped, echo),
+      repeats: (port, mapped) => observer.repeats(port, mapped)
     },
     {
       latch: (...latching) => relay.latch(...latching),
@@ -302,6 +308,11 @@ test('whatever arrives, from whomever: nothing throws, nothing is answered twice
     question({ username: 'p:0a:1', nonce: randomBytes(8) }, { key: keys.peer }),
     question({ username: 'f:0a:0', change: { address: true, port: true } }, { key: keys.peer }),
     question({ username: `s:${session}:callee` }, { key: keys.callee, fingerprint: true }),
+    encode({ class: 'request', method: 3, transaction: randomBytes(12), priority: 7 }),
+    encode(
+      { class: 'request', method: 3, transaction: randomBytes(12), username: 'p:0a:1', realm: 'gate' },
+      { key: 'x' }
+    ),
     question({ username: 'ab12cd34:cd34ab12', priority: 7, useCandidate: true, controlled: 3n }, { fingerprint: true })
   ]
   const mutated = fc
@@ -320,8 +331,8 @@ test('whatever arrives, from whomever: nothing throws, nothing is answered twice
   const arbitrary = fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes))
   const source = fc.oneof(fc.constantFrom(ann, bob, eve), fc.record({ address: fc.ipV4(), port: fc.nat(65535) }))
   const total = () => {
-    const { plain, discovery, unhonoured, authenticated, refused, limited, foreign } = binding.counters
-    return plain + discovery + unhonoured + authenticated + refused + limited + foreign + forwarded()
+    const { plain, discovery, unhonoured, challenged, authenticated, refused, limited, foreign } = binding.counters
+    return plain + discovery + unhonoured + challenged + authenticated + refused + limited + foreign + forwarded()
   }
   fc.assert(
     fc.property(fc.oneof(mutated, arbitrary), source, fc.nat(3), (datagram, from, index) => {

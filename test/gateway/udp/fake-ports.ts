@@ -17,6 +17,7 @@ export function fakePorts(sent: Sent[]): [Port, Port, Port, Port] {
   const port = (row: number, column: number): Port => {
     const self: Port = {
       local: { address: `198.51.100.${row + 1}`, port: 3478 + column },
+      door: 'udp',
       row,
       column,
       send: (datagram, to) =>

@@ -43,3 +43,34 @@ test('what is not a nonce proves nothing, and never throws', t => {
   t.false(nonces.proves(ann, nonces.issue(ann).subarray(0, NONCE_BYTES - 1)))
   t.false(nonces.proves(ann, Buffer.concat([nonces.issue(ann), Buffer.alloc(1)])))
 })
+
+test('a nonce of text tells how long ago it was sent, to its source alone, and for four minutes', t => {
+  let nowMs = 1000.5
+  const nonces = new Nonces(() => nowMs)
+  const text = nonces.issueTimed(ann)
+  const nonce = Buffer.from(text)
+  t.regex(text, /^[\w-]{12}$/)
+  nowMs += 250
+  t.is(nonces.ageMs(ann, nonce), 250.5, 'within a millisecond, and never too short')
+  t.is(nonces.ageMs({ ...ann, port: ann.port + 1 }, nonce), undefined)
+  t.is(new Nonces(() => nowMs).ageMs(ann, nonce), undefined)
+  t.is(nonces.ageMs(ann, undefined), undefined)
+  t.is(nonces.ageMs(ann, Buffer.from('')), undefined)
+  nowMs += 239_000
+  t.truthy(nonces.ageMs(ann, nonce))
+  nowMs += 1_000
+  t.is(nonces.ageMs(ann, nonce), undefined)
+  nowMs += 2 ** 24 - 240_000
+  t.is(nonces.ageMs(ann, nonce), undefined, 'when its time comes round again')
+})
+
+test('every single-byte change of a nonce of text makes it worthless', t => {
+  const nonces = new Nonces(() => 1e6)
+  const nonce = Buffer.from(nonces.issueTimed(ann))
+  for (let at = 0; at < nonce.length; at++) {
+    const changed = Buffer.from(nonce)
+    changed[at] = changed[at] === 0x41 ? 0x42 : 0x41
+    t.is(nonces.ageMs(ann, changed), undefined)
+  }
+  t.is(nonces.ageMs(ann, nonce), 0)
+})

@@ -10,7 +10,7 @@ function observer(peers: readonly string[]) {
   const observed = new UdpObserver({ ports: () => [port], public: [], now: () => time.nowMs })
   for (const peer of peers) observed.admit(peer, Buffer.alloc(20))
   const hears = (peer: string, proved = true, from = mapped) =>
-    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, from, proved)
+    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, from, { proved })
   return { observed, hears, time }
 }
 
@@ -65,4 +65,16 @@ test('the shortest round trip of a peer counts, over all its sockets, until it l
   t.is(observed.rttMs('b'), 0)
   observed.dismiss('a')
   t.is(observed.rttMs('a'), 0)
+})
+
+test('a socket that is seen at another mapping than before is known, also once its peer has joined again', t => {
+  const { observed, hears, time } = observer(['a', 'b'])
+  for (const peer of ['a', 'b']) hears(peer)
+  t.is(observed.remapped('a'), undefined)
+  time.nowMs += 500
+  hears('a', true, { ...mapped, port: 41_000 })
+  observed.dismiss('a')
+  observed.admit('a', Buffer.alloc(20))
+  t.deepEqual(observed.remapped('a'), { was: mapped, mapped: { ...mapped, port: 41_000 }, atMs: time.nowMs })
+  t.is(observed.remapped('b'), undefined)
 })

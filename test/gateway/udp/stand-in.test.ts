@@ -36,7 +36,13 @@ test('loopback stands in for nothing but loopback', t => {
 })
 
 test('what peers are told is IPv4, whatever they reached, and what the operator named comes first', t => {
-  const port = (address: string): Port => ({ local: { address, port: 3478 }, row: 0, column: 0, send: () => {} })
+  const port = (address: string): Port => ({
+    local: { address, port: 3478 },
+    door: 'udp',
+    row: 0,
+    column: 0,
+    send: () => {}
+  })
   const told = (address: string, ...named: string[]) =>
     new UdpObserver({ ports: () => [port(address)], public: named }).endpoints('::1').map(one => one.address)
   t.deepEqual(told('0.0.0.0'), ['127.0.0.1'])

@@ -25,7 +25,13 @@ function gateway({ perSecond = 1e9, discovery = true, count = 4, publicOf = port
   const sent: Sent[] = []
   const ports = fakePorts(sent)
   const binding = new Binding(
-    { ports: () => ports.slice(0, count), publicOf, credentialOf: () => undefined, sample: () => {} },
+    {
+      ports: () => ports.slice(0, count),
+      publicOf,
+      credentialOf: () => undefined,
+      sample: () => {},
+      repeats: () => {}
+    },
     { latch: async () => false, forward: () => false },
     { perSecond, discovery }
   )

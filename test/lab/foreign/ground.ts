@@ -2,7 +2,7 @@
 // folder for its files. It makes namespaces that are behind it, and says what stands where.
 
 import { once } from 'node:events'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import { tool } from '../sandbox.ts'
 import type { Host, World } from '../world.ts'
 import type { Obtained } from './part.ts'

@@ -14,13 +14,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import nodeDataChannel, { PeerConnection } from 'node-datachannel'
+import { PeerConnection } from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
 import { defaultFolder, type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { createCertificate } from '../../../src/peer/identity/self-signed.ts'
-import { fingerprintOf, normaliseFingerprint, verifySignature } from '../../../src/wire/certificate.ts'
+import { fingerprintOf, verifySignature } from '../../../src/wire/identity/certificate.ts'
+import { normaliseFingerprint } from '../../../src/wire/identity/fingerprint.ts'
+import { endNative } from '../../end-native.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const temporary = () => mkdtempSync(join(tmpdir(), 'postern-identity-'))
 
@@ -204,8 +206,14 @@ test("two node-datachannel peers connect with it and see each other's fingerprin
   signal(a, b)
   signal(b, a)
   const [closedA, closedB] = [closed(a), closed(b)]
-  const heard = new Promise(resolve => b.onDataChannel(channel => channel.onMessage(resolve)))
+  const heard = new Promise(resolve =>
+    b.onDataChannel(channel => {
+      channel.onMessage(resolve)
+      channel.onClosed(() => {})
+    })
+  )
   const channel = a.createDataChannel('x')
+  channel.onClosed(() => {})
   channel.onOpen(() => channel.sendMessage('hello'))
   t.is(await heard, 'hello')
   t.is(a.remoteFingerprint().value.toUpperCase(), bob.fingerprint)

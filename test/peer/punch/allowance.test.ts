@@ -1,17 +1,17 @@
 // What a peer sends and sets up at the most, whatever its gateway orders.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { Allowance, KEPT, PER_SECOND } from '../../../src/peer/punch/allowance.ts'
 import { Diary } from '../../../src/peer/punch/diary.ts'
 import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import { Sender } from '../../../src/peer/punch/sender.ts'
 import { CALLED_OFF } from '../../../src/wire/order.ts'
 import type { FromPeer, Message } from '../../../src/wire/signal.ts'
+import { endNative } from '../../end-native.ts'
 import { Far } from '../far.ts'
 import { HandMadeGateway, session } from '../hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const fingerprint = 'AA:'.repeat(31).concat('AA')
 

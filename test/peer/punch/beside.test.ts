@@ -4,15 +4,15 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { PosternError } from '../../../src/errors.ts'
 import { firstAnswered } from '../../../src/peer/punch/beside.ts'
 import { outside } from '../../../src/peer/punch/candidate-ports.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
-import { until } from '../../world.ts'
+import { endNative } from '../../end-native.ts'
+import { until } from '../../until.ts'
 import { HandMadeGateway, session } from '../hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 const fingerprint = Array.from({ length: 32 }, () => 'AB').join(':')
 

@@ -1,18 +1,19 @@
 // What an order that is called off has come to, told all the same; and the times, sources and counts that reports have.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import { nowMs } from '../../../src/clock.ts'
 import { PosternError } from '../../../src/errors.ts'
 import { Diary } from '../../../src/peer/punch/diary.ts'
 import { CALLED_OFF } from '../../../src/wire/order.ts'
 import { HEARD } from '../../../src/wire/report.ts'
 import { parseFromPeer } from '../../../src/wire/signal.ts'
-import { until, World } from '../../world.ts'
+import { endNative } from '../../end-native.ts'
+import { until } from '../../until.ts'
+import { World } from '../../world.ts'
 import { Far } from '../far.ts'
 import { type Guest, HandMadeGateway, session } from '../hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 /** A strategy whose plans lead to somebody who does not answer. */
 const nowhere = (port: number) => `export default {

@@ -2,13 +2,13 @@
 // peers do with orders that guess, from the order to the open connection.
 
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import type { Order } from '../../../src/wire/order.ts'
-import { until } from '../../world.ts'
+import { endNative } from '../../end-native.ts'
+import { until } from '../../until.ts'
 import { Far, openSockets } from '../far.ts'
 import { type Guest, HandMadeGateway, session } from '../hand-made-gateway.ts'
 
-test.after.always(() => nodeDataChannel.cleanup())
+test.after.always(endNative)
 
 test.serial('a fresh socket is shown at every endpoint in order, and proved there', async t => {
   await using gateway = await HandMadeGateway.open()

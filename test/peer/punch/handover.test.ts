@@ -16,8 +16,9 @@ function handing(raw: RawSocket, open: Opener, checkMs?: number) {
   const steps: string[] = []
   const done = handOver(raw, open, {
     handover: handovers.passive,
+    mtu: 1280,
     remote: { address: '127.0.0.1', port: 9 },
-    identity: { path: '', certificatePem: '', keyPem: '', fingerprint: '', sign: () => Buffer.alloc(0) },
+    identity: { certificatePem: '', keyPem: '' },
     step: name => void steps.push(name),
     checkMs,
     signal: AbortSignal.timeout(10_000)
@@ -107,7 +108,8 @@ const nats: NatType[] = ['fragile', 'port-restricted', 'open', 'symmetric+1', 'f
 labTest('nothing is refused while a port changes hands, so NATs that end flows for it are no matter', async t => {
   await using rig = await openRig({
     sites: nats.map(nat => ({ nat })),
-    strategies: '[direct, stun, predict, spray, relay]'
+    strategies: '[direct, stun, predict, spray, relay]',
+    verify: false
   })
   const [fragile, ...others] = rig.peers
   if (!fragile) return t.fail()

@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import nodeDataChannel from 'node-datachannel'
 import type { PosternError } from '../../../src/errors.ts'
 import { type Identity, loadIdentity } from '../../../src/peer/identity/identity.ts'
 import { handOver } from '../../../src/peer/punch/handover.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import { openNative } from '../../../src/peer/transport/native.ts'
 import type { Transport } from '../../../src/peer/transport/transport.ts'
+import { endNative } from '../../end-native.ts'
 import { handovers } from '../far.ts'
 
 let folder = ''
@@ -22,7 +22,7 @@ test.before(async () => {
 })
 
 test.after.always(async () => {
-  nodeDataChannel.cleanup()
+  endNative()
   await rm(folder, { recursive: true })
 })
 
@@ -63,7 +63,13 @@ async function meet(announced: { active: string; passive: string }) {
       const steps: string[] = []
       const handover = { ...handovers[role], fingerprint: identityOf(announced[role]).fingerprint }
       const remote = { address: '127.0.0.1', port: to }
-      const options = { handover, remote, identity: identityOf(name), step: (name: string) => steps.push(name) }
+      const options = {
+        handover,
+        mtu: 1280,
+        remote,
+        identity: identityOf(name),
+        step: (name: string) => steps.push(name)
+      }
       try {
         const { transport } = await handOver(raw, openNative, { ...options, signal: AbortSignal.timeout(10_000) })
         open.push(transport)

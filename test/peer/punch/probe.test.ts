@@ -10,7 +10,7 @@ import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import type { Effort, Handover } from '../../../src/wire/order.ts'
 import { transactionId } from '../../../src/wire/stun.ts'
-import { until } from '../../world.ts'
+import { until } from '../../until.ts'
 import { Far, handovers, openSockets, probeKey } from '../far.ts'
 
 test.serial('what was ordered is walked over endpoint by endpoint, each from every socket', async t => {

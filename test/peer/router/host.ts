@@ -72,4 +72,4 @@ async function bound(port: number): Promise<Socket> {
   return socket
 }
 
-serveDeeds(deeds, () => {})
+serveDeeds(deeds)

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { treeOf } from '../../../src/trace/record/fate.ts'
+import { isAttempt, treeOf } from '../../../src/trace/record/fate.ts'
 
 const span = (id: string, parent?: string) => ({
   ...{ id, name: 'postern.plan', startMs: 0, endMs: 1, attributes: {}, events: [] },
@@ -17,4 +17,12 @@ test('the tree is depth first, and spans of one parent stay in their order', t =
 test('a file in which each span stands beneath the one before is a tree as well, however long it is', t => {
   const chain = Array.from({ length: 50_000 }, (_, at) => span(`${at}`, at > 0 ? `${at - 1}` : undefined))
   t.is(shape(chain).at(-1), '49999 49999')
+})
+
+test('of requests for a connection shares are told, and not of searches, of joins, or of calls to nobody', t => {
+  const verdict = (code: string) => ({ code, sentence: '', side: 'none' as const, evidence: [], advice: '', also: [] })
+  t.true(isAttempt({ callee: 'bob', verdict: verdict('both-random') }))
+  t.false(isAttempt({ callee: 'bob', verdict: verdict('both-random'), continues: '00112233445566aa' }))
+  t.false(isAttempt({ callee: '', verdict: verdict('bad-token') }))
+  t.false(isAttempt({ callee: 'bob', verdict: verdict('unknown-peer') }))
 })

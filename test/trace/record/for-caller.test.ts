@@ -1,7 +1,13 @@
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
+import { mirrored } from '../../../src/gateway/recording/mirrored.ts'
+import { recordProfile } from '../../../src/gateway/recording/profile-span.ts'
+import { within } from '../../../src/gateway/recording/step.ts'
 import { forCaller } from '../../../src/trace/record/for-caller.ts'
 import { asRecord } from '../../../src/trace/record/schema.ts'
 import { relayedRecord } from '../../gateway/http/pages/records.ts'
+import { Home } from '../../gateway/session/made.ts'
+import { sideOf } from '../../scenes.ts'
 
 test('a caller reads what both sides did and its own addresses, and not where the callee is', t => {
   const record = relayedRecord()
@@ -27,3 +33,20 @@ test('a caller reads what both sides did and its own addresses, and not where th
   })
   t.deepEqual(asRecord(shown), shown, 'it is a record still')
 })
+
+test('of a search that the callee asked for, the caller reads no more of where the callee is', async t => {
+  using home = new Home()
+  const tracer = mirrored(home.tracer)
+  const [own, theirs] = [{ mapped: at('198.51.100.23') }, { mapped: at('192.0.2.140') }]
+  // Whoever asks is the caller of the search: here the callee of the connection.
+  await within(tracer, ROOT_CONTEXT, 'postern.again', {}, async step => {
+    recordProfile(step, 'caller', sideOf('caller', theirs))
+    recordProfile(step, 'callee', sideOf('callee', own))
+    step.set({ 'postern.caller.latched': '192.0.2.140:7', 'postern.callee.latched': '198.51.100.23:7' })
+  })
+  const text = JSON.stringify(forCaller({ ...relayedRecord(), spans: home.spans }).spans)
+  t.false(text.includes('192.0.2.140'), text)
+  t.true(text.includes('198.51.100.23:7'))
+})
+
+const at = (address: string) => ({ address, port: 4000 })

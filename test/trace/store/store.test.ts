@@ -14,6 +14,7 @@ import { verdictAttributes } from '../../../src/trace/record/verdict-attributes.
 import { TraceFile } from '../../../src/trace/store/file.ts'
 import { type StoreOptions, TraceStore } from '../../../src/trace/store/store.ts'
 import { judge } from '../../../src/trace/verdict/judge.ts'
+import { judgeLosses } from '../../../src/trace/verdict/losses/judge.ts'
 import { canLimit, limitFiles } from '../../full-disk.ts'
 
 const ROOM = 2 ** 20
@@ -192,11 +193,12 @@ const asked = (source: string, caller: string, callee: string): Attributes => ({
 })
 
 test('five thousand failures of one pair leave the failure of another in the store', t => {
-  const { traces, connect } = store({ memory: 40 * sizeOfOne('failed') })
+  const memory = 40 * sizeOfOne('failed')
+  const { traces, connect } = store({ memory })
   const other = connect('failed', { more: asked('a', 'carol', 'dave') })
   for (let count = 0; count < 5000; count++) connect('failed', { more: asked('a', 'eve', 'mallory') })
   t.is(traces.get(idOf(other)).length, 1)
-  t.true(traces.counters.bytes <= 40 * sizeOfOne('failed'))
+  t.true(traces.counters.bytes <= memory)
   t.true(traces.list({ peer: 'eve', limit: 1000 }).length > 10)
 })
 
@@ -292,12 +294,87 @@ test('a span that ends after its root is added to the record, wherever in it its
 test('spans after the end are bounded, and one whose record has gone is counted', t => {
   const { traces, connect, step } = store({ memory: 200_000 })
   const root = connect('relayed')
-  for (let count = 0; count < 60; count++) step(root, 'postern.change').end()
-  t.like(traces.counters, { late: 50, lost: 10 })
-  t.is(traces.get(idOf(root))[0]?.spans.length, 52)
+  for (let count = 0; count < 210; count++) step(root, 'postern.change').end()
+  t.like(traces.counters, { late: 200, lost: 10 })
+  t.is(traces.get(idOf(root))[0]?.spans.length, 202)
   while (traces.get(idOf(root)).length > 0) connect('failed')
   step(root, 'postern.change').end()
   t.is(traces.counters.lost, 11)
+})
+
+test('a connection that ends since no size of packets passes has that verdict from then on, whatever it had', t => {
+  const { traces, connect, step } = store()
+  const root = connect('direct')
+  const told = (attributes: Attributes) => step(root, 'postern.change').setAttributes(attributes).end()
+  told({
+    'postern.change': 'lost',
+    'postern.mtu': 1100,
+    'postern.reason': 'packets of 1100 bytes do not pass directly'
+  })
+  t.is(traces.get(idOf(root))[0]?.verdict.code, 'direct')
+  told({ 'postern.change': 'ended', 'postern.code': 'too-narrow' })
+  t.like(traces.get(idOf(root))[0]?.verdict, {
+    code: 'too-narrow',
+    evidence: ['packets of 1100 bytes do not pass directly']
+  })
+})
+
+test('a search for another path amends its record once, with all of its steps, and is no record of its own', t => {
+  const { traces, connect, step } = store()
+  const root = connect('relayed')
+  const search = step(root, 'postern.again')
+  const turn = step(search)
+  step(turn, 'postern.plan').end()
+  turn.end()
+  const before = traces.counters.late
+  t.is(traces.get(idOf(root))[0]?.spans.length, 2, 'nothing of it while it is under way')
+  search.end()
+  const [record, ...others] = traces.get(idOf(root))
+  t.deepEqual(namesOf(record)?.slice(2), ['postern.again', 'postern.plugin', 'postern.plan'])
+  t.deepEqual(others, [])
+  t.is(traces.counters.late - before, 3)
+  step(turn, 'postern.probe').end()
+  t.is(traces.get(idOf(root))[0]?.spans.length, 6, 'what comes later still does')
+  t.is(traces.list({ limit: 10 }).length, 1)
+})
+
+test('a loss is judged again with all that comes later, told once when it is settled, and named in the list', t => {
+  const told: string[] = []
+  const { traces, connect, tracer } = store({ judgeLosses, onLoss: ({ code }) => told.push(code) })
+  const root = connect('direct')
+  const change = (attributes: Attributes) =>
+    tracer
+      .startSpan('postern.change', { attributes, startTime: nowMs() }, trace.setSpan(ROOT_CONTEXT, root))
+      .end(nowMs())
+  const losses = () => traces.get(idOf(root))[0]?.losses?.map(({ code, settled }) => [code, settled])
+  t.is(losses(), undefined)
+  change({ 'postern.change': 'lost', 'postern.told_by': 'caller' })
+  t.deepEqual(losses(), [['unexplained', false]])
+  t.deepEqual(told, [])
+  change({ 'postern.change': 'ended', 'postern.told_by': 'caller', 'postern.code': 'path-lost' })
+  t.deepEqual(losses(), [['vanished', true]])
+  change({ 'postern.change': 'idle' })
+  t.deepEqual(told, ['vanished'])
+  t.deepEqual(traces.list({ limit: 1 })[0]?.lost, ['vanished'])
+})
+
+test('a search whose connection has no record is a record of its own, whatever trace its peer names', t => {
+  const { traces, connect, step, tracer } = store()
+  const other = connect('relayed')
+  const { traceId, spanId } = other.spanContext()
+  const attributes = { 'postern.caller': 'ann', 'postern.continues': '00112233445566aa', ...ends.direct }
+  const search = tracer.startSpan(
+    'postern.again',
+    { attributes, startTime: nowMs() },
+    parentOf(`00-${traceId}-${spanId}-01`)
+  )
+  step(search).end()
+  search.end()
+  const [first, second] = traces.get(traceId)
+  t.deepEqual(namesOf(first), ['postern.connect', 'postern.plugin'])
+  t.deepEqual(namesOf(second), ['postern.again', 'postern.plugin'])
+  t.like(second, { continues: '00112233445566aa', path: 'direct', caller: 'ann' })
+  t.is(first?.continues, undefined)
 })
 
 test('one request has a bounded number of spans, its root among them', t => {

@@ -76,6 +76,16 @@ when('a name is taken', 'join-refused', join('name-taken'), {
   side: 'caller',
   sentence: /^carol could not join: the name belongs to another certificate$/
 })
+when(
+  'packets of no size pass, directly or through the relay',
+  'too-narrow',
+  new MadeUp({ path: 'direct', plugin: 'stun', reason: 'x' })
+    .change('lost', { mtu: 1280, reason: 'packets of 1280 bytes do not pass directly' })
+    .change('narrow', { mtu: 1280, reason: 'packets of 1280 bytes do not pass through the relay' })
+    .change('ended', { code: 'too-narrow' }),
+  { side: 'path', sentence: /between alice and bob/, evidence: /through the relay/ }
+)
+
 when('the gateway has no room for a peer', 'join-refused', join('relay-full', { limit: 'peers' }), {
   side: 'gateway',
   sentence: /^carol could not join: the gateway has no room for it \(peers\)$/
@@ -433,6 +443,14 @@ when(
     evidence: /^alice: its router has the outside address 100\.64\.1\.2, and the gateway sees /,
     also: ['both-random']
   }
+)
+when(
+  'a forward leads nowhere, and the session has used another socket since',
+  'both-random',
+  both({ ...random, forward: 'unheard' }, random)
+    .turn('spray', 'passed', 'unlikely', { expected: 0.001 })
+    .profile('caller', random),
+  { side: 'both', sentence: /both choose their ports at random/, evidence: /^alice: its forward leads nowhere/ }
 )
 when(
   'a router gives a port of an address that is not the one others see, and nothing comes in',

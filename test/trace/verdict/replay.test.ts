@@ -187,6 +187,16 @@ test('a path that was direct would have been found sooner, or not at all', async
   t.deepEqual((await replay(record, [slow])).answer, { helps: 'missing', winner: 'stun' })
 })
 
+test('what came of the path later is not asked again: searches change nothing of the answer', async t => {
+  const record = recorded({ caller: { mapped: { address: '198.51.100.10', port: 1 } }, turns: relayed })
+  const { spans } = recorded({ caller: { profile: { hidden: true } }, turns: [['spray', 'failed', 900, 0.5]] })
+  const search = { id: 'search', name: 'postern.again', startMs: 0, endMs: 0, attributes: {}, events: [] }
+  const later = spans.slice(1).map(span => ({ ...span, ...(span.parent === spans[0]?.id ? { parent: 'search' } : {}) }))
+  const strategies = [await linkOf(stun), await linkOf(relay)]
+  const longer = { ...record, spans: [...record.spans, search, ...later] }
+  t.deepEqual(await replay(longer, strategies), await replay(record, strategies))
+})
+
 test('the scene is the one that was recorded', async t => {
   const seen: Scene[] = []
   const looks = link('looks', scene => {

@@ -12,7 +12,14 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       started: 'begun: both were there',
       failed: 'of these, ended without a path',
       refused: 'refused: no room',
-      'won *': 'of these, a path by *'
+      'won *': 'of these, a path by *',
+      'again * started': 'searches for another path of a connection: *',
+      'again * moved': 'of these, found one: *',
+      'again * failed': 'of these, found none: *',
+      'again refused': 'not begun: no room, one was under way, or the other side had gone',
+      'again news told': 'moments of a path, as its peers told them',
+      'again news unrecorded': 'the same, in no trace: there were so many',
+      'again news foreign': 'the same, of a connection that is not known, or not the peer’s'
     }
   ],
   relay: [
@@ -32,6 +39,7 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     'Datagrams that were not relayed',
     {
       authenticated: 'of peers, with the right key',
+      challenged: 'of browsers: asked for their key (TURN)',
       unproved: 'of these, from an address that was not proved yet',
       refused: 'of peers, with a wrong key',
       plain: 'of strangers: told their address (STUN)',
@@ -40,6 +48,26 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       'discovery limited': 'of strangers: wanted the latter too often',
       limited: 'too many of one source, not answered',
       foreign: 'no question to a STUN server'
+    }
+  ],
+  checks: [
+    'Browsers that are relayed',
+    {
+      asked: 'asked to answer from where their check came',
+      latched: 'answered, and relayed from there',
+      refused: 'checks and answers with a wrong key',
+      limited: 'checks not looked into: too many had not answered'
+    }
+  ],
+  doors: [
+    'Relayed peers whose UDP is blocked',
+    {
+      '* open': 'connections by * now',
+      '* opened': 'connections by *',
+      '* broken': 'of these by *, closed: what came was no datagram of a peer',
+      '* idle': 'of these by *, closed: nothing of use came in time',
+      '* dropped': 'datagrams for * dropped: others waited before them for too long',
+      'latched *': 'sides that are relayed by * now'
     }
   ],
   signalling: [
@@ -87,7 +115,13 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     }
   ],
   judgements: ['Networks judged', { refused: 'not judged: their network had used up its time' }],
-  probes: ['Guesses', { refused: 'plans not tried: their address had enough probes of others' }],
+  probes: [
+    'Guesses',
+    {
+      refused: 'plans not tried: their address had enough probes of others',
+      'refused in background': 'the same, where a connection stood already'
+    }
+  ],
   traces: [
     'Traces',
     {

@@ -1,6 +1,7 @@
 // The list of traces: a form that filters, rows that turn into cards where there is no room, and a link to older ones.
 
 import type { ParsedUrlQuery } from 'node:querystring'
+import { lostLine } from '../../../trace/record/course.ts'
 import { fateOf } from '../../../trace/record/fate.ts'
 import type { TraceSummary } from '../../../trace/record/record.ts'
 import { verdicts } from '../../../verdict.ts'
@@ -88,22 +89,22 @@ export function traceTable(traces: readonly TraceSummary[]): Html {
 }
 
 function row(trace: TraceSummary): Html {
-  const { id, startMs, by, ms, verdict } = trace
+  const { id, startMs, by, ms, verdict, lost } = trace
   const fate = fateOf(trace)
   return html`<tr>
 <td class="time">${timeTag(startMs)}</td>
 <td class="who"><a href="/traces/${id}">${who(trace)}</a></td>
 <td class="fate">${badge(fate)}</td>
-<td class="verdict"><code>${verdict.code}</code> <span class="sentence">${verdict.sentence}</span></td>
+<td class="verdict"><code>${verdict.code}</code> <span class="sentence">${verdict.sentence}</span>${lost && html` <span class="sentence">${lostLine(lost)}</span>`}</td>
 <td class="by">${fate === 'failed' ? '' : by}</td>
 <td class="ms number">${lasted(ms)}</td>
 </tr>`
 }
 
-/** A refused join has one side only. */
-export function who({ caller, callee }: Pick<TraceSummary, 'caller' | 'callee'>): Piece {
+/** A refused join has one side only. A search for another path of a connection that has no record here says what it is. */
+export function who({ caller, callee, continues }: Pick<TraceSummary, 'caller' | 'callee' | 'continues'>): Piece {
   if (!callee) return html`${caller || 'a stranger'} <span class="arrow">(join)</span>`
-  return html`${caller} <span class="arrow">→</span> ${callee}`
+  return html`${caller} <span class="arrow">→</span> ${callee}${continues !== undefined && html` <span class="arrow">(again)</span>`}`
 }
 
 function nothingFound(query: ParsedUrlQuery): Html {

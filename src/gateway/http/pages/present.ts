@@ -29,30 +29,39 @@ function folded<T>(id: string, all: readonly T[], tableOf: (rows: readonly T[]) 
   }`
 }
 
-const table = (head: Html, rows: readonly Html[]): Html =>
-  html`<table class="present"><thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table>`
+const table = (of: string, head: Html, rows: readonly Html[]): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${of}"><table class="present"><thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table></div>`
 
 function peerTable(peers: readonly PresentPeer[]): Html {
   const hasNotes = peers.some(peer => noteOn(peer) !== '')
   const head = html`<th scope="col">Peer</th><th scope="col">Since</th>${hasNotes && html`<th scope="col">Note</th>`}`
   const row = (peer: PresentPeer) =>
     html`<tr><th scope="row"><a href="/traces?peer=${encodeURIComponent(peer.name)}">${peer.name}</a></th><td>${timeTag(peer.sinceMs)}</td>${hasNotes && html`<td>${noteOn(peer)}</td>`}</tr>`
-  return table(head, peers.map(row))
+  return table('Joined now', head, peers.map(row))
 }
 
 /** What is not as it should be, or not as with others. */
-function noteOn({ accepts, reaches }: PresentPeer): string {
+function noteOn({ accepts, reaches, silentSinceMs }: PresentPeer): Html | string {
+  if (silentSinceMs !== undefined)
+    return html`silent, heard last ${timeTag(silentSinceMs)}; it may be changing its network`
   if (reaches === false) return 'its UDP does not reach the gateway'
   if (reaches === undefined) return 'no idle socket of it is known'
   return accepts ? '' : 'calls, and takes no calls'
 }
 
-const relayTable = (relayed: readonly RelayedNow[]): Html => table(relayHead, relayed.map(relayRow))
+const relayTable = (relayed: readonly RelayedNow[]): Html => table('Relayed now', relayHead, relayed.map(relayRow))
 
 const relayHead = html`<th scope="col">Caller → callee</th><th scope="col">Since</th><th scope="col" class="number">Forwarded</th><th scope="col" class="number">Dropped</th>`
 
-function relayRow({ caller, callee, sinceMs, trace, counters }: RelayedNow): Html {
+/** The doors of both sides, or the one that they have in common, where it is not UDP alone. */
+function doorsText({ doors = {} }: RelayedNow): string {
+  const kinds = [...new Set(sideNames.flatMap(side => doors[side] ?? []))]
+  return kinds.every(kind => kind === 'udp') ? '' : ` by ${kinds.join(' → ')}`
+}
+
+function relayRow(relayed: RelayedNow): Html {
+  const { caller, callee, sinceMs, trace, counters } = relayed
   const both = (of: 'sentBytes' | 'droppedBytes') =>
     counters ? formatBytes(sideNames.reduce((sum, side) => sum + counters[side][of], 0)) : '–'
-  return html`<tr><th scope="row"><a href="/traces/${trace}">${caller} <span class="arrow">→</span> ${callee}</a></th><td>${timeTag(sinceMs)}</td><td class="number">${both('sentBytes')}</td><td class="number">${both('droppedBytes')}</td></tr>`
+  return html`<tr><th scope="row"><a href="/traces/${trace}">${caller} <span class="arrow">→</span> ${callee}</a>${doorsText(relayed)}</th><td>${timeTag(sinceMs)}</td><td class="number">${both('sentBytes')}</td><td class="number">${both('droppedBytes')}</td></tr>`
 }

@@ -1,8 +1,12 @@
 // One trace. Each request in it shows why it ended as it did, then what happened when, then what was known of both NATs.
 
+import { courseLine } from '../../../trace/record/course.ts'
 import { fateOf } from '../../../trace/record/fate.ts'
-import type { TraceRecord } from '../../../trace/record/record.ts'
+import type { Loss, TraceRecord } from '../../../trace/record/record.ts'
+import { ofRequest } from '../../../trace/record/searches.ts'
 import { takingTurns } from '../../../trace/store/fair-share.ts'
+import { lossesOf } from '../../../trace/verdict/losses/judge.ts'
+import { roughly } from '../../../units.ts'
 import { sideNames } from '../../../wire/side.ts'
 import { portPictures } from './drawing/port-picture.ts'
 import { waterfall } from './drawing/waterfall.ts'
@@ -12,7 +16,7 @@ import { page } from './page.ts'
 import { profileOf, profiles } from './profiles.ts'
 import { badge, begun, blamedOn, lasted, utc } from './words.ts'
 
-/** Milliseconds between two looks for news: a relayed path may still change, but seldom does. */
+/** Milliseconds between two looks for news: a path may still change, but seldom does. */
 const EVERY_MS = 10_000
 
 /** How many requests of one trace are drawn: a caller may make any number of them under one id. */
@@ -28,7 +32,7 @@ export function tracePage(records: readonly TraceRecord[], session: boolean): Ht
     title,
     at: 'traces',
     session,
-    ...(records.some(({ path }) => path === 'relay') ? { everyMs: EVERY_MS } : {}),
+    ...(records.some(({ path }) => path !== undefined) ? { everyMs: EVERY_MS } : {}),
     body: html`
 <p class="crumbs"><a href="/traces">Traces</a> <span aria-hidden="true">/</span> <code>${id}</code></p>
 ${records.length > 1 && contents(drawn, records.length)}
@@ -49,13 +53,14 @@ const textOfWho = (record: TraceRecord | undefined) =>
 /** @param key of the request within the page: ids begin with it. */
 function request(record: TraceRecord, { key, alone }: { key: string; alone: boolean }): Html {
   const [h1, h2] = alone ? [heading(1), heading(2)] : [heading(2), heading(3)]
+  const then = { ...record, spans: ofRequest(record.spans) }
   // Neither side's network was looked at where a request was refused, and a refused join has one side only.
-  const judged = sideNames.some(side => profileOf(record, side))
+  const judged = sideNames.some(side => profileOf(then, side))
   return html`<article class="request" id="${key}">
 <div id="${key}-verdict" data-live>${verdict(record, h1)}</div>
 <section aria-labelledby="${key}-steps"><div id="${key}-waterfall" data-live>${h2(html`Steps`, `${key}-steps`)}${waterfall(record, key)}</div></section>
-${judged && html`<section aria-labelledby="${key}-ports">${h2(html`Ports`, `${key}-ports`)}${portPictures(record)}</section>`}
-${judged && html`<section aria-labelledby="${key}-nats">${h2(html`Both networks`, `${key}-nats`)}${profiles(record)}</section>`}
+${judged && html`<section aria-labelledby="${key}-ports">${h2(html`Ports`, `${key}-ports`)}${portPictures(then)}</section>`}
+${judged && html`<section aria-labelledby="${key}-nats">${h2(html`Both networks`, `${key}-nats`)}${profiles(then)}</section>`}
 </article>`
 }
 
@@ -67,10 +72,30 @@ const heading =
     return level === 2 ? html`<h2${attribute}>${text}</h2>` : html`<h3${attribute}>${text}</h3>`
   }
 
+/** Why each path of the connection was lost. */
+function losses(record: TraceRecord): Html {
+  const all = lossesOf(record)
+  const { startMs, ms } = record
+  const one = ({
+    atMs,
+    code,
+    sentence,
+    side,
+    evidence,
+    advice
+  }: Loss) => html`<li><details id="lost-${record.spans[0]?.id}-${atMs}">
+<summary><code>${code}</code> ${begun(sentence, record)} <span class="hint">lost after ${roughly(Math.max(0, atMs - startMs - ms))}</span></summary>
+${side !== 'none' && html`<p>From: ${blamedOn(side, record)}</p>`}
+<ul class="evidence">${evidence.map(fact => html`<li>${fact}</li>`)}</ul>
+<p class="advice">${begun(advice, record)}</p>
+</details></li>`
+  return html`${all.length > 0 && html`<h3 class="small">Why the path was lost</h3><ol class="losses">${all.map(one)}</ol>`}`
+}
+
 function verdict(record: TraceRecord, head: (text: Piece) => Html): Html {
   const { verdict, startMs, ms, by, reason } = record
   const { code, sentence, side, evidence, advice, also } = verdict
-  const fate = fateOf(record)
+  const [fate, course] = [fateOf(record), courseLine(record)]
   return html`<div class="verdict-box card ${fate}">
 <div class="line">${badge(fate)} ${head(who(record))}</div>
 <p class="sentence">${begun(sentence, record)}</p>
@@ -80,7 +105,9 @@ ${side !== 'none' && html`<div><dt>In the way</dt><dd>${blamedOn(side, record)}<
 ${by !== code && html`<div><dt>${fate === 'failed' ? 'Error' : 'Strategy'}</dt><dd>${by}</dd></div>`}
 <div><dt>Began</dt><dd>${utc(startMs)}</dd></div>
 <div><dt>Took</dt><dd>${lasted(ms)}</dd></div>
+${course !== undefined && html`<div class="course"><dt>The path since</dt><dd>${course}</dd></div>`}
 </dl>
+${losses(record)}
 ${evidence.length > 0 && html`<h3 class="small">What shows it</h3><ul class="evidence">${evidence.map(fact => html`<li>${fact}</li>`)}</ul>`}
 ${advice !== '' && html`<h3 class="small">What to do</h3><p class="advice">${begun(advice, record)}</p>`}
 ${also.length > 0 && html`<p class="also">Also in the way: ${also.map((other, at) => html`${at > 0 && ', '}<a href="/traces?verdict=${other}"><code>${other}</code></a>`)}</p>`}

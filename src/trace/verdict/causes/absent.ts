@@ -1,9 +1,50 @@
-// Rules for a side that is not heard, although no firewall of a network is in the way: there is no IPv4 between it and the
-// gateway, it gives no sign of life at all, or some of its ports are dead.
+// Rules for a side that is not heard over UDP: a firewall of its network is in the way, and it comes through another door; there is
+// no IPv4 between it and the gateway; it gives no sign of life at all; or some of its ports are dead.
 
-import type { SideName } from '../../../wire/side.ts'
-import { type ColdFacts, coldAs, type Facts, unsampled } from '../facts.ts'
-import { blame, type Finding, nameOf, namesOf } from './finding.ts'
+import { streams } from '../../../wire/doors/door.ts'
+import { type SideName, sideNames } from '../../../wire/side.ts'
+import { type ColdFacts, coldAs, type Facts, latest, unsampled } from '../facts.ts'
+import { blame, type Finding, nameOf, namesOf, OPEN_UDP, PUBLISH } from './finding.ts'
+
+/** A side comes through a door besides UDP, or was to: nothing can be aimed at it. */
+export function behindDoor(facts: Facts): Finding | undefined {
+  const sides = doored(facts).filter(side => !coldAs(facts, 'wrong-family').some(one => one.side === side))
+  if (sides.length === 0) return undefined
+  const relay = facts.plans.findLast(({ isRelay }) => isRelay)
+  const evidence = sides.map(side => {
+    const { door, reason } = { ...relay?.sides[side], reason: coldReason(facts, side) }
+    return `${nameOf(facts, side)}: ${reason ?? (door ? `it came to the relay by ${door}` : 'UDP is not answered')}`
+  })
+  const { heard, deaf = [] } = facts.gateway
+  // Two networks may block UDP, but hardly everybody's, and hardly one all of a sudden when the other does.
+  const isDeaf = heard === false || deaf.length > 0 || sides.some(side => latest(facts, side))
+  if (sides.length === 2 && isDeaf)
+    return {
+      code: 'gateway-ports',
+      side: 'gateway',
+      sentence: 'no UDP datagram of either side reaches the gateway now, and both come by another door',
+      evidence,
+      advice: PUBLISH
+    }
+  return {
+    code: 'udp-blocked',
+    side: blame(sides),
+    sentence: `no UDP datagram of ${namesOf(facts, sides)} reaches the gateway, so there is nothing to aim at`,
+    evidence,
+    advice: OPEN_UDP
+  }
+}
+
+/** The sides whose UDP was known to be blocked, or that came by another door. */
+export function doored({ waits, plans }: Facts): SideName[] {
+  const wait = waits.findLast(({ fresh, failed }) => !fresh && !failed)
+  const relay = plans.findLast(({ isRelay }) => isRelay)
+  const cameByStream = (side: SideName) => streams.some(door => door === relay?.sides[side].door)
+  return sideNames.filter(side => wait?.cold.some(one => one.side === side) || cameByStream(side))
+}
+
+const coldReason = ({ waits }: Facts, which: SideName): string | undefined =>
+  waits.flatMap(({ cold }) => cold).findLast(({ side }) => side === which)?.reason
 
 /** A side has no IPv4, or was told an IPv4 address that is not the gateway's for it. */
 export function wrongFamily(facts: Facts): Finding | undefined {
@@ -31,6 +72,9 @@ export function wrongFamily(facts: Facts): Finding | undefined {
 
 const sidesOf = (cold: readonly ColdFacts[]): SideName[] => cold.map(({ side }) => side)
 
+export const SILENT_ADVICE =
+  'see whether that computer sleeps, has changed networks, or its program is stopped; it joins again within some seconds of being back'
+
 /** A side is joined and gives no sign of life: the network cannot be judged by what it does not say. */
 export function silentPeer(facts: Facts): Finding | undefined {
   const cold = coldAs(facts, 'silent-peer')
@@ -41,8 +85,7 @@ export function silentPeer(facts: Facts): Finding | undefined {
     side: blame(sidesOf(cold)),
     sentence: `${names} ${cold.length > 1 ? 'are' : 'is'} joined and answers nothing now, neither over UDP nor over the connection to the gateway`,
     evidence: cold.map(({ side, reason }) => `${nameOf(facts, side)}: ${reason ?? 'nothing was heard'}`),
-    advice:
-      'see whether that computer sleeps, has changed networks, or its program is stopped; once it is back it joins again within a minute'
+    advice: SILENT_ADVICE
   }
 }
 

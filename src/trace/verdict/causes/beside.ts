@@ -36,9 +36,8 @@ const isUnheard = ({ cause, sides }: PlanFacts) => cause === 'unheard' && !sideN
 
 /** What a side was to send to is its own address: the packets do not leave its host. */
 export function ownAddress(facts: Facts): Finding | undefined {
-  const plan = facts.plans.findLast(({ isOpen, sides }) => !isOpen && sideNames.some(side => sides[side].isOwn))
-  const sides = sideNames.filter(side => plan?.sides[side].isOwn)
-  if (!plan || sides.length === 0) return undefined
+  const sides = sideNames.filter(side => facts.plans.some(plan => !plan.isOpen && plan.sides[side].isOwn))
+  if (sides.length === 0) return undefined
   return {
     code: 'own-address',
     side: blame(sides),

@@ -5,12 +5,12 @@ import type { Blamed, VerdictCode } from '../../../verdict.ts'
 import type { SideName } from '../../../wire/side.ts'
 import { type Facts, latest, type SideFacts, type TurnFacts } from '../facts.ts'
 
-export interface Finding {
-  readonly code: VerdictCode
+export interface Finding<Code extends string = VerdictCode> {
+  readonly code: Code
   readonly side: Blamed
   /** A clause that could follow "because". */
   readonly sentence: string
-  /** One fact a line, with its numbers. */
+  /** One fact a line, with its numbers; one that begins with a side's name is about that side. */
   readonly evidence: readonly string[]
   /** What an operator or a user can do. */
   readonly advice: string
@@ -21,11 +21,14 @@ export type Rule = (facts: Facts) => Finding | undefined
 /** Most characters of a name in a sentence. */
 const NAME = 32
 
-export const nameOf = ({ names }: Facts, side: SideName): string =>
+/** Whom the facts are about. */
+type Named = Pick<Facts, 'names'>
+
+export const nameOf = ({ names }: Named, side: SideName): string =>
   names[side].length > NAME ? `${names[side].slice(0, NAME - 1)}…` : names[side]
 
 /** `alice`, or `alice and bob`. */
-export const namesOf = (facts: Facts, sides: readonly SideName[]): string =>
+export const namesOf = (facts: Named, sides: readonly SideName[]): string =>
   sides.map(side => nameOf(facts, side)).join(' and ')
 
 export const blame = (sides: readonly SideName[]): Blamed => (sides.length > 1 ? 'both' : (sides[0] ?? 'path'))
@@ -73,3 +76,7 @@ const phases = ['latched', 'ice', 'dtls', 'sctp', 'open'] as const
 /** What a strategy said when it passed or failed. */
 export const turnLine = ({ plugin, outcome, reason }: TurnFacts): string =>
   `${plugin} ${outcome ?? 'ended'}: ${reason ?? 'no reason'}`
+
+/** Advice to whose network blocks UDP, and to an operator whose ports nobody reaches. */
+export const OPEN_UDP = 'open UDP outbound to the gateway (listen.udp.ports, 3478-3480) in the firewall of that network'
+export const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, cloud firewall and host firewall'

@@ -11,7 +11,7 @@ const PORT = 4000
 
 /** @param sides one of which needs a forward; one is enough */
 export function forwardAdvice(facts: Facts, sides: readonly SideName[]): string {
-  const [broken] = sides.filter(side => latest(facts, side)?.forward === 'unheard' && !isBelowCarrier(facts, side))
+  const [broken] = sides.filter(side => forwardOf(facts, side) === 'unheard' && !isBelowCarrier(facts, side))
   if (broken)
     return `see where the forward to ${nameOf(facts, broken)} leads: its router must send the port to that host, and the host's firewall let it in`
   const free = sides.filter(side => !isBelowCarrier(facts, side))
@@ -32,6 +32,10 @@ function couldAsk(facts: Facts, side: SideName): boolean {
   return isWanted && (router === undefined || router === 'silent')
 }
 
+/** What became of the side's forward, of whichever socket it was: one leads to one port, and a session may use several. */
+const forwardOf = ({ profiles }: Facts, side: SideName): string | undefined =>
+  profiles[side].findLast(({ forward }) => forward !== undefined)?.forward
+
 /** The outside address of the router, unless either will do, or addresses were cut to their subnets. */
 function addressOf(facts: Facts, [side, ...more]: readonly SideName[]): string {
   const mapped = side && more.length === 0 ? parseEndpoint(latest(facts, side)?.mapped ?? '') : undefined
@@ -41,8 +45,8 @@ function addressOf(facts: Facts, [side, ...more]: readonly SideName[]): string {
 /** What became of forwards, and what routers said, one line each. */
 export const forwardLines = (facts: Facts, sides: readonly SideName[]): string[] =>
   sides.flatMap(side => {
-    const { forward, router } = latest(facts, side) ?? {}
-    const lines = [ofForwards[forward ?? ''], ofRouters[router ?? '']]
+    const { router } = latest(facts, side) ?? {}
+    const lines = [ofForwards[forwardOf(facts, side) ?? ''], ofRouters[router ?? '']]
     return lines.flatMap(line => (line === undefined ? [] : [`${nameOf(facts, side)}: ${line}`]))
   })
 
@@ -63,10 +67,15 @@ const ofRouters: Readonly<Record<string, string>> = {
 
 /** The router has no public address, or not the one that the gateway sees, and what was sent to its own came in nowhere. */
 function isBelowCarrier(facts: Facts, side: SideName): boolean {
-  const { router, routerOutside, forward, mapped } = latest(facts, side) ?? {}
+  const { router, routerOutside, mapped } = latest(facts, side) ?? {}
   if (router === 'carrier') return true
   const seen = parseEndpoint(mapped ?? '')?.address
-  return router === 'granted' && forward === 'unheard' && routerOutside !== undefined && routerOutside !== seen
+  return (
+    router === 'granted' &&
+    forwardOf(facts, side) === 'unheard' &&
+    routerOutside !== undefined &&
+    routerOutside !== seen
+  )
 }
 
 /** The router would forward a port, but its own outside address is not the one that others see. */

@@ -3,10 +3,8 @@
 
 import { otherSide, type SideName, sideNames } from '../../../wire/side.ts'
 import { type Facts, latest, type PlanFacts, unsampled } from '../facts.ts'
-import { blame, count, type Finding, nameOf, namesOf, sideLine, turnLine } from './finding.ts'
-
-const OPEN_UDP = 'open UDP outbound to the gateway (listen.udp.ports, 3478-3479) in the firewall of that network'
-const PUBLISH = 'publish every port of listen.udp.ports over UDP: container, cloud firewall and host firewall'
+import { doored } from './absent.ts'
+import { blame, count, type Finding, nameOf, namesOf, OPEN_UDP, PUBLISH, sideLine, turnLine } from './finding.ts'
 
 /** A side showed no socket at all, or never latched at the relay though it obeyed. */
 export function udpBlocked(facts: Facts): Finding | undefined {
@@ -48,7 +46,10 @@ const lastRelay = ({ plans }: Facts) => plans.findLast(({ isRelay, isOpen }) => 
 function neverLatched(facts: Facts): SideName[] {
   const relay = lastRelay(facts)
   if (!relay) return []
+  // What is wrong with these is told by behindDoor.
+  const known = doored(facts)
   return sideNames.filter(side => {
+    if (known.includes(side)) return false
     const { reported, steps, latched } = relay.sides[side]
     return reported && !steps.includes('latched') && latched === undefined
   })

@@ -4,6 +4,7 @@
 import type { Code } from '../../../errors.ts'
 import { otherSide } from '../../../wire/side.ts'
 import type { Facts } from '../facts.ts'
+import { SILENT_ADVICE } from './absent.ts'
 import { type Finding, nameOf } from './finding.ts'
 
 /** @param stood what stood in the way of a direct path, weightiest first. */
@@ -85,7 +86,7 @@ const joinAdvice: Partial<Record<Code, string>> = {
 }
 
 /** By the code that a request ended with. A code that is missing here is explained by what was tried. */
-const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
+const connecting: Partial<Record<Code, (facts: Facts) => Bare | undefined>> = {
   'unknown-peer': facts => ({
     code: 'unknown-peer',
     side: 'callee',
@@ -93,6 +94,7 @@ const connecting: Partial<Record<Code, (facts: Facts) => Bare>> = {
     advice: 'check the name; a peer has to join once before it can be asked for'
   }),
   'peer-offline': facts => (facts.begun ? lost(facts) : offline(facts)),
+  'silent-peer': facts => (facts.begun ? undefined : silent(facts)),
   'self-connect': facts => ({
     code: 'self-connect',
     side: 'caller',
@@ -120,6 +122,13 @@ const offline = (facts: Facts): Bare => ({
   side: 'callee',
   sentence: `${nameOf(facts, 'callee')} has not joined now, or accepts no connections`,
   advice: 'start the callee and see that it stays joined; a peer that only calls is not reachable'
+})
+
+const silent = (facts: Facts): Bare => ({
+  code: 'silent-peer',
+  side: 'callee',
+  sentence: `${nameOf(facts, 'callee')} answered nothing, or had lost its connection to the gateway a moment before`,
+  advice: SILENT_ADVICE
 })
 
 const whoOf = (facts: Facts): string => (facts.side ? nameOf(facts, facts.side) : 'a side')

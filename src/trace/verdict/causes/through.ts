@@ -191,10 +191,11 @@ const dependent: readonly string[] = ['address-dependent', 'address-and-port-dep
 /** The relay saw the socket that was profiled, at another port. */
 function atRelay(facts: Facts, side: SideName): string[] {
   const relay = facts.plans.findLast(({ isRelay, sides }) => isRelay && sides[side].latched !== undefined)
-  const { latched, localPort } = relay?.sides[side] ?? {}
+  const { latched, localPort, door } = relay?.sides[side] ?? {}
   const before = facts.profiles[side].findLast(({ atMs }) => relay !== undefined && atMs <= relay.startMs)
   if (latched === undefined || before?.mapped === undefined || latched === before.mapped) return []
-  if (localPort === undefined || localPort !== before.port) return []
+  // Through another door it is another port, whatever the NAT does.
+  if (localPort === undefined || localPort !== before.port || (door ?? 'udp') !== 'udp') return []
   return [`${nameOf(facts, side)}: ${before.mapped} was seen of its socket, and ${latched} when it came to the relay`]
 }
 

@@ -5,7 +5,8 @@ import { traceTable } from '../../../../src/gateway/http/pages/list.ts'
 import { type Overview, overviewPage } from '../../../../src/gateway/http/pages/overview.ts'
 import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { verdicts } from '../../../../src/verdict.ts'
-import { until, World } from '../../../world.ts'
+import { until } from '../../../until.ts'
+import { World } from '../../../world.ts'
 import { failedRecord, relayedRecord } from './records.ts'
 
 const nowMs = Date.UTC(2026, 10, 23, 15, 0, 0)

@@ -310,3 +310,28 @@ export function failedRecord(reason = 'bob is not joined now'): TraceRecord {
     spans: [root]
   }
 }
+
+/** The same path, lost later: the relay is found again, and a search for a direct path is in vain. */
+export function movedRecord(): TraceRecord {
+  const { spans, ...record } = relayedRecord()
+  const overMs = record.startMs + record.ms
+  const told = (change: string, afterMs: number, more: object) => ({
+    ...{ id: `told ${afterMs}`, parent: spans[0]?.id ?? '', name: 'postern.change', events: [] },
+    ...{ startMs: overMs + afterMs, endMs: overMs + afterMs },
+    attributes: { 'postern.change': change, 'postern.told_by': 'callee', 'postern.side': 'callee', ...more }
+  })
+  const search = {
+    ...{ id: 'search', parent: spans[0]?.id ?? '', name: 'postern.again', events: [] },
+    ...{ startMs: overMs + 20_000, endMs: overMs + 21_000 },
+    attributes: { 'postern.only': 'direct', 'postern.asker': 'callee', 'postern.outcome': 'failed' }
+  }
+  const profile = spans.find(({ name }) => name === 'postern.profile')
+  const below = {
+    ...{ id: 'below', parent: 'search', name: 'postern.profile', events: [] },
+    ...{ startMs: overMs + 20_001, endMs: overMs + 20_001 },
+    attributes: { ...profile?.attributes, 'postern.side': 'caller', 'postern.mapped': '198.51.100.99:999' }
+  }
+  const lost = told('lost', 12_000, { 'postern.reason': 'nothing was heard', 'postern.silence': 1200 })
+  const resumed = told('resumed', 12_140, { 'postern.path': 'relay', 'postern.pause': 140, 'postern.resent': 2048 })
+  return { ...record, spans: [...spans, lost, resumed, search, below] }
+}

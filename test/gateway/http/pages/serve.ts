@@ -21,7 +21,8 @@ const status = {
   relay: { caller: { ...side, sentBytes: 8_123_456, sentDatagrams: 7012 }, callee: side }
 }
 
-const sinceMs = Date.now() - 5_000_000
+/** Of another day, which takes more room. */
+const sinceMs = Date.now() - 100_000_000
 
 const present: Presence = {
   peers: Array.from({ length: 14 }, (_, at) => ({
@@ -73,7 +74,8 @@ export async function servePages(
       peers: 100,
       urls,
       log: { error: fields => void faults.push(fields), warn: () => {} },
-      join: ws => ws.close()
+      join: ws => ws.close(),
+      doors: { tcp: socket => void socket.destroy(), webSocket: ws => ws.terminate() }
     }
   )
   return { url: `http://127.0.0.1:${local.port}`, faults, [Symbol.asyncDispose]: close }

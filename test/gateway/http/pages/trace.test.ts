@@ -1,6 +1,6 @@
 import test from 'ava'
 import { tracePage } from '../../../../src/gateway/http/pages/trace.ts'
-import { bothHardRecord, failedRecord, relayedRecord } from './records.ts'
+import { bothHardRecord, failedRecord, movedRecord, relayedRecord } from './records.ts'
 
 const countOf = (text: string, part: string) => text.split(part).length - 1
 
@@ -41,6 +41,53 @@ test('every span of a request has a row, beneath its parent, and what came later
     '3 probe'
   ])
   t.true(text.indexOf('Later on this path') < text.lastIndexOf('<b>change</b>'))
+})
+
+test('what became of a path stands in one line on top, and searches for another one apart from the request', t => {
+  const text = String(tracePage([movedRecord()], false))
+  t.true(
+    text.includes('<dd>lost after 12 s: nothing was heard, seen by the callee; relayed again after 140 ms; 1 search')
+  )
+  const later = text.slice(text.indexOf('Later on this path'))
+  t.regex(
+    later,
+    /<b>again<\/b>[\s\S]*direct[\s\S]*failed[\s\S]*<b><abbr[^>]*>profile<|<b>again<\/b>[\s\S]*<b>profile<\/b>/
+  )
+  t.false(
+    text.slice(text.indexOf('>Both networks<')).includes('198.51.100.99:999'),
+    'the networks are those of the request'
+  )
+  t.notRegex(String(tracePage([relayedRecord()], false)), /The path since/)
+})
+
+test('a search later has its own time: its bar is whole, and what is beneath it counts from its beginning', t => {
+  const text = String(tracePage([movedRecord()], false))
+  const later = text.slice(text.indexOf('Later on this path'))
+  const rows = [
+    ...later.matchAll(
+      /class="step d(\d)[\s\S]*?<b>(.*?)<\/b>[\s\S]*?<span class="bar">([\s\S]*?)<\/span>\s*<span class="number began">(.*?)</g
+    )
+  ]
+  const row = (name: string) => rows.find(([, , title]) => title?.replace(/<[^>]+>/g, '') === name)
+  t.regex(row('again')?.[3] ?? '', /x="0\.00%" width="100\.00%"/)
+  t.regex(row('again')?.[4] ?? '', /^\+2\d\.\d s$/)
+  t.is(row('profile')?.[4], '+1.0 ms')
+  t.is(row('change')?.[3], '', 'a moment has no bar')
+})
+
+test('a change of the path says which one it was, and what it cost', t => {
+  const text = String(tracePage([movedRecord()], false)).replace(/<[^>]+>/g, '')
+  t.regex(text, /callee, resumed: relay/)
+  t.regex(text, /no stream could send for 140\.0 ms; 2\.0 KiB sent once more/)
+})
+
+test('why a path was lost stands beneath, folded, and nothing of it where none was', t => {
+  const text = String(tracePage([movedRecord()], false))
+  t.regex(
+    text,
+    /Why the path was lost[\s\S]*<details id="lost-[\s\S]*<code>address-changed<\/code> alice-laptop changed its network/
+  )
+  t.notRegex(String(tracePage([relayedRecord()], false)), /Why the path was lost/)
 })
 
 test('the page of a request that was refused says nothing of networks that were not looked at', t => {

@@ -1,7 +1,8 @@
 // Reads certificates. The fingerprint is a peer's identity, and the key signs the hello.
 
 import { createHash, type KeyObject, verify, X509Certificate } from 'node:crypto'
-import { PosternError } from '../errors.ts'
+import { PosternError } from '../../errors.ts'
+import { normaliseFingerprint } from './fingerprint.ts'
 
 /**
  * SHA-256 of the certificate's DER: `AA:BB:…`.
@@ -23,16 +24,6 @@ export function verifySignature(certificatePem: string, bytes: Uint8Array, signa
   }
 }
 
-/** `AA:BB:…` from 64 hexadecimal digits in any case, with or without colons; undefined for anything else. */
-export function normaliseFingerprint(text: string): string | undefined {
-  const digits = /^[0-9a-f]{2}(?::[0-9a-f]{2}){31}$/i.test(text) ? text.replaceAll(':', '') : text
-  if (!/^[0-9a-f]{64}$/i.test(digits)) return undefined
-  return digits.toUpperCase().match(/../g)?.join(':')
-}
-
-/** The fingerprint as it stands behind the name of a pinned peer: 64 digits. */
-export const pinOf = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase()
-
 /** @throws PosternError bad-message where the text is no certificate in PEM. */
 export function parseCertificate(pem: string): X509Certificate {
   try {
@@ -40,6 +31,14 @@ export function parseCertificate(pem: string): X509Certificate {
   } catch (cause) {
     throw new PosternError('bad-message', 'expected a certificate in PEM', { cause })
   }
+}
+
+/**
+ * Every certificate in a text in PEM, in its order; none where it holds none. What stands between them is passed over.
+ * @throws PosternError bad-message where one of them cannot be read.
+ */
+export function certificatesIn(pem: string): X509Certificate[] {
+  return (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map(parseCertificate)
 }
 
 /** Whether the key is of the kind that peers make. */

@@ -1,0 +1,51 @@
+// The audio and video of a path in a browser. Each description is written here, and has the browser answer: so payload types and names
+// are those of all others (src/peer/transport/media.ts), and whatever else a browser offers is left out. The page was the one that
+// offered when the path was made; who offers now makes no difference to ICE and DTLS.
+
+import { description } from '../peer/transport/description.ts'
+import { kinds, type Media, type Ours, type Source, type TrackKind } from '../peer/transport/media.ts'
+import type { Handover } from '../wire/order.ts'
+
+export class PageMedia implements Media {
+  readonly #pc: RTCPeerConnection
+  readonly #handover: Handover
+
+  constructor(pc: RTCPeerConnection, handover: Handover) {
+    this.#pc = pc
+    this.#handover = handover
+  }
+
+  async describe(theirs: readonly Source[], ours: readonly Ours[]): Promise<void> {
+    const sdp = description(this.#handover, { sources: theirs })
+    await this.#pc.setRemoteDescription({ type: 'offer', sdp })
+    for (const kind of kinds) {
+      const one = this.#transceiver(kind)
+      if (one) one.direction = ours.some(own => own.kind === kind) ? 'sendrecv' : 'recvonly'
+    }
+    await this.#pc.setLocalDescription(await this.#pc.createAnswer())
+  }
+
+  /** What the browser has chosen for what it sends. */
+  ssrcOf(kind: TrackKind): number | undefined {
+    const { sdp = '' } = this.#pc.localDescription ?? {}
+    const section = sdp.split(/^m=/m).find(one => new RegExp(`^a=mid:${kind}\\r?$`, 'm').test(one))
+    const [, ssrc] = /^a=ssrc:(\d+)/m.exec(section ?? '') ?? []
+    return ssrc === undefined ? undefined : Number(ssrc)
+  }
+
+  /** Sends this track, or nothing. */
+  send(kind: TrackKind, track: MediaStreamTrack | null): void {
+    this.#transceiver(kind)
+      ?.sender.replaceTrack(track)
+      .catch(() => {})
+  }
+
+  /** What comes, once the path was described. */
+  received(kind: TrackKind): MediaStreamTrack | undefined {
+    return this.#transceiver(kind)?.receiver.track
+  }
+
+  #transceiver(kind: TrackKind): RTCRtpTransceiver | undefined {
+    return this.#pc.getTransceivers().find(({ mid }) => mid === kind)
+  }
+}

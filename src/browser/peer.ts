@@ -1,0 +1,383 @@
+// A peer in a browser: joins a gateway, keeps a connection prepared that shows the gateway what its NAT does, and obeys the orders of
+// its sessions. As src/peer/peer.ts in Node, without raw sockets.
+//
+//   join -> prepared connection -> connect -> session -> order … -> open channel -> Connection
+
+import { nowMs } from '../clock.ts'
+import { asPosternError, PosternError } from '../errors.ts'
+import { Connecting, doubtful, type ConnectOptions as Following, traceparentOf } from '../peer/connecting.ts'
+import type { Carried, OpenPath } from '../peer/connection/path.ts'
+import { checkResumeMs, RESUME_MS } from '../peer/connection/resume.ts'
+import { Standings } from '../peer/standing.ts'
+import { Timekeeper } from '../peer/timekeeper.ts'
+import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
+import { checkName, type PeerName } from '../wire/name.ts'
+import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { checkAbilities } from './abilities.ts'
+import { Connection } from './connection.ts'
+import { doorsOf } from './doors.ts'
+import { GatewayLink, refusal, type Welcome } from './gateway-link.ts'
+import { type Identity, loadIdentity } from './identity.ts'
+import { KnownPeers } from './known-peers.ts'
+import { Reserve } from './reserve.ts'
+import { Session } from './session.ts'
+import { Memory, openStore, type Store } from './store.ts'
+import { type Membership, Prepared } from './warm.ts'
+
+export interface JoinOptions {
+  /** The gateway's URL; if left out, where this module came from, if a gateway has served it, or else the page. */
+  readonly gateway?: string | URL
+  /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page. */
+  readonly name?: string
+  /** The join token. */
+  readonly token: string
+  /** Called with a connection that another peer asked for. Serve its streams in the same turn. If left out, none is accepted. */
+  readonly accept?: (connection: Connection) => void
+  /** How long a connection waits for another path when its own is lost, in milliseconds, 10 minutes at most; a minute if left out. */
+  readonly resumeMs?: number
+  /** Called when the peer has joined (again), and when the link to the gateway was lost. */
+  readonly onState?: (state: { joined: true } | { joined: false; error: PosternError; final: boolean }) => void
+  /** Ends the joining. */
+  readonly signal?: AbortSignal
+}
+
+export interface ConnectOptions extends Following {
+  readonly name: string
+  /** Which fingerprint it has to have, as `AA:BB:…` or 64 digits. If left out, the one that it had the first time. */
+  readonly fingerprint?: string
+}
+
+type Asked = Connecting<Connection>
+
+/** The most connections that are set up at once, whatever a gateway asks for. Those that stand do not count. */
+const SETTING_UP = 16
+
+/**
+ * Joins a gateway. Throws `unsupported` where the browser, or the page's origin, lacks something, `bad-config`, `gateway-unreachable`,
+ * the code the gateway refuses with, or what the signal aborts with.
+ */
+export async function join(options: JoinOptions): Promise<Peer> {
+  checkAbilities()
+  checkResumeMs(options.resumeMs ?? RESUME_MS)
+  if (options.name !== undefined) checkName(options.name)
+  return await Peer.join(options)
+}
+
+export class Peer {
+  /** SHA-256 of the key by which this peer is known, `AA:BB:…`. */
+  readonly fingerprint: string
+  /** Whether this browser keeps the key. Without, this peer is a guest: nobody reaches it by a name. */
+  readonly isKept: boolean
+  readonly #options: JoinOptions
+  readonly #identity: Identity
+  readonly #known: KnownPeers
+  readonly #link: GatewayLink
+  readonly #sessions = new Map<string, Session>()
+  readonly #connects = new Map<number, Asked>()
+  readonly #timekeeper = new Timekeeper(message => this.#timed(message))
+  readonly #standings = new Standings<Connection>({
+    another: ({ peer: { name }, path: { trace } }, continues, signal) =>
+      this.#ask(new Connecting<Connection>({ name }, { signal, traceparent: traceparentOf(trace) }), continues),
+    isContinued: session => [...this.#sessions.values()].some(one => one.continues === session && !one.isOpen),
+    suspected: () => {
+      void this.#reserve.replace()
+      this.#link.probeLink()
+    },
+    renew: () => this.#reserve.renew(),
+    send: news => this.#link.send(news),
+    over: () => {}
+  })
+  readonly #left = new AbortController()
+  readonly #reserve = new Reserve({
+    prepare: () => this.#prepare(),
+    send: message => void this.#link.send(message),
+    rttMs: () => this.#rttMs,
+    restored: () => this.#standings.again()
+  })
+  #membership: Membership | undefined
+  #joined = new AbortController()
+  #rttMs = 0
+  #requests = 0
+  #numbers = 0
+  #name = ''
+
+  private constructor(link: GatewayLink, identity: Identity, store: Store, options: JoinOptions) {
+    this.#options = options
+    this.#identity = identity
+    this.#link = link
+    this.#known = new KnownPeers(store, new URL(link.place).host)
+    this.fingerprint = identity.fingerprint
+    this.isKept = store.isKept
+    link.onMessage = message => this.#receive(message)
+    link.onWelcome = welcome => this.#welcomed(welcome)
+    link.onLost = (error, final) => this.#lost(error, final)
+    const { signal } = this.#left
+    addEventListener('online', () => this.#moved(), { signal })
+    addEventListener('pagehide', ({ persisted }) => persisted || void this.close(), { signal })
+  }
+
+  /** See `join`. */
+  static async join(options: JoinOptions): Promise<Peer> {
+    const { token, signal } = options
+    const [store, identity] = await remembered()
+    signal?.throwIfAborted()
+    const name = store.isKept ? options.name : undefined
+    const accepts = options.accept !== undefined && name !== undefined
+    const gateway = String(options.gateway ?? ownGateway())
+    const { link, welcome } = await GatewayLink.join({ gateway, token, name, accepts, identity }, signal)
+    const peer = new Peer(link, identity, store, options)
+    peer.#welcomed(welcome)
+    return peer
+  }
+
+  /** The name by which others reach it, or the one that the gateway made up. */
+  get name(): string {
+    return this.#name
+  }
+
+  /** Opens a connection to a peer. Throws the code the request failed with; its message says what was tried. */
+  async connect({ name, fingerprint, ...options }: ConnectOptions): Promise<Connection> {
+    options.signal?.throwIfAborted()
+    return await this.#ask(new Connecting<Connection>(peerName(name, fingerprint), options))
+  }
+
+  /** Forgets which fingerprint a name had: the next one that it shows is remembered. */
+  forget(name: string): Promise<void> {
+    return this.#known.forget(name)
+  }
+
+  /** Closes every connection and leaves. */
+  async close(): Promise<void> {
+    const left = new PosternError('io', 'the peer left')
+    this.#left.abort(left)
+    this.#joined.abort(left)
+    for (const connecting of this.#connects.values()) connecting.fail(left)
+    await this.#standings.close()
+    for (const session of this.#sessions.values()) session.end(left)
+    this.#reserve.close()
+    this.#link.close()
+  }
+
+  /** @param continues the connection that stands and wants another path */
+  async #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
+    const { to, options } = connecting
+    const request = this.#requests++
+    const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
+    options.signal?.addEventListener('abort', abort, { once: true })
+    this.#connects.set(request, connecting)
+    try {
+      const sent = this.#link.send({
+        type: 'connect',
+        request,
+        to: to.name,
+        ...(to.pin ? { fingerprint: to.pin } : {}),
+        ...(options.traceparent ? { traceparent: options.traceparent } : {}),
+        ...(continues ? { continues } : {}),
+        atMs: nowMs()
+      })
+      if (!sent)
+        throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
+      const connection = await connecting.connection
+      // The request is kept, because the gateway still has its last words on it to say; one that continues another hears none.
+      if (continues) this.#connects.delete(request)
+      else connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
+      return connection
+    } catch (error) {
+      this.#connects.delete(request)
+      throw error
+    } finally {
+      options.signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  #welcomed({ peer, name, key, endpoints }: Welcome): void {
+    this.#joined = new AbortController()
+    this.#name = name
+    this.#rttMs = 0
+    this.#membership = { peer, key, endpoints }
+    const { signal } = this.#joined
+    void this.#timekeeper.keep(signal)
+    this.#reserve.open(signal)
+    this.#standings.joined()
+    this.#options.onState?.({ joined: true })
+  }
+
+  /** Open connections do not need the gateway. Only requests that are still under way fail. */
+  #lost(error: PosternError, final: boolean): void {
+    this.#joined.abort(error)
+    for (const connecting of this.#connects.values()) connecting.fail(error)
+    this.#connects.clear()
+    for (const session of [...this.#sessions.values()]) if (!session.isOpen) session.end(error)
+    this.#reserve.close()
+    this.#options.onState?.({ joined: false, error, final })
+  }
+
+  /** The network may be another one. */
+  #moved(): void {
+    this.#rttMs = 0
+    void this.#reserve.replace()
+    this.#standings.again()
+    this.#standings.tell('network')
+  }
+
+  /** What the timekeeper measures is the round trip to the gateway, too. */
+  #timed(message: FromPeer): void {
+    if (message.type === 'clock') {
+      const rttMs = 2 * message.uncertaintyMs
+      this.#rttMs = Math.min(this.#rttMs || rttMs, rttMs)
+    }
+    this.#link.send(message)
+  }
+
+  #prepare(): Prepared {
+    if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
+    return new Prepared(this.#numbers++, this.#membership, this.#identity.certificate)
+  }
+
+  #receive(message: FromGateway): void {
+    switch (message.type) {
+      case 'session':
+        return this.#begin(message)
+      case 'sample':
+        return void this.#sessions.get(message.session)?.sample(message.round)
+      case 'order':
+        return this.#order(message)
+      case 'cancel':
+        return this.#sessions.get(message.session)?.cancel(message.plan)
+      case 'strategy':
+        return this.#connectingOf(message.session)?.options.onStrategy?.(message)
+      case 'over':
+        return this.#sessions.get(message.session)?.end(refusal(message, 'io'))
+      case 'refused':
+        return this.#connects.get(message.request ?? -1)?.fail(refusal(message, 'io'))
+      case 'path':
+        return this.#agreed(message)
+      case 'trace':
+        return this.#connects.get(message.request)?.mayRead(message)
+      case 'features':
+        this.#reserve.doors = doorsOf(message, this.#link.place, this.#membership?.endpoints[0]?.address ?? '')
+        return
+      case 'pong':
+        return this.#timekeeper.answer(message)
+    }
+  }
+
+  #begin(message: Message<FromGateway, 'session'>): void {
+    if (this.#sessions.has(message.session)) return
+    const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    const standing = message.continues === undefined ? undefined : this.#standings.continuedBy(message)
+    if (message.continues !== undefined && !standing) return this.#disown(message.session)
+    if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
+    const session = new Session(message, {
+      send: said => this.#link.send(said),
+      prepare: () => this.#prepare(),
+      doors: () => this.#reserve.doors,
+      startMs: connecting?.startMs ?? performance.now(),
+      // Who holds a connection has proved who it is.
+      trust: async peer => {
+        if (!standing) await this.#trust(peer, connecting?.to)
+      },
+      opened: path => (standing ? this.#carry(standing, path, connecting) : this.#opened(path, message, connecting)),
+      ended: error => {
+        this.#sessions.delete(message.session)
+        connecting?.fail(error)
+      }
+    })
+    this.#sessions.set(message.session, session)
+    if (connecting) connecting.begins(message)
+    else if (message.role === 'caller') session.leave(new PosternError('io', 'the request was given up'))
+    const doubt = connecting && !standing && doubtful(message.peer, connecting.to)
+    if (doubt) session.leave(doubt)
+  }
+
+  /** Connections that are being set up; those that stand do not count. */
+  get #settingUp(): number {
+    return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
+  }
+
+  #disown(session: string): void {
+    this.#link.send({ type: 'leave', session, code: 'io', reason: 'it does not hold that connection' })
+  }
+
+  #turnAway(session: string, connecting: Asked | undefined): void {
+    const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
+    this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
+    connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
+  }
+
+  async #trust(
+    { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
+    asked: PeerName | undefined
+  ): Promise<void> {
+    // By the name that was asked for, which the gateway may write in another way.
+    if (named) await this.#known.check(asked?.name ?? name, fingerprint, asked?.pin)
+  }
+
+  #order(message: Message<FromGateway, 'order'>): void {
+    const session = this.#sessions.get(message.session)
+    if (!session) return
+    void session.order(message, this.#reserve.take(message.socket))
+  }
+
+  #abandon(connecting: Asked, error: PosternError): void {
+    this.#sessions.get(connecting.session)?.leave(error)
+    connecting.fail(error)
+  }
+
+  /** Both sides have opened the path, so the request is done. */
+  #agreed({ session, bitsPerSecond, verdict }: Message<FromGateway, 'path'>): void {
+    for (const [request, connecting] of this.#connects) {
+      if (connecting.session !== session) continue
+      this.#connects.delete(request)
+      const { traceKey } = connecting
+      connecting.options.onPath?.({ bitsPerSecond, verdict, traceKey })
+    }
+  }
+
+  #connectingOf(session: string): Asked | undefined {
+    return [...this.#connects.values()].find(connecting => connecting.session === session)
+  }
+
+  #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {
+    const { resumeMs = RESUME_MS, accept } = this.#options
+    const connection = new Connection({ ...path, peer, role, resumeMs, traceKey: connecting?.traceKey })
+    this.#standings.add(connection, peer.id)
+    if (connecting) connecting.done(connection)
+    else if (accept) accept(connection)
+    else void connection.close()
+    return { over: connection.pathOver(path.session), close: () => void connection.close() }
+  }
+
+  /** The connection goes on over another path. */
+  #carry(connection: Connection, path: OpenPath, connecting: Asked | undefined): Carried {
+    connection.carry(path, { proveMs: this.#standings.proveMs(connection, path.path) }).then(
+      () => connecting?.done(connection),
+      error => connecting?.fail(asPosternError(error))
+    )
+    const { session } = path
+    return { over: connection.pathOver(session), close: () => connection.leavePath(session) }
+  }
+}
+
+/** Some browsers refuse to keep keys, or anything, and say so only when they are asked to. */
+async function remembered(): Promise<[Store, Identity]> {
+  const store = await openStore()
+  try {
+    return [store, await loadIdentity(store)]
+  } catch {
+    const memory = new Memory()
+    return [memory, await loadIdentity(memory)]
+  }
+}
+
+function peerName(name: string, fingerprint: string | undefined): PeerName {
+  if (fingerprint === undefined) return { name: checkName(name) }
+  const pin = normaliseFingerprint(fingerprint)
+  if (pin) return { name: checkName(name), pin }
+  const expected = 'expected 64 hexadecimal digits, with or without colons'
+  throw new PosternError('bad-config', `the pinned fingerprint of ${checkName(name)} is malformed; ${expected}`)
+}
+
+/** A gateway serves this module as postern.js, below its own path; anything else may have bundled it. */
+const ownGateway = (): URL =>
+  new URL('.', import.meta.url.split(/[?#]/, 1)[0]?.endsWith('/postern.js') ? import.meta.url : location.origin)

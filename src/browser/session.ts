@@ -1,0 +1,346 @@
+// One session, on the side of a browser: orders come one after the other until a channel is open. A browser has no raw socket, so an
+// order is obeyed by its ICE agent, which gets the far side's description and its candidates. It lasts as long as the path.
+
+import { nowMs, sleep } from '../clock.ts'
+import { asPosternError, PosternError } from '../errors.ts'
+import type { Carried, OpenPath, PathReport } from '../peer/connection/path.ts'
+import { description } from '../peer/transport/description.ts'
+import type { Word } from '../vocabulary.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+import { PACKET_BYTES } from '../wire/packet-size.ts'
+import type { Report } from '../wire/report.ts'
+import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { tcpCandidate } from './doors.ts'
+import { vouchedBy } from './identity.ts'
+import { PageMedia } from './media.ts'
+import type { Prepared } from './warm.ts'
+
+export interface SessionHooks {
+  readonly send: (message: FromPeer) => void
+  /** Another prepared connection that nobody uses. */
+  readonly prepare: () => Prepared
+  /** TCP ports of the relay, for where UDP is blocked. */
+  readonly doors: () => readonly Endpoint[]
+  /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
+  readonly startMs: number
+  /** Throws `fingerprint-mismatch` if the other side is not the one that had this name before. */
+  readonly trust: (peer: Introduction['peer']) => Promise<void>
+  /** Carries a connection over the path, and tells when that is over. */
+  readonly opened: (path: OpenPath) => Carried
+  readonly ended: (error: PosternError) => void
+}
+
+type Introduction = Message<FromGateway, 'session'>
+type Order = Message<FromGateway, 'order'>
+
+interface Attempt {
+  readonly plan: number
+  readonly controller: AbortController
+  readonly report: Report & { steps: [string, number][] }
+  readonly originMs: number
+  isTold: boolean
+}
+
+export class Session {
+  readonly #introduction: Introduction
+  readonly #hooks: SessionHooks
+  readonly #over = new AbortController()
+  #prepared: Prepared | undefined
+  #fresh: Prepared | undefined
+  #attempt: Attempt | undefined
+  #carried: Carried | undefined
+
+  constructor(introduction: Introduction, hooks: SessionHooks) {
+    this.#introduction = introduction
+    this.#hooks = hooks
+  }
+
+  /** The session that made the connection for which this one finds another path. */
+  get continues(): string | undefined {
+    return this.#introduction.continues
+  }
+
+  get isOpen(): boolean {
+    return this.#carried !== undefined
+  }
+
+  /** Prepares a connection whose socket was never used, and tells the gateway, which sees its mappings then. */
+  async sample(round: number): Promise<void> {
+    this.#discard()
+    if (this.#over.signal.aborted || this.isOpen) return
+    const fresh = this.#hooks.prepare()
+    this.#fresh = fresh
+    try {
+      await fresh.bind()
+      const { number: socket, port, ice } = fresh
+      if (this.#fresh === fresh) this.#say({ type: 'fresh', round, socket, port, ice })
+    } catch {
+      // The gateway goes on without the sample when it has waited long enough.
+    }
+  }
+
+  /**
+   * Resolves when nothing more comes of the order.
+   * @param reserved what the order is for, unless that is the fresh one or the one of the order before
+   */
+  async order(order: Order, reserved: Prepared | undefined): Promise<void> {
+    if (this.#over.signal.aborted) return reserved?.close()
+    this.#callOff()
+    const attempt: Attempt = {
+      plan: order.plan,
+      controller: new AbortController(),
+      report: { startedMs: nowMs(), steps: [], sent: 0, received: 0 },
+      originMs: performance.now(),
+      isTold: false
+    }
+    this.#attempt = attempt
+    const { signal } = attempt.controller
+    const taken = reserved ?? (this.#fresh?.number === order.socket ? this.#fresh : undefined)
+    if (taken) {
+      this.#prepared?.close()
+      this.#prepared = taken
+      if (taken === this.#fresh) this.#fresh = undefined
+    }
+    this.#discard()
+    const dtls = await this.#dtls()
+    if (signal.aborted) return
+    if (order.handover.fingerprint !== dtls) return this.leave(anotherOne)
+    const prepared = this.#prepared
+    if (prepared?.number !== order.socket) return this.#tell(attempt, { type: 'failed', ...staleSocket })
+    this.#prepared = undefined
+    try {
+      const remote = await this.#obey(order, prepared, attempt)
+      await this.#hooks.trust(this.#introduction.peer).catch(thrown => {
+        this.leave(asPosternError(thrown))
+        throw thrown
+      })
+      signal.throwIfAborted()
+      const local = { address: '0.0.0.0', port: prepared.port || DISCARD }
+      const { address, port } = remote
+      this.#tell(attempt, { type: 'opened', local, remote: { address, port } })
+      this.#carry(order, prepared, remote)
+    } catch (thrown) {
+      prepared.close()
+      const { code, message } = asPosternError(thrown)
+      this.#tell(attempt, { type: 'failed', code, reason: message.slice(0, REASON_CHARACTERS) })
+    }
+  }
+
+  /** The gateway calls a plan off because it takes too long, or because the other side could not open it. */
+  cancel(plan: number): void {
+    if (this.#attempt?.plan !== plan) return
+    this.#callOff()
+    const carried = this.#carried
+    // The callee waits for another plan. A caller already has the connection in its hands, and nothing may take its place.
+    if (this.#introduction.role === 'callee') this.#carried = undefined
+    carried?.close()
+  }
+
+  /** Ends the session. If no connection is open yet, it fails with `error`. */
+  end(error: PosternError): void {
+    this.#over.abort(error)
+    this.#discard()
+    this.#callOff()
+    this.#prepared?.close()
+    this.#prepared = undefined
+    if (!this.#carried) this.#hooks.ended(error)
+  }
+
+  /** Leaves the session. The gateway is told first what has come of the order so far, and then that this side leaves. */
+  leave(error: PosternError): void {
+    this.#callOff()
+    this.#say({ type: 'leave', code: error.code, reason: error.message.slice(0, REASON_CHARACTERS) })
+    this.end(error)
+  }
+
+  /** The certificate of the far side's connections; undefined where nothing shows that it is theirs. */
+  async #dtls(): Promise<string | undefined> {
+    const { fingerprint, vouch } = this.#introduction.peer
+    if (!vouch) return fingerprint
+    return (await vouchedBy(vouch)) === fingerprint ? vouch.dtls : undefined
+  }
+
+  /** Resolves with the endpoint of the far side when the control channel is open. */
+  async #obey(message: Order, prepared: Prepared, attempt: Attempt): Promise<Reached> {
+    const { handover, waitMs, handoverMs, afterMs, plan } = message
+    const { pc } = prepared
+    const signal = AbortSignal.any([attempt.controller.signal, AbortSignal.timeout(waitMs + handoverMs)])
+    const doors = message.order.kind === 'splice' ? this.#hooks.doors() : []
+    const protocol = isTcp(message) ? 'tcp' : 'udp'
+    const targets = protocol === 'tcp' ? doors : targetsOf(message)
+    const [first] = targets
+    if (!first) throw new PosternError('io', 'the order names nobody to send to')
+    if (afterMs > 0) await sleep(afterMs, signal)
+    attempt.report.flows = targets.length
+    const step = (name: string) => this.#step(attempt, name)
+    const found = () => {
+      if (!isFound(pc)) return
+      pc.removeEventListener('iceconnectionstatechange', found)
+      step('ice')
+      this.#say({ type: 'progress', plan, step: 'found' })
+    }
+    pc.addEventListener('iceconnectionstatechange', found)
+    const failed = Promise.withResolvers<never>()
+    const changed = () => {
+      if (pc.connectionState === 'connected') step('dtls')
+      if (pc.connectionState === 'failed') failed.reject(broken)
+    }
+    pc.addEventListener('connectionstatechange', changed)
+    const abort = () => failed.reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const candidates = targets.map(protocol === 'tcp' ? tcpCandidate : candidate)
+    const sdp = description(handover, { candidates })
+    const aloneMs = UDP_ALONE_MS + Math.max(0, handoverMs - HANDOVER_MS) / 4
+    const late = setTimeout(() => isFound(pc) || goAround(pc, doors), aloneMs)
+    try {
+      await Promise.race([failed.promise, pc.setRemoteDescription({ type: 'answer', sdp }).then(() => prepared.opened)])
+      step('open')
+      return (await selected(pc)) ?? { ...first, protocol }
+    } catch (thrown) {
+      signal.throwIfAborted()
+      throw thrown
+    } finally {
+      clearTimeout(late)
+      signal.removeEventListener('abort', abort)
+      pc.removeEventListener('connectionstatechange', changed)
+      pc.removeEventListener('iceconnectionstatechange', found)
+    }
+  }
+
+  #carry(order: Order, { pc, transport, control, sizing, port }: Prepared, remote: Reached): void {
+    const { session, trace } = this.#introduction
+    const isRelayed = order.order.kind === 'splice'
+    const door = remote.protocol
+    const path: PathReport = {
+      by: order.by,
+      kind: isRelayed ? 'relay' : 'direct',
+      ...(isRelayed ? { door } : {}),
+      local: `0.0.0.0:${port}`,
+      remote: `${door === 'tcp' ? 'TCP ' : ''}${remote.address}:${remote.port}`,
+      ms: Math.round((performance.now() - this.#hooks.startMs) * 10) / 10,
+      trace,
+      mtu: order.mtu ?? PACKET_BYTES
+    }
+    const media = new PageMedia(pc, order.handover)
+    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session })
+    this.#carried = carried
+    this.#discard()
+    void carried.over.then(() => {
+      if (this.#carried !== carried) return
+      // This is said only when the last word has passed, because the gateway then takes the relay away.
+      this.#say({ type: 'leave', code: 'io', reason: 'the path was closed' })
+      this.#hooks.ended(new PosternError('io', 'the path was closed'))
+    })
+  }
+
+  #step({ report, originMs }: Attempt, name: string): void {
+    report.steps.push([name, Math.round((performance.now() - originMs) * 100) / 100])
+  }
+
+  /** Calls the order off. If its result was told before, nothing is told again. */
+  #callOff(): void {
+    const attempt = this.#attempt
+    attempt?.controller.abort(calledOff)
+    if (attempt) this.#tell(attempt, { type: 'failed', code: CALLED_OFF, reason: calledOff.message })
+  }
+
+  /** Tells the gateway the result of a plan, with the report, and only once. */
+  #tell(attempt: Attempt, result: Result): void {
+    if (attempt.isTold) return
+    attempt.isTold = true
+    this.#say({ ...result, plan: attempt.plan, report: attempt.report })
+  }
+
+  #discard(): void {
+    this.#fresh?.close()
+    this.#fresh = undefined
+  }
+
+  #say(message: Said): void {
+    this.#hooks.send({ ...message, session: this.#introduction.session } as FromPeer)
+  }
+}
+
+type Unnamed<Type extends FromPeer['type'], Left extends string> = Omit<Message<FromPeer, Type>, 'session' | Left>
+type Result = Unnamed<'opened', 'plan' | 'report'> | Unnamed<'failed', 'plan' | 'report'>
+type Said = { [Type in 'fresh' | 'progress' | 'opened' | 'failed' | 'leave']: Unnamed<Type, never> }[
+  | 'fresh'
+  | 'progress'
+  | 'opened'
+  | 'failed'
+  | 'leave']
+
+/** Whether the order leads to a TCP door of the relay, since UDP is blocked. */
+const isTcp = ({ order }: Order): boolean => order.kind === 'splice' && order.doors !== undefined
+
+/** Where the far side turned out to be, or the relay, and over what. */
+interface Reached extends Endpoint {
+  readonly protocol: 'udp' | 'tcp'
+}
+
+/** The port of an agent that dials, RFC 6544 section 4.5. */
+const DISCARD = 9
+
+const isFound = ({ iceConnectionState }: RTCPeerConnection): boolean =>
+  ['connected', 'completed'].includes(iceConnectionState)
+
+/** How long the relay is tried over UDP alone, in milliseconds, besides two round trips: it may have been blocked meanwhile. */
+const UDP_ALONE_MS = 600
+
+/** What an order gives for the handover besides eight round trips, in milliseconds (src/wire/order.ts). */
+const HANDOVER_MS = 4000
+
+function goAround(pc: RTCPeerConnection, doors: readonly Endpoint[]): void {
+  for (const candidate of doors.map(tcpCandidate)) pc.addIceCandidate({ candidate, sdpMid: '0' }).catch(() => {})
+}
+
+/** Where the order says that the far side is, the likeliest first. */
+function targetsOf({ order }: Order): readonly Endpoint[] {
+  // The gateway has made targets of what it guesses (src/strategy/ice-only.ts).
+  return order.kind === 'splice' ? [order.target] : order.targets
+}
+
+/**
+ * RFC 8839 section 5.1. A `host` candidate of the far side would pin the path; one of another type lets a changed port win. The first
+ * is checked first.
+ */
+const candidate = ({ address, port }: Endpoint, index: number): string =>
+  `candidate:${index + 1} 1 udp ${TOP_PRIORITY - index} ${address} ${port} typ srflx raddr 0.0.0.0 rport 9`
+
+/** Below that of any candidate that an agent finds by itself. */
+const TOP_PRIORITY = 1_000_000
+
+/** Where the far side turned out to be; undefined where the browser hides it. */
+async function selected(pc: RTCPeerConnection): Promise<Reached | undefined> {
+  const stats = new Map<string, Stats>((await pc.getStats()) as unknown as Map<string, Stats>)
+  const transport = [...stats.values()].find(({ type }) => type === 'transport')
+  const pairs = [...stats.values()].filter(({ type }) => type === 'candidate-pair')
+  const pair = stats.get(transport?.selectedCandidatePairId ?? '') ?? pairs.find(one => one.selected)
+  const { address, port, protocol } = stats.get(pair?.remoteCandidateId ?? '') ?? {}
+  return address && port && protocol && /^[\d.]+$/.test(address) ? { address, port, protocol } : undefined
+}
+
+interface Stats {
+  readonly type: string
+  readonly selectedCandidatePairId?: string
+  readonly selected?: boolean
+  readonly remoteCandidateId?: string
+  readonly address?: string
+  readonly port?: number
+  readonly protocol?: 'udp' | 'tcp'
+}
+
+/** The longest reason that the gateway takes, in characters. */
+const REASON_CHARACTERS = 500
+
+const CALLED_OFF = 'called-off' satisfies Word
+const calledOff = new PosternError('timeout', 'the order was called off')
+const staleSocket = { code: 'stale-socket' satisfies Word, reason: 'the socket this order was made for is gone' }
+const broken = new PosternError(
+  'io',
+  'the path was lost, or the encrypted handshake broken off, before the connection was made'
+)
+const anotherOne = new PosternError(
+  'fingerprint-mismatch',
+  'the gateway introduced the peer with one certificate and gave orders for another'
+)

@@ -1,0 +1,121 @@
+// One direction of a stream, at its receiver: what has arrived waits here for its reader, within a window that the far side is
+// told. What arrives a second time, on another path, is recognised by its offset.
+
+import { PosternError } from '../../../errors.ts'
+import { type Budget, STREAM_BYTES } from './budget.ts'
+import { Kept } from './kept.ts'
+import type { Standing } from './stream-message.ts'
+
+/** After so many bytes the far side is told that they have arrived, so that it keeps them no longer. */
+const MARK_BYTES = 65_536
+
+/** A stream is allowed so much at first, in bytes, so that streams that say little leave the rest to others. */
+const FIRST_BYTES = 262_144
+
+export class Incoming {
+  readonly #budget: Budget
+  /** Of a reader that does not read; otherwise what arrives is handed on as it is. */
+  readonly #kept = new Kept()
+  #received = 0
+  #delivered = 0
+  #limit = 0
+  #markedAt = 0
+  #deliveredAt = 0
+  /** So many bytes are allowed beyond what was read. It grows while the far side makes use of it. */
+  #wantedBytes = FIRST_BYTES
+  #stepBytes = 0
+  #total: number | undefined
+
+  constructor(budget: Budget) {
+    this.#budget = budget
+  }
+
+  get received(): number {
+    return this.#received
+  }
+
+  /** The far side has said its end, and everything before it is here. */
+  get isEnded(): boolean {
+    return this.#total !== undefined
+  }
+
+  /**
+   * Takes bytes that begin at `offset`. Returns those that are new.
+   * Throws `bad-message` for more than was allowed, and for bytes after the end.
+   */
+  take(offset: number, bytes: Uint8Array): Uint8Array {
+    const fresh = bytes.subarray(Math.max(0, this.#received - offset))
+    if (fresh.length === 0) return fresh
+    if (this.isEnded || this.#received + fresh.length > this.#limit)
+      throw new PosternError('bad-message', 'it sent more than it was allowed to')
+    this.#received += fresh.length
+    return fresh
+  }
+
+  /** Hands new bytes to a reader, or keeps them for it. */
+  deliver(fresh: Uint8Array, isReading: boolean, push: (bytes: Uint8Array) => boolean): boolean {
+    if (!isReading || this.#kept.bytes > 0) {
+      this.#kept.append(fresh)
+      return isReading && this.read(push)
+    }
+    this.#delivered += fresh.length
+    return push(fresh)
+  }
+
+  /** Hands on what is kept while the reader wants more; returns whether it does. */
+  read(push: (bytes: Uint8Array) => boolean): boolean {
+    let wantsMore = true
+    while (wantsMore && this.#kept.bytes > 0) {
+      const bytes = this.#kept.at(this.#kept.start).slice()
+      this.#kept.drop(this.#kept.start + bytes.length)
+      this.#delivered += bytes.length
+      wantsMore = push(bytes)
+    }
+    return wantsMore
+  }
+
+  get isEmpty(): boolean {
+    return this.#kept.bytes === 0
+  }
+
+  /** Throws `bad-message` where not as much has arrived. */
+  end(total: number): void {
+    if (total !== this.#received) throw new PosternError('bad-message', 'it ended the stream somewhere else')
+    this.#total = total
+    this.#budget.release(this)
+  }
+
+  /** What the far side is told; it may rely on it from now on. */
+  standing(): Standing {
+    if (!this.isEnded) this.#allow()
+    this.#markedAt = this.#received
+    this.#deliveredAt = this.#delivered
+    return { received: this.#received, limit: this.#limit, ended: this.isEnded }
+  }
+
+  #allow(): void {
+    if (this.#stepBytes > 0 && this.#delivered - this.#deliveredAt >= this.#stepBytes)
+      this.#wantedBytes = Math.min(2 * this.#wantedBytes, STREAM_BYTES)
+    const promised = this.#limit - this.#delivered
+    const window = this.#budget.window(this, promised, this.#wantedBytes)
+    this.#limit = Math.max(this.#limit, this.#delivered + window)
+    this.#stepBytes = Math.min(MARK_BYTES, window >> 2)
+  }
+
+  /** So much has arrived that the far side was not told of. */
+  get unmarkedBytes(): number {
+    return this.#received - this.#markedAt
+  }
+
+  /** It is time to tell the far side: enough has arrived, or was read. */
+  get isMarkDue(): boolean {
+    const read = this.#delivered - this.#deliveredAt
+    return this.#stepBytes > 0 && Math.max(this.unmarkedBytes, read) >= this.#stepBytes
+  }
+
+  /** Nobody reads any more. */
+  drop(): void {
+    this.#kept.clear()
+    this.#budget.release(this)
+  }
+}

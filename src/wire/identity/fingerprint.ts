@@ -1,0 +1,11 @@
+// Fingerprints as texts: SHA-256 of a certificate, or of a key, by which a peer is known.
+
+/** `AA:BB:…` from 64 hexadecimal digits in any case, with or without colons; undefined for anything else. */
+export function normaliseFingerprint(text: string): string | undefined {
+  const digits = /^[0-9a-f]{2}(?::[0-9a-f]{2}){31}$/i.test(text) ? text.replaceAll(':', '') : text
+  if (!/^[0-9a-f]{64}$/i.test(digits)) return undefined
+  return digits.toUpperCase().match(/../g)?.join(':')
+}
+
+/** The fingerprint as it stands behind the name of a pinned peer: 64 digits. */
+export const pinOf = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase()

@@ -1,0 +1,163 @@
+// Pages with a camera and a microphone of the browser's own: what they send is seen and heard, in Node and in other pages.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Child, postern } from '../../examples/child.ts'
+import { ffmpegCommand, pictureArgs } from '../cli/ffmpeg.ts'
+import { drop } from '../lab/drop.ts'
+import { openRig, type Rig, type RigPeer } from '../lab/rig.ts'
+import type { Kind } from './browsers.ts'
+import { bothPaths, browserTest, config, nat, opened, RELAY, type Web } from './web.ts'
+
+/** So many are decoded. */
+const FRAMES = 40
+/** Of sound: half a second. */
+const SAMPLES = 24_000
+
+/** What is decoded is told by the browser's statistics (W3C webrtc-stats): Firefox counts no frames that nobody looks at. */
+const tools = `
+  const all = globalThis.all = new Set()
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(options) {
+      super(options)
+      all.add(this)
+    }
+  }
+  globalThis.film = async connection => {
+    const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } })
+    globalThis.sent = []
+    for (const track of media.getTracks()) sent.push(await connection.addTrack(track))
+  }
+  globalThis.view = connection => {
+    const video = document.createElement('video')
+    Object.assign(video, { muted: true, autoplay: true })
+    document.body.append(video)
+    const show = ({ stream }) => {
+      video.srcObject = stream
+      video.play().catch(() => {})
+    }
+    for (const track of connection.tracks) show(track)
+    connection.on('track', show)
+    globalThis.seen = async () => {
+      const found = { frames: 0, samples: 0, shown: video.getVideoPlaybackQuality().totalVideoFrames, width: video.videoWidth }
+      for (const pc of all) for (const [, one] of await pc.getStats()) {
+        if (one.type !== 'inbound-rtp') continue
+        if (one.kind === 'video') found.frames += one.framesDecoded
+        else found.samples += one.totalSamplesReceived - one.concealedSamples
+      }
+      return found
+    }
+    globalThis.sees = async ({ frames = 0, shown = 0, samples = 0 }) => {
+      for (const till = performance.now() + 15000; performance.now() < till; await new Promise(resolve => setTimeout(resolve, 50))) {
+        const found = await seen()
+        if (found.frames >= frames && found.shown >= shown && found.samples >= samples) break
+      }
+      return await seen()
+    }
+  }`
+
+interface Seen {
+  /** Decoded ones, and samples of sound that had arrived when they were played. */
+  readonly frames: number
+  readonly samples: number
+  /** Frames that the element has shown. */
+  readonly shown: number
+  readonly width: number
+}
+
+/** Joined, with a camera and a screen. */
+async function equipped(rig: Rig, site: number, kind: Kind): Promise<Web> {
+  return await opened(rig, site, kind, { tools })
+}
+
+async function filming(web: Web, to: string): Promise<void> {
+  await web.connect(to, 10)
+  await web.run('view(connection); await film(connection)')
+}
+
+const sees = (web: Web, least: Partial<Seen>): Promise<Seen> => web.run('return await sees(given)', least) as never
+
+for (const kind of ['chromium', 'firefox'] as const)
+  browserTest(`what ${kind} films goes to a peer in Node and back, directly and through the relay`, [kind], async t => {
+    for (const [strategies, path] of bothPaths) {
+      await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
+      const [, node] = rig.peers as [RigPeer, RigPeer]
+      await using web = await equipped(rig, 0, kind)
+      await filming(web, node.name)
+      const seen = await sees(web, { frames: FRAMES, samples: SAMPLES })
+      t.is(seen.width, 320, path)
+      t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, JSON.stringify(seen))
+      t.deepEqual(await web.run('return connection.tracks.map(({ kind, codec }) => [kind, codec]).sort()'), [
+        ['audio', 'opus'],
+        ['video', 'vp8']
+      ])
+      const ended = `const over = Promise.all(connection.tracks.map(track => new Promise(resolve => track.once('end', resolve))))
+        for (const track of sent) track.end()
+        await over
+        return connection.tracks.length`
+      t.is(await web.run(ended), 0)
+    }
+  })
+
+browserTest('two pages in two browsers see and hear each other', ['chromium', 'firefox'], async t => {
+  for (const strategies of ['[direct, stun]', `[${RELAY}]`]) {
+    await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
+    await using one = await equipped(rig, 0, 'chromium')
+    await using other = await equipped(rig, 1, 'firefox')
+    await filming(one, other.name)
+    await other.run('view(accepted); await film(accepted)')
+    for (const web of [one, other]) {
+      const seen = await sees(web, { frames: FRAMES, samples: SAMPLES })
+      t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, `${web.name}: ${JSON.stringify(seen)}`)
+    }
+  }
+})
+
+browserTest('a picture goes on over the relay when its direct path is cut', ['chromium'], async t => {
+  const strategies = `[direct, stun, ${RELAY}]`
+  await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
+  const [, node] = rig.peers as [RigPeer, RigPeer]
+  await using web = await equipped(rig, 0, 'chromium')
+  await filming(web, node.name)
+  const before = await sees(web, { frames: FRAMES, samples: SAMPLES })
+  const moved = web.run(
+    `return await new Promise(resolve => connection.on('path', ({ what, path }) => what === 'moved' && resolve(path.kind)))`
+  )
+  const [box] = rig.world.sites[1]?.boxes ?? []
+  if (!box) return t.fail()
+  await using _cut = await drop(box, `ip saddr ${rig.world.sites[0]?.publicAddresses[0]} meta l4proto udp`)
+  t.is(await moved, 'relay')
+  const { shown } = (await web.run('return await seen()')) as Seen
+  const after = await sees(web, { shown: shown + FRAMES })
+  t.true(before.frames >= FRAMES && after.shown >= shown + FRAMES, JSON.stringify([before, shown, after]))
+})
+
+browserTest(
+  'a camera behind the NAT of a carrier, which ffmpeg films with, is seen in a page',
+  ['chromium'],
+  async t => {
+    const sites = [{ nat }, { nat: 'carrier' as const }]
+    await using rig = await openRig({ strategies: '[direct, stun]', config, sites, verify: false })
+    const [, host] = rig.world.sites.map(({ hosts }) => hosts[0])
+    if (!host) return t.fail()
+    const folder = await mkdtemp(join(tmpdir(), 'postern-camera-'))
+    t.teardown(() => rm(folder, { recursive: true }))
+    await using web = await equipped(rig, 0, 'chromium')
+    const env = { ...process.env, POSTERN_GATEWAY: rig.door.url, POSTERN_TOKEN: rig.door.token, POSTERN_HOME: folder }
+    const start = (argv: readonly string[]) => new Child(host.spawn(argv, { stdio: 'pipe', env }))
+    const how = `camera pi --insecure --json --rtp 127.0.0.1:5004 --allow ${web.name}`.split(' ')
+    await using pi = start([...postern, ...how])
+    await pi.event('joined')
+    await using _picture = start(ffmpegCommand(pictureArgs('h264', 5004)))
+    const watches = `globalThis.connection = await peer.connect({ name: 'pi' })
+    view(connection)
+    globalThis.watching = await connection.open('watch')`
+    await web.run(watches)
+    const seen = await sees(web, { frames: FRAMES, shown: FRAMES })
+    t.true(seen.shown >= FRAMES && seen.width === 320, JSON.stringify(seen))
+    t.deepEqual(await web.run('return connection.tracks.map(({ codec }) => codec)'), ['h264'])
+    await web.run('await watching.writable.close()')
+    t.like(await pi.event('left'), { peer: web.name })
+  }
+)
