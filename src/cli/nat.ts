@@ -1,6 +1,7 @@
 // `postern nat`: says what network this computer is in, as the gateway sees it, and which peers can be reached from there.
 
 import { Command } from 'commander'
+import { persist } from '../peer/patience.ts'
 import { SOCKETS } from '../peer/survey.ts'
 import { perform, type Run } from './door.ts'
 import { withPeer } from './meet.ts'
@@ -34,7 +35,8 @@ async function judge({ sockets, ...options }: Options, run: Run): Promise<void> 
   const { output, signal } = run
   await withPeer(options, { accepts: false }, run, async peer => {
     const onSocket = (number: number) => output.bar(`looking at socket ${number} of ${sockets} …`)
-    const findings = await peer.nat({ sockets, onSocket, signal })
+    // A gateway judges a network once a second: whoever asks right after another command waits for it.
+    const findings = await persist(() => peer.nat({ sockets, onSocket, signal }), { signal })
     const { own, ...found } = findings
     const text = renderNat(findings, { width: output.width, paint: output.paint.bind(output) })
     const type = kindOf(findings).type

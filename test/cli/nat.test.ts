@@ -154,8 +154,8 @@ test.serial('on loopback there is no NAT: for people in 80 columns, for programs
   t.true(said.lines.includes('no NAT'), said.lines.join('\n'))
   t.regex(said.lines.join('\n'), /^no NAT +up to 100 % +direct$/m)
   t.true(said.lines.every(line => line.length <= 80))
-  const { events, code } = await world.run(['nat', '--sockets', '2', '--json'])
-  t.is(code, 0)
+  const { events, code, stderr } = await world.run(['nat', '--sockets', '2', '--json'])
+  t.is(code, 0, stderr)
   t.deepEqual(
     events.map(({ event }) => event),
     ['joined', 'nat']
