@@ -7,6 +7,7 @@ import { AGAIN, backoff, persist, toldMs, wait } from '../peer/patience.ts'
 import { helloProof, otherVersion, PROTOCOL } from '../wire/identity/proof.ts'
 import { JOIN_PATH, placeOf, urlAt } from '../wire/place.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { agentPace } from './abilities.ts'
 import type { Identity } from './identity.ts'
 
 export interface LinkOptions {
@@ -118,7 +119,7 @@ export class GatewayLink {
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
-      ...{ token, key, iceOnly: true, place, dtls, accepts },
+      ...{ token, key, iceOnly: agentPace(), place, dtls, accepts },
       signature: await identity.sign(helloProof({ place, nonce, dtls })),
       ...(this.#id === undefined ? {} : { peer: this.#id })
     }

@@ -229,9 +229,10 @@ export class Peer {
     this.#link.send(message)
   }
 
-  #prepare(): Prepared {
+  #prepare(isShown = true): Prepared {
     if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
-    return new Prepared(this.#numbers++, this.#membership, this.#identity.certificate)
+    const membership = { ...this.#membership, ...(isShown ? {} : { endpoints: [] }) }
+    return new Prepared(this.#numbers++, membership, this.#identity.certificate)
   }
 
   #receive(message: FromGateway): void {
@@ -270,7 +271,7 @@ export class Peer {
     if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
     const session = new Session(message, {
       send: said => this.#link.send(said),
-      prepare: () => this.#prepare(),
+      prepare: isShown => this.#prepare(isShown),
       doors: () => this.#reserve.doors,
       startMs: connecting?.startMs ?? performance.now(),
       // Who holds a connection has proved who it is.

@@ -8,6 +8,7 @@ import { sleep, within } from '../clock.ts'
 import { asPosternError } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { FromPeer } from '../wire/signal.ts'
+import { isFirefox } from './abilities.ts'
 import type { Prepared } from './warm.ts'
 
 export interface ReserveHooks {
@@ -136,7 +137,7 @@ export class Reserve {
     this.#ready.set(socket, prepared)
     this.#hooks.send({ type: 'warm', socket, port, addresses: [], rttMs: this.#hooks.rttMs(), ice })
     for (const old of stale) if (old !== prepared) this.#retire(old)
-    if (forgetsMappings()) void this.#forget(prepared)
+    if (isFirefox()) void this.#forget(prepared)
   }
 
   async #forget({ number }: Prepared): Promise<void> {
@@ -197,8 +198,6 @@ export class Reserve {
     this.#hooks.send({ type: 'cold', socket: prepared.number, reason: 'another socket has taken its place' })
   }
 }
-
-const forgetsMappings = (): boolean => navigator.userAgent.includes('Firefox/')
 
 const NO_DOOR =
   '; the gateway has no TCP port that browsers dial: its operator can name one in listen.tcp, such as 3478, and publish it'

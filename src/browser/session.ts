@@ -7,6 +7,7 @@ import type { Carried, OpenPath, PathReport } from '../peer/connection/path.ts'
 import { description } from '../peer/transport/description.ts'
 import type { Word } from '../vocabulary.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import type { IceCredentials } from '../wire/order.ts'
 import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Report } from '../wire/report.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
@@ -17,8 +18,8 @@ import type { Prepared } from './warm.ts'
 
 export interface SessionHooks {
   readonly send: (message: FromPeer) => void
-  /** Another prepared connection that nobody uses. */
-  readonly prepare: () => Prepared
+  /** Another prepared connection that nobody uses, which shows the gateway its mappings unless it is told not to. */
+  readonly prepare: (isShown?: boolean) => Prepared
   /** TCP ports of the relay, for where UDP is blocked. */
   readonly doors: () => readonly Endpoint[]
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
@@ -108,19 +109,21 @@ export class Session {
     const prepared = this.#prepared
     if (prepared?.number !== order.socket) return this.#tell(attempt, { type: 'failed', ...staleSocket })
     this.#prepared = undefined
+    let open = prepared
     try {
-      const remote = await this.#obey(order, prepared, attempt)
+      const { winner, remote } = await this.#obey(order, prepared, attempt)
+      open = winner
       await this.#hooks.trust(this.#introduction.peer).catch(thrown => {
         this.leave(asPosternError(thrown))
         throw thrown
       })
       signal.throwIfAborted()
-      const local = { address: '0.0.0.0', port: prepared.port || DISCARD }
+      const local = { address: '0.0.0.0', port: winner.port || DISCARD }
       const { address, port } = remote
       this.#tell(attempt, { type: 'opened', local, remote: { address, port } })
-      this.#carry(order, prepared, remote)
+      this.#carry(order, winner, remote)
     } catch (thrown) {
-      prepared.close()
+      open.close()
       const { code, message } = asPosternError(thrown)
       this.#tell(attempt, { type: 'failed', code, reason: message.slice(0, REASON_CHARACTERS) })
     }
@@ -160,51 +163,84 @@ export class Session {
     return (await vouchedBy(vouch)) === fingerprint ? vouch.dtls : undefined
   }
 
-  /** Resolves with the endpoint of the far side when the control channel is open. */
-  async #obey(message: Order, prepared: Prepared, attempt: Attempt): Promise<Reached> {
-    const { handover, waitMs, handoverMs, afterMs, plan } = message
-    const { pc } = prepared
+  /** Resolves with the endpoint of the far side, and the connection that has reached it, when its control channel is open. */
+  async #obey(message: Order, prepared: Prepared, attempt: Attempt): Promise<{ winner: Prepared; remote: Reached }> {
+    const { order, handover, waitMs, handoverMs, afterMs } = message
+    const over = new AbortController()
     const signal = AbortSignal.any([attempt.controller.signal, AbortSignal.timeout(waitMs + handoverMs)])
-    const doors = message.order.kind === 'splice' ? this.#hooks.doors() : []
+    const doors = order.kind === 'splice' ? this.#hooks.doors() : []
     const protocol = isTcp(message) ? 'tcp' : 'udp'
     const targets = protocol === 'tcp' ? doors : targetsOf(message)
     const [first] = targets
     if (!first) throw new PosternError('io', 'the order names nobody to send to')
     if (afterMs > 0) await sleep(afterMs, signal)
-    attempt.report.flows = targets.length
-    const step = (name: string) => this.#step(attempt, name)
-    const found = () => {
-      if (!isFound(pc)) return
-      pc.removeEventListener('iceconnectionstatechange', found)
-      step('ice')
-      this.#say({ type: 'progress', plan, step: 'found' })
-    }
-    pc.addEventListener('iceconnectionstatechange', found)
-    const failed = Promise.withResolvers<never>()
-    const changed = () => {
-      if (pc.connectionState === 'connected') step('dtls')
-      if (pc.connectionState === 'failed') failed.reject(broken)
-    }
-    pc.addEventListener('connectionstatechange', changed)
-    const abort = () => failed.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
+    const crowd = [prepared, ...(await this.#alike(order, handover.local))]
+    attempt.report.flows = targets.length * crowd.length
     const candidates = targets.map(protocol === 'tcp' ? tcpCandidate : candidate)
     const sdp = description(handover, { candidates })
     const aloneMs = UDP_ALONE_MS + Math.max(0, handoverMs - HANDOVER_MS) / 4
-    const late = setTimeout(() => isFound(pc) || goAround(pc, doors), aloneMs)
+    const late = setTimeout(() => isFound(prepared.pc) || goAround(prepared.pc, doors), aloneMs)
+    const failed = Promise.withResolvers<never>()
+    const abort = () => failed.reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    // The first one that has found a way goes on alone: the far side has one connection.
+    const found = (winner: Prepared) => {
+      for (const other of crowd) if (other !== winner) other.close()
+      this.#step(attempt, 'ice')
+      this.#say({ type: 'progress', plan: message.plan, step: 'found' })
+    }
+    const opening = crowd.map(one => this.#opens(one, sdp, attempt, { found, over: over.signal }))
     try {
-      await Promise.race([failed.promise, pc.setRemoteDescription({ type: 'answer', sdp }).then(() => prepared.opened)])
-      step('open')
-      return (await selected(pc)) ?? { ...first, protocol }
+      const winner = await Promise.race([failed.promise, Promise.any(opening)])
+      this.#step(attempt, 'open')
+      return { winner, remote: (await selected(winner.pc)) ?? { ...first, protocol } }
     } catch (thrown) {
+      for (const other of crowd) if (other !== prepared) other.close()
       signal.throwIfAborted()
-      throw thrown
+      throw thrown instanceof AggregateError ? thrown.errors[0] : thrown
     } finally {
       clearTimeout(late)
+      over.abort()
       signal.removeEventListener('abort', abort)
-      pc.removeEventListener('connectionstatechange', changed)
-      pc.removeEventListener('iceconnectionstatechange', found)
     }
+  }
+
+  /**
+   * More connections, as many as the order asks for, whose mappings are made by their checks alone. They have the credentials that the
+   * far side knows. A browser that lets nobody choose them has the first one only.
+   */
+  async #alike(
+    { sockets = 1 }: Order['order'] & { sockets?: number | undefined },
+    ice: IceCredentials
+  ): Promise<Prepared[]> {
+    const others = Array.from({ length: sockets - 1 }, () => this.#hooks.prepare(false))
+    const bound = await Promise.allSettled(others.map(other => other.chosen(ice)))
+    return others.filter((other, at) => bound[at]?.status === 'fulfilled' || other.close())
+  }
+
+  /** Resolves when its control channel is open. Throws `io` if it never will be. */
+  async #opens(
+    one: Prepared,
+    sdp: string,
+    attempt: Attempt,
+    { found, over: signal }: { found: (one: Prepared) => void; over: AbortSignal }
+  ): Promise<Prepared> {
+    const { pc } = one
+    const failed = Promise.withResolvers<never>()
+    const ice = () => {
+      if (!isFound(pc)) return
+      pc.removeEventListener('iceconnectionstatechange', ice)
+      found(one)
+    }
+    const dtls = () => {
+      if (pc.connectionState === 'connected') this.#step(attempt, 'dtls')
+      if (pc.connectionState === 'failed') failed.reject(broken)
+    }
+    pc.addEventListener('iceconnectionstatechange', ice, { signal })
+    pc.addEventListener('connectionstatechange', dtls, { signal })
+    const opened = pc.setRemoteDescription({ type: 'answer', sdp }).then(() => one.opened)
+    await Promise.race([failed.promise, opened])
+    return one
   }
 
   #carry(order: Order, { pc, transport, control, sizing, port }: Prepared, remote: Reached): void {

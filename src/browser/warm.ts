@@ -46,13 +46,11 @@ export class Prepared {
     this.number = number
     this.pc = new RTCPeerConnection({
       certificates: [certificate],
-      iceServers: [
-        {
-          urls: endpoints.map(({ address, port }) => `turn:${address}:${port}?transport=udp`),
-          username: `p:${peer}:${number}`,
-          credential: key
-        }
-      ]
+      iceServers: endpoints.map(({ address, port }) => ({
+        urls: `turn:${address}:${port}?transport=udp`,
+        username: `p:${peer}:${number}`,
+        credential: key
+      }))
     })
     const { pc } = this
     this.transport = new PeerTransport(pc)
@@ -75,6 +73,13 @@ export class Prepared {
     const { sdp = '' } = this.pc.localDescription ?? {}
     this.ice = { ufrag: lineOf(sdp, 'ice-ufrag'), pwd: lineOf(sdp, 'ice-pwd') }
     await this.#bound.promise
+  }
+
+  /** Gets ready with these credentials. Rejects with what the browser throws if it lets nobody choose them. */
+  async chosen({ ufrag, pwd }: IceCredentials): Promise<void> {
+    const { sdp = '' } = await this.pc.createOffer()
+    const lines = sdp.replace(/^(a=ice-ufrag:)\S+/gm, `$1${ufrag}`).replace(/^(a=ice-pwd:)\S+/gm, `$1${pwd}`)
+    await this.pc.setLocalDescription({ type: 'offer', sdp: lines })
   }
 
   /** Resolves when the gateway has been shown its mappings, as far as a browser tells. Throws `udp-blocked`. */

@@ -86,8 +86,9 @@ const fitted = new WeakMap<Side['observations'], { port: number; model: PortMode
 
 /** Milliseconds from a side's last observation to its first probe of an order that leaves now: see assignment/tracks.ts, When. */
 export function elapsedMs(scene: Scene, side: SideName): number {
-  const { observations, rttMs } = scene[side]
-  return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + rttMs
+  const { observations, rttMs, agent } = scene[side]
+  const begunMs = rttMs + (agent ? AGENT_MS : 0)
+  return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + begunMs
 }
 
 /** What belongs to each side: `own` to the given one, `other` to the other one. */
@@ -97,6 +98,29 @@ export const bySide = <T>(side: SideName, own: T, other: T): Record<SideName, T>
 /** Datagrams that a side may send to the other's address: at most `own`, and no more than all sessions have left there. */
 export const affordable = (scene: Scene, side: SideName, own: number): number =>
   Math.min(own, scene[otherSide(side)].probes)
+
+/** An ICE agent has so long for what it searches, in milliseconds: with the way to it and back, a plan takes five seconds. */
+const SEARCH_MS = 3200
+
+/** The most ports that each socket of a side tries, or `own`: an agent checks them at its own pace. */
+export function triable({ agent }: Side, own: number, sockets = 1): number {
+  if (!agent) return own
+  const perSecond = Math.min(agent.perConnection, agent.inAll / Math.min(sockets, agent.connections))
+  return Math.min(own, Math.floor((SEARCH_MS * perSecond) / 1000))
+}
+
+/** The most sockets that a side makes mappings with at once, or `own`: an agent has one for each connection. */
+export const holdable = ({ agent }: Side, own: number): number => Math.min(own, agent?.connections ?? own)
+
+/** Each connection of an agent has sent its first check by then, in milliseconds: what was predicted is that much older. */
+const AGENT_MS = 350
+
+/** Milliseconds that a side takes until each of so many sockets has tried so many ports, besides round trips. */
+export function triedMs({ agent }: Side, tried: { ports: number; sockets: number; perSecond?: number }): number {
+  const { ports, sockets, perSecond = Number.POSITIVE_INFINITY } = tried
+  if (!agent) return (1000 * ports * sockets) / perSecond
+  return AGENT_MS + (1000 * ports) / Math.min(agent.perConnection, agent.inAll / sockets)
+}
 
 /** Says so if a plan is limited by the budget that all sessions share; empty otherwise. */
 export function sharedOut(scene: Scene, own: number): string {

@@ -29,6 +29,7 @@ import {
   guessesOf,
   habit,
   hardness,
+  holdable,
   mappingsOf,
   mayDepend,
   modelOf,
@@ -38,6 +39,8 @@ import {
   type SearchOptions,
   sharedOut,
   smallest,
+  triable,
+  triedMs,
   unlikely,
   waitMsOf
 } from './hard.ts'
@@ -109,7 +112,8 @@ type Way = 'ice' | 'punch'
 function waysOf(scene: Scene): readonly Way[] {
   const { caller, callee } = scene
   const sure = [caller, callee].some(({ profile }) => profile.mapping === 'endpoint-independent')
-  if (!sure || caller.rttMs + callee.rttMs <= NEAR_MS) return ['punch', 'punch']
+  const isByHand = !caller.agent && !callee.agent
+  if (!sure || !isByHand || caller.rttMs + callee.rttMs <= NEAR_MS) return ['punch', 'punch']
   return score(scene, 'predict/punch') > score(scene, 'predict/ice') ? ['punch', 'ice'] : ['ice', 'punch']
 }
 
@@ -147,7 +151,7 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
     return unlikely(0, `${habit(hard, verdict)} towards the gateway, and may have others towards ${easy.name}`)
   // The session makes the passive side of an `ice` order wait this long, so that the other has opened its filter by then.
   const waitedMs = way === 'ice' ? headStartMs(hard, easy) : 0
-  const most = Math.min(options.window, affordable(scene, other, left) - ANSWERS)
+  const most = Math.min(triable(easy, options.window), affordable(scene, other, left) - ANSWERS)
   const { ports, rate } = likeliest(model.candidates({ elapsedMs: elapsed(side) + waitedMs }), most, hard.mapped)
   const judged = Math.min(ports.length, verdict.kind === 'stepping' ? options.window : FEW)
   const seen = habit(hard, verdict)
@@ -168,7 +172,7 @@ function oneHard(scene: Scene, side: SideName, { options, left, way, elapsed }: 
     kind: 'plan',
     ...orders,
     passive: side,
-    waitMs: waitMsOf(scene, options.waitMs),
+    waitMs: waitMsOf(scene, options.waitMs) + (easy.agent ? triedMs(easy, { ports: count, sockets: 1 }) : 0),
     expected: rate(count),
     label: way,
     why: `${seen}: ${count} ports of ${guesses[0]?.address} from ${guesses[0]?.ports[0]} on, ${percent(rate(count))} expected`
@@ -190,7 +194,7 @@ function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoi
 function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass {
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
   const burstOf = (side: SideName): Burst | undefined => {
-    const most = Math.min(options.sockets, affordable(scene, side, left) - ANSWERS)
+    const most = holdable(scene[side], Math.min(options.sockets, affordable(scene, side, left) - ANSWERS))
     return burstsOf(models[side], { elapsedMs: elapsed(side), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]

@@ -27,6 +27,7 @@ import {
   type Hardness,
   habit,
   hardness,
+  holdable,
   mappingsOf,
   modelOf,
   plannedIn,
@@ -35,6 +36,8 @@ import {
   type SearchOptions,
   sharedOut,
   smallest,
+  triable,
+  triedMs,
   unlikely,
   waitMsOf
 } from './hard.ts'
@@ -110,8 +113,8 @@ function oneHard(scene: Scene, { side, isDoubtful }: OneHard, options: Options):
   const [hard, easy] = [scene[side], scene[other]]
   const model = modelOf(hard)
   const { ranges, share, address } = drawnBy(hard, model)
-  const sockets = Math.min(options.sockets, walkable(scene, side, options))
-  const search = cheapest(ranges, share, { sockets, most: walkable(scene, other, options) })
+  const sockets = holdable(hard, Math.min(options.sockets, walkable(scene, side, options)))
+  const search = cheapest(ranges, share, { sockets, most: triable(easy, walkable(scene, other, options)) })
   const seen = habit(hard, model.describe())
   const inBudget = search.rates.at(-1) ?? 0
   if (inBudget < options.atLeast)
@@ -137,7 +140,7 @@ function oneHard(scene: Scene, { side, isDoubtful }: OneHard, options: Options):
     kind: 'plan',
     ...orders,
     passive: side,
-    waitMs: waitMs(scene, Math.max(count, search.sockets), options),
+    waitMs: waitMs(scene, bySide(side, { ports: 1, sockets: search.sockets }, { ports: count, sockets: 1 }), options),
     expected,
     label: side,
     why: `${seen}: ${search.sockets} sockets and up to ${count} ports of ${address}, ${percent(expected)} expected`
@@ -236,7 +239,6 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
     const probes = budget(scene, side, sockets * targets.length, options)
     return { targets: [], guesses: guessesOf(targets), sockets, ...pace, probes }
   }
-  const steps = sideNames.map(side => found[side].sockets * found[side].targets.length)
   const words = sideNames.map(side => `${found[side].sockets} sockets towards ${found[side].targets.length} ports`)
   // A filter that lets in other ports of the address lets probes in at mappings that were made for another port.
   const passive = { side: scene.callee, strict: ['address-and-port-dependent'], scene } as const
@@ -244,7 +246,7 @@ function bothHard(scene: Scene, both: Both): Plan | Pass {
     kind: 'plan',
     caller: punch(effort('caller')),
     callee: punch(effort('callee'), passive),
-    waitMs: waitMs(scene, Math.max(...steps), options),
+    waitMs: waitMs(scene, { caller: tried(found.caller), callee: tried(found.callee) }, options),
     expected: found.expected,
     why: `${seen}: ${words.join(', ')}, ${percent(found.expected)} expected`
   }
@@ -261,9 +263,11 @@ type Joint = Readonly<Record<SideName, { readonly sockets: number; readonly targ
  */
 function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
   const most = Math.min(...sideNames.map(side => walkable(scene, side, options)))
+  const sockets = Math.min(...sideNames.map(side => holdable(scene[side], options.sockets)))
+  const ports = Math.min(...sideNames.map(side => triable(scene[side], most, sockets)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
   const collapses = sideNames.some(side => hasOneMapping(scene[side]))
-  return leastThatReaches(options.goal, { most, sockets: options.sockets, collapses }, (sockets, mostTargets) => {
+  return leastThatReaches(options.goal, { most, sockets, ports, collapses }, (sockets, mostTargets) => {
     const aims = {
       caller: aimAt(drawn.callee, sockets, mostTargets),
       callee: aimAt(drawn.caller, sockets, mostTargets)
@@ -280,10 +284,12 @@ function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined
 function oneCounts(scene: Scene, counter: SideName, { models, options, elapsed }: Both): Joint | undefined {
   const other = otherSide(counter)
   const drawn = drawnBy(scene[other], models[other])
-  const most = Math.min(options.sockets, walkable(scene, counter, options))
+  const most = holdable(scene[counter], Math.min(options.sockets, walkable(scene, counter, options)))
   const burstOf = burstsOf(models[counter], { elapsedMs: elapsed(counter), most, goal: options.goal })
   const collapses = hasOneMapping(scene[other])
-  const limits = { most: walkable(scene, other, options), sockets: options.sockets, collapses }
+  const inBudget = walkable(scene, other, options)
+  const together = holdable(scene[other], options.sockets)
+  const limits = { most: inBudget, sockets: together, ports: triable(scene[other], inBudget, together), collapses }
   return leastThatReaches(options.goal, limits, sockets => {
     const aim = aimAt(drawn, sockets, 1)
     const scattered = worlds(drawn, sockets, aim)
@@ -308,12 +314,12 @@ const TOGETHER = [64, 128, 256, 512, 1024]
 /** The choice with the fewest datagrams that reaches the goal, or else the one that comes closest to it. */
 function leastThatReaches(
   goal: number,
-  { most, sockets, collapses }: { most: number; sockets: number; collapses: boolean },
+  { most, sockets, ports, collapses }: { most: number; sockets: number; ports: number; collapses: boolean },
   jointsOf: (sockets: number, mostTargets: number) => (targets: number) => Joint | undefined
 ): Joint | undefined {
   let found: { joint: Joint; cost: number } | undefined
   for (const count of sizes(TOGETHER, Math.min(sockets, most))) {
-    const mostTargets = collapses ? 1 : Math.floor(most / count)
+    const mostTargets = collapses ? 1 : Math.min(ports, Math.floor(most / count))
     const jointOf = jointsOf(count, mostTargets)
     const targets = smallest(mostTargets, few => (jointOf(few)?.expected ?? 0) >= goal)
     const joint = jointOf(targets)
@@ -360,8 +366,18 @@ function walkable(scene: Scene, side: SideName, options: Options): number {
   return Math.max(0, Math.min(affordable(scene, side, options.probes) - ANSWERS, inTime))
 }
 
-const waitMs = (scene: Scene, steps: number, { waitMs, perSecond }: Options) =>
-  Math.round(waitMsOf(scene, waitMs) + (1000 * steps) / perSecond)
+interface Steps {
+  /** How many each socket tries. */
+  readonly ports: number
+  readonly sockets: number
+}
+
+const tried = ({ sockets, targets }: Joint[SideName]): Steps => ({ ports: targets.length, sockets })
+
+function waitMs(scene: Scene, steps: Readonly<Record<SideName, Steps>>, { waitMs, perSecond }: Options): number {
+  const walks = sideNames.map(side => triedMs(scene[side], { ...steps[side], perSecond }))
+  return Math.round(waitMsOf(scene, waitMs) + Math.max(...walks))
+}
 
 /** Datagrams for the walk, for a second one, and for the answers, as far as they are affordable. */
 const budget = (scene: Scene, side: SideName, steps: number, { probes }: Options) =>

@@ -1,13 +1,17 @@
 // A plan for a pair of which a side speaks ICE alone, as a browser does. It cannot be told when to send what, and knows no probes. So
-// both sides do as for an `ice` order: the browser offers, controls ICE and is the DTLS client, and gets its candidates a moment
-// before the other side hands its socket over, whose first check then finds the way open.
+// both sides do as its agent does: the browser offers, controls ICE and is the DTLS client, and gets its candidates a moment before
+// the other side begins.
+//
+//   where the browser was seen is where it is    the other hands its socket over, and its first check finds the way open
+//   its port, or its own, has to be found        the other sends checks by hand, until one of the browser's comes in
 
 import type { Endpoint } from '../wire/endpoint.ts'
-import { aimsOf, type Effort, natureOf, type Order, onlyTarget } from '../wire/order.ts'
+import { aimsOf, CANDIDATES, type Effort, natureOf, type Order, onlyTarget } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import type { Plan } from './plan.ts'
+import type { Scene } from './scene.ts'
 
-type IceOnly = Readonly<Record<SideName, boolean>>
+type Pair = Pick<Scene, SideName>
 
 /** The browser's own check has left by then, in milliseconds. */
 const AHEAD_MS = 20
@@ -15,44 +19,61 @@ const AHEAD_MS = 20
 /** An agent needs so much longer than probes, in milliseconds: it has several checks, at a pace of its own. */
 const CHECKS_MS = 800
 
-/** The most candidates that one agent is given: Chromium checks sixteen a second. */
-const CANDIDATES = 64
-
-/**
- * The plan as both sides can obey it, or the reason why they cannot.
- * @param mapped where the gateway saw each side
- */
-export function forIce(plan: Plan, iceOnly: IceOnly, mapped: Readonly<Record<SideName, Endpoint>>): Plan | string {
-  const browser = sideNames.find(side => iceOnly[side])
+/** The plan as both sides can obey it, or the reason why they cannot. */
+export function forIce(plan: Plan, pair: Pair): Plan | string {
+  const browser = sideNames.find(side => pair[side].agent)
   if (!browser) return plan
   const other = otherSide(browser)
-  if (plan.limits) return { ...plan, ...spliced(plan, iceOnly), passive: other }
-  const isAiming = aimsOf(plan[other]) > 0
-  if (!iceOnly[other] && isAiming && !onlyTarget(natureOf(plan[other]).effort))
-    return 'a browser cannot be searched for behind a NAT that gives it another port for each destination'
-  const order = (side: SideName): Order => ({ kind: 'ice', targets: candidatesOf(natureOf(plan[side]).effort) })
-  // An agent that is to be reached answers to where the check came from, which it has to know before.
-  const told = isAiming ? order(other) : { kind: 'ice' as const, targets: [mapped[browser]] }
+  if (plan.limits) return { ...plan, ...spliced(plan, pair), passive: other }
+  const orders = {
+    [browser]: checking(plan[browser]),
+    [other]: answering(plan[other], pair[browser].mapped, pair[other])
+  }
+  const idle = sideNames.find(side => aimsOf(plan[side]) > 0 && orders[side] && aimsOf(orders[side]) === 0)
+  if (idle)
+    return `a browser sends nothing to the ports at which ${pair[otherSide(idle)].name} would have to be reached`
   return {
     ...plan,
-    ...(browser === 'caller' ? { caller: order(browser), callee: told } : { caller: told, callee: order(browser) }),
+    ...(orders as Pick<Plan, SideName>),
     passive: other,
     waitMs: plan.waitMs + CHECKS_MS,
     afterMs: { ...plan.afterMs, [other]: (plan.afterMs?.[other] ?? 0) + AHEAD_MS }
   }
 }
 
+/** An agent is given candidates: targets, then guesses, the likeliest first. */
+function checking(given: Order): Order {
+  const { targets, guesses = [], sockets, probes }: Effort = natureOf(given).effort ?? { targets: [] }
+  const guessed = guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))
+  return {
+    kind: 'ice',
+    targets: [...targets, ...guessed].filter(({ port }) => !isRefused(port)).slice(0, CANDIDATES),
+    ...(sockets === undefined ? {} : { sockets }),
+    ...(probes === undefined ? {} : { probes })
+  }
+}
+
+/** An agent that is to be reached answers to where the check came from, which it has to know before. */
+function answering(given: Order, seen: Endpoint, { agent }: Pair[SideName]): Order {
+  const { effort } = natureOf(given)
+  if (!effort || aimsOf(given) === 0) return { kind: 'ice', targets: [seen] }
+  if (agent) return checking(given)
+  const target = onlyTarget(effort)
+  return target ? { kind: 'ice', targets: [target] } : { ...effort, kind: 'punch', bindOn: 'checked' }
+}
+
 /** The far side of a browser gets no answer to probes. */
-function spliced(plan: Plan, iceOnly: IceOnly): Pick<Plan, SideName> {
+function spliced(plan: Plan, pair: Pair): Pick<Plan, SideName> {
   const order = (side: SideName): Order => {
     const given = plan[side]
-    return given.kind === 'splice' && iceOnly[otherSide(side)] ? { ...given, blind: true } : given
+    return given.kind === 'splice' && pair[otherSide(side)].agent ? { ...given, blind: true } : given
   }
   return { caller: order('caller'), callee: order('callee') }
 }
 
-/** Targets, then guesses, the likeliest first. */
-function candidatesOf({ targets, guesses = [] }: Effort = { targets: [] }): Endpoint[] {
-  const guessed = guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))
-  return [...targets, ...guessed].slice(0, CANDIDATES)
-}
+/**
+ * Ports that Chromium 156 or Firefox 153 check no candidate at, of the ports that were tried. Those of well-known services are left out
+ * altogether, but for two.
+ */
+const refused = new Set([1719, 1720, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6667, 6697, 10_080])
+const isRefused = (port: number): boolean => refused.has(port) || (port < 1024 && port !== 80 && port !== 443)

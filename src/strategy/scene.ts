@@ -4,6 +4,7 @@
 import type { Observation } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
+import type { AgentPace } from '../wire/agent.ts'
 import type { StreamDoor } from '../wire/doors/door.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { ForwardOrigin, RouterAnswer } from '../wire/forward.ts'
@@ -40,6 +41,8 @@ export interface Side {
    * nothing can be aimed at it. Strategies that are no last resort are not asked about such a side.
    */
   readonly doors?: readonly StreamDoor[]
+  /** What its ICE agent can do, where it speaks ICE alone and so obeys orders in its own way (ice-only.ts). */
+  readonly agent?: AgentPace
 }
 
 export interface RouterFacts {

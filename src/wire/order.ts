@@ -14,6 +14,9 @@ import { address, checked, endpoint, fingerprint } from './shapes.ts'
 const MOST_SOCKETS = 1024
 export const GUESSES = 8192
 
+/** The most candidates that an ICE agent is given: the quickest of browsers checks so many in four seconds. */
+export const CANDIDATES = 192
+
 /** The walk over an order's guesses leaves this many datagrams of the budget for answers, or a quarter of a small budget. */
 export const ANSWERS = 16
 
@@ -70,19 +73,21 @@ const effort = {
 /**
  * What a peer does with its socket. `ice`: the passive side hands its socket over at once, and its first ICE check is the
  * punch. `punch`: both sides send probes. The passive side hands over when one of its own probes was answered, or with
- * `bindOn: heard` as soon as it heard a probe. `splice`: the side latches at the gateway's relay first, and then goes on as
+ * `bindOn: heard` as soon as it heard a probe. With `bindOn: checked` the far side speaks ICE alone: ICE checks stand in for probes, and
+ * it hands over as soon as one of the far side's was heard, or one of its own was answered. A side that speaks ICE alone obeys `ice`
+ * by as many connections as the order has sockets, each of which checks all targets. `splice`: the side latches at the gateway's relay first, and then goes on as
  * for `punch`, with the gateway's endpoint as the only target; with `blind` it hands its socket over at once, because the other
  * side speaks ICE alone. A side that does so itself latches by its own ICE checks. With `doors` it does not try UDP, which is known
  * to be blocked, but these doors of the relay in their order; such an order needs no socket of the reserve (`NO_SOCKET`), unless the
  * side speaks ICE alone: then it is for the agent that was told in `cold`.
  */
 export const order = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(64), ...effort }),
+  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(CANDIDATES), ...effort }),
   z.strictObject({
     kind: z.literal('punch'),
     targets: z.array(endpoint).max(8),
     ...effort,
-    bindOn: z.enum(['answered', 'heard']).optional()
+    bindOn: z.enum(['answered', 'heard', 'checked']).optional()
   }),
   z.strictObject({
     kind: z.literal('splice'),

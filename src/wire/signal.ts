@@ -22,6 +22,7 @@
 
 import { z } from 'zod'
 import { blamed, type Verdict } from '../verdict.ts'
+import { agentPace } from './agent.ts'
 import { streamDoor } from './doors/door.ts'
 import { forwardOrigin, routerAnswers } from './forward.ts'
 import { otherVersion, PROTOCOL } from './identity/proof.ts'
@@ -106,8 +107,8 @@ const fromPeer = z.discriminatedUnion('type', [
     certificate: z.string().max(8192).optional(),
     /** Who the peer is where its key cannot make certificates, as a browser's: SPKI of a P-256 key (vouch.ts). */
     key: publicKey.optional(),
-    /** It has no raw sockets, and speaks ICE alone (RFC 8445): a browser. */
-    iceOnly: z.literal(true).optional(),
+    /** It has no raw sockets, and speaks ICE alone (RFC 8445), by an agent like this: a browser. */
+    iceOnly: agentPace.optional(),
     /** Where the peer dialled the gateway (place.ts). */
     place,
     /** The fingerprint of the certificate that its DTLS connections have. */

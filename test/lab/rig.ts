@@ -141,19 +141,22 @@ function gatewayConfig({ gateway }: World, how: GatewaySpec, { http, udp }: Tena
   const listening = hidden
     ? { addresses: [LOOPBACK], public: gateway.addresses.slice(0, 1) }
     : { addresses: gateway.addresses.slice(0, addresses) }
-  const own: Record<string, Section | string> = {
+  const own: Section = {
     listen: { http: `0.0.0.0:${http}`, udp: { ...listening, ports: [...udp] } },
     limits: { sessionsPerPeer: 1000, bindingsPerSource: 100_000, messagesPerSecond: 100_000 },
     strategies: parse(strategies)
   }
-  const given = Object.entries((parse(config) ?? {}) as Record<string, Section | string>)
-  const merged = given.map(([name, section]) => [
-    name,
-    isSection(section) ? { ...sectionOf(own[name]), ...section } : section
-  ])
-  return stringify({ ...own, ...Object.fromEntries(merged) })
+  return stringify(merged(own, (parse(config) ?? {}) as Section))
+}
+
+/** What is given takes the place of what is there, key by key, also within sections. */
+function merged(own: Section, given: Section): Section {
+  const keys = Object.entries(given).map(([key, value]) => {
+    const there = own[key]
+    return [key, isSection(value) && isSection(there) ? merged(there, value) : value]
+  })
+  return { ...own, ...Object.fromEntries(keys) }
 }
 
 const isSection = (value: unknown): value is Section =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-const sectionOf = (value: unknown): Section => (isSection(value) ? value : {})

@@ -67,9 +67,9 @@ export class Far implements AsyncDisposable {
     this.send(answer(message.transaction, from, probeKey), from)
   }
 
-  /** Sends what the passive side's agent would: a check of ICE. */
-  check(to: Endpoint): void {
-    const { local, remote } = handovers.active
+  /** Sends what the agent of the side opposite this one would: a check of ICE. */
+  check(to: Endpoint, opposite: Handover['role'] = 'active'): void {
+    const { local, remote } = handovers[opposite]
     const username = `${local.ufrag}:${remote.ufrag}`
     const check = { class: 'request', method: 1, transaction: transactionId(), username } as const
     this.send(encode(check, { key: local.pwd, fingerprint: true }), to)

@@ -4,6 +4,7 @@ import type { Observation } from '../../src/nat/assignment.ts'
 import { predict } from '../../src/plugins/predict.ts'
 import type { Cause, Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Scene } from '../../src/strategy/scene.ts'
+import { pace } from '../agent-pace.ts'
 import { type SideSpec, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf, targetsOf } from './contract.ts'
 import { block, easy, measured, others, scattering, stepping } from './pair.ts'
@@ -79,6 +80,15 @@ test('two sides that step each aim a burst at one port of the other', async t =>
   t.true((aimed?.port ?? 0) >= 30_008)
   t.true((targetsOf(plan.caller)[0]?.port ?? 0) <= 49_996)
   t.true(plan.caller.kind === 'punch' && plan.caller.bindOn === undefined && (plan.caller.sockets ?? 0) > 1)
+})
+
+test('an agent is given no more ports than it checks in time, and bursts by no more connections than it makes', async t => {
+  const slow = { ...pace, perConnection: 2, connections: 3 }
+  const searching = await first(sceneOf(caller({ observations: steps('198.51.100.10', 30_000, 2) }), { agent: slow }))
+  t.true(targetsOf(searching.callee).length <= 6)
+  t.is(searching.caller.kind, 'punch', 'the way of checks is for whoever obeys it')
+  const both = await first(sceneOf(caller({ agent: slow }), callee()))
+  t.true((both.caller.kind === 'punch' ? (both.caller.sockets ?? 1) : 99) <= 3)
 })
 
 test('a side that answers whoever knows its one mapping for an address makes the other as good as easy', async t => {

@@ -4,6 +4,7 @@ import { birthdayRate, type Observation } from '../../src/nat/assignment.ts'
 import { spray } from '../../src/plugins/spray.ts'
 import type { Proposal } from '../../src/strategy/plan.ts'
 import type { Scene } from '../../src/strategy/scene.ts'
+import { pace } from '../agent-pace.ts'
 import { type SideSpec, sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf, targetsOf } from './contract.ts'
 import { block, easy, measured, others, scattering, stepping } from './pair.ts'
@@ -69,6 +70,37 @@ test('a block and a counter: the counter is sampled first, and its burst aims at
   t.is(targetsOf(plan.callee).length, 1)
   t.true(targetsOf(plan.caller).every(({ port }) => port > 50_003 && port < 50_300))
   t.is(plan.callee.kind === 'punch' && plan.callee.perSecond, undefined)
+})
+
+test('an agent scatters over as many connections as it makes, and the other side walks', async t => {
+  const { caller, callee, expected = 0, waitMs } = await first(sceneOf(side('caller', random, { agent: pace })))
+  t.is(caller.sockets, 64)
+  t.is(targetsOf(callee).length, 2032)
+  t.true(Math.abs(expected - birthdayRate(64, 2032, 64_512)) < 0.001)
+  t.true(waitMs < 5000)
+})
+
+test('an agent searches at its own pace, so few ports in five seconds, and only where these are worth it', async t => {
+  const agent = { agent: pace }
+  const { caller, callee, expected = 0, waitMs } = await first(sceneOf(side('caller', blocked), agent))
+  t.is(targetsOf(callee).length, 51)
+  t.true((caller.sockets ?? 0) >= 64)
+  t.true(expected > 0.9)
+  t.true(waitMs < 5000)
+  const planner = await startPlugin(spray, { atLeast: 0.3 })
+  t.regex(
+    reasonOf((await stepsOf(planner, sceneOf(side('caller', random), agent))).at(-1)),
+    /with 256 sockets and 51 ports/
+  )
+})
+
+test('two agents aim all their connections at as many ports as each has time for', async t => {
+  const agent = { agent: pace }
+  const plan = await first(sceneOf(side('caller', blocked, agent), side('callee', blocked, agent)))
+  t.is(plan.caller.sockets, 64)
+  t.true(targetsOf(plan.caller).length <= 51)
+  t.true((plan.expected ?? 0) > 0.95)
+  t.true(plan.waitMs < 5000)
 })
 
 test('what is below the threshold is passed at once, with its number', async t => {

@@ -8,6 +8,7 @@ import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Open } from '../../strategy/scene.ts'
+import type { AgentPace } from '../../wire/agent.ts'
 import { type Endpoint, isDoubtful } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
 import type { IceCredentials } from '../../wire/order.ts'
@@ -25,7 +26,7 @@ export interface Identified {
   readonly dtls?: string
   readonly vouch?: Vouch
   /** It speaks ICE alone; left out: it does not. */
-  readonly iceOnly?: boolean
+  readonly iceOnly?: AgentPace
   /** The network that it joined from (shares/network.ts); left out: none that is known. */
   readonly network?: string
   /** Whether others may connect to it. */
@@ -92,7 +93,7 @@ export class Joined implements Member {
   readonly fingerprint: string
   readonly dtls: string
   readonly vouch: Vouch | undefined
-  readonly iceOnly: boolean
+  readonly iceOnly: AgentPace | undefined
   readonly network: string
   readonly accepts: boolean
   readonly beacons: boolean
@@ -127,7 +128,7 @@ export class Joined implements Member {
     this.fingerprint = who.fingerprint
     this.dtls = who.dtls ?? who.fingerprint
     this.vouch = who.vouch
-    this.iceOnly = who.iceOnly ?? false
+    this.iceOnly = who.iceOnly
     this.network = who.network ?? ''
     this.accepts = who.accepts
     this.beacons = who.beacons ?? false

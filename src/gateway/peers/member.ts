@@ -3,6 +3,7 @@
 
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Claim, Open, RouterFacts } from '../../strategy/scene.ts'
+import type { AgentPace } from '../../wire/agent.ts'
 import type { StreamDoor } from '../../wire/doors/door.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
@@ -63,8 +64,8 @@ export interface Member {
   readonly dtls: string
   /** What shows that this certificate is the peer's, where it is not the one that it is known by. */
   readonly vouch: Vouch | undefined
-  /** It has no raw sockets, and speaks ICE alone: a browser. */
-  readonly iceOnly: boolean
+  /** What its ICE agent can do, where it has no raw sockets and speaks ICE alone: a browser. */
+  readonly iceOnly: AgentPace | undefined
   /** The network that it joined from, as shares go by it (shares/network.ts). */
   readonly network: string
   /** The gateway's endpoints as this peer was told them, the primary first. */

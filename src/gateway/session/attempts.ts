@@ -157,11 +157,9 @@ export class Attempts {
   }
 
   #forIce(plan: Plan, scene: Scene): Plan | string {
-    const { caller, callee } = scene
-    const iceOnly = { caller: this.#session.caller.iceOnly, callee: this.#session.callee.iceOnly }
     if (plan.limits && sideNames.some(side => !scene[side].doors && hasNoRelay(this.#session[side])))
       return 'this gateway has one UDP port, and a browser cannot be relayed by the one that it shows its mapping to'
-    return forIce(plan, iceOnly, { caller: caller.mapped, callee: callee.mapped })
+    return forIce(plan, scene)
   }
 
   /** A side that speaks ICE alone latches by its checks. */
@@ -273,12 +271,14 @@ export class Attempts {
     const message = { type: 'cancel', session: this.#session.id, plan: this.#orders } as const
     this.#house.commander.command(sideNames.map(side => ({ peer: this.#session[side].id, message })))
     this.reports.calledOff(this.#orders)
-    for (const side of used) this.#evidence.sides.drop(side)
+    // An agent takes the description of a far side once.
+    const isGone = (side: SideName) => used.has(side) || this.#session[side].iceOnly !== undefined
+    for (const side of sideNames.filter(isGone)) this.#evidence.sides.drop(side)
   }
 }
 
 /** Browsers take nothing from an endpoint that they ask. */
 const hasNoRelay = ({ iceOnly, gateway, endpoints }: Member): boolean =>
-  iceOnly && endpoints.some(endpoint => sameEndpoint(endpoint, gateway))
+  iceOnly !== undefined && endpoints.some(endpoint => sameEndpoint(endpoint, gateway))
 
 const OPENED = { 'postern.outcome': 'path', 'postern.reason': 'open on both sides' }

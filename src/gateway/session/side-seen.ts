@@ -43,6 +43,7 @@ export async function sideOf(
   const known = {
     ...{ name: peer.name, gateway: peer.gateway, mapped: shown.mapped },
     ...{ port: socket.port, addresses: socket.addresses },
+    ...(peer.iceOnly ? { agent: peer.iceOnly } : {}),
     // What a side says of itself decides how long others wait for it.
     rttMs: Math.min(socket.rttMs, observer.rttMs(peer.id))
   }
@@ -65,8 +66,9 @@ export async function sideOf(
 }
 
 /** A side whose UDP is blocked, and to which doors of the relay lead: nothing is known of its NAT. */
-export const blockedSide = ({ name, gateway }: Member, doors: readonly StreamDoor[], rttMs: number): Side => ({
+export const blockedSide = ({ name, gateway, iceOnly }: Member, doors: readonly StreamDoor[], rttMs: number): Side => ({
   ...{ name, gateway, doors, rttMs },
+  ...(iceOnly ? { agent: iceOnly } : {}),
   mapped: { address: '0.0.0.0', port: 0 },
   port: 0,
   addresses: [],

@@ -104,7 +104,7 @@ export class Sides {
 
   /** A door of the relay leads to a side without one, unless that is an ICE agent, which dials it by itself. */
   #needsSocket(side: SideName): boolean {
-    return !this.#blocked[side] || this[side].iceOnly
+    return !this.#blocked[side] || this[side].iceOnly !== undefined
   }
 
   /**

@@ -70,7 +70,7 @@ export async function join(
       beacons: hello.beacons ?? false,
       ...(hello.mtu === undefined ? {} : { mtu: hello.mtu }),
       ...{ fingerprint, dtls, ...(vouch ? { vouch } : {}) },
-      iceOnly: hello.iceOnly ?? false,
+      ...(hello.iceOnly ? { iceOnly: hello.iceOnly } : {}),
       ...(relay ? { relay } : {}),
       network,
       key: randomBytes(20),

@@ -14,17 +14,17 @@ export function answer(transaction: Buffer, to: Endpoint, key: Buffer | string):
   return encode({ class: 'success', method: BINDING, transaction, mapped: to }, { key, fingerprint: true })
 }
 
-/** An ICE connectivity check (RFC 8445 section 7.2.2) as the far side's agent expects it. */
-export function iceCheck({ local, remote }: Handover): Buffer {
+/** An ICE connectivity check (RFC 8445 section 7.2.2) as the far side's agent expects it. The active side controls. */
+export function iceCheck({ role, local, remote }: Handover, transaction: Buffer = transactionId()): Buffer {
   return encode(
     {
       class: 'request',
       method: BINDING,
-      transaction: transactionId(),
+      transaction,
       username: `${remote.ufrag}:${local.ufrag}`,
       // Peer-reflexive type preference (RFC 8445 section 5.1.2.1), highest local preference, component 1.
       priority: (110 << 24) | (65535 << 8) | 255,
-      controlling: 1n
+      ...(role === 'active' ? { controlling: 1n } : { controlled: 1n })
     },
     { key: remote.pwd, fingerprint: true }
   )

@@ -15,6 +15,10 @@
 // and is silent on that flow until the check, or until the answer is likely to be lost. What it answers the check with is the
 // last that it sends itself.
 //
+// A far side that speaks ICE alone (`bindOn: checked`) knows no probes. There the passive side sends checks in their place, and hands
+// over when one was answered, or one of the far side's came in. It answers none by hand, so the far side's agent is connected when ours
+// is there for its ClientHello.
+//
 // The loop is the same for every order. `#walk` probes what was ordered, from all sockets. `#tend` keeps probing what was
 // heard. `#receive` answers. The first socket with a path wins, and the others are closed.
 
@@ -126,6 +130,8 @@ class Loop {
   readonly #sockets: Own[] = []
   readonly #sender: Sender
   readonly #probe: Buffer
+  /** The far side speaks ICE alone. */
+  readonly #isToAgent: boolean
   readonly #transaction = transactionId()
   readonly #begunMs: number
   readonly #found = Promise.withResolvers<Path>()
@@ -141,7 +147,11 @@ class Loop {
     this.#endpoints = endpointsOf(punch.effort)
     this.#sender = new Sender(punch.effort, diary, punch.allowance)
     this.#begunMs = performance.now() + (punch.afterMs ?? 0)
-    this.#probe = probe(punch.handover.role, this.#transaction, punch.probeKey)
+    const { handover, probeKey, effort } = punch
+    this.#isToAgent = effort.bindOn === 'checked'
+    this.#probe = this.#isToAgent
+      ? iceCheck(handover, this.#transaction)
+      : probe(handover.role, this.#transaction, probeKey)
     this.#listen(raw)
   }
 
@@ -279,13 +289,16 @@ class Loop {
     if (handover.role === 'passive' && effort.bindOn === 'heard' && this.#isAim(source))
       return this.#finish({ raw: socket.raw, remote: source, isHeard: true })
     const answeredMs = isAnswered ? performance.now() : Number.NEGATIVE_INFINITY
-    if (known) {
-      known.answeredMs = answeredMs
-      return
-    }
-    if (handover.role === 'passive') this.#send(this.#probe, socket, source, 'heard')
-    socket.heard.push({ source, answeredMs })
-    if (socket.heard.length > MAX_HEARD) socket.heard.shift()
+    if (known) known.answeredMs = answeredMs
+    else if (handover.role === 'passive') this.#asksBack(socket, source, answeredMs)
+    else hears(socket, { source, answeredMs })
+  }
+
+  /** From now on it is probed as well. */
+  #asksBack(socket: Own, source: Endpoint, answeredMs = Number.NEGATIVE_INFINITY): void {
+    if (heardFrom(socket, source)) return
+    this.#send(this.#probe, socket, source, 'heard')
+    hears(socket, { source, answeredMs })
   }
 
   /** A probe from anywhere else does not prove that an answer finds its way there. */
@@ -294,19 +307,26 @@ class Loop {
   }
 
   #answered(message: DecodedStun, { raw }: Own, remote: Endpoint): void {
-    if (!message.transaction.equals(this.#transaction) || !message.verify(this.#punch.probeKey)) return
+    const { probeKey, handover } = this.#punch
+    const key = this.#isToAgent ? handover.remote.pwd : probeKey
+    if (!message.transaction.equals(this.#transaction) || !message.verify(key)) return
     this.#diary.hears(remote)
     this.#diary.step('answered')
-    if (this.#punch.handover.role === 'passive') this.#finish({ raw, remote, isHeard: true })
+    if (handover.role === 'passive') this.#finish({ raw, remote, isHeard: true })
   }
 
-  /** The passive side's agent has the path, and this answer makes it connected (RFC 8445 section 7.3). */
+  /**
+   * The passive side's agent has the path, and this answer makes it connected (RFC 8445 section 7.3). A check of an agent that is
+   * active proves the path where this side has sent to its source: else it is asked back.
+   */
   #checked(message: DecodedStun, socket: Own, source: Endpoint): void {
-    const key = this.#punch.handover.local.pwd
-    if (this.#punch.handover.role !== 'active' || !message.verify(key)) return
+    const { role, local } = this.#punch.handover
+    const key = local.pwd
+    if ((role !== 'active' && !this.#isToAgent) || !message.verify(key)) return
     this.#diary.hears(source)
     this.#diary.step('checked')
-    this.#send(answer(message.transaction, source, key), socket, source, 'check')
+    if (role === 'passive' && !this.#isAim(source)) return this.#asksBack(socket, source)
+    if (role === 'active') this.#send(answer(message.transaction, source, key), socket, source, 'check')
     this.#finish({ raw: socket.raw, remote: source, isHeard: true })
   }
 
@@ -321,6 +341,11 @@ class Loop {
   get #elapsedMs(): number {
     return performance.now() - this.#begunMs
   }
+}
+
+function hears({ heard }: Own, one: Heard): void {
+  heard.push(one)
+  if (heard.length > MAX_HEARD) heard.shift()
 }
 
 const heardFrom = ({ heard }: Own, source: Endpoint): Heard | undefined =>

@@ -87,13 +87,15 @@ const causes: readonly Cause[] = [
   },
   {
     what: 'UDP to the relay is lost after joining',
-    done: "from the callee, dropped at the callee's NAT",
+    done: "from the callee, dropped at the callee's NAT, as what opens other doors",
     code: 'udp-blocked',
     side: 'callee',
     gateway: { strategies: '[relay: { waitMs: 500ms }]' },
     async inject(rig) {
       await told(rig.peers, 'filter')
-      await using _lost = await drop(boxOf(siteOf(rig, 1)), 'iifname lan meta l4proto udp')
+      // Nor does it come to the relay's other doors, which it would do just in time, or just not.
+      const doors = 'iifname lan tcp flags & (syn | ack) == syn'
+      await using _lost = await drop(boxOf(siteOf(rig, 1)), 'iifname lan meta l4proto udp', doors)
       return await call(rig, 0, 1)
     }
   }

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
+import { pace } from '../../agent-pace.ts'
 import { endpoints, Hand, socket } from '../session/made.ts'
 
 const never = new AbortController().signal
@@ -130,7 +131,7 @@ test('who is blocked and has a door is no longer waited for; a warm socket is mo
 const ice = { ufrag: 'Xy7+', pwd: 'x'.repeat(22) }
 
 test('a browser that is blocked is waited for until an agent of its own is prepared for the door, and each is taken once', async t => {
-  const web = new Hand('web', { iceOnly: true })
+  const web = new Hand('web', { iceOnly: pace })
   web.cooled(0, 'silence', { doors: ['tcp'] })
   t.false(web.isPrepared)
   const waiting = web.warm(never)
@@ -147,7 +148,7 @@ test('a browser that is blocked is waited for until an agent of its own is prepa
 })
 
 test('the end of one agent of a blocked browser changes nothing while another is prepared, and UDP ends all that', async t => {
-  const web = new Hand('web', { iceOnly: true })
+  const web = new Hand('web', { iceOnly: pace })
   web.warmed(socket(0))
   web.cooled(1, 'silence', { doors: ['tcp'], ice })
   web.cooled(0, 'another socket has taken its place')
@@ -165,7 +166,7 @@ test('the end of one agent of a blocked browser changes nothing while another is
 })
 
 test('a peer has eight agents prepared at most, a peer with raw sockets has none', async t => {
-  const web = new Hand('web', { iceOnly: true })
+  const web = new Hand('web', { iceOnly: pace })
   const ann = new Hand('ann')
   for (let number = 0; number < 9; number++) web.cooled(number, 'silence', { doors: ['tcp'], ice })
   ann.cooled(0, 'silence', { doors: ['tcp'], ice })

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import test from 'ava'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import type { IceCredentials } from '../../../src/wire/order.ts'
+import { pace } from '../../agent-pace.ts'
 import { HandMade, nothingDone } from '../../hand-made.ts'
 import { until } from '../../until.ts'
 import { World } from '../../world.ts'
@@ -46,7 +47,7 @@ async function worldWith(ports: readonly number[]) {
   const world = await World.open({ strategies: '[relay]', ports })
   const join = async (name: string, lie = {}) =>
     HandMade.join(world.url, { identity: await world.identity(name), token: world.gateway.joinToken, name, lie })
-  const [ann, browser] = [await join('ann'), await join('browser', { iceOnly: true })]
+  const [ann, browser] = [await join('ann'), await join('browser', { iceOnly: pace })]
   const socket = createSocket('udp4').bind(0, '127.0.0.1')
   await once(socket, 'listening')
   const { peer, key, endpoints } = browser.welcome

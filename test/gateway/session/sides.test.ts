@@ -3,6 +3,7 @@ import type { PosternError } from '../../../src/errors.ts'
 import { Sides } from '../../../src/gateway/session/sides.ts'
 import { NO_SOCKET } from '../../../src/wire/order.ts'
 import type { SideName } from '../../../src/wire/side.ts'
+import { pace } from '../../agent-pace.ts'
 import { awake, endpoints, Hand, Home, pair, socket } from './made.ts'
 
 const both: readonly SideName[] = ['caller', 'callee']
@@ -74,7 +75,7 @@ test('a side whose UDP is blocked needs no socket where a door leads to it, and 
 test('a browser whose UDP is blocked takes part with the agent that it has prepared, and gets it back where nothing was ordered', async t => {
   using home = new Home()
   const ice = { ufrag: 'Xy7+', pwd: 'x'.repeat(22) }
-  const web = new Hand('web', { iceOnly: true })
+  const web = new Hand('web', { iceOnly: pace })
   const { caller, sides } = open(home, { ...pair(home), callee: web })
   web.cooled(4, 'silence', { doors: ['tcp'], rttMs: 30, ice })
   await sides.take(both, () => {})

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
 import { Allowance, KEPT } from '../../../src/peer/punch/allowance.ts'
 import { Diary } from '../../../src/peer/punch/diary.ts'
-import { probe } from '../../../src/peer/punch/packets.ts'
+import { answer, probe } from '../../../src/peer/punch/packets.ts'
 import { findPath, type Punch } from '../../../src/peer/punch/probe.ts'
 import { RawSocket } from '../../../src/peer/punch/raw.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
@@ -71,6 +71,44 @@ test.serial('the active side answers the check on whichever socket it comes to, 
   t.deepEqual(remote, world.far.endpoint)
   const { message } = await until(() => world.far.arrived.find(({ message }) => message.class === 'success'))
   t.true(message.verify(handovers.active.local.pwd))
+  await raw.close()
+})
+
+test.serial(
+  'an agent is sent checks in place of probes, and the first of its own that comes in shows the path',
+  async t => {
+    await using world = await Ordered.open()
+    const path = world.punch('passive', { targets: [world.far.endpoint], sockets: 4, bindOn: 'checked' })
+    const { message, from } = (await world.far.has(4))[2] ?? t.fail()
+    const { local, remote } = handovers.passive
+    t.is(message.username, `${remote.ufrag}:${local.ufrag}`)
+    t.true(message.verify(remote.pwd))
+    t.like(message, { controlled: 1n, controlling: undefined })
+    world.far.check(from, 'passive')
+    const found = await path
+    t.deepEqual([found.raw.port, found.remote, found.isHeard], [from.port, world.far.endpoint, true])
+    t.deepEqual(
+      world.far.arrived.filter(({ message }) => message.class !== 'request'),
+      [],
+      'our own agent will answer it'
+    )
+    await found.raw.close()
+  }
+)
+
+test.serial('an agent that was heard from elsewhere is asked back, and the answer shows the path', async t => {
+  await using world = await Ordered.open()
+  await using elsewhere = await Far.open()
+  const path = world.punch('passive', { targets: [world.far.endpoint], bindOn: 'checked' })
+  const [{ from } = t.fail()] = await world.far.has(1)
+  elsewhere.check(from, 'passive')
+  const [asked = t.fail()] = await elsewhere.has(1)
+  const { pwd } = handovers.passive.remote
+  elsewhere.send(answer(asked.message.transaction, from, probeKey), from)
+  elsewhere.send(answer(asked.message.transaction, from, pwd), from)
+  const { raw, remote } = await path
+  t.deepEqual(remote, elsewhere.endpoint)
+  t.deepEqual(world.steps.slice(-2), ['checked', 'answered'])
   await raw.close()
 })
 

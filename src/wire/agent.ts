@@ -1,0 +1,18 @@
+// What the ICE agent of a side can do that speaks ICE alone, as a browser's does. It is a poor prober, and sets the pace itself; but it
+// may be one of several, each with a mapping of its own.
+
+import { z } from 'zod'
+
+/** No browser goes beyond these. What a peer claims decides what others do, so it ends here. */
+const most = { perConnection: 100, inAll: 2000, connections: 64 }
+
+export const agentPace = z.strictObject({
+  /** Candidates that one connection checks in a second. */
+  perConnection: z.int().min(1).max(most.perConnection),
+  /** Checks of all connections together in a second. */
+  inAll: z.int().min(1).max(most.inAll),
+  /** How many connections it makes at once. */
+  connections: z.int().min(1).max(most.connections)
+})
+
+export type AgentPace = z.infer<typeof agentPace>
