@@ -133,9 +133,9 @@ export class Reserve {
   }
 
   #show(prepared: Prepared, stale: readonly Prepared[]): void {
-    const { number: socket, port, ice } = prepared
+    const { number: socket, port, ice, hosts } = prepared
     this.#ready.set(socket, prepared)
-    this.#hooks.send({ type: 'warm', socket, port, addresses: [], rttMs: this.#hooks.rttMs(), ice })
+    this.#hooks.send({ type: 'warm', socket, port, addresses: [], rttMs: this.#hooks.rttMs(), ice, hosts })
     for (const old of stale) if (old !== prepared) this.#retire(old)
     if (isFirefox()) void this.#forget(prepared)
   }

@@ -120,7 +120,9 @@ export class Session {
       signal.throwIfAborted()
       const local = { address: '0.0.0.0', port: winner.port || DISCARD }
       const { address, port } = remote
-      this.#tell(attempt, { type: 'opened', local, remote: { address, port } })
+      // Whom a name led to is for the browser to know.
+      const told = { address: isAddress(address) ? address : '0.0.0.0', port }
+      this.#tell(attempt, { type: 'opened', local, remote: told })
       this.#carry(order, winner, remote)
     } catch (thrown) {
       open.close()
@@ -333,7 +335,8 @@ function goAround(pc: RTCPeerConnection, doors: readonly Endpoint[]): void {
 /** Where the order says that the far side is, the likeliest first. */
 function targetsOf({ order }: Order): readonly Endpoint[] {
   // The gateway has made targets of what it guesses (src/strategy/ice-only.ts).
-  return order.kind === 'splice' ? [order.target] : order.targets
+  if (order.kind === 'splice') return [order.target]
+  return [...((order.kind === 'ice' && order.hosts) || []), ...order.targets]
 }
 
 /**
@@ -341,10 +344,12 @@ function targetsOf({ order }: Order): readonly Endpoint[] {
  * is checked first.
  */
 const candidate = ({ address, port }: Endpoint, index: number): string =>
-  `candidate:${index + 1} 1 udp ${TOP_PRIORITY - index} ${address} ${port} typ srflx raddr 0.0.0.0 rport 9`
+  `candidate:${index + 1} 1 udp ${TOP_PRIORITY - index} ${address} ${port} typ ${isAddress(address) ? 'srflx raddr 0.0.0.0 rport 9' : 'host'}`
 
 /** Below that of any candidate that an agent finds by itself. */
 const TOP_PRIORITY = 1_000_000
+
+const isAddress = (text: string): boolean => /^[\d.]+$/.test(text)
 
 /** Where the far side turned out to be; undefined where the browser hides it. */
 async function selected(pc: RTCPeerConnection): Promise<Reached | undefined> {
@@ -353,7 +358,7 @@ async function selected(pc: RTCPeerConnection): Promise<Reached | undefined> {
   const pairs = [...stats.values()].filter(({ type }) => type === 'candidate-pair')
   const pair = stats.get(transport?.selectedCandidatePairId ?? '') ?? pairs.find(one => one.selected)
   const { address, port, protocol } = stats.get(pair?.remoteCandidateId ?? '') ?? {}
-  return address && port && protocol && /^[\d.]+$/.test(address) ? { address, port, protocol } : undefined
+  return address && port && protocol && isAddress(address) ? { address, port, protocol } : undefined
 }
 
 interface Stats {

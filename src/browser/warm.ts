@@ -3,6 +3,7 @@
 // is (src/gateway/udp/allocate.ts). When an order comes, the far side's description is all that it lacks.
 
 import { PosternError } from '../errors.ts'
+import type { LinkHost } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { IceCredentials } from '../wire/order.ts'
 import { type DataChannel, PeerTransport } from './transport.ts'
@@ -35,6 +36,8 @@ export class Prepared {
   readonly answered: Promise<void>
   /** The credentials that the browser has chosen, once `bind` has resolved. */
   ice: IceCredentials = { ufrag: '', pwd: '' }
+  /** Where it is found on its link: names that the browser has made up, or addresses, where the page may film. */
+  readonly hosts: LinkHost[] = []
   /** The local port of its socket, once `bind` has resolved; a browser does not tell the address. */
   port = 0
   readonly #bound = Promise.withResolvers<void>()
@@ -115,6 +118,8 @@ export class Prepared {
     this.pc.onicecandidate = ({ candidate }) => {
       if (candidate?.type === 'host' && candidate.protocol === 'udp' && candidate.port) {
         this.port ||= candidate.port
+        const { address, port } = candidate
+        if (address && isOfLink(address) && this.hosts.length < 4) this.hosts.push({ address, port })
         this.#bound.resolve()
       }
       // Its mapping has been seen by a server, or there is nobody left to ask.
@@ -140,3 +145,5 @@ export class Prepared {
 }
 
 const lineOf = (sdp: string, name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)?.[1] ?? ''
+
+const isOfLink = (address: string): boolean => /^[\w-]+\.local$|^[\d.]+$/.test(address)

@@ -48,6 +48,7 @@ function checking(given: Order): Order {
   return {
     kind: 'ice',
     targets: [...targets, ...guessed].filter(({ port }) => !isRefused(port)).slice(0, CANDIDATES),
+    ...(given.kind === 'ice' && given.hosts ? { hosts: given.hosts } : {}),
     ...(sockets === undefined ? {} : { sockets }),
     ...(probes === undefined ? {} : { probes })
   }

@@ -4,7 +4,7 @@
 import type { Observation } from '../nat/assignment.ts'
 import { isHard } from '../nat/hard.ts'
 import type { Profile } from '../nat/profile.ts'
-import type { AgentPace } from '../wire/agent.ts'
+import type { AgentPace, LinkHost } from '../wire/agent.ts'
 import type { StreamDoor } from '../wire/doors/door.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import type { ForwardOrigin, RouterAnswer } from '../wire/forward.ts'
@@ -43,6 +43,8 @@ export interface Side {
   readonly doors?: readonly StreamDoor[]
   /** What its ICE agent can do, where it speaks ICE alone and so obeys orders in its own way (ice-only.ts). */
   readonly agent?: AgentPace
+  /** Where that agent is found by others of its link, as it says. */
+  readonly hosts?: readonly LinkHost[]
 }
 
 export interface RouterFacts {

@@ -2,6 +2,7 @@
 // may be one of several, each with a mapping of its own.
 
 import { z } from 'zod'
+import { port } from './shapes.ts'
 
 /** No browser goes beyond these. What a peer claims decides what others do, so it ends here. */
 const most = { perConnection: 100, inAll: 2000, connections: 64 }
@@ -16,3 +17,17 @@ export const agentPace = z.strictObject({
 })
 
 export type AgentPace = z.infer<typeof agentPace>
+
+/**
+ * Where an ICE agent is found by others of its link: by a name that it made up and answers for (RFC 6762, and
+ * draft-ietf-mmusic-mdns-ice-candidates), or by an address of its host, where its page may know that.
+ */
+export const linkHost = z.strictObject({
+  address: z.union([z.ipv4(), z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$/i)]),
+  port
+})
+
+/** The most of these that are told. */
+export const LINK_HOSTS = 4
+
+export type LinkHost = z.infer<typeof linkHost>

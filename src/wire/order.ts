@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import type { Word } from '../vocabulary.ts'
+import { LINK_HOSTS, linkHost } from './agent.ts'
 import { streamDoor } from './doors/door.ts'
 import type { Endpoint } from './endpoint.ts'
 import { address, checked, endpoint, fingerprint } from './shapes.ts'
@@ -82,7 +83,13 @@ const effort = {
  * side speaks ICE alone: then it is for the agent that was told in `cold`.
  */
 export const order = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('ice'), targets: z.array(endpoint).max(CANDIDATES), ...effort }),
+  z.strictObject({
+    kind: z.literal('ice'),
+    targets: z.array(endpoint).max(CANDIDATES),
+    /** For an ICE agent: where another one may be found on the link of both. */
+    hosts: z.array(linkHost).max(LINK_HOSTS).optional(),
+    ...effort
+  }),
   z.strictObject({
     kind: z.literal('punch'),
     targets: z.array(endpoint).max(8),
@@ -143,10 +150,11 @@ export function narrowed(given: Order, mayAim: (address: string, port?: number) 
   }
 }
 
-/** How many endpoints, or addresses with their guessed ports, an order names. */
+/** How many endpoints, hosts of a link, or addresses with their guessed ports, an order names. */
 export function aimsOf(given: Order): number {
   const { effort } = natureOf(given)
-  return (effort?.targets.length ?? 0) + (effort?.guesses?.length ?? 0)
+  const hosts = given.kind === 'ice' ? given.hosts?.length : 0
+  return (effort?.targets.length ?? 0) + (effort?.guesses?.length ?? 0) + (hosts ?? 0)
 }
 
 /** RFC 8445 section 5.3. */

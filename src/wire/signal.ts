@@ -22,7 +22,7 @@
 
 import { z } from 'zod'
 import { blamed, type Verdict } from '../verdict.ts'
-import { agentPace } from './agent.ts'
+import { agentPace, LINK_HOSTS, linkHost } from './agent.ts'
 import { streamDoor } from './doors/door.ts'
 import { forwardOrigin, routerAnswers } from './forward.ts'
 import { otherVersion, PROTOCOL } from './identity/proof.ts'
@@ -133,7 +133,9 @@ const fromPeer = z.discriminatedUnion('type', [
     addresses: z.array(subnet).max(16),
     rttMs,
     /** The credentials that its ICE agent has chosen, where nobody else can choose them. */
-    ice: ice.optional()
+    ice: ice.optional(),
+    /** Where that agent is found on its link. */
+    hosts: z.array(linkHost).max(LINK_HOSTS).optional()
   }),
   z.strictObject({
     type: z.literal('cold'),

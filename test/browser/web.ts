@@ -22,8 +22,8 @@ export const config = 'listen: { udp: { ports: [3478, 3479, 3480] } }'
 
 export const nat = 'port-restricted' as const
 
-/** How its browser is opened, and what the page runs before it joins. */
-type More = Pick<Opening, 'scheme' | 'args'> & { readonly tools?: string }
+/** How its browser is opened, what the page runs before it joins, and on which host of its site. */
+type More = Pick<Opening, 'scheme' | 'args'> & { readonly tools?: string; readonly nth?: number }
 
 type Needed = Parameters<typeof missing>[0]
 
@@ -49,8 +49,14 @@ export class Web implements AsyncDisposable {
     this.name = name
   }
 
-  static async open(rig: Rig, site: number, kind: Kind, name: string, more: Omit<More, 'tools'> = {}): Promise<Web> {
-    const host = rig.world.sites[site]?.hosts[0]
+  static async open(
+    rig: Rig,
+    site: number,
+    kind: Kind,
+    name: string,
+    { nth = 0, ...more }: Omit<More, 'tools'> = {}
+  ): Promise<Web> {
+    const host = rig.world.sites[site]?.hosts[nth]
     if (!host) throw new Error(`there is no site ${site}`)
     const web = new Web(new Driven<BrowserDrives>(host, new URL('driver.ts', import.meta.url)), rig, name)
     await web.do('open', { kind, as: 'page', ...more })

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { direct } from '../../src/plugins/direct.ts'
 import { probesOf } from '../../src/strategy/plan.ts'
+import { pace } from '../agent-pace.ts'
 import { sceneOf } from '../scenes.ts'
 import { keepsContract, plansOf, startPlugin, stepsOf } from './contract.ts'
 
@@ -130,4 +131,41 @@ test('the round trips are added to the configured wait', async t => {
   const planner = await startPlugin(direct, { waitMs: '1s' })
   const [plan] = await plansOf(planner, sceneOf({ ...open, rttMs: 50 }, { rttMs: 150 }))
   t.is(plan?.waitMs, 1600)
+})
+
+const name = (n: number, port = 50_001) => ({ address: `0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0${n}.local`, port })
+const browser = (n: number) => ({ mapped: shared, agent: pace, hosts: [name(n)], addresses: [] })
+
+test('two browsers with one public address are told each other’s names on the link', async t => {
+  const [plan] = await plansOf(await startPlugin(direct), sceneOf(browser(1), browser(2)))
+  t.like(plan?.caller, { kind: 'ice', targets: [], hosts: [name(2)] })
+  t.like(plan?.callee, { kind: 'ice', targets: [], hosts: [name(1)] })
+})
+
+test('a browser is told the private addresses of a peer with its public address, which answers to where it is checked from', async t => {
+  const node = {
+    mapped: shared,
+    addresses: [
+      { address: '192.168.1.9', prefix: 24 },
+      { address: '198.51.100.9', prefix: 24 }
+    ]
+  }
+  const [plan] = await plansOf(await startPlugin(direct), sceneOf(browser(1), node))
+  t.like(plan?.caller, { kind: 'ice', targets: [{ address: '192.168.1.9', port: 12_020 }], hosts: [] })
+  t.deepEqual(plan?.callee, { kind: 'ice', targets: [] })
+})
+
+test('no browser is sent to a public address that another one calls its own, nor to a link of another network', async t => {
+  const lies = { ...browser(2), hosts: [{ address: '192.0.2.1', port: 53 }] }
+  const elsewhere = { ...browser(2), mapped: { address: '198.51.100.8', port: 4000 } }
+  const hidden = { ...browser(2), profile: { hidden: { reached: '203.0.113.1' } } }
+  for (const other of [lies, elsewhere, hidden]) {
+    const plans = await plansOf(await startPlugin(direct), sceneOf(browser(1), other))
+    t.deepEqual(
+      plans.flatMap(({ caller }) =>
+        caller.kind === 'ice' ? (caller.hosts ?? []) : caller.kind === 'punch' ? caller.targets : []
+      ),
+      []
+    )
+  }
 })

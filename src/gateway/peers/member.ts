@@ -3,7 +3,7 @@
 
 import type { FilteringTest } from '../../nat/profile.ts'
 import type { Claim, Open, RouterFacts } from '../../strategy/scene.ts'
-import type { AgentPace } from '../../wire/agent.ts'
+import type { AgentPace, LinkHost } from '../../wire/agent.ts'
 import type { StreamDoor } from '../../wire/doors/door.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
@@ -19,6 +19,8 @@ export interface WarmSocket {
   readonly rttMs: number
   /** What its ICE agent has chosen, where nobody else can choose it. */
   readonly ice?: IceCredentials
+  /** Where its ICE agent is found on its link, as it says. */
+  readonly hosts?: readonly LinkHost[]
   /** Nothing of it comes over UDP: its ICE agent takes a door of the relay. */
   readonly isBlocked?: true
 }

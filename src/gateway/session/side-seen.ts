@@ -43,7 +43,7 @@ export async function sideOf(
   const known = {
     ...{ name: peer.name, gateway: peer.gateway, mapped: shown.mapped },
     ...{ port: socket.port, addresses: socket.addresses },
-    ...(peer.iceOnly ? { agent: peer.iceOnly } : {}),
+    ...(peer.iceOnly ? { agent: peer.iceOnly, hosts: socket.hosts ?? [] } : {}),
     // What a side says of itself decides how long others wait for it.
     rttMs: Math.min(socket.rttMs, observer.rttMs(peer.id))
   }

@@ -361,7 +361,7 @@ export class Sides {
     if (shown.length === 0 || !before) return `${this[side].name} showed no fresh socket in time`
     if (!fresh) return `no sample of ${this[side].name} came in time`
     this.#putAside(side)
-    const { ice: _, ...rest } = before
+    const { ice: _ice, hosts: _hosts, ...rest } = before
     const socket = { ...rest, number: fresh.socket, port: fresh.port, ...(fresh.ice ? { ice: fresh.ice } : {}) }
     this.#using[side] = { socket, fresh: true, ordered: false }
     return undefined

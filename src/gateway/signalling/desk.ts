@@ -13,10 +13,10 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
     case 'warm': {
-      const { socket: number, port, addresses, rttMs, ice } = message
+      const { socket: number, port, addresses, rttMs, ice, hosts } = message
       void sources.look(peer, { number, addresses })
       twins.shown(peer, addresses)
-      return peer.warmed({ number, port, addresses, rttMs, ...(ice ? { ice } : {}) })
+      return peer.warmed({ number, port, addresses, rttMs, ...(ice ? { ice } : {}), ...(hosts ? { hosts } : {}) })
     }
     case 'cold':
       return peer.cooled(message.socket, message.reason, message)
