@@ -185,13 +185,15 @@ export class Session {
     const failed = Promise.withResolvers<never>()
     const abort = () => failed.reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
-    // The first one that has found a way goes on alone: the far side has one connection.
-    const found = (winner: Prepared) => {
-      for (const other of crowd) if (other !== winner) other.close()
-      this.#step(attempt, 'ice')
-      this.#say({ type: 'progress', plan: message.plan, step: 'found' })
+    let isFirst = true
+    const reached = (one: Prepared, step: 'ice' | 'dtls') => {
+      if (isFirst) this.#say({ type: 'progress', plan: message.plan, step: 'found' })
+      isFirst = false
+      this.#step(attempt, step)
+      // One goes on alone: the first that has found a way, or, opposite a side that chooses so, the one that was chosen.
+      if (handover.role === 'active' || step === 'dtls') for (const other of crowd) if (other !== one) other.close()
     }
-    const opening = crowd.map(one => this.#opens(one, sdp, attempt, { found, over: over.signal }))
+    const opening = crowd.map(one => opens(one, sdp, step => reached(one, step), over.signal))
     try {
       const winner = await Promise.race([failed.promise, Promise.any(opening)])
       this.#step(attempt, 'open')
@@ -209,40 +211,20 @@ export class Session {
 
   /**
    * More connections, as many as the order asks for, whose mappings are made by their checks alone. They have the credentials that the
-   * far side knows. A browser that lets nobody choose them has the first one only.
+   * far side knows. A peer in Node tells them apart by what follows in the ufrag, and answers one of them alone: two that it finds at
+   * once would begin two handshakes with it. Another browser cannot, and finds them one after the other. A browser that lets nobody
+   * choose them has the first one only.
    */
   async #alike(
     { sockets = 1 }: Order['order'] & { sockets?: number | undefined },
     ice: IceCredentials
   ): Promise<Prepared[]> {
     const others = Array.from({ length: sockets - 1 }, () => this.#hooks.prepare(false))
-    const bound = await Promise.allSettled(others.map(other => other.chosen(ice)))
+    const isTold = this.#introduction.peer.vouch !== undefined
+    const bound = await Promise.allSettled(
+      others.map((other, at) => other.chosen({ ...ice, ufrag: isTold ? ice.ufrag : `${ice.ufrag}${at}` }))
+    )
     return others.filter((other, at) => bound[at]?.status === 'fulfilled' || other.close())
-  }
-
-  /** Resolves when its control channel is open. Throws `io` if it never will be. */
-  async #opens(
-    one: Prepared,
-    sdp: string,
-    attempt: Attempt,
-    { found, over: signal }: { found: (one: Prepared) => void; over: AbortSignal }
-  ): Promise<Prepared> {
-    const { pc } = one
-    const failed = Promise.withResolvers<never>()
-    const ice = () => {
-      if (!isFound(pc)) return
-      pc.removeEventListener('iceconnectionstatechange', ice)
-      found(one)
-    }
-    const dtls = () => {
-      if (pc.connectionState === 'connected') this.#step(attempt, 'dtls')
-      if (pc.connectionState === 'failed') failed.reject(broken)
-    }
-    pc.addEventListener('iceconnectionstatechange', ice, { signal })
-    pc.addEventListener('connectionstatechange', dtls, { signal })
-    const opened = pc.setRemoteDescription({ type: 'answer', sdp }).then(() => one.opened)
-    await Promise.race([failed.promise, opened])
-    return one
   }
 
   #carry(order: Order, { pc, transport, control, sizing, port }: Prepared, remote: Reached): void {
@@ -318,6 +300,31 @@ interface Reached extends Endpoint {
 
 /** The port of an agent that dials, RFC 6544 section 4.5. */
 const DISCARD = 9
+
+/** Resolves when its control channel is open. Throws `io` if it never will be. */
+async function opens(
+  one: Prepared,
+  sdp: string,
+  reached: (step: 'ice' | 'dtls') => void,
+  signal: AbortSignal
+): Promise<Prepared> {
+  const { pc } = one
+  const failed = Promise.withResolvers<never>()
+  const ice = () => {
+    if (!isFound(pc)) return
+    pc.removeEventListener('iceconnectionstatechange', ice)
+    reached('ice')
+  }
+  const dtls = () => {
+    if (pc.connectionState === 'connected') reached('dtls')
+    if (pc.connectionState === 'failed') failed.reject(broken)
+  }
+  pc.addEventListener('iceconnectionstatechange', ice, { signal })
+  pc.addEventListener('connectionstatechange', dtls, { signal })
+  const opened = pc.setRemoteDescription({ type: 'answer', sdp }).then(() => one.opened)
+  await Promise.race([failed.promise, opened])
+  return one
+}
 
 const isFound = ({ iceConnectionState }: RTCPeerConnection): boolean =>
   ['connected', 'completed'].includes(iceConnectionState)

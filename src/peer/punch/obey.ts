@@ -62,13 +62,15 @@ export async function obey(message: Message<FromGateway, 'order'>, obeying: Obey
   const orderMs = Math.min(ORDER_MS, Math.ceil(message.waitMs + message.handoverMs))
   const late = AbortSignal.any([signal, timeoutSignal(orderMs)])
   const step = (name: string) => diary.step(name)
-  const { raw, remote, isHeard, shim } = await path(message, { ...obeying, signal: late }, diary)
+  const { raw, remote, isHeard, ufrag, shim } = await path(message, { ...obeying, signal: late }, diary)
   try {
     // The agent begins to send now: a check now and then, at one endpoint. The socket is still the ordered one.
     if (!isHeard && !allowance.take()) throw tooMuch
     obeying.found()
     await raw.quiet()
-    const { handover, mtu = PACKET_BYTES } = message
+    const { mtu = PACKET_BYTES } = message
+    const { remote: far } = message.handover
+    const handover = { ...message.handover, remote: ufrag ? { ...far, ufrag } : far }
     const handing = { handover, mtu, remote, identity, step }
     const checkMs = isHeard ? checkMsOf(message.handoverMs) : undefined
     const opened = await handOver(raw, open, { ...handing, checkMs, signal: late })

@@ -91,6 +91,8 @@ export interface Path {
   readonly remote: Endpoint
   /** The far side was heard on it. */
   readonly isHeard: boolean
+  /** Of the far side's agents the one that was heard, where there are several (`bindOn: checked`). */
+  readonly ufrag?: string
 }
 
 /**
@@ -121,6 +123,9 @@ interface Heard {
   readonly source: Endpoint
   /** When its probe was answered last, on the clock of `performance.now`. */
   answeredMs: number
+  /** What it is asked. */
+  readonly probe: Buffer
+  readonly ufrag?: string
 }
 
 class Loop {
@@ -233,7 +238,7 @@ class Loop {
     for (let round = 1; ; round++) {
       await sleep(untilRound(round, performance.now() - startMs), undefined, { signal })
       for (const socket of this.#sockets)
-        for (const { source } of this.#speaksTo(socket)) this.#send(this.#probe, socket, source, 'heard')
+        for (const { source, probe } of this.#speaksTo(socket)) this.#send(probe, socket, source, 'heard')
       if (this.#punch.handover.role === 'active' && this.#elapsedMs >= NUDGE_AFTER_MS) this.#nudge()
     }
   }
@@ -270,7 +275,7 @@ class Loop {
     if (message.class === 'success') this.#answered(message, socket, source)
     else if (message.class !== 'request') return
     else if (message.username === `probe:${far}`) this.#probed(message, socket, source)
-    else if (message.username === `${local.ufrag}:${remote.ufrag}`) this.#checked(message, socket, source)
+    else if (message.username?.startsWith(`${local.ufrag}:${remote.ufrag}`)) this.#checked(message, socket, source)
   }
 
   /**
@@ -290,15 +295,10 @@ class Loop {
       return this.#finish({ raw: socket.raw, remote: source, isHeard: true })
     const answeredMs = isAnswered ? performance.now() : Number.NEGATIVE_INFINITY
     if (known) known.answeredMs = answeredMs
-    else if (handover.role === 'passive') this.#asksBack(socket, source, answeredMs)
-    else hears(socket, { source, answeredMs })
-  }
-
-  /** From now on it is probed as well. */
-  #asksBack(socket: Own, source: Endpoint, answeredMs = Number.NEGATIVE_INFINITY): void {
-    if (heardFrom(socket, source)) return
-    this.#send(this.#probe, socket, source, 'heard')
-    hears(socket, { source, answeredMs })
+    else {
+      if (handover.role === 'passive') this.#send(this.#probe, socket, source, 'heard')
+      hears(socket, { source, answeredMs, probe: this.#probe })
+    }
   }
 
   /** A probe from anywhere else does not prove that an answer finds its way there. */
@@ -306,13 +306,15 @@ class Loop {
     return this.#endpoints.some(endpoint => sameEndpoint(endpoint, source))
   }
 
-  #answered(message: DecodedStun, { raw }: Own, remote: Endpoint): void {
+  #answered(message: DecodedStun, { raw, heard }: Own, remote: Endpoint): void {
     const { probeKey, handover } = this.#punch
     const key = this.#isToAgent ? handover.remote.pwd : probeKey
     if (!message.transaction.equals(this.#transaction) || !message.verify(key)) return
     this.#diary.hears(remote)
     this.#diary.step('answered')
-    if (handover.role === 'passive') this.#finish({ raw, remote, isHeard: true })
+    if (handover.role !== 'passive') return
+    const { ufrag } = heard.find(({ source }) => sameEndpoint(source, remote)) ?? {}
+    this.#finish({ raw, remote, isHeard: true, ...(ufrag ? { ufrag } : {}) })
   }
 
   /**
@@ -320,14 +322,25 @@ class Loop {
    * active proves the path where this side has sent to its source: else it is asked back.
    */
   #checked(message: DecodedStun, socket: Own, source: Endpoint): void {
-    const { role, local } = this.#punch.handover
+    const { role, local, remote } = this.#punch.handover
     const key = local.pwd
-    if ((role !== 'active' && !this.#isToAgent) || !message.verify(key)) return
+    const [, ufrag = ''] = message.username?.split(':') ?? []
+    const isMeant = this.#isToAgent || (role === 'active' && ufrag === remote.ufrag)
+    if (!isMeant || !message.verify(key)) return
     this.#diary.hears(source)
     this.#diary.step('checked')
-    if (role === 'passive' && !this.#isAim(source)) return this.#asksBack(socket, source)
+    if (role === 'passive' && !this.#isAim(source)) return this.#asksBack(socket, source, ufrag)
     if (role === 'active') this.#send(answer(message.transaction, source, key), socket, source, 'check')
-    this.#finish({ raw: socket.raw, remote: source, isHeard: true })
+    this.#finish({ raw: socket.raw, remote: source, isHeard: true, ...(this.#isToAgent ? { ufrag } : {}) })
+  }
+
+  /** From now on that agent is sent checks as well. */
+  #asksBack(socket: Own, source: Endpoint, ufrag: string): void {
+    if (heardFrom(socket, source)) return
+    const { handover } = this.#punch
+    const check = iceCheck({ ...handover, remote: { ...handover.remote, ufrag } }, this.#transaction)
+    this.#send(check, socket, source, 'heard')
+    hears(socket, { source, answeredMs: Number.NEGATIVE_INFINITY, probe: check, ufrag })
   }
 
   #send(datagram: Buffer, { raw }: Own, to: Endpoint, purpose: Purpose): Sending {

@@ -1,0 +1,69 @@
+// Pages behind NATs whose ports have to be found: by the other side, by the page, or by both. The NATs are such that a search has to
+// find them: they count, and nobody else uses them, or they scatter over a few.
+
+import type { NatType } from '../lab/nat.ts'
+import { openRig, type RigPeer } from '../lab/rig.ts'
+import type { Kind } from './browsers.ts'
+import { browserTest, config, opened } from './web.ts'
+
+interface Pair {
+  readonly what: string
+  /** The NAT of the page, which calls, and of the other side. */
+  readonly nats: readonly [NatType, NatType]
+  readonly kinds: readonly [Kind, Kind | 'node']
+  readonly by: 'predict' | 'spray'
+}
+
+const pairs: readonly Pair[] = [
+  {
+    what: 'the next port of a page is predicted, and a peer in Node finds it',
+    nats: ['symmetric+1', 'port-restricted'],
+    kinds: ['chromium', 'node'],
+    by: 'predict'
+  },
+  {
+    what: 'a page finds the next port of a peer in Node',
+    nats: ['port-restricted', 'symmetric+2'],
+    kinds: ['firefox', 'node'],
+    by: 'predict'
+  },
+  {
+    what: 'a page opens many connections, one of which a peer in Node finds',
+    nats: ['symmetric-block-128', 'port-restricted'],
+    kinds: ['chromium', 'node'],
+    by: 'spray'
+  },
+  {
+    what: 'a page finds one of many sockets of a peer in Node',
+    nats: ['port-restricted', 'symmetric-block-128'],
+    kinds: ['firefox', 'node'],
+    by: 'spray'
+  },
+  {
+    what: 'two pages find each other although the NATs of both count',
+    nats: ['symmetric+1', 'symmetric-1'],
+    kinds: ['chromium', 'firefox'],
+    by: 'predict'
+  },
+  {
+    what: 'one page opens many connections, and the other one finds one of them',
+    nats: ['symmetric-block-128', 'port-restricted'],
+    kinds: ['chromium', 'firefox'],
+    by: 'spray'
+  }
+]
+
+for (const { what, nats, kinds, by } of pairs) {
+  const [kind, other] = kinds
+  browserTest(what, other === 'node' ? [kind] : [kind, other], async t => {
+    const sites = nats.map(nat => ({ nat }))
+    await using rig = await openRig({ strategies: `[direct, stun, ${by}]`, config, sites, verify: false })
+    const [, node] = rig.peers as [RigPeer, RigPeer]
+    await using web = await opened(rig, 0, kind)
+    await using second = other === 'node' ? undefined : await opened(rig, 1, other)
+    const out = await web.connect((second ?? node).name, 100_000)
+    t.like(out, { kind: 'direct', by, isWhole: true })
+    t.deepEqual(await web.do('said', {}), [])
+    t.log(`in ${out.ms} ms`)
+  })
+}
