@@ -9,6 +9,7 @@ import type { Handover } from '../../wire/order.ts'
 import { description } from './description.ts'
 import { asksForKeyframe, codecs, isRtp, pictureLoss, type RtpMedia, type Source, type TrackKind } from './media.ts'
 import { mtuOption } from './packet.ts'
+import { Reception } from './reception.ts'
 import { type Opener, safely, TRANSPORT_BYTES, type TransportOptions } from './transport.ts'
 
 /** The library ends the process if the port is taken. It sets no SO_REUSEADDR, so nobody may hold the port beside it. */
@@ -126,6 +127,8 @@ export class NativeMedia implements RtpMedia {
   readonly #tracks = new Map<TrackKind, Track>()
   /** Resolved when a track is open: the library opens it on a thread of its own, and throws away what is sent before. */
   readonly #opened: Promise<void>[] = []
+  readonly #receptions = new Map<TrackKind, Reception>()
+  #reporting: NodeJS.Timeout | undefined
   #hear: ((kind: TrackKind, packet: Uint8Array) => void) | undefined
   #asked: (() => void) | undefined
 
@@ -164,8 +167,23 @@ export class NativeMedia implements RtpMedia {
   }
 
   #receive(kind: TrackKind, packet: Uint8Array): void {
-    if (isRtp(packet)) this.#hear?.(kind, packet)
-    else if (asksForKeyframe(packet)) this.#asked?.()
+    const reception = this.#receptions.get(kind)
+    if (isRtp(packet)) {
+      reception?.heard(packet)
+      this.#hear?.(kind, packet)
+    } else {
+      reception?.told(packet)
+      if (asksForKeyframe(packet)) this.#asked?.()
+    }
+  }
+
+  /** Says what has come of late. */
+  #report(): void {
+    for (const [kind, reception] of this.#receptions) {
+      const report = reception.report()
+      const track = this.#tracks.get(kind)
+      if (report && track?.isOpen()) track.sendMessageBinary(Buffer.from(report))
+    }
   }
 
   /** What the far side says of a source is handed to the track that has it. */
@@ -175,11 +193,14 @@ export class NativeMedia implements RtpMedia {
     const track = this.#pc.addTrack(section)
     track.onMessage(safely(packet => this.#receive(kind, packet)))
     track.onError(() => {})
+    this.#receptions.set(kind, new Reception(ssrc))
+    this.#reporting ??= setInterval(() => this.#report(), REPORT_MS).unref()
     this.#opened.push(
       new Promise(resolve => {
         track.onOpen(() => resolve())
         track.onClosed(() => {
           resolve()
+          clearInterval(this.#reporting)
           track.close()
         })
       })
@@ -187,6 +208,9 @@ export class NativeMedia implements RtpMedia {
     return track
   }
 }
+
+/** RFC 3550 section 6.2 has at most one in five seconds, and RFC 4585 section 3.4 sooner ones, which a browser's own are too. */
+const REPORT_MS = 500
 
 function audioSection() {
   const section = new nodeDataChannel.Audio('audio', 'SendRecv')
