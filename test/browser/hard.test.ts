@@ -1,17 +1,18 @@
-// Pages behind NATs whose ports have to be found: by the other side, by the page, or by both. The NATs are such that a search has to
+// Pages behind NATs whose ports have to be found, with data, and audio and video both ways: by the other side, by the page, or by both. The NATs are such that a search has to
 // find them: they count, and nobody else uses them, or they scatter over a few.
 
 import type { NatType } from '../lab/nat.ts'
 import { openRig, type RigPeer } from '../lab/rig.ts'
 import type { Kind } from './browsers.ts'
-import { browserTest, config, opened } from './web.ts'
+import { equipped, FRAMES, filming, SAMPLES, sees } from './film.ts'
+import { browserTest, config } from './web.ts'
 
 interface Pair {
   readonly what: string
   /** The NAT of the page, which calls, and of the other side. */
   readonly nats: readonly [NatType, NatType]
   readonly kinds: readonly [Kind, Kind | 'node']
-  readonly by: 'predict' | 'spray'
+  readonly by: 'predict' | 'spray' | 'map'
 }
 
 const pairs: readonly Pair[] = [
@@ -50,20 +51,36 @@ const pairs: readonly Pair[] = [
     nats: ['symmetric-block-128', 'port-restricted'],
     kinds: ['chromium', 'firefox'],
     by: 'spray'
+  },
+  {
+    what: 'a peer in Node behind a NAT that scatters is reached at a port that its router gave',
+    nats: ['symmetric-random', 'symmetric-random'],
+    kinds: ['chromium', 'node'],
+    by: 'map'
   }
 ]
 
 for (const { what, nats, kinds, by } of pairs) {
   const [kind, other] = kinds
   browserTest(what, other === 'node' ? [kind] : [kind, other], async t => {
-    const sites = nats.map(nat => ({ nat }))
+    const sites = nats.map((nat, at) => ({ nat, portMapping: by === 'map' && at === 1 }))
     await using rig = await openRig({ strategies: `[direct, stun, ${by}]`, config, sites, verify: false })
     const [, node] = rig.peers as [RigPeer, RigPeer]
-    await using web = await opened(rig, 0, kind)
-    await using second = other === 'node' ? undefined : await opened(rig, 1, other)
+    if (by === 'map') {
+      await node.process.do('join', { ...rig.door, name: node.name, map: true })
+      t.like(await node.process.do('forward', {}), { proved: true })
+    }
+    await using web = await equipped(rig, 0, kind)
+    await using second = other === 'node' ? undefined : await equipped(rig, 1, other)
     const out = await web.connect((second ?? node).name, 100_000)
     t.like(out, { kind: 'direct', by, isWhole: true })
-    t.deepEqual(await web.do('said', {}), [])
+    await filming(web)
+    if (second) await second.run('view(accepted); await film(accepted)')
+    for (const one of second ? [web, second] : [web]) {
+      const seen = await sees(one, { frames: FRAMES, samples: SAMPLES })
+      t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, `${one.name}: ${JSON.stringify(seen)}`)
+      t.deepEqual(await one.do('said', {}), [])
+    }
     t.log(`in ${out.ms} ms`)
   })
 }

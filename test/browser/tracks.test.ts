@@ -6,77 +6,9 @@ import { join } from 'node:path'
 import { Child, postern } from '../../examples/child.ts'
 import { ffmpegCommand, pictureArgs } from '../cli/ffmpeg.ts'
 import { drop } from '../lab/drop.ts'
-import { openRig, type Rig, type RigPeer } from '../lab/rig.ts'
-import type { Kind } from './browsers.ts'
-import { bothPaths, browserTest, config, nat, opened, RELAY, type Web } from './web.ts'
-
-/** So many are decoded. */
-const FRAMES = 40
-/** Of sound: half a second. */
-const SAMPLES = 24_000
-
-/** What is decoded is told by the browser's statistics (W3C webrtc-stats): Firefox counts no frames that nobody looks at. */
-const tools = `
-  const all = globalThis.all = new Set()
-  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(options) {
-      super(options)
-      all.add(this)
-    }
-  }
-  globalThis.film = async connection => {
-    const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } })
-    globalThis.sent = []
-    for (const track of media.getTracks()) sent.push(await connection.addTrack(track))
-  }
-  globalThis.view = connection => {
-    const video = document.createElement('video')
-    Object.assign(video, { muted: true, autoplay: true })
-    document.body.append(video)
-    const show = ({ stream }) => {
-      video.srcObject = stream
-      video.play().catch(() => {})
-    }
-    for (const track of connection.tracks) show(track)
-    connection.on('track', show)
-    globalThis.seen = async () => {
-      const found = { frames: 0, samples: 0, shown: video.getVideoPlaybackQuality().totalVideoFrames, width: video.videoWidth }
-      for (const pc of all) for (const [, one] of await pc.getStats()) {
-        if (one.type !== 'inbound-rtp') continue
-        if (one.kind === 'video') found.frames += one.framesDecoded
-        else found.samples += one.totalSamplesReceived - one.concealedSamples
-      }
-      return found
-    }
-    globalThis.sees = async ({ frames = 0, shown = 0, samples = 0 }) => {
-      for (const till = performance.now() + 15000; performance.now() < till; await new Promise(resolve => setTimeout(resolve, 50))) {
-        const found = await seen()
-        if (found.frames >= frames && found.shown >= shown && found.samples >= samples) break
-      }
-      return await seen()
-    }
-  }`
-
-interface Seen {
-  /** Decoded ones, and samples of sound that had arrived when they were played. */
-  readonly frames: number
-  readonly samples: number
-  /** Frames that the element has shown. */
-  readonly shown: number
-  readonly width: number
-}
-
-/** Joined, with a camera and a screen. */
-async function equipped(rig: Rig, site: number, kind: Kind): Promise<Web> {
-  return await opened(rig, site, kind, { tools })
-}
-
-async function filming(web: Web, to: string): Promise<void> {
-  await web.connect(to, 10)
-  await web.run('view(connection); await film(connection)')
-}
-
-const sees = (web: Web, least: Partial<Seen>): Promise<Seen> => web.run('return await sees(given)', least) as never
+import { openRig, type RigPeer } from '../lab/rig.ts'
+import { equipped, FRAMES, filming, SAMPLES, type Seen, sees } from './film.ts'
+import { bothPaths, browserTest, config, nat, RELAY } from './web.ts'
 
 for (const kind of ['chromium', 'firefox'] as const)
   browserTest(`what ${kind} films goes to a peer in Node and back, directly and through the relay`, [kind], async t => {
@@ -84,7 +16,8 @@ for (const kind of ['chromium', 'firefox'] as const)
       await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
       const [, node] = rig.peers as [RigPeer, RigPeer]
       await using web = await equipped(rig, 0, kind)
-      await filming(web, node.name)
+      await web.connect(node.name, 10)
+      await filming(web)
       const seen = await sees(web, { frames: FRAMES, samples: SAMPLES })
       t.is(seen.width, 320, path)
       t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, JSON.stringify(seen))
@@ -110,7 +43,8 @@ browserTest('two pages in two browsers see and hear each other', ['chromium', 'f
     await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
     await using one = await equipped(rig, 0, 'chromium')
     await using other = await equipped(rig, 1, 'firefox')
-    await filming(one, other.name)
+    await one.connect(other.name, 10)
+    await filming(one)
     await other.run('view(accepted); await film(accepted)')
     for (const web of [one, other]) {
       const seen = await sees(web, { frames: FRAMES, samples: SAMPLES })
@@ -124,7 +58,8 @@ browserTest('a picture goes on over the relay when its direct path is cut', ['ch
   await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
   const [, node] = rig.peers as [RigPeer, RigPeer]
   await using web = await equipped(rig, 0, 'chromium')
-  await filming(web, node.name)
+  await web.connect(node.name, 10)
+  await filming(web)
   const before = await sees(web, { frames: FRAMES, samples: SAMPLES })
   const moved = web.run(
     `return await new Promise(resolve => connection.on('path', ({ what, path }) => what === 'moved' && resolve(path.kind)))`
