@@ -3,10 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { media } from '../../browser/media.ts'
 import { echo, Web } from '../../browser/page.ts'
-import { authority } from '../../browser/tls.ts'
-import { Driven } from '../driven.ts'
-import type { IceDeeds, IceTried, Joining } from '../plain-ice/driver.ts'
-import { plainIce } from '../plain-ice/page.ts'
+import { until } from '../../until.ts'
+import { type IceActor, type IceGround, iceInNode, iceInPage } from '../plain-ice/ground.ts'
 import type { Guest, Rig } from '../rig.ts'
 import type { Kind } from './pairs.ts'
 import type { Gain } from './row.ts'
@@ -24,8 +22,8 @@ export interface Actor extends AsyncDisposable {
   readonly isPage: boolean
   /** From now on it keeps the next connection that it is called by. */
   awaits(): Promise<void>
-  /** Resolves when it has the connection that it was called by. */
-  called(): Promise<void>
+  /** Whether it has the connection that it was called by: when it has, or after a while. */
+  called(): Promise<boolean>
   call(to: string): Promise<Called>
   /** Whether bytes came back as they were sent. */
   echo(bytes: number): Promise<boolean>
@@ -37,18 +35,6 @@ export interface Actor extends AsyncDisposable {
   hangUp(): Promise<void>
   readonly ice: IceActor
 }
-
-export interface IceActor {
-  readonly name: string
-  join(): Promise<void>
-  call(to: string): Promise<IceTried>
-  /** Of what kind its own candidate is. */
-  candidate(): Promise<string | undefined>
-  release(): Promise<void>
-}
-
-/** Where the other party of plain ICE is found. */
-export type IceGround = Pick<Joining, 'url' | 'server'>
 
 export const openActor = (rig: Rig, site: number, kind: Kind, ground: IceGround): Promise<Actor> =>
   kind === 'node' ? nodeActor(rig, site, ground) : pageActor(rig, site, kind, ground)
@@ -79,7 +65,7 @@ const tools = `${media}
     globalThis.connection = undefined
   }`
 
-/** How long a request may take, and how soon a side that was called has the connection, too. */
+/** How long a request may take, and how soon after it the side that was called has the connection, too. */
 const CALL_MS = 30_000
 const CALLED_MS = 10_000
 
@@ -93,16 +79,6 @@ async function pageActor(rig: Rig, site: number, kind: Exclude<Kind, 'node'>, gr
     await web[Symbol.asyncDispose]()
     throw error
   }
-  const ice: IceActor = {
-    name,
-    join: async () => void (await web.run(`if (!globalThis.ice) { ${plainIce} }`, { ...ground, name })),
-    call: async to => {
-      const ms = (await web.run('return await ice.call(given.to)', { to })) as number | null
-      return ms === null ? {} : { ms }
-    },
-    candidate: async () => ((await web.run('return await ice.candidate()')) as string | null) ?? undefined,
-    release: async () => void (await web.run('ice.release()'))
-  }
   const calls = `try {
       globalThis.connection = await peer.connect({ name: given.to, signal: AbortSignal.timeout(${CALL_MS}) })
       const { kind, by, ms, trace } = connection.path
@@ -110,15 +86,17 @@ async function pageActor(rig: Rig, site: number, kind: Exclude<Kind, 'node'>, gr
     } catch ({ code = 'internal', message, trace }) {
       return { failed: { code, reason: message }, trace }
     }`
-  const awaited = `globalThis.coming = new Promise((resolve, reject) => {
-      globalThis.onAccepted = resolve
-      setTimeout(() => reject(new Error('the page was not called')), ${CALL_MS + CALLED_MS})
-    })
-    coming.catch(() => {})`
+  const awaited = `globalThis.coming = new Promise(resolve => {
+      globalThis.onAccepted = connection => {
+        globalThis.connection = connection
+        resolve(true)
+      }
+    })`
+  const called = `return await Promise.race([coming, new Promise(resolve => setTimeout(resolve, ${CALLED_MS}, false))])`
   return {
-    ...{ name, isPage: true, ice },
+    ...{ name, isPage: true, ice: iceInPage(web, ground) },
     awaits: async () => void (await web.run(awaited)),
-    called: async () => void (await web.run('globalThis.connection = await coming')),
+    called: async () => (await web.run(called)) as boolean,
     call: async to => (await web.run(calls, { to })) as Called,
     echo: async bytes => (await web.run('return await echo(given.bytes)', { bytes })) as boolean,
     film: async () => void (await web.run('await shoot()')),
@@ -135,31 +113,16 @@ async function nodeActor(rig: Rig, site: number, ground: IceGround): Promise<Act
   if (!home || !host) throw new Error(`there is no site ${site}`)
   const guest: Guest = await rig.guest(home)
   const { name, process } = guest
-  let ice: Driven<IceDeeds> | undefined
-  const iceProcess = (): Driven<IceDeeds> => {
-    if (!ice) throw new Error('it has not joined')
-    return ice
-  }
+  const ice = iceInNode(host, name, ground)
   const heard = async (): Promise<Gain> => {
     const { audio, video } = await process.do('heard', {})
     return { frames: video, samples: audio }
   }
   const nothing = async () => {}
   return {
-    ...{ name, isPage: false },
-    ice: {
-      name,
-      async join() {
-        if (ice) return
-        ice = new Driven<IceDeeds>(host, new URL('../plain-ice/driver.ts', import.meta.url))
-        await ice.do('join', { ...ground, name, ca: authority })
-      },
-      call: to => iceProcess().do('call', { to, hold: true }),
-      candidate: () => iceProcess().do('candidate', {}),
-      release: () => iceProcess().do('release', {})
-    },
+    ...{ name, isPage: false, ice },
     awaits: nothing,
-    called: nothing,
+    called: async () => true,
     film: nothing,
     async call(to) {
       const { path, failed, trace } = await process.do('connect', { to, bytes: 0, hold: true, serves: true })
@@ -168,25 +131,10 @@ async function nodeActor(rig: Rig, site: number, ground: IceGround): Promise<Act
     async echo() {
       throw new Error('a peer in Node only answers')
     },
-    async watch(seconds) {
-      const gains: Gain[] = []
-      let before = await heard()
-      const first = before
-      for (const endMs = performance.now() + MEDIA_MS; performance.now() < endMs; before = await heard()) {
-        if (before.frames > first.frames && before.samples > first.samples) break
-        await pause(50)
-      }
-      while (gains.length < seconds) {
-        await pause(1000)
-        const now = await heard()
-        gains.push({ frames: now.frames - before.frames, samples: now.samples - before.samples })
-        before = now
-      }
-      return gains
-    },
+    watch: seconds => watch(heard, seconds),
     hangUp: async () => void (await process.do('release', {})),
     async [Symbol.asyncDispose]() {
-      await ice?.kill('SIGKILL')
+      await ice[Symbol.asyncDispose]()
       await guest[Symbol.asyncDispose]()
     }
   }
@@ -195,4 +143,16 @@ async function nodeActor(rig: Rig, site: number, ground: IceGround): Promise<Act
 /** How long sound and pictures may take to come, as in a page. */
 const MEDIA_MS = 15_000
 
-const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+async function watch(heard: () => Promise<Gain>, seconds: number): Promise<Gain[]> {
+  const first = await heard()
+  const hasBegun = ({ frames, samples }: Gain) => frames > first.frames && samples > first.samples
+  await until(async () => hasBegun(await heard()), MEDIA_MS).catch(() => {})
+  const gains: Gain[] = []
+  for (let before = await heard(); gains.length < seconds; ) {
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    const now = await heard()
+    gains.push({ frames: now.frames - before.frames, samples: now.samples - before.samples })
+    before = now
+  }
+  return gains
+}

@@ -2,8 +2,9 @@
 // that follow soon have it.
 
 import { coreTypes } from '../nat.ts'
+import type { IceGround } from '../plain-ice/ground.ts'
 import type { Rig } from '../rig.ts'
-import { type Actor, type IceGround, openActor } from './actors.ts'
+import { type Actor, openActor } from './actors.ts'
 import type { Kind, Pair } from './pairs.ts'
 
 /** Chromium takes 440 MB, Firefox 210; four are what a row of the table, or three of them, ask for. */

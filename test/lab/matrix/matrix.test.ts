@@ -6,10 +6,13 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { coreTypes } from '../nat.ts'
+import type { Rig } from '../rig.ts'
+import type { Actor } from './actors.ts'
 import { RunFile } from './file.ts'
 import { type Pair, pairsOf, parts } from './pairs.ts'
 import { expectedOf, type IceRow, type Row } from './row.ts'
 import { goalsOf, report } from './table.ts'
+import { tryIce, tryPair } from './trial.ts'
 
 const SEED = 7
 const of = (pairs: readonly Pair[], part: string) => pairs.filter(pair => pair.part === part)
@@ -152,4 +155,62 @@ test('of what was expected counts each plan for a direct path of the request its
   t.is(expectedOf({ spans } as unknown as TraceRecord), 0.75)
   const observed = [plan('a', 'root', 'stun', undefined, 'path')]
   t.is(expectedOf({ spans: observed } as unknown as TraceRecord), 1)
+})
+
+const nothing = async () => {}
+const gains = [
+  { frames: 20, samples: 48_000 },
+  { frames: 19, samples: 48_000 }
+]
+
+/** All goes well, but for what is given. */
+const actor = (name: string, more: Partial<Actor> = {}): Actor => ({
+  ...{ name, isPage: true, awaits: nothing, film: nothing, hangUp: nothing, [Symbol.asyncDispose]: nothing },
+  call: async () => ({ path: { kind: 'direct', by: 'stun', ms: 80 } }),
+  called: async () => true,
+  echo: async () => true,
+  watch: async () => gains,
+  ice: { name, join: nothing, call: async () => ({ ms: 90 }), candidate: async () => 'srflx', release: nothing },
+  ...more
+})
+const rig = { trace: async () => undefined } as unknown as Rig
+const first = pairsOf(SEED)[0] as Pair
+const tried = async (one: Partial<Actor>) => await tryPair(rig, first, [actor('a', one), actor('b', one)])
+
+test('a pair is direct where bytes came back and both saw and heard the other', async t => {
+  t.like(await tried({}), { pair: first.id, outcome: 'direct', by: 'stun', ms: 80, media: [gains, gains] })
+})
+
+test('a pair has failed that did not connect, or whose path carried too little', async t => {
+  const refused = { failed: { code: 'no-path', reason: 'no path to b' } }
+  t.like(await tried({ call: async () => refused }), { outcome: 'failed', why: 'no-path: no path to b' })
+  t.like(await tried({ called: async () => false }), { outcome: 'failed', by: 'stun' })
+  t.like(await tried({ echo: async () => false }), { outcome: 'failed', by: 'stun' })
+  const closed = async () => {
+    throw new Error('page.evaluate: PosternError: the connection is closed')
+  }
+  t.like(await tried({ echo: closed }), {
+    outcome: 'failed',
+    why: 'page.evaluate: PosternError: the connection is closed'
+  })
+  const still = await tried({ watch: async () => [...gains, { frames: 21, samples: 0 }] })
+  t.like(still, { outcome: 'failed' })
+  t.regex(still.why ?? '', /of the first, in each second: 20 and 48000, 19 and 48000, 21 and 0$/)
+})
+
+test('where a process has ended, nothing is said of the pair', async t => {
+  const gone = async () => {
+    throw new Error('the process on s0h0 ended with SIGKILL')
+  }
+  t.like(await tried({ call: gone }), { outcome: 'untested', why: 'the process on s0h0 ended with SIGKILL' })
+  t.like(await tried({ film: gone }), { outcome: 'untested' })
+})
+
+test('plain ICE is direct where neither side is relayed in the end', async t => {
+  const by = async (candidate: string | undefined) => {
+    const ice = { ...actor('a').ice, candidate: async () => candidate }
+    return await tryIce(first, [actor('a', { ice }), actor('b')])
+  }
+  t.like(await by('prflx'), { outcome: 'direct', ms: 90 })
+  t.like(await by('relay'), { outcome: 'relay', ms: 90 })
 })

@@ -2,13 +2,12 @@
 
 import { randomInt } from 'node:crypto'
 import { missing } from '../../browser/browsers.ts'
-import { authority, certified, tlsFiles } from '../../browser/tls.ts'
-import { Driven } from '../driven.ts'
+import { authority, tlsFiles } from '../../browser/tls.ts'
 import { coreTypes, type NatType } from '../nat.ts'
-import { missingCoturn, startCoturn } from '../plain-ice/coturn.ts'
-import type { IceDeeds } from '../plain-ice/driver.ts'
+import { missingCoturn } from '../plain-ice/coturn.ts'
+import { openIceGround } from '../plain-ice/ground.ts'
 import { openRig, type Rig } from '../rig.ts'
-import type { Actor, IceGround } from './actors.ts'
+import type { Actor } from './actors.ts'
 import { Cast } from './cast.ts'
 import type { RunFile } from './file.ts'
 import { type Pair, type Part, pairsOf } from './pairs.ts'
@@ -51,7 +50,7 @@ export async function runMatrix(wanted: Wanted): Promise<void> {
   if (left.length === 0) return
   await using opened = new AsyncDisposableStack()
   const rig = opened.use(await openGround(opened, wanted))
-  const cast = opened.use(new Cast(rig, await openIceGround(opened, rig)))
+  const cast = opened.use(new Cast(rig, opened.use(await openIceGround(rig.world))))
   let troubled = 0
   for (const [at, pair] of left.entries()) {
     if (signal.aborted) return
@@ -60,8 +59,10 @@ export async function runMatrix(wanted: Wanted): Promise<void> {
     if (signal.aborted) return
     for (const row of found) if (!file.has(row)) await file.add(row)
     wanted.onRow(pair, ...found)
-    troubled = found.some(({ outcome }) => outcome === 'untested') ? troubled + 1 : 0
-    if (troubled > 0) await cast.dismiss(pair)
+    const outcomes = found.map(({ outcome }) => outcome)
+    troubled = outcomes.includes('untested') ? troubled + 1 : 0
+    // Nobody shall suffer from what was left behind there.
+    if (troubled > 0 || outcomes.includes('failed')) await cast.dismiss(pair)
     if (troubled >= GIVE_UP_AFTER)
       throw new Error(`${troubled} pairs in a row could not be tried: ${found[0].why ?? found[1].why}`)
   }
@@ -97,17 +98,6 @@ async function openGround(opened: AsyncDisposableStack, { file, strategies, sign
   const config = `listen: { tls: ${files.yaml}, udp: { ports: [3478, 3479, 3480] } }\n${limits}`
   const sites = [...coreTypes, ...coreTypes].map(nat => ({ nat }))
   return await openRig({ sites, strategies, config, ca: authority, seed: file.seed, signal, peers: false })
-}
-
-const SWITCHBOARD = 8443
-
-/** On the gateway's host, too: coturn, and what carries descriptions and candidates. */
-async function openIceGround(opened: AsyncDisposableStack, { world }: Rig): Promise<IceGround> {
-  const { address, port, user = '', password = '' } = opened.use(await startCoturn(world.gateway))
-  const driver = new URL('../plain-ice/driver.ts', import.meta.url)
-  const switchboard = opened.use(new Driven<IceDeeds>(world.gateway, driver))
-  await switchboard.do('serve', { port: SWITCHBOARD, tls: certified })
-  return { url: `wss://${address}:${SWITCHBOARD}`, server: { address, port, user, password } }
 }
 
 export const freshSeed = (): number => randomInt(2 ** 31)

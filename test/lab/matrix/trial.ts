@@ -1,8 +1,10 @@
 // One pair: it connects, bytes come back, both send sound and pictures for a while. And the same by plain ICE, without those.
 
 import { until } from '../../until.ts'
+import type { IceActor } from '../plain-ice/ground.ts'
 import type { Rig } from '../rig.ts'
-import type { Actor, Called, IceActor } from './actors.ts'
+import { within } from '../within.ts'
+import type { Actor, Called } from './actors.ts'
 import type { Pair } from './pairs.ts'
 import { expectedOf, type Gain, type IceRow, type Outcome, type Row } from './row.ts'
 
@@ -22,19 +24,34 @@ type Found = Omit<Row, 'what' | 'pair' | 'tookMs'>
 
 export async function tryPair(rig: Rig, pair: Pair, actors: Actors): Promise<Row> {
   const startMs = performance.now()
-  const found = await within(PATIENCE_MS, look(rig, pair, actors)).catch(untested)
+  const found = await within(PATIENCE_MS, 'the pair', look(rig, pair, actors)).catch(thrownBy)
   return { what: 'postern', pair: pair.id, ...found, tookMs: Math.round(performance.now() - startMs) }
 }
 
 export async function tryIce(pair: Pair, actors: Actors): Promise<IceRow> {
   const [caller, callee] = inTurn(pair, [actors[0].ice, actors[1].ice])
-  const found = await within(PATIENCE_MS, lookByIce(caller, callee)).catch(untested)
+  const found = await within(PATIENCE_MS, 'plain ICE', lookByIce(caller, callee)).catch(thrownBy)
   return { what: 'plain-ice', pair: pair.id, ...found }
 }
 
 /** Who calls comes first. */
 function inTurn<T>({ caller }: Pair, [one, other]: readonly [T, T]): readonly [T, T] {
   return caller === 0 ? [one, other] : [other, one]
+}
+
+const GONE = /process on \S+ ended with|Firefox has ended|browser has been closed/
+
+/** A process that is gone says nothing of the pair; all else that is thrown once both are there does. */
+function thrownBy(thrown: unknown): { outcome: Outcome; why: string } {
+  const found = untested(thrown)
+  return GONE.test(found.why) ? found : { ...found, outcome: 'failed' }
+}
+
+/** Why the pair failed. Throws it on where a process is gone. */
+function failing(thrown: unknown): { why: string } {
+  const { outcome, why } = thrownBy(thrown)
+  if (outcome === 'untested') throw thrown
+  return { why }
 }
 
 /** What goes wrong in the laboratory is no finding. */
@@ -49,13 +66,13 @@ async function look(rig: Rig, pair: Pair, actors: Actors): Promise<Found> {
   const traced = await tracesOf(rig, called)
   const { path, failed } = called
   if (!path) return { outcome: 'failed', why: `${failed?.code}: ${failed?.reason}`, ...traced }
-  await callee.called()
   const opened = { by: path.by, ms: Math.round(path.ms * 10) / 10, ...traced }
-  const carried = await carry(pair, actors)
+  const carried = (await callee.called())
+    ? await carry(pair, actors).catch(failing)
+    : { why: 'the side that was called has no connection' }
+  if (carried.why !== undefined) return { outcome: 'failed', ...opened, ...carried }
   await Promise.all(actors.map(actor => actor.hangUp()))
-  return carried.why === undefined
-    ? { outcome: path.kind, ...opened, ...carried }
-    : { outcome: 'failed', ...opened, ...carried }
+  return { outcome: path.kind, ...opened, ...carried }
 }
 
 async function tracesOf(rig: Rig, { path, trace }: Called): Promise<Pick<Row, 'expected' | 'verdict' | 'record'>> {
@@ -91,10 +108,4 @@ async function lookByIce(caller: IceActor, callee: IceActor): Promise<Omit<IceRo
   } finally {
     await Promise.all([caller.release(), callee.release()])
   }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`nothing for ${ms / 1000} s`)), ms)
-  return await Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
 }
