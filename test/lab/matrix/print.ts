@@ -48,6 +48,10 @@ export async function printMatrix({ nats, only, out, ice, seed, strategies }: Ma
   const pairs = chosen(wanted)
   if (pairs.length === 0) throw new Error('there is no such pair')
   console.log(`seed ${file.seed}, ${pairs.length} pairs, by TLS; each is written to ${file.path}`)
+  const first = pairs.filter(({ caller }) => caller === 0).length
+  console.log(
+    `who calls is drawn: the first of a pair, which is the row, in ${first}, the other in ${pairs.length - first}`
+  )
   const progress = new Progress()
   const ended = new AbortController()
   const end = () => ended.abort(new Error('interrupted'))
