@@ -13,11 +13,11 @@
 import { parseArgs } from 'node:util'
 import { Driven } from '../test/lab/driven.ts'
 import type { NatType } from '../test/lab/nat.ts'
+import type { IceDeeds } from '../test/lab/plain-ice/driver.ts'
 import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import type { Site, SiteSpec } from '../test/lab/world.ts'
 import { besideOption, checkoutAt, judgeTimes, openBeside, twoAddresses } from './means/beside.ts'
 import { direct, failed, goal, median, type Outcome, opened, percentile, printOutcomes } from './means/figures.ts'
-import type { IceDeeds } from './means/ice.ts'
 import { openHyperdht } from './peers/open.ts'
 
 const { values } = parseArgs({
@@ -242,16 +242,16 @@ function besides({ ms, why = 'timeout' }: { ms?: number; why?: string }): Outcom
 /** A pair of plain ICE peers on the same hosts, with a switchboard on the gateway's. */
 async function openIce({ world }: Rig): Promise<AsyncDisposable & { call(): Promise<{ ms?: number }> }> {
   await using opened = new AsyncDisposableStack()
-  const script = new URL('means/ice.ts', import.meta.url)
+  const script = new URL('../test/lab/plain-ice/driver.ts', import.meta.url)
   const switchboard = opened.use(new Driven<IceDeeds>(world.gateway, script))
   await switchboard.do('serve', { port: 8081 })
-  const address = world.gateway.addresses[0]
+  const address = world.gateway.addresses[0] ?? ''
   const [a, b] = await Promise.all(
     world.sites.map(async (site, index) => {
       const host = site.hosts[0]
       if (!host) throw new Error('a site has no host')
       const peer = opened.use(new Driven<IceDeeds>(host, script))
-      await peer.do('join', { url: `ws://${address}:8081`, name: String(index), stunServer: `${address}:3478` })
+      await peer.do('join', { url: `ws://${address}:8081`, name: String(index), server: { address, port: 3478 } })
       return peer
     })
   )

@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs'
 const [name, ...rest] = process.argv.slice(2)
 const benchmarks = [
   'connect',
+  'browsers',
   'handover',
   'direct',
   'relay',

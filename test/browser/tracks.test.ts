@@ -7,7 +7,8 @@ import { Child, postern } from '../../examples/child.ts'
 import { ffmpegCommand, pictureArgs } from '../cli/ffmpeg.ts'
 import { drop } from '../lab/drop.ts'
 import { openRig, type RigPeer } from '../lab/rig.ts'
-import { equipped, FRAMES, filming, SAMPLES, type Seen, sees } from './film.ts'
+import { equipped, FRAMES, filming, SAMPLES, sees } from './film.ts'
+import type { Seen } from './media.ts'
 import { bothPaths, browserTest, config, nat, RELAY } from './web.ts'
 
 for (const kind of ['chromium', 'firefox'] as const)

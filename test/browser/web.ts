@@ -1,14 +1,11 @@
-// A page in a real browser on a host of the laboratory, as tests drive it: it joins, connects, and has bytes come back.
+// What the tests of browsers share: a test that is skipped where there is no such browser, and the worlds that most of them have.
 
-import { randomBytes } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
-import { Driven } from '../lab/driven.ts'
 import { labTest } from '../lab/lab-test.ts'
-import type { Rig } from '../lab/rig.ts'
-import { type Kind, missing } from './browsers.ts'
-import type { BrowserDrives, Opening } from './driver.ts'
+import { missing } from './browsers.ts'
+import { RELAY } from './page.ts'
 
-export const RELAY = '{ relay: { perSession: 200 Mbit/s, perPeer: 200 Mbit/s } }'
+export * from './page.ts'
 
 /** Strategies, and the kind of path that they lead to. */
 export const bothPaths = [
@@ -17,13 +14,7 @@ export const bothPaths = [
 ] as const
 export const BYTES = 3_000_000
 
-/** The third port is the relay's for browsers. */
-export const config = 'listen: { udp: { ports: [3478, 3479, 3480] } }'
-
 export const nat = 'port-restricted' as const
-
-/** How its browser is opened, what the page runs before it joins, and on which host of its site. */
-type More = Pick<Opening, 'scheme' | 'args'> & { readonly tools?: string; readonly nth?: number }
 
 type Needed = Parameters<typeof missing>[0]
 
@@ -35,96 +26,4 @@ export function browserTest(
   const problem = needs.map(missing).find(why => why !== undefined)
   if (problem === undefined || process.env.POSTERN_LAB === 'required') labTest(title, run)
   else console.log(`${title}: skipped, ${problem}`)
-}
-
-/** A browser on a site's host, with a page that has joined. */
-export class Web implements AsyncDisposable {
-  readonly #process: Driven<BrowserDrives>
-  readonly #rig: Rig
-  readonly name: string
-
-  private constructor(process: Driven<BrowserDrives>, rig: Rig, name: string) {
-    this.#process = process
-    this.#rig = rig
-    this.name = name
-  }
-
-  static async open(
-    rig: Rig,
-    site: number,
-    kind: Kind,
-    name: string,
-    { nth = 0, ...more }: Omit<More, 'tools'> = {}
-  ): Promise<Web> {
-    const host = rig.world.sites[site]?.hosts[nth]
-    if (!host) throw new Error(`there is no site ${site}`)
-    const web = new Web(new Driven<BrowserDrives>(host, new URL('driver.ts', import.meta.url)), rig, name)
-    await web.do('open', { kind, as: 'page', ...more })
-    return web
-  }
-
-  get do() {
-    return this.#process.do.bind(this.#process)
-  }
-
-  /** The page runs the body of an async function. */
-  run(body: string, given: object = {}, as = 'page'): Promise<unknown> {
-    return this.do('run', { as, body, given })
-  }
-
-  join(): Promise<unknown> {
-    const { url, token } = this.#rig.door
-    return this.run(
-      `const accept = connection => {
-        globalThis.accepted = connection
-        connection.serve('echo', stream => stream.readable.pipeTo(stream.writable))
-      }
-      globalThis.peer = await postern.join({ ...given, accept })`,
-      { gateway: url, token, name: this.name }
-    )
-  }
-
-  /** Connects, and has bytes come back; the path, and whether they are those that were sent. */
-  async connect(
-    to: string,
-    bytes: number
-  ): Promise<{ kind: string; by: string; door?: string; isWhole: boolean; ms: number }> {
-    return (await this.run(
-      `globalThis.connection = await peer.connect({ name: given.to, signal: AbortSignal.timeout(20000) })
-      const { kind, by, ms, door } = connection.path
-      return { kind, by, ms, door, isWhole: await globalThis.echo(given.bytes) }`,
-      { to, bytes }
-    )) as never
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]()
-  }
-}
-
-/** Sends bytes that come back, a piece after the other, and compares them. */
-export const echo = `globalThis.echo = async (bytes, pauseMs = 0) => {
-  const stream = await connection.open('echo')
-  const given = new Uint8Array(bytes)
-  for (let at = 0; at < bytes; at += 65536) crypto.getRandomValues(given.subarray(at, at + 65536))
-  const writer = stream.writable.getWriter()
-  const writing = (async () => {
-    for (let at = 0; at < bytes; at += 16384) {
-      await writer.write(given.subarray(at, at + 16384))
-      if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
-    }
-    await writer.close()
-  })()
-  const back = new Uint8Array(await new Response(stream.readable).arrayBuffer())
-  await writing
-  await stream.closed
-  return back.length === bytes && back.every((byte, at) => byte === given[at])
-}`
-
-export async function opened(rig: Rig, site: number, kind: Kind, { tools, ...more }: More = {}): Promise<Web> {
-  const web = await Web.open(rig, site, kind, `web-${site}-${randomBytes(2).toString('hex')}`, more)
-  if (tools) await web.run(tools)
-  await web.run(echo)
-  await web.join()
-  return web
 }

@@ -56,6 +56,8 @@ const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'))
 let gateway: Gateway | undefined
 let peer: Peer | undefined
 const held: Connection[] = []
+/** RTP packets that have come and gone back. */
+const heard = { audio: 0, video: 0 }
 /** What the peer has told of forwards since it joined. */
 const forwards: ForwardNews[] = []
 
@@ -202,7 +204,7 @@ export const deeds = {
   },
 
   /** Connects, sends `bytes` random bytes, and compares the digest the far side answers with. */
-  async connect({ to, bytes, pin, hold = false }: Connecting): Promise<Tried> {
+  async connect({ to, bytes, pin, hold = false, serves = false }: Connecting): Promise<Tried> {
     const strategies: Tried['strategies'][number][] = []
     const notice = Promise.withResolvers<PathNotice>()
     try {
@@ -214,6 +216,7 @@ export const deeds = {
           onPath: notice.resolve
         }
       )
+      if (serves) serve(connection)
       const startMs = performance.now()
       const intact = bytes === 0 || (await sendBytes(connection, bytes))
       const transferMs = performance.now() - startMs
@@ -255,6 +258,11 @@ export const deeds = {
     const { path } = connection
     await connection.close()
     return { path, back }
+  },
+
+  /** RTP packets of each kind that have come so far, on all connections. */
+  async heard(_given: object) {
+    return heard
   },
 
   /** Closes the connections that were held. */
@@ -374,6 +382,8 @@ interface Connecting {
   readonly pin?: string
   /** The connection stays open. */
   readonly hold?: boolean
+  /** The far side is served there as where it had called. */
+  readonly serves?: boolean
 }
 
 /** Nobody waits for a gateway that says to come again later. */
@@ -441,7 +451,10 @@ function serve(connection: Connection): void {
   connection.serve('echo', stream => pipeline(stream, stream))
   connection.on('track', async track => {
     const back = await connection.addTrack(track)
-    track.on('packet', packet => back.write(packet))
+    track.on('packet', packet => {
+      heard[track.kind]++
+      back.write(packet)
+    })
     back.on('keyframe', () => track.requestKeyframe())
     track.on('end', () => back.end())
   })

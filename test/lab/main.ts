@@ -1,5 +1,5 @@
 // `npm run lab -- TYPE_A TYPE_B` opens one connection between two NATs and prints the path; `npm run lab -- --matrix`
-// prints the table of all pairs, `npm run lab -- --causes` the table of causes that are produced and what their traces say,
+// prints the table of all pairs, with `--browsers` that of real browsers, `npm run lab -- --causes` the table of causes that are produced and what their traces say,
 // `npm run lab -- --faults` how transfers get over faults, `npm run lab -- --stun-clients` what others' STUN clients say of the
 // NATs, and `npm run lab -- --foreign` the table of NATs that are not the kernel's; `npm run lab` lists the types.
 
@@ -11,6 +11,7 @@ import { listFaults, printFaults } from './faults/print.ts'
 import { printForeign } from './foreign/print.ts'
 import { foreignWorlds } from './foreign/worlds.ts'
 import { type Cell, gridOf, openGrid } from './grid.ts'
+import { matrixUsage, printMatrix as printBrowserMatrix } from './matrix/print.ts'
 import { coreTypes, type NatType, natFamilies, natTypes, natureOf } from './nat.ts'
 import { type GatewaySpec, openRig, type Rig, type RigPeer } from './rig.ts'
 import { printStunClients } from './stun-clients.ts'
@@ -20,6 +21,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     matrix: { type: 'boolean', default: false },
+    browsers: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    out: { type: 'string' },
+    ice: { type: 'string' },
     'stun-clients': { type: 'boolean', default: false },
     causes: { type: 'boolean', default: false },
     foreign: { type: 'boolean', default: false },
@@ -42,6 +47,7 @@ const { values, positionals } = parseArgs({
 const usage = `npm run lab -- TYPE_A TYPE_B [options]   a connection from behind one NAT to behind another
 npm run lab -- TYPE --same               two hosts behind the same NAT
 npm run lab -- --matrix                  the table of all pairs of the ${coreTypes.length} core types
+npm run lab -- --matrix --browsers       the same with pages in Chromium and Firefox; --help says more
 npm run lab -- --causes [WORD...]        the table of causes of failed and relayed connections: each is produced, and
                                          the verdict of its trace shown; of those with a word in them, where given
 npm run lab -- --faults [WORD...]        how transfers get over faults on their way: each is produced, and the time until
@@ -63,12 +69,14 @@ Foreign: ${foreignWorlds.map(({ name }) => name).join(', ')}`
 
 try {
   const problem = labProblem()
-  if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
-  if (values.causes) await printCauses(positionals)
+  if (values.help) console.log(values.browsers ? matrixUsage : usage)
+  else if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
+  else if (values.causes) await printCauses(positionals)
   else if (values.faults && values.list) listFaults(positionals)
   else if (values.faults) await printFaults(positionals, faultOptions())
   else if (values['stun-clients']) await printStunClients()
   else if (values.foreign) await printForeign(positionals)
+  else if (values.matrix && values.browsers) await printBrowserMatrix(browserOptions())
   else if (values.matrix) await printMatrix()
   else if (positionals.length === (values.same ? 1 : 2)) await printPath(positionals.map(known))
   else console.log(usage)
@@ -144,6 +152,11 @@ function faultOptions() {
   const trials = positive('trials', values.trials)
   const atOnce = positive('at-once', values['at-once'])
   return { trials, atOnce, bytesPerSecond: (positive('rate', values.rate) * 1e6) / 8, ...seed() }
+}
+
+function browserOptions() {
+  const { only, out, ice, strategies } = values
+  return { nats: positionals.map(known), only, out, ice, strategies: `[${strategies}]`, ...seed() }
 }
 
 function positive(name: string, text: string): number {

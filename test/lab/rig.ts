@@ -47,6 +47,8 @@ export interface GatewaySpec {
   ca?: string
   /** True: the gateway listens on loopback, and a forwarder in front of it takes UDP at its first public address. */
   hidden?: boolean
+  /** False: nobody is on the hosts, but for guests. */
+  peers?: false
 }
 
 export interface RigSpec extends WorldSpec, GatewaySpec {}
@@ -64,10 +66,15 @@ export interface Tenant {
 export const ourselves: Tenant = { driver: new URL('driver.ts', import.meta.url), http: 8080, udp: [3478, 3479] }
 
 /** Opens the world, the gateway on its public addresses, and the peers. */
-export async function openRig({ strategies, config, addresses, hidden, ca, ...spec }: RigSpec): Promise<Rig> {
+export async function openRig({ strategies, config, addresses, hidden, ca, peers, ...spec }: RigSpec): Promise<Rig> {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openWorld(spec))
-  const more = { ...(addresses ? { addresses } : {}), ...(hidden ? { hidden } : {}), ...(ca ? { ca } : {}) }
+  const more = {
+    ...(addresses ? { addresses } : {}),
+    ...(hidden ? { hidden } : {}),
+    ...(ca ? { ca } : {}),
+    ...(peers === false ? { peers } : {})
+  }
   const rig = opened.use(await openRigIn(world, { strategies, ...(config ? { config } : {}), ...more }))
   const all = opened.move()
   return { ...rig, [Symbol.asyncDispose]: () => all.disposeAsync() }
@@ -96,7 +103,8 @@ export async function openRigIn(world: World, spec: GatewaySpec, tenant: Tenant 
     const process = drive(site.hosts[number] ?? world.gateway)
     return { name, site, process, connect: (to, bytes) => process.do('connect', { to: to.name, bytes }) }
   }
-  const peers = world.sites.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
+  const peopled = spec.peers === false ? [] : world.sites
+  const peers = peopled.flatMap(site => site.hosts.map((_, at) => peerOf(site, at, `${site.index}.${at}`)))
   opened.defer(async () => void (await Promise.all(peers.map(({ process }) => process[Symbol.asyncDispose]()))))
   const joinAll = () =>
     Promise.all(peers.map(({ name, process }) => process.do('join', { url, token, name, ...trusting })))

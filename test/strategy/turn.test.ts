@@ -125,7 +125,7 @@ test('a plugin that yields what no peer could obey passes its turn, and nothing 
     [{ ...plan('x'), callee: nowhere }, /targets\.0\.address/],
     [{ ...plan('x'), caller: { kind: 'dance' } }, /malformed at kind/],
     [{ ...plan('x'), caller: { kind: 'punch', targets: [], guesses: [guess] } }, /does not say how many probes/],
-    [{ ...plan('x'), caller: { kind: 'ice', targets: Array(65).fill({ address: '192.0.2.1', port: 1 }) } }, /targets/],
+    [{ ...plan('x'), caller: { kind: 'ice', targets: Array(193).fill({ address: '192.0.2.1', port: 1 }) } }, /targets/],
     ...[Number.NaN, 0, -1, Number.POSITIVE_INFINITY, undefined].map((rate): [unknown, RegExp] => [
       { ...plan('x'), ...spliced, limits: { perSession: 1e6, perPeer: rate, total: 1e8 } },
       new RegExp(`limits perPeer to ${rate}, which is no rate`)
