@@ -177,6 +177,7 @@ export class Session {
     if (!first) throw new PosternError('io', 'the order names nobody to send to')
     if (afterMs > 0) await sleep(afterMs, signal)
     const crowd = [prepared, ...(await this.#alike(order, handover.local))]
+    if (this.#isToAgent && handover.role === 'passive') await prepared.yields().catch(() => {})
     attempt.report.flows = targets.length * crowd.length
     const candidates = targets.map(protocol === 'tcp' ? tcpCandidate : candidate)
     const sdp = description(handover, { candidates })
@@ -209,6 +210,11 @@ export class Session {
     }
   }
 
+  /** The far side is a browser too. */
+  get #isToAgent(): boolean {
+    return this.#introduction.peer.vouch !== undefined
+  }
+
   /**
    * More connections, as many as the order asks for, whose mappings are made by their checks alone. They have the credentials that the
    * far side knows. A peer in Node tells them apart by what follows in the ufrag, and answers one of them alone: two that it finds at
@@ -220,9 +226,9 @@ export class Session {
     ice: IceCredentials
   ): Promise<Prepared[]> {
     const others = Array.from({ length: sockets - 1 }, () => this.#hooks.prepare(false))
-    const isTold = this.#introduction.peer.vouch !== undefined
+    const isToAgent = this.#isToAgent
     const bound = await Promise.allSettled(
-      others.map((other, at) => other.chosen({ ...ice, ufrag: isTold ? ice.ufrag : `${ice.ufrag}${at}` }))
+      others.map((other, at) => other.chosen({ ...ice, ufrag: isToAgent ? ice.ufrag : `${ice.ufrag}${at}` }))
     )
     return others.filter((other, at) => bound[at]?.status === 'fulfilled' || other.close())
   }

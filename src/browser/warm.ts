@@ -85,6 +85,15 @@ export class Prepared {
     await this.pc.setLocalDescription({ type: 'offer', sdp: lines })
   }
 
+  /**
+   * Leaves the lead to the far side. Two agents that both have offered would both control, and find out by a check that is refused (RFC
+   * 8445 section 7.3.1.1); one that says that it is a lite one does not. Rejects where the browser does not take that.
+   */
+  async yields(): Promise<void> {
+    const { sdp = '' } = await this.pc.createOffer()
+    await this.pc.setLocalDescription({ type: 'offer', sdp: sdp.replace(/^(t=.*\r\n)/m, '$1a=ice-lite\r\n') })
+  }
+
   /** Resolves when the gateway has been shown its mappings, as far as a browser tells. Throws `udp-blocked`. */
   get shown(): Promise<void> {
     return this.#shown.promise
