@@ -98,8 +98,9 @@ export class Reserve {
   async #keep(stale: readonly Prepared[] = []): Promise<void> {
     const signal = this.#signal
     for (;;) {
-      const prepared = this.#hooks.prepare()
+      let prepared: Prepared | undefined
       try {
+        prepared = this.#hooks.prepare()
         await prepared.bind()
         const isSilent = await this.#isSilent(prepared)
         signal.throwIfAborted()
@@ -108,11 +109,11 @@ export class Reserve {
         signal.throwIfAborted()
         return this.#show(prepared, stale)
       } catch (thrown) {
-        prepared.close()
+        prepared?.close()
         if (signal.aborted) return
         const why = this.doors.length > 0 ? '' : NO_DOOR
         const reason = `${asPosternError(thrown).message}${why}`.slice(0, COLD_CHARACTERS)
-        this.#hooks.send({ type: 'cold', socket: prepared.number, reason })
+        if (prepared) this.#hooks.send({ type: 'cold', socket: prepared.number, reason })
         await sleep(COLD_MS, signal).catch(() => {})
         if (signal.aborted) return
       }

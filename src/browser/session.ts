@@ -7,10 +7,10 @@ import type { Carried, OpenPath, PathReport } from '../peer/connection/path.ts'
 import { description } from '../peer/transport/description.ts'
 import type { Word } from '../vocabulary.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { IceCredentials } from '../wire/order.ts'
 import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Report } from '../wire/report.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { agentPace } from './abilities.ts'
 import { tcpCandidate } from './doors.ts'
 import { vouchedBy } from './identity.ts'
 import { PageMedia } from './media.ts'
@@ -176,8 +176,12 @@ export class Session {
     const [first] = targets
     if (!first) throw new PosternError('io', 'the order names nobody to send to')
     if (afterMs > 0) await sleep(afterMs, signal)
-    const crowd = [prepared, ...(await this.#alike(order, handover.local))]
-    if (this.#isToAgent && handover.role === 'passive') await prepared.yields().catch(() => {})
+    const crowd = [prepared, ...(await this.#alike(order, handover))]
+    if (this.#isToAgent && handover.role === 'passive') await prepared.offers({ isLed: true }).catch(() => {})
+    if (signal.aborted) {
+      for (const one of crowd) one.close()
+      throw signal.reason
+    }
     attempt.report.flows = targets.length * crowd.length
     const candidates = targets.map(protocol === 'tcp' ? tcpCandidate : candidate)
     const sdp = description(handover, { candidates })
@@ -223,14 +227,29 @@ export class Session {
    */
   async #alike(
     { sockets = 1 }: Order['order'] & { sockets?: number | undefined },
-    ice: IceCredentials
+    { local, role }: Order['handover']
   ): Promise<Prepared[]> {
-    const others = Array.from({ length: sockets - 1 }, () => this.#hooks.prepare(false))
     const isToAgent = this.#isToAgent
-    const bound = await Promise.allSettled(
-      others.map((other, at) => other.chosen({ ...ice, ufrag: isToAgent ? ice.ufrag : `${ice.ufrag}${at}` }))
+    const ufragOf = (at: number) => (isToAgent ? local.ufrag : `${local.ufrag}${at}`)
+    const isLed = isToAgent && role === 'passive'
+    // A gateway asks for no more than this browser said that it makes.
+    const count = Math.min(sockets, agentPace().connections) - 1
+    const others = Array.from({ length: count }, (_, at) =>
+      this.#another({ ice: { ...local, ufrag: ufragOf(at) }, isLed })
     )
-    return others.filter((other, at) => bound[at]?.status === 'fulfilled' || other.close())
+    return (await Promise.all(others)).filter(other => other !== undefined)
+  }
+
+  async #another(how: Parameters<Prepared['offers']>[0]): Promise<Prepared | undefined> {
+    let other: Prepared | undefined
+    try {
+      other = this.#hooks.prepare(false)
+      await other.offers(how)
+      return other
+    } catch {
+      other?.close()
+      return undefined
+    }
   }
 
   #carry(order: Order, { pc, transport, control, sizing, port }: Prepared, remote: Reached): void {

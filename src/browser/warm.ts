@@ -36,7 +36,7 @@ export class Prepared {
   readonly answered: Promise<void>
   /** The credentials that the browser has chosen, once `bind` has resolved. */
   ice: IceCredentials = { ufrag: '', pwd: '' }
-  /** Where it is found on its link: names that the browser has made up, or addresses, where the page may film. */
+  /** Names that the browser has made up, by which it is found on its link. */
   readonly hosts: LinkHost[] = []
   /** The local port of its socket, once `bind` has resolved; a browser does not tell the address. */
   port = 0
@@ -78,20 +78,17 @@ export class Prepared {
     await this.#bound.promise
   }
 
-  /** Gets ready with these credentials. Rejects with what the browser throws if it lets nobody choose them. */
-  async chosen({ ufrag, pwd }: IceCredentials): Promise<void> {
-    const { sdp = '' } = await this.pc.createOffer()
-    const lines = sdp.replace(/^(a=ice-ufrag:)\S+/gm, `$1${ufrag}`).replace(/^(a=ice-pwd:)\S+/gm, `$1${pwd}`)
-    await this.pc.setLocalDescription({ type: 'offer', sdp: lines })
-  }
-
   /**
-   * Leaves the lead to the far side. Two agents that both have offered would both control, and find out by a check that is refused (RFC
-   * 8445 section 7.3.1.1); one that says that it is a lite one does not. Rejects where the browser does not take that.
+   * Offers anew. Rejects with what the browser throws if it does not take that.
+   * @param ice credentials that it is to have
+   * @param isLed leaves the lead to the far side: two agents that both have offered would both control, and find out by a check that is
+   *   refused (RFC 8445 section 7.3.1.1); one that calls itself a lite one does not
    */
-  async yields(): Promise<void> {
-    const { sdp = '' } = await this.pc.createOffer()
-    await this.pc.setLocalDescription({ type: 'offer', sdp: sdp.replace(/^(t=.*\r\n)/m, '$1a=ice-lite\r\n') })
+  async offers({ ice, isLed = false }: { readonly ice?: IceCredentials; readonly isLed?: boolean }): Promise<void> {
+    let { sdp = '' } = await this.pc.createOffer()
+    if (ice) sdp = sdp.replace(/^(a=ice-ufrag:)\S+/gm, `$1${ice.ufrag}`).replace(/^(a=ice-pwd:)\S+/gm, `$1${ice.pwd}`)
+    if (isLed) sdp = sdp.replace(/^(t=.*\r\n)/m, '$1a=ice-lite\r\n')
+    await this.pc.setLocalDescription({ type: 'offer', sdp })
   }
 
   /** Resolves when the gateway has been shown its mappings, as far as a browser tells. Throws `udp-blocked`. */
@@ -155,4 +152,4 @@ export class Prepared {
 
 const lineOf = (sdp: string, name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)?.[1] ?? ''
 
-const isOfLink = (address: string): boolean => /^[\w-]+\.local$|^[\d.]+$/.test(address)
+const isOfLink = (address: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.local$/i.test(address)

@@ -8,11 +8,11 @@ import { CALLED_OFF, NO_SOCKET, natureOf, OWN_ADDRESS, STALE_SOCKET } from '../w
 import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
-import { hearBeacon, sendBeacon } from './beacon.ts'
 import type { Carried, OpenPath, PathReport } from './connection/path.ts'
 import { type Door, nameOf } from './doors/door.ts'
 import type { GatewayLink } from './gateway-link.ts'
 import type { Identity } from './identity/identity.ts'
+import { hearBeacon, sendBeacon } from './link/beacon.ts'
 import type { Allowance, OrderAllowance } from './punch/allowance.ts'
 import { firstAnswered } from './punch/beside.ts'
 import { Diary } from './punch/diary.ts'
@@ -25,6 +25,8 @@ export interface SessionHooks {
   readonly link: GatewayLink
   readonly identity: Identity
   readonly interfaces: Interfaces
+  /** The addresses of this host that the gateway is told, with their subnets. */
+  readonly links: () => Promise<readonly Address[]>
   /** What this peer may send for the orders of all its sessions. */
   readonly allowance: Allowance
   readonly open: Opener
@@ -196,6 +198,7 @@ export class PeerSession {
         probeKey: Buffer.from(probeKey, 'base64'),
         allowance,
         doors: this.#hooks.doors(),
+        links: this.#hooks.links,
         mayTell: address => this.#hooks.interfaces.mayTell(address),
         signal,
         found: () => {

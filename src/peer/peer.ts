@@ -546,8 +546,11 @@ export class Peer {
   }
 
   async #meet(message: Message<FromGateway, 'beacon' | 'watch'>): Promise<void> {
-    const links = await this.#interfaces.told(this.#membership?.endpoints[0])
-    await this.#sessions.get(message.session)?.meet(message, links)
+    await this.#sessions.get(message.session)?.meet(message, await this.#links())
+  }
+
+  #links(): Promise<Address[]> {
+    return this.#interfaces.told(this.#membership?.endpoints[0])
   }
 
   #refused(message: Message<FromGateway, 'refused'>): void {
@@ -566,6 +569,7 @@ export class Peer {
       link: this.#link,
       identity: this.identity,
       interfaces: this.#interfaces,
+      links: () => this.#links(),
       allowance: this.#allowance,
       open: openNative,
       doors: () => this.#doors,

@@ -1,12 +1,11 @@
 // `direct` uses the peers' own addresses, without any mapping: two hosts on one LAN, or a host that has no NAT in front.
 
-import { isIPv4 } from 'node:net'
 import { beyondSubnets, neighbours } from '../strategy/neighbours.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import type { Plugin } from '../strategy/plugin.ts'
 import { hiddenSources, type Scene, type Side } from '../strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../wire/endpoint.ts'
-import { aimsOf, type Order } from '../wire/order.ts'
+import type { Order } from '../wire/order.ts'
 import { aim } from './reach.ts'
 
 interface Options {
@@ -29,7 +28,7 @@ function* plans(scene: Scene, { waitMs, beyondSubnet }: Options): Iterable<Plan 
   const shared = onSharedNetwork(scene)
   const open = [scene.caller, scene.callee].filter(isOpen)
   const beyond = beyondRouter(scene)
-  const linked = byAgent(scene)
+  const linked = byName(scene)
   if (linked) yield linked
   if (shared) yield onLink(scene, shared, waitMs)
   if (open.length > 0)
@@ -41,27 +40,25 @@ function* plans(scene: Scene, { waitMs, beyondSubnet }: Options): Iterable<Plan 
 
 /**
  * A browser does not know its own addresses, so nobody can tell that it is in a subnet of the other side. Where the two share a public
- * address that is theirs, it checks the other side's private ones, and two of them each other's names.
+ * address that is theirs, the names that it has made up are asked for on the other side's links: what answers there is there.
  */
-function byAgent(scene: Scene): Plan | undefined {
+function byName(scene: Scene): Plan | undefined {
   const { caller, callee } = scene
-  const agents = [caller, callee].filter(({ agent }) => agent)
+  const named = [caller, callee].filter(({ hosts = [] }) => hosts.length > 0)
   const isShared = caller.mapped.address === callee.mapped.address && !hiddenSources(scene)
-  if (agents.length === 0 || !isShared) return undefined
-  const orders = { caller: onLinkOfAgent(caller, callee), callee: onLinkOfAgent(callee, caller) }
-  if (aimsOf(orders.caller) + aimsOf(orders.callee) === 0) return undefined
-  return { kind: 'plan', ...orders, waitMs: AGENT_MS, why: `${names(agents)} may be on a link with the other side` }
+  if (named.length === 0 || !isShared) return undefined
+  const orders = { caller: asking(caller, callee), callee: asking(callee, caller) }
+  return { kind: 'plan', ...orders, waitMs: NAMED_MS, why: `${names(named)} may be on a link with the other side` }
 }
 
-function onLinkOfAgent(side: Side, other: Side): Order {
-  if (!side.agent) return { kind: 'ice', targets: [] }
-  const hosts = (other.hosts ?? []).filter(({ address }) => !isIPv4(address) || isPrivate(address))
-  const targets = beyondSubnets(side, other).map(address => ({ address, port: other.port }))
-  return { kind: 'ice', targets, hosts, probes: PER_NEIGHBOUR * Math.max(1, targets.length + hosts.length) }
+/** Whoever has no name knows where the other side is by its checks. */
+function asking({ agent }: Side, { hosts = [], mapped }: Side): Order {
+  if (hosts.length === 0) return { kind: 'ice', targets: agent ? [mapped] : [] }
+  return { kind: agent ? 'ice' : 'punch', targets: [], hosts: [...hosts], probes: PER_NEIGHBOUR * hosts.length }
 }
 
 /** A link answers in a few milliseconds, and a name of it in some tens. */
-const AGENT_MS = 300
+const NAMED_MS = 300
 
 interface Targets {
   readonly caller: Endpoint[]

@@ -5,6 +5,7 @@ import { type Assignment, fit, type Meeting, meet, type PortModel } from '../nat
 import type { Behaviour } from '../nat/profile.ts'
 import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import { isHardSide, type Scene, type Side, score } from '../strategy/scene.ts'
+import { checksIn } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
@@ -87,7 +88,7 @@ const fitted = new WeakMap<Side['observations'], { port: number; model: PortMode
 /** Milliseconds from a side's last observation to its first probe of an order that leaves now: see assignment/tracks.ts, When. */
 export function elapsedMs(scene: Scene, side: SideName): number {
   const { observations, rttMs, agent } = scene[side]
-  const begunMs = rttMs + (agent ? AGENT_MS : 0)
+  const begunMs = rttMs + (agent ? BEGUN_MS : 0)
   return Math.max(0, scene.atMs - Math.max(...observations.map(({ atMs }) => atMs))) + begunMs
 }
 
@@ -112,14 +113,28 @@ export function triable({ agent }: Side, own: number, sockets = 1): number {
 /** The most sockets that a side makes mappings with at once, or `own`: an agent has one for each connection. */
 export const holdable = ({ agent }: Side, own: number): number => Math.min(own, agent?.connections ?? own)
 
+/** A plan with an agent takes no longer, in milliseconds. */
+const PLAN_MS = 5000
+
+/**
+ * The most sockets of a side that send to ports which are guessed: each connection of an agent goes on checking for as long as the plan
+ * lasts, and the budget has to cover that.
+ */
+export function searchable(scene: Scene, side: SideName, own: number, probes: number): number {
+  const { agent } = scene[side]
+  if (!agent) return own
+  const most = affordable(scene, side, probes)
+  return smallest(holdable(scene[side], own) + 1, count => checksIn(agent, count, PLAN_MS) > most) - 1
+}
+
 /** Each connection of an agent has sent its first check by then, in milliseconds: what was predicted is that much older. */
-const AGENT_MS = 350
+const BEGUN_MS = 350
 
 /** Milliseconds that a side takes until each of so many sockets has tried so many ports, besides round trips. */
 export function triedMs({ agent }: Side, tried: { ports: number; sockets: number; perSecond?: number }): number {
   const { ports, sockets, perSecond = Number.POSITIVE_INFINITY } = tried
   if (!agent) return (1000 * ports * sockets) / perSecond
-  return AGENT_MS + (1000 * ports) / Math.min(agent.perConnection, agent.inAll / sockets)
+  return BEGUN_MS + Math.min(SEARCH_MS, (1000 * ports) / Math.min(agent.perConnection, agent.inAll / sockets))
 }
 
 /** Says so if a plan is limited by the budget that all sessions share; empty otherwise. */

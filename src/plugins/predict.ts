@@ -29,7 +29,6 @@ import {
   guessesOf,
   habit,
   hardness,
-  holdable,
   mappingsOf,
   mayDepend,
   modelOf,
@@ -37,6 +36,7 @@ import {
   portsOf,
   punch,
   type SearchOptions,
+  searchable,
   sharedOut,
   smallest,
   triable,
@@ -194,7 +194,7 @@ function likeliest(candidates: Iterable<Candidate>, most: number, mapped: Endpoi
 function bothHard(scene: Scene, { options, left, elapsed }: Round): Plan | Pass {
   const models = { caller: modelOf(scene.caller), callee: modelOf(scene.callee) }
   const burstOf = (side: SideName): Burst | undefined => {
-    const most = holdable(scene[side], Math.min(options.sockets, affordable(scene, side, left) - ANSWERS))
+    const most = searchable(scene, side, Math.min(options.sockets, affordable(scene, side, left) - ANSWERS), left)
     return burstsOf(models[side], { elapsedMs: elapsed(side), most, goal: options.goal })(1)
   }
   const [caller, callee] = [burstOf('caller'), burstOf('callee')]

@@ -34,6 +34,7 @@ import {
   portsOf,
   punch,
   type SearchOptions,
+  searchable,
   sharedOut,
   smallest,
   triable,
@@ -263,7 +264,7 @@ type Joint = Readonly<Record<SideName, { readonly sockets: number; readonly targ
  */
 function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined {
   const most = Math.min(...sideNames.map(side => walkable(scene, side, options)))
-  const sockets = Math.min(...sideNames.map(side => holdable(scene[side], options.sockets)))
+  const sockets = Math.min(...sideNames.map(side => searchable(scene, side, options.sockets, options.probes)))
   const ports = Math.min(...sideNames.map(side => triable(scene[side], most, sockets)))
   const drawn = { caller: drawnBy(scene.caller, models.caller), callee: drawnBy(scene.callee, models.callee) }
   const collapses = sideNames.some(side => hasOneMapping(scene[side]))
@@ -284,11 +285,12 @@ function bothScatter(scene: Scene, { models, options }: Both): Joint | undefined
 function oneCounts(scene: Scene, counter: SideName, { models, options, elapsed }: Both): Joint | undefined {
   const other = otherSide(counter)
   const drawn = drawnBy(scene[other], models[other])
-  const most = holdable(scene[counter], Math.min(options.sockets, walkable(scene, counter, options)))
+  const sockets = Math.min(options.sockets, walkable(scene, counter, options))
+  const most = searchable(scene, counter, sockets, options.probes)
   const burstOf = burstsOf(models[counter], { elapsedMs: elapsed(counter), most, goal: options.goal })
   const collapses = hasOneMapping(scene[other])
   const inBudget = walkable(scene, other, options)
-  const together = holdable(scene[other], options.sockets)
+  const together = searchable(scene, other, options.sockets, options.probes)
   const limits = { most: inBudget, sockets: together, ports: triable(scene[other], inBudget, together), collapses }
   return leastThatReaches(options.goal, limits, sockets => {
     const aim = aimAt(drawn, sockets, 1)

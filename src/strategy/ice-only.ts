@@ -5,8 +5,9 @@
 //   where the browser was seen is where it is    the other hands its socket over, and its first check finds the way open
 //   its port, or its own, has to be found        the other sends checks by hand, until one of the browser's comes in
 
+import { type AgentPace, checksIn } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { aimsOf, CANDIDATES, type Effort, natureOf, type Order, onlyTarget } from '../wire/order.ts'
+import { aimsOf, CANDIDATES, type Effort, GUESSES, natureOf, type Order, onlyTarget, TARGETS } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import type { Plan } from './plan.ts'
 import type { Scene } from './scene.ts'
@@ -22,13 +23,13 @@ const CHECKS_MS = 800
 /** The plan as both sides can obey it, or the reason why they cannot. */
 export function forIce(plan: Plan, pair: Pair): Plan | string {
   const browser = sideNames.find(side => pair[side].agent)
-  if (!browser) return plan
+  const { agent } = pair[browser ?? 'caller']
+  if (!browser || !agent) return plan
   const other = otherSide(browser)
   if (plan.limits) return { ...plan, ...spliced(plan, pair), passive: other }
-  const orders = {
-    [browser]: checking(plan[browser]),
-    [other]: answering(plan[other], pair[browser].mapped, pair[other])
-  }
+  const waitMs = plan.waitMs + CHECKS_MS
+  const far = { seen: pair[browser].mapped, agent: pair[other].agent, waitMs }
+  const orders = { [browser]: checking(plan[browser], agent, waitMs), [other]: answering(plan[other], far) }
   const idle = sideNames.find(side => aimsOf(plan[side]) > 0 && orders[side] && aimsOf(orders[side]) === 0)
   if (idle)
     return `a browser sends nothing to the ports at which ${pair[otherSide(idle)].name} would have to be reached`
@@ -36,31 +37,37 @@ export function forIce(plan: Plan, pair: Pair): Plan | string {
     ...plan,
     ...(orders as Pick<Plan, SideName>),
     passive: other,
-    waitMs: plan.waitMs + CHECKS_MS,
+    waitMs,
     afterMs: { ...plan.afterMs, [other]: (plan.afterMs?.[other] ?? 0) + AHEAD_MS }
   }
 }
 
-/** An agent is given candidates: targets, then guesses, the likeliest first. */
-function checking(given: Order): Order {
-  const { targets, guesses = [], sockets, probes }: Effort = natureOf(given).effort ?? { targets: [] }
+/** An agent is given candidates: targets, then guesses, the likeliest first. What it sends to guesses is charged as it sends them. */
+function checking(given: Order, agent: AgentPace, waitMs: number): Order {
+  const { targets, guesses = [], probes, ...effort }: Effort = natureOf(given).effort ?? { targets: [] }
+  const sockets = Math.min(effort.sockets ?? 1, agent.connections)
   const guessed = guesses.flatMap(({ address, ports }) => ports.map(port => ({ address, port })))
+  const charged = guessed.length > 0 ? Math.min(GUESSES, checksIn(agent, sockets, waitMs)) : probes
   return {
     kind: 'ice',
     targets: [...targets, ...guessed].filter(({ port }) => !isRefused(port)).slice(0, CANDIDATES),
-    ...(given.kind === 'ice' && given.hosts ? { hosts: given.hosts } : {}),
-    ...(sockets === undefined ? {} : { sockets }),
-    ...(probes === undefined ? {} : { probes })
+    ...(given.kind !== 'splice' && given.hosts ? { hosts: given.hosts } : {}),
+    ...(sockets > 1 ? { sockets } : {}),
+    ...(charged === undefined ? {} : { probes: charged })
   }
 }
 
 /** An agent that is to be reached answers to where the check came from, which it has to know before. */
-function answering(given: Order, seen: Endpoint, { agent }: Pair[SideName]): Order {
+function answering(
+  given: Order,
+  { seen, agent, waitMs }: { seen: Endpoint; agent: AgentPace | undefined; waitMs: number }
+): Order {
   const { effort } = natureOf(given)
   if (!effort || aimsOf(given) === 0) return { kind: 'ice', targets: [seen] }
-  if (agent) return checking(given)
+  if (agent) return checking(given, agent, waitMs)
   const target = onlyTarget(effort)
-  return target ? { kind: 'ice', targets: [target] } : { ...effort, kind: 'punch', bindOn: 'checked' }
+  if (target) return { kind: 'ice', targets: [target] }
+  return { ...effort, kind: 'punch', targets: effort.targets.slice(0, TARGETS), bindOn: 'checked' }
 }
 
 /** The far side of a browser gets no answer to probes. */

@@ -18,12 +18,16 @@ export const agentPace = z.strictObject({
 
 export type AgentPace = z.infer<typeof agentPace>
 
+/** The most checks that so many connections send in a time in milliseconds: an agent goes on at its pace, whatever it was told. */
+export const checksIn = ({ perConnection, inAll }: AgentPace, connections: number, ms: number): number =>
+  Math.ceil((Math.min(connections * perConnection, inAll) * ms) / 1000)
+
 /**
- * Where an ICE agent is found by others of its link: by a name that it made up and answers for (RFC 6762, and
- * draft-ietf-mmusic-mdns-ice-candidates), or by an address of its host, where its page may know that.
+ * Where an ICE agent is found by others of its link: a name that its browser made up and answers for (RFC 6762,
+ * draft-ietf-mmusic-mdns-ice-candidates). Never an address: others would send to whatever a page calls its own.
  */
 export const linkHost = z.strictObject({
-  address: z.union([z.ipv4(), z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$/i)]),
+  address: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$/i),
   port
 })
 

@@ -15,6 +15,9 @@ import { address, checked, endpoint, fingerprint } from './shapes.ts'
 const MOST_SOCKETS = 1024
 export const GUESSES = 8192
 
+/** The most endpoints that a peer is told to punch to. */
+export const TARGETS = 8
+
 /** The most candidates that an ICE agent is given: the quickest of browsers checks so many in four seconds. */
 export const CANDIDATES = 192
 
@@ -71,6 +74,9 @@ const effort = {
   probes: z.int().positive().max(GUESSES).optional()
 }
 
+/** Where the far side's ICE agent may be found on the link of both. */
+const hosts = z.array(linkHost).max(LINK_HOSTS).optional()
+
 /**
  * What a peer does with its socket. `ice`: the passive side hands its socket over at once, and its first ICE check is the
  * punch. `punch`: both sides send probes. The passive side hands over when one of its own probes was answered, or with
@@ -86,13 +92,13 @@ export const order = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('ice'),
     targets: z.array(endpoint).max(CANDIDATES),
-    /** For an ICE agent: where another one may be found on the link of both. */
-    hosts: z.array(linkHost).max(LINK_HOSTS).optional(),
+    hosts,
     ...effort
   }),
   z.strictObject({
     kind: z.literal('punch'),
-    targets: z.array(endpoint).max(8),
+    targets: z.array(endpoint).max(TARGETS),
+    hosts,
     ...effort,
     bindOn: z.enum(['answered', 'heard', 'checked']).optional()
   }),
@@ -153,7 +159,7 @@ export function narrowed(given: Order, mayAim: (address: string, port?: number) 
 /** How many endpoints, hosts of a link, or addresses with their guessed ports, an order names. */
 export function aimsOf(given: Order): number {
   const { effort } = natureOf(given)
-  const hosts = given.kind === 'ice' ? given.hosts?.length : 0
+  const hosts = given.kind === 'splice' ? 0 : given.hosts?.length
   return (effort?.targets.length ?? 0) + (effort?.guesses?.length ?? 0) + (hosts ?? 0)
 }
 

@@ -4,6 +4,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { loadPlugins } from '../../src/plugins/load.ts'
+import { forIce } from '../../src/strategy/ice-only.ts'
 import type { Plan, Proposal } from '../../src/strategy/plan.ts'
 import type { Planner, Plugin } from '../../src/strategy/plugin.ts'
 import type { Scene, Side } from '../../src/strategy/scene.ts'
@@ -67,9 +68,24 @@ const side: fc.Arbitrary<SideSpec> = fc
         open: fc.record({ endpoint: fc.record({ address, port }), by: fc.constantFrom(...forwardOrigins) })
       }),
       fc.record({ claim: fc.constant({ by: 'given', state: 'unheard' } as const) })
+    ),
+    // Raw sockets, or an ICE agent, of whatever pace it claims.
+    means: fc.oneof(
+      fc.constant({}),
+      fc.record({
+        agent: fc.record({
+          perConnection: fc.integer({ min: 1, max: 100 }),
+          inAll: fc.integer({ min: 1, max: 2000 }),
+          connections: fc.integer({ min: 1, max: 64 })
+        }),
+        hosts: fc.array(
+          fc.uuid().chain(uuid => fc.record({ address: fc.constant(`${uuid}.local`), port })),
+          { maxLength: 4 }
+        )
+      })
     )
   })
-  .map(({ network, forward }) => ({ ...network, ...forward }))
+  .map(({ network, forward, means }) => ({ ...network, ...forward, ...means }))
 
 // Fitting models to noise takes a few milliseconds each time.
 const some = { numRuns: 50 }
@@ -106,13 +122,21 @@ export function keepsContract(plugin: Plugin): void {
   test(`${plugin.name} yields a few plans that peers can obey, then ends, whatever the scene`, async t => {
     const planner = await startPlugin(plugin)
     await fc.assert(
-      fc.asyncProperty(side, side, async (caller, callee) => {
-        const steps = await stepsOf(planner, sceneOf(caller, callee))
+      fc.asyncProperty(side, side, async (...given) => {
+        const steps = await stepsOf(planner, sceneOf(...given))
         t.true(steps.length <= 16)
         for (const step of steps) {
           if (step.kind === 'pass') t.true(step.reason.length > 0)
           else if (step.kind === 'plan')
             for (const order of [step.caller, step.callee]) t.notThrows(() => checkOrder(order))
+          if (step.kind === 'plan') {
+            const { caller, callee } = sceneOf(...given)
+            const adapted = forIce(step, { caller, callee })
+            if (typeof adapted !== 'string')
+              for (const order of [adapted.caller, adapted.callee]) t.notThrows(() => checkOrder(order))
+            if (caller.agent || callee.agent)
+              t.true(step.waitMs < 5000 + 10 * (caller.rttMs + callee.rttMs), `${step.waitMs}`)
+          }
           if (step.kind === 'plan') t.true(isProbability(step.expected ?? 1))
           if (step.kind === 'plan') t.true(step.waitMs > 0 && step.waitMs < 60_000 && step.why.length > 0)
         }

@@ -94,13 +94,17 @@ test('an agent searches at its own pace, so few ports in five seconds, and only 
   )
 })
 
-test('two agents aim all their connections at as many ports as each has time for', async t => {
-  const agent = { agent: pace }
-  const plan = await first(sceneOf(side('caller', blocked, agent), side('callee', blocked, agent)))
-  t.is(plan.caller.sockets, 64)
+test('two agents search by as many connections as the budget covers for as long as the plan lasts', async t => {
+  const plans = (probes: number) => {
+    const agent = { agent: pace, probes }
+    return first(sceneOf(side('caller', blocked, agent), side('callee', blocked, agent)))
+  }
+  const plan = await plans(2048)
+  t.is(plan.caller.sockets, 25, '16 checks a second for five seconds')
   t.true(targetsOf(plan.caller).length <= 51)
-  t.true((plan.expected ?? 0) > 0.95)
+  t.true((plan.expected ?? 0) > 0.5, `${plan.expected}`)
   t.true(plan.waitMs < 5000)
+  t.is((await plans(800)).caller.sockets, 10)
 })
 
 test('what is below the threshold is passed at once, with its number', async t => {

@@ -104,7 +104,7 @@ export class Joined implements Member {
   readonly gone: AbortSignal
   readonly #link: Link
   readonly #isDoubtful: boolean
-  readonly #warm: WarmSocket[] = []
+  #warm: WarmSocket[] = []
   #prepared: readonly WarmSocket[] = []
   readonly #changed = new EventTarget()
   #arrival: Arrival
@@ -114,6 +114,8 @@ export class Joined implements Member {
   #warmMs = 0
   /** The numbers of sockets that were taken, the latest. */
   #taken: readonly number[] = []
+  /** Of these, the ones that the peer has closed since. */
+  #gone: readonly number[] = []
   #filtering: FilteringTest | undefined
   #router: RouterFacts | undefined
   /** By local port. */
@@ -215,11 +217,12 @@ export class Joined implements Member {
     this.#forget(number)
     if (this.iceOnly && doors && ice && !this.#taken.includes(number))
       this.#prepared = [...this.#prepared, preparedOf(number, ice)].slice(-PREPARED)
+    if (!ice && this.#taken.includes(number)) this.#gone = [...this.#gone, number].slice(-TAKEN)
+    this.#warm = this.#warm.filter(socket => socket.number !== number)
+    const hasOther = this.isPrepared || this.#warm.length > 0
     if (code !== 'dead-port') {
-      if (doors || !this.isPrepared) this.#cold = { reason, atMs: nowMs(), ...this.#family(code), ...around }
+      if (doors || !hasOther) this.#cold = { reason, atMs: nowMs(), ...this.#family(code), ...around }
     } else if (port !== undefined) this.#deadPorts = [...this.#deadPorts, port].slice(-DEAD_PORTS)
-    const index = this.#warm.findIndex(socket => socket.number === number)
-    if (index >= 0) this.#warm.splice(index, 1)
     this.#changed.dispatchEvent(new Event('change'))
   }
 
@@ -315,6 +318,7 @@ export class Joined implements Member {
   }
 
   giveBack(socket: WarmSocket): void {
+    if (this.#gone.includes(socket.number)) return
     this.#taken = this.#taken.filter(number => number !== socket.number)
     if (socket.isBlocked) this.#prepared = [socket, ...this.#prepared]
     else this.#warm.unshift(socket)

@@ -7,8 +7,8 @@ import { forIce } from '../../strategy/ice-only.ts'
 import { type Failure, type Plan, probesOf, probesWithin } from '../../strategy/plan.ts'
 import { blockedSides, hiddenSources, type Scene } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
-import { sameEndpoint } from '../../wire/endpoint.ts'
-import { CALLED_OFF, handoverMsOf, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
+import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
+import { CALLED_OFF, handoverMsOf, type Order, OWN_ADDRESS, STALE_SOCKET } from '../../wire/order.ts'
 import { PACKET_BYTES } from '../../wire/packet-size.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import type { Continues } from '../../wire/signal.ts'
@@ -103,17 +103,19 @@ export class Attempts {
     if (refused) return { reason: refused, cause: 'budget-shared-out' }
     if (plan.limits) await this.#arm(plan.limits)
     const result = await this.#order(step, scene, trying)
-    const again = !result.open && (await this.#renew(step, result))
+    const again = !result.open && (await this.#renew(step, result, plan))
     const renewed = again ? await this.#evidence.seen() : undefined
     // Whoever says that his socket is gone has the other side probe twice.
     const mayRepeat = renewed && this.#charge(plan, renewed) === undefined
-    const settled = mayRepeat ? await this.#order(step, renewed, trying) : result
+    const settled = mayRepeat
+      ? await this.#order(step, renewed, { ...trying, plan: retargeted(plan, scene, renewed) })
+      : result
     if (plan.limits) step.set(latchAttributes(await this.#latched()))
     this.#learn(plan, strategy, scene, settled)
     if (settled.cause === 'own-address') this.#setApart(step, settled, withoutOwn(plan, scene, true).own)
     if (settled.open) return undefined
     if (plan.limits) await this.#disarm(step)
-    this.#callOff(settled)
+    this.#callOff(settled, plan)
     return { reason: settled.reason, cause: settled.cause ?? 'never-obeyed' }
   }
 
@@ -142,7 +144,8 @@ export class Attempts {
    */
   #refund(plan: Plan, scene: Scene, result: TrialResult, ms: number): void {
     for (const side of sideNames) {
-      const said = result.open ? result[side]?.report?.sent : undefined
+      // An agent counts nothing.
+      const said = result.open && !scene[side].agent ? result[side]?.report?.sent : undefined
       const sent = Math.min(said ?? Number.POSITIVE_INFINITY, probesWithin(plan[side], ms))
       const { address } = scene[otherSide(side)].mapped
       this.#house.budget.giveBack(address, this.#session, probesOf(plan[side]) - sent)
@@ -228,10 +231,10 @@ export class Attempts {
    * A plan may be called off just when a peer has handed its socket over. The next order then names a socket that is gone.
    * Resolves with true if a plan failed for this reason, once other sockets are at hand for another try.
    */
-  async #renew(step: Step, result: TrialResult): Promise<boolean> {
+  async #renew(step: Step, result: TrialResult, plan: Plan): Promise<boolean> {
     const stale = sideNames.filter(side => result[side]?.code === STALE_SOCKET)
     if (stale.length === 0) return false
-    this.#callOff(result)
+    this.#callOff(result, plan)
     for (const side of stale) this.#evidence.sides.drop(side)
     await this.#evidence.scene(step, [])
     return true
@@ -267,14 +270,26 @@ export class Attempts {
     }
   }
 
-  #callOff({ used }: TrialResult): void {
+  #callOff({ used }: TrialResult, plan: Plan): void {
     const message = { type: 'cancel', session: this.#session.id, plan: this.#orders } as const
     this.#house.commander.command(sideNames.map(side => ({ peer: this.#session[side].id, message })))
     this.reports.calledOff(this.#orders)
-    // An agent takes the description of a far side once.
-    const isGone = (side: SideName) => used.has(side) || this.#session[side].iceOnly !== undefined
+    // An agent takes the description of a far side once, and who is blind lets its socket go before it says so.
+    const isGone = (side: SideName) =>
+      used.has(side) || this.#session[side].iceOnly !== undefined || blindOf(plan) === side
     for (const side of sideNames.filter(isGone)) this.#evidence.sides.drop(side)
   }
+}
+
+/** The plan for other sockets of the sides, which are not where the ones before were. */
+function retargeted(plan: Plan, before: Scene, now: Scene): Plan {
+  const order = (side: SideName): Order => {
+    const given = plan[side]
+    if (given.kind === 'splice') return given
+    const [was, is] = [before, now].map(scene => scene[otherSide(side)].mapped) as [Endpoint, Endpoint]
+    return { ...given, targets: given.targets.map(target => (sameEndpoint(target, was) ? is : target)) }
+  }
+  return { ...plan, caller: order('caller'), callee: order('callee') }
 }
 
 /** Browsers take nothing from an endpoint that they ask. */

@@ -11,11 +11,13 @@ import { timeoutSignal } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { checkMsOf, type Effort, onlyTarget } from '../../wire/order.ts'
 import { PACKET_BYTES } from '../../wire/packet-size.ts'
+import type { Address } from '../../wire/shapes.ts'
 import type { SideName } from '../../wire/side.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 import type { Door } from '../doors/door.ts'
 import type { Shim } from '../doors/shim.ts'
 import type { Identity } from '../identity/identity.ts'
+import { found } from '../link/names.ts'
 import type { Opener, Transport } from '../transport/transport.ts'
 import { ORDER_MS, type OrderAllowance } from './allowance.ts'
 import type { Diary } from './diary.ts'
@@ -39,6 +41,8 @@ export interface Obeying {
   readonly allowance: OrderAllowance
   /** Doors of the gateway's relay besides UDP. */
   readonly doors: readonly Door[]
+  /** The addresses of this host that the gateway is told, with their subnets. */
+  readonly links: () => Promise<readonly Address[]>
   /** Whether an address of this host may stand in a message. */
   readonly mayTell: (address: string) => boolean
   /** Called when the path is found and the socket is about to be handed over. */
@@ -117,8 +121,14 @@ async function path(
       diary.flows = 1
       return { raw: warm.raw, remote, isHeard: false }
     }
-    case 'punch':
-      return await punch(order, { afterMs })
+    case 'punch': {
+      const { hosts } = order
+      if (!hosts) return await punch(order, { afterMs })
+      const targets = await found(hosts, await obeying.links(), signal)
+      if (targets.length === 0)
+        throw new PosternError('io', 'nobody on a link of this host answers to the names of the other side')
+      return await punch({ ...order, targets })
+    }
     case 'splice': {
       const { raw, target, shim } = await latch(order, { ...obeying, username: `s:${session}:${side}` })
       diary.step('latched')

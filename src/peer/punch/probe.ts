@@ -325,7 +325,7 @@ class Loop {
     const { role, local, remote } = this.#punch.handover
     const key = local.pwd
     const [, ufrag = ''] = message.username?.split(':') ?? []
-    const isMeant = this.#isToAgent || (role === 'active' && ufrag === remote.ufrag)
+    const isMeant = this.#isToAgent ? isOneOf(ufrag, remote.ufrag) : role === 'active' && ufrag === remote.ufrag
     if (!isMeant || !message.verify(key)) return
     this.#diary.hears(source)
     this.#diary.step('checked')
@@ -360,6 +360,10 @@ function hears({ heard }: Own, one: Heard): void {
   heard.push(one)
   if (heard.length > MAX_HEARD) heard.shift()
 }
+
+/** Agents of one far side have its ufrag, and a number behind it. Nothing else becomes a line of a session description. */
+const isOneOf = (ufrag: string, first: string): boolean =>
+  ufrag.startsWith(first) && /^\d{0,4}$/.test(ufrag.slice(first.length))
 
 const heardFrom = ({ heard }: Own, source: Endpoint): Heard | undefined =>
   heard.find(known => sameEndpoint(known.source, source))

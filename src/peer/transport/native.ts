@@ -182,7 +182,11 @@ export class NativeMedia implements RtpMedia {
     for (const [kind, reception] of this.#receptions) {
       const report = reception.report()
       const track = this.#tracks.get(kind)
-      if (report && track?.isOpen()) track.sendMessageBinary(Buffer.from(report))
+      try {
+        if (report && track?.isOpen()) track.sendMessageBinary(Buffer.from(report))
+      } catch {
+        // The library has closed it just then.
+      }
     }
   }
 

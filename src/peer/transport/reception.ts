@@ -10,8 +10,6 @@ export const MOST_BITS_PER_SECOND = 8_000_000
 const SENDER_REPORT = 200
 const RECEIVER_REPORT = 201
 const PAYLOAD_SPECIFIC_FEEDBACK = 206
-/** Sequence numbers have 16 bits, so that one far behind is one that has begun anew. */
-const ROUND = 65_536
 /** The most sources that are reported of: others come to nothing (RFC 3550 section 6.4.2 has room for 31). */
 const MOST_SOURCES = 4
 
@@ -47,8 +45,8 @@ export class Reception {
         this.#sources.set(ssrc, { first: number, highest: number, received: 1, expectedBefore: 0, receivedBefore: 0 })
       return
     }
-    // How far it is ahead of the highest one, or behind.
-    const ahead = ((number - source.highest + ROUND + ROUND / 2) % ROUND) - ROUND / 2
+    // How far it is ahead of the highest one, or behind, in 16 bits.
+    const ahead = ((number - source.highest) << 16) >> 16
     source.highest += Math.max(0, ahead)
     source.received++
   }

@@ -189,3 +189,24 @@ test('who says that it has no IPv4, or was told an address that may be wrong, is
   ann.cooled(1, 'nonsense', { code: 'direct' })
   t.is(ann.cold?.code, 'udp-blocked', 'a word that says nothing')
 })
+
+test('a socket that was closed while somebody had it is not given back', async t => {
+  const web = new Hand('web', { iceOnly: pace })
+  web.warmed(socket(1))
+  const taken = await web.takeSocket()
+  web.warmed(socket(2))
+  web.cooled(1, 'another socket has taken its place')
+  web.giveBack(taken ?? t.fail())
+  t.is((await web.takeSocket())?.number, 2)
+  t.false(web.isWarm)
+})
+
+test('a socket that goes while another one is warm makes nobody cold', async t => {
+  const web = new Hand('web', { iceOnly: pace })
+  web.warmed(socket(1))
+  web.warmed(socket(2))
+  web.cooled(1, 'another socket has taken its place')
+  t.is(web.cold, undefined)
+  web.cooled(2, 'nothing comes back')
+  t.like(web.cold, { reason: 'nothing comes back' })
+})

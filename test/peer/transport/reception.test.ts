@@ -51,6 +51,14 @@ test('what was lost since the last report is told as a share, and all together a
   t.like(read(reception.report()).blocks[0], { lost: 2, fraction: 0, highest: 65_542 })
 })
 
+test('losses are told of however long it goes on', t => {
+  const reception = new Reception(7)
+  for (let number = 0; number < 200_000; number++) {
+    if (number % 10 !== 9) reception.heard(rtp(number))
+    if (number % 50_000 === 49_999) t.like(read(reception.report()).blocks[0], { highest: number - 1, fraction: 25 })
+  }
+})
+
 test('a packet that comes late, or twice, makes no loss and no progress', t => {
   const reception = new Reception(7)
   for (const number of [10, 12, 11, 12]) reception.heard(rtp(number))

@@ -4,19 +4,13 @@
 // router passes it on (a TTL of 1, and a group of administrative scope: RFC 2365 section 6.1).
 
 import { createHash } from 'node:crypto'
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import type { Socket } from 'node:dgram'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { timeoutSignal } from '../clock.ts'
-import type { Address } from '../wire/shapes.ts'
-import type { FromGateway, Message } from '../wire/signal.ts'
+import { timeoutSignal } from '../../clock.ts'
+import type { FromGateway, Message } from '../../wire/signal.ts'
+import { bound, hearOn, type Links, sendOn } from './multicast.ts'
 
 export const GROUP = '239.255.61.43'
-
-/** Links that are sent to or listened on: as many as the addresses that a peer tells of. */
-const LINKS = 16
-
-type Links = readonly Pick<Address, 'address'>[]
 
 /** Sends the token on each of these links. Links that refuse it are passed over; never throws. */
 export async function sendBeacon(
@@ -28,8 +22,7 @@ export async function sendBeacon(
     await sleep(afterMs, undefined, { signal })
     await using opened = await bound(0)
     opened.socket.setMulticastTTL(1)
-    for (const { address } of links.slice(0, LINKS))
-      await sendOn(opened.socket, address, Buffer.from(token, 'base64'), port)
+    await sendOn(opened.socket, links, Buffer.from(token, 'base64'), port, GROUP)
   } catch {
     // The session is over, or there is no socket to send from: then nothing is heard.
   }
@@ -43,7 +36,7 @@ export async function hearBeacon(
 ): Promise<string | undefined> {
   try {
     await using opened = await bound(port)
-    for (const { address } of links.slice(0, LINKS)) join(opened.socket, address)
+    hearOn(opened.socket, links, GROUP)
     using late = timeoutSignal(Math.ceil(ms))
     return await heardOn(opened.socket, digest, AbortSignal.any([signal, late]))
   } catch {
@@ -63,36 +56,3 @@ function heardOn(socket: Socket, digest: string, signal: AbortSignal): Promise<s
 }
 
 const digestOf = (token: Buffer): string => createHash('sha256').update(token).digest('base64')
-
-/** Several peers of one host may listen at a port at the same time. */
-async function bound(port: number): Promise<{ readonly socket: Socket } & AsyncDisposable> {
-  const socket = createSocket({ type: 'udp4', reuseAddr: true })
-  const close = () => new Promise<void>(resolve => socket.close(() => resolve()))
-  try {
-    socket.bind(port)
-    await once(socket, 'listening')
-  } catch (error) {
-    await close()
-    throw error
-  }
-  socket.on('error', () => {})
-  return { socket, [Symbol.asyncDispose]: close }
-}
-
-/** The interface is that of the socket when the datagram leaves, so one is sent after the other. */
-async function sendOn(socket: Socket, link: string, token: Buffer, port: number): Promise<void> {
-  try {
-    socket.setMulticastInterface(link)
-  } catch {
-    return // the address has gone meanwhile
-  }
-  await new Promise<void>(resolve => socket.send(token, port, GROUP, () => resolve()))
-}
-
-function join(socket: Socket, link: string): void {
-  try {
-    socket.addMembership(GROUP, link)
-  } catch {
-    // The address has gone meanwhile, or the link has no multicast.
-  }
-}

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import test from 'ava'
-import { hearBeacon, sendBeacon } from '../../src/peer/beacon.ts'
+import { hearBeacon, sendBeacon } from '../../../src/peer/link/beacon.ts'
 
 const session = '0123456789abcdef'
 const never = new AbortController().signal
