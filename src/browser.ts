@@ -4,7 +4,7 @@
 export { Connection, type ConnectionEvents } from './browser/connection.ts'
 export { type ConnectOptions, type JoinOptions, join, type Peer } from './browser/peer.ts'
 export { Stream } from './browser/stream.ts'
-export { type Code, codes, PosternError } from './errors.ts'
+export { type Code, PosternError } from './errors.ts'
 export type { PathNotice, StrategyReport } from './peer/connecting.ts'
 export type { OpenOptions } from './peer/connection/core.ts'
 export type { FarPeer, PathNews, PathReport } from './peer/connection/path.ts'

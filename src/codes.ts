@@ -1,4 +1,4 @@
-// The codes of errors, which are words of the vocabulary (vocabulary.ts). A browser needs these alone.
+// The codes of errors, which are words of the vocabulary (vocabulary.ts). Modules for pages have their names alone, as types.
 
 /** Each code and what it means to the person who reads it. */
 export const codes = {

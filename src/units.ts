@@ -4,7 +4,7 @@
 const millisecondsIn = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const bitsPerSecondIn = { 'bit/s': 1, 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 } as const
 
-const bytesIn = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const
+const bytesIn = { B: 1, KiB: 1024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
 
 type DurationUnit = keyof typeof millisecondsIn
 type RateUnit = keyof typeof bitsPerSecondIn

@@ -1,8 +1,8 @@
 // The WebSocket to the gateway, as src/peer/gateway-link.ts has it in Node. If it is lost, the peer joins again by itself under the id
 // that it had. A browser tells no page why a WebSocket did not open, and sends no pings for it, so this asks by messages of ours.
 
-import { sleep } from '../clock.ts'
-import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
+import { sleep, within } from '../clock.ts'
+import { asPosternError, type Code, PosternError } from '../errors.ts'
 import { AGAIN, backoff, persist, toldMs, wait } from '../peer/patience.ts'
 import { helloProof, otherVersion, PROTOCOL } from '../wire/identity/proof.ts'
 import { JOIN_PATH, placeOf, urlAt } from '../wire/place.ts'
@@ -19,13 +19,26 @@ export interface LinkOptions {
   readonly identity: Identity
 }
 
+/** A WebSocket, and what the gateway has said on it already. */
+interface Made {
+  readonly ws: WebSocket
+  greeting?: MessageEvent
+}
+
 export type Welcome = Message<FromGateway, 'welcome'>
 
 /** A gateway that is there answers a hello in a round trip or two. */
 const CONNECT_MS = 10_000
 
-/** Between two questions whether it is still there, and how long an answer may take; when one is suspected to be gone. */
-const BEAT_MS = { every: 10_000, patience: 5_000, probed: 1_500 } as const
+/** Between two questions whether it is still there, in milliseconds. */
+const EVERY_MS = 10_000
+
+/**
+ * How long an answer may take, and where it is suspected to be gone, in milliseconds. After a quarter of that another WebSocket is made
+ * beside it, and whichever is heard first goes on: a page is not told that its address has changed.
+ */
+const PATIENCE_MS = 5_000
+const PROBED_MS = 1_500
 
 /** What a gateway says that it can do, if it gives a peer the id again that it had. */
 const KEEPS_IDS = 'rejoin'
@@ -74,7 +87,7 @@ export class GatewayLink {
   /** Asks the gateway for a sign of life, and joins again if there is none. A link that is down is tried at once. */
   probeLink(): void {
     this.#hurry()
-    if (this.#ws?.readyState === WebSocket.OPEN) void this.#ask(this.#ws, BEAT_MS.probed)
+    if (this.#ws?.readyState === WebSocket.OPEN) void this.#ask(this.#ws, PROBED_MS)
   }
 
   close(): void {
@@ -82,25 +95,26 @@ export class GatewayLink {
     this.#ws?.close(1000)
   }
 
-  async #connect(signal?: AbortSignal): Promise<Welcome> {
+  async #connect(signal?: AbortSignal, { ws, greeting }: Made = { ws: dialled(this.place) }): Promise<Welcome> {
     signal?.throwIfAborted()
-    const ws = dialled(this.place)
-    this.#ws = ws
     const { promise, resolve, reject } = Promise.withResolvers<Welcome>()
     const over = AbortSignal.any([AbortSignal.timeout(CONNECT_MS), ...(signal ? [signal] : [])])
     over.addEventListener('abort', () =>
       reject(signal?.aborted ? signal.reason : unreachable(this.place, 'it does not answer'))
     )
     ws.onclose = () => reject(unreachable(this.place, 'it closed the connection, or there is none'))
-    ws.onmessage = ({ data }) => {
+    const hear = ({ data }: MessageEvent) => {
       const message = understood(data)
       if (message?.type === 'challenge') this.#hello(ws, message).catch(reject)
       else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
       else if (message?.type === 'welcome') {
-        // What comes right behind it finds its handler: `#welcomed` runs before the next event.
+        // What comes right behind it finds its handler: `#welcomed` runs before the next event. Nothing is said on it before.
+        this.#ws = ws
         resolve(message)
       }
     }
+    ws.onmessage = hear
+    if (greeting) hear(greeting)
     try {
       return await promise
     } catch (error) {
@@ -146,22 +160,35 @@ export class GatewayLink {
 
   async #beat(ws: WebSocket): Promise<void> {
     while (ws === this.#ws && ws.readyState === WebSocket.OPEN) {
-      await sleep(BEAT_MS.every, this.#over.signal).catch(() => {})
-      await this.#ask(ws, BEAT_MS.patience)
+      await sleep(EVERY_MS, this.#over.signal).catch(() => {})
+      await this.#ask(ws, PATIENCE_MS)
     }
   }
 
-  /** The link is given up unless something is heard in time. */
+  /** The link is given up unless something is heard in time, or before another one is. */
   async #ask(ws: WebSocket, patienceMs: number): Promise<void> {
     if (ws !== this.#ws || ws.readyState !== WebSocket.OPEN) return
+    const { signal } = this.#over
     const askedMs = performance.now()
+    const isDead = () => this.#heardMs < askedMs && ws === this.#ws && !signal.aborted
     this.send({ type: 'ping', at: askedMs })
-    await sleep(patienceMs, this.#over.signal).catch(() => {})
-    if (this.#heardMs < askedMs && ws === this.#ws && !this.#over.signal.aborted) this.#lost(ws, undefined)
+    await sleep(patienceMs / 4, signal).catch(() => {})
+    if (!isDead()) return
+    const made: Made = { ws: dialled(this.place) }
+    const greeted = new Promise<void>(resolve => {
+      made.ws.onmessage = greeting => {
+        made.greeting = greeting
+        resolve()
+      }
+    })
+    await within((patienceMs * 3) / 4, greeted, signal)
+    const isOver = isDead()
+    if (!isOver || !made.greeting) made.ws.close()
+    if (isOver) this.#lost(ws, undefined, made.greeting && made)
   }
 
   /** A WebSocket that is dead takes long to be closed. */
-  #lost(ws: WebSocket, refused: PosternError | undefined): void {
+  #lost(ws: WebSocket, refused: PosternError | undefined, made?: Made): void {
     ws.onclose = ws.onmessage = null
     ws.close()
     if (ws !== this.#ws || this.#over.signal.aborted) return
@@ -169,11 +196,14 @@ export class GatewayLink {
     // Who is thrown out does not come back as the same one: another may have that id by now.
     if (refused) this.#id = undefined
     this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
-    void this.#rejoin(refused ? toldMs(refused) : undefined)
+    void this.#rejoin(refused ? toldMs(refused) : undefined, made)
   }
 
-  /** @param firstMs the wait before it is tried for the first time; a short one at random if left out */
-  async #rejoin(firstMs: number | undefined): Promise<void> {
+  /**
+   * @param firstMs the wait before it is tried for the first time; a short one at random if left out
+   * @param made what it is tried by at once
+   */
+  async #rejoin(firstMs: number | undefined, made?: Made): Promise<void> {
     const { signal } = this.#over
     const waits = backoff(AGAIN)
     let told = firstMs
@@ -181,14 +211,13 @@ export class GatewayLink {
       try {
         const sooner = (wake: () => void) => {
           this.#hurry = wake
-          return () => {
-            this.#hurry = () => {}
-          }
+          return undefined
         }
-        await wait(told ?? waits.next().value, { signal, sooner: told === undefined ? sooner : undefined })
-        return this.#welcomed(await this.#connect(signal))
+        if (!made) await wait(told ?? waits.next().value, { signal, sooner: told === undefined ? sooner : undefined })
+        return this.#welcomed(await this.#connect(signal, made))
       } catch (thrown) {
         if (signal.aborted) return
+        made = undefined
         const error = asPosternError(thrown)
         told = toldMs(error)
         if (isFinal(error)) return this.onLost(error, true)
@@ -232,17 +261,12 @@ function understood(data: unknown): FromGateway | undefined {
   }
 }
 
-/** The error with which the gateway refuses, or ended a session. */
-export function refusal(
-  {
-    code,
-    reason,
-    trace,
-    verdict,
-    retryMs
-  }: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict' | 'retryMs'>,
-  otherwise: Code = 'bad-message'
-): PosternError {
-  const known = Object.hasOwn(codes, code) ? (code as Code) : otherwise
-  return new PosternError(known, reason, { trace, verdict, retryMs })
-}
+/** The error with which the gateway refuses, or ended a session. A later gateway may have a code that is not known here. */
+export const refusal = ({
+  code,
+  reason,
+  trace,
+  verdict,
+  retryMs
+}: Pick<Message<FromGateway, 'refused'>, 'code' | 'reason' | 'trace' | 'verdict' | 'retryMs'>): PosternError =>
+  new PosternError(code as Code, reason, { trace, verdict, retryMs })

@@ -47,6 +47,9 @@ export interface ConnectOptions extends Following {
   readonly fingerprint?: string
 }
 
+/** A browser knows of another address of its host by then, in milliseconds. */
+const DOUBT_MS = 3000
+
 type Asked = Connecting<Connection>
 
 /** The most connections that are set up at once, whatever a gateway asks for. Those that stand do not count. */
@@ -80,6 +83,7 @@ export class Peer {
       this.#ask(new Connecting<Connection>({ name }, { signal, traceparent: traceparentOf(trace) }), continues),
     isContinued: session => [...this.#sessions.values()].some(one => one.continues === session && !one.isOpen),
     suspected: () => {
+      this.#suspectedMs = performance.now()
       void this.#reserve.replace()
       this.#link.probeLink()
     },
@@ -97,6 +101,8 @@ export class Peer {
   #membership: Membership | undefined
   #joined = new AbortController()
   #rttMs = 0
+  /** When a path was suspected to be lost last. */
+  #suspectedMs = Number.NEGATIVE_INFINITY
   #requests = 0
   #numbers = 0
   #name = ''
@@ -232,7 +238,9 @@ export class Peer {
   #prepare(isShown = true): Prepared {
     if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
     const membership = { ...this.#membership, ...(isShown ? {} : { endpoints: [] }) }
-    return new Prepared(this.#numbers++, membership, this.#identity.certificate)
+    // Another document for each of many would take longer than what it is for.
+    const looksAnew = isShown && performance.now() - this.#suspectedMs < DOUBT_MS
+    return new Prepared(this.#numbers++, membership, this.#identity.certificate, looksAnew)
   }
 
   #receive(message: FromGateway): void {
@@ -248,9 +256,9 @@ export class Peer {
       case 'strategy':
         return this.#connectingOf(message.session)?.options.onStrategy?.(message)
       case 'over':
-        return this.#sessions.get(message.session)?.end(refusal(message, 'io'))
+        return this.#sessions.get(message.session)?.end(refusal(message))
       case 'refused':
-        return this.#connects.get(message.request ?? -1)?.fail(refusal(message, 'io'))
+        return this.#connects.get(message.request ?? -1)?.fail(refusal(message))
       case 'path':
         return this.#agreed(message)
       case 'trace':
@@ -273,6 +281,7 @@ export class Peer {
       send: said => this.#link.send(said),
       prepare: isShown => this.#prepare(isShown),
       doors: () => this.#reserve.doors,
+      silentMs: () => this.#reserve.silentMs,
       startMs: connecting?.startMs ?? performance.now(),
       // Who holds a connection has proved who it is.
       trust: async peer => {

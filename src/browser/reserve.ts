@@ -42,6 +42,8 @@ export class Reserve {
   readonly #ready = new Map<number, Prepared>()
   #signal = AbortSignal.abort()
   #renewing: Promise<void> | undefined
+  /** Since when one waits for an answer over UDP. */
+  #waitsSinceMs: number | undefined
   /** UDP is blocked, as far as is known, and is being tried. */
   #isBlocked = false
   /** Has UDP tried at once. */
@@ -55,8 +57,14 @@ export class Reserve {
   open(signal: AbortSignal): void {
     this.#signal = signal
     this.#isBlocked = false
+    this.#waitsSinceMs = undefined
     this.doors = []
     void this.#keep()
+  }
+
+  /** For how long an answer over UDP is waited for by now, in milliseconds. */
+  get silentMs(): number {
+    return this.#waitsSinceMs === undefined ? 0 : performance.now() - this.#waitsSinceMs
   }
 
   close(): void {
@@ -123,9 +131,11 @@ export class Reserve {
   /** Whether UDP is not answered soon, or cannot be. Nobody waits for what is known. */
   async #isSilent({ answered, shown }: Prepared): Promise<boolean> {
     let isSilent = true
+    this.#waitsSinceMs ??= performance.now()
     const heard = Promise.race([answered, shown]).then(
       () => {
         isSilent = false
+        this.#waitsSinceMs = undefined
       },
       () => {}
     )
@@ -187,6 +197,7 @@ export class Reserve {
   #heard(prepared: Prepared, signal: AbortSignal): void {
     if (signal.aborted || !this.#isBlocked) return
     this.#isBlocked = false
+    this.#waitsSinceMs = undefined
     const stale = [...this.#ready.values()]
     if (this.#ready.has(prepared.number)) this.#show(prepared, stale)
     else void this.#keep(stale)

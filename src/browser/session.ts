@@ -22,6 +22,8 @@ export interface SessionHooks {
   readonly prepare: (isShown?: boolean) => Prepared
   /** TCP ports of the relay, for where UDP is blocked. */
   readonly doors: () => readonly Endpoint[]
+  /** For how long an answer over UDP is waited for by now, in milliseconds. */
+  readonly silentMs: () => number
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
   /** Throws `fingerprint-mismatch` if the other side is not the one that had this name before. */
@@ -185,7 +187,7 @@ export class Session {
     attempt.report.flows = targets.length * crowd.length
     const candidates = targets.map(protocol === 'tcp' ? tcpCandidate : candidate)
     const sdp = description(handover, { candidates })
-    const aloneMs = UDP_ALONE_MS + Math.max(0, handoverMs - HANDOVER_MS) / 4
+    const aloneMs = Math.max(0, UDP_ALONE_MS - this.#hooks.silentMs()) + Math.max(0, handoverMs - HANDOVER_MS) / 4
     const late = setTimeout(() => isFound(prepared.pc) || goAround(prepared.pc, doors), aloneMs)
     const failed = Promise.withResolvers<never>()
     const abort = () => failed.reject(signal.reason)
@@ -354,7 +356,10 @@ async function opens(
 const isFound = ({ iceConnectionState }: RTCPeerConnection): boolean =>
   ['connected', 'completed'].includes(iceConnectionState)
 
-/** How long the relay is tried over UDP alone, in milliseconds, besides two round trips: it may have been blocked meanwhile. */
+/**
+ * How long the relay is tried over UDP alone, in milliseconds, besides two round trips: it may have been blocked meanwhile. It is shorter
+ * where UDP brings no answer already.
+ */
 const UDP_ALONE_MS = 600
 
 /** What an order gives for the handover besides eight round trips, in milliseconds (src/wire/order.ts). */

@@ -4,6 +4,9 @@
 
 import type { Channel, Transport } from '../peer/transport/transport.ts'
 
+/** What was asked of a connection that is closed by now is answered within this time, or never, in milliseconds. */
+const LAST_WORDS_MS = 1000
+
 type Message = Parameters<Parameters<Channel['onMessage']>[0]>[0]
 
 /** Bytes that have passed, over all channels of a transport. */
@@ -95,14 +98,17 @@ export class DataChannel implements Channel {
 export class PeerTransport implements Transport {
   readonly passed: Passed = { sent: 0, received: 0 }
   readonly #pc: RTCPeerConnection
+  readonly #frame: Element | undefined
   readonly #channels = new Set<RTCDataChannel>()
   readonly #offered: DataChannel[] = []
   #offer: ((channel: Channel) => void) | undefined
   #change: ((state: string) => void) | undefined
   #isClosed = false
 
-  constructor(pc: RTCPeerConnection) {
+  /** @param frame goes with it */
+  constructor(pc: RTCPeerConnection, frame: Element | undefined) {
     this.#pc = pc
+    this.#frame = frame
     pc.onconnectionstatechange = () => this.#change?.(this.state())
     pc.ondatachannel = ({ channel }) => {
       const kept = this.keep(channel)
@@ -153,6 +159,7 @@ export class PeerTransport implements Transport {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#pc.close()
+    setTimeout(() => this.#frame?.remove(), LAST_WORDS_MS)
     queueMicrotask(() => this.#change?.('closed'))
   }
 

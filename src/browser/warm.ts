@@ -44,10 +44,14 @@ export class Prepared {
   readonly #shown = Promise.withResolvers<void>()
   readonly #answered = Promise.withResolvers<void>()
 
-  /** @param number the number that the gateway knows it by */
-  constructor(number: number, { peer, key, endpoints }: Membership, certificate: RTCCertificate) {
+  /**
+   * @param number the number that the gateway knows it by
+   * @param looksAnew whether the addresses of the host may be others than a moment ago
+   */
+  constructor(number: number, { peer, key, endpoints }: Membership, certificate: RTCCertificate, looksAnew: boolean) {
     this.number = number
-    this.pc = new RTCPeerConnection({
+    const frame = looksAnew ? anotherDocument() : undefined
+    this.pc = new ((frame?.contentWindow ?? window) as typeof window).RTCPeerConnection({
       certificates: [certificate],
       iceServers: endpoints.map(({ address, port }) => ({
         urls: `turn:${address}:${port}?transport=udp`,
@@ -56,7 +60,7 @@ export class Prepared {
       }))
     })
     const { pc } = this
-    this.transport = new PeerTransport(pc)
+    this.transport = new PeerTransport(pc, frame)
     const control = pc.createDataChannel('postern', { negotiated: true, id: 0 })
     const sizing = pc.createDataChannel('postern', { negotiated: true, id: 1, ordered: false, maxRetransmits: 0 })
     this.control = this.transport.keep(control)
@@ -148,6 +152,18 @@ export class Prepared {
       if (answers === servers) shown()
     }
   }
+}
+
+/**
+ * Chromium on Linux looks for the addresses of its host two seconds after they have changed, and at once for another document. It has to
+ * last as long as what is made in it.
+ */
+function anotherDocument(): HTMLIFrameElement | undefined {
+  if (!('userAgentData' in navigator)) return undefined
+  const frame = document.createElement('iframe')
+  frame.hidden = true
+  document.documentElement.append(frame)
+  return frame
 }
 
 const lineOf = (sdp: string, name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)?.[1] ?? ''

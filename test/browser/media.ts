@@ -12,6 +12,7 @@ export interface Seen {
 /** What is decoded is told by the browser's statistics (W3C webrtc-stats): Firefox counts no frames that nobody looks at. */
 export const media = `
   const all = globalThis.all = new Set()
+  delete Navigator.prototype.userAgentData // no connection is made in a document of its own, where it would not be counted
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(options) {
       super(options)

@@ -14,20 +14,23 @@ export const config = 'listen: { udp: { ports: [3478, 3479, 3480] } }'
 /** How its browser is opened, what the page runs before it joins, and on which host of its site. */
 type More = Pick<Opening, 'scheme' | 'args'> & { readonly tools?: string; readonly nth?: number }
 
+/** Where browsers are, and what they join. */
+type Where = Pick<Rig, 'world' | 'door'>
+
 /** A browser on a site's host, with a page that has joined. */
 export class Web implements AsyncDisposable {
   readonly #process: Driven<BrowserDrives>
-  readonly #rig: Rig
+  readonly #rig: Where
   readonly name: string
 
-  private constructor(process: Driven<BrowserDrives>, rig: Rig, name: string) {
+  private constructor(process: Driven<BrowserDrives>, rig: Where, name: string) {
     this.#process = process
     this.#rig = rig
     this.name = name
   }
 
   static async open(
-    rig: Rig,
+    rig: Where,
     site: number,
     kind: Kind,
     name: string,

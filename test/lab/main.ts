@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
 import { printCauses } from '../causes/print.ts'
 import type { Tried } from './driver.ts'
+import { listLife, printLife } from './faults/life/print.ts'
 import { listFaults, printFaults } from './faults/print.ts'
 import { printForeign } from './foreign/print.ts'
 import { foreignWorlds } from './foreign/worlds.ts'
@@ -32,7 +33,7 @@ const { values, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     trials: { type: 'string', default: '10' },
     'at-once': { type: 'string', default: '2' },
-    rate: { type: 'string', default: '40' },
+    rate: { type: 'string' },
     same: { type: 'boolean', default: false },
     strategies: { type: 'string', default: 'direct, stun, map, predict, spray, relay' },
     'one-address': { type: 'boolean', default: false },
@@ -52,6 +53,7 @@ npm run lab -- --causes [WORD...]        the table of causes of failed and relay
                                          the verdict of its trace shown; of those with a word in them, where given
 npm run lab -- --faults [WORD...]        how transfers get over faults on their way: each is produced, and the time until
                                          they go on measured beside its goal; with --list, what there is
+npm run lab -- --faults --browsers [WORD...]  how connections of pages do, their streams and what they film
 npm run lab -- --stun-clients            others' STUN clients behind six NATs, against a gateway: downloads them, and prints
                                          what each says
 npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gateways that are published by others: what
@@ -61,7 +63,8 @@ npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gat
   --one-address                          the gateway listens on one of its two addresses only
   --delay-a MS, --delay-b MS             one way, between a site and the public network
   --times N                              so many connections, their times, and what hosts refused at closed ports
-  --trials N, --at-once N, --rate N      of --faults: how often each (10), how many at a time (2), Mbit/s of the transfer (40)
+  --trials N, --at-once N, --rate N      of --faults: how often each (10), how many at a time (2), Mbit/s of the transfer (40;
+                                         of pages 4 each way, one at a time)
   --seed N                               repeats a run: base ports, blocks and hashes follow from it
 
 Types: ${[...natTypes, ...natFamilies].join(', ')}
@@ -72,6 +75,8 @@ try {
   if (values.help) console.log(values.browsers ? matrixUsage : usage)
   else if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
   else if (values.causes) await printCauses(positionals)
+  else if (values.faults && values.browsers && values.list) listLife(positionals)
+  else if (values.faults && values.browsers) await printLife(positionals, lifeOptions())
   else if (values.faults && values.list) listFaults(positionals)
   else if (values.faults) await printFaults(positionals, faultOptions())
   else if (values['stun-clients']) await printStunClients()
@@ -151,7 +156,15 @@ function mark({ path, intact }: Cell['tried']): string {
 function faultOptions() {
   const trials = positive('trials', values.trials)
   const atOnce = positive('at-once', values['at-once'])
-  return { trials, atOnce, bytesPerSecond: (positive('rate', values.rate) * 1e6) / 8, ...seed() }
+  return { trials, atOnce, bytesPerSecond: rateOf('40'), ...seed() }
+}
+
+function lifeOptions() {
+  return { trials: positive('trials', values.trials), bytesPerSecond: rateOf('4'), ...seed() }
+}
+
+function rateOf(otherwise: string): number {
+  return (positive('rate', values.rate ?? otherwise) * 1e6) / 8
 }
 
 function browserOptions() {

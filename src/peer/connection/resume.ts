@@ -1,7 +1,7 @@
 // How long a connection, or a stream of it, waits for another path when its own is lost.
 
 import { PosternError } from '../../errors.ts'
-import { formatDuration } from '../../units.ts'
+import { roughly } from '../../units.ts'
 
 /** A NAT that starts anew takes half of that; a computer that is put away and taken out again takes longer. Milliseconds. */
 export const RESUME_MS = 60_000
@@ -15,7 +15,7 @@ export const MOST_RESUME_MS = 600_000
  */
 export function checkResumeMs(ms: number): number {
   if (ms >= 0 && ms <= MOST_RESUME_MS) return Math.round(ms)
-  const range = `from 0, which is never, to ${MOST_RESUME_MS} (${formatDuration(MOST_RESUME_MS)})`
+  const range = `from 0, which is never, to ${MOST_RESUME_MS} (${roughly(MOST_RESUME_MS)})`
   throw new PosternError('bad-config', `resumeMs is ${ms}: a number of milliseconds ${range} is expected`)
 }
 

@@ -6,24 +6,31 @@ import { tool } from '../sandbox.ts'
 import type { Host, Site } from '../world.ts'
 import type { Ground, Party } from './ground.ts'
 
+/** Where a fault hits. */
+type Place = Pick<Party, 'site' | 'host'>
+
 /** A fault of one side hits the caller's, which sends, and the callee's in turn. */
-export const turns = ({ caller, callee }: Ground, nth: number): Party => (nth % 2 === 0 ? caller : callee)
+export const turns = <Of>({ caller, callee }: { readonly caller: Of; readonly callee: Of }, nth: number): Of =>
+  nth % 2 === 0 ? caller : callee
 
 /**
  * The NAT has started anew: no mapping is left, and none is given again, of TCP neither, so that the link to the gateway comes
  * from another port too and is reset.
  */
-export async function forgets({ site }: Party): Promise<void> {
+export async function forgets({ site }: Place): Promise<void> {
   const others = 'oifname wan meta l4proto tcp masquerade to :20000-29999 fully-random'
   await boxOf(site).nft(chain('anew', 'nat hook postrouting priority srcnat - 1', others))
   await site.become('port-restricted-moved', { forget: true })
 }
 
 /** The host has another address in the same LAN: what is sent to the one before leads nowhere. */
-export async function moves({ host }: Party): Promise<void> {
-  const [before = ''] = host.addresses
-  const [lan] = /^.*\./.exec(before) ?? ['']
-  const after = `${lan}${200 + (Number(before.slice(lan.length)) % 50)}`
+export async function moves({ host }: Place): Promise<void> {
+  const [first = ''] = host.addresses
+  const [lan] = /^.*\./.exec(first) ?? ['']
+  const other = `${lan}${200 + (Number(first.slice(lan.length)) % 50)}`
+  const before = addresses.get(host) ?? first
+  const after = before === first ? other : first
+  addresses.set(host, after)
   const lines = [
     `address delete ${before}/24 dev eth0`,
     `address add ${after}/24 dev eth0`,
@@ -31,6 +38,9 @@ export async function moves({ host }: Party): Promise<void> {
   ]
   await ran(host, [tool('ip'), '-batch', '-'], lines.join('\n'))
 }
+
+/** Those that have moved. */
+const addresses = new WeakMap<Host, string>()
 
 /** Nothing passes between the two NATs, while both reach the gateway. */
 export const cutBothWays = ({ world, caller, callee }: Ground): Promise<void> =>

@@ -114,7 +114,11 @@ function began({ atMs, event }: Told): Began {
   return { kind: String(event.kind), ms, askedAtMs: atMs - ms }
 }
 
-async function openGateway(place: Place, { gateway }: Commands): Promise<GatewayProcess & AsyncDisposable> {
+/** Not started yet. */
+export async function openGateway(
+  place: Place,
+  { gateway }: Commands = postern
+): Promise<GatewayProcess & AsyncDisposable> {
   let child: Child | undefined
   const kill = async () => {
     child?.signal('SIGKILL')
@@ -134,13 +138,14 @@ async function openGateway(place: Place, { gateway }: Commands): Promise<Gateway
 }
 
 const command = [process.execPath, fileURLToPath(new URL('../../../bin/postern.js', import.meta.url))]
-const TOKEN = 'join-token-of-the-laboratory'
+export const TOKEN = 'join-token-of-the-laboratory'
 const GATEWAY = '203.0.113.6:8080'
+export const GATEWAY_URL = `http://${GATEWAY}`
 const environment: Record<string, string> = {
   PATH: process.env.PATH ?? '',
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
   POSTERN_TOKEN: TOKEN,
-  POSTERN_GATEWAY: `http://${GATEWAY}`
+  POSTERN_GATEWAY: GATEWAY_URL
 }
 
 const postern: Commands = {
@@ -153,7 +158,7 @@ const postern: Commands = {
 async function writeConfig({ world, folder }: Place): Promise<void> {
   await writeFile(
     join(folder, 'postern.yaml'),
-    `listen: { http: '${GATEWAY}', udp: { addresses: [${world.gateway.addresses.join(', ')}], ports: [3478, 3479] } }
+    `listen: { http: '${GATEWAY}', udp: { addresses: [${world.gateway.addresses.join(', ')}], ports: [3478, 3479, 3480] } }
 join: { token: ${TOKEN} }
 admin: { token: admin-token-of-the-laboratory }
 state: ./state

@@ -10,11 +10,14 @@ import { monotonicMs } from './arrivals.ts'
 const SETTLE_MS = 8000
 const LOOK_MS = 200
 
-/** Codes and sentences, oldest first, once no more will be learnt. */
-export async function verdictsIn(file: string): Promise<string[]> {
+/**
+ * Codes and sentences, oldest first, once no more will be learnt.
+ * @param sinceMs of losses after this, in milliseconds since the epoch
+ */
+export async function verdictsIn(file: string, sinceMs = 0): Promise<string[]> {
   const endMs = monotonicMs() + SETTLE_MS
   for (;;) {
-    const losses = await lossesIn(file)
+    const losses = (await lossesIn(file)).filter(({ atMs }) => atMs >= sinceMs)
     if (losses.every(({ settled }) => settled) || monotonicMs() > endMs)
       return losses.map(({ code, sentence }) => `${code}: ${sentence}`)
     await sleep(LOOK_MS)
