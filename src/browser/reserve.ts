@@ -144,9 +144,9 @@ export class Reserve {
   }
 
   #show(prepared: Prepared, stale: readonly Prepared[]): void {
-    const { number: socket, port, ice, hosts } = prepared
+    const { number: socket, port, ice, hosts, addresses } = prepared
     this.#ready.set(socket, prepared)
-    this.#hooks.send({ type: 'warm', socket, port, addresses: [], rttMs: this.#hooks.rttMs(), ice, hosts })
+    this.#hooks.send({ type: 'warm', socket, port, addresses, rttMs: this.#hooks.rttMs(), ice, hosts })
     for (const old of stale) if (old !== prepared) this.#retire(old)
     if (isFirefox()) void this.#forget(prepared)
   }

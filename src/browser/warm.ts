@@ -6,6 +6,7 @@ import { PosternError } from '../errors.ts'
 import type { LinkHost } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { IceCredentials } from '../wire/order.ts'
+import type { Address } from '../wire/shapes.ts'
 import { type DataChannel, PeerTransport } from './transport.ts'
 
 /** What `welcome` told. */
@@ -38,6 +39,8 @@ export class Prepared {
   ice: IceCredentials = { ufrag: '', pwd: '' }
   /** Names that the browser has made up, by which it is found on its link. */
   readonly hosts: LinkHost[] = []
+  /** The addresses of this host, where the browser shows them, as it does to a page that may film. Their subnets are a guess. */
+  readonly addresses: Address[] = []
   /** The local port of its socket, once `bind` has resolved; a browser does not tell the address. */
   port = 0
   readonly #bound = Promise.withResolvers<void>()
@@ -129,7 +132,9 @@ export class Prepared {
       if (candidate?.type === 'host' && candidate.protocol === 'udp' && candidate.port) {
         this.port ||= candidate.port
         const { address, port } = candidate
-        if (address && isOfLink(address) && this.hosts.length < 4) this.hosts.push({ address, port })
+        if (address && isLinkName(address) && this.hosts.length < 4) this.hosts.push({ address, port })
+        if (address && /^[\d.]+$/.test(address) && this.addresses.length < 16)
+          this.addresses.push({ address, prefix: 24 })
         this.#bound.resolve()
       }
       // Its mapping has been seen by a server, or there is nobody left to ask.
@@ -168,4 +173,4 @@ function anotherDocument(): HTMLIFrameElement | undefined {
 
 const lineOf = (sdp: string, name: string): string => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)?.[1] ?? ''
 
-const isOfLink = (address: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.local$/i.test(address)
+const isLinkName = (address: string): boolean => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.local$/i.test(address)

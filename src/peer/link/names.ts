@@ -5,7 +5,6 @@
 import { BlockList } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decode, encode } from 'dns-packet'
-import { timeoutSignal } from '../../clock.ts'
 import type { LinkHost } from '../../wire/agent.ts'
 import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Address } from '../../wire/shapes.ts'
@@ -14,9 +13,8 @@ import { bound, hearOn, LINKS, sendOn } from './multicast.ts'
 const GROUP = '224.0.0.251'
 const PORT = 5353
 
-/** Browsers answer within 45 ms; what is lost is asked for once more. In milliseconds. */
-const AGAIN_MS = 100
-const PATIENCE_MS = 300
+/** Browsers answer within 45 ms, and one that has just started later. What is lost is asked for again after these times, in milliseconds. */
+const AGAIN_MS = [100, 200, 400] as const
 
 /** Where these names are on the links; none if nobody answers in time. Never throws. */
 export async function found(
@@ -34,17 +32,17 @@ export async function found(
   const endpoints: Endpoint[] = []
   try {
     await using opened = await bound(PORT)
-    using late = timeoutSignal(PATIENCE_MS)
     const enough = new AbortController()
-    const over = AbortSignal.any([signal, late, enough.signal])
+    const over = AbortSignal.any([signal, enough.signal])
     opened.socket.on('message', datagram => {
       endpoints.push(...answersIn(datagram, ports).filter(({ address }) => subnets.check(address)))
       if (endpoints.length > 0) enough.abort()
     })
     hearOn(opened.socket, links, GROUP)
-    while (!over.aborted) {
+    for (const waitMs of AGAIN_MS) {
+      if (over.aborted) break
       await sendOn(opened.socket, links, question, PORT, GROUP)
-      await sleep(AGAIN_MS, undefined, { signal: over }).catch(() => {})
+      await sleep(waitMs, undefined, { signal: over }).catch(() => {})
     }
   } catch {
     // Somebody has the port for himself, or there is no link: then nobody is found.
