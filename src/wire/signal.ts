@@ -274,7 +274,7 @@ const fromGateway = z.discriminatedUnion('type', [
   // Tells a peer to bind a socket that was never used, and to show its mappings at every endpoint at once. The next order is
   // for that socket.
   z.strictObject({ type: z.literal('sample'), session, round: z.int().nonnegative() }),
-  // Tells a peer to send a token by multicast, once on each of its links, after so many milliseconds (peer/beacon.ts).
+  // Tells a peer to send a token by multicast, once on each of its links, after so many milliseconds (peer/link/beacon.ts).
   z.strictObject({ type: z.literal('beacon'), session, port, afterMs: ms, token: secret }),
   // Tells the other one to listen on its links for so many milliseconds. The digest is SHA-256 of the token's bytes.
   z.strictObject({ type: z.literal('watch'), session, port, ms, digest: secret }),

@@ -82,7 +82,7 @@ test.serial(
   async t => {
     await using world = await World.open()
     for (const resumeMs of [-1, 600_001, Number.NaN])
-      await t.throwsAsync(world.join('dan', { resumeMs }), { code: 'bad-config', message: /to 600000 \(10m\)/ })
+      await t.throwsAsync(world.join('dan', { resumeMs }), { code: 'bad-config', message: /to 600000 \(10 min\)/ })
     await world.join('bob', { resumeMs: 90_000 })
     await world.join('carol', { resumeMs: 0 })
     const ann = await world.join('ann')

@@ -96,7 +96,7 @@ export interface Member {
   readonly isPrepared: boolean
   /** When the first of its warm sockets came, in milliseconds since the epoch. */
   readonly warmMs: number
-  /** It can send and hear beacons on its links (peer/beacon.ts). */
+  /** It can send and hear beacons on its links (peer/link/beacon.ts). */
   readonly beacons: boolean
   /** The largest IP packet that it wants to send or be sent, in bytes; undefined where it has not said. */
   readonly mtu: number | undefined

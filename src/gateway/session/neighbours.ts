@@ -1,5 +1,5 @@
 // Whether the two sides of a session share a link, where the gateway cannot tell it by their public addresses because their
-// sources are hidden. One side sends a token on its links, and the other one tells what it heard on its own (peer/beacon.ts).
+// sources are hidden. One side sends a token on its links, and the other one tells what it heard on its own (peer/link/beacon.ts).
 // Only the sender is told the token, so a side that hears nothing cannot say that it did.
 
 import { createHash, randomBytes, randomInt } from 'node:crypto'
