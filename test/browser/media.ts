@@ -11,7 +11,7 @@ export interface Seen {
 
 /** What is decoded is told by the browser's statistics (W3C webrtc-stats): Firefox counts no frames that nobody looks at. */
 export const media = `
-  const all = globalThis.all = new Set()
+  const all = globalThis.all = new Set(), counts = new Map()
   delete Navigator.prototype.userAgentData // no connection is made in a document of its own, where it would not be counted
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(options) {
@@ -36,10 +36,19 @@ export const media = `
     connection.on('track', show)
     globalThis.seen = async () => {
       const found = { frames: 0, samples: 0, shown: video.getVideoPlaybackQuality().totalVideoFrames, width: video.videoWidth }
-      for (const pc of all) for (const [, one] of await pc.getStats()) {
-        if (one.type !== 'inbound-rtp') continue
-        if (one.kind === 'video') found.frames += one.framesDecoded
-        else found.samples += one.totalSamplesReceived - one.concealedSamples
+      for (const pc of all) {
+        // One that was closed, since another path is used, has no statistics any more.
+        const counted = { ...counts.get(pc) }
+        for (const [id, one] of await pc.getStats()) {
+          if (one.type !== 'inbound-rtp') continue
+          const { kind, framesDecoded, totalSamplesReceived, concealedSamples } = one
+          counted[id] = kind === 'video' ? { frames: framesDecoded } : { samples: totalSamplesReceived - concealedSamples }
+        }
+        counts.set(pc, counted)
+        for (const { frames = 0, samples = 0 } of Object.values(counted)) {
+          found.frames += frames
+          found.samples += samples
+        }
       }
       return found
     }
