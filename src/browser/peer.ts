@@ -324,9 +324,11 @@ export class Peer {
   }
 
   #order(message: Message<FromGateway, 'order'>): void {
+    const reserved = this.#reserve.take(message.socket)
     const session = this.#sessions.get(message.session)
-    if (!session) return
-    void session.order(message, this.#reserve.take(message.socket))
+    // The gateway has given the socket away, and does not know yet that the session is over.
+    if (session) void session.order(message, reserved)
+    else reserved?.close()
   }
 
   #abandon(connecting: Asked, error: PosternError): void {

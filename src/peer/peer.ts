@@ -632,10 +632,12 @@ export class Peer {
    */
   #order(message: Message<FromGateway, 'order'>): void {
     const session = this.#sessions.get(message.session)
-    if (!session) return
     const reserved = this.#warm.get(message.socket)
     this.#warm.delete(message.socket)
     reserved?.take()
+    // The gateway has given the socket away, and does not know yet that the session is over.
+    if (!session && reserved) void reserved.raw.close().then(() => this.#replace(undefined))
+    if (!session) return
     const settled = session.order(message, reserved).finally(() => this.#orders.delete(settled))
     this.#orders.add(settled)
     if (reserved) void this.#replace(guesses(message) ? settled : undefined)

@@ -236,3 +236,11 @@ test('where the gateway is reached by IPv6, UDP goes by IPv4, and peers meet', a
   t.is(connection.path.kind, 'direct')
   t.regex(connection.path.remote, /^127\.0\.0\.1:\d+$/)
 })
+
+test.serial('an order of a session that is over takes its socket with it, and another one is warmed', async t => {
+  await using gateway = await HandMadeGateway.open()
+  const { guest, warm } = await gateway.join('ann')
+  const { fingerprint } = await gateway.identity('bob')
+  guest.order(warm.socket, { kind: 'punch', targets: [] }, { role: 'passive', fingerprint })
+  t.not((await guest.heard('warm')).socket, warm.socket)
+})

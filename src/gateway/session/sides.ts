@@ -264,9 +264,9 @@ export class Sides {
     return this.#using[side]?.socket.ice
   }
 
-  /** The socket is gone: handed over, or closed. */
+  /** The socket is gone: handed over, or closed. One that no order has named yet is as good as before. */
   drop(side: SideName): void {
-    delete this.#using[side]
+    this.#putAside(side)
   }
 
   /** Gives back the sockets that were never used: they are as good as before. */
