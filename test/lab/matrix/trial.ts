@@ -13,6 +13,9 @@ const BYTES = 100_000
 /** A pair that takes longer hangs: 30 s for the request, 15 until there are pictures, and up to 10 to look at them. */
 const PATIENCE_MS = 90_000
 
+/** Bytes are back, or a camera films, long before that. */
+const STEP_MS = 30_000
+
 /** The gateway's record of a request comes when both sides have told what became of it. */
 const RECORD_MS = 5_000
 
@@ -86,8 +89,9 @@ async function tracesOf(rig: Rig, { path, trace }: Called): Promise<Pick<Row, 'e
 async function carry({ mediaS, caller }: Pair, actors: Actors): Promise<Pick<Row, 'why' | 'media'>> {
   const [first, second] = actors
   const asks = actors[caller].isPage ? actors[caller] : first
-  if (!(await asks.echo(BYTES))) return { why: 'the bytes that came back are not those that were sent' }
-  for (const actor of actors) await actor.film()
+  if (!(await within(STEP_MS, 'the echo', asks.echo(BYTES))))
+    return { why: 'the bytes that came back are not those that were sent' }
+  for (const actor of actors) await within(STEP_MS, `the filming of ${actor.name}`, actor.film())
   const media = await Promise.all([first.watch(mediaS), second.watch(mediaS)] as const)
   const still = media.findIndex(gains => gains.some(({ frames, samples }) => frames <= 0 || samples <= 0))
   const gains = (media[still] ?? []).map(({ frames, samples }: Gain) => `${frames} and ${samples}`).join(', ')
