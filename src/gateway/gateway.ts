@@ -160,6 +160,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   })
   tcp.onConnection = socket => http.bringsDatagrams(socket)
   opened.defer(() => http.close())
+  opened.defer(() => rooms?.stop())
 
   const closing = opened.move()
   return {

@@ -22,7 +22,7 @@ const BACK_MS = 5 * 60_000
 const KEPT_MS = 60_000
 
 /** Guests that have gone and may come back; the oldest are forgotten. */
-const GONE = 16
+export const GONE = 16
 
 export interface RoomOptions {
   /** As it is written. */
@@ -32,8 +32,12 @@ export interface RoomOptions {
   readonly maker: Asker
   /** In milliseconds since the epoch. */
   readonly expiresMs: number
-  /** See `KEPT_MS`. */
+  /** Fingerprints of those that were inside when the gateway stopped: they are lost, and may come back. */
+  readonly back?: readonly string[]
+  /** How long an empty room is kept for whoever was lost, in milliseconds; a minute if left out. */
   readonly keptMs?: number
+  /** Called when somebody comes, goes, or is let in. */
+  readonly onChange: () => void
 }
 
 interface Guest {
@@ -53,18 +57,28 @@ export class Room implements GuestRoom {
   readonly maker: Asker
   readonly expiresMs: number
   readonly #keptMs: number
+  readonly #onChange: () => void
   /** By id, in the order in which they came. */
   readonly #guests = new Map<string, Guest>()
   /** Who was inside, by fingerprint. */
   readonly #gone = new Map<string, Gone>()
   #kept: Timer | undefined
 
-  constructor({ name, entry, maker, expiresMs, keptMs = KEPT_MS }: RoomOptions) {
+  constructor({ name, entry, maker, expiresMs, back = [], keptMs = KEPT_MS, onChange }: RoomOptions) {
     this.name = name
     this.entry = entry
     this.maker = maker
     this.expiresMs = expiresMs
     this.#keptMs = keptMs
+    this.#onChange = onChange
+    for (const fingerprint of back) this.#gone.set(fingerprint, { atMs: nowMs(), isLeft: false })
+  }
+
+  /** Who would come back if the gateway stopped now: those inside, and those that were lost a moment ago. */
+  get back(): string[] {
+    const lost = [...this.#gone].filter(([fingerprint, { isLeft }]) => !isLeft && this.isBack(fingerprint))
+    const inside = this.#members.map(({ peer }) => peer.fingerprint)
+    return [...new Set([...inside, ...lost.map(([fingerprint]) => fingerprint)])].slice(0, GONE)
   }
 
   get inside(): number {
@@ -186,6 +200,7 @@ export class Room implements GuestRoom {
   }
 
   #tell(): void {
+    this.#onChange()
     for (const guest of this.#guests.values()) this.#tellOne(guest)
   }
 

@@ -1,19 +1,26 @@
-// The rooms on disk: one JSON object, written anew whenever a room is made or closed. It has no secret in it. Changes that come while
-// one is being written are written together after it.
+// The rooms on disk: one JSON object, written anew whenever a room is made or closed, and a moment after guests came or went. It has no
+// secret in it. Changes that come while one is being written are written together after it.
 
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import { idly, type Timer } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { makeStateFolder, readStateFile, replaceStateFile, troubleOf } from '../../state-file.ts'
 import { entryKey } from '../../wire/room/messages.ts'
-import { epochMs, name } from '../../wire/shapes.ts'
+import { epochMs, fingerprint, name } from '../../wire/shapes.ts'
+import { GONE } from './room.ts'
+
+/** How long guests may come and go before that is written, in milliseconds. */
+const SOON_MS = 1000
 
 const kept = z.strictObject({
   name,
   entry: entryKey,
   maker: z.strictObject({ network: z.string().max(64), certificate: z.string().max(128) }),
-  expiresMs: epochMs
+  expiresMs: epochMs,
+  /** Fingerprints of those that come back after a restart. */
+  back: z.array(fingerprint).max(GONE).default([])
 })
 
 export type KeptRoom = z.infer<typeof kept>
@@ -23,6 +30,8 @@ export class RoomsFile {
   readonly #rooms: () => readonly KeptRoom[]
   #writing: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
+  #soon: Timer | undefined
+  #written = ''
 
   /** @param rooms what there is to be written */
   private constructor(path: string, rooms: () => readonly KeptRoom[]) {
@@ -63,16 +72,27 @@ export class RoomsFile {
     return this.#next
   }
 
+  /** What there is a moment later is written then. Nobody waits for it. */
+  soon(): void {
+    this.#soon ??= idly(setTimeout(() => void this.write().catch(() => {}), SOON_MS))
+  }
+
   /** Waits for what is being written. */
   async close(): Promise<void> {
+    clearTimeout(this.#soon)
     await (this.#next ?? this.#writing).catch(() => {})
   }
 
   async #write(): Promise<void> {
     this.#next = undefined
-    const written = replaceStateFile(this.#path, `${JSON.stringify({ rooms: this.#rooms() }, undefined, 1)}\n`)
+    clearTimeout(this.#soon)
+    this.#soon = undefined
+    const text = `${JSON.stringify({ rooms: this.#rooms() }, undefined, 1)}\n`
+    if (text === this.#written) return
+    const written = replaceStateFile(this.#path, text)
     this.#writing = written.catch(() => {})
     await written
+    this.#written = text
   }
 }
 

@@ -31,8 +31,6 @@ export interface RoomsOptions {
   /** How long a link is good at most, in hours. */
   readonly hours: number
   readonly log: Pick<Logger, 'warn'>
-  /** How long an empty room is kept for whoever was lost, in milliseconds; a minute if left out. */
-  readonly keptMs?: number
 }
 
 /** What a guest shows in the place of a token, and where it came from. */
@@ -57,6 +55,8 @@ export class Rooms implements AsyncDisposable {
   /** Proofs for rooms that are not there take as long as others. */
   readonly #nobodys = generateKeyPairSync('ed25519').publicKey
   #file!: RoomsFile
+  /** What is on disk from when the gateway began to stop. */
+  #last: readonly KeptRoom[] | undefined
 
   private constructor(token: Pick<GuardedToken, 'judge'>, options: RoomsOptions) {
     this.#token = token
@@ -92,6 +92,7 @@ export class Rooms implements AsyncDisposable {
    * `relay-full`, `bad-config` or `gateway-disk`.
    */
   async make({ account }: Joined, { name, entry, hours = this.#options.hours }: Asked): Promise<number> {
+    if (this.#last) throw new PosternError('gateway-unreachable', 'the gateway is about to stop')
     const most = this.#options.hours
     if (hours > most) throw new PosternError('bad-config', `a room of this gateway is open for ${most} hours at most`)
     const before = this.#owned(name, account.certificate)
@@ -140,18 +141,19 @@ export class Rooms implements AsyncDisposable {
     return room
   }
 
+  /** The gateway stops: whoever is inside now comes back when it starts again, though all links end before. */
+  async stop(): Promise<void> {
+    this.#last = this.#kept
+    await this.#file.write().catch(() => {})
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { expiry } of this.#all.values()) clearTimeout(expiry)
     await this.#file.close()
   }
 
-  get #kept(): KeptRoom[] {
-    return [...this.#all.values()].map(({ room: { name, entry, maker, expiresMs } }) => ({
-      name,
-      entry,
-      maker,
-      expiresMs
-    }))
+  get #kept(): readonly KeptRoom[] {
+    return this.#last ?? [...this.#all.values()].map(({ room }) => keptOf(room))
   }
 
   /** The clock may have been set, or the host may have slept: timers are late then. */
@@ -171,8 +173,8 @@ export class Rooms implements AsyncDisposable {
     return this.#all.get(fold(name))?.room
   }
 
-  #add(made: RoomOptions): Room {
-    const room = made instanceof Room ? made : new Room({ ...made, ...keptOf(this.#options) })
+  #add(made: Room | Omit<RoomOptions, 'onChange'>): Room {
+    const room = made instanceof Room ? made : new Room({ ...made, onChange: () => this.#file.soon() })
     const expiry = idly(setTimeout(() => this.#expire(room), Math.max(0, room.expiresMs - nowMs())))
     this.#all.set(fold(room.name), { room, expiry })
     this.#shares.charge(room.maker)
@@ -213,7 +215,7 @@ const notGood = 'this link leads to no room: it is not whole, it has expired, or
 
 const closed = new PosternError('no-room', 'whoever made this room has closed it')
 
-const keptOf = ({ keptMs }: RoomsOptions): Pick<RoomOptions, 'keptMs'> => (keptMs === undefined ? {} : { keptMs })
+const keptOf = ({ name, entry, maker, expiresMs, back }: Room): KeptRoom => ({ name, entry, maker, expiresMs, back })
 
 const keyOf = (entry: string): KeyObject =>
   createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: entry }, format: 'jwk' })
