@@ -137,7 +137,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       seats: new Shares({ capacity: limits.peers }),
       relayPorts: [...new Set(tcp.ports)]
     },
-    desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: config.listen.url[0] },
+    desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
     pace: new Pace(limits.messagesPerSecond),
     refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
@@ -269,6 +269,9 @@ function receiveUdp(
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
   return binding
 }
+
+/** The URL that links of rooms begin with, where its operator has said one: https, for browsers, if there is such a one. */
+const urlOf = ({ url }: Config['listen']): string | undefined => url.find(one => one.startsWith('https:')) ?? url[0]
 
 /** Proves the endpoints that peers claim, by datagrams from throwaway ports of the address that peers are told first. */
 function forwardsOf({ ports }: Listening, observer: UdpObserver, told: readonly string[]): Forwards {

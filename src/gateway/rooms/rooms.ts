@@ -15,13 +15,16 @@ import { Full, later } from '../peers/full.ts'
 import { GUESSING_MS, type GuardedToken } from '../peers/guarded-token.ts'
 import type { Joined } from '../peers/joined.ts'
 import { Rate } from '../shares/rate.ts'
-import { Shares } from '../shares/shares.ts'
+import { type Asker, Shares } from '../shares/shares.ts'
 import { Room, type RoomOptions } from './room.ts'
 import { type KeptRoom, RoomsFile } from './rooms-file.ts'
 
 /** Knocks at one room within a minute: whoever has its link may not wear out those inside. */
 const KNOCKS = 20
 const MINUTE_MS = 60_000
+
+/** Rooms that one certificate makes or closes within a minute: each time the file is written. */
+const CHANGES = 30
 
 const HOUR_MS = 3_600_000
 
@@ -52,6 +55,7 @@ export class Rooms implements AsyncDisposable {
   /** By folded name. */
   readonly #all = new Map<string, { readonly room: Room; readonly expiry: Timer }>()
   readonly #knocks = new Rate(KNOCKS, MINUTE_MS)
+  readonly #changes = new Rate(CHANGES, MINUTE_MS)
   /** Proofs for rooms that are not there take as long as others. */
   readonly #nobodys = generateKeyPairSync('ed25519').publicKey
   #file!: RoomsFile
@@ -93,6 +97,7 @@ export class Rooms implements AsyncDisposable {
    */
   async make({ account }: Joined, { name, entry, hours = this.#options.hours }: Asked): Promise<number> {
     if (this.#last) throw new PosternError('gateway-unreachable', 'the gateway is about to stop')
+    this.#charge(account)
     const most = this.#options.hours
     if (hours > most) throw new PosternError('bad-config', `a room of this gateway is open for ${most} hours at most`)
     const before = this.#owned(name, account.certificate)
@@ -114,6 +119,7 @@ export class Rooms implements AsyncDisposable {
 
   /** Closes a room of the peer's own. Rejects with `no-room` where it has none of this name, or with `gateway-disk`. */
   async close({ account }: Joined, name: string): Promise<void> {
+    this.#charge(account)
     const room = this.#all.get(fold(name))?.room
     if (room?.maker.certificate !== account.certificate)
       throw new PosternError('no-room', `no open room called ${name} was made by this certificate`)
@@ -154,6 +160,12 @@ export class Rooms implements AsyncDisposable {
 
   get #kept(): readonly KeptRoom[] {
     return this.#last ?? [...this.#all.values()].map(({ room }) => keptOf(room))
+  }
+
+  #charge({ certificate }: Asker): void {
+    if (this.#changes.admits(certificate)) return
+    this.counters.refused++
+    throw later('rooms', `this certificate has made or closed ${CHANGES} rooms within a minute`, MINUTE_MS)
   }
 
   /** The clock may have been set, or the host may have slept: timers are late then. */

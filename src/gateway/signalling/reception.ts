@@ -62,7 +62,7 @@ export interface Door {
 export interface Desk {
   readonly members: Members
   readonly rooms: Rooms | undefined
-  /** The first URL by which others find this gateway, as its operator has said. */
+  /** The URL by which others find this gateway, where its operator has said one. */
   readonly url?: string | undefined
   readonly sessions: Sessions
   /** Watches whether peers are seen where they are. */

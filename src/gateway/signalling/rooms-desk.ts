@@ -22,8 +22,8 @@ export async function serveMaker(peer: Joined, message: OfMaker, { rooms, url }:
     const expiresMs = await rooms.make(peer, message)
     peer.send({ type: 'room', request, name, expiresMs, ...(url === undefined ? {} : { url }) })
   } catch (thrown) {
-    const { code, message: reason } = asPosternError(thrown)
-    peer.send({ type: 'refused', request, code, reason })
+    const { code, message: reason, retryMs } = asPosternError(thrown)
+    peer.send({ type: 'refused', request, code, reason, ...(retryMs === undefined ? {} : { retryMs }) })
   }
 }
 

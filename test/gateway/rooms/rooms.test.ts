@@ -1,12 +1,19 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { createHash, generateKeyPairSync, sign as signBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { GuardedToken } from '../../../src/gateway/peers/guarded-token.ts'
+import { Rooms } from '../../../src/gateway/rooms/rooms.ts'
+import { normaliseFingerprint } from '../../../src/wire/identity/fingerprint.ts'
 import { helloProof } from '../../../src/wire/identity/proof.ts'
+import { roomKeys } from '../../../src/wire/room/keys.ts'
 import { newSecret } from '../../../src/wire/room/link.ts'
 import { entryProof } from '../../../src/wire/room/proof.ts'
 import { canLimit, limitFiles } from '../../full-disk.ts'
 import { HandMade } from '../../hand-made.ts'
 import { until } from '../../until.ts'
+import { Hand } from '../session/made.ts'
 import { answerOf, House, type Key, rosterWith } from './house.ts'
 
 const unknown = (to: string) => `nobody has ever joined as ${to}`
@@ -293,7 +300,7 @@ test('a room belongs to who made it, who alone makes it anew or closes it; then 
 })
 
 test('what a link is good for is said, bounded, and over when it is over', async t => {
-  await using house = await House.open({ more: '', publicUrls: ['https://call.example.org/x', 'http://127.0.0.1'] })
+  await using house = await House.open({ more: '', publicUrls: ['http://127.0.0.1', 'https://call.example.org/x'] })
   const identity = await house.world.identity('ann')
   const place = 'https://call.example.org/x'
   await using ann = await HandMade.join(house.world.url, { identity, token: house.world.gateway.joinToken, place })
@@ -313,7 +320,7 @@ test('rooms are bounded in all, and one network leaves others some', async t => 
   await using house = await House.open({ call: 'enabled: true, rooms: 20' })
   const [ann, eve] = [await house.maker(), await house.maker('eve', '198.51.100.7')]
   await house.room(eve)
-  for (let at = 0; ; at++) {
+  for (let at = 0; at < 25; at++) {
     const { answer } = await house.asked(ann, `r${at}`)
     if (answer.type === 'room') continue
     t.like(answer, { code: 'relay-full', reason: `the gateway has no room for another room: ${at + 1} of 20 are open` })
@@ -323,6 +330,19 @@ test('rooms are bounded in all, and one network leaves others some', async t => 
   await house.room(eve, 'another')
   t.like(await house.asked(ann, 'r0'), { answer: { type: 'room' } }, 'one that is there is made anew all the same')
   t.like((await house.world.gateway.status()).rooms, { refused: 1 })
+})
+
+test('one certificate makes or closes thirty rooms within a minute', async t => {
+  await using house = await House.open()
+  const [ann, eve] = [await house.maker(), await house.maker('eve')]
+  for (let at = 0; at < 15; at++) {
+    await house.room(ann)
+    ann.say({ type: 'close-room', request: 2, name: 'standup' })
+    t.like(await answerOf(ann), { type: 'room' })
+  }
+  const { answer } = await house.asked(ann, 'standup')
+  t.like(answer, { type: 'refused', code: 'relay-full', retryMs: 60_000 })
+  t.like((await house.asked(eve, 'standup')).answer, { type: 'room' })
 })
 
 test('names of rooms are such as peers have', async t => {
@@ -380,6 +400,60 @@ test('of a damaged file what is whole is kept, and the log says what is lost', a
   await writeFile(file, 'no JSON')
   await house.world.start()
   t.is((await house.refused(room, 'bob')).code, 'no-room')
+})
+
+test('a link whose time is over is good no more, also where the timer for it is late', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-rooms-'))
+  const guarded = new GuardedToken('x')
+  await using rooms = await Rooms.open(folder, guarded, { max: 1, hours: 1, log: { warn: () => {} } })
+  const room = { name: 'standup', secret: newSecret() }
+  const { entry, sign } = await roomKeys(room)
+  const about = { room: 'standup', place: 'http://a', nonce: '', fingerprint: 'AA', dtls: 'AA' }
+  const knock = { ...about, proof: await sign(entryProof(about)), from: '127.0.0.1' }
+  const asked = { type: 'room', request: 1, name: 'standup', entry: await entry(), hours: 1 / 3600 } as const
+  const expiresMs = await rooms.make(new Hand('ann'), asked)
+  t.is(rooms.knocked(knock).name, 'standup')
+  while (Date.now() <= expiresMs + 2);
+  t.throws(() => rooms.knocked(knock), { code: 'no-room' })
+  t.is(rooms.size, 1, 'the timer has not run')
+  await rm(folder, { recursive: true })
+})
+
+test('a page is a guest as well: by its key, which vouches for a certificate that cannot sign', async t => {
+  await using house = await House.open()
+  const room = await house.room(await house.maker())
+  const { sign } = await roomKeys(room)
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const fingerprint = normaliseFingerprint(createHash('sha256').update(spki).digest('hex')) ?? ''
+  const dtls = (await house.world.identity('certificate')).fingerprint
+  const place = house.world.url
+  const page = async (about: { fingerprint: string }) => {
+    const made = new HandMade(house.world.url)
+    const { nonce } = await made.hears('challenge')
+    const proof = await sign(entryProof({ room: room.name, place, nonce, dtls, ...about }))
+    const hello = helloProof({ place, nonce, dtls })
+    const signature = signBytes('sha256', hello, { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64')
+    const key = spki.toString('base64')
+    const iceOnly = { perConnection: 20, inAll: 100, connections: 8 }
+    made.say({
+      type: 'hello',
+      v: 3,
+      room: { name: room.name, proof },
+      key,
+      iceOnly,
+      place,
+      dtls,
+      signature,
+      accepts: true
+    })
+    return made
+  }
+  // What the proof is about is the key, and not the certificate.
+  await using wrong = await page({ fingerprint: dtls })
+  t.is((await wrong.hears('refused')).code, 'no-room')
+  await using right = await page({ fingerprint })
+  t.like(await right.hears('roster'), { isIn: true })
 })
 
 const limited = canLimit ? test.serial : test.serial.skip
