@@ -14,7 +14,7 @@ import { type GatewayUrl, gatewayUrl, ipv4Of, refusePublic } from './gateway-url
 import { Heartbeat } from './heartbeat.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Network } from './network.ts'
-import { AGAIN, backoff, persist, toldMs, wait } from './patience.ts'
+import { AGAIN, backoff, outcasts, persist, toldMs, wait } from './patience.ts'
 import type { RoomEntry } from './room/entry.ts'
 import { type Answer, answerOf, unreachable } from './unreachable.ts'
 
@@ -348,9 +348,6 @@ export class GatewayLink {
 const isFinal = ({ code, retryMs }: PosternError): boolean =>
   retryMs === undefined &&
   ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message', ...outcasts].includes(code)
-
-/** A guest that is told these is in its room no more. */
-const outcasts: readonly Code[] = ['no-room', 'turned-away']
 
 /** What `work` gives, unless the signal aborts before: a name is looked up for as long as a dead resolver lets one wait. */
 async function until<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

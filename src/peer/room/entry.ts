@@ -1,12 +1,14 @@
 // By what a peer joins: the token of a gateway, or the link of a room.
 
 import { PosternError } from '../../errors.ts'
-import { type RoomKeys, roomKeys } from '../../wire/room/keys.ts'
+import { roomKeys } from '../../wire/room/keys.ts'
 import { parseRoomLink } from '../../wire/room/link.ts'
 import { type Entry, entryProof } from '../../wire/room/proof.ts'
 
 /** A room that a peer is a guest of. */
 export interface RoomEntry {
+  /** The place of its gateway. */
+  readonly gateway: string
   readonly room: string
   /** Proves to have its secret: in base64. */
   prove(entry: Omit<Entry, 'room'>): Promise<string>
@@ -28,12 +30,13 @@ export async function entryOf({ gateway, token, name, room }: Pass): Promise<{ g
   }
   if (token !== undefined || name !== undefined)
     throw new PosternError('bad-config', 'a guest of a room has no token, and a name that the gateway makes up')
-  const link = parseRoomLink(room)
-  const keys = await roomKeys(link)
-  return { gateway: gateway ?? link.gateway, entry: { room: link.name, prove: proverOf(link.name, keys) } }
+  const entry = await entryBy(room)
+  return { gateway: gateway ?? entry.gateway, entry }
 }
 
-const proverOf =
-  (room: string, { sign }: RoomKeys): RoomEntry['prove'] =>
-  entry =>
-    sign(entryProof({ room, ...entry }))
+/** What a link is good for, in Node and in pages. Throws `bad-config` where it is none, or `unsupported`. */
+export async function entryBy(link: string): Promise<RoomEntry> {
+  const { gateway, name: room, secret } = parseRoomLink(link)
+  const { sign } = await roomKeys({ name: room, secret })
+  return { gateway, room, prove: entry => sign(entryProof({ room, ...entry })) }
+}
