@@ -12,8 +12,12 @@ export const codes = {
   'unknown-peer': 'nobody has ever joined under this name',
   'peer-offline': 'the peer is known, and has not joined now or accepts no connections',
   'self-connect': 'a peer asked for a connection to itself',
+  'no-room': 'a room cannot be entered: its link is wrong or has expired, or it was closed',
+  'room-full': 'a room has as many guests as it takes',
+  'turned-away': 'somebody inside a room did not let this guest in',
   'fingerprint-mismatch': 'a certificate is not the pinned or remembered one',
-  'relay-full': 'the gateway, or a share of it, has no room for another peer, name, session or relayed connection',
+  'relay-full':
+    'the gateway, or a share of it, has no room for another peer, name, session, room or relayed connection',
   'gateway-disk': 'the gateway cannot write to its disk, which is full or read-only; its operator has to mend that',
   'over-quota': 'a peer, or a pair of peers, has as many sessions, or sets up as many at once, as it may',
   timeout: 'a deadline passed',

@@ -22,9 +22,15 @@ export { Network, type NetworkEvents, type NetworkOptions } from './peer/network
 export {
   type ConnectOptions,
   type ForwardNews,
+  type GuestRoom,
+  type GuestRoomEvents,
+  type MadeRoom,
   type PathNotice,
   Peer,
   type PeerOptions,
+  type RoomMember,
+  type RoomOptions,
+  type Roster,
   type StrategyReport,
   type TwinNews
 } from './peer/peer.ts'

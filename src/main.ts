@@ -12,6 +12,7 @@ import { natCommand } from './cli/nat.ts'
 import { peerCommand } from './cli/peer.ts'
 import { pingCommand } from './cli/ping.ts'
 import { pipeCommand } from './cli/pipe.ts'
+import { roomCommand } from './cli/room.ts'
 import { sendCommand } from './cli/send.ts'
 import { traceCommand, tracesCommand } from './cli/traces.ts'
 import { watchCommand } from './cli/watch.ts'
@@ -50,7 +51,8 @@ for (const command of [
   tracesCommand(),
   traceCommand(),
   explainCommand(),
-  namesCommand()
+  namesCommand(),
+  roomCommand()
 ])
   program.addCommand(command)
 takeErrors(program)

@@ -10,6 +10,9 @@ import { prove } from '../src/peer/punch/warm.ts'
 import type { Endpoint } from '../src/wire/endpoint.ts'
 import { helloProof, PROTOCOL } from '../src/wire/identity/proof.ts'
 import { JOIN_PATH, placeOf } from '../src/wire/place.ts'
+import { roomKeys } from '../src/wire/room/keys.ts'
+import type { RoomLink } from '../src/wire/room/link.ts'
+import { type Entry, entryProof } from '../src/wire/room/proof.ts'
 import type { FromGateway, Message } from '../src/wire/signal.ts'
 import { authority } from './peer/tls.ts'
 
@@ -24,7 +27,11 @@ export const FAR_MS = 1000
 
 export interface HelloSpec {
   readonly identity: Identity
-  readonly token: string
+  readonly token?: string
+  /** The room that it is a guest of, in the place of the token. */
+  readonly room?: Pick<RoomLink, 'name' | 'secret'>
+  /** What its proof is about instead of the truth. */
+  readonly entry?: Partial<Entry>
   readonly name?: string
   readonly accepts?: boolean
   /** Where it says that it dialled; left out: where it did. */
@@ -101,14 +108,16 @@ export class HandMade implements AsyncDisposable {
   }
 
   /** Answers the challenge; whether it is welcome is another matter. */
-  async hello({ identity, token, name, accepts = true, place = this.#place, lie = {} }: HelloSpec): Promise<void> {
+  async hello(spec: HelloSpec): Promise<void> {
+    const { identity, token, room, name, accepts = true, place = this.#place, lie = {} } = spec
     const { nonce } = await this.hears('challenge')
     const dtls = identity.fingerprint
+    const about = { place, nonce, dtls, fingerprint: identity.fingerprint, ...spec.entry }
     this.say({
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
-      token,
+      ...(room ? { room: await entering(room, about) } : { token }),
       certificate: identity.certificatePem,
       place,
       dtls,
@@ -202,6 +211,11 @@ export class HandMade implements AsyncDisposable {
     if (farMs > 0) await sleep(farMs)
     await Promise.all(endpoints.map(endpoint => this.show(raw, endpoint, username)))
   }
+}
+
+async function entering(room: Pick<RoomLink, 'name' | 'secret'>, about: Omit<Entry, 'room'>) {
+  const { sign } = await roomKeys(room)
+  return { name: room.name, proof: await sign(entryProof({ room: room.name, ...about })) }
 }
 
 /** Somebody who waits for a message. */

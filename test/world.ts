@@ -110,6 +110,22 @@ ${more}
     this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}), log ? { log } : {})
   }
 
+  /** Enters a room by its link, with a key of its own, or one that a name has. */
+  async enter(link: string, who: string, options: Partial<PeerOptions> = {}): Promise<Peer> {
+    const { token, name, ...rest } = options
+    const peer = await Peer.join({
+      room: link,
+      accepts: true,
+      insecure: false,
+      identity: await this.identity(who),
+      known: new KnownPeers(join(this.folder, who)),
+      onConnection: () => {},
+      ...rest
+    })
+    this.#peers.add(peer)
+    return peer
+  }
+
   api(path: string, init: RequestInit & { token?: string } = {}): Promise<Response> {
     const { token = this.gateway.adminToken, ...rest } = init
     return fetch(`${this.url}${path}`, { ...rest, headers: { authorization: `Bearer ${token}` } })

@@ -3,7 +3,8 @@
 
 import { sleep, within } from '../clock.ts'
 import { asPosternError, type Code, PosternError } from '../errors.ts'
-import { AGAIN, backoff, persist, toldMs, wait } from '../peer/patience.ts'
+import { AGAIN, backoff, outcasts, persist, toldMs, wait } from '../peer/patience.ts'
+import type { RoomEntry } from '../peer/room/entry.ts'
 import { helloProof, otherVersion, PROTOCOL } from '../wire/identity/proof.ts'
 import { JOIN_PATH, placeOf, urlAt } from '../wire/place.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
@@ -12,7 +13,10 @@ import type { Identity } from './identity.ts'
 
 export interface LinkOptions {
   readonly gateway: string
-  readonly token: string
+  /** A guest of a room has none. */
+  readonly token: string | undefined
+  /** The room that it is a guest of. */
+  readonly entry: RoomEntry | undefined
   /** None for a guest. */
   readonly name: string | undefined
   readonly accepts: boolean
@@ -126,14 +130,17 @@ export class GatewayLink {
 
   async #hello(ws: WebSocket, { v, nonce }: Message<FromGateway, 'challenge'>): Promise<void> {
     if (v !== PROTOCOL) throw otherVersion('gateway', v)
-    const { token, name, accepts, identity } = this.#options
+    const { token, entry, name, accepts, identity } = this.#options
     const { place } = this
-    const { key, dtls } = identity
+    const { key, dtls, fingerprint } = identity
     const hello: FromPeer = {
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
-      ...{ token, key, iceOnly: agentPace(), place, dtls, accepts },
+      ...(entry
+        ? { room: { name: entry.room, proof: await entry.prove({ place, nonce, fingerprint, dtls }) } }
+        : { token }),
+      ...{ key, iceOnly: agentPace(), place, dtls, accepts },
       signature: await identity.sign(helloProof({ place, nonce, dtls })),
       ...(this.#id === undefined ? {} : { peer: this.#id })
     }
@@ -195,8 +202,10 @@ export class GatewayLink {
     this.#ws = undefined
     // Who is thrown out does not come back as the same one: another may have that id by now.
     if (refused) this.#id = undefined
-    this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
-    void this.#rejoin(refused ? toldMs(refused) : undefined, made)
+    const error = refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost')
+    const isOut = outcasts.includes(error.code)
+    this.onLost(error, isOut)
+    if (!isOut) void this.#rejoin(refused ? toldMs(refused) : undefined, made)
   }
 
   /**
@@ -249,7 +258,7 @@ const unreachable = (place: string, what: string) =>
 /** Trying again does not help against these, unless the gateway says when it does. */
 const isFinal = ({ code, retryMs }: PosternError): boolean =>
   retryMs === undefined &&
-  ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(code)
+  ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message', ...outcasts].includes(code)
 
 /** What it says is taken as it is: it is the page's own gateway. */
 function understood(data: unknown): FromGateway | undefined {

@@ -8,6 +8,8 @@ import { asPosternError, PosternError } from '../errors.ts'
 import { Connecting, doubtful, type ConnectOptions as Following, traceparentOf } from '../peer/connecting.ts'
 import type { Carried, OpenPath } from '../peer/connection/path.ts'
 import { checkResumeMs, RESUME_MS } from '../peer/connection/resume.ts'
+import type { RoomEntry } from '../peer/room/entry.ts'
+import type { Roster } from '../peer/room/guest-room.ts'
 import { Standings } from '../peer/standing.ts'
 import { Timekeeper } from '../peer/timekeeper.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
@@ -29,8 +31,15 @@ export interface JoinOptions {
   readonly gateway?: string | URL
   /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page. */
   readonly name?: string
-  /** The join token. */
-  readonly token: string
+  /** The join token; a guest of a room has none. */
+  readonly token?: string
+  /**
+   * A room, in the place of gateway, token and name: this peer is a guest, who reaches others in it and nobody else. `entryBy` makes it of
+   * a link, and is no part of this module, which has no room for it.
+   */
+  readonly room?: RoomEntry
+  /** Called with who is in that room, or waits to be let in, whenever that changes. */
+  readonly onRoster?: (roster: Roster) => void
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. If left out, none is accepted. */
   readonly accept?: (connection: Connection) => void
   /** How long a connection waits for another path when its own is lost, in milliseconds, 10 minutes at most; a minute if left out. */
@@ -124,13 +133,13 @@ export class Peer {
 
   /** See `join`. */
   static async join(options: JoinOptions): Promise<Peer> {
-    const { token, signal } = options
+    const { token, room: entry, signal } = options
     const [store, identity] = await remembered()
     signal?.throwIfAborted()
     const name = store.isKept ? options.name : undefined
     const accepts = options.accept !== undefined && name !== undefined
-    const gateway = String(options.gateway ?? ownGateway())
-    const { link, welcome } = await GatewayLink.join({ gateway, token, name, accepts, identity }, signal)
+    const gateway = String(options.gateway ?? entry?.gateway ?? ownGateway())
+    const { link, welcome } = await GatewayLink.join({ gateway, token, entry, name, accepts, identity }, signal)
     const peer = new Peer(link, identity, store, options)
     peer.#welcomed(welcome)
     return peer
@@ -145,6 +154,16 @@ export class Peer {
   async connect({ name, fingerprint, ...options }: ConnectOptions): Promise<Connection> {
     options.signal?.throwIfAborted()
     return await this.#ask(new Connecting<Connection>(peerName(name, fingerprint), options))
+  }
+
+  /** Lets in a guest that waits, by its id. Nothing happens where this one is not inside itself, or there is no place. */
+  admit(id: string): void {
+    this.#link.send({ type: 'admit', id })
+  }
+
+  /** Sends a guest away that waits, by its id. */
+  turnAway(id: string): void {
+    this.#link.send({ type: 'turn-away', id })
   }
 
   /** Forgets which fingerprint a name had: the next one that it shows is remembered. */
@@ -268,6 +287,8 @@ export class Peer {
         return
       case 'pong':
         return this.#timekeeper.answer(message)
+      case 'roster':
+        return this.#options.onRoster?.(message)
     }
   }
 
@@ -296,7 +317,7 @@ export class Peer {
     this.#sessions.set(message.session, session)
     if (connecting) connecting.begins(message)
     else if (message.role === 'caller') session.leave(new PosternError('io', 'the request was given up'))
-    const doubt = connecting && !standing && doubtful(message.peer, connecting.to)
+    const doubt = connecting && !standing && doubtful(message.peer, connecting.to, this.#options.room !== undefined)
     if (doubt) session.leave(doubt)
   }
 

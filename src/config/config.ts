@@ -12,7 +12,7 @@ import { stringify } from 'yaml'
 import type { z } from 'zod'
 import { PosternError } from '../errors.ts'
 import { formatDuration, formatSize } from '../units.ts'
-import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, isLoopback } from '../wire/endpoint.ts'
 import { didYouMean } from './closest.ts'
 import {
   type Environment,
@@ -59,6 +59,8 @@ export interface Config {
      */
     readonly open: 'loopback' | 'never'
   }
+  /** Rooms: most at once, and how long the link of one is good at most, in hours. */
+  readonly call: { readonly enabled: boolean; readonly rooms: number; readonly hours: number }
   /** Absolute path of the folder where names and fingerprints persist. */
   readonly state: string
   readonly deadlineMs: number
@@ -106,6 +108,7 @@ function checkConfig(text: string, file: string, env: Environment): CheckedConfi
   const problems = [...yaml.problems, ...wrong, ...strategies.problems]
   const config = result.success ? configOf(result.data, strategies.list, folder) : undefined
   if (config?.listen.tls) problems.push(...pairProblems(config.listen.tls, yaml))
+  if (config?.call.enabled && !isSecure(config.listen)) problems.push(insecureCalls(yaml))
   return { config: problems.length === 0 ? config : undefined, strategies: strategies.list, problems }
 }
 
@@ -133,6 +136,17 @@ function pairProblems(files: PairFiles, yaml: LocatedYaml): Problem[] {
   return [{ at: yaml.at(path), text: keyOf(path) + pair.text }]
 }
 
+/** Whether browsers take what this gateway serves for secure (Secure Contexts section 3.1). */
+const isSecure = ({ http, tls, url }: Config['listen']): boolean =>
+  tls !== undefined || isLoopback(http.address) || url.some(one => one.startsWith('https:'))
+
+function insecureCalls(yaml: LocatedYaml): Problem {
+  const path = ['call', 'enabled']
+  const text =
+    'browsers let a page use cameras only where it came by https; expected listen.tls, or an https URL in listen.url, or listen.http on loopback'
+  return { at: yaml.at(path), text: keyOf(path) + text }
+}
+
 /** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
 export function configSchema(builtIns: Readonly<Record<string, { readonly defaults: object }>> = {}): object {
   const whole = jsonSchema()
@@ -142,11 +156,12 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 
 /** The effective configuration as YAML that could be loaded again, with secrets masked. */
 export function showConfig(config: Config): string {
-  const { listen, join, admin, state, deadlineMs, strategies, limits, traces, ...rest } = config
+  const { listen, join, admin, call, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
     listen: { ...listen, http: formatEndpoint(listen.http), tls: listen.tls ?? { cert: '', key: '' } },
     join: { token: mask(join.token) },
     admin: { ...admin, token: mask(admin.token) },
+    call,
     state,
     deadline: formatDuration(deadlineMs),
     strategies: strategies.map(showStrategy),

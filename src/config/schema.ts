@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { placeOf } from '../wire/place.ts'
+import { MOST_HOURS } from '../wire/room/messages.ts'
 import type { Environment } from './located-yaml.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 
@@ -86,6 +87,13 @@ export function schema(env: Environment) {
     state: leaf(text => text || undefined, 'a folder')
       .prefault(env.POSTERN_STATE || './state')
       .describe('Folder for names and fingerprints, relative to this file'),
+    call: section({
+      enabled: flag()
+        .prefault('false')
+        .describe('Whether whoever has joined may make rooms, whose links let others in'),
+      rooms: integer(1, 10_000).prefault(1000).describe('Rooms at once; each network and certificate has a share'),
+      hours: integer(1, MOST_HOURS).prefault(24).describe('How long the link of a room is good at most')
+    }),
     deadline: leaf(parseDeadline, `${aDuration}, from 100ms to 10m`)
       .prefault('10s')
       .describe('Time for the strategies of one connection; the relay gets its turn after it'),

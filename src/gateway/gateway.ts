@@ -42,6 +42,7 @@ import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
+import { Rooms } from './rooms/rooms.ts'
 import { logSearch } from './session/again/search-line.ts'
 import { presenceOf } from './session/presence.ts'
 import { Sessions } from './session/sessions.ts'
@@ -126,14 +127,17 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
   const counters = noneYet()
+  const guarded = new GuardedToken(tokens.join)
+  const { enabled, rooms: max, hours } = config.call
+  const rooms = enabled ? opened.use(await Rooms.open(config.state, guarded, { max, hours, log })) : undefined
   const reception: Reception = {
     door: {
-      ...{ token: new GuardedToken(tokens.join), directory, names: directory.names, observer, places },
+      ...{ token: guarded, rooms, directory, names: directory.names, observer, places },
       peers: limits.peers,
       seats: new Shares({ capacity: limits.peers }),
       relayPorts: [...new Set(tcp.ports)]
     },
-    desk: { members: directory, sessions, sources, twins, nat, forwards },
+    desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
     pace: new Pace(limits.messagesPerSecond),
     refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
@@ -141,7 +145,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, twins, nat, ...tracing }
+    ...{ access, forwards, twins, nat, rooms, ...tracing }
   }
   const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
@@ -156,6 +160,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   })
   tcp.onConnection = socket => http.bringsDatagrams(socket)
   opened.defer(() => http.close())
+  opened.defer(() => rooms?.stop())
 
   const closing = opened.move()
   return {
@@ -264,6 +269,9 @@ function receiveUdp(
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
   return binding
 }
+
+/** The URL that links of rooms begin with, where its operator has said one: https, for browsers, if there is such a one. */
+const urlOf = ({ url }: Config['listen']): string | undefined => url.find(one => one.startsWith('https:')) ?? url[0]
 
 /** Proves the endpoints that peers claim, by datagrams from throwaway ports of the address that peers are told first. */
 function forwardsOf({ ports }: Listening, observer: UdpObserver, told: readonly string[]): Forwards {

@@ -86,9 +86,10 @@ export class Connecting<Connection> {
 /** The error if the gateway introduces a peer that was not asked for or, where a fingerprint is pinned, one without it. */
 export function doubtful(
   { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
-  to: PeerName
+  to: PeerName,
+  isGuest = false
 ): PosternError | undefined {
-  if (!named || !isSameName(name, to.name))
+  if (named === isGuest || !isSameName(name, to.name))
     return new PosternError(
       'bad-message',
       `the gateway was asked for ${to.name} and introduced ${named ? name : 'a guest'}`

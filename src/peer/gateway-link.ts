@@ -6,7 +6,7 @@
 import { WebSocket } from 'ws'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { isLoopback, plainAddress } from '../wire/endpoint.ts'
-import { helloProof, otherVersion, PROTOCOL } from '../wire/identity/proof.ts'
+import { helloProof, otherVersion, PROTOCOL, type Proof } from '../wire/identity/proof.ts'
 import { type FromGateway, type FromPeer, type Message, ORDER_BYTES, parseFromGateway } from '../wire/signal.ts'
 import { diallingOf, proxyOf } from './doors/proxy.ts'
 import { trustedWith } from './doors/trust.ts'
@@ -14,13 +14,17 @@ import { type GatewayUrl, gatewayUrl, ipv4Of, refusePublic } from './gateway-url
 import { Heartbeat } from './heartbeat.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Network } from './network.ts'
-import { AGAIN, backoff, persist, toldMs, wait } from './patience.ts'
+import { AGAIN, backoff, outcasts, persist, toldMs, wait } from './patience.ts'
+import type { RoomEntry } from './room/entry.ts'
 import { type Answer, answerOf, unreachable } from './unreachable.ts'
 
 export interface LinkOptions {
   /** The gateway's URL, with `http:`, `https:`, `ws:` or `wss:`. */
   readonly gateway: string
-  readonly token: string
+  /** The join token; a guest of a room has none. */
+  readonly token?: string | undefined
+  /** The room that it is a guest of. */
+  readonly entry?: RoomEntry | undefined
   readonly name?: string | undefined
   readonly accepts: boolean
   /** The largest IP packet that this peer's connections send or are sent, in bytes: 800 to 1,280, which it is if left out. */
@@ -228,7 +232,7 @@ export class GatewayLink {
     { v, nonce }: Message<FromGateway, 'challenge'>,
     reject: (error: Error) => void
   ): Promise<void> {
-    const { token, name, accepts, identity, mtu } = this.#options
+    const { name, accepts, identity, mtu } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
       return reject(otherVersion('gateway', v))
@@ -237,11 +241,12 @@ export class GatewayLink {
     this.#reachedAt = reached
     const { place } = this.#gateway
     const dtls = identity.fingerprint
+    const pass = await this.#pass({ place, nonce, dtls })
     const hello: FromPeer = {
       type: 'hello',
       v: PROTOCOL,
       ...(name === undefined ? {} : { name }),
-      token,
+      ...pass,
       certificate: identity.certificatePem,
       place,
       dtls,
@@ -253,6 +258,14 @@ export class GatewayLink {
       ...(this.#id === undefined ? {} : { peer: this.#id })
     }
     if (ws.readyState === WebSocket.OPEN) ws.send(JSON.stringify(hello))
+  }
+
+  /** By what it is let in: the token, or the proof that it has the secret of a room. */
+  async #pass(proof: Proof): Promise<Pick<Message<FromPeer, 'hello'>, 'token' | 'room'>> {
+    const { token, entry, identity } = this.#options
+    if (!entry) return { token }
+    const proved = await entry.prove({ ...proof, fingerprint: identity.fingerprint })
+    return { room: { name: entry.room, proof: proved } }
   }
 
   /** From here on, a link that is lost is joined again by itself. */
@@ -280,8 +293,9 @@ export class GatewayLink {
       if (this.#over.signal.aborted) return
       // Who is thrown out does not come back as the same one: another may have that id by now.
       if (refused) this.#id = undefined
-      this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), false)
-      void this.#rejoin(refused ? toldMs(refused) : this.#isDropped ? 0 : undefined)
+      const isOut = refused !== undefined && outcasts.includes(refused.code)
+      this.onLost(refused ?? new PosternError('gateway-unreachable', 'the connection to the gateway was lost'), isOut)
+      if (!isOut) void this.#rejoin(refused ? toldMs(refused) : this.#isDropped ? 0 : undefined)
     })
     this.onWelcome(welcome)
   }
@@ -333,7 +347,7 @@ export class GatewayLink {
 /** Trying again does not help against these, unless the gateway says when it does. */
 const isFinal = ({ code, retryMs }: PosternError): boolean =>
   retryMs === undefined &&
-  ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message'].includes(code)
+  ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message', ...outcasts].includes(code)
 
 /** What `work` gives, unless the signal aborts before: a name is looked up for as long as a dead resolver lets one wait. */
 async function until<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

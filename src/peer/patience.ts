@@ -2,7 +2,10 @@
 // or as the jobs of one script, their waits differ, so that they do not all come back at one moment.
 
 import { sleep } from '../clock.ts'
-import { asPosternError, type PosternError } from '../errors.ts'
+import { asPosternError, type Code, type PosternError } from '../errors.ts'
+
+/** A guest that is told these is in its room no more, and does not come again by itself. */
+export const outcasts: readonly Code[] = ['no-room', 'turned-away']
 
 export interface Backoff {
   /** The first wait, and the longest, in milliseconds. */

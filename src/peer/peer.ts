@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { nowMs, within } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
-import type { PeerName } from '../wire/name.ts'
+import { checkName, type PeerName } from '../wire/name.ts'
+import type { NatReport } from '../wire/nat-report.ts'
 import { natureOf, SETTING_UP } from '../wire/order.ts'
 import { checkPacketSize } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
@@ -40,6 +41,9 @@ import {
 } from './punch/own-ports.ts'
 import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
+import { entryOf } from './room/entry.ts'
+import { GuestRoom } from './room/guest-room.ts'
+import { type MadeRoom, makeRoom, type RoomOptions } from './room/making.ts'
 import { Standings } from './standing.ts'
 import { type NatFindings, type NatOptions, type Question, Questions, survey } from './survey.ts'
 import { Timekeeper } from './timekeeper.ts'
@@ -47,11 +51,17 @@ import { openNative, startNative } from './transport/native.ts'
 
 export type { ConnectOptions, PathNotice, StrategyReport } from './connecting.ts'
 export type { ForwardNews } from './forwards.ts'
+export type { GuestRoom, GuestRoomEvents, RoomMember, Roster } from './room/guest-room.ts'
+export type { MadeRoom, RoomOptions } from './room/making.ts'
 
 /** Another computer that is joined with this peer's certificate. */
 export type TwinNews = Pick<Message<FromGateway, 'twin'>, 'name' | 'from'>
 
-export interface PeerOptions extends LinkOptions, PortOptions {
+export interface PeerOptions extends Omit<LinkOptions, 'gateway' | 'entry'>, PortOptions {
+  /** The gateway's URL, with `http:`, `https:`, `ws:` or `wss:`. With `room` it may be left out. */
+  readonly gateway?: string
+  /** The link of a room, in the place of token and name: this peer is a guest, who reaches others in it and nobody else (`peer.room`). */
+  readonly room?: string
   /** Remembers the fingerprints of peers met before. */
   readonly known: KnownPeers
   /**
@@ -78,6 +88,8 @@ export interface PeerOptions extends LinkOptions, PortOptions {
   readonly network?: Network
 }
 
+type RoomQuestion = Omit<Message<FromPeer, 'room'>, 'request'> | Omit<Message<FromPeer, 'close-room'>, 'request'>
+
 /** The longest reason in a `cold` message. */
 const COLD_CHARACTERS = 256
 
@@ -103,7 +115,10 @@ export class Peer {
   /** Orders that are being obeyed or given up. They are waited for at the end, because a file may be written on the way. */
   readonly #orders = new Set<Promise<void>>()
   readonly #connects = new Map<number, Asked>()
-  readonly #questions = new Questions()
+  /** The room that this peer is a guest of; undefined where it has joined by the token. */
+  readonly room: GuestRoom | undefined
+  readonly #questions = new Questions<NatReport>('judge the network')
+  readonly #rooms = new Questions<Message<FromGateway, 'room'>>('answer')
   readonly #timekeeper = new Timekeeper(message => this.#link.send(message))
   readonly #standings = new Standings<Connection>({
     another: ({ peer: { name }, path: { trace } }, continues, signal) =>
@@ -142,7 +157,8 @@ export class Peer {
   #sockets = 0
   #name = ''
 
-  private constructor(link: GatewayLink, network: Network, options: PeerOptions) {
+  private constructor(link: GatewayLink, network: Network, options: PeerOptions, room: string | undefined) {
+    this.room = room === undefined ? undefined : new GuestRoom(room, message => link.send(message))
     this.identity = options.identity
     this.#options = options
     this.#interfaces = new Interfaces(options.excludeInterfaces)
@@ -166,20 +182,21 @@ export class Peer {
   }
 
   /**
-   * Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `wrong-gateway`, `name-taken`, `bad-config`, `port-in-use`, or
-   * what the signal aborts with.
+   * Joins a gateway. Throws `gateway-unreachable`, `bad-token`, `wrong-gateway`, `name-taken`, `bad-config`, `port-in-use`, of a guest
+   * `no-room` or `room-full`, or what the signal aborts with.
    */
   static async join(options: PeerOptions, signal?: AbortSignal): Promise<Peer> {
     const ports = ownPortsOf(options)
     checkResumeMs(options.resumeMs ?? RESUME_MS)
     checkPacketSize(options.mtu)
+    const { gateway, entry } = await entryOf(options)
     if (ports) await checkFree(ports)
     const network = options.network ?? new Network()
     try {
-      const joining = GatewayLink.join(options, signal, network)
+      const joining = GatewayLink.join({ ...options, gateway, entry }, signal, network)
       startNative()
       const { link, welcome } = await joining
-      const peer = new Peer(link, network, options)
+      const peer = new Peer(link, network, options, entry?.room)
       peer.#welcomed(welcome)
       return peer
     } catch (error) {
@@ -245,6 +262,24 @@ export class Peer {
         this.#questions.ask({ type: 'nat', request: this.#requests++, ...question }, send, signal)
     }
     return await survey(this.#membership, options, peer, signal)
+  }
+
+  /**
+   * Makes a room whose link lets others in (docs/library.md), or makes one of its own anew: the link before is good no more then. Throws
+   * `name-taken`, `relay-full`, `bad-config`, `no-room` where the gateway has none, `gateway-disk`, or as `nat` does.
+   */
+  async makeRoom(name: string, options: RoomOptions = {}): Promise<MadeRoom> {
+    return await makeRoom(name, options, this.#link.place, asked => this.#askRoom({ type: 'room', ...asked }))
+  }
+
+  /** Closes a room of its own: whoever is there has to go. Throws `no-room` where there is none, or as `makeRoom` does. */
+  async closeRoom(name: string): Promise<void> {
+    await this.#askRoom({ type: 'close-room', name: checkName(name) })
+  }
+
+  async #askRoom(asked: RoomQuestion): Promise<Message<FromGateway, 'room'>> {
+    const send = (message: FromPeer) => this.#link.send(message)
+    return await this.#rooms.ask({ ...asked, request: this.#requests++ }, send, this.#joined.signal)
   }
 
   /** Asks the gateway for a sign of life, and joins again if there is none. For whoever has lost a path. */
@@ -325,6 +360,7 @@ export class Peer {
     for (const warm of this.#warm.values()) void warm.raw.close()
     this.#warm.clear()
     this.#mappings.reset()
+    this.room?.lost()
     this.#options.onState?.({ joined: false, error, final })
   }
 
@@ -515,7 +551,11 @@ export class Peer {
       case 'refused':
         return this.#refused(message)
       case 'nat':
-        return this.#questions.answer(message)
+        return this.#questions.answer(message.request, message.report)
+      case 'room':
+        return this.#rooms.answer(message.request, message)
+      case 'roster':
+        return this.room?.heard(message)
       case 'path':
         return this.#agreed(message)
       case 'trace':
@@ -557,6 +597,7 @@ export class Peer {
     const { request = -1 } = message
     this.#connects.get(request)?.fail(failure(message))
     this.#questions.refuse(request, failure(message))
+    this.#rooms.refuse(request, failure(message))
   }
 
   #begin(message: Message<FromGateway, 'session'>): void {
@@ -589,7 +630,7 @@ export class Peer {
     this.#sessions.set(message.session, session)
     if (connecting) connecting.begins(message)
     else if (message.role === 'caller') void session.leave(new PosternError('io', 'the request was given up'))
-    const doubt = connecting && !standing && doubtful(message.peer, connecting.to)
+    const doubt = connecting && !standing && doubtful(message.peer, connecting.to, this.room !== undefined)
     if (doubt) void session.leave(doubt)
   }
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PosternError } from '../errors.ts'
 import type { NatReport } from '../wire/nat-report.ts'
 import type { Address } from '../wire/shapes.ts'
-import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import type { FromPeer, Message } from '../wire/signal.ts'
 import type { Interfaces } from './punch/interfaces.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 
@@ -87,13 +87,23 @@ export async function survey(
 }
 
 /** The questions that were not answered yet. */
-export class Questions {
-  readonly #asked = new Map<number, PromiseWithResolvers<NatReport>>()
+export class Questions<Answer> {
+  readonly #asked = new Map<number, PromiseWithResolvers<Answer>>()
+  readonly #what: string
+
+  /** @param what the gateway is to do, as it stands in a sentence */
+  constructor(what: string) {
+    this.#what = what
+  }
 
   /** Throws what the gateway refuses with, `gateway-unreachable`, `timeout`, or what `signal` aborts with. */
-  async ask(message: Message<FromPeer, 'nat'>, send: (message: FromPeer) => boolean, signal: AbortSignal) {
-    const asked = Promise.withResolvers<NatReport>()
-    const late = new PosternError('timeout', `the gateway did not judge the network within ${ANSWER_MS / 1000} s`)
+  async ask(
+    message: FromPeer & { readonly request: number },
+    send: (message: FromPeer) => boolean,
+    signal: AbortSignal
+  ): Promise<Answer> {
+    const asked = Promise.withResolvers<Answer>()
+    const late = new PosternError('timeout', `the gateway did not ${this.#what} within ${ANSWER_MS / 1000} s`)
     const timer = setTimeout(asked.reject, ANSWER_MS, late)
     const abort = () => asked.reject(signal.reason)
     signal.addEventListener('abort', abort)
@@ -109,8 +119,8 @@ export class Questions {
     }
   }
 
-  answer({ request, report }: Message<FromGateway, 'nat'>): void {
-    this.#asked.get(request)?.resolve(report)
+  answer(request: number, answer: Answer): void {
+    this.#asked.get(request)?.resolve(answer)
   }
 
   refuse(request: number, error: PosternError): void {

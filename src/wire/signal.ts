@@ -16,6 +16,7 @@
 //    | <-- strategy, path | over ------------- | --> path | over
 //    | --- connect (to, continues) ----------> |                         another path for a connection that stands
 //    | --- news -----------------------------> | <-- news                what became of its path, for the trace (news.ts)
+//    | --- room, admit … --------------------> | --> roster              rooms and their guests (room/messages.ts)
 //
 // The first message of each side has `v`. A later version adds message types and optional fields, so an unknown type is an
 // error only within one version.
@@ -31,6 +32,7 @@ import { natReport } from './nat-report.ts'
 import { news, pathKinds } from './news.ts'
 import { handover, ice, order } from './order.ts'
 import { report } from './report.ts'
+import { admit, entering, roomAsked, roomClosed, roomMade, roster, turnAway } from './room/messages.ts'
 import {
   address,
   checked,
@@ -102,7 +104,9 @@ const fromPeer = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     v: z.int(),
     name: word.optional(),
-    token: short,
+    /** The join token. A guest of a room has `room` instead, and no name. */
+    token: short.optional(),
+    room: entering.optional(),
     /** Who the peer is: its certificate in PEM, or `key`. */
     certificate: z.string().max(8192).optional(),
     /** Who the peer is where its key cannot make certificates, as a browser's: SPKI of a P-256 key (vouch.ts). */
@@ -216,7 +220,11 @@ const fromPeer = z.discriminatedUnion('type', [
     outside: address.optional()
   }),
   // The endpoint leads there no more.
-  z.strictObject({ type: z.literal('unclaim'), port })
+  z.strictObject({ type: z.literal('unclaim'), port }),
+  roomAsked,
+  roomClosed,
+  admit,
+  turnAway
 ])
 
 const fromGateway = z.discriminatedUnion('type', [
@@ -231,7 +239,7 @@ const fromGateway = z.discriminatedUnion('type', [
   }),
   // Follows the welcome. What this gateway can do beyond the first release, a word each: `proofs` takes claims, `rejoin` takes
   // the id that a peer had before, and a second `warm` for the same socket, `doors` (door.ts) takes datagrams over TCP and WebSocket
-  // too, `ice-tcp` those of an ICE agent; `tcp` are the ports of its own for that, at the address of the first endpoint.
+  // too, `ice-tcp` those of an ICE agent, `tcp` are the ports of its own for that, at the address of the first endpoint.
   z.object({
     type: z.literal('features'),
     features: z.array(word).max(32),
@@ -317,6 +325,8 @@ const fromGateway = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('nat'), request: z.int(), report: natReport }),
   // Another computer has joined with the same certificate under this name, from there, and answers as this one does.
   z.strictObject({ type: z.literal('twin'), name, from: word }),
+  roomMade,
+  roster,
   z.strictObject({ type: z.literal('pong'), at: z.number(), timeMs: z.number() })
 ])
 

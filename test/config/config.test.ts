@@ -255,6 +255,31 @@ test('a certificate and its key are both there or neither, beside the file, and 
   t.deepEqual(parseConfig(showConfig(config), '/elsewhere/p.yaml', {}).listen, config.listen)
 })
 
+test('rooms are off, and take what lets a browser use a camera: TLS, an https URL or loopback', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-config-'))
+  t.deepEqual(parseConfig('', 'x.yaml', {}).call, { enabled: false, rooms: 1000, hours: 24 })
+  const on = 'call: { enabled: true, hours: 168 }\n'
+  t.deepEqual(problems(t, on), [
+    'x.yaml:1:18: call.enabled: browsers let a page use cameras only where it came by https; expected listen.tls, or an https URL in listen.url, or listen.http on loopback'
+  ])
+  t.regex(
+    problems(t, `${on}listen: { http: '192.0.2.1:80', url: ['http://a.example'] }`).join(),
+    /call\.enabled: browsers/
+  )
+  writeFileSync(join(folder, 'a.pem'), certified.cert)
+  writeFileSync(join(folder, 'b.pem'), certified.key)
+  const secure = [
+    "http: '127.0.0.1:80'",
+    "http: '[::1]:80'",
+    'url: [https://a.example]',
+    'tls: { cert: a.pem, key: b.pem }'
+  ]
+  for (const listen of secure)
+    t.is(parseConfig(`${on}listen: { ${listen} }`, join(folder, 'x.yaml'), {}).call.hours, 168)
+  t.regex(problems(t, 'call: { rooms: 0 }').join(), /expected a whole number from 1 to 10000$/)
+  t.regex(problems(t, 'call: { hours: 169 }').join(), /expected a whole number from 1 to 168$/)
+})
+
 test('a strategy is a name or a path, with or without options, and knows where each stood', t => {
   const text = 'strategies:\n  - direct\n  - ./mine.ts:\n      waitMs: 200ms\n  - ../b.js\n  - /c.ts:\n  - relay:\n'
   const { strategies } = parseConfig(text, '/etc/postern/p.yaml', {})

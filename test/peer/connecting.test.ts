@@ -3,7 +3,7 @@
 import * as api from '@opentelemetry/api'
 import test from 'ava'
 import { PosternError } from '../../src/errors.ts'
-import type { ConnectOptions } from '../../src/peer/connecting.ts'
+import { type ConnectOptions, doubtful } from '../../src/peer/connecting.ts'
 import type { Peer } from '../../src/peer/peer.ts'
 import type { Verdict } from '../../src/verdict.ts'
 import { endNative } from '../end-native.ts'
@@ -121,3 +121,19 @@ async function failure(peer: Peer, options: ConnectOptions = {}): Promise<Poster
   }
   throw new Error('somebody was met')
 }
+
+test('whom a gateway introduces has the name that was asked for, and is a guest in a room alone', t => {
+  const fingerprint = 'AA'
+  const to = { name: 'bob' }
+  const of = (named: boolean, name: string, isGuest?: boolean) =>
+    doubtful({ id: '1', name, named, fingerprint }, to, isGuest)?.code
+  t.is(of(true, 'Bob'), undefined)
+  t.is(of(true, 'eve'), 'bad-message')
+  t.is(of(false, 'bob'), 'bad-message', 'of a guest no fingerprint would be remembered')
+  t.is(of(false, 'bob', true), undefined)
+  t.is(of(true, 'bob', true), 'bad-message')
+  t.is(
+    doubtful({ id: '1', name: 'bob', named: false, fingerprint }, { name: 'bob', pin: 'BB' }, true)?.code,
+    'fingerprint-mismatch'
+  )
+})

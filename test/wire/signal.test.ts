@@ -67,7 +67,21 @@ const messages: readonly FromPeer[] = [
   { type: 'news', session, what: 'slept', ms: 45_000 },
   { type: 'news', session, what: 'ended', code: 'path-lost' },
   { type: 'cold', socket: 0, reason: 'silence', doors: ['tcp', 'websocket'] },
-  { type: 'cold', socket: 0, reason: 'silence', ice: { ufrag: 'Xy7+', pwd: 'x'.repeat(22) } }
+  { type: 'cold', socket: 0, reason: 'silence', ice: { ufrag: 'Xy7+', pwd: 'x'.repeat(22) } },
+  {
+    type: 'hello',
+    v: 3,
+    room: { name: 'standup', proof: 'c2ln' },
+    key: 'c3BraQ==',
+    place: 'https://a',
+    dtls,
+    signature: 'c2ln',
+    accepts: true
+  },
+  { type: 'room', request: 0, name: 'standup', entry: 'A'.repeat(43), hours: 0.5 },
+  { type: 'close-room', request: 0, name: 'standup' },
+  { type: 'admit', id: '0a1b2c3d4e5f' },
+  { type: 'turn-away', id: '0a1b2c3d4e5f' }
 ]
 
 const isRefused = (text: string): boolean => {
@@ -87,7 +101,10 @@ test('each kind of message comes out as it went in', t => {
 test('a message with one field missing, of another type or too many is malformed', t => {
   const ofMost = [
     'certificate',
-    'name',
+    'key',
+    'token',
+    'room',
+    'hours',
     'fingerprint',
     'traceparent',
     'atMs',
@@ -99,7 +116,7 @@ test('a message with one field missing, of another type or too many is malformed
   ]
   const ofNews = ['reason', 'kind', 'door', 'seen', 'ms', 'askedMs', 'quietMs', 'back', 'code', 'resentBytes', 'atMs']
   for (const message of messages) {
-    const optional = message.type === 'news' ? ofNews : ofMost
+    const optional = message.type === 'news' ? ofNews : message.type === 'hello' ? [...ofMost, 'name'] : ofMost
     for (const field of Object.keys(message)) {
       const { [field]: _, ...rest } = message as Record<string, unknown>
       t.is(isRefused(JSON.stringify(rest)), !optional.includes(field), `${message.type} without ${field}`)

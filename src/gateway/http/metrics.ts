@@ -122,6 +122,8 @@ export class Metrics implements Disposable {
     this.#readGauge('connections', 'TCP connections open', status => status.http.open)
     this.#readGauge('hidden_sources', 'Peers joined whose sources are hidden', status => status.hidden)
     this.#readGauge('names', 'Names that belong to a certificate', status => status.names.known)
+    this.#readGauge('rooms', 'Rooms that are open', status => status.rooms.open)
+    this.#readGauge('room_guests', 'Guests inside rooms', status => status.rooms.inside)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
     this.#readDoors()
@@ -174,7 +176,7 @@ export class Metrics implements Disposable {
     )
     this.#readCounter(
       'drops',
-      'Datagrams, messages, names, probes, requests and claims that were not let through',
+      'Datagrams, messages, names, rooms, probes, requests and claims that were not let through',
       ['reason'],
       status => Object.entries(dropsOf(status)).map(([reason, count]) => [{ reason }, count])
     )
@@ -233,6 +235,7 @@ function dropsOf({
   probes,
   signalling,
   names,
+  rooms,
   forwards,
   sessions,
   judgements
@@ -254,6 +257,8 @@ function dropsOf({
     'message-malformed': signalling.malformed,
     'names-refused': names.full + names.limited,
     'names-unkept': names.unkept,
+    'rooms-refused': rooms.refused,
+    'rooms-unkept': rooms.unkept,
     'probes-refused': probes.refused,
     'probes-behind-refused': probes.refusedInBackground,
     'searches-refused': sessions.again.refused,
@@ -272,6 +277,7 @@ const limitsOf = ({ http, doors, signalling, access }: GatewayStatus): [string, 
   ['door-silence', 'cut', doors.tcp.idle + doors.websocket.idle],
   ['admin-tokens', 'refused', access.limited],
   ['join-tokens', 'wait', signalling.full.wrongTokens],
+  ['knocks', 'wait', signalling.full.knocks],
   ['peers', 'wait', signalling.full.peers],
   ['joins-per-certificate', 'wait', signalling.full.joinsPerCertificate],
   ['messages', 'slowed', signalling.slowed],

@@ -8,6 +8,7 @@ import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
 import type { Relay } from '../relay/relay.ts'
+import type { Rooms } from '../rooms/rooms.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -35,6 +36,7 @@ export async function statusOf(parts: {
   access: Access
   forwards: Forwards
   nat: NatDesk
+  rooms: Rooms | undefined
   http: ConnectionCounters & AnswerCounters
 }) {
   const relay = await parts.relay.totals()
@@ -55,6 +57,8 @@ export async function statusOf(parts: {
     signalling: { ...parts.signalling },
     names: { known: parts.directory.names.size, ...parts.directory.names.counters },
     forwards: { ...parts.forwards.counters },
+    /** Rooms that are open, and their guests; none where the gateway has no rooms. */
+    rooms: roomsOf(parts.rooms),
     judgements: { refused: parts.nat.refused },
     probes: { refused: parts.budget.refused, refusedInBackground: parts.budget.refusedInBackground },
     relay: relay.counters,
@@ -66,3 +70,9 @@ export async function statusOf(parts: {
     http: { ...parts.http }
   }
 }
+
+const roomsOf = (rooms: Rooms | undefined) => ({
+  open: rooms?.size ?? 0,
+  ...(rooms?.guests ?? { inside: 0, waiting: 0 }),
+  ...(rooms?.counters ?? { made: 0, refused: 0, unkept: 0 })
+})

@@ -7,7 +7,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
-import { askerOf, type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
+import { type Asker, type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
 
 export interface ProbeLimits {
   /** Probes per minute at one public address. */
@@ -18,9 +18,9 @@ export interface ProbeLimits {
 
 /** On whose behalf probes are sent. */
 export interface Aiming {
-  readonly caller: { readonly fingerprint: string; readonly network: string }
+  readonly caller: { readonly account: Asker }
   /** Left out where it is not known yet. */
-  readonly callee?: { readonly fingerprint: string }
+  readonly callee?: { readonly account: Asker }
   /** They are connected, and nobody waits for what is found. */
   readonly inBackground?: boolean
 }
@@ -107,6 +107,13 @@ export class Budget {
 }
 
 const holderOf = ({ caller, callee }: Aiming): Holder => ({
-  ...askerOf(caller),
-  ...(callee ? { pair: [caller.fingerprint, callee.fingerprint].sort().join(' ') } : {})
+  ...caller.account,
+  ...(callee
+    ? {
+        pair: [caller, callee]
+          .map(({ account }) => account.certificate)
+          .sort()
+          .join(' ')
+      }
+    : {})
 })

@@ -92,7 +92,7 @@ export class Directory implements Commander, Members {
     const quiet = peers.at(-1) ?? this.#lost.get(fold(name))
     if (quiet) throw silentPeer(quiet)
     if (written !== undefined) throw new PosternError('peer-offline', `${written} is known but not joined now`)
-    throw new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
+    throw nobodyOf(name)
   }
 
   isJoined(id: string): boolean {
@@ -102,7 +102,7 @@ export class Directory implements Commander, Members {
   joined(id: string): Joined {
     const peer = this.#byId.get(id)
     if (peer) return peer
-    throw new PosternError('peer-offline', 'the other side of this connection is not joined now')
+    throw notJoined()
   }
 
   command(messages: readonly { peer: string; message: FromGateway }[]): void {
@@ -118,6 +118,12 @@ export class Directory implements Commander, Members {
     else this.#byName.delete(fold(name))
   }
 }
+
+export const nobodyOf = (name: string): PosternError =>
+  new PosternError('unknown-peer', `nobody has ever joined as ${name}`)
+
+export const notJoined = (): PosternError =>
+  new PosternError('peer-offline', 'the other side of this connection is not joined now')
 
 const silenceOf = ({ name, accepts, heardMs }: Silent): Silent => ({ name, accepts, heardMs })
 

@@ -11,6 +11,7 @@ import type { SideName } from '../../wire/side.ts'
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
  *   wrongTokens         how often one network may show a wrong join token
+ *   rooms               rooms for calls; knocks: how often guests come to one within a minute
  *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour;
  *                       namesPerNetwork: a network's share of new ones
  */
@@ -25,6 +26,8 @@ export type Bound =
   | 'joinsPerCertificate'
   | 'judging'
   | 'wrongTokens'
+  | 'rooms'
+  | 'knocks'
   | 'names'
   | 'namesPerCertificate'
   | 'namesPerNetwork'

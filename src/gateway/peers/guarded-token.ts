@@ -16,6 +16,8 @@ const WRONG_TOKENS = 20
 /** For how long a network is not listened to that has shown too many, in milliseconds, at most. */
 export const GUESSING_MS = 60_000
 
+type Judged = 'right' | 'wrong' | 'limited'
+
 export class GuardedToken {
   readonly #token: string
   readonly #wrong = new Rate(WRONG_TOKENS, GUESSING_MS)
@@ -28,9 +30,16 @@ export class GuardedToken {
    * While a network is limited, a short token is refused even if it is right: otherwise the limit would be none.
    * @param source the address that it came from
    */
-  check(given: string, source: string): 'right' | 'wrong' | 'limited' {
-    const isRight = sameToken(given, this.#token)
-    if (isRight && this.#token.length >= LONG_TOKEN) return 'right'
+  check(given: string, source: string): Judged {
+    return this.judge(sameToken(given, this.#token), source, this.#token.length >= LONG_TOKEN)
+  }
+
+  /**
+   * The same for whatever else strangers may try to guess beside the token: all that is wrong is counted together.
+   * @param isLong it is beyond guessing
+   */
+  judge(isRight: boolean, source: string, isLong: boolean): Judged {
+    if (isRight && isLong) return 'right'
     const network = networkOf(source)
     if (this.#wrong.isSpent(network)) return 'limited'
     if (isRight) return 'right'

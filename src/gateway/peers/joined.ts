@@ -13,7 +13,8 @@ import { type Endpoint, isDoubtful } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
 import type { IceCredentials } from '../../wire/order.ts'
 import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
-import type { Arrival, Cold, Forward, Member, RouterFacts, WarmSocket } from './member.ts'
+import type { Asker } from '../shares/shares.ts'
+import type { Arrival, Cold, Forward, GuestRoom, Member, RouterFacts, WarmSocket } from './member.ts'
 import type { Clock } from './peer-clock.ts'
 
 export interface Identified {
@@ -27,8 +28,9 @@ export interface Identified {
   readonly vouch?: Vouch
   /** It speaks ICE alone; left out: it does not. */
   readonly iceOnly?: AgentPace
-  /** The network that it joined from (shares/network.ts); left out: none that is known. */
-  readonly network?: string
+  /** Who has what it uses; left out: itself, of no network that is known. */
+  readonly account?: Asker
+  readonly room?: GuestRoom
   /** Whether others may connect to it. */
   readonly accepts: boolean
   /** It can send and hear beacons; left out: it cannot. */
@@ -60,6 +62,8 @@ export interface Link {
   readonly isLeft?: boolean
   /** Closes it at once, because the same peer has come by another; left out: it closes by itself. */
   replace?(): void
+  /** Tells the peer why, and closes it; left out: nobody does. */
+  refuse?(error: PosternError): void
 }
 
 /** Forwards of one peer that are remembered, one for each local port; the oldest go first. */
@@ -94,7 +98,8 @@ export class Joined implements Member {
   readonly dtls: string
   readonly vouch: Vouch | undefined
   readonly iceOnly: AgentPace | undefined
-  readonly network: string
+  readonly account: Asker
+  readonly room: GuestRoom | undefined
   readonly accepts: boolean
   readonly beacons: boolean
   readonly mtu: number | undefined
@@ -131,7 +136,8 @@ export class Joined implements Member {
     this.dtls = who.dtls ?? who.fingerprint
     this.vouch = who.vouch
     this.iceOnly = who.iceOnly
-    this.network = who.network ?? ''
+    this.account = who.account ?? { network: '', certificate: who.fingerprint }
+    this.room = who.room
     this.accepts = who.accepts
     this.beacons = who.beacons ?? false
     this.mtu = who.mtu
@@ -169,6 +175,11 @@ export class Joined implements Member {
   /** Another link of the same peer takes its place. `gone` is aborted when this returns. */
   replace(): void {
     this.#link.replace?.()
+  }
+
+  /** Nothing more is heard of it. It is told why. */
+  end(error: PosternError): void {
+    this.#link.refuse?.(error)
   }
 
   get deadPorts(): readonly number[] {

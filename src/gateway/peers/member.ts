@@ -9,6 +9,7 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
 import type { IceCredentials } from '../../wire/order.ts'
 import type { Address } from '../../wire/shapes.ts'
+import type { Asker } from '../shares/shares.ts'
 import type { Clock } from './peer-clock.ts'
 
 /** A socket a peer has bound, mapped and proved, and that no session has taken yet. */
@@ -56,6 +57,18 @@ export interface Arrival {
   readonly warmMs?: number
 }
 
+/** A room as its guests have it. */
+export interface GuestRoom {
+  /** Whether this member is inside: not elsewhere, and not waiting before it. */
+  has(member: Member): boolean
+  /** The guest inside that has this name; undefined where there is none. */
+  find(name: string): Member | undefined
+  /** Somebody inside lets in a guest that waits; nothing happens where there is none, or no place. */
+  admit(by: Member, id: string): void
+  /** Somebody inside sends a guest away that waits. */
+  turnAway(by: Member, id: string): void
+}
+
 export interface Member {
   readonly id: string
   readonly name: string
@@ -68,8 +81,10 @@ export interface Member {
   readonly vouch: Vouch | undefined
   /** What its ICE agent can do, where it has no raw sockets and speaks ICE alone: a browser. */
   readonly iceOnly: AgentPace | undefined
-  /** The network that it joined from, as shares go by it (shares/network.ts). */
-  readonly network: string
+  /** Who has what it uses of all that is bounded: itself, or, of a guest, whoever made its room. */
+  readonly account: Asker
+  /** The room that it is a guest of; undefined for a peer that has joined by the token. */
+  readonly room: GuestRoom | undefined
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly Endpoint[]
   /** Where it is relayed: the primary endpoint, or, for a peer that speaks ICE alone, one at the same address that it does not ask. */

@@ -36,7 +36,7 @@ export const againAttributes = (
   ...(mtu === undefined ? {} : { 'postern.mtu': mtu }),
   // Whoever asks is the caller of the search.
   ...(asker ? { 'postern.asker': 'caller' } : {}),
-  ...sourceAttribute(caller.network),
+  ...sourceAttribute(caller.account.network),
   'postern.strategies': strategies.map(({ name }) => name),
   'postern.gateway.up': Math.round(nowMs() - beganMs),
   ...joinedAttribute('caller', caller),

@@ -75,10 +75,10 @@ export class Refusals {
     { to, traceparent, atMs }: Message<FromPeer, 'connect'>,
     error: unknown
   ): RequestRefusal | undefined {
-    if (!this.#requests.take({ network: caller.network, certificate: caller.fingerprint })) return this.#unrecorded()
+    if (!this.#requests.take(caller.account)) return this.#unrecorded()
     const arrivedMs = nowMs()
     const names = { 'postern.caller': caller.name, 'postern.callee': printable(to, NAME_CHARACTERS) }
-    const attributes = { ...names, ...sourceAttribute(caller.network) }
+    const attributes = { ...names, ...sourceAttribute(caller.account.network) }
     const startTime = askedMs(atMs, caller.clock, arrivedMs)
     const options = spanOptions('postern.connect', attributes, startTime)
     const root = this.#recording.tracer.startSpan('postern.connect', options, parentOf(traceparent))

@@ -31,7 +31,7 @@ export const requestAttributes = (
   'postern.caller': caller.name,
   'postern.callee': callee.name,
   'postern.session': id,
-  ...sourceAttribute(caller.network),
+  ...sourceAttribute(caller.account.network),
   'postern.strategies': strategies.map(({ name }) => name),
   'postern.relay.configured': strategies.some(({ lastResort }) => lastResort),
   'postern.deadline': deadlineMs,

@@ -18,7 +18,6 @@ import { latchAttributes, planAttributes } from '../recording/plan-span.ts'
 import { Reports } from '../recording/reports.ts'
 import { failureAttributes, type Step } from '../recording/step.ts'
 import type { Latched } from '../relay/splice.ts'
-import { askerOf } from '../shares/shares.ts'
 import type { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { activeOf, agentsOf, blindOf, flowsOf, type Ordering, ordersOf } from './orders.ts'
@@ -152,11 +151,11 @@ export class Attempts {
     }
   }
 
-  /** Limits are kept by certificate, so that a peer that joins again has the same ones as before. */
+  /** Limits are kept by account, so that a peer that joins again has the same ones as before. */
   async #arm(limits: NonNullable<Plan['limits']>): Promise<void> {
     const { id, caller, callee } = this.#session
-    const peers = { caller: caller.fingerprint, callee: callee.fingerprint }
-    await this.#house.relay.arm(id, peers, limits, askerOf(caller))
+    const peers = { caller: caller.account.certificate, callee: callee.account.certificate }
+    await this.#house.relay.arm(id, peers, limits, caller.account)
   }
 
   #forIce(plan: Plan, scene: Scene): Plan | string {

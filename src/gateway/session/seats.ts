@@ -7,14 +7,15 @@
 //           ─► what both can set up at once: a peer turns away what is more
 //   path or failure ─► the table is left, and what is set up;  over ─► the rooms are left
 //
-// A peer is known by its certificate here: if it joins twice, or again, it has no more seats than before.
+// A peer is known by its certificate here: if it joins twice, or again, it has no more seats than before. What guests of a room do is
+// their maker's (`account` of a member): all of them together have its room.
 
 import { PosternError } from '../../errors.ts'
 import { SETTING_UP } from '../../wire/order.ts'
-import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
-import { askerOf, type Holder, Shares } from '../shares/shares.ts'
+import { type Holder, Shares } from '../shares/shares.ts'
 
 export interface SeatLimits {
   /** Requests under way at once. */
@@ -31,7 +32,7 @@ export interface Seat {
   over(): void
 }
 
-type Pair = Readonly<Record<SideName, Pick<Member, 'name' | 'fingerprint' | 'network'>>>
+type Pair = Readonly<Record<SideName, Pick<Member, 'name' | 'fingerprint' | 'account'>>>
 
 /** The share of a peer's sessions that one other peer may have, so that no caller alone makes it unreachable for the rest. */
 const PAIR_SHARE = 1 / 4
@@ -42,6 +43,7 @@ export class Seats {
   readonly #rooms: Rooms
   /** What each peer is setting up. */
   readonly #setUps = new Rooms(SETTING_UP)
+  readonly #pairs = new Pairs()
 
   constructor(limits: SeatLimits) {
     this.#limits = limits
@@ -60,19 +62,21 @@ export class Seats {
   }
 
   #taken(pair: Pair): Seat {
-    const held = askerOf(pair.caller)
+    const held = pair.caller.account
     this.#table.charge(held)
-    for (const rooms of [this.#rooms, this.#setUps]) rooms.enter(pair)
+    for (const rooms of [this.#rooms, this.#setUps, this.#pairs]) rooms.enter(pair)
     const decided = once(() => {
       this.#table.giveBack(held)
       this.#setUps.leave(pair)
     })
-    const over = once(() => this.#rooms.leave(pair))
+    const over = once(() => {
+      for (const rooms of [this.#rooms, this.#pairs]) rooms.leave(pair)
+    })
     return { decided, over: () => void [decided(), over()] }
   }
 
   #fullTable(pair: Pair): Full | undefined {
-    if (this.#table.hasRoom(askerOf(pair.caller))) return undefined
+    if (this.#table.hasRoom(pair.caller.account)) return undefined
     const { sessions } = this.#limits
     const whose = this.#table.used < sessions ? `the network of ${pair.caller.name} has its share of them` : 'no more'
     return later('sessions', `the gateway serves ${sessions} requests at once, and ${whose}`, this.#table.retryMs())
@@ -80,7 +84,7 @@ export class Seats {
 
   #fullRoom(pair: Pair): Full | undefined {
     const { sessionsPerPeer } = this.#limits
-    const side = sideNames.find(which => !this.#rooms.of(pair, which).hasRoom(guestOf(pair, which)))
+    const side = roomsOf(pair).find(which => !this.#rooms.of(pair, which).hasRoom(guestOf(pair, which)))
     if (!side) return undefined
     const room = this.#rooms.of(pair, side)
     const all = `${pair[side].name} takes part in ${sessionsPerPeer} sessions already`
@@ -92,8 +96,7 @@ export class Seats {
   /** Both ways together. */
   #fullPair(pair: Pair): Full | undefined {
     const perPair = Math.max(1, Math.floor(this.#limits.sessionsPerPeer * PAIR_SHARE))
-    const calls = (side: SideName) => this.#rooms.of(pair, side).held('certificate', pair[otherSide(side)].fingerprint)
-    if (calls('caller') + calls('callee') < perPair) return undefined
+    if (this.#pairs.of(pair) < perPair) return undefined
     const names = `${pair.caller.name} and ${pair.callee.name}`
     // Jobs that run side by side have met a path, and need the gateway no more, within a moment.
     return later(
@@ -104,14 +107,14 @@ export class Seats {
   }
 
   #busy(pair: Pair): Full | undefined {
-    const side = sideNames.find(which => !this.#setUps.of(pair, which).hasRoom(guestOf(pair, which)))
+    const side = roomsOf(pair).find(which => !this.#setUps.of(pair, which).hasRoom(guestOf(pair, which)))
     if (!side) return undefined
     const sentence = `${pair[side].name} is setting up as many connections as it does at once`
     return later('settingUp', sentence, this.#setUps.of(pair, side).retryMs(), { side })
   }
 }
 
-/** A room for each peer that takes part in a session, by certificate; one that is empty is forgotten. */
+/** A room for each peer that takes part in a session, by its account; one that is empty is forgotten. */
 class Rooms {
   readonly #capacity: number
   readonly #all = new Map<string, Shares>()
@@ -121,29 +124,54 @@ class Rooms {
   }
 
   of(pair: Pair, side: SideName): Shares {
-    return this.#all.get(pair[side].fingerprint) ?? new Shares({ capacity: this.#capacity })
+    return this.#all.get(pair[side].account.certificate) ?? new Shares({ capacity: this.#capacity })
   }
 
   enter(pair: Pair): void {
-    for (const side of sideNames) {
+    for (const side of roomsOf(pair)) {
       const room = this.of(pair, side)
       room.charge(guestOf(pair, side))
-      this.#all.set(pair[side].fingerprint, room)
+      this.#all.set(pair[side].account.certificate, room)
     }
   }
 
   leave(pair: Pair): void {
-    for (const side of sideNames) {
+    for (const side of roomsOf(pair)) {
       const room = this.of(pair, side)
       room.giveBack(guestOf(pair, side))
-      if (room.used === 0) this.#all.delete(pair[side].fingerprint)
+      if (room.used === 0) this.#all.delete(pair[side].account.certificate)
     }
   }
 }
 
+/** How many sessions two peers have together, whoever called. */
+class Pairs {
+  readonly #all = new Map<string, number>()
+
+  of(pair: Pair): number {
+    return this.#all.get(keyOf(pair)) ?? 0
+  }
+
+  enter(pair: Pair): void {
+    this.#all.set(keyOf(pair), this.of(pair) + 1)
+  }
+
+  leave(pair: Pair): void {
+    const left = this.of(pair) - 1
+    if (left > 0) this.#all.set(keyOf(pair), left)
+    else this.#all.delete(keyOf(pair))
+  }
+}
+
+const keyOf = ({ caller, callee }: Pair): string => [caller.fingerprint, callee.fingerprint].sort().join(' ')
+
+/** Two guests of one account have one room, in which their session is one. */
+const roomsOf = ({ caller, callee }: Pair): readonly SideName[] =>
+  caller.account.certificate === callee.account.certificate ? ['caller'] : sideNames
+
 /** Who has a seat in the room of this side. Its own calls are nobody else's share. */
 const guestOf = (pair: Pair, side: SideName): Holder =>
-  side === 'callee' ? askerOf(pair.caller) : { own: pair.caller.fingerprint }
+  side === 'callee' ? pair.caller.account : { own: pair.caller.account.certificate }
 
 function once(run: () => void): () => void {
   let isDone = false

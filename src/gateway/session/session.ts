@@ -23,7 +23,6 @@ import { errorAttributes, type Step, within } from '../recording/step.ts'
 import { requestTrail, type Trail } from '../recording/trail.ts'
 import type { SpliceCounters } from '../relay/counters.ts'
 import { inTurns } from '../shares/judging.ts'
-import { askerOf } from '../shares/shares.ts'
 import { Attempts } from './attempts.ts'
 import { Closing } from './closing.ts'
 import { Evidence } from './evidence.ts'
@@ -138,7 +137,7 @@ export class Session {
         const blocked = strategy.lastResort ? undefined : blockedSides(scene)
         const taken = blocked
           ? passed(blocked)
-          : await takeTurn(inTurns(strategy, this.#house.judging, askerOf(this.caller)), scene, {
+          : await takeTurn(inTurns(strategy, this.#house.judging, this.caller.account), scene, {
               over,
               scene: () => this.#sceneFor(strategy, root, attempts),
               sample: sides => this.#evidence.sample(step, sides, over),

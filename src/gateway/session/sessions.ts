@@ -8,7 +8,6 @@ import type { Member } from '../peers/member.ts'
 import type { SpliceCounters } from '../relay/counters.ts'
 import type { RelayListener } from '../relay/relay.ts'
 import type { LatchedAt } from '../relay/splice.ts'
-import { askerOf } from '../shares/shares.ts'
 import { Again, type AgainCounters, type Searched } from './again/again.ts'
 import type { House } from './house.ts'
 import type { Relayed } from './relayed.ts'
@@ -149,7 +148,7 @@ export class Sessions implements RelayListener {
     const { name } = request.caller
     try {
       // Where a NAT is hard, a request makes as much work as an answer to `nat`. It is charged once it is done.
-      if (!judging.hasRoom(askerOf(request.caller)))
+      if (!judging.hasRoom(request.caller.account))
         throw later('judging', `the gateway judges many networks now, and that of ${name} waits`, judging.retryMs())
       return this.#seats.take(request)
     } catch (thrown) {

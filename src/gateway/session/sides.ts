@@ -16,7 +16,6 @@ import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Member, WarmSocket } from '../peers/member.ts'
 import type { Remapped } from '../peers/observer.ts'
 import type { Showing } from '../recording/step.ts'
-import { askerOf } from '../shares/shares.ts'
 import { blockedSide, sideOf, type Watch } from './side-seen.ts'
 
 /** How long a session waits for the sockets of both sides: a peer that has just joined is still mapping its first one. */
@@ -382,7 +381,7 @@ export class Sides {
     const of = `${observations.length} ${last?.localPort} ${last?.port} ${last?.atMs}`
     const known = this.#assignments[side]
     if (known?.of === of) return known.verdict
-    const verdict = this.#watch.judging.run(askerOf(this.caller), () => fit(observations).describe())
+    const verdict = this.#watch.judging.run(this.caller.account, () => fit(observations).describe())
     this.#assignments[side] = { of, verdict }
     return verdict
   }

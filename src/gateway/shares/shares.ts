@@ -14,11 +14,6 @@ export type Holder = Readonly<Record<string, string>>
 /** Who asks for something: a certificate, and the network that it came from. */
 export type Asker = Readonly<{ network: string; certificate: string }>
 
-export const askerOf = ({ network, fingerprint }: Readonly<{ network: string; fingerprint: string }>): Asker => ({
-  network,
-  certificate: fingerprint
-})
-
 export interface SharesOptions {
   /** How much there is in all: entries, or whatever amounts are counted in. */
   readonly capacity: number

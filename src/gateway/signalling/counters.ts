@@ -17,9 +17,9 @@ export interface SignallingCounters {
   readonly full: Record<JoinBound, number>
 }
 
-export type JoinBound = Extract<Bound, 'peers' | 'strangers' | 'joinsPerCertificate' | 'wrongTokens'>
+export type JoinBound = Extract<Bound, 'peers' | 'strangers' | 'joinsPerCertificate' | 'wrongTokens' | 'knocks'>
 
 export const noneYet = (): SignallingCounters => ({
   ...{ joined: 0, refused: 0, malformed: 0, slowed: 0, flooded: 0, unrecorded: 0 },
-  full: { peers: 0, strangers: 0, joinsPerCertificate: 0, wrongTokens: 0 }
+  full: { peers: 0, strangers: 0, joinsPerCertificate: 0, wrongTokens: 0, knocks: 0 }
 })

@@ -4,11 +4,15 @@ import { nowMs } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import type { FromPeer, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
+import { calleeOf } from '../rooms/reach.ts'
+
 import type { Reception } from './reception.ts'
+import { serveGuest, serveMaker } from './rooms-desk.ts'
 
 /** Throws `bad-message` for a message that has no place here. */
 export function serve(peer: Joined, message: FromPeer, reception: Reception): void {
   const { sessions, sources, twins, nat, forwards } = reception.desk
+  if (peer.room && serveGuest(peer, peer.room, message)) return
   switch (message.type) {
     case 'hello':
       throw new PosternError('bad-message', 'a second hello')
@@ -53,6 +57,12 @@ export function serve(peer: Joined, message: FromPeer, reception: Reception): vo
       return sessions.news(peer, message)
     case 'nat':
       return void nat.answer(peer, message)
+    case 'room':
+    case 'close-room':
+      return void serveMaker(peer, message, reception.desk)
+    case 'admit':
+    case 'turn-away':
+      throw new PosternError('bad-message', 'only guests of a room say who is let in')
     case 'ping':
       return peer.send({ type: 'pong', at: message.at, timeMs: nowMs() })
   }
@@ -63,7 +73,7 @@ async function connect(caller: Joined, asked: Message<FromPeer, 'connect'>, rece
   const { request, to, fingerprint, traceparent, atMs, continues } = asked
   const { sessions, members } = reception.desk
   try {
-    const callee = continues ? members.joined(continues.peer) : await members.find(to)
+    const callee = await calleeOf(caller, asked, members)
     if (fingerprint !== undefined && fingerprint !== callee.fingerprint)
       throw new PosternError(
         'fingerprint-mismatch',

@@ -15,9 +15,11 @@ import { Full } from '../peers/full.ts'
 import { GUESSING_MS } from '../peers/guarded-token.ts'
 import { Joined } from '../peers/joined.ts'
 import type { IceEndpoints } from '../peers/observer.ts'
+import type { Room } from '../rooms/room.ts'
 import { networkOf } from '../shares/network.ts'
 import type { PeerSocket } from './peer-socket.ts'
 import type { Desk, Door, Newcomer, Reception } from './reception.ts'
+import { NO_ROOMS } from './rooms-desk.ts'
 
 /**
  * Joins that one certificate may have at once: jobs that run side by side on one computer, and the dead links of a peer whose
@@ -38,21 +40,27 @@ export interface Hello {
 const noAddress =
   'the gateway was reached by IPv6 and has no IPv4 address to tell, and UDP is IPv4 alone; its operator can name one in listen.udp.public'
 
-/** Checks who the peer is and admits it. Throws the error that refuses it, or that it has gone meanwhile. */
+/**
+ * Checks who the peer is and admits it: by the token, or as the guest of a room. Throws the error that refuses it, or that it has gone
+ * meanwhile.
+ */
 export async function join(
   { message: hello, nonce, cameMs, newcomer }: Hello,
   link: PeerSocket,
   { door, desk, counters, log }: Reception
 ): Promise<Joined> {
   const { directory, names, observer, places } = door
-  checkToken(hello.token, newcomer, door)
-  const { fingerprint, dtls, vouch } = prove(hello, nonce)
+  checkPass(hello, newcomer, door)
+  const proved = prove(hello, nonce)
+  const { fingerprint, dtls, vouch } = proved
   places.check(hello.place, newcomer)
   const network = networkOf(newcomer.from)
   // Its older link gives its seat back first.
   const mayKeep = () => isKept(hello.peer, fingerprint, directory, desk)
   mayKeep()
-  takeSeat({ network, certificate: fingerprint }, link, door)
+  const room = hello.room && knocked(hello.room, { hello, nonce, proved, newcomer }, door)
+  const account = room?.maker ?? { network, certificate: fingerprint }
+  takeSeat(account, link, door)
   const name = hello.name === undefined ? undefined : await names.claim(checkName(hello.name), fingerprint, network)
   link.gone.throwIfAborted()
   // Nobody waits from here on, so nobody else takes that id.
@@ -72,7 +80,8 @@ export async function join(
       ...{ fingerprint, dtls, ...(vouch ? { vouch } : {}) },
       ...(hello.iceOnly ? { iceOnly: hello.iceOnly } : {}),
       ...(relay ? { relay } : {}),
-      network,
+      ...(room ? { room } : {}),
+      account,
       key: randomBytes(20),
       cameMs,
       endpoints: endpoints as [Endpoint, ...Endpoint[]],
@@ -86,7 +95,7 @@ export async function join(
   if (peer.accepts) desk.twins.joined(peer, newcomer.from)
   newcomer.prove()
   counters.joined++
-  log.info({ peer: peer.name, id }, 'joined')
+  log.info({ peer: peer.name, id, ...(room ? { room: room.name } : {}) }, 'joined')
   peer.send({
     type: 'welcome',
     peer: id,
@@ -97,15 +106,44 @@ export async function join(
   })
   // A peer of the first release ignores a message that it does not know, but not a field.
   const { relayPorts: tcp } = door
-  peer.send({ type: 'features', features: ['proofs', 'rejoin', DOORS, ICE_TCP], ...(tcp.length > 0 ? { tcp } : {}) })
+  peer.send({ type: 'features', features: featuresFor(peer), ...(tcp.length > 0 ? { tcp } : {}) })
+  room?.enter(peer)
   return peer
 }
+
+/** A guest claims no endpoints. */
+const featuresFor = ({ room }: Joined): string[] => [...(room ? [] : ['proofs']), 'rejoin', DOORS, ICE_TCP]
 
 const ID = /^[0-9a-f]{12}$/
 
 /** A session that stands knows its sides by their ids, and belongs to the certificates that it was made for. */
 const isKept = (id: string | undefined, fingerprint: string, directory: Directory, desk: Desk): boolean =>
   id !== undefined && ID.test(id) && !desk.sessions.isOfAnother(id, fingerprint) && directory.giveAgain(id, fingerprint)
+
+/** Either the token, which is looked at before anything else, or a room, whose proof is about what is proved first. */
+function checkPass({ token, room, name }: Message<FromPeer, 'hello'>, newcomer: Newcomer, door: Door): void {
+  if ((token === undefined) === (room === undefined))
+    throw new PosternError('bad-message', 'a hello has either a token or a room')
+  if (token !== undefined) return checkToken(token, newcomer, door)
+  if (name !== undefined) throw new PosternError('bad-message', 'a guest of a room has no name of its own')
+  if (!door.rooms) throw new PosternError('no-room', NO_ROOMS)
+}
+
+interface Entering {
+  readonly hello: Message<FromPeer, 'hello'>
+  readonly nonce: string
+  readonly proved: Proved
+  readonly newcomer: Newcomer
+}
+
+/** The room that it may enter, or wait for. Throws `no-room` or `room-full`. */
+function knocked(
+  { name: room, proof }: NonNullable<Message<FromPeer, 'hello'>['room']>,
+  { hello: { place }, nonce, proved: { fingerprint, dtls }, newcomer: { from } }: Entering,
+  { rooms }: Door
+): Room | undefined {
+  return rooms?.knocked({ room, proof, place, nonce, fingerprint, dtls, from })
+}
 
 function checkToken(given: string, { from }: Newcomer, { token }: Door): void {
   const found = token.check(given, from)

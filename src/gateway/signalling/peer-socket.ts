@@ -73,7 +73,7 @@ export class PeerSocket implements Link {
   }
 
   /** Tells the peer why, and closes with 1008 for a policy violation (RFC 6455 section 7.4.1). */
-  refuse({ code, message, retryMs }: PosternError, refusal: Refusal | undefined): void {
+  refuse({ code, message, retryMs }: PosternError, refusal?: Refusal): void {
     const again = retryMs === undefined ? {} : { retryMs }
     this.send({ type: 'refused', code, reason: message.slice(0, 1000), ...again, ...refusal })
     this.#ws.close(1008)
@@ -82,7 +82,7 @@ export class PeerSocket implements Link {
   /** The same peer has come by another link. This one is most likely dead, so nobody waits until it is closed. */
   replace(): void {
     this.#gone.abort(lost)
-    this.refuse(new PosternError('gateway-unreachable', 'this peer has joined again by another connection'), undefined)
+    this.refuse(new PosternError('gateway-unreachable', 'this peer has joined again by another connection'))
     setTimeout(() => this.#ws.terminate(), REPLACED_MS).unref()
   }
 

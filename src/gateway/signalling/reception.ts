@@ -10,6 +10,7 @@ import type { Places, Way } from '../peers/places.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
 import type { Refusals } from '../recording/refusals.ts'
+import type { Rooms } from '../rooms/rooms.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Shares } from '../shares/shares.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -41,6 +42,8 @@ export interface Newcomer extends Way {
 
 export interface Door {
   readonly token: GuardedToken
+  /** Undefined where the gateway has none. */
+  readonly rooms: Rooms | undefined
   readonly directory: Directory
   readonly names: Names
   readonly observer: Observer
@@ -58,6 +61,9 @@ export interface Door {
 
 export interface Desk {
   readonly members: Members
+  readonly rooms: Rooms | undefined
+  /** The URL by which others find this gateway, where its operator has said one. */
+  readonly url?: string | undefined
   readonly sessions: Sessions
   /** Watches whether peers are seen where they are. */
   readonly sources: Pick<Sources, 'look'>

@@ -83,8 +83,7 @@ class Visitor {
   }
 
   get #holder(): Holder {
-    const network = this.#network
-    return this.#peer ? { network, certificate: this.#peer.fingerprint } : { network }
+    return this.#peer?.account ?? { network: this.#network }
   }
 
   #serve(text: string, isBinary: boolean): void {

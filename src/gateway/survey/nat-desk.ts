@@ -14,7 +14,6 @@ import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
 import { observationsOf, sideOf, type Watch } from '../session/side-seen.ts'
 import { inTurns } from '../shares/judging.ts'
-import { askerOf } from '../shares/shares.ts'
 import { prospects } from './prospects.ts'
 
 type Question = Message<FromPeer, 'nat'>
@@ -74,7 +73,7 @@ export class NatDesk {
     const waitMs = (this.#asked.get(peer.fingerprint) ?? -Infinity) + EVERY_MS - this.#now()
     if (waitMs > 0) throw later('judging', 'the network was judged a moment ago', waitMs, EARLY)
     const { judging } = this.#watch
-    if (!judging.hasRoom(askerOf(peer)))
+    if (!judging.hasRoom(peer.account))
       throw later('judging', 'the gateway judges many networks now', judging.retryMs(), EARLY)
     this.#asked.set(peer.fingerprint, this.#now())
   }
@@ -92,7 +91,7 @@ export class NatDesk {
     const isHidden = first !== undefined && sources.isHidden(peer, first.mapped, addresses)
     if (!isHidden)
       for (const { samples, port } of shown.slice(0, -1)) history.learn(peer.fingerprint, observationsOf(samples, port))
-    const asker = askerOf(peer)
+    const asker = peer.account
     const seen = { socket, samples: last.samples, aiming: { caller: peer } }
     const shownSide = await sideOf(this.#watch, peer, seen, observations =>
       judging.run(asker, () => fit(observations).describe())

@@ -157,7 +157,7 @@ export const attributes = {
   ],
   'postern.limit': [
     'connect, join',
-    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `settingUp` (what one peer sets up at once), `relay`, `peers` (or a share of them), `strangers` (connections that have not joined, as many as peers), `joinsPerCertificate`, `wrongTokens`, `judging` (the time for judging networks), `names`, `namesPerCertificate`, `namesPerNetwork`'
+    'the limit that was reached: `sessions`, `sessionsPerPeer`, `sessionsPerPair` (a share of the latter), `settingUp` (what one peer sets up at once), `relay`, `peers` (or a share of them), `strangers` (connections that have not joined, as many as peers), `joinsPerCertificate`, `wrongTokens`, `knocks` (how often guests come to one room within a minute), `judging` (the time for judging networks), `names`, `namesPerCertificate`, `namesPerNetwork`'
   ],
   'postern.told': [
     'observe: cold',

@@ -237,6 +237,7 @@ function made() {
     http: { open: 0, shed: 0, starved: 0, busy: 0, unread: 0 },
     access: { loggedIn: 0, wrongTokens: 0, limited: 0 },
     names: { known: 0, full: 0, limited: 0, unkept: 0 },
+    rooms: { open: 0, inside: 0, waiting: 0, made: 0, refused: 0, unkept: 0 },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
     judgements: { refused: 0 },
     probes: { refused: 0, refusedInBackground: 0 },

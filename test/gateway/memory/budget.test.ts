@@ -10,8 +10,8 @@ function budget(limits = { probesPerAddress: 8000, probesInAll: 20_000 }) {
 }
 
 const pair = (caller: string, callee: string, network = caller): Aiming => ({
-  caller: { fingerprint: caller, network },
-  callee: { fingerprint: callee }
+  caller: { account: { network, certificate: caller } },
+  callee: { account: { network: callee, certificate: callee } }
 })
 
 /** Takes all that there is. */

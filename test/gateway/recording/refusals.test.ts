@@ -53,7 +53,8 @@ test('of one network a few refused joins in a minute are recorded, and of all to
 
 test('of the refused requests of one peer a few in a second are recorded, whoever else asks has some too, and the rest is counted', t => {
   const { refusals, spans, counters } = desk()
-  const peer = (network: string, fingerprint: string) => ({ name: 'ann', network, fingerprint }) as unknown as Member
+  const peer = (network: string, certificate: string) =>
+    ({ name: 'ann', account: { network, certificate } }) as unknown as Member
   const refuse = (caller: Member) => refusals.request(caller, { type: 'connect', request: 1, to: 'nobody' }, wrong)
   t.regex(refuse(peer('a', 'x'))?.refusal.trace ?? '', /^[0-9a-f]{32}$/)
   for (let request = 0; request < 400; request++) refuse(peer('a', `x${request % 40}`))

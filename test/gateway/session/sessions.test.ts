@@ -7,7 +7,7 @@ import type { Order } from '../../../src/wire/order.ts'
 import type { FromGateway, Message } from '../../../src/wire/signal.ts'
 import { nothingDone } from '../../hand-made.ts'
 import { until } from '../../until.ts'
-import { awake, Hand, Home, pair, planOf } from './made.ts'
+import { awake, Hand, Home, pair, planOf, socket } from './made.ts'
 
 const at = { address: '192.0.2.9', port: 9 }
 const splice: Order = { kind: 'splice', target: at }
@@ -37,9 +37,12 @@ function open(home: Home, bounds: Bounds = {}) {
   return { sessions, call, calls, refused }
 }
 
+const from = (name: string, network: string): Hand =>
+  new Hand(name, { account: { network, certificate: `print of ${name}` } })
+
 /** Peers that came from one network. */
 const peersOf = (network: string, count: number): Hand[] =>
-  Array.from({ length: count }, (_, at) => new Hand(`${network} ${at}`, { network }))
+  Array.from({ length: count }, (_, at) => from(`${network} ${at}`, network))
 
 /** A session of two that open a plan at once, with its id, when there is a path. */
 async function connected(home: Home, plan: Plan, bounds: Bounds = {}) {
@@ -79,7 +82,7 @@ test('one network leaves others room among the requests, however many certificat
   const { calls, refused } = open(home)
   const held = calls(peersOf('a', 64), ({ name }) => new Hand(`callee of ${name}`))
   t.is(held, 90)
-  const [busy, free] = [refused(new Hand('one more', { network: 'a' }), bob), refused(ann, bob)]
+  const [busy, free] = [refused(from('one more', 'a'), bob), refused(ann, bob)]
   t.like(busy, { bound: 'sessions', code: 'relay-full' })
   t.regex(
     busy.message ?? '',
@@ -96,9 +99,9 @@ test('callers of one network leave one of another what a callee can set up at on
     calls(peersOf('a', 4), () => bob),
     14
   )
-  t.like(refused(new Hand('fifth', { network: 'a' }), bob), { bound: 'settingUp', side: 'callee', code: 'relay-full' })
-  t.true((refused(new Hand('fifth', { network: 'a' }), bob).retryMs ?? 0) > 0)
-  t.notThrows(() => call(new Hand('fifth', { network: 'b' }), bob))
+  t.like(refused(from('fifth', 'a'), bob), { bound: 'settingUp', side: 'callee', code: 'relay-full' })
+  t.true((refused(from('fifth', 'a'), bob).retryMs ?? 0) > 0)
+  t.notThrows(() => call(from('fifth', 'b'), bob))
   t.notThrows(() => call(bob, carol))
 })
 
@@ -107,8 +110,8 @@ test('five callers of one network leave a callee room for a sixth from another, 
   const { calls, refused, call } = open(home, { sessionsPerPeer: 15 })
   const held = calls(peersOf('a', 5), () => bob)
   t.is(held, 13)
-  t.like(refused(new Hand('sixth', { network: 'a' }), bob), { bound: 'sessionsPerPeer', side: 'callee' })
-  t.notThrows(() => call(new Hand('sixth', { network: 'b' }), bob))
+  t.like(refused(from('sixth', 'a'), bob), { bound: 'sessionsPerPeer', side: 'callee' })
+  t.notThrows(() => call(from('sixth', 'b'), bob))
   t.notThrows(() => call(bob, carol))
 })
 
@@ -254,4 +257,57 @@ test('a session that ended without an order leaves both as warm as they were', a
   await until(() => sessions.size === 0)
   t.is(home.heard('over')[0]?.code, 'no-path')
   t.true(caller.isWarm && callee.isWarm)
+})
+
+/** Guests of rooms that one certificate made. */
+const guestsOf = (certificate: string, count: number): Hand[] =>
+  Array.from({ length: count }, (_, at) => new Hand(`guest ${at}`, { account: { network: 'a', certificate } }))
+
+test("what guests do together is one session of their maker's, and theirs with others as well", t => {
+  using home = new Home()
+  const { call, refused } = open(home, { sessionsPerPeer: 12 })
+  const [one, two, three, four] = guestsOf('print of ann', 4) as [Hand, Hand, Hand, Hand]
+  for (const [caller, callee] of [
+    [one, two],
+    [one, three],
+    [one, four],
+    [two, three],
+    [two, four],
+    [three, four]
+  ] as const)
+    call(caller, callee)
+  const others = ['b', 'c', 'd', 'e', 'f'].map(name => new Hand(name))
+  for (const callee of others) call(ann, callee)
+  // The last seat is for who calls her.
+  t.like(refused(ann, new Hand('g')), { bound: 'sessionsPerPeer', side: 'caller' })
+  t.like(refused(three, one), { bound: 'sessionsPerPeer', side: 'caller' })
+  t.is(refused(bob, carol).bound, undefined)
+})
+
+test('two guests have a share of the sessions of one pair, as any two', t => {
+  using home = new Home()
+  const { call, refused } = open(home, { sessionsPerPeer: 8 })
+  const [one, two, three] = guestsOf('print of ann', 3) as [Hand, Hand, Hand]
+  call(one, two)
+  call(two, one)
+  t.like(refused(one, two), { bound: 'sessionsPerPair' })
+  t.is(refused(one, three).bound, undefined)
+})
+
+test("what guests relay is limited as their maker's", async t => {
+  using home = new Home()
+  const { call } = open(home)
+  const guests = guestsOf('print of ann', 2) as [Hand, Hand]
+  const armed = Promise.withResolvers<unknown[]>()
+  home.relay.arm = async (...args) => armed.resolve(args.slice(1))
+  home.strategies = [{ name: 'mine', planner: { plan: () => [relayed] }, lastResort: false }]
+  for (const [at, peer] of guests.entries()) {
+    peer.warmed(socket(0))
+    peer.filters({ port: true, address: true })
+    home.observer.sees(peer, 0, `192.0.2.${at + 1}`)
+  }
+  call(...guests)
+  const maker = 'print of ann'
+  t.deepEqual(await armed.promise, [{ caller: maker, callee: maker }, limits, { network: 'a', certificate: maker }])
+  guests[0].leave(new PosternError('io', 'enough'))
 })

@@ -591,6 +591,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
       door: {
         ...{
           directory: none,
+          rooms: none,
           names: none,
           observer: none,
           places: none,
@@ -601,7 +602,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
         token: new GuardedToken('x'),
         ...(helloMs === undefined ? {} : { helloMs })
       },
-      desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none },
+      desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none, rooms: none },
       ...{ pace: new Pace(10), log, refusalLog: new RefusalLog({ log }) },
       counters,
       refusals: new Refusals(

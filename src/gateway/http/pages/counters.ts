@@ -78,7 +78,8 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       'full peers': 'of these, told to wait: no seat was left for them',
       'full joins per certificate': 'of these, told to wait: their certificate was joined too often',
       'full strangers': 'of these, told to wait: others needed their connection before they had joined',
-      'full wrong tokens': 'of these, refused unseen: too many wrong tokens of their network',
+      'full wrong tokens': 'of these, refused unseen: too many wrong tokens, or links of rooms, of their network',
+      'full knocks': 'of these, told to wait: so many guests had come to their room',
       unrecorded: 'joins and requests refused that are in no trace: there were so many',
       malformed: 'messages that broke the protocol',
       slowed: 'times that a peer sent too much and was held back',
@@ -102,6 +103,17 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       full: 'claims refused: the table is full',
       limited: 'claims refused: too many of one certificate',
       unkept: 'claims refused: the disk takes nothing'
+    }
+  ],
+  rooms: [
+    'Rooms',
+    {
+      open: 'open now',
+      inside: 'guests inside',
+      waiting: 'guests that wait to be let in',
+      made: 'made',
+      refused: 'not made: there were so many, or their network or certificate had its share',
+      unkept: 'not made, or not closed: the disk takes nothing'
     }
   ],
   forwards: [

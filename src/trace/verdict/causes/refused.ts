@@ -75,6 +75,8 @@ const joinReasons: Partial<Record<Code, string>> = {
   'wrong-gateway': "the URL that it dialled is none of the gateway's own",
   'name-taken': 'the name belongs to another certificate',
   'bad-message': 'it broke the protocol, or speaks another version of it',
+  'no-room': 'the link of a room that it showed is not good',
+  'room-full': 'the room that it came to has as many guests as it takes',
   timeout: 'it opened a connection and said nothing'
 }
 
@@ -82,6 +84,8 @@ const joinAdvice: Partial<Record<Code, string>> = {
   'wrong-gateway':
     'if the URL is right, add it to listen.url; if not, somebody passes on what peers say to another gateway',
   'name-taken': 'choose another name, or bring the certificate that claimed this one',
+  'no-room': 'have whoever made the room give its link once more, whole, or make it anew',
+  'room-full': 'wait until somebody has left it',
   'bad-message': 'use the same version of postern for peer and gateway'
 }
 
