@@ -34,7 +34,8 @@ Examples:
 
 A room belongs to the key of this computer (POSTERN_HOME), which alone can make
 it anew or close it. What its guests use of the gateway counts as this
-computer's.`
+computer's. The link is for programs (Peer.join({ room })): the gateway
+serves no page there yet.`
     )
     .action((name: string, options: Options) => perform(options, run => room(name, options, run)))
 }
