@@ -5,6 +5,7 @@ import { drop, forwarding } from '../lab/drop.ts'
 import { openRig, openRigIn, ourselves, type Rig, type RigPeer } from '../lab/rig.ts'
 import { openWorld } from '../lab/world.ts'
 import { until } from '../until.ts'
+import { equipped, filming, isSeen } from './film.ts'
 import { authority, tlsFiles } from './tls.ts'
 import { BYTES, browserTest, config, nat, opened, RELAY, type Web } from './web.ts'
 
@@ -22,9 +23,11 @@ for (const kind of ['chromium', 'firefox'] as const)
       await using world = await openWorld({ sites: [{ nat: 'udp-blocked' }, { nat }], verify: false })
       await using rig = await openRigIn(world, { strategies, config: door }, apart)
       const [, node] = rig.peers as [RigPeer, RigPeer]
-      await using web = await opened(rig, 0, kind)
+      await using web = await equipped(rig, 0, kind)
       const out = await web.connect(node.name, BYTES)
       t.like(out, { kind: 'relay', door: 'tcp', isWhole: true })
+      await filming(web)
+      await isSeen(t, web)
       t.like((await rig.status()).doors.latched, { tcp: 1, udp: 1 })
       await isTold(t, rig, { 'postern.caller.door': 'tcp', 'postern.callee.door': 'udp' })
       const back = await node.process.do('connect', { to: web.name, bytes: 0 })
@@ -44,8 +47,8 @@ browserTest(
     const sites = [1, 2, 3].map(() => ({ nat: 'udp-blocked' as const }))
     await using rig = await openRig({ strategies, config: door, sites: [...sites, { nat }], verify: false })
     const node = rig.peers[2] as RigPeer
-    await using one = await opened(rig, 0, 'chromium')
-    await using other = await opened(rig, 1, 'firefox')
+    await using one = await equipped(rig, 0, 'chromium')
+    await using other = await equipped(rig, 1, 'firefox')
     for (const [caller, callee] of [
       [one, other.name],
       [other, one.name],
@@ -56,6 +59,10 @@ browserTest(
       t.like(path, { kind: 'relay', door: 'tcp', isWhole: true })
       await isTold(t, rig, { 'postern.caller.door': 'tcp', 'postern.callee.door': 'tcp' })
       t.log(`${path.ms} ms`)
+      if (callee !== other.name) continue
+      await filming(one)
+      await other.run('view(accepted); await film(accepted)')
+      for (const web of [one, other]) await isSeen(t, web)
     }
   }
 )

@@ -1,5 +1,6 @@
 // Pages that film with a camera and a microphone of the browser's own, and what is seen and heard of it.
 
+import type { ExecutionContext } from 'ava'
 import type { Rig } from '../lab/rig.ts'
 import type { Kind } from './browsers.ts'
 import { media, type Seen } from './media.ts'
@@ -22,3 +23,10 @@ export async function filming(web: Web): Promise<void> {
 
 export const sees = (web: Web, least: Partial<Seen>): Promise<Seen> =>
   web.run('return await sees(given)', least) as never
+
+/** It has decoded enough of the far side's picture and sound. */
+export async function isSeen(t: ExecutionContext, web: Web): Promise<Seen> {
+  const seen = await sees(web, { frames: FRAMES, samples: SAMPLES })
+  t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, `${web.name}: ${JSON.stringify(seen)}`)
+  return seen
+}

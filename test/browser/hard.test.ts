@@ -4,7 +4,7 @@
 import type { NatType } from '../lab/nat.ts'
 import { openRig, type RigPeer } from '../lab/rig.ts'
 import type { Kind } from './browsers.ts'
-import { equipped, FRAMES, filming, SAMPLES, sees } from './film.ts'
+import { equipped, filming, isSeen } from './film.ts'
 import { browserTest, config } from './web.ts'
 
 interface Pair {
@@ -77,8 +77,7 @@ for (const { what, nats, kinds, by } of pairs) {
     await filming(web)
     if (second) await second.run('view(accepted); await film(accepted)')
     for (const one of second ? [web, second] : [web]) {
-      const seen = await sees(one, { frames: FRAMES, samples: SAMPLES })
-      t.true(seen.frames >= FRAMES && seen.samples >= SAMPLES, `${one.name}: ${JSON.stringify(seen)}`)
+      await isSeen(t, one)
       t.deepEqual(await one.do('said', {}), [])
     }
     t.log(`in ${out.ms} ms`)
