@@ -229,16 +229,13 @@ export class Session {
    */
   async #alike(
     { sockets = 1 }: Order['order'] & { sockets?: number | undefined },
-    { local, role }: Order['handover']
+    { local }: Order['handover']
   ): Promise<Prepared[]> {
     const isToAgent = this.#isToAgent
     const ufragOf = (at: number) => (isToAgent ? local.ufrag : `${local.ufrag}${at}`)
-    const isLed = isToAgent && role === 'passive'
     // A gateway asks for no more than this browser said that it makes.
     const count = Math.min(sockets, agentPace().connections) - 1
-    const others = Array.from({ length: count }, (_, at) =>
-      this.#another({ ice: { ...local, ufrag: ufragOf(at) }, isLed })
-    )
+    const others = Array.from({ length: count }, (_, at) => this.#another({ ice: { ...local, ufrag: ufragOf(at) } }))
     return (await Promise.all(others)).filter(other => other !== undefined)
   }
 

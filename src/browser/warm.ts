@@ -89,7 +89,7 @@ export class Prepared {
    * Offers anew. Rejects with what the browser throws if it does not take that.
    * @param ice credentials that it is to have
    * @param isLed leaves the lead to the far side: two agents that both have offered would both control, and find out by a check that is
-   *   refused (RFC 8445 section 7.3.1.1); one that calls itself a lite one does not
+   *   refused (RFC 8445 section 7.3.1.1); one that calls itself a lite one does not. Firefox takes no such offer
    */
   async offers({ ice, isLed = false }: { readonly ice?: IceCredentials; readonly isLed?: boolean }): Promise<void> {
     let { sdp = '' } = await this.pc.createOffer()
