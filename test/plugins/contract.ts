@@ -88,7 +88,7 @@ const side: fc.Arbitrary<SideSpec> = fc
   .map(({ network, forward, means }) => ({ ...network, ...forward, ...means }))
 
 // Fitting models to noise takes a few milliseconds each time.
-const some = { numRuns: 50 }
+const some = { numRuns: 25 }
 
 /** A plugin as the gateway starts it: with its options checked, and every option at its default unless given. */
 export async function startPlugin(plugin: Plugin, options: Record<string, unknown> = {}): Promise<Planner> {
