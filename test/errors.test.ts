@@ -4,7 +4,7 @@ import { asPosternError, codes, PosternError } from '../src/errors.ts'
 import { causes } from '../src/strategy/plan.ts'
 import { lossVerdicts, verdicts } from '../src/verdict.ts'
 import { formerWords, vocabulary } from '../src/vocabulary.ts'
-import { CALLED_OFF, STALE_SOCKET } from '../src/wire/order.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../src/wire/obeying.ts'
 
 test('a deadline is a timeout, and an abort is no fault of ours', async t => {
   const late = AbortSignal.timeout(1)

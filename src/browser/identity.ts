@@ -1,7 +1,7 @@
 // Who a page's peer is: a key of the browser that nobody can read, not even the page, one for each origin. A browser's DTLS
 // certificate cannot sign, so the key vouches for it in each hello (src/wire/identity/vouch.ts).
 
-import { fromBase64, toBase64, toHex } from '../wire/bytes.ts'
+import { fromBase64, toBase64, toHex } from '../bytes.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
 import { helloProof } from '../wire/identity/proof.ts'
 import type { Vouch } from '../wire/identity/vouch.ts'

@@ -3,17 +3,18 @@
 //
 //   join -> prepared connection -> connect -> session -> order … -> open channel -> Connection
 
-import { nowMs } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { Connecting, doubtful, type ConnectOptions as Following, traceparentOf } from '../peer/connecting.ts'
 import type { Carried, OpenPath } from '../peer/connection/path.ts'
 import { checkResumeMs, RESUME_MS } from '../peer/connection/resume.ts'
+import { Requests } from '../peer/requests.ts'
 import type { RoomEntry } from '../peer/room/entry.ts'
 import type { Roster } from '../peer/room/guest-room.ts'
 import { Standings } from '../peer/standing.ts'
 import { Timekeeper } from '../peer/timekeeper.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
 import { checkName, type PeerName } from '../wire/name.ts'
+import { SETTING_UP } from '../wire/obeying.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { checkAbilities } from './abilities.ts'
 import { Connection } from './connection.ts'
@@ -61,9 +62,6 @@ const DOUBT_MS = 3000
 
 type Asked = Connecting<Connection>
 
-/** The most connections that are set up at once, whatever a gateway asks for. Those that stand do not count. */
-const SETTING_UP = 16
-
 /**
  * Joins a gateway. Throws `unsupported` where the browser, or the page's origin, lacks something, `bad-config`, `gateway-unreachable`,
  * the code the gateway refuses with, or what the signal aborts with.
@@ -85,7 +83,10 @@ export class Peer {
   readonly #known: KnownPeers
   readonly #link: GatewayLink
   readonly #sessions = new Map<string, Session>()
-  readonly #connects = new Map<number, Asked>()
+  readonly #requests = new Requests<Connection>({
+    send: message => this.#link.send(message),
+    leave: (session, error) => void this.#sessions.get(session)?.leave(error)
+  })
   readonly #timekeeper = new Timekeeper(message => this.#timed(message))
   readonly #standings = new Standings<Connection>({
     another: ({ peer: { name }, path: { trace } }, continues, signal) =>
@@ -112,7 +113,6 @@ export class Peer {
   #rttMs = 0
   /** When a path was suspected to be lost last. */
   #suspectedMs = Number.NEGATIVE_INFINITY
-  #requests = 0
   #numbers = 0
   #name = ''
 
@@ -176,7 +176,7 @@ export class Peer {
     const left = new PosternError('io', 'the peer left')
     this.#left.abort(left)
     this.#joined.abort(left)
-    for (const connecting of this.#connects.values()) connecting.fail(left)
+    this.#requests.fail(left)
     await this.#standings.close()
     for (const session of this.#sessions.values()) session.end(left)
     this.#reserve.close()
@@ -184,35 +184,8 @@ export class Peer {
   }
 
   /** @param continues the connection that stands and wants another path */
-  async #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
-    const { to, options } = connecting
-    const request = this.#requests++
-    const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
-    options.signal?.addEventListener('abort', abort, { once: true })
-    this.#connects.set(request, connecting)
-    try {
-      const sent = this.#link.send({
-        type: 'connect',
-        request,
-        to: to.name,
-        ...(to.pin ? { fingerprint: to.pin } : {}),
-        ...(options.traceparent ? { traceparent: options.traceparent } : {}),
-        ...(continues ? { continues } : {}),
-        atMs: nowMs()
-      })
-      if (!sent)
-        throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
-      const connection = await connecting.connection
-      // The request is kept, because the gateway still has its last words on it to say; one that continues another hears none.
-      if (continues) this.#connects.delete(request)
-      else connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
-      return connection
-    } catch (error) {
-      this.#connects.delete(request)
-      throw error
-    } finally {
-      options.signal?.removeEventListener('abort', abort)
-    }
+  #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
+    return this.#requests.ask(connecting, { continues, traceparent: connecting.options.traceparent })
   }
 
   #welcomed({ peer, name, key, endpoints }: Welcome): void {
@@ -230,8 +203,8 @@ export class Peer {
   /** Open connections do not need the gateway. Only requests that are still under way fail. */
   #lost(error: PosternError, final: boolean): void {
     this.#joined.abort(error)
-    for (const connecting of this.#connects.values()) connecting.fail(error)
-    this.#connects.clear()
+    this.#requests.fail(error)
+    this.#requests.clear()
     for (const session of [...this.#sessions.values()]) if (!session.isOpen) session.end(error)
     this.#reserve.close()
     this.#options.onState?.({ joined: false, error, final })
@@ -273,15 +246,15 @@ export class Peer {
       case 'cancel':
         return this.#sessions.get(message.session)?.cancel(message.plan)
       case 'strategy':
-        return this.#connectingOf(message.session)?.options.onStrategy?.(message)
+        return this.#requests.ofSession(message.session)?.options.onStrategy?.(message)
       case 'over':
         return this.#sessions.get(message.session)?.end(refusal(message))
       case 'refused':
-        return this.#connects.get(message.request ?? -1)?.fail(refusal(message))
+        return this.#requests.of(message.request)?.fail(refusal(message))
       case 'path':
-        return this.#agreed(message)
+        return this.#requests.agreed(message)
       case 'trace':
-        return this.#connects.get(message.request)?.mayRead(message)
+        return this.#requests.of(message.request)?.mayRead(message)
       case 'features':
         this.#reserve.doors = doorsOf(message, this.#link.place, this.#membership?.endpoints[0]?.address ?? '')
         return
@@ -294,10 +267,10 @@ export class Peer {
 
   #begin(message: Message<FromGateway, 'session'>): void {
     if (this.#sessions.has(message.session)) return
-    const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    const connecting = this.#requests.of(message.request)
     const standing = message.continues === undefined ? undefined : this.#standings.continuedBy(message)
-    if (message.continues !== undefined && !standing) return this.#disown(message.session)
-    if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
+    if (message.continues !== undefined && !standing) return this.#requests.disown(message.session)
+    if (this.#settingUp >= SETTING_UP) return this.#requests.turnAway(message.session, connecting)
     const session = new Session(message, {
       send: said => this.#link.send(said),
       prepare: isShown => this.#prepare(isShown),
@@ -326,16 +299,6 @@ export class Peer {
     return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
   }
 
-  #disown(session: string): void {
-    this.#link.send({ type: 'leave', session, code: 'io', reason: 'it does not hold that connection' })
-  }
-
-  #turnAway(session: string, connecting: Asked | undefined): void {
-    const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
-    this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
-    connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
-  }
-
   async #trust(
     { name, fingerprint, named }: Message<FromGateway, 'session'>['peer'],
     asked: PeerName | undefined
@@ -350,25 +313,6 @@ export class Peer {
     // The gateway has given the socket away, and does not know yet that the session is over.
     if (session) void session.order(message, reserved)
     else reserved?.close()
-  }
-
-  #abandon(connecting: Asked, error: PosternError): void {
-    this.#sessions.get(connecting.session)?.leave(error)
-    connecting.fail(error)
-  }
-
-  /** Both sides have opened the path, so the request is done. */
-  #agreed({ session, bitsPerSecond, verdict }: Message<FromGateway, 'path'>): void {
-    for (const [request, connecting] of this.#connects) {
-      if (connecting.session !== session) continue
-      this.#connects.delete(request)
-      const { traceKey } = connecting
-      connecting.options.onPath?.({ bitsPerSecond, verdict, traceKey })
-    }
-  }
-
-  #connectingOf(session: string): Asked | undefined {
-    return [...this.#connects.values()].find(connecting => connecting.session === session)
   }
 
   #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {

@@ -5,8 +5,8 @@ import { nowMs, sleep } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import type { Carried, OpenPath, PathReport } from '../peer/connection/path.ts'
 import { description } from '../peer/transport/description.ts'
-import type { Word } from '../vocabulary.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { CALLED_OFF, STALE_SOCKET } from '../wire/obeying.ts'
 import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Report } from '../wire/report.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
@@ -408,9 +408,8 @@ interface Stats {
 /** The longest reason that the gateway takes, in characters. */
 const REASON_CHARACTERS = 500
 
-const CALLED_OFF = 'called-off' satisfies Word
 const calledOff = new PosternError('timeout', 'the order was called off')
-const staleSocket = { code: 'stale-socket' satisfies Word, reason: 'the socket this order was made for is gone' }
+const staleSocket = { code: STALE_SOCKET, reason: 'the socket this order was made for is gone' }
 const broken = new PosternError(
   'io',
   'the path was lost, or the encrypted handshake broken off, before the connection was made'

@@ -6,11 +6,12 @@
 import { isIPv4 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
-import { nowMs, within } from '../clock.ts'
+import { within } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { checkName, type PeerName } from '../wire/name.ts'
 import type { NatReport } from '../wire/nat-report.ts'
-import { natureOf, SETTING_UP } from '../wire/order.ts'
+import { SETTING_UP } from '../wire/obeying.ts'
+import { natureOf } from '../wire/order.ts'
 import { checkPacketSize } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
@@ -41,6 +42,7 @@ import {
 } from './punch/own-ports.ts'
 import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
+import { Requests } from './requests.ts'
 import { entryOf } from './room/entry.ts'
 import { GuestRoom } from './room/guest-room.ts'
 import { type MadeRoom, makeRoom, type RoomOptions } from './room/making.ts'
@@ -114,7 +116,10 @@ export class Peer {
   readonly #sessions = new Map<string, PeerSession>()
   /** Orders that are being obeyed or given up. They are waited for at the end, because a file may be written on the way. */
   readonly #orders = new Set<Promise<void>>()
-  readonly #connects = new Map<number, Asked>()
+  readonly #requests = new Requests<Connection>({
+    send: message => this.#link.send(message),
+    leave: (session, error) => void this.#sessions.get(session)?.leave(error)
+  })
   /** The room that this peer is a guest of; undefined where it has joined by the token. */
   readonly room: GuestRoom | undefined
   readonly #questions = new Questions<NatReport>('judge the network')
@@ -153,7 +158,6 @@ export class Peer {
   #membership: Membership | undefined
   #renewal: { stale: readonly WarmSocket[]; signal: AbortSignal; done: () => void } | undefined
   #joined = new AbortController()
-  #requests = 0
   #sockets = 0
   #name = ''
 
@@ -217,37 +221,9 @@ export class Peer {
   }
 
   /** @param continues the connection that stands and wants another path */
-  async #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
-    const atMs = nowMs()
-    const { to, options } = connecting
-    const request = this.#requests++
-    const traceparent = options.traceparent ?? activeTraceparent()
-    const abort = () => this.#abandon(connecting, asPosternError(options.signal?.reason))
-    options.signal?.addEventListener('abort', abort, { once: true })
-    this.#connects.set(request, connecting)
-    try {
-      const sent = this.#link.send({
-        type: 'connect',
-        request,
-        to: to.name,
-        ...(to.pin ? { fingerprint: to.pin } : {}),
-        ...(traceparent ? { traceparent } : {}),
-        ...(continues ? { continues } : {}),
-        atMs
-      })
-      if (!sent)
-        throw new PosternError('gateway-unreachable', 'the connection to the gateway is down; it is being made again')
-      const connection = await connecting.connection
-      // The request is kept, because the gateway still has its last words on it to say; one that continues another hears none.
-      if (continues) this.#connects.delete(request)
-      else connection.closed.addEventListener('abort', () => this.#connects.delete(request), { once: true })
-      return connection
-    } catch (error) {
-      this.#connects.delete(request)
-      throw error
-    } finally {
-      options.signal?.removeEventListener('abort', abort)
-    }
+  #ask(connecting: Asked, continues?: Continues): Promise<Connection> {
+    const traceparent = connecting.options.traceparent ?? activeTraceparent()
+    return this.#requests.ask(connecting, { continues, traceparent })
   }
 
   /** The gateway's judgement of this peer's network. Throws as `survey` does, and when the gateway is lost. */
@@ -259,7 +235,7 @@ export class Peer {
       interfaces: this.#interfaces,
       nextSocket: () => this.#sockets++,
       ask: (question: Question) =>
-        this.#questions.ask({ type: 'nat', request: this.#requests++, ...question }, send, signal)
+        this.#questions.ask({ type: 'nat', request: this.#requests.next(), ...question }, send, signal)
     }
     return await survey(this.#membership, options, peer, signal)
   }
@@ -279,7 +255,7 @@ export class Peer {
 
   async #askRoom(asked: RoomQuestion): Promise<Message<FromGateway, 'room'>> {
     const send = (message: FromPeer) => this.#link.send(message)
-    return await this.#rooms.ask({ ...asked, request: this.#requests++ }, send, this.#joined.signal)
+    return await this.#rooms.ask({ ...asked, request: this.#requests.next() }, send, this.#joined.signal)
   }
 
   /** Asks the gateway for a sign of life, and joins again if there is none. For whoever has lost a path. */
@@ -314,7 +290,7 @@ export class Peer {
     const left = new PosternError('io', 'the peer left')
     this.network.close()
     this.#joined.abort(left)
-    for (const connecting of this.#connects.values()) connecting.fail(left)
+    this.#requests.fail(left)
     await this.#standings.close()
     await Promise.all([...this.#sessions.values()].map(session => session.end(left)))
     await Promise.all(this.#orders)
@@ -354,8 +330,8 @@ export class Peer {
   /** Open connections do not need the gateway. Only requests that are still under way fail. */
   #lost(error: PosternError, final: boolean): void {
     this.#joined.abort(error)
-    for (const connecting of this.#connects.values()) connecting.fail(error)
-    this.#connects.clear()
+    this.#requests.fail(error)
+    this.#requests.clear()
     for (const session of [...this.#sessions.values()]) if (!session.isOpen) void session.end(error)
     for (const warm of this.#warm.values()) void warm.raw.close()
     this.#warm.clear()
@@ -511,7 +487,7 @@ export class Peer {
    */
   #mapIdle(): void {
     const { signal } = this.#joined
-    const isConnecting = this.#connects.size > 0 || this.#settingUp > 0
+    const isConnecting = this.#requests.size > 0 || this.#settingUp > 0
     if (this.#options.map === false || isConnecting || signal.aborted || !this.#forwards.isServed) return
     for (const warm of this.#warm.values())
       if ((warm.isHard || this.#remaps) && !forwardTo(this.#ports, warm.port))
@@ -545,7 +521,7 @@ export class Peer {
       case 'cancel':
         return this.#sessions.get(message.session)?.cancel(message.plan)
       case 'strategy':
-        return this.#connectingOf(message.session)?.options.onStrategy?.(message)
+        return this.#requests.ofSession(message.session)?.options.onStrategy?.(message)
       case 'over':
         return void this.#sessions.get(message.session)?.end(failure(message))
       case 'refused':
@@ -559,7 +535,7 @@ export class Peer {
       case 'path':
         return this.#agreed(message)
       case 'trace':
-        return this.#connects.get(message.request)?.mayRead(message)
+        return this.#requests.of(message.request)?.mayRead(message)
       case 'pong':
         return this.#timekeeper.answer(message)
       case 'features':
@@ -595,17 +571,17 @@ export class Peer {
 
   #refused(message: Message<FromGateway, 'refused'>): void {
     const { request = -1 } = message
-    this.#connects.get(request)?.fail(failure(message))
+    this.#requests.of(request)?.fail(failure(message))
     this.#questions.refuse(request, failure(message))
     this.#rooms.refuse(request, failure(message))
   }
 
   #begin(message: Message<FromGateway, 'session'>): void {
     if (this.#sessions.has(message.session)) return
-    const connecting = message.request === undefined ? undefined : this.#connects.get(message.request)
+    const connecting = this.#requests.of(message.request)
     const standing = message.continues === undefined ? undefined : this.#standings.continuedBy(message)
-    if (message.continues !== undefined && !standing) return this.#disown(message.session)
-    if (this.#settingUp >= SETTING_UP) return this.#turnAway(message.session, connecting)
+    if (message.continues !== undefined && !standing) return this.#requests.disown(message.session)
+    if (this.#settingUp >= SETTING_UP) return this.#requests.turnAway(message.session, connecting)
     const session = new PeerSession(message, {
       link: this.#link,
       identity: this.identity,
@@ -637,16 +613,6 @@ export class Peer {
   /** Connections that are being set up; those that stand do not count. */
   get #settingUp(): number {
     return [...this.#sessions.values()].filter(({ isOpen }) => !isOpen).length
-  }
-
-  #disown(session: string): void {
-    this.#link.send({ type: 'leave', session, code: 'io', reason: 'it does not hold that connection' })
-  }
-
-  #turnAway(session: string, connecting: Asked | undefined): void {
-    const busy = `is setting up ${SETTING_UP} connections, as many as it does at once; try again in a moment`
-    this.#link.send({ type: 'leave', session, code: 'over-quota', reason: `it ${busy}` })
-    connecting?.fail(new PosternError('over-quota', `this peer ${busy}`))
   }
 
   /** Throws `fingerprint-mismatch` unless the name is met for the first time or had this fingerprint before. */
@@ -691,24 +657,9 @@ export class Peer {
     if (this.#membership && !signal.aborted && this.#warm.size === 0) await this.#keepWarm(this.#membership, signal)
   }
 
-  #abandon(connecting: Asked, error: PosternError): void {
-    void this.#sessions.get(connecting.session)?.leave(error)
-    connecting.fail(error)
-  }
-
-  /** Both sides have opened the path, so the request is done. */
-  #agreed({ session, bitsPerSecond, verdict }: Message<FromGateway, 'path'>): void {
-    for (const [request, connecting] of this.#connects) {
-      if (connecting.session !== session) continue
-      this.#connects.delete(request)
-      const { traceKey } = connecting
-      connecting.options.onPath?.({ bitsPerSecond, verdict, traceKey })
-    }
+  #agreed(message: Message<FromGateway, 'path'>): void {
+    this.#requests.agreed(message)
     this.#mapIdle()
-  }
-
-  #connectingOf(session: string): Asked | undefined {
-    return [...this.#connects.values()].find(connecting => connecting.session === session)
   }
 
   #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {

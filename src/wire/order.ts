@@ -24,21 +24,8 @@ export const CANDIDATES = 192
 /** The walk over an order's guesses leaves this many datagrams of the budget for answers, or a quarter of a small budget. */
 export const ANSWERS = 16
 
-/** The most connections that a peer sets up at once, whatever a gateway asks for. Those that stand do not count. */
-export const SETTING_UP = 16
-
 /** The socket of an order that needs none that the gateway knows. */
 export const NO_SOCKET = -1
-
-/**
- * A side fails with this code when the socket that an order names is gone, because the order before was called off too late.
- */
-export const STALE_SOCKET = 'stale-socket' satisfies Word
-
-/**
- * A side fails with this code when an order was called off before anything came of it. Its report still tells what it heard.
- */
-export const CALLED_OFF = 'called-off' satisfies Word
 
 /**
  * A side fails with this code when all that an order tells it to send to is on its own interfaces, and no other peer is on

@@ -11,7 +11,7 @@
 // their maker's (`account` of a member): all of them together have its room.
 
 import { PosternError } from '../../errors.ts'
-import { SETTING_UP } from '../../wire/order.ts'
+import { SETTING_UP } from '../../wire/obeying.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'

@@ -5,8 +5,8 @@
 //
 // It is WebCrypto alone, so that a page and Node do the same.
 
+import { fromBase64Url, toBase64 } from '../../bytes.ts'
 import { PosternError } from '../../errors.ts'
-import { fromBase64Url, toBase64 } from '../bytes.ts'
 import { fold } from '../name.ts'
 import type { RoomLink } from './link.ts'
 

@@ -4,8 +4,8 @@
 //   https://postern.example.org/call/standup#nR1cT3bOqCcVbHAh0XW5Nw
 //   └────── place.ts ─────────┘      └ name.ts └ 128 random bits in base64url: 22 characters
 
+import { fromBase64Url, toBase64Url } from '../../bytes.ts'
 import { PosternError } from '../../errors.ts'
-import { fromBase64Url, toBase64Url } from '../bytes.ts'
 import { nameShape } from '../name.ts'
 import { placeOf } from '../place.ts'
 

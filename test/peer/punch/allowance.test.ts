@@ -5,7 +5,7 @@ import { Allowance, KEPT, PER_SECOND } from '../../../src/peer/punch/allowance.t
 import { Diary } from '../../../src/peer/punch/diary.ts'
 import type { RawSocket } from '../../../src/peer/punch/raw.ts'
 import { Sender } from '../../../src/peer/punch/sender.ts'
-import { CALLED_OFF } from '../../../src/wire/order.ts'
+import { CALLED_OFF } from '../../../src/wire/obeying.ts'
 import type { FromPeer, Message } from '../../../src/wire/signal.ts'
 import { endNative } from '../../end-native.ts'
 import { Far } from '../far.ts'
