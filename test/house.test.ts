@@ -37,7 +37,7 @@ async function importsOf(file: string): Promise<string[]> {
   )
 }
 
-const code = files.filter(file => file.endsWith('.ts'))
+const code = files.filter(file => /\.tsx?$/.test(file))
 const imports = new Map(await Promise.all(code.map(async file => [file, await importsOf(file)] as const)))
 const arrows = [...imports].flatMap(([from, to]) => to.map(target => ({ from, to: target })))
 

@@ -1,15 +1,21 @@
-// Makes one module without imports of src/browser.ts, for pages.
+// What browsers load: one module of src/browser.ts without imports, for pages of anybody, and a script and a style for each page that is
+// a program.
 
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
 
 /** Browsers that have all that the module uses. Chromium 122 and Firefox 121 were the last to learn something (Promise.withResolvers). */
 const target = ['chrome122', 'firefox121', 'safari17.4']
 
-/** The text of the module. Rejects where something of Node is reached from src/browser.ts. */
-export async function bundle(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../src/browser.ts', import.meta.url))],
+const inSource = (file: string): string => fileURLToPath(new URL(`../src/${file}`, import.meta.url))
+
+/** The files that become of `entry`, by name. Rejects where something of Node is reached from there. */
+async function bundled(entry: string, options: BuildOptions = {}): Promise<Record<string, string>> {
+  const { outputFiles = [] } = await build({
+    entryPoints: [inSource(entry)],
+    outdir: 'dist',
     bundle: true,
     write: false,
     format: 'esm',
@@ -18,7 +24,33 @@ export async function bundle(): Promise<string> {
     minify: true,
     legalComments: 'inline',
     charset: 'utf8',
-    logLevel: 'silent'
+    logLevel: 'silent',
+    ...options
   })
-  return outputFiles[0]?.text ?? ''
+  return Object.fromEntries(outputFiles.map(({ path, text }) => [basename(path), text]))
+}
+
+/** The text of the module. */
+export async function bundle(): Promise<string> {
+  return (await bundled('browser.ts'))['browser.js'] ?? ''
+}
+
+/** Pages that are programs, each of a file `main.tsx` in its room. */
+const pages = ['call'] as const
+
+/** `call.js`, `call.css`, and so on. */
+export async function bundlePages(): Promise<Record<string, string>> {
+  const options = { jsx: 'automatic', jsxImportSource: 'preact' } as const
+  const made = pages.map(async page => {
+    const files = await bundled(`${page}/main.tsx`, options)
+    return Object.entries(files).map(([name, text]) => [name.replace('main', page), text] as const)
+  })
+  return Object.fromEntries((await Promise.all(made)).flat())
+}
+
+/** Writes all of it to `dist`, from where a gateway serves it. */
+export async function writeBundles(dist: string): Promise<void> {
+  await mkdir(dist, { recursive: true })
+  const files = { 'browser.js': await bundle(), ...(await bundlePages()) }
+  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(new URL(name, `file://${dist}/`), text)))
 }

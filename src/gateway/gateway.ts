@@ -153,6 +153,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     present: () => presenceOf(parts),
     warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings, ...(certificate?.warnings ?? [])],
     peers: limits.peers,
+    calls: enabled,
     urls: config.listen.url,
     certificate,
     join: (ws, newcomer) => receive(ws, newcomer, reception),

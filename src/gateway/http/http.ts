@@ -25,7 +25,8 @@ import type { Newcomer } from '../signalling/reception.ts'
 import type { Access } from './access.ts'
 import { Answers } from './answers.ts'
 import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
-import { moduleRoutes } from './browser-module.ts'
+import { callRoutes } from './built/call.ts'
+import { moduleRoutes } from './built/module.ts'
 import type { Certificate } from './certificate.ts'
 import { Connections } from './connections.ts'
 import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
@@ -44,6 +45,8 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
   readonly peers: number
+  /** Whether rooms have pages here. */
+  readonly calls: boolean
   /** `listen.url`. */
   readonly urls: readonly string[]
   /** Left out, HTTP is served in clear. */
@@ -200,6 +203,7 @@ function application(side: HttpSide, listener: string, connections: Connections)
     open.routes(),
     assetRoutes().routes(),
     moduleRoutes().routes(),
+    ...(side.calls ? [callRoutes().routes()] : []),
     loginRoutes(side.access, listener).routes(),
     ownTraceRoutes(side).routes(),
     door(side.access, listener, connections),

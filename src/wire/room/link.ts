@@ -18,7 +18,7 @@ export interface RoomLink {
 }
 
 /** The path of rooms on a gateway. */
-const CALL_PATH = '/call/'
+export const CALL_PATH = '/call/'
 
 const SECRET_BYTES = 16
 

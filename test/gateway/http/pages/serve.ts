@@ -72,6 +72,7 @@ export async function servePages(
       present: async () => present,
       warnings: () => warnings,
       peers: 100,
+      calls: false,
       urls,
       log: { error: fields => void faults.push(fields), warn: () => {} },
       join: ws => ws.close(),

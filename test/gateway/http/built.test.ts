@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import test from 'ava'
 import Koa from 'koa'
-import { moduleRoutes } from '../../../src/gateway/http/browser-module.ts'
+import { moduleRoutes } from '../../../src/gateway/http/built/module.ts'
 import { bundle } from '../../../tools/bundle.ts'
 
 /** The most that a page loads, in bytes. */

@@ -1,0 +1,19 @@
+// The page of a call. Which rooms there are is told to nobody: the page is the same for every name, and the secret of a room never comes
+// here, since browsers keep what stands behind the `#` to themselves.
+
+import Router from '@koa/router'
+import { CALL_PATH } from '../../../wire/room/link.ts'
+import { Program } from './program.ts'
+
+const permissions =
+  'camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), speaker-selection=(self)'
+
+export function callRoutes(): Router {
+  const program = new Program('call')
+  const router = new Router()
+  router.get(`${CALL_PATH}:name`, ctx =>
+    program.show(ctx, { title: String(ctx.params.name), loading: 'The call is being loaded.', permissions })
+  )
+  router.use(program.files().routes())
+  return router
+}
