@@ -1,0 +1,112 @@
+// How the connection to one person is: direct or relayed, why, what to do about it, figures of now, and the words to compare.
+
+import { percent } from '../../units.ts'
+import type { Person } from '../model/person.ts'
+import { strings } from '../strings.ts'
+import { Panel } from './panel.tsx'
+import { kindOf } from './tile.tsx'
+
+const words = strings.badge
+
+export function ConnectionPanel({ person, retry, close }: { person: Person; retry: () => void; close: () => void }) {
+  const kind = kindOf(person)
+  return (
+    <Panel title={words.heading(person.name.value)} close={close}>
+      {kind === 'failed' ? <Failure person={person} retry={retry} /> : <Path person={person} />}
+      <Words person={person} />
+      {person.connection.value && <Figures person={person} />}
+    </Panel>
+  )
+}
+
+function Path({ person }: { person: Person }) {
+  const kind = kindOf(person)
+  const verdict = person.notice.value?.verdict
+  if (kind === 'connecting') return <p>{strings.call.connecting}</p>
+  if (kind === 'lost') return <p>{strings.call.lost}</p>
+  if (kind === 'direct') return <p class="said direct">{words.isDirect}</p>
+  return (
+    <>
+      <p class="said relayed">{words.isRelayed}</p>
+      <Why sentence={verdict?.sentence} advice={verdict?.advice} />
+    </>
+  )
+}
+
+function Failure({ person, retry }: { person: Person; retry: () => void }) {
+  const error = person.error.value
+  return (
+    <>
+      <p class="said failed">{strings.call.failed}</p>
+      <Why sentence={error?.verdict?.sentence ?? error?.message} advice={error?.verdict?.advice} />
+      <button type="button" onClick={retry}>
+        {words.retry}
+      </button>
+    </>
+  )
+}
+
+const Why = ({ sentence, advice }: { sentence: string | undefined; advice: string | undefined }) => (
+  <dl class="why">
+    <dt>{words.because}</dt>
+    <dd>{sentence ? `${capital(sentence)}.` : words.noReason}</dd>
+    {advice && (
+      <>
+        <dt>{words.advice}</dt>
+        <dd>{`${capital(advice)}.`}</dd>
+      </>
+    )}
+  </dl>
+)
+
+function Words({ person }: { person: Person }) {
+  const said = person.connection.value?.words
+  if (!said) return null
+  return (
+    <section class="words">
+      <h3>{words.words}</h3>
+      <ol>
+        {said.map(({ emoji, word }) => (
+          <li key={word}>
+            <span aria-hidden="true">{emoji}</span> {word}
+          </li>
+        ))}
+      </ol>
+      <p class="soft">{words.wordsHint}</p>
+    </section>
+  )
+}
+
+function Figures({ person }: { person: Person }) {
+  const figures = person.figures.value
+  const limit = person.notice.value?.bitsPerSecond
+  const rtt = person.rttMs.value
+  const rows: [string, string | undefined][] = [
+    [words.roundTrip, rtt === undefined ? undefined : `${Math.round(rtt)} ms`],
+    [words.loss, figures?.loss === undefined ? undefined : percent(figures.loss)],
+    [words.lossThere, figures?.lossThere === undefined ? undefined : percent(figures.lossThere)],
+    [words.receiving, figures && rate(figures.receiving)],
+    [words.sending, figures && rate(figures.sending)],
+    [words.picture, figures?.picture],
+    [words.ownPicture, figures?.ownPicture],
+    ...(limit === undefined ? [] : [[words.limit, rate(limit)] as [string, string]])
+  ]
+  return (
+    <section>
+      <h3>{words.figures}</h3>
+      <dl class="figures">
+        {rows.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value ?? words.none}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  )
+}
+
+const rate = (bitsPerSecond: number): string =>
+  bitsPerSecond >= 1e6 ? `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bitsPerSecond / 1000)} kbit/s`
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, '')

@@ -1,0 +1,47 @@
+// The call by the keyboard. Keys are left alone where somebody writes.
+
+import { useEffect } from 'preact/hooks'
+import type { Call } from '../model/call.ts'
+import type { Panel } from './inside.tsx'
+
+export function useKeys({ devices }: Call, show: (panel: Panel) => void): void {
+  useEffect(() => {
+    const over = new AbortController()
+    const { signal } = over
+    /** The microphone is on as long as a key is held. */
+    let isHeld = false
+    const press = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
+      if (event.key === 'Escape') return show(undefined)
+      if (isWriting(event.target)) return
+      const isOn = devices.isMicrophoneOn.peek()
+      switch (event.key.toLowerCase()) {
+        case 'm':
+          return void devices.setMicrophone(!isOn)
+        case 'v':
+          return void devices.setCamera(devices.camera.peek() === undefined)
+        case 's':
+          return devices.screen.peek() ? devices.unshare() : void devices.share()
+        case 'c':
+          event.preventDefault()
+          return show('chat')
+        case ' ':
+          if (isOn || event.target instanceof HTMLButtonElement) return
+          event.preventDefault()
+          isHeld = true
+          return void devices.setMicrophone(true)
+      }
+    }
+    const release = ({ key }: KeyboardEvent) => {
+      if (key !== ' ' || !isHeld) return
+      isHeld = false
+      void devices.setMicrophone(false)
+    }
+    addEventListener('keydown', press, { signal })
+    addEventListener('keyup', release, { signal })
+    return () => over.abort()
+  }, [])
+}
+
+const isWriting = (target: EventTarget | null): boolean =>
+  target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
