@@ -7,7 +7,7 @@ export const strings = {
   lobby: {
     heading: (room: string) => `Join ${room}`,
     ask: 'So that the others see and hear you, your browser asks for your camera and microphone. Nobody gets anything of them before you join.',
-    useBoth: 'Use camera and microphone',
+    useBoth: 'Camera and microphone',
     useMicrophone: 'Microphone only',
     useNeither: 'Neither',
     asking: 'Your browser asks for them now: look for its question near the address bar.',
@@ -42,7 +42,9 @@ export const strings = {
     copied: 'Copied',
     people: (count: number) => (count === 1 ? 'You alone' : `${count} people`),
     you: (name: string) => `${name} (you)`,
+    youAre: 'you',
     self: 'You',
+    yourScreen: 'You share your screen',
     connecting: 'Connecting…',
     lost: 'Connection lost; looking for another way…',
     failed: 'No connection to this person',
@@ -86,6 +88,7 @@ export const strings = {
     microphone: 'Microphone',
     speaker: 'Speaker',
     none: 'None found',
+    standard: 'As the system has it',
     unnamed: (kind: string, at: number) => `${kind} ${at}`,
     noise: 'Suppress noise',
     echo: 'Cancel echo',
@@ -206,8 +209,8 @@ export const strings = {
 
   devices: {
     denied: {
-      title: 'Your browser does not let this page use them',
-      text: 'Allow camera and microphone by the sign beside the address, then try again. Or join without: you still see and hear the others.'
+      title: 'Camera and microphone are not allowed here',
+      text: 'Allow them by the sign beside the address, then try again. Or join without: you still see and hear the others.'
     },
     missing: {
       title: 'No camera or microphone was found',

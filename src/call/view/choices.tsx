@@ -23,7 +23,9 @@ export function Choices({ devices }: { devices: Devices }) {
 }
 
 function Choice({ kind, devices, use }: { kind: Kind; devices: Devices; use: (id: string) => void }) {
-  const list = devices.list.value.filter(device => device.kind === kinds[kind] && device.deviceId !== '')
+  const list = devices.list.value.filter(
+    ({ kind: has, deviceId }) => has === kinds[kind] && deviceId !== '' && deviceId !== 'default'
+  )
   const word = strings.settings[kind]
   const inUse = kind === 'speaker' ? settings.value.speaker : devices[kind].value?.getSettings().deviceId
   return (
@@ -31,6 +33,7 @@ function Choice({ kind, devices, use }: { kind: Kind; devices: Devices; use: (id
       <span>{word}</span>
       <select disabled={list.length === 0} value={inUse} onChange={({ currentTarget }) => use(currentTarget.value)}>
         {list.length === 0 && <option>{strings.settings.none}</option>}
+        {list.length > 0 && kind === 'speaker' && <option value="">{strings.settings.standard}</option>}
         {list.map(({ deviceId, label }, at) => (
           <option key={deviceId} value={deviceId} selected={deviceId === inUse}>
             {label || strings.settings.unnamed(word, at + 1)}

@@ -28,7 +28,7 @@ function Path({ person }: { person: Person }) {
   return (
     <>
       <p class="said relayed">{words.isRelayed}</p>
-      <Why sentence={verdict?.sentence} advice={verdict?.advice} />
+      <Why person={person} sentence={verdict?.sentence} advice={verdict?.advice} />
     </>
   )
 }
@@ -38,7 +38,7 @@ function Failure({ person, retry }: { person: Person; retry: () => void }) {
   return (
     <>
       <p class="said failed">{strings.call.failed}</p>
-      <Why sentence={error?.verdict?.sentence ?? error?.message} advice={error?.verdict?.advice} />
+      <Why person={person} sentence={error?.verdict?.sentence ?? error?.message} advice={error?.verdict?.advice} />
       <button type="button" onClick={retry}>
         {words.retry}
       </button>
@@ -46,18 +46,28 @@ function Failure({ person, retry }: { person: Person; retry: () => void }) {
   )
 }
 
-const Why = ({ sentence, advice }: { sentence: string | undefined; advice: string | undefined }) => (
+interface WhyProps {
+  readonly person: Person
+  readonly sentence: string | undefined
+  readonly advice: string | undefined
+}
+
+const Why = ({ person, sentence, advice }: WhyProps) => (
   <dl class="why">
     <dt>{words.because}</dt>
-    <dd>{sentence ? `${capital(sentence)}.` : words.noReason}</dd>
+    <dd>{sentence ? told(sentence, person) : words.noReason}</dd>
     {advice && (
       <>
         <dt>{words.advice}</dt>
-        <dd>{`${capital(advice)}.`}</dd>
+        <dd>{told(advice, person)}</dd>
       </>
     )}
   </dl>
 )
+
+/** The gateway knows people by the names that it made up for them. */
+const told = (text: string, { address, name }: Person): string =>
+  `${capital(text.replaceAll(address, name.value).replaceAll(/\bguest-[\da-f]{12}\b/g, strings.call.youAre))}.`
 
 function Words({ person }: { person: Person }) {
   const said = person.connection.value?.words

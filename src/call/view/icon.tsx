@@ -23,7 +23,7 @@ const shapes = {
   file: 'M6 3h8l4 4v14H6ZM14 3v4h4',
   send: 'M4 12 20 4l-5 16-3.5-6.5Z',
   direct: 'M3 12h18M17 8l4 4-4 4M7 8l-4 4 4 4',
-  relayed: 'M3 17h3c5 0 3-10 8-10h7M18 4l3 3-3 3M13 17h8M10 17h.01',
+  relayed: 'M2 12h6M16 12h6M8 8h8v8H8Z',
   warning: 'M12 4 2.5 20h19ZM12 10v4M12 17v.01'
 } as const
 

@@ -102,7 +102,7 @@ export function OwnTile({ devices }: { devices: Devices }) {
               <span class="hidden">{words.muted}</span>
             </span>
           )}
-          {label}
+          {isScreen ? words.yourScreen : words.self}
         </span>
       </div>
     </section>
