@@ -8,6 +8,7 @@ export {
   Connection,
   type ConnectionEvents,
   type FarPeer,
+  type GatewayNotice,
   type OpenOptions,
   type PathNews,
   type PathReport,

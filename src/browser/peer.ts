@@ -252,12 +252,15 @@ export class Peer {
       case 'refused':
         return this.#requests.of(message.request)?.fail(refusal(message))
       case 'path':
+        this.#standings.noticed(message)
         return this.#requests.agreed(message)
       case 'trace':
         return this.#requests.of(message.request)?.mayRead(message)
       case 'features':
         this.#reserve.doors = doorsOf(message, this.#link.place, this.#membership?.endpoints[0]?.address ?? '')
         return
+      case 'limit':
+        return this.#standings.noticed(message)
       case 'pong':
         return this.#timekeeper.answer(message)
       case 'roster':

@@ -15,7 +15,7 @@ export interface StrategyReport {
 
 /** What the gateway says about a path once both sides have opened it. */
 export interface PathNotice {
-  /** The relay's limit for this connection, in each direction; undefined on a direct path. */
+  /** What the relay lets through of what this side sends, in bits per second; undefined on a direct path. */
   readonly bitsPerSecond?: number | undefined
   /** The gateway's verdict: why the path is relayed, or `direct`. Undefined if the gateway does not record the request. */
   readonly verdict?: Verdict | undefined

@@ -534,6 +534,8 @@ export class Peer {
         return this.room?.heard(message)
       case 'path':
         return this.#agreed(message)
+      case 'limit':
+        return this.#standings.noticed(message)
       case 'trace':
         return this.#requests.of(message.request)?.mayRead(message)
       case 'pong':
@@ -659,6 +661,7 @@ export class Peer {
 
   #agreed(message: Message<FromGateway, 'path'>): void {
     this.#requests.agreed(message)
+    this.#standings.noticed(message)
     this.#mapIdle()
   }
 

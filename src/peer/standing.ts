@@ -6,7 +6,7 @@ import { asPosternError } from '../errors.ts'
 import type { News } from '../wire/news.ts'
 import type { Continues, FromGateway, Message } from '../wire/signal.ts'
 import type { AnyConnection } from './connection/core.ts'
-import type { PathNews, PathReport } from './connection/path.ts'
+import type { PathNews, PathReport, PathTold } from './connection/path.ts'
 import { Keeper } from './keeper.ts'
 
 export interface StandingHooks<Connection extends AnyConnection> {
@@ -83,6 +83,11 @@ export class Standings<Connection extends AnyConnection> {
       return connection
     }
     return undefined
+  }
+
+  /** The gateway tells of the path that a session has found. */
+  noticed(told: PathTold): void {
+    for (const connection of this.#all.keys()) connection.noticed(told)
   }
 
   /** How long a path has to prove itself before the connection goes on there, in milliseconds. */

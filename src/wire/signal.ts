@@ -14,6 +14,7 @@
 //    | <-- order ----------------------------- | --> order               to both peers at the same moment
 //    | --- progress, opened | failed --------> |
 //    | <-- strategy, path | over ------------- | --> path | over
+//    | <-- limit ----------------------------- | --> limit               what the relay lets through now, whenever that changes
 //    | --- connect (to, continues) ----------> |                         another path for a connection that stands
 //    | --- news -----------------------------> | <-- news                what became of its path, for the trace (news.ts)
 //    | --- room, admit … --------------------> | --> roster              rooms and their guests (room/messages.ts)
@@ -313,6 +314,14 @@ const fromGateway = z.discriminatedUnion('type', [
     kind: z.enum(pathKinds),
     bitsPerSecond: z.number().optional(),
     verdict: verdict.optional()
+  }),
+  // What the relay lets through on a session's path now, in bits of UDP payload per second: of what this side sends, and of what comes
+  // to it. Said to both, soon after the path and whenever it has changed. A peer of the first release ignores it.
+  z.object({
+    type: z.literal('limit'),
+    session,
+    bitsPerSecond: z.number().nonnegative(),
+    incomingBitsPerSecond: z.number().nonnegative()
   }),
   z.strictObject({
     type: z.literal('over'),

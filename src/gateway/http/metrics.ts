@@ -156,6 +156,9 @@ export class Metrics implements Disposable {
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )
+    this.#readCounter('relay_limits_told', 'How often a side was told what passes now', [], ({ sessions }) => [
+      [{}, sessions.limits]
+    ])
     this.#readCounter('stun_answers', 'Answers to STUN clients without a token', ['answer'], ({ udp }) => [
       [{ answer: 'plain' }, udp.plain],
       [{ answer: 'discovery' }, udp.discovery],

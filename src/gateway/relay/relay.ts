@@ -10,7 +10,7 @@ import type { Forwarder } from '../udp/binding.ts'
 import { type Agent, type CheckCounters, Checks } from './checks.ts'
 import type { SpliceCounters } from './counters.ts'
 import type { Time } from './scheduler.ts'
-import { type Exit, type Latched, type LatchedAt, SpliceTable } from './splice.ts'
+import { type Exit, type Latched, type LatchedAt, type Passing, SpliceTable } from './splice.ts'
 
 export type Agents = Readonly<Partial<Record<SideName, Agent>>>
 
@@ -31,6 +31,8 @@ export interface RelayListener {
   idle(session: string, counters: SpliceCounters): void
   /** A side that was latched comes from another source now. */
   relatched(session: string, side: SideName, source: LatchedAt): void
+  /** A session was armed, or one has ended: what passes of others may have changed. */
+  shared(): void
 }
 
 export interface Relay extends Forwarder {
@@ -47,6 +49,8 @@ export interface Relay extends Forwarder {
   expect(session: string, agents: Agents): Promise<void>
   /** Where the sides are latched now. */
   latched(session: string): Promise<Latched>
+  /** What each side of a session can count on now, whatever the others send; undefined where it is not armed. */
+  passing(session: string): Promise<Passing | undefined>
   /** The counts of a session so far; undefined where it is not armed. */
   counters(session: string): Promise<SpliceCounters | undefined>
   /** Ends a session and gives its final counts; undefined where it is not armed. */
@@ -67,6 +71,7 @@ export class LocalRelay implements Relay, Disposable {
       onIdle: (session, counters) => {
         this.#checks.forget(session)
         this.listener?.idle(session, counters)
+        this.listener?.shared()
       },
       onRelatch: (session, side, source) => this.listener?.relatched(session, side, source)
     })
@@ -80,6 +85,7 @@ export class LocalRelay implements Relay, Disposable {
     holder?: Asker
   ): Promise<void> {
     this.#splices.arm(session, peers, limits, holder)
+    this.listener?.shared()
   }
 
   async expect(session: string, agents: Agents): Promise<void> {
@@ -104,13 +110,19 @@ export class LocalRelay implements Relay, Disposable {
     return this.#splices.latched(session)
   }
 
+  async passing(session: string): Promise<Passing | undefined> {
+    return this.#splices.passing(session)
+  }
+
   async counters(session: string): Promise<SpliceCounters | undefined> {
     return this.#splices.counters(session)
   }
 
   async disarm(session: string): Promise<SpliceCounters | undefined> {
     this.#checks.forget(session)
-    return this.#splices.disarm(session)
+    const counters = this.#splices.disarm(session)
+    if (counters) this.listener?.shared()
+    return counters
   }
 
   async totals(): Promise<RelayTotals> {

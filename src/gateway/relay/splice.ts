@@ -19,6 +19,7 @@ import { type Asker, Shares } from '../shares/shares.ts'
 import type { Port } from '../udp/listen.ts'
 import { type DirectionCounters, nothing, type SpliceCounters, sum } from './counters.ts'
 import { Shaper, TokenBucket } from './limit.ts'
+import { type Direction, Parts } from './parts.ts'
 import { Scheduler, systemTime, type Time } from './scheduler.ts'
 
 /** What the splice needs of a port: a way out. */
@@ -28,6 +29,9 @@ export type Exit = Pick<Port, 'send' | 'door' | 'isCut' | 'latched' | 'released'
 export interface LatchedAt extends Endpoint {
   readonly door: DoorKind
 }
+
+/** What passes of what each side sends, in bits of UDP payload per second. */
+export type Passing = Readonly<Record<SideName, number>>
 
 /** Where sides are latched; a side that is not latched is left out. */
 export type Latched = Partial<Readonly<Record<SideName, LatchedAt>>>
@@ -55,6 +59,7 @@ export class SpliceTable {
   readonly #sessions = new Map<string, Session>()
   readonly #sources = new Sources()
   readonly #peers = new Map<string, { bucket: TokenBucket; sessions: number }>()
+  readonly #parts = new Parts()
   #total: TokenBucket | undefined
   /** Counters of the sessions that ended. */
   #ended: SpliceCounters = { caller: nothing(), callee: nothing() }
@@ -103,16 +108,25 @@ export class SpliceTable {
         shared: [this.#peerBucket(peers[which], limits.perPeer), total],
         limits
       })
+    const direction = (which: SideName) => ({ peer: peers[which], holder, bitsPerSecond: limits.perSession })
     const armed: Session = {
       id: session,
       peers,
       holder,
+      directions: { caller: direction('caller'), callee: direction('callee') },
       caller: side('caller'),
       callee: side('callee'),
       heardMs: this.#time.now(),
       cancelIdle: this.#time.after(this.#idleMs, () => this.#checkIdle(armed))
     }
     this.#sessions.set(session, armed)
+    for (const which of sideNames) this.#parts.add(armed.directions[which], limits)
+  }
+
+  /** What each side of a session can count on now; undefined where it is not armed. */
+  passing(session: string): Passing | undefined {
+    const { caller, callee } = this.#sessions.get(session)?.directions ?? {}
+    return caller && callee && { caller: this.#parts.of(caller), callee: this.#parts.of(callee) }
   }
 
   /** The counters of a session so far; undefined where it is not armed. */
@@ -214,6 +228,7 @@ export class SpliceTable {
     for (const side of sideNames) {
       this.#unlatch(armed[side], 'over')
       armed[side].shaper.close()
+      this.#parts.delete(armed.directions[side])
       this.#releasePeer(armed.peers[side])
     }
     const counters = countersOf(armed)
@@ -330,6 +345,7 @@ interface Session extends Record<SideName, Side> {
   readonly id: string
   readonly peers: Readonly<Record<SideName, string>>
   readonly holder: Asker
+  readonly directions: Readonly<Record<SideName, Direction>>
   heardMs: number
   cancelIdle: () => void
 }

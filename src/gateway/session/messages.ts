@@ -7,6 +7,7 @@ import type { Verdict } from '../../verdict.ts'
 import { otherSide, type SideName } from '../../wire/side.ts'
 import { type FromGateway, type Message, OVER_CHARACTERS } from '../../wire/signal.ts'
 import type { Member } from '../peers/member.ts'
+import type { Passing } from '../relay/splice.ts'
 
 /** The longest reason of a strategy that fits into its message. */
 const REASON_CHARACTERS = 500
@@ -61,7 +62,7 @@ export const turnMessage = (
   ms: Math.round(ms * 10) / 10
 })
 
-/** @param bitsPerSecond the relay's limit; left out on a direct path */
+/** @param bitsPerSecond what the relay lets through of what this side sends; left out on a direct path */
 export const pathMessage = (
   { id }: Pick<Told, 'id'>,
   { by, bitsPerSecond, verdict }: { by: string; bitsPerSecond: number | undefined; verdict: Verdict | undefined }
@@ -72,6 +73,17 @@ export const pathMessage = (
   kind: bitsPerSecond === undefined ? 'direct' : 'relay',
   ...(bitsPerSecond === undefined ? {} : { bitsPerSecond }),
   ...(verdict ? { verdict } : {})
+})
+
+export const limitMessage = (
+  { id }: Pick<Told, 'id'>,
+  side: SideName,
+  passing: Passing
+): Message<FromGateway, 'limit'> => ({
+  type: 'limit',
+  session: id,
+  bitsPerSecond: passing[side],
+  incomingBitsPerSecond: passing[otherSide(side)]
 })
 
 /** The error that ends a request when every strategy has passed or failed. It tells what each of them said. */

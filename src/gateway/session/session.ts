@@ -29,7 +29,7 @@ import { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
 import { introduction, noPath, overMessage, pathMessage, turnMessage } from './messages.ts'
 import type { Telling } from './neighbours.ts'
-import { Relayed } from './relayed.ts'
+import { Relayed } from './relayed/relayed.ts'
 import type { FromTrial } from './trial.ts'
 
 export interface Connect {
@@ -117,7 +117,7 @@ export class Session {
       const key = this.#trail.isOwn ? this.#house.keyOf(root.span) : undefined
       if (key) this.#tell('caller', { type: 'trace', request, trace: asked.trace, key })
       const won = await this.#firstPath(root).finally(() => this.#evidence.sides.giveBack())
-      return this.#conclude(root, won)
+      return await this.#conclude(root, won)
     } catch (thrown) {
       return await this.#fail(root, thrown)
     }
@@ -183,12 +183,14 @@ export class Session {
     return this.continues !== undefined && (limits !== undefined) !== (this.continues.only === 'relay')
   }
 
-  #conclude(root: Step, { plan, strategy: { name: by } }: Won): Ended {
+  async #conclude(root: Step, { plan, strategy: { name: by } }: Won): Promise<Ended> {
     const kind = plan.limits ? 'relay' : 'direct'
     root.set(pathAttributes({ kind, by, why: plan.why }))
     const verdict = this.#judge(root)
     if (plan.limits) this.#relayed = new Relayed(root)
-    this.#tellBoth(() => pathMessage(this, { by, bitsPerSecond: plan.limits?.perSession, verdict }))
+    const passing = plan.limits && (await this.#house.relay.passing(this.id))
+    const bitsPerSecond = (side: SideName) => passing?.[side] ?? plan.limits?.perSession
+    this.#tellBoth(side => pathMessage(this, { by, bitsPerSecond: bitsPerSecond(side), verdict }))
     return { kind, by }
   }
 

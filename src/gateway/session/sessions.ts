@@ -10,7 +10,8 @@ import type { RelayListener } from '../relay/relay.ts'
 import type { LatchedAt } from '../relay/splice.ts'
 import { Again, type AgainCounters, type Searched } from './again/again.ts'
 import type { House } from './house.ts'
-import type { Relayed } from './relayed.ts'
+import { TellsPassing } from './relayed/passing.ts'
+import type { Relayed } from './relayed/relayed.ts'
 import { type Seat, type SeatLimits, Seats } from './seats.ts'
 import { type Connect, type Ended, Session } from './session.ts'
 
@@ -19,6 +20,8 @@ export interface SessionCounters {
   failed: number
   /** Requests that found no seat. */
   refused: number
+  /** How often a side of a relayed session was told what passes now. */
+  limits: number
   /** Paths by the strategy that won. */
   readonly won: Record<string, number>
   /** Searches for another path of a connection that stands. None of the others counts them. */
@@ -39,13 +42,16 @@ export class Sessions implements RelayListener {
   readonly #house: House
   readonly #seats: Seats
   readonly #again: Again
+  readonly #passing: TellsPassing
 
   /** @param searched is told of each search for another path of a connection that stands, when it is over */
   constructor(house: House, limits: SessionLimits, searched: (searched: Searched) => void = () => {}) {
     this.#house = house
     this.#seats = new Seats(limits)
     this.#again = new Again(house, CONNECTIONS * limits.peers, searched)
-    this.counters = { started: 0, failed: 0, refused: 0, won: {}, again: this.#again.counters }
+    const sessions = () => this.relayed.flatMap(({ session }) => (session.isDecided ? [session] : []))
+    this.#passing = new TellsPassing(house, sessions, () => this.counters.limits++)
+    this.counters = { started: 0, failed: 0, refused: 0, limits: 0, won: {}, again: this.#again.counters }
     house.relay.listener = this
   }
 
@@ -114,6 +120,11 @@ export class Sessions implements RelayListener {
     this.get(id)?.changed({ kind: 'relatched', side, source })
   }
 
+  /** What passes of relayed connections may have changed. */
+  shared(): void {
+    this.#passing.changed()
+  }
+
   /** Nothing came over a relayed connection for long, and the relay has forgotten it. */
   idle(id: string, counters: SpliceCounters): void {
     this.get(id)?.changed({ kind: 'idle', counters })
@@ -136,6 +147,7 @@ export class Sessions implements RelayListener {
     this.#again.over(session, ended, ms)
     this.#all.get(session.id)?.seat.decided()
     if (ended.kind !== 'relay' || session.isLeft) this.drop(session.id)
+    else this.#passing.changed()
   }
 
   #count(ended: Ended): void {

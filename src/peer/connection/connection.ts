@@ -8,14 +8,14 @@ import {
   type OpenOptions,
   type Serve as ServeOf
 } from './core.ts'
-import type { ConnectionParts, FarPeer, OpenPath, PathReport } from './path.ts'
+import type { ConnectionParts, FarPeer, GatewayNotice, OpenPath, PathReport, PathTold } from './path.ts'
 import type { StreamParts } from './streams/core.ts'
 import { Stream } from './streams/stream.ts'
 import type { IncomingTrack, OutgoingTrack } from './tracks/track.ts'
 import { type TrackOptions, Tracks } from './tracks/tracks.ts'
 
 export type { OpenOptions } from './core.ts'
-export type { ConnectionParts, FarPeer, OpenPath, PathNews, PathReport } from './path.ts'
+export type { ConnectionParts, FarPeer, GatewayNotice, OpenPath, PathNews, PathReport } from './path.ts'
 
 /** Packets of a track are dropped as long as nobody listens to it. */
 export type ConnectionEvents = CoreEvents<IncomingTrack>
@@ -51,6 +51,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
     this.#core = new ConnectionCore(parts, makeStream, this.#tracks)
     this.#core.on('path', news => this.emit('path', news))
+    this.#core.on('notice', notice => this.emit('notice', notice))
     this.#core.on('quiet', () => this.emit('quiet'))
   }
 
@@ -81,6 +82,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** The path that it is on, or the last one that it was on. */
   get path(): PathReport {
     return this.#core.path
+  }
+
+  /** What the gateway has told of that path, as far as it has. */
+  get notice(): GatewayNotice {
+    return this.#core.notice
   }
 
   /** Whether it waits for a path. */
@@ -156,6 +162,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   pathOver(session: string): Promise<void> {
     return this.#core.pathOver(session)
+  }
+
+  noticed(told: PathTold): void {
+    this.#core.noticed(told)
   }
 
   leavePath(session: string): void {

@@ -22,7 +22,16 @@ import type { ControlMessage } from './control-message.ts'
 import { Emitter } from './emitter.ts'
 import { Lane } from './lane.ts'
 import { closeAtOnce, Offers, refuse } from './offers.ts'
-import type { ConnectionParts, FarPeer, OpenPath, PathNews, PathReport, Quiet } from './path.ts'
+import type {
+  ConnectionParts,
+  FarPeer,
+  GatewayNotice,
+  OpenPath,
+  PathNews,
+  PathReport,
+  PathTold,
+  Quiet
+} from './path.ts'
 import { agreedResumeMs, checkResumeMs, MOST_RESUME_MS } from './resume.ts'
 import { ResumeKey } from './resume-key.ts'
 import type { Flight } from './stall.ts'
@@ -60,6 +69,7 @@ export interface AnyConnection
     | 'carry'
     | 'pathOver'
     | 'leavePath'
+    | 'noticed'
   > {
   on(name: 'path', listener: (news: PathNews) => void): unknown
   on(name: 'quiet', listener: () => void): unknown
@@ -137,6 +147,8 @@ export interface ConnectionEvents<Track = unknown> {
   track: [track: Track]
   /** What became of the path. */
   path: [PathNews]
+  /** The gateway has told something of the path that it is on, or it is on another one. */
+  notice: [GatewayNotice]
   /** An answer is due on the path, and has not come yet. */
   quiet: []
 }
@@ -165,6 +177,7 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   readonly #byeHeard = Promise.withResolvers<void>()
   readonly #budgets = { sending: new Budget(MAX_STREAMS_AND_REFUSALS), receiving: new Budget(MAX_STREAMS_AND_REFUSALS) }
   #lane: Lane
+  #verdict: GatewayNotice['verdict']
   #coming: Coming | undefined
   #resumeMs: number
   readonly #traceKey: string | undefined
@@ -208,6 +221,11 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   /** The path that it is on, or the last one that it was on. */
   get path(): PathReport {
     return this.#lane.path
+  }
+
+  /** What the gateway has told of that path, as far as it has. */
+  get notice(): GatewayNotice {
+    return { ...this.#lane.passes, verdict: this.#verdict }
   }
 
   /** Whether it waits for a path. */
@@ -333,6 +351,15 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   /** Resolves when the path that this session found is closed, or if it is not there. */
   pathOver(session: string): Promise<void> {
     return [...this.#lanes].find(lane => lane.session === session)?.shut ?? Promise.resolve()
+  }
+
+  /** The gateway has told something of the path that this session found. */
+  noticed({ session, bitsPerSecond, incomingBitsPerSecond, verdict }: PathTold): void {
+    const lane = [...this.#lanes].find(one => one.session === session)
+    if (!lane) return
+    lane.passes = { bitsPerSecond, incomingBitsPerSecond }
+    this.#verdict ??= verdict
+    if (lane === this.#lane) this.emit('notice', this.notice)
   }
 
   /** Gives up a path on which the connection was to go on. */
@@ -579,6 +606,7 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
     const { quietMs } = before.silence
     before.close(before.isAlive ? LEAVE_BEHIND_MS : 0)
     this.emit('path', { what: 'moved', path: lane.path, before: before.path, ms, quietMs, resentBytes })
+    this.emit('notice', this.notice)
   }
 
   /**

@@ -7,7 +7,7 @@ import type { Timer } from '../../clock.ts'
 import type { Media } from '../transport/media.ts'
 import { type Channel, safely, type Transport } from '../transport/transport.ts'
 import { type ControlMessage, controlText, parseControl } from './control-message.ts'
-import type { OpenPath, PathReport, Quiet } from './path.ts'
+import type { OpenPath, Passes, PathReport, Quiet } from './path.ts'
 import { Silence, TICK_MS } from './silence.ts'
 import { SizeProof } from './size-proof.ts'
 import { type Flight, Stall } from './stall.ts'
@@ -45,6 +45,8 @@ export class Lane {
   readonly session: string
   readonly turns = new Turns()
   readonly media: Media | undefined
+  /** As the gateway has told it last. */
+  passes: Passes | undefined
   /** Resolves when the transport is closed. */
   readonly shut: Promise<void>
   readonly #transport: Transport

@@ -1,5 +1,6 @@
 // What is known of a path, of the peer at its end, and of how a connection came from one path to the next.
 
+import type { Verdict } from '../../verdict.ts'
 import type { DoorKind } from '../../wire/doors/door.ts'
 import type { Media } from '../transport/media.ts'
 import type { Channel, Transport } from '../transport/transport.ts'
@@ -18,6 +19,25 @@ export interface PathReport {
   trace: string
   /** The largest IP packet that either side sends on it, in bytes. */
   mtu: number
+}
+
+/** What the relay lets through now, in bits of UDP payload per second; left out on a direct path. */
+export interface Passes {
+  /** Of what this side sends. */
+  readonly bitsPerSecond?: number | undefined
+  /** Of what the far side sends. It is told a moment later, and not by a gateway of the first release. */
+  readonly incomingBitsPerSecond?: number | undefined
+}
+
+/** What the gateway has told of the path of now. Before its first word nothing is known. */
+export interface GatewayNotice extends Passes {
+  /** Why the connection's first path is relayed, or `direct`. Left out if the gateway does not record the request. */
+  readonly verdict?: Verdict | undefined
+}
+
+/** The gateway's words on a path, of the session that found it. */
+export interface PathTold extends GatewayNotice {
+  readonly session: string
 }
 
 export interface FarPeer {

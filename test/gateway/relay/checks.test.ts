@@ -178,7 +178,7 @@ test('an answer of its own gives nobody more to forge with', async t => {
 test('a side whose source changes is latched anew by the same proof, once it is heard no more where it was', async t => {
   const { relay, put, latch, caller, callee, time } = await relayed()
   const moves: unknown[] = []
-  relay.listener = { idle: () => {}, relatched: (...move) => void moves.push(move) }
+  relay.listener = { idle: () => {}, shared: () => {}, relatched: (...move) => void moves.push(move) }
   latch(caller, ann)
   latch(callee, bob)
   time.advance(0)

@@ -270,6 +270,28 @@ test('all that a peer sends in its sessions together stays within its own limit'
   t.true((table.disarm('s2')?.caller.dropped.peer ?? 0) > 0)
 })
 
+test('a session gets the part that it can count on, while another one of the same peer floods, whoever asked for that', t => {
+  for (const holder of [undefined, { network: 'elsewhere', certificate: 'carol' }]) {
+    const { table, time, port } = spliced()
+    const third = { address: '203.0.113.10', port: 40001 }
+    table.arm('s2', { caller: 'ann', callee: 'carol' }, { ...limits, perPeer: 1_000_000 }, holder)
+    table.latch('s2', 'caller', port, third)
+    table.latch('s2', 'callee', port, { address: '192.0.2.3', port: 3 })
+    t.deepEqual(table.passing('s'), { caller: 500_000, callee: 4_000_000 })
+    t.deepEqual(table.passing('s2'), { caller: 500_000, callee: 1_000_000 })
+    // 0.96 of the part that a session can count on, beside a flood.
+    for (let ms = 0; ms < 10_000; ms++) {
+      if (ms % 10 === 0) table.forward(port, ann, Buffer.alloc(600))
+      table.forward(port, third, Buffer.alloc(1000))
+      time.advance(1)
+    }
+    t.is(table.counters('s')?.caller.dropped.peer, 0)
+    table.disarm('s2')
+    t.deepEqual(table.passing('s'), { caller: 1_000_000, callee: 4_000_000 })
+    t.is(table.passing('s2'), undefined)
+  }
+})
+
 test('a short total is shared fairly among sessions', t => {
   const { table, time, port, otherPort } = spliced()
   const [carol, dave] = [

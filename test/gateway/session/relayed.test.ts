@@ -1,5 +1,5 @@
 import test from 'ava'
-import { Relayed } from '../../../src/gateway/session/relayed.ts'
+import { Relayed } from '../../../src/gateway/session/relayed/relayed.ts'
 import { Home } from './made.ts'
 
 const counted = {

@@ -282,3 +282,24 @@ test('a stream that has ended on both sides arrives whole, though its path goes 
   t.is(sum(await heard.promise), sum(sent))
   await stream.settled
 })
+
+test('what the gateway tells of a path holds while the connection is on it, and its verdict for good', async t => {
+  const { alice, bob } = await pair()
+  const heard: unknown[] = []
+  alice.on('notice', notice => void heard.push(notice))
+  const verdict = { code: 'direct', sentence: '', side: 'none', evidence: [], advice: '', also: [] } as const
+  alice.noticed({ session: alice.session, verdict })
+  t.like(heard, [{ verdict, bitsPerSecond: undefined }])
+  const paths = await openPair('another')
+  const coming = [alice.carry(paths.alice), bob.carry(paths.bob)]
+  alice.noticed({ session: 'another', bitsPerSecond: 5, incomingBitsPerSecond: 6 })
+  t.is(heard.length, 1, 'it is not on that path yet')
+  t.is(alice.notice.bitsPerSecond, undefined)
+  await Promise.all(coming)
+  t.deepEqual(alice.notice, { verdict, bitsPerSecond: 5, incomingBitsPerSecond: 6 })
+  t.deepEqual(heard.at(-1), alice.notice)
+  alice.noticed({ session: 'unknown', bitsPerSecond: 1 })
+  alice.noticed({ session: 'another', bitsPerSecond: 3, incomingBitsPerSecond: 4 })
+  t.deepEqual(heard.at(-1), { verdict, bitsPerSecond: 3, incomingBitsPerSecond: 4 })
+  t.is(heard.length, 3)
+})

@@ -1,10 +1,10 @@
 // Records what becomes of a relayed path after its request was decided, beside the request's root.
 
-import { nowMs } from '../../clock.ts'
-import type { SideName } from '../../wire/side.ts'
-import { type Change, recordChange } from '../recording/change-span.ts'
-import type { Step } from '../recording/step.ts'
-import type { SpliceCounters } from '../relay/counters.ts'
+import { nowMs } from '../../../clock.ts'
+import type { SideName } from '../../../wire/side.ts'
+import { type Change, recordChange } from '../../recording/change-span.ts'
+import type { Step } from '../../recording/step.ts'
+import type { SpliceCounters } from '../../relay/counters.ts'
 
 /** Most changes of the source that a trace records: a side that flaps must not fill it. */
 const RELATCHES = 16
