@@ -8,7 +8,7 @@ export const Notices = () => (
     {notices.value.map(({ id, text }) => (
       <div class="notice" key={id}>
         <p>{text}</p>
-        <button type="button" class="plain" aria-label={strings.devices.dismiss} onClick={() => dismiss(id)}>
+        <button type="button" class="plain dismiss" aria-label={strings.devices.dismiss} onClick={() => dismiss(id)}>
           <Icon of="close" />
         </button>
       </div>

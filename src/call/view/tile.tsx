@@ -31,7 +31,7 @@ export function Tile({ person, isLarge, pin, show }: TileProps) {
       {/* It is there without a picture too: the sound comes by it. */}
       <Picture stream={stream.value} label={name.value} isWhole={isScreen} isHidden={!hasPicture.value} />
       {!hasPicture.value && <Stand name={name.value} note={noteOf(person)} />}
-      {hasPicture.value && state.value !== 'connected' && <p class="note over-picture">{noteOf(person)}</p>}
+      {hasPicture.value && state.value !== 'connected' && <p class="veil">{noteOf(person)}</p>}
       <div class="caption">
         <span class="name">
           {isSilent && (
