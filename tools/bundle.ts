@@ -54,3 +54,6 @@ export async function writeBundles(dist: string): Promise<void> {
   const files = { 'browser.js': await bundle(), ...(await bundlePages()) }
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(new URL(name, `file://${dist}/`), text)))
 }
+
+// By itself it makes what the tests of browsers load (`npm run test:browsers`).
+if (import.meta.main) await writeBundles(fileURLToPath(new URL('../dist', import.meta.url)))

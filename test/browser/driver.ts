@@ -45,15 +45,28 @@ export interface Opening {
   readonly args?: readonly string[]
   readonly host?: string
   readonly path?: string
+  /** A page of somebody else, in the place of one's own. */
+  readonly url?: string
+}
+
+function pageCalled(as: string): Page {
+  const page = pages.get(as)
+  if (!page) throw new Error(`there is no page called ${as}`)
+  return page
 }
 
 export const deeds = {
   /** What is kept by a browser of this kind is kept until the process ends. */
-  async open({ kind, as, scheme = 'http', args = [], host = 'localhost', path = '/' }: Opening) {
+  async open({ kind, as, scheme = 'http', args = [], host = 'localhost', path = '/', url }: Opening) {
     browser ??= await launch(kind, folder, { ca: scheme === 'https' ? authority : undefined, args })
     const { port } = servers[scheme].address() as AddressInfo
-    pages.set(as, await browser.page(`${scheme}://${host}:${port}${path}`, text => said.push(text)))
+    pages.set(as, await browser.page(url ?? `${scheme}://${host}:${port}${path}`, text => said.push(text)))
     return {}
+  },
+
+  /** What a script comes to in the page, which has no module. */
+  async evaluate({ as, script }: { as: string; script: string }): Promise<unknown> {
+    return await pageCalled(as).evaluate(script)
   },
 
   /** The body of an async function, whose \`given\` is JSON, and which has the module as \`postern\`. */
@@ -62,9 +75,7 @@ export const deeds = {
       const postern = await import('/postern.js'), given = ${JSON.stringify(given)}
       ${body}
     })()`
-    const page = pages.get(as)
-    if (!page) throw new Error(`there is no page called ${as}`)
-    return await page.evaluate(script)
+    return await pageCalled(as).evaluate(script)
   },
 
   /** The URL of a gateway of another version. */

@@ -185,6 +185,12 @@ export const deeds = {
     }
   },
 
+  /** Makes a room, and gives its link. */
+  async room({ name }: { name: string }): Promise<string> {
+    if (!peer) throw new Error('not joined')
+    return (await peer.makeRoom(name)).link
+  },
+
   /** Leaves, and stays. */
   async leave(_given: object) {
     await peer?.close()

@@ -1,0 +1,8 @@
+// How much a room holds, and for how long it is open. They stand alone, so that a page has them without what checks messages.
+
+/** Guests inside a room, and those that wait before it, at once. */
+export const INSIDE = 4
+export const WAITING = 8
+
+/** The longest time that a link is good for, in hours, whatever a gateway is configured to. */
+export const MOST_HOURS = 168
