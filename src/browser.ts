@@ -11,3 +11,4 @@ export type { FarPeer, GatewayNotice, PathNews, PathReport } from './peer/connec
 export type { RoomEntry } from './peer/room/entry.ts'
 export type { RoomMember, Roster } from './peer/room/guest-room.ts'
 export type { Verdict } from './verdict.ts'
+export type { Word } from './wire/room/words.ts'

@@ -15,7 +15,8 @@ export const codes = {
   'no-room': 'a room cannot be entered: its link is wrong or has expired, or it was closed',
   'room-full': 'a room has as many guests as it takes',
   'turned-away': 'somebody inside a room did not let this guest in',
-  'fingerprint-mismatch': 'a certificate is not the pinned or remembered one',
+  'fingerprint-mismatch':
+    'a certificate is not the pinned or remembered one, or not the one that the other guest of a room has',
   'relay-full':
     'the gateway, or a share of it, has no room for another peer, name, session, room or relayed connection',
   'gateway-disk': 'the gateway cannot write to its disk, which is full or read-only; its operator has to mend that',

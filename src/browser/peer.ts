@@ -279,6 +279,7 @@ export class Peer {
       prepare: isShown => this.#prepare(isShown),
       doors: () => this.#reserve.doors,
       silentMs: () => this.#reserve.silentMs,
+      certificate: this.#identity.dtls,
       startMs: connecting?.startMs ?? performance.now(),
       // Who holds a connection has proved who it is.
       trust: async peer => {
@@ -319,12 +320,19 @@ export class Peer {
   }
 
   #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {
-    const { resumeMs = RESUME_MS, accept } = this.#options
-    const connection = new Connection({ ...path, peer, role, resumeMs, traceKey: connecting?.traceKey })
+    const { resumeMs = RESUME_MS, accept, room } = this.#options
+    const connection = new Connection({
+      ...{ ...path, peer, role, resumeMs, assure: room?.assure },
+      traceKey: connecting?.traceKey
+    })
     this.#standings.add(connection, peer.id)
-    if (connecting) connecting.done(connection)
-    else if (accept) accept(connection)
-    else void connection.close()
+    const { closed } = connection
+    closed.addEventListener('abort', () => connecting?.fail(closed.reason))
+    connection.whenAssured(() => {
+      if (connecting) connecting.done(connection)
+      else if (accept) accept(connection)
+      else void connection.close()
+    })
     return { over: connection.pathOver(path.session), close: () => void connection.close() }
   }
 

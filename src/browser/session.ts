@@ -24,6 +24,8 @@ export interface SessionHooks {
   readonly doors: () => readonly Endpoint[]
   /** For how long an answer over UDP is waited for by now, in milliseconds. */
   readonly silentMs: () => number
+  /** The fingerprint of this side's certificate. */
+  readonly certificate: string
   /** When the peer asked for the connection, or the session began, on the clock of `performance.now`. */
   readonly startMs: number
   /** Throws `fingerprint-mismatch` if the other side is not the one that had this name before. */
@@ -266,7 +268,8 @@ export class Session {
       mtu: order.mtu ?? PACKET_BYTES
     }
     const media = new PageMedia(pc, order.handover)
-    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session })
+    const certificates = { local: this.#hooks.certificate, remote: order.handover.fingerprint }
+    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session, certificates })
     this.#carried = carried
     this.#discard()
     void carried.over.then(() => {

@@ -248,7 +248,8 @@ export class PeerSession {
       trace,
       mtu: order.mtu ?? PACKET_BYTES
     }
-    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session })
+    const certificates = { local: this.#hooks.identity.fingerprint, remote: order.handover.fingerprint }
+    const carried = this.#hooks.opened({ transport, control, sizing, media, path, session, certificates })
     this.#carried = carried
     this.#discard()
     void carried.over.then(() => {

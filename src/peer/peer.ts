@@ -43,7 +43,7 @@ import {
 import type { RawSocket } from './punch/raw.ts'
 import { type Membership, WarmSocket } from './punch/warm.ts'
 import { Requests } from './requests.ts'
-import { entryOf } from './room/entry.ts'
+import { entryOf, type RoomEntry } from './room/entry.ts'
 import { GuestRoom } from './room/guest-room.ts'
 import { type MadeRoom, makeRoom, type RoomOptions } from './room/making.ts'
 import { Standings } from './standing.ts'
@@ -111,6 +111,7 @@ export class Peer {
   /** Tells when this host's network has changed, and when the host slept. */
   readonly network: Network
   readonly #options: PeerOptions
+  readonly #entry: RoomEntry | undefined
   readonly #interfaces: Interfaces
   readonly #link: GatewayLink
   readonly #sessions = new Map<string, PeerSession>()
@@ -161,8 +162,9 @@ export class Peer {
   #sockets = 0
   #name = ''
 
-  private constructor(link: GatewayLink, network: Network, options: PeerOptions, room: string | undefined) {
-    this.room = room === undefined ? undefined : new GuestRoom(room, message => link.send(message))
+  private constructor(link: GatewayLink, network: Network, options: PeerOptions, entry: RoomEntry | undefined) {
+    this.room = entry && new GuestRoom(entry.room, message => link.send(message))
+    this.#entry = entry
     this.identity = options.identity
     this.#options = options
     this.#interfaces = new Interfaces(options.excludeInterfaces)
@@ -200,7 +202,7 @@ export class Peer {
       const joining = GatewayLink.join({ ...options, gateway, entry }, signal, network)
       startNative()
       const { link, welcome } = await joining
-      const peer = new Peer(link, network, options, entry?.room)
+      const peer = new Peer(link, network, options, entry)
       peer.#welcomed(welcome)
       return peer
     } catch (error) {
@@ -667,11 +669,18 @@ export class Peer {
 
   #opened(path: OpenPath, { peer, role }: Message<FromGateway, 'session'>, connecting: Asked | undefined): Carried {
     const { resumeMs = RESUME_MS } = this.#options
-    const connection = new Connection({ ...path, peer, role, resumeMs, traceKey: connecting?.traceKey })
+    const connection = new Connection({
+      ...{ ...path, peer, role, resumeMs, assure: this.#entry?.assure },
+      traceKey: connecting?.traceKey
+    })
     this.#standings.add(connection, peer.id)
-    if (connecting) connecting.done(connection)
-    else if (this.#options.onConnection) this.#options.onConnection(connection)
-    else void connection.close()
+    const { closed } = connection
+    closed.addEventListener('abort', () => connecting?.fail(closed.reason))
+    connection.whenAssured(() => {
+      if (connecting) connecting.done(connection)
+      else if (this.#options.onConnection) this.#options.onConnection(connection)
+      else void connection.close()
+    })
     return { over: connection.pathOver(path.session), close: () => void connection.close() }
   }
 

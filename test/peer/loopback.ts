@@ -54,6 +54,8 @@ export async function openPeer(name: string, role: 'offer' | 'answer', line: Lin
     control,
     sizing,
     session: 'abcdef0123456789',
+    // Each path has others, which peers that are joined have not.
+    certificates: { local: '', remote: '' },
     role: role === 'offer' ? 'caller' : 'callee',
     peer: { name: name === 'alice' ? 'bob' : 'alice', fingerprint: pc.remoteFingerprint().value },
     path: { by: 'direct', kind: 'direct', ...addresses(pc), ms: 1, trace: '0'.repeat(32), mtu }

@@ -210,8 +210,22 @@ export function memoryPaths(
   const [herSizing, hisSizing] = joined(one, 'size', '')
   const path: PathReport = { by: 'direct', kind, local: '', remote: '', ms: 1, trace: '', mtu: 1280 }
   return {
-    alice: { transport: one, control: hers, sizing: herSizing, path, session },
-    bob: { transport: other, control: his, sizing: hisSizing, path, session },
+    alice: {
+      transport: one,
+      control: hers,
+      sizing: herSizing,
+      path,
+      session,
+      certificates: { local: 'AA', remote: 'BB' }
+    },
+    bob: {
+      transport: other,
+      control: his,
+      sizing: hisSizing,
+      path,
+      session,
+      certificates: { local: 'BB', remote: 'AA' }
+    },
     wire
   }
 }

@@ -11,7 +11,7 @@ import { REFRESH_MS } from '../../wire/signal.ts'
 import type { IceEndpoints, Observer, Remapped } from '../peers/observer.ts'
 import type { Credential, Echo } from './desk.ts'
 import { isForRelay, type Port } from './listen.ts'
-import { standIn } from './stand-in.ts'
+import { standIn, standInForIce } from './stand-in.ts'
 
 /**
  * Sockets of one peer whose samples are kept: an idle one, and those of sessions that are being opened. The socket that was
@@ -79,20 +79,27 @@ export class UdpObserver implements Observer {
   }
 
   endpoints(reachedAt: string): Endpoint[] {
-    return this.#told(reachedAt, port => !isForRelay(port))
+    return this.#told(
+      () => standIn(reachedAt),
+      port => !isForRelay(port)
+    )
   }
 
   iceEndpoints(reachedAt: string): IceEndpoints {
     const last = Math.max(...this.#ports().map(({ column }) => column))
-    const [relay] = last > 0 ? this.#told(reachedAt, ({ column }) => column === last) : []
-    return { endpoints: this.#told(reachedAt, ({ column }) => column < Math.max(1, last)), ...(relay ? { relay } : {}) }
+    const beside = () => standInForIce(reachedAt)
+    const [relay] = last > 0 ? this.#told(beside, ({ column }) => column === last) : []
+    return { endpoints: this.#told(beside, ({ column }) => column < Math.max(1, last)), ...(relay ? { relay } : {}) }
   }
 
-  /** The ports of a kind as whoever reached the gateway there is told them, in their order. */
-  #told(reachedAt: string, isMeant: (port: Port) => boolean): Endpoint[] {
+  /**
+   * The ports of a kind as a peer is told them, in their order.
+   * @param beside the address that it is told where the gateway listens on all
+   */
+  #told(beside: () => string | undefined, isMeant: (port: Port) => boolean): Endpoint[] {
     const ports = this.#ports().filter(isMeant)
     return ports.flatMap(({ local: { address, port }, row }) => {
-      const told = this.#public[row] ?? (isUnspecified(address) ? standIn(reachedAt) : address)
+      const told = this.#public[row] ?? (isUnspecified(address) ? beside() : address)
       return told === undefined ? [] : [{ address: told, port }]
     })
   }

@@ -5,7 +5,7 @@
 //   not an address of ours (a container, a proxy)        ─► a public IPv4 address, or else a private one
 
 import { networkInterfaces } from 'node:os'
-import { isPrivate, plainAddress } from '../../wire/endpoint.ts'
+import { isLoopback, isPrivate, plainAddress } from '../../wire/endpoint.ts'
 
 type Interfaces = ReturnType<typeof networkInterfaces>
 
@@ -21,6 +21,17 @@ export function standIn(reachedAt: string, interfaces: Interfaces = networkInter
   const others = links.flat().filter(({ internal }) => !internal)
   const [first] = [...publicFirst(link), ...publicFirst(others)]
   return first
+}
+
+/**
+ * The address at which a browser that reached `reachedAt` is told to find UDP. Browsers check nothing at loopback, and behind a proxy on this
+ * host all come from there: another address of this host stands in, where it has one.
+ */
+export function standInForIce(reachedAt: string, interfaces: Interfaces = networkInterfaces()): string | undefined {
+  const found = standIn(reachedAt, interfaces)
+  if (found === undefined || !isLoopback(found)) return found
+  const others = Object.values(interfaces).flatMap((addresses = []) => addresses.filter(({ internal }) => !internal))
+  return publicFirst(others)[0] ?? found
 }
 
 const publicFirst = (addresses: NonNullable<Interfaces[string]>): string[] =>

@@ -2,9 +2,8 @@
 // the streams passes: channels that are offered on it wait, because on a lossy path they may overtake the proof.
 
 import type { Timer } from '../../clock.ts'
-import { type Channel, safely } from '../transport/transport.ts'
+import { type Channel, closeAtOnce, safely } from '../transport/transport.ts'
 import type { Lane } from './lane.ts'
-import { closeAtOnce } from './offers.ts'
 
 /** As many channels as streams that a connection can hold, refused ones included. */
 const MOST_OFFERED = 256

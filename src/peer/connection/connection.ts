@@ -1,6 +1,7 @@
 // What a Node program has of a connection: an EventEmitter whose streams are Duplexes. What happens below is in core.ts.
 
 import { EventEmitter } from 'node:events'
+import type { Word } from '../../wire/room/words.ts'
 import {
   type CarryOptions,
   ConnectionCore,
@@ -79,6 +80,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#core.droppedMessages + this.#droppedTracks
   }
 
+  /**
+   * Four words to be read aloud between two guests of a room: they are the same at both sides unless somebody stands between who has the
+   * room's link. Undefined where the connection is not of a room.
+   */
+  get words(): readonly Word[] | undefined {
+    return this.#core.words
+  }
+
   /** The path that it is on, or the last one that it was on. */
   get path(): PathReport {
     return this.#core.path
@@ -148,6 +157,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    */
   close(): Promise<void> {
     return this.#core.close()
+  }
+
+  /** Calls `act` once the far side has proved itself, and before anything of it is heard: at once where it need not. */
+  whenAssured(act: () => void): void {
+    this.#core.whenAssured(act)
   }
 
   // For who keeps a path under it (../keeper.ts).

@@ -2,6 +2,7 @@
 //
 //   hello { streams, nonce, resumeMs }   first, on the connection's first path: the two nonces make the key of resume-key.ts;
 //                                        with `tracks` where this side takes tracks
+//   assure { said }                      before that, between guests of a room (src/wire/room/assurance.ts)
 //   resume { mac, next, offered, held }  on a later path: this side holds the connection's key, and these streams of it;
 //                                        its own next number, and below which all of the far side's have been offered
 //   ping { id } · pong { id }            a round trip, measured on request, or because nothing was heard
@@ -28,6 +29,7 @@ export type ControlMessage =
   | { type: 'resume'; mac: string; next: number; offered: number; held: readonly number[] }
   | { type: 'tracks'; number: number; tracks: readonly TrackLine[] }
   | { type: 'took'; number: number }
+  | { type: 'assure'; said: string }
   | { type: 'ping' | 'pong'; id: string }
   | { type: 'alive' | 'sized' | 'narrow' | 'bye' }
 
@@ -67,7 +69,7 @@ function parseTracks(value: unknown): TrackLine[] | undefined {
 export function parseControl(text: string): ControlMessage | { type: 'unknown' } | undefined {
   const message = parseVersioned(text, MAX_RESUME_BYTES)
   if (!message || (message.type !== 'resume' && !parseVersioned(text))) return undefined
-  const { type, id, streams, nonce, resumeMs, tracks, number, mac, next, offered, held } = message
+  const { type, id, said, streams, nonce, resumeMs, tracks, number, mac, next, offered, held } = message
   switch (type) {
     case 'hello':
       return isCount(streams) && isSecret(nonce) && isCount(resumeMs)
@@ -83,6 +85,8 @@ export function parseControl(text: string): ControlMessage | { type: 'unknown' }
       return isSecret(mac) && isCount(next) && isCount(offered) && areIds(held)
         ? { type, mac, next, offered, held }
         : undefined
+    case 'assure':
+      return typeof said === 'string' ? { type, said } : undefined
     case 'ping':
     case 'pong':
       return typeof id === 'string' && id.length <= 64 ? { type, id } : undefined

@@ -1,8 +1,10 @@
 // A connection to one peer, and the streams on it. It outlives its path: where that is lost, or a better one is found, it is
 // carried on over another one, and the streams go on from where they stood.
 //
-//   first path: hello, hello ──► streams ──► carry(another path): resume, resume ──► streams move ──► the one before is closed
-//                                  └─ lost: streams wait, `resumeMs` at most ─┘
+//   first path: (assure) hello, hello ──► streams ──► carry(another path): resume, resume ──► streams move ──► the one before is closed
+//                                           └─ lost: streams wait, `resumeMs` at most ─┘
+//
+// Where both sides have to prove first that nobody stands between, nothing of the far side is heard before that.
 //
 // The side that asked for the connection leads: it says `resume` on the path that is to be used, and the other side follows. Data
 // still goes over the path before until a stream has its channel on the other one, so that nothing waits where both work. Who
@@ -16,12 +18,14 @@ import { idly, type Timer, within } from '../../clock.ts'
 import { asPosternError, PosternError } from '../../errors.ts'
 import { roughly } from '../../units.ts'
 import { SMALLEST_PACKET_BYTES, smallerThan } from '../../wire/packet-size.ts'
-import type { Channel } from '../transport/transport.ts'
+import type { Word } from '../../wire/room/words.ts'
+import type { Assuring } from '../room/assuring.ts'
+import { type Channel, closeAtOnce } from '../transport/transport.ts'
 import { Coming } from './coming.ts'
 import type { ControlMessage } from './control-message.ts'
 import { Emitter } from './emitter.ts'
-import { Lane } from './lane.ts'
-import { closeAtOnce, Offers, refuse } from './offers.ts'
+import { Lane, type Told } from './lane.ts'
+import { Offers, refuse } from './offers.ts'
 import type {
   ConnectionParts,
   FarPeer,
@@ -163,6 +167,8 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   readonly closed: AbortSignal
   /** Number of messages that were broken or oversized, proved nothing, or claimed of a stream what cannot be. */
   droppedMessages = 0
+  /** Read aloud, they are the same at both sides unless somebody stands between who has the link; undefined where it is of no room. */
+  words: readonly Word[] | undefined
 
   readonly #makeStream: MakeStream<Stream>
   readonly #tracks: AnyTracks | undefined
@@ -176,6 +182,10 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   readonly #shut = Promise.withResolvers<void>()
   readonly #byeHeard = Promise.withResolvers<void>()
   readonly #budgets = { sending: new Budget(MAX_STREAMS_AND_REFUSALS), receiving: new Budget(MAX_STREAMS_AND_REFUSALS) }
+  /** That of the far side, on the first path and on each later one. */
+  readonly #certificate: string
+  /** Holds back all that comes of the far side until it has proved itself; undefined where it need not. */
+  readonly #assuring: Assuring | undefined
   #lane: Lane
   #verdict: GatewayNotice['verdict']
   #coming: Coming | undefined
@@ -212,10 +222,31 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
     this.#offers = new Offers(1 - this.#nextStream)
     this.#lane = this.#watch(parts)
     this.#proved.add(this.#lane)
-    const takes = tracks ? { tracks: TRACKS } : {}
-    this.#lane.say({ type: 'hello', streams: STREAMS, nonce: this.#key.nonce, resumeMs: this.#resumeMs, ...takes })
-    tracks?.moved(this.#lane)
+    this.#certificate = parts.certificates.remote
+    this.#assuring = parts.assure?.({
+      ...parts,
+      closed: this.closed,
+      say: said => this.#lane.say({ type: 'assure', said }),
+      assured: words => {
+        this.words = words
+        this.#greet()
+      },
+      failed: error => this.#end(error, { shutAfterMs: BYE_MS }),
+      dropped: () => this.#dropped()
+    })
+    if (!this.#assuring) this.#greet()
     this.#lane.begin()
+  }
+
+  #greet(): void {
+    const takes = this.#tracks ? { tracks: TRACKS } : {}
+    this.#lane.say({ type: 'hello', streams: STREAMS, nonce: this.#key.nonce, resumeMs: this.#resumeMs, ...takes })
+    this.#tracks?.moved(this.#lane)
+  }
+
+  /** Calls `act` once the far side has proved itself, and before anything of it is heard: at once where it need not. */
+  whenAssured(act: () => void): void {
+    if (!this.#assuring?.holds(act)) act()
   }
 
   /** The path that it is on, or the last one that it was on. */
@@ -296,7 +327,7 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
    * Throws `io` when the connection is over, or the path is gone or was not proved in time; the path is closed then.
    */
   carry(path: OpenPath, { proveMs = 0 }: CarryOptions = {}): Promise<void> {
-    const refused = this.#whyNot()
+    const refused = this.#whyNot(path)
     if (refused) {
       path.transport.close()
       return Promise.reject(refused)
@@ -318,10 +349,16 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
     return this.#coming !== undefined
   }
 
-  #whyNot(): PosternError | undefined {
+  /**
+   * A peer has one certificate as long as it is joined. So a gateway that stands between on a later path is found out, although it could
+   * hand on the proofs of both: it has not the key of the certificate, which was the far side's own on the first path.
+   */
+  #whyNot({ certificates }: OpenPath): PosternError | undefined {
     if (this.closed.aborted) return this.closed.reason
     if (this.#hasSaidBye) return new PosternError('io', `the connection to peer ${this.peer.name} is being closed`)
     if (!this.#key.isKnown) return new PosternError('io', 'nothing can be resumed')
+    if (certificates.remote !== this.#certificate)
+      return new PosternError('fingerprint-mismatch', `peer ${this.peer.name} had another certificate before`)
     if (this.#lanes.size < MOST_LANES) return undefined
     return new PosternError('io', `${MOST_LANES} paths to peer ${this.peer.name} are open, or are being closed`)
   }
@@ -448,10 +485,13 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
     this.droppedMessages += 1
   }
 
-  #hears(lane: Lane, message: Exclude<ControlMessage, { type: 'ping' | 'pong' | 'alive' | 'sized' }>): void {
+  #hears(lane: Lane, message: Told): void {
+    if (message.type !== 'assure' && this.#assuring?.holds(() => this.#hears(lane, message))) return
     switch (message.type) {
       case 'hello':
         return this.#greeted(message)
+      case 'assure':
+        return this.#assuring ? this.#assuring.hears(message.said) : this.#dropped()
       case 'resume':
         return void this.#resumed(lane, message)
       case 'tracks':
@@ -522,6 +562,7 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   }
 
   #offered(lane: Lane, channel: Channel): void {
+    if (this.#assuring?.holds(() => this.#offered(lane, channel), channel)) return
     if (this.#coming?.lane === lane) return this.#coming.hold(channel)
     if (!this.#proved.has(lane)) return closeAtOnce(channel)
     const name = parseProtocol(channel.getProtocol())

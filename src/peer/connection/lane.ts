@@ -16,10 +16,10 @@ import { Turns } from './streams/turns.ts'
 /** A far side that sends pings and does not take the answers gets no more answers. */
 const MAX_CONTROL_BUFFERED_BYTES = 65_536
 
-type Told = Exclude<ControlMessage, { type: 'ping' | 'pong' | 'alive' | 'sized' }>
+/** What is not about the path itself. */
+export type Told = Exclude<ControlMessage, { type: 'ping' | 'pong' | 'alive' | 'sized' }>
 
 export interface LaneHooks {
-  /** What is not about the path itself. */
   readonly hears: (message: Told) => void
   /** A channel that the far side opened. */
   readonly offered: (channel: Channel) => void

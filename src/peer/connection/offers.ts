@@ -43,12 +43,6 @@ export class Offers {
   }
 }
 
-/** Closes a channel with a listener on it that holds it until then (../transport/native.ts says why). */
-export function closeAtOnce(channel: Channel): void {
-  channel.onClosed(() => void channel)
-  channel.close()
-}
-
 /** Says why, and closes the channel when the far side has closed it, or after a while. */
 export function refuse(channel: Channel, reason: string): void {
   const timer = setTimeout(() => channel.close(), REFUSED_MS)

@@ -2,6 +2,8 @@
 
 import type { Verdict } from '../../verdict.ts'
 import type { DoorKind } from '../../wire/doors/door.ts'
+import type { Certificates } from '../../wire/identity/fingerprint.ts'
+import type { Assure } from '../room/assuring.ts'
 import type { Media } from '../transport/media.ts'
 import type { Channel, Transport } from '../transport/transport.ts'
 import type { Role } from './resume-key.ts'
@@ -61,6 +63,7 @@ export interface OpenPath {
   readonly path: PathReport
   /** The gateway's id of the session that found it. */
   readonly session: string
+  readonly certificates: Certificates
 }
 
 /** A path that a connection goes over. */
@@ -76,6 +79,8 @@ export interface ConnectionParts extends OpenPath {
   readonly role: Role
   /** How long the connection waits for another path when its own is lost, in milliseconds; 0 if left out. */
   readonly resumeMs?: number
+  /** How both sides prove that nobody stands between, before either hears more of the other; left out where they do not. */
+  readonly assure?: Assure | undefined
   /** By this key the trace of the request may be read, if this side made it. */
   readonly traceKey?: string | undefined
 }

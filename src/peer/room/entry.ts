@@ -4,6 +4,7 @@ import { PosternError } from '../../errors.ts'
 import { roomKeys } from '../../wire/room/keys.ts'
 import { parseRoomLink } from '../../wire/room/link.ts'
 import { type Entry, entryProof } from '../../wire/room/proof.ts'
+import { type Assure, Assuring } from './assuring.ts'
 
 /** A room that a peer is a guest of. */
 export interface RoomEntry {
@@ -12,6 +13,8 @@ export interface RoomEntry {
   readonly room: string
   /** Proves to have its secret: in base64. */
   prove(entry: Omit<Entry, 'room'>): Promise<string>
+  /** Proves to another guest, and has it proved, that nobody stands between the two. */
+  readonly assure: Assure
 }
 
 export interface Pass {
@@ -37,6 +40,11 @@ export async function entryOf({ gateway, token, name, room }: Pass): Promise<{ g
 /** What a link is good for, in Node and in pages. Throws `bad-config` where it is none, or `unsupported`. */
 export async function entryBy(link: string): Promise<RoomEntry> {
   const { gateway, name: room, secret } = parseRoomLink(link)
-  const { sign } = await roomKeys({ name: room, secret })
-  return { gateway, room, prove: entry => sign(entryProof({ room, ...entry })) }
+  const { members, sign } = await roomKeys({ name: room, secret })
+  return {
+    gateway,
+    room,
+    prove: entry => sign(entryProof({ room, ...entry })),
+    assure: beginning => new Assuring(members, beginning)
+  }
 }

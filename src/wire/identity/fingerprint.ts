@@ -9,3 +9,11 @@ export function normaliseFingerprint(text: string): string | undefined {
 
 /** The fingerprint as it stands behind the name of a pinned peer: 64 digits. */
 export const pinOf = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase()
+
+/** SHA-256 of the DTLS certificates of a path, `AA:BB:…`. */
+export interface Certificates {
+  /** The one that this side has. */
+  readonly local: string
+  /** The one that the transport holds the far side to. */
+  readonly remote: string
+}

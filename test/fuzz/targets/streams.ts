@@ -142,6 +142,8 @@ interface Path {
   readonly others: { readonly transport: MemoryTransport; readonly control: MemoryChannel }[]
 }
 
+const certificates = { local: '', remote: '' }
+
 function openPath(): Path {
   const transport = new MemoryTransport()
   const control = new MemoryChannel('postern')
@@ -154,6 +156,7 @@ function openPath(): Path {
     peer,
     path,
     session: 'a',
+    certificates,
     role: 'callee',
     resumeMs: 500
   })
@@ -273,7 +276,8 @@ class Peer implements Subject<Move> {
     const transport = new MemoryTransport()
     const control = new MemoryChannel('postern')
     const path = { by: 'relay', kind: 'relay', local: '', remote: '', ms: 1, trace: '', mtu: 1280 } as const
-    connection.carry({ transport, control, sizing: new MemoryChannel('postern'), path, session: 'b' }).catch(() => {})
+    const sizing = new MemoryChannel('postern')
+    connection.carry({ transport, control, sizing, path, session: 'b', certificates }).catch(() => {})
     others.push({ transport, control })
     control.says(JSON.stringify(ofPaths[1]))
   }

@@ -2,7 +2,7 @@ import type { NetworkInterfaceInfo } from 'node:os'
 import test from 'ava'
 import type { Port } from '../../../src/gateway/udp/listen.ts'
 import { UdpObserver } from '../../../src/gateway/udp/observe.ts'
-import { standIn } from '../../../src/gateway/udp/stand-in.ts'
+import { standIn, standInForIce } from '../../../src/gateway/udp/stand-in.ts'
 
 const on = (address: string, internal = false) =>
   ({ address, internal, family: address.includes(':') ? 'IPv6' : 'IPv4' }) as NetworkInterfaceInfo
@@ -48,4 +48,11 @@ test('what peers are told is IPv4, whatever they reached, and what the operator 
   t.deepEqual(told('0.0.0.0'), ['127.0.0.1'])
   t.deepEqual(told('0.0.0.0', '203.0.113.9'), ['203.0.113.9'])
   t.deepEqual(told('192.0.2.4'), ['192.0.2.4'])
+})
+
+test('a browser that came by loopback is told another address of this host, if there is one', t => {
+  t.is(standInForIce('127.0.0.1', interfaces), '203.0.113.5')
+  t.is(standInForIce('::1', { lo: interfaces.lo, lan: interfaces.lan }), '192.168.1.5')
+  t.is(standInForIce('127.0.0.1', { lo: interfaces.lo, six: interfaces.six }), '127.0.0.1')
+  t.is(standInForIce('198.51.100.7', interfaces), '198.51.100.7')
 })

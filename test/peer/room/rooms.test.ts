@@ -48,7 +48,10 @@ test.serial('two guests meet by a link alone: one is let in by the other, and by
   await letIn(bob, carol)
   const connection = await carol.connect({ name: bob.name })
   t.like(connection.peer, { name: bob.name, fingerprint: bob.identity.fingerprint })
-  t.is((await arrived.promise).peer.name, carol.name)
+  const other = await arrived.promise
+  t.is(other.peer.name, carol.name)
+  t.is(connection.words?.length, 4)
+  t.deepEqual(other.words, connection.words)
   await t.throwsAsync(carol.connect({ name: bob.name, pin: ann.identity.fingerprint }), {
     code: 'fingerprint-mismatch'
   })

@@ -42,7 +42,9 @@ async function paths(mtu: number): Promise<[OpenPath, OpenPath]> {
       ...{ identity, mtu, step: () => {}, signal: AbortSignal.timeout(10_000) }
     })
     const ends = { local: `127.0.0.1:${raw.port}`, remote: `127.0.0.1:${port}` }
-    return { ...opened, session, path: { by: 'direct', kind: 'direct', ...ends, ms: 1, trace: '0'.repeat(32), mtu } }
+    const certificates = { local: identity.fingerprint, remote: identity.fingerprint }
+    const path = { by: 'direct', kind: 'direct', ...ends, ms: 1, trace: '0'.repeat(32), mtu } as const
+    return { ...opened, session, certificates, path }
   }
   const [nearPort, farPort] = [near.port, far.port]
   return Promise.all([half(near, 'active', farPort), half(far, 'passive', nearPort)])
