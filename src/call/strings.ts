@@ -210,21 +210,22 @@ export const strings = {
   devices: {
     denied: {
       title: 'Camera and microphone are not allowed here',
-      text: 'Allow them by the sign beside the address, then try again. Or join without: you still see and hear the others.'
+      text: 'Allow them by the sign beside the address, then try again.'
     },
     missing: {
       title: 'No camera or microphone was found',
-      text: 'Plug one in, and try again. Or join without: you still see and hear the others.'
+      text: 'Plug one in, and try again.'
     },
     busy: {
       title: 'Another program uses the camera or microphone',
-      text: 'Close it there, and try again. Or join without.'
+      text: 'Close it there, and try again.'
     },
     system: {
       title: 'Your system does not let this browser use them',
-      text: 'Allow camera and microphone for it in the system’s privacy settings, then try again. Or join without.'
+      text: 'Allow camera and microphone for it in the system’s privacy settings, then try again.'
     },
-    other: { title: 'Camera or microphone cannot be used', text: 'Try again, choose another one, or join without.' },
+    other: { title: 'Camera or microphone cannot be used', text: 'Try again, or choose another one.' },
+    without: 'Or join without: you still see and hear the others.',
     unplugged: {
       camera: 'Your camera was unplugged or taken away. The others do not see you now.',
       microphone: 'Your microphone was unplugged or taken away. The others do not hear you now.'

@@ -60,15 +60,24 @@ async function trusts(store: string, ca: string): Promise<void> {
 
 const run = promisify(execFile)
 
+// Its sandbox cannot be made by root; /dev/shm is small in containers.
+const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+const chromiumArgs = [
+  ...sandbox,
+  ...['--disable-dev-shm-usage', '--disable-gpu', '--disable-background-networking'],
+  // It may play what a page gets.
+  '--autoplay-policy=no-user-gesture-required'
+]
+
+/** A Chromium whose pages are in contexts of their own, and have the permissions of those; its devices are what `more` says. */
+export const launchContexts = (more: readonly string[]): ReturnType<typeof chromium.launch> =>
+  chromium.launch({ executablePath: paths.chromium, args: [...chromiumArgs, ...more] })
+
 async function launchChromium(folder: string, more: readonly string[]): Promise<Browser> {
-  // Its sandbox cannot be made by root; /dev/shm is small in containers.
-  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : []
   const args = [
-    ...sandbox,
-    ...['--disable-dev-shm-usage', '--disable-gpu', '--disable-background-networking'],
-    // A camera and a microphone of its own, which a page gets without asking, and may play.
+    ...chromiumArgs,
+    // A camera and a microphone of its own, which a page gets without asking.
     ...['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
-    '--autoplay-policy=no-user-gesture-required',
     ...more
   ]
   const context = await chromium.launchPersistentContext(folder, {

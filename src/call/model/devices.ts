@@ -65,7 +65,7 @@ export class Devices {
   }
 
   async setCamera(isOn: boolean): Promise<void> {
-    if (isOn) return await this.open({ camera: true, microphone: false })
+    if (isOn) return await this.#turnOn({ camera: true, microphone: false })
     this.#set('camera', undefined)
   }
 
@@ -73,7 +73,7 @@ export class Devices {
     this.isMicrophoneOn.value = isOn
     const track = this.microphone.peek()
     if (track) track.enabled = isOn
-    else if (isOn) await this.open({ camera: false, microphone: true })
+    else if (isOn) await this.#turnOn({ camera: false, microphone: true })
   }
 
   /** The other one of the two cameras of a phone: some open one at a time. */
@@ -109,6 +109,13 @@ export class Devices {
     this.unshare()
     this.#set('camera', undefined)
     this.#set('microphone', undefined)
+  }
+
+  /** By a control, which has no place to say why it did nothing. */
+  async #turnOn(wanted: Parameters<Devices['open']>[0]): Promise<void> {
+    await this.open(wanted)
+    const problem = this.problem.peek()
+    if (problem) tell(`${strings.devices[problem].title}. ${strings.devices[problem].text}`)
   }
 
   async #again(kind: Kind): Promise<void> {

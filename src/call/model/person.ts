@@ -57,6 +57,8 @@ export class Person {
   readonly #kinds = signal<readonly string[]>([])
   readonly #offers = new Map<number, Outgoing>()
   readonly #incoming = new Map<number, Incoming>()
+  /** Of its lines, however many streams and connections they come by. */
+  readonly #pace = new TokenBucket({ perSecond: LINES_PER_SECOND, capacity: LINES_BURST })
   #say: ((line: Line) => void) | undefined
   #level: Level | undefined
   #count = 0
@@ -146,10 +148,9 @@ export class Person {
     this.#say = say
     say({ type: 'about', v: LINES, ...this.#hooks.about() })
     const lines = new Lines()
-    const pace = new TokenBucket({ perSecond: LINES_PER_SECOND, capacity: LINES_BURST })
     try {
       for await (const bytes of stream.readable as unknown as AsyncIterable<Uint8Array>)
-        for (const text of lines.of(bytes)) if (pace.take()) this.#heard(parseLine(text), connection)
+        for (const text of lines.of(bytes)) if (this.#pace.take()) this.#heard(parseLine(text), connection)
     } finally {
       if (this.#say === say) this.#say = undefined
       void connection.close()

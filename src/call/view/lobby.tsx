@@ -82,7 +82,9 @@ function Preview({ devices }: { devices: Devices }) {
           ) : problem ? (
             <div role="alert">
               <h2>{strings.devices[problem].title}</h2>
-              <p>{strings.devices[problem].text}</p>
+              <p>
+                {strings.devices[problem].text} {strings.devices.without}
+              </p>
               <button type="button" onClick={() => ask(true, true)}>
                 {strings.devices.again}
               </button>

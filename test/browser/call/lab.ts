@@ -10,7 +10,7 @@ import { nat } from '../web.ts'
 import { CallPage } from './call-page.ts'
 
 /** Two cameras, so that there is another one. */
-const TWO_CAMERAS = ['--use-fake-device-for-media-stream=device-count=2']
+const TWO_CAMERAS = ['--use-fake-device-for-media-stream=device-count=2,fps=10']
 
 /** Two sites, a gateway with calls, and the link of a room. */
 export async function openCall(strategies: string): Promise<{ rig: Rig; link: string } & AsyncDisposable> {

@@ -3,7 +3,8 @@
 
 export const tools = `globalThis.tools ??= (() => {
   const all = new Set(), saved = []
-  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+  delete Navigator.prototype.userAgentData // no connection is made in a document of its own, where it would not be counted
+  if (globalThis.RTCPeerConnection) globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(options) {
       super(options)
       all.add(this)
@@ -127,5 +128,5 @@ export const tools = `globalThis.tools ??= (() => {
     return stream
   }
 
-  return { all, saved, when, said, control, tile, badge, fill, received, sees, watch, until }
+  return { all, saved, when, said, control, tile, badge, fill, received, sees, watch, until, nameOf }
 })(), null`
