@@ -4,6 +4,7 @@
 import { idly, nowMs, type Timer } from '../clock.ts'
 import { asPosternError } from '../errors.ts'
 import type { News } from '../wire/news.ts'
+import { RELAY_ONLY } from '../wire/obeying.ts'
 import type { Continues, FromGateway, Message } from '../wire/signal.ts'
 import type { AnyConnection } from './connection/core.ts'
 import type { PathNews, PathReport } from './connection/path.ts'
@@ -83,6 +84,12 @@ export class Standings<Connection extends AnyConnection> {
       return connection
     }
     return undefined
+  }
+
+  /** Where a side shows its address to no other peer, no direct path is looked for. */
+  agreed({ session, verdict }: Message<FromGateway, 'path'>): void {
+    for (const [connection, { keeper }] of this.#all)
+      if (connection.session === session) keeper.stays ||= verdict?.code === RELAY_ONLY
   }
 
   /** How long a path has to prove itself before the connection goes on there, in milliseconds. */
