@@ -14,7 +14,7 @@ import { Standings } from '../peer/standing.ts'
 import { Timekeeper } from '../peer/timekeeper.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
 import { checkName, type PeerName } from '../wire/name.ts'
-import { SETTING_UP } from '../wire/obeying.ts'
+import { ASTRAY, isToRelay, SETTING_UP } from '../wire/obeying.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { checkAbilities } from './abilities.ts'
 import { Connection } from './connection.ts'
@@ -43,6 +43,8 @@ export interface JoinOptions {
   readonly onRoster?: (roster: Roster) => void
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. If left out, none is accepted. */
   readonly accept?: (connection: Connection) => void
+  /** Shows this peer's address to no other: its connections go through the gateway's relay alone. False if left out. */
+  readonly relayOnly?: boolean
   /** How long a connection waits for another path when its own is lost, in milliseconds, 10 minutes at most; a minute if left out. */
   readonly resumeMs?: number
   /** Called when the peer has joined (again), and when the link to the gateway was lost. */
@@ -133,13 +135,16 @@ export class Peer {
 
   /** See `join`. */
   static async join(options: JoinOptions): Promise<Peer> {
-    const { token, room: entry, signal } = options
+    const { token, room: entry, relayOnly, signal } = options
     const [store, identity] = await remembered()
     signal?.throwIfAborted()
     const name = store.isKept ? options.name : undefined
     const accepts = options.accept !== undefined && name !== undefined
     const gateway = String(options.gateway ?? entry?.gateway ?? ownGateway())
-    const { link, welcome } = await GatewayLink.join({ gateway, token, entry, name, accepts, identity }, signal)
+    const { link, welcome } = await GatewayLink.join(
+      { gateway, token, entry, name, accepts, relayOnly, identity },
+      signal
+    )
     const peer = new Peer(link, identity, store, options)
     peer.#welcomed(welcome)
     return peer
@@ -314,6 +319,8 @@ export class Peer {
   #order(message: Message<FromGateway, 'order'>): void {
     const reserved = this.#reserve.take(message.socket)
     const session = this.#sessions.get(message.session)
+    if (this.#options.relayOnly && !isToRelay(message.order, this.#membership?.endpoints))
+      session?.leave(new PosternError('io', ASTRAY))
     // The gateway has given the socket away, and does not know yet that the session is over.
     if (session) void session.order(message, reserved)
     else reserved?.close()
