@@ -1,4 +1,4 @@
-// Makes one module without imports of src/browser.ts, for pages.
+// Makes one module without imports of a file below src, for pages: of src/browser.ts, or of what a page of our own has beside it.
 
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -6,10 +6,10 @@ import { build } from 'esbuild'
 /** Browsers that have all that the module uses. Chromium 122 and Firefox 121 were the last to learn something (Promise.withResolvers). */
 const target = ['chrome122', 'firefox121', 'safari17.4']
 
-/** The text of the module. Rejects where something of Node is reached from src/browser.ts. */
-export async function bundle(): Promise<string> {
+/** The text of the module. Rejects where something of Node is reached from there. */
+export async function bundle(entry = 'browser.ts'): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('../src/browser.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`../src/${entry}`, import.meta.url))],
     bundle: true,
     write: false,
     format: 'esm',
