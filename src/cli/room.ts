@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { PosternError } from '../errors.ts'
 import type { Peer } from '../peer/peer.ts'
-import { MOST_HOURS } from '../wire/room/messages.ts'
+import { MOST_HOURS } from '../wire/room/places.ts'
 import { perform, type Run } from './door.ts'
 import { withPeer } from './meet.ts'
 import { type JoinOptions, withTokenOption } from './options.ts'

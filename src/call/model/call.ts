@@ -12,8 +12,8 @@ import { join, type Peer } from '../../browser/peer.ts'
 import { asPosternError } from '../../errors.ts'
 import { entryBy } from '../../peer/room/entry.ts'
 import type { RoomMember, Roster } from '../../peer/room/guest-room.ts'
-import { INSIDE } from '../../wire/room/messages.ts'
-import { type Problem, strings } from '../strings.ts'
+import { INSIDE } from '../../wire/room/places.ts'
+import { type Problem, strings } from '../words/strings.ts'
 import { Chat } from './chat.ts'
 import { Devices } from './devices.ts'
 import { FILE_BYTES } from './limits.ts'
@@ -62,6 +62,7 @@ export class Call {
     try {
       const peer = await join({
         room: await entryBy(this.#link),
+        relayOnly: settings.peek().relayOnly,
         accept: connection => this.#accept(connection),
         onRoster: roster => this.#told(roster),
         onState: state => {

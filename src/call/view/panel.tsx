@@ -1,7 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import { strings } from '../strings.ts'
+import type { Person } from '../model/person.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
+
+/** What is open beside the pictures: a panel, the connection to somebody, or nothing. */
+export type Open = 'chat' | 'settings' | Person | undefined
 
 /** What every panel has: a heading, which the keyboard comes to first, and a way out. */
 export function Panel({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {

@@ -13,13 +13,7 @@
 
 import { z } from 'zod'
 import { epochMs, memberId, name, word } from '../shapes.ts'
-
-/** Guests inside a room, and those that wait before it, at once. */
-export const INSIDE = 4
-export const WAITING = 8
-
-/** The longest time that a link is good for, in hours, whatever a gateway is configured to. */
-export const MOST_HOURS = 168
+import { INSIDE, MOST_HOURS, WAITING } from './places.ts'
 
 const request = z.int().nonnegative()
 

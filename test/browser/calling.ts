@@ -1,0 +1,114 @@
+// A call of two pages, and how it goes: the longest time without another picture, and how much of the sound was lost.
+
+import { media } from './media.ts'
+import type { Web } from './page.ts'
+
+/** What one page has got of the other one. */
+export interface Got {
+  /** The longest time between two decoded frames, in milliseconds, as it is looked every 50 ms. */
+  readonly gapMs: number
+  readonly frames: number
+  readonly height: number
+  /** As the browser counts them (W3C webrtc-stats), and how long they were in all. */
+  readonly freezes: number
+  readonly frozenMs: number
+  /** Parts of all sound: packets that never came, and samples that were made up. */
+  readonly lost: number
+  readonly concealed: number
+  /** Of what was sent to it, in bits per second of RTP. */
+  readonly bitsPerSecond: number
+}
+
+/** Has to run before the page joins. */
+export const calling = `${media}
+  globalThis.call = async (connection, { isManaged, width, height }) => {
+    const video = document.createElement('video')
+    Object.assign(video, { muted: true, autoplay: true })
+    document.body.append(video)
+    connection.on('track', ({ stream }) => { video.srcObject = stream; video.play().catch(() => {}) })
+    for (const { stream } of connection.tracks) video.srcObject = stream
+    const { Sender } = await import('/sending.js')
+    globalThis.heard = []
+    globalThis.budgets = []
+    connection.on('notice', ({ bitsPerSecond }) => heard.push([performance.now(), bitsPerSecond]))
+    const sender = globalThis.sender = isManaged ? new Sender(connection, { changed: budget => budgets.push([performance.now(), budget]) }) : undefined
+    const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width, height, frameRate: 30 } })
+    for (const track of media.getTracks()) await (sender ? sender.send(track) : connection.addTrack(track))
+  }
+  const inbound = async connection => {
+    const found = {}
+    for (const [, one] of await connection.stats()) if (one.type === 'inbound-rtp') found[one.kind] = one
+    return found
+  }
+  globalThis.comes = async (connection, frames) => {
+    for (;;) {
+      const { video } = await inbound(connection)
+      if (video?.framesDecoded >= frames) return true
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+  globalThis.got = async (connection, ms) => {
+    const before = await inbound(connection), start = performance.now()
+    let frames = before.video.framesDecoded, last = start, gapMs = 0, now = before
+    while (performance.now() < start + ms) {
+      await new Promise(resolve => setTimeout(resolve, 50))
+      now = await inbound(connection)
+      gapMs = Math.max(gapMs, performance.now() - last)
+      if (now.video.framesDecoded === frames) continue
+      frames = now.video.framesDecoded
+      last = performance.now()
+    }
+    const gone = (kind, field) => now[kind][field] - before[kind][field]
+    const samples = gone('audio', 'totalSamplesReceived')
+    return {
+      gapMs: Math.round(gapMs), frames: gone('video', 'framesDecoded'), height: now.video.frameHeight,
+      freezes: gone('video', 'freezeCount'), frozenMs: Math.round(1000 * gone('video', 'totalFreezesDuration')),
+      lost: Math.max(0, gone('audio', 'packetsLost')) / (gone('audio', 'packetsReceived') + Math.max(0, gone('audio', 'packetsLost'))),
+      concealed: gone('audio', 'concealedSamples') / samples,
+      bitsPerSecond: Math.round((gone('video', 'bytesReceived') + gone('audio', 'bytesReceived')) * 8000 / (performance.now() - start))
+    }
+  }
+  // What the browser was told last, on the connection that has tracks.
+  globalThis.encodings = () => Object.fromEntries([...all].flatMap(pc => pc.getSenders()).flatMap(sender => {
+    const [{ maxBitrate, maxFramerate, active, priority } = {}] = sender.getParameters().encodings
+    return sender.track ? [[sender.track.kind, { maxBitrate, maxFramerate, active, priority }]] : []
+  }))
+  globalThis.shows = async (width, height) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height })
+    const paint = canvas.getContext('2d')
+    setInterval(() => { paint.fillStyle = '#' + Math.random().toString(16).slice(2, 8); paint.fillRect(0, 0, width, height) }, 50)
+    await sender.send(canvas.captureStream(20).getVideoTracks()[0], 'screen')
+  }
+  globalThis.comesAs = async (connection, width) => {
+    for (const till = performance.now() + 10000; performance.now() < till; await new Promise(resolve => setTimeout(resolve, 50)))
+      if ((await inbound(connection)).video?.frameWidth === width) return true
+    return (await inbound(connection)).video?.frameWidth
+  }
+  // Pays no heed to anything: as much as passes.
+  globalThis.floods = async name => {
+    const connection = globalThis.second = await peer.connect({ name })
+    const stream = await connection.open('echo')
+    stream.readable.pipeTo(new WritableStream()).catch(() => {})
+    const writer = stream.writable.getWriter()
+    globalThis.flooding = (async () => { for (;;) await writer.write(new Uint8Array(16384)) })().catch(() => {})
+  }`
+
+export interface Calling {
+  /** Whether it keeps to what passes; if not, the browser is left alone. */
+  readonly isManaged: boolean
+  readonly width: number
+  readonly height: number
+}
+
+/** Both see each other when it resolves. */
+export async function called(caller: Web, callee: Web, how: Calling): Promise<void> {
+  await caller.run('globalThis.connection = await peer.connect({ name: given.to })', { to: callee.name })
+  await Promise.all([
+    caller.run('await call(connection, given)', how),
+    callee.run('globalThis.connection = accepted; await call(accepted, given)', how)
+  ])
+  await Promise.all([caller, callee].map(web => web.run('return await comes(connection, 10)')))
+}
+
+export const gets = (web: Web, ms: number): Promise<Got> =>
+  web.run('return await got(connection, given.ms)', { ms }) as never
