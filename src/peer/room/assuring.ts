@@ -1,5 +1,5 @@
 // A path between two guests of a room, until each has proved to the other that nobody stands between (src/wire/room/assurance.ts). Until
-// then nothing of the far side reaches the program: what it says, and the channels that it offers, wait here. It may be done a moment
+// then nothing of the far side reaches the program: what it says, and the channels that it offers, wait here, since it may be done a moment
 // sooner than this side.
 //
 // Modules for pages have this with the link of a room (entry.ts), and not with a connection: they have no room for it.
@@ -40,7 +40,10 @@ export class Assuring {
     }, failed)
   }
 
-  /** Whether this is done later, or never: false once the far side has proved itself. */
+  /**
+   * Whether this is done later, or never: false once the far side has proved itself.
+   * @param channel what it is about, if that is a channel of the far side
+   */
   holds(act: () => void, channel?: Channel): boolean {
     if (!this.#held) return false
     if (this.#held.length < MOST_HELD) this.#held.push(channel ? whileOpen(channel, act) : act)
