@@ -140,16 +140,13 @@ export class Peer {
 
   /** See `join`. */
   static async join(options: JoinOptions): Promise<Peer> {
-    const { token, room: entry, relayOnly, keptIn, signal } = options
-    const [store, identity] = await remembered(keptIn)
+    const { room: entry, signal } = options
+    const [store, identity] = await remembered(options.keptIn)
     signal?.throwIfAborted()
     const name = store.isKept ? options.name : undefined
     const accepts = options.accept !== undefined && name !== undefined
     const gateway = String(options.gateway ?? entry?.gateway ?? ownGateway())
-    const { link, welcome } = await GatewayLink.join(
-      { gateway, token, entry, name, accepts, relayOnly, identity },
-      signal
-    )
+    const { link, welcome } = await GatewayLink.join({ ...options, gateway, entry, name, accepts, identity }, signal)
     const peer = new Peer(link, identity, store, options)
     peer.#welcomed(welcome)
     return peer
