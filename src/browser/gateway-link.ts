@@ -14,13 +14,14 @@ import type { Identity } from './identity.ts'
 export interface LinkOptions {
   readonly gateway: string
   /** A guest of a room has none. */
-  readonly token: string | undefined
+  readonly token?: string | undefined
   /** The room that it is a guest of. */
   readonly entry: RoomEntry | undefined
   /** None for a guest. */
   readonly name: string | undefined
   readonly accepts: boolean
-  readonly relayOnly: boolean | undefined
+  /** Its address is shown to no other peer. */
+  readonly relayOnly?: boolean
   readonly identity: Identity
 }
 

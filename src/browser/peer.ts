@@ -30,7 +30,7 @@ import { type Membership, Prepared } from './warm.ts'
 export interface JoinOptions {
   /** The gateway's URL; if left out, where this module came from, if a gateway has served it, or else the page. */
   readonly gateway?: string | URL
-  /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page. */
+  /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page (`keptIn`). */
   readonly name?: string
   /** The join token; a guest of a room has none. */
   readonly token?: string
@@ -39,6 +39,11 @@ export interface JoinOptions {
    * a link, and is no part of this module, which has no room for it.
    */
   readonly room?: RoomEntry
+  /**
+   * The name of the IndexedDB database that has the key; `postern` if left out. Pages that are joined at once by one key are one peer, so a
+   * guest has one for each tab and room, as `databaseFor` names them, which is no part of this module either.
+   */
+  readonly keptIn?: string
   /** Called with who is in that room, or waits to be let in, whenever that changes. */
   readonly onRoster?: (roster: Roster) => void
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. If left out, none is accepted. */
@@ -135,16 +140,13 @@ export class Peer {
 
   /** See `join`. */
   static async join(options: JoinOptions): Promise<Peer> {
-    const { token, room: entry, relayOnly, signal } = options
-    const [store, identity] = await remembered()
+    const { room: entry, signal } = options
+    const [store, identity] = await remembered(options.keptIn)
     signal?.throwIfAborted()
     const name = store.isKept ? options.name : undefined
     const accepts = options.accept !== undefined && name !== undefined
     const gateway = String(options.gateway ?? entry?.gateway ?? ownGateway())
-    const { link, welcome } = await GatewayLink.join(
-      { gateway, token, entry, name, accepts, relayOnly, identity },
-      signal
-    )
+    const { link, welcome } = await GatewayLink.join({ ...options, gateway, entry, name, accepts, identity }, signal)
     const peer = new Peer(link, identity, store, options)
     peer.#welcomed(welcome)
     return peer
@@ -355,8 +357,8 @@ export class Peer {
 }
 
 /** Some browsers refuse to keep keys, or anything, and say so only when they are asked to. */
-async function remembered(): Promise<[Store, Identity]> {
-  const store = await openStore()
+async function remembered(keptIn?: string): Promise<[Store, Identity]> {
+  const store = await openStore(keptIn)
   try {
     return [store, await loadIdentity(store)]
   } catch {
