@@ -55,8 +55,11 @@ function page(rig: Rig, site: number): Promise<Web> {
   return opened(rig, site, 'chromium', { tools: calling })
 }
 
-function print(what: string, { gapMs, frames, height, freezes, frozenMs, lost, concealed, bitsPerSecond }: Got): void {
+function print(
+  what: string,
+  { gapMs, frames, height, freezes, frozenMs, lost, concealed, bitsPerSecond, moves }: Got
+): void {
   const picture = `longest gap ${gapMs} ms, ${freezes} freezes of ${frozenMs} ms in all, ${frames} frames, ${height}p at the end`
   const sound = `lost ${(100 * lost).toFixed(2)} %, made up ${(100 * concealed).toFixed(2)} %`
-  console.log(`${what}: ${picture}; sound ${sound}; ${Math.round(bitsPerSecond / 1000)} kbit/s`)
+  console.log(`${what}: ${picture}; sound ${sound}; ${Math.round(bitsPerSecond / 1000)} kbit/s, ${moves} moves`)
 }

@@ -17,6 +17,8 @@ export interface Got {
   readonly concealed: number
   /** Of what was sent to it, in bits per second of RTP. */
   readonly bitsPerSecond: number
+  /** How often its connection came to another path. */
+  readonly moves: number
 }
 
 /** Has to run before the page joins. */
@@ -30,7 +32,10 @@ export const calling = `${media}
     const { Sender } = await import('/sending.js')
     globalThis.heard = []
     globalThis.budgets = []
-    connection.on('notice', ({ bitsPerSecond }) => heard.push([performance.now(), bitsPerSecond]))
+    globalThis.moves = 0
+    connection.on('notice', ({ bitsPerSecond, incomingBitsPerSecond }) =>
+      heard.push([performance.now(), bitsPerSecond, incomingBitsPerSecond]))
+    connection.on('path', ({ what }) => { if (what === 'moved') moves++ })
     const sender = globalThis.sender = isManaged ? new Sender(connection, { changed: budget => budgets.push([performance.now(), budget]) }) : undefined
     const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width, height, frameRate: 30 } })
     for (const track of media.getTracks()) await (sender ? sender.send(track) : connection.addTrack(track))
@@ -47,25 +52,34 @@ export const calling = `${media}
       await new Promise(resolve => setTimeout(resolve, 50))
     }
   }
+  const counted = ['framesDecoded', 'freezeCount', 'totalFreezesDuration', 'bytesReceived', 'packetsLost', 'packetsReceived',
+    'concealedSamples', 'totalSamplesReceived']
   globalThis.got = async (connection, ms) => {
-    const before = await inbound(connection), start = performance.now()
-    let frames = before.video.framesDecoded, last = start, gapMs = 0, now = before
+    const sums = { audio: {}, video: {} }, start = performance.now()
+    let before = await inbound(connection), last = start, gapMs = 0, height = 0
     while (performance.now() < start + ms) {
       await new Promise(resolve => setTimeout(resolve, 50))
-      now = await inbound(connection)
-      gapMs = Math.max(gapMs, performance.now() - last)
-      if (now.video.framesDecoded === frames) continue
-      frames = now.video.framesDecoded
-      last = performance.now()
+      const now = await inbound(connection), nowMs = performance.now()
+      gapMs = Math.max(gapMs, nowMs - last)
+      for (const kind of ['audio', 'video'])
+        for (const field of counted) {
+          // On another path all begins anew.
+          const isSame = before[kind]?.ssrc === now[kind]?.ssrc
+          const more = (now[kind]?.[field] ?? 0) - (isSame ? (before[kind]?.[field] ?? 0) : 0)
+          if (field === 'framesDecoded' && more > 0) last = nowMs
+          sums[kind][field] = (sums[kind][field] ?? 0) + Math.max(0, more)
+        }
+      height = now.video?.frameHeight ?? height
+      before = now
     }
-    const gone = (kind, field) => now[kind][field] - before[kind][field]
-    const samples = gone('audio', 'totalSamplesReceived')
+    const { audio, video } = sums
     return {
-      gapMs: Math.round(gapMs), frames: gone('video', 'framesDecoded'), height: now.video.frameHeight,
-      freezes: gone('video', 'freezeCount'), frozenMs: Math.round(1000 * gone('video', 'totalFreezesDuration')),
-      lost: Math.max(0, gone('audio', 'packetsLost')) / (gone('audio', 'packetsReceived') + Math.max(0, gone('audio', 'packetsLost'))),
-      concealed: gone('audio', 'concealedSamples') / samples,
-      bitsPerSecond: Math.round((gone('video', 'bytesReceived') + gone('audio', 'bytesReceived')) * 8000 / (performance.now() - start))
+      gapMs: Math.round(gapMs), frames: video.framesDecoded, height,
+      freezes: video.freezeCount, frozenMs: Math.round(1000 * video.totalFreezesDuration),
+      lost: audio.packetsLost / (audio.packetsReceived + audio.packetsLost),
+      concealed: audio.concealedSamples / audio.totalSamplesReceived,
+      bitsPerSecond: Math.round((video.bytesReceived + audio.bytesReceived) * 8000 / (performance.now() - start)),
+      moves: globalThis.moves
     }
   }
   // What the browser was told last, on the connection that has tracks.

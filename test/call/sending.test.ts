@@ -53,7 +53,8 @@ test('a direct path is bounded by what is of use, and a relayed one of which not
 test('a rate at the edge of two sizes does not go up and down', t => {
   const at = (limit: number, before?: ReturnType<typeof budgetOf>) =>
     budgetOf(relayed(limit), 'camera', 1, before?.picture)
-  const edge = [...Array(1000).keys()].map(at => 400 * K + at * 100).find(limit => at(limit).picture.height === 360) ?? 0
+  const edge =
+    [...Array(1000).keys()].map(at => 400 * K + at * 100).find(limit => at(limit).picture.height === 360) ?? 0
   const above = at(edge)
   const below = at(edge - 1000, above)
   t.deepEqual([above.picture.height, below.picture.height], [360, 270])
@@ -61,16 +62,21 @@ test('a rate at the edge of two sizes does not go up and down', t => {
   t.is(at(edge * 1.2, below).picture.height, 360)
 })
 
-test('less is sent while much is lost or waits on the way, never less than three tenths, and more again bit by bit', t => {
+const calm = { sent: 200, lost: 0, roundTripMs: 40 }
+
+function after(...heard: readonly Parameters<Caution['hears']>[0][]): Caution {
   const caution = new Caution()
-  const calm = { lost: 0, roundTripMs: 40 }
-  caution.hears(calm)
-  t.is(caution.share, 1)
-  caution.hears({ lost: 0.1, roundTripMs: 40 })
-  t.is(caution.share, 0.8)
-  caution.hears({ lost: 0, roundTripMs: 400 })
-  t.true(caution.share < 0.7)
-  for (let times = 0; times < 20; times++) caution.hears({ lost: 0.5, roundTripMs: 40 })
+  for (const one of heard) caution.hears(one)
+  return caution
+}
+
+test('less is sent while much is lost or waits on the way, never less than three tenths, and more again bit by bit', t => {
+  t.is(after(calm, calm).share, 1)
+  t.is(after(calm, { ...calm, lost: 30 }).share, 0.8)
+  t.is(after(calm, { ...calm, lost: 30 }, calm).share, 0.8, 'what was lost counts once')
+  t.is(after(calm, { ...calm, roundTripMs: 900 }).share, 0.8)
+  t.is(after(calm, { ...calm, lost: 8, roundTripMs: 200 }).share, 1, 'a little is what the browser repairs')
+  const caution = after(...Array(20).fill({ ...calm, lost: 100 }))
   t.is(caution.share, 0.3)
   for (let times = 0; times < 3; times++) caution.hears(calm)
   t.is(caution.share, 0.3, 'not at the first good word')
@@ -78,15 +84,12 @@ test('less is sent while much is lost or waits on the way, never less than three
   t.true(caution.share > 0.3 && caution.share < 0.33)
   for (let times = 0; times < 60; times++) caution.hears(calm)
   t.is(caution.share, 1)
-  caution.hears({ lost: 0.04, roundTripMs: 200 })
-  t.is(caution.share, 1, 'a little is what the browser repairs')
 })
 
 test('on another path the caution begins anew', t => {
-  const caution = new Caution()
-  caution.hears({ lost: 0.5, roundTripMs: 10 })
+  const caution = after(calm, { ...calm, lost: 100 })
   caution.reset()
   t.is(caution.share, 1)
-  caution.hears({ lost: 0, roundTripMs: 300 })
+  caution.hears({ ...calm, roundTripMs: 300 })
   t.is(caution.share, 1)
 })

@@ -27,10 +27,13 @@ export interface Passage {
   readonly bitsPerSecond?: number | undefined
 }
 
-/** What came of what was sent lately, as far as the browser says it (W3C webrtc-stats). */
+/** What came of what was sent since it was asked last, as far as the browser says it (W3C webrtc-stats). */
 export interface Heard {
-  /** Of all packets, those that the far side did not get; 0 to 1. */
+  /** Packets of sound and picture together. */
+  readonly sent: number
+  /** Those that the far side says it did not get. */
   readonly lost: number
+  /** 0 where it is not known. */
   readonly roundTripMs: number
 }
 
@@ -114,7 +117,7 @@ function pictureOf(
   return { isActive: step !== undefined, bitsPerSecond: Math.max(0, bitsPerSecond), height, framesPerSecond }
 }
 
-/** More lost than this is too much for what the browser repairs by itself. */
+/** More lost than this part is too much for what the browser repairs by itself. */
 const LOST = 0.05
 
 /** So much longer than the shortest round trip, in milliseconds: something on the way keeps what is sent waiting. */
@@ -122,7 +125,10 @@ const QUEUED_MS = 250
 
 const CAUTION = { least: 0.3, down: 0.8, up: 1.05 } as const
 
-/** So many answers in a row without loss, before a little more is sent. */
+/** What is new weighs so much: the far side tells of sound every five seconds only, and then of all that was lost. */
+const NEW = 0.3
+
+/** So many good words in a row, before a little more is sent. */
 const CALM = 3
 
 /**
@@ -132,24 +138,41 @@ const CALM = 3
 export class Caution {
   #share = 1
   #calm = 0
+  #sent = 0
+  #lost = 0
+  #roundTripMs = 0
   #shortestMs = Number.POSITIVE_INFINITY
 
   get share(): number {
     return this.#share
   }
 
-  hears({ lost, roundTripMs }: Heard): void {
-    if (roundTripMs > 0) this.#shortestMs = Math.min(this.#shortestMs, roundTripMs)
-    const isBad = lost > LOST || roundTripMs > this.#shortestMs + QUEUED_MS
-    this.#calm = isBad ? 0 : this.#calm + 1
-    if (isBad) this.#share = Math.max(CAUTION.least, this.#share * CAUTION.down)
-    else if (this.#calm > CALM) this.#share = Math.min(1, this.#share * CAUTION.up)
+  /** To be called every two seconds. */
+  hears({ sent, lost, roundTripMs }: Heard): void {
+    this.#sent = (1 - NEW) * this.#sent + sent
+    this.#lost = (1 - NEW) * this.#lost + lost
+    if (roundTripMs > 0) {
+      this.#shortestMs = Math.min(this.#shortestMs, roundTripMs)
+      this.#roundTripMs = (this.#roundTripMs + roundTripMs) / 2
+    }
+    if (this.#lost > LOST * this.#sent || this.#roundTripMs > this.#shortestMs + QUEUED_MS) this.#lower()
+    else if (++this.#calm > CALM) this.#share = Math.min(1, this.#share * CAUTION.up)
   }
 
   /** What was heard is of another path. */
   reset(): void {
     this.#share = 1
-    this.#calm = 0
     this.#shortestMs = Number.POSITIVE_INFINITY
+    this.#forget()
+  }
+
+  /** What has led to this does not count again. */
+  #lower(): void {
+    this.#share = Math.max(CAUTION.least, this.#share * CAUTION.down)
+    this.#forget()
+  }
+
+  #forget(): void {
+    this.#calm = this.#sent = this.#lost = this.#roundTripMs = 0
   }
 }

@@ -1,5 +1,5 @@
 // Sends a call's tracks on a connection, and keeps them within what its path carries. What the relay lets through is applied before the
-// first frame, and at once when that changes; what is lost on the way, every second.
+// first frame, and at once when that changes; what is lost on the way, every two seconds.
 
 import type { Connection } from '../../browser/connection.ts'
 import type { OutgoingTrack } from '../../browser/tracks.ts'
@@ -13,7 +13,7 @@ export interface SenderHooks {
 type Kind = OutgoingTrack['kind']
 
 /** Between two looks at the statistics, in milliseconds. */
-const LOOK_MS = 1000
+const LOOK_MS = 2000
 
 /** Sound is let out first, where a browser knows more than one kind of haste (W3C webrtc-priority). */
 const FIRST = { priority: 'high', networkPriority: 'high' } as const
@@ -30,6 +30,7 @@ export class Sender {
     this.#caution.reset()
     this.#refresh(true)
   }
+  #counted: Heard = { sent: 0, lost: 0, roundTripMs: 0 }
   #content: Content = 'camera'
   #budget: Budget
 
@@ -116,18 +117,24 @@ export class Sender {
   async #look(): Promise<void> {
     const report = await this.#connection.stats()
     if (!report) return
-    this.#caution.hears(heardOf(report))
+    const now = countsOf(report)
+    const { sent, lost } = this.#counted
+    this.#counted = now
+    // On another path they begin anew, and what was repeated there may make them smaller.
+    if (now.sent < sent) return
+    this.#caution.hears({ sent: now.sent - sent, lost: Math.max(0, now.lost - lost), roundTripMs: now.roundTripMs })
     this.#refresh()
   }
 }
 
-/** The worst of what the far side has told of what it got. */
-function heardOf(report: RTCStatsReport): Heard {
-  let [lost, roundTripMs] = [0, 0]
+/** Of the path of now, over both kinds: since it began, and the longest round trip that the far side's last words came to. */
+function countsOf(report: RTCStatsReport): Heard {
+  let [sent, lost, roundTripMs] = [0, 0, 0]
   report.forEach(one => {
+    if (one.type === 'outbound-rtp') sent += one.packetsSent ?? 0
     if (one.type !== 'remote-inbound-rtp') return
-    lost = Math.max(lost, one.fractionLost ?? 0)
+    lost += one.packetsLost ?? 0
     roundTripMs = Math.max(roundTripMs, 1000 * (one.roundTripTime ?? 0))
   })
-  return { lost, roundTripMs }
+  return { sent, lost, roundTripMs }
 }
