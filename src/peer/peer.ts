@@ -682,6 +682,7 @@ export class Peer {
     this.#standings.add(connection, peer.id)
     const { closed } = connection
     closed.addEventListener('abort', () => connecting?.fail(closed.reason))
+    connecting?.connection.catch(() => connection.close())
     connection.whenAssured(() => {
       if (connecting) connecting.done(connection)
       else if (this.#options.onConnection) this.#options.onConnection(connection)

@@ -4,7 +4,7 @@
 //
 // Modules for pages have this with the link of a room (entry.ts), and not with a connection: they have no room for it.
 
-import type { PosternError } from '../../errors.ts'
+import { asPosternError, type PosternError } from '../../errors.ts'
 import { assurance, type Between } from '../../wire/room/assurance.ts'
 import type { Word } from '../../wire/room/words.ts'
 import { type Channel, closeAtOnce, safely } from '../transport/transport.ts'
@@ -33,11 +33,14 @@ export class Assuring {
     this.#dropped = dropped
     const { hears, words } = assurance(members, between)
     this.hears = said => hears(said) || dropped()
-    words.then(found => {
-      if (between.closed.aborted) return
-      assured(found)
-      this.#release()
-    }, failed)
+    words.then(
+      found => {
+        if (between.closed.aborted) return
+        assured(found)
+        this.#release()
+      },
+      error => failed(asPosternError(error))
+    )
   }
 
   /**
