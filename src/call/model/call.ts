@@ -22,6 +22,7 @@ import { problemOf } from './link.ts'
 import { tell } from './notices.ts'
 import { Person } from './person.ts'
 import { settings } from './settings.ts'
+import { databaseFor } from './who.ts'
 
 export type Phase =
   | { readonly at: 'ready' | 'entering' | 'inside' }
@@ -60,8 +61,10 @@ export class Call {
     this.#over = new AbortController()
     this.phase.value = { at: 'entering' }
     try {
+      const room = await entryBy(this.#link)
       const peer = await join({
-        room: await entryBy(this.#link),
+        room,
+        keptIn: await databaseFor(room),
         relayOnly: settings.peek().relayOnly,
         accept: connection => this.#accept(connection),
         onRoster: roster => this.#told(roster),
