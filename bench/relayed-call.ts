@@ -2,7 +2,7 @@
 // much of the sound is lost, with what a page sends kept to that (src/call/sending), and beside it with the browser left alone. Then the
 // same while the caller's limit is cut to half, by a second relayed session of the caller, which takes all that it can get.
 //
-//   node bench/relayed-call.ts [--seconds 60] [--size 640x480]
+//   node bench/relayed-call.ts [--seconds 60] [--size 640x480] [--only steady|cut]
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -12,7 +12,7 @@ import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import { goal } from './means/figures.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, size: { type: 'string', default: '640x480' } }
+  options: { seconds: { type: 'string', default: '60' }, size: { type: 'string', default: '640x480' }, only: { type: 'string' } }
 })
 const ms = Number(values.seconds) * 1000
 const [width = 0, height = 0] = values.size.split('x').map(Number)
@@ -22,7 +22,7 @@ const SETTLE_MS = 5000
 
 const limits = '[{ relay: { perSession: 500 kbit/s, perPeer: 500 kbit/s } }]'
 
-for (const isCut of [false, true])
+for (const isCut of [false, true].filter(one => !values.only || values.only === (one ? 'cut' : 'steady')))
   for (const isManaged of [false, true]) {
     const [caller, callee] = await talk({ isManaged, isCut })
     const what = `${isCut ? 'cut to half, ' : ''}${isManaged ? 'kept to what passes' : 'the browser alone'}`

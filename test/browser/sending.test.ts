@@ -24,8 +24,9 @@ browserTest(
     for (const web of [caller, callee]) {
       const { audio, video } = (await web.run('return encodings()')) as Encodings
       t.like(audio, { maxBitrate: 32_000, active: true, priority: 'high' })
-      t.like(video, { maxFramerate: 24, active: true })
-      t.true(video.maxBitrate > 300_000 && video.maxBitrate < 0.8 * 500_000, `${video.maxBitrate}`)
+      // Less where the laboratory is so busy that packets were lost by now.
+      const { active, maxFramerate = 30, maxBitrate } = video
+      t.true(active && maxFramerate <= 24 && maxBitrate < 0.8 * 500_000 - 32_000, JSON.stringify(video))
     }
 
     await caller.run('await floods(given.to)', { to: node.name })
@@ -37,7 +38,7 @@ browserTest(
     const [appliedMs, { picture }] = budgets.find(([atMs]) => atMs >= cutMs - 100) as [number, Budget]
     t.true(Math.abs(appliedMs - cutMs) < 100, `${appliedMs - cutMs} ms`)
     t.true(onTheWay(picture) < 0.8 * 250_000, JSON.stringify(picture))
-    t.is(((await caller.run('return encodings()')) as Encodings).video.maxBitrate, picture.bitsPerSecond)
+    t.true(((await caller.run('return encodings()')) as Encodings).video.maxBitrate <= picture.bitsPerSecond)
     const comes = await until(() => callee.run('return heard.at(-1)?.[2] === 250000') as Promise<boolean>)
     t.true(comes, 'the other side is told, too')
 
