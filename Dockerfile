@@ -1,6 +1,17 @@
 # The gateway. Run it on the host's network; or publish 8080/tcp and 3478-3480/udp and mount a config/postern.yaml whose
 # listen.udp.public has the host's address, since peers are told the container's own otherwise. Keep /state, which has the
 # names and the tokens that were made up. A port that speaks TLS (listen.tls) answers the health check, which is in clear, with 400.
+
+# What browsers load is bundled, and that takes the tools of a developer.
+FROM docker.io/library/node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY tools ./tools
+RUN npm ci
+COPY tsconfig.json tsconfig.build.json tsconfig.browser.json ./
+COPY src ./src
+RUN npm run build
+
 FROM docker.io/library/node:24-bookworm-slim
 ENV NODE_ENV=production POSTERN_STATE=/state
 WORKDIR /app
@@ -8,12 +19,12 @@ COPY package.json package-lock.json .npmrc ./
 COPY tools ./tools
 RUN npm ci --omit=dev && rm -rf /root/.npm /tmp/*
 COPY bin ./bin
-COPY src ./src
 COPY config ./config
+COPY --from=build /app/dist ./dist
 RUN mkdir /state && chown node:node /state
 USER node
 VOLUME /state
 EXPOSE 8080/tcp 3478/udp 3479/udp 3480/udp
 HEALTHCHECK --interval=30s --timeout=3s CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then(r => process.exit(r.ok || r.status === 400 ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
-CMD ["node", "src/main.ts", "gateway", "--config", "config/postern.yaml"]
+CMD ["node", "bin/postern.js", "gateway", "--config", "config/postern.yaml"]

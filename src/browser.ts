@@ -2,8 +2,10 @@
 // gateway serves as /postern.js.
 
 export { Connection, type ConnectionEvents } from './browser/connection.ts'
+export type { Encoding } from './browser/media.ts'
 export { type ConnectOptions, type JoinOptions, join, type Peer } from './browser/peer.ts'
 export { Stream } from './browser/stream.ts'
+export type { IncomingTrack, OutgoingTrack } from './browser/tracks.ts'
 export { type Code, PosternError } from './errors.ts'
 export type { PathNotice, StrategyReport } from './peer/connecting.ts'
 export type { OpenOptions } from './peer/connection/core.ts'

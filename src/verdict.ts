@@ -41,6 +41,7 @@ export const verdicts = wordsFor(
   'relay-full',
   'over-quota',
   'relay-off',
+  'relay-only',
   'deadline',
   'plugin-threw',
   'not-tried',

@@ -45,6 +45,7 @@ export const vocabulary = {
   remapped: 'a NAT gave a flow another port because of packets nobody asked for',
   'handover-gap': 'a datagram met the port that was changing hands, and the NAT ended the flow for its refusal',
   'relay-off': 'no direct path, and no relay is among the strategies',
+  'relay-only': 'a side shows its address to no other peer, so the relay alone leads to it',
   // What ended a path that had worked. `one-way`, `udp-blocked`, `too-narrow` and `unexplained` may do it too.
   'address-changed': 'a side has another address than the path had',
   'nat-forgot': 'the NAT or the line of a side began anew: mappings are gone, or have other ports',

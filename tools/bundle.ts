@@ -30,9 +30,9 @@ async function bundled(entry: string, options: BuildOptions = {}): Promise<Recor
   return Object.fromEntries(outputFiles.map(({ path, text }) => [basename(path), text]))
 }
 
-/** The text of the module. */
-export async function bundle(): Promise<string> {
-  return (await bundled('browser.ts'))['browser.js'] ?? ''
+/** The text of the module, or of another file below src as one. */
+export async function bundle(entry = 'browser.ts'): Promise<string> {
+  return Object.values(await bundled(entry))[0] ?? ''
 }
 
 /** Pages that are programs, each of a file `main.tsx` in its room. */

@@ -2,6 +2,7 @@
 
 import { ConnectionCore, type ConnectionEvents as CoreEvents } from '../peer/connection/core.ts'
 import type { ConnectionParts } from '../peer/connection/path.ts'
+import type { Encoding } from './media.ts'
 import { Stream } from './stream.ts'
 import { type IncomingTrack, type OutgoingTrack, PageTracks } from './tracks.ts'
 
@@ -23,9 +24,15 @@ export class Connection extends ConnectionCore<Stream, IncomingTrack> {
   /**
    * Sends a track of the browser, one of each kind. Resolves when the far side knows of it. Throws `bad-config` where there is one of its
    * kind already, `unsupported` where the far side takes none, and why the connection ended.
+   * @param encoding as `tune` of the track takes it: it holds from the first frame on
    */
-  addTrack(track: MediaStreamTrack): Promise<OutgoingTrack> {
-    return this.#tracks.add(track)
+  addTrack(track: MediaStreamTrack, encoding?: Encoding): Promise<OutgoingTrack> {
+    return this.#tracks.add(track, encoding)
+  }
+
+  /** The browser's statistics of the path that it is on (W3C webrtc-stats); undefined where there is none. */
+  stats(): Promise<RTCStatsReport> | undefined {
+    return this.#tracks.stats()
   }
 
   /** The tracks that the far side sends now. */

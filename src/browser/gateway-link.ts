@@ -14,12 +14,14 @@ import type { Identity } from './identity.ts'
 export interface LinkOptions {
   readonly gateway: string
   /** A guest of a room has none. */
-  readonly token: string | undefined
+  readonly token?: string | undefined
   /** The room that it is a guest of. */
   readonly entry: RoomEntry | undefined
   /** None for a guest. */
   readonly name: string | undefined
   readonly accepts: boolean
+  /** Its address is shown to no other peer. */
+  readonly relayOnly?: boolean
   readonly identity: Identity
 }
 
@@ -130,7 +132,7 @@ export class GatewayLink {
 
   async #hello(ws: WebSocket, { v, nonce }: Message<FromGateway, 'challenge'>): Promise<void> {
     if (v !== PROTOCOL) throw otherVersion('gateway', v)
-    const { token, entry, name, accepts, identity } = this.#options
+    const { token, entry, name, accepts, relayOnly, identity } = this.#options
     const { place } = this
     const { key, dtls, fingerprint } = identity
     const hello: FromPeer = {
@@ -140,7 +142,8 @@ export class GatewayLink {
       ...(entry
         ? { room: { name: entry.room, proof: await entry.prove({ place, nonce, fingerprint, dtls }) } }
         : { token }),
-      ...{ key, iceOnly: agentPace(), place, dtls, accepts },
+      // A gateway that does not know the last one, and so would not keep to it, refuses the hello.
+      ...{ key, iceOnly: agentPace(), place, dtls, accepts, relayOnly: relayOnly || undefined },
       signature: await identity.sign(helloProof({ place, nonce, dtls })),
       ...(this.#id === undefined ? {} : { peer: this.#id })
     }

@@ -1,5 +1,5 @@
-// Who a page's peer is: a key of the browser that nobody can read, not even the page, one for each origin. A browser's DTLS
-// certificate cannot sign, so the key vouches for it in each hello (src/wire/identity/vouch.ts).
+// Who a page's peer is: a key of the browser that nobody can read, not even the page, one for each origin, or for each store that a
+// page has (`keptIn`). A browser's DTLS certificate cannot sign, so the key vouches for it in each hello (src/wire/identity/vouch.ts).
 
 import { fromBase64, toBase64, toHex } from '../bytes.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'

@@ -6,38 +6,49 @@ import { description } from '../peer/transport/description.ts'
 import { kinds, type Media, type Ours, type Source, type TrackKind } from '../peer/transport/media.ts'
 import type { Handover } from '../wire/order.ts'
 
+/** How a track is encoded: `maxBitrate`, `maxFramerate`, `scaleResolutionDownBy`, `active`, as RTCRtpSender.setParameters takes them. */
+export type Encoding = Partial<RTCRtpEncodingParameters>
+
+interface Sent {
+  readonly kind: TrackKind
+  readonly track: MediaStreamTrack | null
+  readonly encoding: Encoding
+}
+
 export class PageMedia implements Media {
-  readonly #pc: RTCPeerConnection
+  readonly pc: RTCPeerConnection
   readonly #handover: Handover
 
   constructor(pc: RTCPeerConnection, handover: Handover) {
-    this.#pc = pc
+    this.pc = pc
     this.#handover = handover
   }
 
   async describe(theirs: readonly Source[], ours: readonly Ours[]): Promise<void> {
     const sdp = description(this.#handover, { sources: theirs })
-    await this.#pc.setRemoteDescription({ type: 'offer', sdp })
+    await this.pc.setRemoteDescription({ type: 'offer', sdp })
     for (const kind of kinds) {
       const one = this.#transceiver(kind)
       if (one) one.direction = ours.some(own => own.kind === kind) ? 'sendrecv' : 'recvonly'
     }
-    await this.#pc.setLocalDescription(await this.#pc.createAnswer())
+    await this.pc.setLocalDescription(await this.pc.createAnswer())
   }
 
   /** What the browser has chosen for what it sends. */
   ssrcOf(kind: TrackKind): number | undefined {
-    const { sdp = '' } = this.#pc.localDescription ?? {}
+    const { sdp = '' } = this.pc.localDescription ?? {}
     const section = sdp.split(/^m=/m).find(one => new RegExp(`^a=mid:${kind}\\r?$`, 'm').test(one))
     const [, ssrc] = /^a=ssrc:(\d+)/m.exec(section ?? '') ?? []
     return ssrc === undefined ? undefined : Number(ssrc)
   }
 
-  /** Sends this track, or nothing. */
-  send(kind: TrackKind, track: MediaStreamTrack | null): void {
-    this.#transceiver(kind)
-      ?.sender.replaceTrack(track)
-      .catch(() => {})
+  /** Sends this track, or nothing. How it is encoded is said first, so that it holds from the first frame on. */
+  async send({ kind, track, encoding }: Sent): Promise<void> {
+    const sender = this.#transceiver(kind)?.sender
+    const parameters = sender?.getParameters()
+    if (!parameters?.encodings[0]) return
+    Object.assign(parameters.encodings[0], encoding)
+    await Promise.allSettled([sender?.setParameters(parameters), sender?.replaceTrack(track)])
   }
 
   /** What comes, once the path was described. */
@@ -46,6 +57,6 @@ export class PageMedia implements Media {
   }
 
   #transceiver(kind: TrackKind): RTCRtpTransceiver | undefined {
-    return this.#pc.getTransceivers().find(({ mid }) => mid === kind)
+    return this.pc.getTransceivers().find(({ mid }) => mid === kind)
   }
 }

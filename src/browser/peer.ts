@@ -14,7 +14,7 @@ import { Standings } from '../peer/standing.ts'
 import { Timekeeper } from '../peer/timekeeper.ts'
 import { normaliseFingerprint } from '../wire/identity/fingerprint.ts'
 import { checkName, type PeerName } from '../wire/name.ts'
-import { SETTING_UP } from '../wire/obeying.ts'
+import { ASTRAY, isToRelay, SETTING_UP } from '../wire/obeying.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
 import { checkAbilities } from './abilities.ts'
 import { Connection } from './connection.ts'
@@ -30,7 +30,7 @@ import { type Membership, Prepared } from './warm.ts'
 export interface JoinOptions {
   /** The gateway's URL; if left out, where this module came from, if a gateway has served it, or else the page. */
   readonly gateway?: string | URL
-  /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page. */
+  /** The name by which others reach this peer. It belongs to the key that this browser keeps for the origin of the page (`keptIn`). */
   readonly name?: string
   /** The join token; a guest of a room has none. */
   readonly token?: string
@@ -39,10 +39,17 @@ export interface JoinOptions {
    * a link, and is no part of this module, which has no room for it.
    */
   readonly room?: RoomEntry
+  /**
+   * The name of the IndexedDB database that has the key; `postern` if left out. Pages that are joined at once by one key are one peer, so a
+   * guest has one for each tab and room, as `databaseFor` names them, which is no part of this module either.
+   */
+  readonly keptIn?: string
   /** Called with who is in that room, or waits to be let in, whenever that changes. */
   readonly onRoster?: (roster: Roster) => void
   /** Called with a connection that another peer asked for. Serve its streams in the same turn. If left out, none is accepted. */
   readonly accept?: (connection: Connection) => void
+  /** Shows this peer's address to no other: its connections go through the gateway's relay alone. False if left out. */
+  readonly relayOnly?: boolean
   /** How long a connection waits for another path when its own is lost, in milliseconds, 10 minutes at most; a minute if left out. */
   readonly resumeMs?: number
   /** Called when the peer has joined (again), and when the link to the gateway was lost. */
@@ -133,13 +140,13 @@ export class Peer {
 
   /** See `join`. */
   static async join(options: JoinOptions): Promise<Peer> {
-    const { token, room: entry, signal } = options
-    const [store, identity] = await remembered()
+    const { room: entry, signal } = options
+    const [store, identity] = await remembered(options.keptIn)
     signal?.throwIfAborted()
     const name = store.isKept ? options.name : undefined
     const accepts = options.accept !== undefined && name !== undefined
     const gateway = String(options.gateway ?? entry?.gateway ?? ownGateway())
-    const { link, welcome } = await GatewayLink.join({ gateway, token, entry, name, accepts, identity }, signal)
+    const { link, welcome } = await GatewayLink.join({ ...options, gateway, entry, name, accepts, identity }, signal)
     const peer = new Peer(link, identity, store, options)
     peer.#welcomed(welcome)
     return peer
@@ -314,6 +321,8 @@ export class Peer {
   #order(message: Message<FromGateway, 'order'>): void {
     const reserved = this.#reserve.take(message.socket)
     const session = this.#sessions.get(message.session)
+    if (this.#options.relayOnly && !isToRelay(message.order, this.#membership?.endpoints))
+      session?.leave(new PosternError('io', ASTRAY))
     // The gateway has given the socket away, and does not know yet that the session is over.
     if (session) void session.order(message, reserved)
     else reserved?.close()
@@ -328,6 +337,7 @@ export class Peer {
     this.#standings.add(connection, peer.id)
     const { closed } = connection
     closed.addEventListener('abort', () => connecting?.fail(closed.reason))
+    connecting?.connection.catch(() => connection.close())
     connection.whenAssured(() => {
       if (connecting) connecting.done(connection)
       else if (accept) accept(connection)
@@ -348,8 +358,8 @@ export class Peer {
 }
 
 /** Some browsers refuse to keep keys, or anything, and say so only when they are asked to. */
-async function remembered(): Promise<[Store, Identity]> {
-  const store = await openStore()
+async function remembered(keptIn?: string): Promise<[Store, Identity]> {
+  const store = await openStore(keptIn)
   try {
     return [store, await loadIdentity(store)]
   } catch {

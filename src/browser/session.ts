@@ -6,7 +6,7 @@ import { asPosternError, PosternError } from '../errors.ts'
 import type { Carried, OpenPath, PathReport } from '../peer/connection/path.ts'
 import { description } from '../peer/transport/description.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { CALLED_OFF, STALE_SOCKET } from '../wire/obeying.ts'
+import { ASTRAY, CALLED_OFF, STALE_SOCKET } from '../wire/obeying.ts'
 import { PACKET_BYTES } from '../wire/packet-size.ts'
 import type { Report } from '../wire/report.ts'
 import type { FromGateway, FromPeer, Message } from '../wire/signal.ts'
@@ -178,7 +178,7 @@ export class Session {
     const protocol = isTcp(message) ? 'tcp' : 'udp'
     const targets = protocol === 'tcp' ? doors : targetsOf(message)
     const [first] = targets
-    if (!first) throw new PosternError('io', 'the order names nobody to send to')
+    if (!first) throw new PosternError('io', ASTRAY)
     if (afterMs > 0) await sleep(afterMs, signal)
     const crowd = [prepared, ...(await this.#alike(order, handover))]
     if (this.#isToAgent && handover.role === 'passive') await prepared.offers({ isLed: true }).catch(() => {})

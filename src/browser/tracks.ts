@@ -5,7 +5,7 @@ import type { TrackLine } from '../peer/connection/control-message.ts'
 import { Emitter } from '../peer/connection/emitter.ts'
 import { TracksCore } from '../peer/connection/tracks/core.ts'
 import { type CodecName, codecs, type Source, type TrackKind } from '../peer/transport/media.ts'
-import type { PageMedia } from './media.ts'
+import type { Encoding, PageMedia } from './media.ts'
 
 /** What the page sends. It ends with the browser's track, with the connection, or when the page ends it. */
 export interface OutgoingTrack {
@@ -13,8 +13,17 @@ export interface OutgoingTrack {
   readonly kind: TrackKind
   readonly codec: CodecName
   readonly track: MediaStreamTrack
+  /** Sends another track of the browser in its place, of the same kind: the far side is told nothing. The one before goes on. */
+  replace(track: MediaStreamTrack): void
+  /** Encodes it like this from now on, also on later paths. What is left out stays as it was. */
+  tune(encoding?: Encoding): void
   /** The far side is told. The browser's track goes on. */
   end(): void
+}
+
+interface Own extends OutgoingTrack {
+  track: MediaStreamTrack
+  readonly encoding: Encoding
 }
 
 export interface IncomingTrackEvents {
@@ -39,7 +48,7 @@ export class IncomingTrack extends Emitter<IncomingTrackEvents> {
   }
 }
 
-export class PageTracks extends TracksCore<OutgoingTrack, IncomingTrack, PageMedia> {
+export class PageTracks extends TracksCore<Own, IncomingTrack, PageMedia> {
   readonly #offered: (track: IncomingTrack) => void
   readonly #stream = new MediaStream()
   #media: PageMedia | undefined
@@ -49,17 +58,32 @@ export class PageTracks extends TracksCore<OutgoingTrack, IncomingTrack, PageMed
     this.#offered = hooks.offered
   }
 
+  /** Of the path of now. */
+  stats(): Promise<RTCStatsReport> | undefined {
+    return this.#media?.pc.getStats()
+  }
+
   /** As `put`, and throws `bad-config` for what is no track of a browser. Audio is sent as Opus, video as VP8. */
-  async add(track: MediaStreamTrack): Promise<OutgoingTrack> {
-    if (!(track instanceof MediaStreamTrack))
-      throw new PosternError('bad-config', 'addTrack takes a MediaStreamTrack, such as getUserMedia gives')
+  async add(track: MediaStreamTrack, encoding?: Encoding): Promise<OutgoingTrack> {
     const kind = track.kind === 'audio' ? 'audio' : 'video'
-    const own: OutgoingTrack = {
-      ...{ id: this.nextId(), kind, codec: kind === 'audio' ? 'opus' : 'vp8', track },
+    const end = ({ target }: Event) => target === own.track && own.end()
+    const own: Own = {
+      ...{ id: this.nextId(), kind, codec: kind === 'audio' ? 'opus' : 'vp8', track, encoding: { ...encoding } },
+      replace: track => {
+        if (!(track instanceof MediaStreamTrack && track.kind === kind))
+          throw new PosternError('bad-config', `expected a MediaStreamTrack of ${kind}`)
+        track.addEventListener('ended', end)
+        own.track = track
+        own.tune()
+      },
+      tune: encoding => {
+        Object.assign(own.encoding, encoding)
+        if (this.ours.includes(own)) this.sending?.send(own)
+      },
       end: () => this.#end(own)
     }
+    own.replace(track)
     await this.put(own)
-    track.addEventListener('ended', () => own.end(), { once: true })
     return own
   }
 
@@ -90,15 +114,15 @@ export class PageTracks extends TracksCore<OutgoingTrack, IncomingTrack, PageMed
 
   /** Sent from the first frame on, which is a key frame: a browser begins with one on each path. */
   protected taken(media: PageMedia, before: PageMedia | undefined): void {
-    for (const { kind, track } of this.ours) {
-      before?.send(kind, null)
-      media.send(kind, track)
+    for (const own of this.ours) {
+      before?.send({ ...own, track: null })
+      media.send(own)
     }
   }
 
-  #end(own: OutgoingTrack): void {
+  #end(own: Own): void {
     if (!this.ours.includes(own)) return
-    this.sending?.send(own.kind, null)
+    this.sending?.send({ ...own, track: null })
     this.remove(own)
   }
 

@@ -12,7 +12,7 @@ import { normaliseFingerprint, pinOf } from '../wire/identity/fingerprint.ts'
 import { perform, type Run } from './door.ts'
 import { followPath } from './follow.ts'
 import { withPeer } from './meet.ts'
-import { type JoinOptions, loopbackEndpoint, withResumeOption, withTokenOption } from './options.ts'
+import { type JoinOptions, loopbackEndpoint, withConnectionOptions, withTokenOption } from './options.ts'
 import { staying } from './peer.ts'
 import { tellConnection, told } from './serving.ts'
 import { type Output, wrap } from './text/output.ts'
@@ -25,7 +25,7 @@ interface Options extends JoinOptions {
 }
 
 export function cameraCommand(): Command {
-  return withResumeOption(withTokenOption(new Command('camera')))
+  return withConnectionOptions(withTokenOption(new Command('camera')))
     .summary('show to named peers what ffmpeg sends')
     .description('Joins a gateway under a name, and shows to named peers what ffmpeg or another program sends as RTP.')
     .argument('<name>', 'the name others watch it by; it belongs to this computer from then on')

@@ -49,7 +49,7 @@ export async function withPeer(
   { output, signal }: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
-  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true, mtu } = options
+  const { gateway, name, insecure = false, ca, port, public: forwarded, map = true, mtu, relayOnly } = options
   const { excludeInterface: excludeInterfaces = [], resume } = options
   const token = joinToken(options)
   if (name !== undefined) checkName(name)
@@ -64,6 +64,7 @@ export async function withPeer(
     public: forwarded,
     map,
     mtu,
+    relayOnly,
     onForward,
     onTwin,
     excludeInterfaces,

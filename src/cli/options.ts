@@ -29,6 +29,7 @@ export interface JoinOptions extends GatewayOptions, PortOptions {
   /** Milliseconds, where it was chosen. */
   readonly resume?: number
   readonly mtu?: number
+  readonly relayOnly?: boolean
 }
 
 /** A stream waits for as long as was chosen, though its connection may wait for longer: there the longer wait of both sides counts. */
@@ -59,14 +60,19 @@ export function withTokenOption(command: Command): Command {
     .option('--mtu <bytes>', 'the largest IP packet of its connections, 800 to 1280 (default: 1280)', packetSize)
 }
 
-/** For commands whose connections outlive their paths. */
-export function withResumeOption(command: Command): Command {
+/** For commands that connect, or are connected to. */
+export function withConnectionOptions(command: Command): Command {
   const standard = formatDuration(RESUME_MS)
-  return command.option(
-    '--resume <duration>',
-    `how long to wait for another path when one is lost, up to 10m; 0 for never (default: ${standard})`,
-    resumeDuration
-  )
+  return command
+    .option(
+      '--resume <duration>',
+      `how long to wait for another path when one is lost, up to 10m; 0 for never (default: ${standard})`,
+      resumeDuration
+    )
+    .option(
+      '--relay-only',
+      'show the address of this computer to no other peer: connections go through the relay alone'
+    )
 }
 
 /** Milliseconds. */

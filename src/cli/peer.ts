@@ -10,7 +10,7 @@ import type { PeerName } from '../wire/name.ts'
 import { perform, type Run } from './door.ts'
 import type { Presence } from './follow.ts'
 import { withPeer } from './meet.ts'
-import { byteSize, type JoinOptions, withResumeOption, withTokenOption } from './options.ts'
+import { byteSize, type JoinOptions, withConnectionOptions, withTokenOption } from './options.ts'
 import { type ServingOptions, serving, tellWhoMay } from './serving.ts'
 import type { Output } from './text/output.ts'
 
@@ -19,7 +19,7 @@ interface Options extends JoinOptions, ServingOptions {
 }
 
 export function peerCommand(): Command {
-  return withResumeOption(withTokenOption(new Command('peer')))
+  return withConnectionOptions(withTokenOption(new Command('peer')))
     .summary('join a gateway under a name and wait for others')
     .description('Joins a gateway under a name, and waits for other peers to connect.')
     .argument('<name>', 'the name others reach this peer by; it belongs to this computer from then on')

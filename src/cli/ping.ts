@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { type PingSummary, ping, Times } from '../peer/services/ping.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, tenths, withConnection } from './meet.ts'
-import { type JoinOptions, wholeNumber, withJoinOptions, withResumeOption } from './options.ts'
+import { type JoinOptions, wholeNumber, withConnectionOptions, withJoinOptions } from './options.ts'
 import type { Output } from './text/output.ts'
 
 interface Options extends JoinOptions {
@@ -20,7 +20,7 @@ const FIRST = 3
 const LIVE_MS = 1000
 
 export function pingCommand(): Command {
-  return withResumeOption(withJoinOptions(new Command('ping')))
+  return withConnectionOptions(withJoinOptions(new Command('ping')))
     .summary('find the path to a peer and measure it')
     .description(
       'Connects to a peer, and says which path that took, how long a round trip is, and what becomes of the path.'

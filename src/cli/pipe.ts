@@ -4,10 +4,10 @@ import { Command } from 'commander'
 import { pipe } from '../peer/services/pipe.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
-import { type JoinOptions, openOptionsOf, withJoinOptions, withResumeOption } from './options.ts'
+import { type JoinOptions, openOptionsOf, withConnectionOptions, withJoinOptions } from './options.ts'
 
 export function pipeCommand(): Command {
-  return withResumeOption(withJoinOptions(new Command('pipe')))
+  return withConnectionOptions(withJoinOptions(new Command('pipe')))
     .summary('join standard input and output to a peer')
     .description('Joins standard input and output to those of a peer that runs with --pipe.')
     .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')

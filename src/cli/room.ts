@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { PosternError } from '../errors.ts'
 import type { Peer } from '../peer/peer.ts'
-import { MOST_HOURS } from '../wire/room/limits.ts'
+import { MOST_HOURS } from '../wire/room/places.ts'
 import { perform, type Run } from './door.ts'
 import { withPeer } from './meet.ts'
 import { type JoinOptions, withTokenOption } from './options.ts'
@@ -17,8 +17,8 @@ export function roomCommand(): Command {
   return withTokenOption(new Command('room'))
     .summary('make a room, whose link lets others in without the token')
     .description(
-      'Makes a room at the gateway, and prints its link. Up to four may be in it at once,\n' +
-        'who reach each other and nobody else; whoever comes later is let in by one of them.'
+      'Makes a room at the gateway, and prints its link, which opens a call in a browser. Up to four\n' +
+        'may be in it at once, who reach each other and nobody else; whoever comes later is let in by one of them.'
     )
     .argument('<name>', 'what the room is called')
     .option('--hours <n>', 'for how long the link is good (default: as long as the gateway has it)', hours)
@@ -34,8 +34,8 @@ Examples:
 
 A room belongs to the key of this computer (POSTERN_HOME), which alone can make
 it anew or close it. What its guests use of the gateway counts as this
-computer's. The link is for programs (Peer.join({ room })): the gateway
-serves no page there yet.`
+computer's. In a browser the link opens a call; programs enter by
+Peer.join({ room }).`
     )
     .action((name: string, options: Options) => perform(options, run => room(name, options, run)))
 }

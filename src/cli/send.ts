@@ -6,12 +6,12 @@ import { checkSendable } from '../peer/services/source.ts'
 import { formatBytes } from '../units.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
-import { type JoinOptions, openOptionsOf, withJoinOptions, withResumeOption } from './options.ts'
+import { type JoinOptions, openOptionsOf, withConnectionOptions, withJoinOptions } from './options.ts'
 import { formatSeconds, formatThroughput, type Output } from './text/output.ts'
 import { ProgressBar } from './text/progress.ts'
 
 export function sendCommand(): Command {
-  return withResumeOption(withJoinOptions(new Command('send')))
+  return withConnectionOptions(withJoinOptions(new Command('send')))
     .summary('send files to a peer')
     .description('Sends files to a peer that runs with --receive. Each is verified at its end.')
     .argument('<peer>', 'NAME, or NAME@FINGERPRINT to be sure who it is')

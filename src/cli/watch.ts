@@ -11,7 +11,7 @@ import { formatBytes } from '../units.ts'
 import { type Endpoint, formatEndpoint } from '../wire/endpoint.ts'
 import { perform, type Run } from './door.ts'
 import { describePath, pathEvent, withConnection } from './meet.ts'
-import { type JoinOptions, loopbackEndpoint, openOptionsOf, withJoinOptions, withResumeOption } from './options.ts'
+import { type JoinOptions, loopbackEndpoint, openOptionsOf, withConnectionOptions, withJoinOptions } from './options.ts'
 import type { Output } from './text/output.ts'
 
 interface Options extends JoinOptions {
@@ -21,7 +21,7 @@ interface Options extends JoinOptions {
 }
 
 export function watchCommand(): Command {
-  return withResumeOption(withJoinOptions(new Command('watch')))
+  return withConnectionOptions(withJoinOptions(new Command('watch')))
     .summary('hand what a camera shows to ffmpeg or another player')
     .description(
       'Watches a peer that runs `postern camera`, and sends what it shows as RTP to a player on this computer.'

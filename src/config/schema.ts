@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { placeOf } from '../wire/place.ts'
-import { MOST_HOURS } from '../wire/room/limits.ts'
+import { MOST_HOURS } from '../wire/room/places.ts'
 import type { Environment } from './located-yaml.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 

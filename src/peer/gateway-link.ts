@@ -29,6 +29,11 @@ export interface LinkOptions {
   readonly accepts: boolean
   /** The largest IP packet that this peer's connections send or are sent, in bytes: 800 to 1,280, which it is if left out. */
   readonly mtu?: number | undefined
+  /**
+   * Shows this peer's address to no other: its connections go through the gateway's relay alone, and a gateway that is too old for that
+   * is not joined. False if left out.
+   */
+  readonly relayOnly?: boolean | undefined
   readonly identity: Identity
   /** Allows `ws:` to addresses that are not private, where others can read the token on the way. */
   readonly insecure: boolean
@@ -218,7 +223,7 @@ export class GatewayLink {
       ws.on('message', data => {
         const message = understood(String(data))
         if (message?.type === 'challenge') void this.#hello(ws, message, reject)
-        else if (message?.type === 'refused' && message.request === undefined) reject(refusal(message))
+        else if (message?.type === 'refused' && message.request === undefined) reject(this.#refusal(message))
         else if (message?.type === 'welcome') {
           over.removeEventListener('abort', abort)
           resolve(message)
@@ -232,7 +237,7 @@ export class GatewayLink {
     { v, nonce }: Message<FromGateway, 'challenge'>,
     reject: (error: Error) => void
   ): Promise<void> {
-    const { name, accepts, identity, mtu } = this.#options
+    const { name, accepts, identity, mtu, relayOnly } = this.#options
     if (v !== PROTOCOL) {
       ws.close(1002)
       return reject(otherVersion('gateway', v))
@@ -255,9 +260,21 @@ export class GatewayLink {
       ...(reached === undefined ? {} : { reached }),
       beacons: true,
       ...(mtu === undefined ? {} : { mtu }),
+      ...(relayOnly ? { relayOnly } : {}),
       ...(this.#id === undefined ? {} : { peer: this.#id })
     }
     if (ws.readyState === WebSocket.OPEN) ws.send(JSON.stringify(hello))
+  }
+
+  /** An older gateway refuses a hello with a field that it does not know. */
+  #refusal(message: Message<FromGateway, 'refused'>): PosternError {
+    const error = refusal(message)
+    if (!this.#options.relayOnly || error.code !== 'bad-message' || !error.message.includes('relayOnly')) return error
+    const { place } = this.#gateway
+    return new PosternError(
+      'bad-message',
+      `the gateway at ${place} is too old for "relay only": it would show this peer's address to others; update it, or join without`
+    )
   }
 
   /** By what it is let in: the token, or the proof that it has the secret of a room. */

@@ -4,7 +4,8 @@
 //   lost ─► relay, at once ─► (refused) direct ─► again after a while, or when the network or the gateway is back
 //   direct, lost soon ─► the next one is tried later, and has to prove itself for longer before streams move there
 //   too narrow ─► the same kind with smaller packets, at once ─► as lost
-//   relayed ─► direct: at once where a direct one was lost or the network changed, else after 2 s, 4 s … 5 min
+//   relayed ─► direct: at once where a direct one was lost or the network changed, else after 2 s, 4 s … 5 min; never where a side
+//              shows its address to no other peer
 //
 // Either side asks when it sees that the path is lost; the side that called asks first, and the other one only if nothing comes
 // of that. While relayed, the side that called asks, and the other one when its own network has changed.
@@ -68,6 +69,8 @@ const PROVE = { firstMs: 1_000, longestMs: MOST_PROVE_MS } as const
 const MOST_FAILED = 6
 
 export class Keeper {
+  /** A side wants no direct path, so none is looked for while it is relayed; and the gateway refuses to look for any. */
+  stays = false
   readonly #connection: AnyConnection
   readonly #hooks: KeeperHooks
   /** Something has happened that the loop has to look at. */
@@ -107,7 +110,7 @@ export class Keeper {
     while (!closed.aborted) {
       this.#news = Promise.withResolvers()
       if (this.#connection.isAdrift) await this.#find()
-      else if (this.#isRelayed) await this.#improve()
+      else if (this.#isRelayed && !this.stays) await this.#improve()
       else await this.#news.promise
     }
   }
@@ -186,7 +189,7 @@ export class Keeper {
 
   get #mayImprove(): boolean {
     const { closed, isAdrift, isTrying } = this.#connection
-    return this.#isRelayed && !closed.aborted && !isAdrift && !isTrying
+    return this.#isRelayed && !this.stays && !closed.aborted && !isAdrift && !isTrying
   }
 
   get #isLost(): boolean {

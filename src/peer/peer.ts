@@ -10,7 +10,7 @@ import { within } from '../clock.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { checkName, type PeerName } from '../wire/name.ts'
 import type { NatReport } from '../wire/nat-report.ts'
-import { SETTING_UP } from '../wire/obeying.ts'
+import { ASTRAY, isToRelay, SETTING_UP } from '../wire/obeying.ts'
 import { natureOf } from '../wire/order.ts'
 import { checkPacketSize } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
@@ -490,7 +490,8 @@ export class Peer {
   #mapIdle(): void {
     const { signal } = this.#joined
     const isConnecting = this.#requests.size > 0 || this.#settingUp > 0
-    if (this.#options.map === false || isConnecting || signal.aborted || !this.#forwards.isServed) return
+    const { map = true, relayOnly = false } = this.#options
+    if (!map || relayOnly || isConnecting || signal.aborted || !this.#forwards.isServed) return
     for (const warm of this.#warm.values())
       if ((warm.isHard || this.#remaps) && !forwardTo(this.#ports, warm.port))
         void this.#mappings.map(warm, AbortSignal.any([signal, warm.taken]))
@@ -566,6 +567,8 @@ export class Peer {
   }
 
   async #meet(message: Message<FromGateway, 'beacon' | 'watch'>): Promise<void> {
+    // Whoever is on a link of this host would see its address.
+    if (this.#options.relayOnly) return
     await this.#sessions.get(message.session)?.meet(message, await this.#links())
   }
 
@@ -649,6 +652,9 @@ export class Peer {
     // The gateway has given the socket away, and does not know yet that the session is over.
     if (!session && reserved) void reserved.raw.close().then(() => this.#replace(undefined))
     if (!session) return
+    // A gateway that leads elsewhere keeps no promise: nothing more comes of the session.
+    if (this.#options.relayOnly && !isToRelay(message.order, this.#membership?.endpoints))
+      void session.leave(new PosternError('io', ASTRAY))
     const settled = session.order(message, reserved).finally(() => this.#orders.delete(settled))
     this.#orders.add(settled)
     if (reserved) void this.#replace(guesses(message) ? settled : undefined)
@@ -676,6 +682,7 @@ export class Peer {
     this.#standings.add(connection, peer.id)
     const { closed } = connection
     closed.addEventListener('abort', () => connecting?.fail(closed.reason))
+    connecting?.connection.catch(() => connection.close())
     connection.whenAssured(() => {
       if (connecting) connecting.done(connection)
       else if (this.#options.onConnection) this.#options.onConnection(connection)

@@ -4,6 +4,7 @@
 import { idly, nowMs, type Timer } from '../clock.ts'
 import { asPosternError } from '../errors.ts'
 import type { News } from '../wire/news.ts'
+import { RELAY_ONLY } from '../wire/obeying.ts'
 import type { Continues, FromGateway, Message } from '../wire/signal.ts'
 import type { AnyConnection } from './connection/core.ts'
 import type { PathNews, PathReport, PathTold } from './connection/path.ts'
@@ -85,9 +86,14 @@ export class Standings<Connection extends AnyConnection> {
     return undefined
   }
 
-  /** The gateway tells of the path that a session has found. */
+  /**
+   * The gateway tells of the path that a session has found. Where a side shows its address to no other peer, no direct path is looked for.
+   */
   noticed(told: PathTold): void {
-    for (const connection of this.#all.keys()) connection.noticed(told)
+    for (const [connection, { keeper }] of this.#all) {
+      connection.noticed(told)
+      if (connection.session === told.session) keeper.stays ||= told.verdict?.code === RELAY_ONLY
+    }
   }
 
   /** How long a path has to prove itself before the connection goes on there, in milliseconds. */

@@ -128,6 +128,11 @@ const fromPeer = z.discriminatedUnion('type', [
     beacons: z.boolean().optional(),
     /** The largest IP packet that its connections may send, in bytes; if left out, as large as they are at all. */
     mtu: packetBytes.optional(),
+    /**
+     * It shows its address to no other peer, so the relay alone leads to it. Said only where it is so: a gateway that does not know the
+     * field refuses the hello, and so promises nothing that it does not keep.
+     */
+    relayOnly: z.boolean().optional(),
     /** The id that it had before. A peer that joins again keeps it, where the gateway says that it can do so (`rejoin`). */
     peer: word.optional()
   }),

@@ -15,14 +15,17 @@ import { serveDeeds } from '../lab/driven.ts'
 import { type Browser, type Kind, launch, type Page } from './browsers.ts'
 import { authority, certified } from './tls.ts'
 
-const module = await bundle()
+const modules: Record<string, string> = {
+  '/postern.js': await bundle(),
+  '/sending.js': await bundle('call/sending/sender.ts')
+}
 const example = await readFile(new URL('../../examples/browser.html', import.meta.url))
 
 const serve: RequestListener = ({ url }, response) => {
-  const isModule = url === '/postern.js'
-  response.setHeader('content-type', isModule ? 'text/javascript' : 'text/html')
+  const module = modules[url ?? '']
+  response.setHeader('content-type', module ? 'text/javascript' : 'text/html')
   if (url?.startsWith('/example')) response.end(example)
-  else response.end(isModule ? module : '<!doctype html><title>a page</title><link rel="icon" href="data:,">')
+  else response.end(module ?? '<!doctype html><title>a page</title><link rel="icon" href="data:,">')
 }
 const servers = { http: createServer(serve), https: createTlsServer(certified, serve) }
 for (const server of Object.values(servers)) {

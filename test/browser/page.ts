@@ -11,8 +11,12 @@ export const RELAY = '{ relay: { perSession: 200 Mbit/s, perPeer: 200 Mbit/s } }
 /** The third port is the relay's for browsers. */
 export const config = 'listen: { udp: { ports: [3478, 3479, 3480] } }'
 
-/** How its browser is opened, what the page runs before it joins, and on which host of its site. */
-type More = Pick<Opening, 'scheme' | 'args'> & { readonly tools?: string; readonly nth?: number }
+/** How its browser is opened, what the page runs before it joins, how it joins, and on which host of its site. */
+type More = Pick<Opening, 'scheme' | 'args'> & {
+  readonly tools?: string
+  readonly nth?: number
+  readonly relayOnly?: boolean
+}
 
 /** Where browsers are, and what they join. */
 type Where = Pick<Rig, 'world' | 'door'>
@@ -34,7 +38,7 @@ export class Web implements AsyncDisposable {
     site: number,
     kind: Kind,
     name: string,
-    { nth = 0, ...more }: Omit<More, 'tools'> = {}
+    { nth = 0, ...more }: Omit<More, 'tools' | 'relayOnly'> = {}
   ): Promise<Web> {
     const host = rig.world.sites[site]?.hosts[nth]
     if (!host) throw new Error(`there is no site ${site}`)
@@ -52,7 +56,7 @@ export class Web implements AsyncDisposable {
     return this.do('run', { as, body, given })
   }
 
-  join(): Promise<unknown> {
+  join(options: Pick<More, 'relayOnly'> = {}): Promise<unknown> {
     const { url, token } = this.#rig.door
     return this.run(
       `const accept = connection => {
@@ -61,7 +65,7 @@ export class Web implements AsyncDisposable {
         connection.serve('echo', stream => stream.readable.pipeTo(stream.writable))
       }
       globalThis.peer = await postern.join({ ...given, accept })`,
-      { gateway: url, token, name: this.name }
+      { gateway: url, token, name: this.name, ...options }
     )
   }
 
@@ -102,10 +106,15 @@ export const echo = `globalThis.echo = async (bytes, pauseMs = 0) => {
   return back.length === bytes && back.every((byte, at) => byte === given[at])
 }`
 
-export async function opened(rig: Rig, site: number, kind: Kind, { tools, ...more }: More = {}): Promise<Web> {
+export async function opened(
+  rig: Rig,
+  site: number,
+  kind: Kind,
+  { tools, relayOnly, ...more }: More = {}
+): Promise<Web> {
   const web = await Web.open(rig, site, kind, `web-${site}-${randomBytes(2).toString('hex')}`, more)
   if (tools) await web.run(tools)
   await web.run(echo)
-  await web.join()
+  await web.join(relayOnly === undefined ? {} : { relayOnly })
   return web
 }

@@ -31,6 +31,22 @@ browserTest('two browsers reach each other, directly and through the relay', ['c
   }
 })
 
+browserTest(
+  'a page that shows its address to nobody is relayed, whoever asks, and stays so',
+  ['chromium', 'firefox'],
+  async t => {
+    const strategies = `[direct, stun, ${RELAY}]`
+    await using rig = await openRig({ strategies, config, sites: [{ nat }, { nat }], verify: false })
+    await using hidden = await opened(rig, 0, 'chromium', { relayOnly: true })
+    await using other = await opened(rig, 1, 'firefox')
+    t.like(await hidden.connect(other.name, BYTES), { kind: 'relay', isWhole: true })
+    t.like(await other.connect(hidden.name, BYTES), { kind: 'relay', isWhole: true })
+    const [, node] = rig.peers as [RigPeer, RigPeer]
+    t.like((await node.process.do('connect', { to: hidden.name, bytes: 0 })).path, { kind: 'relay' })
+    t.like(await other.connect(node.name, BYTES), { kind: 'direct', isWhole: true }, 'the others meet')
+  }
+)
+
 browserTest('on one link a page and a peer in Node meet, and so do two pages', ['chromium'], async t => {
   // Nothing is sent back into the site, and its public ports differ for everybody.
   const sites = [{ nat: 'symmetric+1' as const, hosts: 3 }]

@@ -3,11 +3,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { build } from 'esbuild'
+import type { Connection } from '../../src/peer/connection/connection.ts'
 import { roomKeys } from '../../src/wire/room/keys.ts'
 import { bundle } from '../../tools/bundle.ts'
 import { endNative } from '../end-native.ts'
@@ -57,6 +58,12 @@ async function opened(kind: Kind): Promise<{ page: Page } & AsyncDisposable> {
   }
 }
 
+/** An address of this host that is not on loopback, where Firefox has no socket. */
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1'
+}
+
 for (const kind of ['chromium', 'firefox'] as const) {
   const isThere = missing(kind) === undefined || process.env.POSTERN_LAB === 'required'
   const run = isThere ? test.serial : test.serial.skip
@@ -72,6 +79,47 @@ for (const kind of ['chromium', 'firefox'] as const) {
     const { entry, members, sign } = await roomKeys(room)
     const signature = await sign(new TextEncoder().encode('words'))
     t.deepEqual(found, { entry: await entry(), members: [...members], signature })
+  })
+
+  run(`${kind}: a page and a guest in Node have the same words, whoever calls, and bytes pass`, async t => {
+    const addresses = [ownAddress()]
+    await using world = await World.open({ more: 'call: { enabled: true }', addresses, ports: [0, 0, 0] })
+    await using browser = await opened(kind)
+    const { page } = browser
+    const { link } = await (await world.join('ann')).makeRoom('standup')
+    const arrived = Promise.withResolvers<Connection>()
+    const bob = await world.enter(link, 'bob', {
+      onConnection: connection => {
+        connection.serve('echo', stream => void stream.pipe(stream))
+        arrived.resolve(connection)
+      }
+    })
+    await page.evaluate(`(async () => {
+      const [{ join }, { entryBy }] = await Promise.all([import('/postern.js'), import('/entry.js')])
+      window.peer = await join({
+        room: await entryBy(${JSON.stringify(link)}),
+        accept: connection => { window.accepted = connection }
+      })
+    })()`)
+    const waiting = await until(() => bob.room?.members.find(({ isIn }) => !isIn))
+    bob.room?.admit(waiting.id)
+    await until(() => bob.room?.inside === 2)
+    const [words, echoed] = (await page.evaluate(`(async () => {
+      const connection = await window.peer.connect({ name: ${JSON.stringify(bob.name)} })
+      const { readable, writable } = await connection.open('echo')
+      const writer = writable.getWriter()
+      await writer.write(new TextEncoder().encode('hello'))
+      writer.close()
+      return [connection.words, await new Response(readable).text()]
+    })()`)) as [unknown, string]
+    t.is(echoed, 'hello')
+    const called = await arrived.promise
+    t.is(called.words?.length, 4)
+    t.deepEqual(words, called.words)
+    const back = await bob.connect({ name: waiting.name })
+    const theirs = await until(async () => (await page.evaluate('window.accepted?.words ?? null')) ?? undefined)
+    t.deepEqual(theirs, back.words)
+    t.notDeepEqual(theirs, words)
   })
 
   run(`${kind}: a page enters a room by its link, says who is let in, and is inside again after a restart`, async t => {

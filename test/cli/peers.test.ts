@@ -69,6 +69,18 @@ test.serial('a relayed path is said to be one, with its limit', async t => {
   t.regex(lines.join(' '), /path to bob: relayed through the gateway, limited to 3 Mbit\/s/)
 })
 
+test.serial('who shows its address to nobody is relayed, and both are told that it was asked for', async t => {
+  await using world = await World.withGateway()
+  await world.peer('bob', ['--relay-only'])
+  await world.peer('carol')
+  for (const argv of [['bob'], ['carol', '--relay-only']]) {
+    const { code, lines, stderr } = await world.run(['ping', '--count', '1', ...argv])
+    t.is(code, 0, stderr)
+    t.regex(lines.join(' '), /relayed through the gateway/)
+    t.regex(lines.join(' '), /shows its address to no other peer/)
+  }
+})
+
 test.serial('pipe joins both directions of the standard streams with who may, and both ends end', async t => {
   await using world = await World.withGateway()
   const from = await loadIdentity(join(world.folder, 'alice'))

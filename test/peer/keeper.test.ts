@@ -132,6 +132,20 @@ test('a change of network is a reason to look for a direct path at once, on eith
   }
 })
 
+test('where a side shows its address to nobody, no direct path is asked for, whatever changes, and the relay is where the path is lost', async t => {
+  for (const role of ['caller', 'callee'] as const) {
+    const { stand, asked, keeper, renewed } = kept(role, 'relay', notFound)
+    keeper.stays = true
+    keeper.again()
+    await sleep(500)
+    t.deepEqual([asked.length, renewed()], [0, 0])
+    stand.loses()
+    await until(() => asked.length > 0)
+    stand.over.abort()
+    t.is(asked[0]?.only, 'relay')
+  }
+})
+
 test('the more direct paths were lost soon, the longer the next one has to prove itself, a minute at most', t => {
   const { stand, keeper } = kept('caller', 'direct')
   const proved = [keeper.proveMs]

@@ -12,8 +12,8 @@ import { join, type Peer } from '../../browser/peer.ts'
 import { asPosternError } from '../../errors.ts'
 import { entryBy } from '../../peer/room/entry.ts'
 import type { RoomMember, Roster } from '../../peer/room/guest-room.ts'
-import { INSIDE } from '../../wire/room/limits.ts'
-import { type Problem, strings } from '../strings.ts'
+import { INSIDE } from '../../wire/room/places.ts'
+import { type Problem, strings } from '../words/strings.ts'
 import { Chat } from './chat.ts'
 import { Devices } from './devices.ts'
 import { FILE_BYTES } from './limits.ts'
@@ -22,6 +22,7 @@ import { problemOf } from './link.ts'
 import { tell } from './notices.ts'
 import { Person } from './person.ts'
 import { settings } from './settings.ts'
+import { databaseFor } from './who.ts'
 
 export type Phase =
   | { readonly at: 'ready' | 'entering' | 'inside' }
@@ -60,8 +61,11 @@ export class Call {
     this.#over = new AbortController()
     this.phase.value = { at: 'entering' }
     try {
+      const room = await entryBy(this.#link)
       const peer = await join({
-        room: await entryBy(this.#link),
+        room,
+        keptIn: await databaseFor(room),
+        relayOnly: settings.peek().relayOnly,
         accept: connection => this.#accept(connection),
         onRoster: roster => this.#told(roster),
         onState: state => {

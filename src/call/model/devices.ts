@@ -3,7 +3,7 @@
 // goes on in silence, so that it is on again at once.
 
 import { computed, type Signal, signal } from '@preact/signals'
-import { type DeviceProblem, strings } from '../strings.ts'
+import { type DeviceProblem, strings } from '../words/strings.ts'
 import { tell } from './notices.ts'
 import { choose, settings } from './settings.ts'
 

@@ -2,7 +2,7 @@
 
 import { PosternError } from '../../errors.ts'
 import { parseRoomLink } from '../../wire/room/link.ts'
-import type { Problem } from '../strings.ts'
+import type { Problem } from '../words/strings.ts'
 
 export interface Opened {
   /** What the room is called; what the address has in its place where the link is not whole. */

@@ -13,7 +13,7 @@ import { Incoming, Outgoing } from './files.ts'
 import { type Level, levelOf } from './level.ts'
 import { FILES_OFFERED, LINES_BURST, LINES_PER_SECOND } from './limits.ts'
 import { type About, LINES, type Line, Lines, lineText, parseLine } from './line.ts'
-import { Sending } from './sending.ts'
+import { follow } from './sending.ts'
 
 export type State = 'connecting' | 'connected' | 'lost' | 'failed'
 
@@ -52,6 +52,8 @@ export class Person {
   readonly figures = signal<Figures | undefined>(undefined)
   readonly rttMs = signal<number | undefined>(undefined)
   readonly speaks = signal(false)
+  /** Too little passes for this side's picture. */
+  readonly isPaused = signal(false)
   readonly name = computed(() => this.about.value.name || this.address)
   readonly #hooks: PersonHooks
   readonly #kinds = signal<readonly string[]>([])
@@ -98,8 +100,9 @@ export class Person {
       track.on('end', () => isNow() && this.#takes(track.stream))
     })
     connection.serve(LABEL, stream => this.#converse(stream, connection))
-    const { devices } = this.#hooks
-    new Sending(connection, [devices.sound, devices.picture])
+    follow(connection, this.#hooks.devices, ({ picture }) => {
+      if (isNow()) this.isPaused.value = !picture.isActive
+    })
     this.#measure(connection)
     connection.closed.addEventListener('abort', () => isNow() && this.#lost(), { once: true })
     if (connection.role === 'caller') void this.#begin(connection)

@@ -1,39 +1,33 @@
 // What one connection sends of sound and picture: always what the devices give now. Another camera, or a screen, takes the place of the
 // one before on the same track, so that nothing is agreed anew and no frame is missed.
 
-import { effect, type ReadonlySignal } from '@preact/signals'
+import { effect } from '@preact/signals'
 import type { Connection } from '../../browser/connection.ts'
-import type { OutgoingTrack } from '../../browser/tracks.ts'
+import type { Budget } from '../sending/policy.ts'
+import { Sender } from '../sending/sender.ts'
+import type { Devices } from './devices.ts'
 
-export class Sending {
-  readonly #connection: Connection
-  readonly #followed: readonly (() => void)[]
-
-  constructor(connection: Connection, tracks: readonly ReadonlySignal<MediaStreamTrack | undefined>[]) {
-    this.#connection = connection
-    this.#followed = tracks.map(track => this.#follow(track))
-    connection.closed.addEventListener('abort', () => this.stop(), { once: true })
+/**
+ * Follows the devices until the connection is over.
+ * @param changed is told what may be sent at most, whenever that is something else
+ */
+export function follow(connection: Connection, devices: Devices, changed: (budget: Budget) => void): void {
+  const sender = new Sender(connection, { changed })
+  // Steps are taken one after the other: a track may change while it is being agreed on.
+  let steps: Promise<unknown> = Promise.resolve()
+  const step = (kind: 'audio' | 'video', track: MediaStreamTrack | undefined) => {
+    const isScreen = track !== undefined && track === devices.screen.peek()
+    steps = steps
+      .then(() => (track ? sender.send(track, isScreen ? 'screen' : 'camera') : sender.end(kind)))
+      .catch(() => {})
   }
-
-  stop(): void {
-    for (const end of this.#followed) end()
-  }
-
-  /** Steps are taken one after the other: a track may change while it is being agreed on. */
-  #follow(track: ReadonlySignal<MediaStreamTrack | undefined>): () => void {
-    let own: OutgoingTrack | undefined
-    let steps: Promise<unknown> = Promise.resolve()
-    const step = async () => {
-      const now = track.peek()
-      if (own?.track === now || this.#connection.closed.aborted) return
-      if (own && now) return own.replace(now)
-      own?.end()
-      own = undefined
-      if (now) own = await this.#connection.addTrack(now)
-    }
-    return effect(() => {
-      void track.value
-      steps = steps.then(step).catch(() => {})
-    })
-  }
+  const ends = [effect(() => step('audio', devices.sound.value)), effect(() => step('video', devices.picture.value))]
+  connection.closed.addEventListener(
+    'abort',
+    () => {
+      for (const end of ends) end()
+    },
+    { once: true }
+  )
+  changed(sender.budget)
 }

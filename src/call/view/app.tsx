@@ -3,7 +3,7 @@
 import { useEffect } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
 import type { Opened } from '../model/link.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Inside } from './inside.tsx'
 import { Lobby } from './lobby.tsx'
 import { Notices } from './notices.tsx'

@@ -6,7 +6,7 @@ import type { Call } from '../model/call.ts'
 import type { Entry } from '../model/chat.ts'
 import type { FileState, Incoming, Transfer } from '../model/files.ts'
 import { CHAT_CHARACTERS } from '../model/limits.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
 import { Panel } from './panel.tsx'
 

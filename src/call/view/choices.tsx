@@ -2,7 +2,7 @@
 
 import type { Devices } from '../model/devices.ts'
 import { choose, settings } from '../model/settings.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 
 const kinds = { camera: 'videoinput', microphone: 'audioinput', speaker: 'audiooutput' } as const
 type Kind = keyof typeof kinds

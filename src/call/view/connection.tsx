@@ -2,7 +2,7 @@
 
 import { percent } from '../../units.ts'
 import type { Person } from '../model/person.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Panel } from './panel.tsx'
 import { kindOf } from './tile.tsx'
 
@@ -28,6 +28,7 @@ function Path({ person }: { person: Person }) {
   return (
     <>
       <p class="said relayed">{words.isRelayed}</p>
+      {person.isPaused.value && <p>{strings.call.paused}</p>}
       <Why person={person} sentence={verdict?.sentence} advice={verdict?.advice} />
     </>
   )

@@ -2,13 +2,13 @@
 
 import type { ComponentChildren } from 'preact'
 import type { Call } from '../model/call.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Icon, type Shape } from './icon.tsx'
-import type { Panel } from './inside.tsx'
+import type { Open } from './panel.tsx'
 
 const words = strings.controls
 
-export function Controls({ call, show, open }: { call: Call; show: (panel: Panel) => void; open: Panel }) {
+export function Controls({ call, show, open }: { call: Call; show: (panel: Open) => void; open: Open }) {
   const { devices, chat } = call
   const hears = devices.isMicrophoneOn.value && devices.microphone.value !== undefined
   const sees = devices.camera.value !== undefined

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
 
 const SAID_MS = 2500

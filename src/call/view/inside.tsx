@@ -5,23 +5,22 @@ import { useEffect } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
 import type { Person } from '../model/person.ts'
 import { settings } from '../model/settings.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { ChatPanel } from './chat.tsx'
 import { ConnectionPanel } from './connection.tsx'
 import { Controls } from './controls.tsx'
 import { Copy } from './copy.tsx'
 import { useKeys } from './keys.ts'
+import type { Open } from './panel.tsx'
 import { playNow, waitsForClick } from './picture.tsx'
 import { SettingsPanel } from './settings.tsx'
 import { OwnTile, Tile } from './tile.tsx'
 
 const words = strings.call
 
-export type Panel = 'chat' | 'settings' | Person | undefined
-
 export function Inside({ call }: { call: Call }) {
-  const panel = useSignal<Panel>(undefined)
-  const show = (next: Panel) => {
+  const panel = useSignal<Open>(undefined)
+  const show = (next: Open) => {
     panel.value = panel.peek() === next ? undefined : next
   }
   useKeys(call, show)
@@ -56,7 +55,7 @@ export function Inside({ call }: { call: Call }) {
   )
 }
 
-function titleOf(panel: NonNullable<Panel>): string {
+function titleOf(panel: NonNullable<Open>): string {
   if (panel === 'chat') return strings.chat.heading
   return panel === 'settings' ? strings.settings.heading : strings.badge.heading(panel.name.value)
 }
@@ -89,7 +88,7 @@ const Doorway = ({ call }: { call: Call }) => (
 )
 
 /** Whoever shares a screen is shown large, unless somebody else was chosen. */
-function Stage({ call, show }: { call: Call; show: (panel: Panel) => void }) {
+function Stage({ call, show }: { call: Call; show: (panel: Open) => void }) {
   const chosen = useSignal<Person | undefined>(undefined)
   const people = call.people.value
   const sharing = people.find(({ about }) => about.value.picture === 'screen')

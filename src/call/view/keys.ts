@@ -2,9 +2,9 @@
 
 import { useEffect } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
-import type { Panel } from './inside.tsx'
+import type { Open } from './panel.tsx'
 
-export function useKeys({ devices }: Call, show: (panel: Panel) => void): void {
+export function useKeys({ devices }: Call, show: (panel: Open) => void): void {
   useEffect(() => {
     const over = new AbortController()
     const { signal } = over

@@ -1,5 +1,5 @@
 import { dismiss, notices } from '../model/notices.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
 
 /** What has just happened. It is there from the beginning, so that a screen reader listens to it. */

@@ -1,7 +1,7 @@
 // When there is no call, or none any more: what happened, and a way on.
 
 import type { Call } from '../model/call.ts'
-import { type Problem, strings } from '../strings.ts'
+import { type Problem, strings } from '../words/strings.ts'
 
 export function Over({
   call,

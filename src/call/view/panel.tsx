@@ -1,12 +1,16 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
-import { strings } from '../strings.ts'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import type { Person } from '../model/person.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
+
+/** What is open beside the pictures: a panel, the connection to somebody, or nothing. */
+export type Open = 'chat' | 'settings' | Person | undefined
 
 /** What every panel has: a heading, which the keyboard comes to first, and a way out, which leads back to where the keyboard was. */
 export function Panel({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null
     const panel = heading.current?.closest('.panel')
     heading.current?.focus()

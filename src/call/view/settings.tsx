@@ -2,7 +2,7 @@
 
 import type { Call } from '../model/call.ts'
 import { choose, settings } from '../model/settings.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Choices, Switch } from './choices.tsx'
 import { Panel } from './panel.tsx'
 

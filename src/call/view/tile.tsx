@@ -5,7 +5,7 @@ import { useRef } from 'preact/hooks'
 import type { Devices } from '../model/devices.ts'
 import type { Person } from '../model/person.ts'
 import { settings } from '../model/settings.ts'
-import { strings } from '../strings.ts'
+import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
 import { Picture } from './picture.tsx'
 

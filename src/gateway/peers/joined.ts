@@ -36,6 +36,8 @@ export interface Identified {
   /** It can send and hear beacons; left out: it cannot. */
   readonly beacons?: boolean
   readonly mtu?: number
+  /** It shows its address to no other peer; left out: it does. */
+  readonly relayOnly?: boolean
   readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
@@ -103,6 +105,7 @@ export class Joined implements Member {
   readonly accepts: boolean
   readonly beacons: boolean
   readonly mtu: number | undefined
+  readonly relayOnly: boolean
   readonly key: Buffer
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
@@ -141,6 +144,7 @@ export class Joined implements Member {
     this.accepts = who.accepts
     this.beacons = who.beacons ?? false
     this.mtu = who.mtu
+    this.relayOnly = who.relayOnly ?? false
     this.key = who.key
     this.gateway = who.relay ?? who.endpoints[0]
     this.endpoints = who.endpoints

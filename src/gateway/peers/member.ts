@@ -9,6 +9,7 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 import type { Vouch } from '../../wire/identity/vouch.ts'
 import type { IceCredentials } from '../../wire/order.ts'
 import type { Address } from '../../wire/shapes.ts'
+import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Asker } from '../shares/shares.ts'
 import type { Clock } from './peer-clock.ts'
 
@@ -115,6 +116,8 @@ export interface Member {
   readonly beacons: boolean
   /** The largest IP packet that it wants to send or be sent, in bytes; undefined where it has not said. */
   readonly mtu: number | undefined
+  /** It shows its address to no other peer: the relay alone leads to it, and nothing that is told to others says where it is. */
+  readonly relayOnly: boolean
   /** Why it has no warm socket, as it said; undefined where it has one, or has said nothing yet. */
   readonly cold: Cold | undefined
   /** Its latest local ports that were not answered, while others of it were. */
@@ -136,6 +139,21 @@ export interface Member {
   giveBack(socket: WarmSocket): void
   /** Waits until the filtering test is over, or until `signal` aborts; in the second case the verdict is `unknown`. */
   filteringKnown(signal: AbortSignal): Promise<void>
+}
+
+/** The sides of a pair that show their address to no other peer. */
+export const relayOnlyOf = (pair: Readonly<Record<SideName, Pick<Member, 'relayOnly'>>>): SideName[] =>
+  sideNames.filter(side => pair[side].relayOnly)
+
+/** Why nothing but the relay leads from one side of a pair to the other; undefined where both show their addresses. */
+export function relayOnlyReason(
+  pair: Readonly<Record<SideName, Pick<Member, 'name' | 'relayOnly'>>>
+): string | undefined {
+  const [first, second] = relayOnlyOf(pair).map(side => pair[side].name)
+  if (first === undefined) return undefined
+  return second === undefined
+    ? `${first} shows its address to no other peer`
+    : `${first} and ${second} show their addresses to no other peer`
 }
 
 /** The peers that are joined. */

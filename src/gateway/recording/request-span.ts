@@ -5,7 +5,7 @@ import type { Strategy } from '../../strategy/turn.ts'
 import type { SpanAttributes } from '../../trace/record/conventions.ts'
 import { formatEndpoint } from '../../wire/endpoint.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
-import type { Member } from '../peers/member.ts'
+import { type Member, relayOnlyOf } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
 import { recordJoin } from './join-span.ts'
 import { clockAttributes } from './on-our-clock.ts'
@@ -36,7 +36,8 @@ export const requestAttributes = (
   'postern.relay.configured': strategies.some(({ lastResort }) => lastResort),
   'postern.deadline': deadlineMs,
   'postern.gateway.addresses': new Set(callee.endpoints.map(({ address }) => address)).size,
-  'postern.gateway.ports': callee.endpoints.length
+  'postern.gateway.ports': callee.endpoints.length,
+  ...Object.fromEntries(relayOnlyOf({ caller, callee }).map(side => [`postern.${side}.relay_only`, true]))
 })
 
 /** Attributes of a request that ended with a path. */

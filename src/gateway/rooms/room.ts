@@ -10,7 +10,7 @@
 import { idly, nowMs, type Timer } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { fold } from '../../wire/name.ts'
-import { INSIDE, WAITING } from '../../wire/room/limits.ts'
+import { INSIDE, WAITING } from '../../wire/room/places.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { GuestRoom, Member } from '../peers/member.ts'
 import type { Asker } from '../shares/shares.ts'

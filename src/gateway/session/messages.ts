@@ -3,6 +3,7 @@
 import { PosternError } from '../../errors.ts'
 import type { Attempt } from '../../strategy/scene.ts'
 import type { Strategy, Turn } from '../../strategy/turn.ts'
+import { withoutAddresses } from '../../trace/record/addresses.ts'
 import type { Verdict } from '../../verdict.ts'
 import { otherSide, type SideName } from '../../wire/side.ts'
 import { type FromGateway, type Message, OVER_CHARACTERS } from '../../wire/signal.ts'
@@ -104,3 +105,9 @@ export const overMessage = (
   trace,
   ...(verdict ? { verdict } : {})
 })
+
+/** The message without addresses in what it tells in words, which may be a peer's own: for a pair of which a side shows its address to nobody. */
+export const discreet = (message: FromGateway): FromGateway =>
+  message.type === 'strategy' || message.type === 'path' || message.type === 'over'
+    ? withoutAddresses(message)
+    : message

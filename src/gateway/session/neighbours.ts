@@ -23,7 +23,7 @@ const SENDER: SideName = 'callee'
 /** What a side is told, without the session. */
 export type Telling = Omit<Message<FromGateway, 'beacon'>, 'session'> | Omit<Message<FromGateway, 'watch'>, 'session'>
 
-export interface Asking extends Readonly<Record<SideName, Pick<Member, 'beacons'>>> {
+export interface Asking extends Readonly<Record<SideName, Pick<Member, 'beacons' | 'relayOnly'>>> {
   readonly gone: AbortSignal
   readonly tell: (side: SideName, telling: Telling) => void
 }
@@ -43,10 +43,10 @@ export class Neighbours {
     return this.#areNear
   }
 
-  /** True if it is not known and can be found out: both can do so, and have a subnet in common. A session asks once. */
+  /** True if it is not known and can be found out: both can and may do so, and have a subnet in common. A session asks once. */
   canAsk(scene: Pick<Scene, SideName>): boolean {
     const isHidden = sideNames.every(side => scene[side].profile.hidden)
-    const can = sideNames.every(side => this.#asking[side].beacons)
+    const can = sideNames.every(side => this.#asking[side].beacons && !this.#asking[side].relayOnly)
     return this.#token === undefined && isHidden && can && haveSubnetInCommon(scene)
   }
 

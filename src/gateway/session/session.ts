@@ -14,7 +14,7 @@ import { verdictAttributes } from '../../trace/record/verdict-attributes.ts'
 import type { Verdict } from '../../verdict.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../../wire/signal.ts'
-import type { Member } from '../peers/member.ts'
+import { type Member, relayOnlyReason } from '../peers/member.ts'
 import type { Change } from '../recording/change-span.ts'
 import { askedMs } from '../recording/on-our-clock.ts'
 import { turnAttributes } from '../recording/plan-span.ts'
@@ -27,7 +27,7 @@ import { Attempts } from './attempts.ts'
 import { Closing } from './closing.ts'
 import { Evidence } from './evidence.ts'
 import type { House } from './house.ts'
-import { introduction, noPath, overMessage, pathMessage, turnMessage } from './messages.ts'
+import { discreet, introduction, noPath, overMessage, pathMessage, turnMessage } from './messages.ts'
 import type { Telling } from './neighbours.ts'
 import { Relayed } from './relayed/relayed.ts'
 import type { FromTrial } from './trial.ts'
@@ -48,7 +48,7 @@ export type Ended = { kind: 'direct' | 'relay'; by: string } | { kind: 'failed';
 /** The plan that opened, and the strategy that made it. */
 type Won = Readonly<{ plan: Plan; strategy: Strategy }>
 
-/** A turn that nobody needs to take: nothing can be aimed at a side of which nothing was seen. */
+/** A turn that nobody needs to take: nothing can be aimed at a side of which nothing was seen, or is to be. */
 const passed = (reason: string): Turn => ({ outcome: 'passed', reason, cause: 'unsuited' })
 
 /** The codes that a side may leave with. Any other code is the gateway's own, and a verdict would take it for that. */
@@ -127,6 +127,9 @@ export class Session {
   async #firstPath(root: Step): Promise<Won> {
     using closing = this.#closing
     closing.begin()
+    const relayOnly = relayOnlyReason(this)
+    if (relayOnly && !this.#trail.strategies.some(({ lastResort }) => lastResort))
+      throw new PosternError('no-path', `no path to ${this.callee.name}: ${relayOnly}, and this gateway has no relay`)
     const attempts: Attempt[] = []
     for (const strategy of this.#trail.strategies) {
       const over = AbortSignal.any([this.#gone, strategy.lastResort ? closing.all : closing.strategies])
@@ -134,9 +137,9 @@ export class Session {
       const scene = await this.#sceneFor(strategy, root, attempts)
       const startMs = performance.now()
       const turn = await root.within('postern.plugin', { 'postern.plugin': strategy.name }, async step => {
-        const blocked = strategy.lastResort ? undefined : blockedSides(scene)
-        const taken = blocked
-          ? passed(blocked)
+        const forRelay = strategy.lastResort ? undefined : (relayOnly ?? blockedSides(scene))
+        const taken = forRelay
+          ? passed(forRelay)
           : await takeTurn(inTurns(strategy, this.#house.judging, this.caller.account), scene, {
               over,
               scene: () => this.#sceneFor(strategy, root, attempts),
@@ -170,17 +173,18 @@ export class Session {
   }
 
   async #attempt(step: Step, plan: Plan, strategy: Strategy, over: AbortSignal): Promise<true | Failure> {
-    if (this.#isUnwanted(plan))
-      return { reason: `the path is to be ${wanted[this.continues?.only ?? 'direct']}`, cause: 'unsuited' }
+    const wanted = this.#wanted
+    if (wanted && wanted !== (plan.limits ? 'relay' : 'direct'))
+      return { reason: `the path is to be ${inWords[wanted]}`, cause: 'unsuited' }
     const result = await this.#attempts.try(step, plan, strategy, over)
     this.#gone.throwIfAborted()
     if (result !== true && this.isLeft) throw new PosternError('io', 'a side left before the path was open on both')
     return result
   }
 
-  /** A strategy of any name may plan for the relay. */
-  #isUnwanted({ limits }: Plan): boolean {
-    return this.continues !== undefined && (limits !== undefined) !== (this.continues.only === 'relay')
+  /** The only kind of path that is wanted. A strategy of any name may plan for the relay, and the last one for another path. */
+  get #wanted(): Continues['only'] | undefined {
+    return relayOnlyReason(this) ? 'relay' : this.continues?.only
   }
 
   async #conclude(root: Step, { plan, strategy: { name: by } }: Won): Promise<Ended> {
@@ -295,12 +299,17 @@ export class Session {
   }
 
   #tell(side: SideName, message: FromGateway): void {
-    this.#house.commander.command([{ peer: this[side].id, message }])
+    this.#house.commander.command([{ peer: this[side].id, message: this.#said(message) }])
   }
 
   #tellBoth(messageFor: (side: SideName) => FromGateway): void {
-    this.#house.commander.command(sideNames.map(side => ({ peer: this[side].id, message: messageFor(side) })))
+    const messages = sideNames.map(side => ({ peer: this[side].id, message: this.#said(messageFor(side)) }))
+    this.#house.commander.command(messages)
+  }
+
+  #said(message: FromGateway): FromGateway {
+    return relayOnlyReason(this) ? discreet(message) : message
   }
 }
 
-const wanted = { relay: 'through the relay', direct: 'direct' } as const
+const inWords = { relay: 'through the relay', direct: 'direct' } as const

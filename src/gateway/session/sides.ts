@@ -177,7 +177,7 @@ export class Sides {
    * NATs each aims at the other's observed endpoint, whatever the filtering is.
    */
   async untested(): Promise<SideName[]> {
-    const testing = this.#hasBlocked ? [] : sideNames.filter(side => this[side].isTesting)
+    const testing = this.#isForRelay ? [] : sideNames.filter(side => this[side].isTesting)
     if (testing.length === 0 || this.#patience?.aborted) return []
     const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
     const sides = { caller, callee }
@@ -193,7 +193,7 @@ export class Sides {
 
   /** Waits for claims of a forward that are being proved, where nothing else is known to lead from one side to the other. */
   async forwardsKnown(): Promise<void> {
-    const proving = this.#hasBlocked ? [] : sideNames.filter(side => this.#isProving(side))
+    const proving = this.#isForRelay ? [] : sideNames.filter(side => this.#isProving(side))
     if (proving.length === 0 || this.#proofs?.aborted) return
     const [caller, callee] = await Promise.all([this.side('caller'), this.side('callee')])
     if (canMeet(caller.profile, callee.profile) !== false || caller.mapped.address === callee.mapped.address) return
@@ -202,8 +202,9 @@ export class Sides {
     await Promise.all(proving.map(side => this[side].forwardKnown(this.#using[side]?.socket.port ?? 0, signal)))
   }
 
-  get #hasBlocked(): boolean {
-    return sideNames.some(side => this.#blocked[side])
+  /** The two can meet at the relay alone, whatever more were known of them. */
+  get #isForRelay(): boolean {
+    return sideNames.some(side => this.#blocked[side] || this[side].relayOnly)
   }
 
   #isProving(side: SideName): boolean {

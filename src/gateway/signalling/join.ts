@@ -77,6 +77,7 @@ export async function join(
       accepts: hello.accepts && name !== undefined,
       beacons: hello.beacons ?? false,
       ...(hello.mtu === undefined ? {} : { mtu: hello.mtu }),
+      relayOnly: hello.relayOnly ?? false,
       ...{ fingerprint, dtls, ...(vouch ? { vouch } : {}) },
       ...(hello.iceOnly ? { iceOnly: hello.iceOnly } : {}),
       ...(relay ? { relay } : {}),

@@ -1,10 +1,10 @@
 // A path between two guests of a room, until each has proved to the other that nobody stands between (src/wire/room/assurance.ts). Until
-// then nothing of the far side reaches the program: what it says, and the channels that it offers, wait here. It may be done a moment
+// then nothing of the far side reaches the program: what it says, and the channels that it offers, wait here, since it may be done a moment
 // sooner than this side.
 //
 // Modules for pages have this with the link of a room (entry.ts), and not with a connection: they have no room for it.
 
-import type { PosternError } from '../../errors.ts'
+import { asPosternError, type PosternError } from '../../errors.ts'
 import { assurance, type Between } from '../../wire/room/assurance.ts'
 import type { Word } from '../../wire/room/words.ts'
 import { type Channel, closeAtOnce, safely } from '../transport/transport.ts'
@@ -33,14 +33,20 @@ export class Assuring {
     this.#dropped = dropped
     const { hears, words } = assurance(members, between)
     this.hears = said => hears(said) || dropped()
-    words.then(found => {
-      if (between.closed.aborted) return
-      assured(found)
-      this.#release()
-    }, failed)
+    words.then(
+      found => {
+        if (between.closed.aborted) return
+        assured(found)
+        this.#release()
+      },
+      error => failed(asPosternError(error))
+    )
   }
 
-  /** Whether this is done later, or never: false once the far side has proved itself. */
+  /**
+   * Whether this is done later, or never: false once the far side has proved itself.
+   * @param channel what it is about, if that is a channel of the far side
+   */
   holds(act: () => void, channel?: Channel): boolean {
     if (!this.#held) return false
     if (this.#held.length < MOST_HELD) this.#held.push(channel ? whileOpen(channel, act) : act)

@@ -5,7 +5,7 @@ import { checkName } from '../../wire/name.ts'
 import { placeOf } from '../../wire/place.ts'
 import { roomKeys } from '../../wire/room/keys.ts'
 import { formatRoomLink, newSecret } from '../../wire/room/link.ts'
-import { MOST_HOURS } from '../../wire/room/limits.ts'
+import { MOST_HOURS } from '../../wire/room/places.ts'
 import type { FromGateway, Message } from '../../wire/signal.ts'
 
 export interface RoomOptions {

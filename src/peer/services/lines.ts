@@ -1,7 +1,7 @@
 // The services speak in JSON lines inside a stream. Each line is versioned and short, and between the lines are counted
 // bytes. A reader takes both from the stream in order. It reads nothing ahead of what the stream itself has buffered.
 
-import type { Readable, Writable } from 'node:stream'
+import { finished, type Readable, type Writable } from 'node:stream'
 import { PosternError } from '../../errors.ts'
 import { parseVersioned } from '../connection/versioned.ts'
 
@@ -10,12 +10,26 @@ const MAX_LINE_BYTES = 4_096
 const NEWLINE = 0x0a
 const nothing = Buffer.alloc(0)
 
+/**
+ * Takes one chunk at a time, each as it arrived. The stream's own iterator would put together what has piled up, which costs a
+ * receiver that is late one more copy.
+ */
 export class Reader {
-  readonly #chunks: AsyncIterator<Buffer>
+  readonly #stream: Readable
   #rest: Buffer = nothing
+  #waiting: PromiseWithResolvers<Buffer | undefined> | undefined
+  #over: { readonly error: Error | null | undefined } | undefined
 
   constructor(stream: Readable) {
-    this.#chunks = stream.iterator({ destroyOnReturn: false })
+    this.#stream = stream.pause()
+    stream.on('data', chunk => {
+      stream.pause()
+      this.#waiting?.resolve(chunk)
+    })
+    finished(stream, { writable: false }, error => {
+      this.#over = { error }
+      if (this.#waiting) this.#settle(this.#waiting)
+    })
   }
 
   /** The next line; undefined when the stream has ended. Throws `bad-message` for what is not a versioned JSON line. */
@@ -46,9 +60,17 @@ export class Reader {
     }
   }
 
-  async #next(): Promise<Buffer | undefined> {
-    const { value, done } = await this.#chunks.next()
-    return done ? undefined : value
+  #next(): Promise<Buffer | undefined> {
+    const waiting = Promise.withResolvers<Buffer | undefined>()
+    this.#waiting = waiting
+    this.#settle(waiting)
+    this.#stream.resume()
+    return waiting.promise
+  }
+
+  #settle({ resolve, reject }: PromiseWithResolvers<Buffer | undefined>): void {
+    if (this.#over?.error) reject(this.#over.error)
+    else if (this.#over) resolve(undefined)
   }
 }
 

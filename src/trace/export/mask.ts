@@ -2,9 +2,9 @@
 // spans sees a whole address: neither the store, nor a collector, nor the verdict. Ports stay, since traces are about what
 // NATs do with them.
 
-import { isIPv6 } from 'node:net'
 import type { Attributes, AttributeValue, Span, Tracer } from '@opentelemetry/api'
 import { groupsOf } from '../../wire/endpoint.ts'
+import { withInstead } from '../record/addresses.ts'
 
 /** A tracer whose spans carry no host's address: IPv4 up to its /24, IPv6 up to its /48. */
 export function masking(tracer: Tracer): Tracer {
@@ -51,23 +51,6 @@ function maskedValue(value: AttributeValue): AttributeValue {
   return value.map(part => (typeof part === 'string' ? maskedText(part) : part)) as AttributeValue
 }
 
-/** Four numbers with dots between them, and nothing of the kind before or behind. */
-const ipv4 = /(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?!\.?\d)/g
-
-/**
- * Anything that may be an IPv6 address; most of it is a number, a time, or a fingerprint. It has one star, since peers
- * choose the text.
- */
-const ipv6 = /(?<![\w:.])[0-9a-fA-F:][0-9a-fA-F:.]*(?![\w:])/g
-
-const maskedText = (text: string): string =>
-  text.replace(ipv4, '$1.0').replace(ipv6, word => {
-    const address = addressIn(word)
-    return address === undefined ? word : `${subnet48(address)}${word.slice(address.length)}`
-  })
-
-/** The address in a word, without what a sentence may put behind it. */
-const addressIn = (word: string): string | undefined =>
-  [word, word.replace(/\.{1,3}$/, ''), word.replace(/:$/, '')].find(one => isIPv6(one))
+const maskedText = (text: string): string => withInstead(text, { ipv4: '$1.0', ipv6: subnet48 })
 
 const subnet48 = (address: string): string => `${groupsOf(address).slice(0, 3).join(':')}::`

@@ -163,6 +163,10 @@ export const attributes = {
     'observe: cold',
     "the IPv4 address of the gateway's that the side was told, if it may be the wrong one: the side came by IPv6, and this is a private address"
   ],
+  'postern.SIDE.relay_only': [
+    'connect',
+    'boolean: that side shows its address to no other peer, and is relayed for that'
+  ],
   'postern.SIDE.dead_ports': [
     'connect',
     'list of numbers: local UDP ports of that side that were not answered, while others of the same host were'

@@ -3,6 +3,7 @@
 
 import { isIP } from 'node:net'
 import { parseEndpoint } from '../../wire/endpoint.ts'
+import { withoutAddresses } from './addresses.ts'
 import type { AttributeName } from './conventions.ts'
 import { read } from './reader.ts'
 import type { Loss, SpanRecord, TraceRecord } from './record.ts'
@@ -26,11 +27,15 @@ const whereabouts: ReadonlySet<string> = new Set<AttributeName>([
 /** The same on a span of both sides. */
 const latched: AttributeName = 'postern.callee.latched'
 
-export const forCaller = ({ losses, ...record }: TraceRecord): TraceRecord => ({
-  ...record,
-  ...(losses ? { losses: losses.map(loss => lossForCaller(loss, record.callee)) } : {}),
-  spans: record.spans.map(spanForCaller)
-})
+export function forCaller({ losses, ...record }: TraceRecord): TraceRecord {
+  const kept = {
+    ...record,
+    ...(losses ? { losses: losses.map(loss => lossForCaller(loss, record.callee)) } : {}),
+    spans: record.spans.map(spanForCaller)
+  }
+  // What peers say in words of their own may have an address as well.
+  return read(record.spans[0]).flag('callee.relay_only') ? withoutAddresses(kept) : kept
+}
 
 /** A line that begins with a side's name is about that side (verdict/losses/finding.ts). */
 const lossForCaller = (loss: Loss, callee: string): Loss => ({

@@ -23,6 +23,8 @@ export interface Facts {
   readonly names: Readonly<Record<SideName, string>>
   /** Local ports that were not answered, while others of the same host were. */
   readonly deadPorts: Readonly<Record<SideName, readonly number[]>>
+  /** The sides that show their address to no other peer. */
+  readonly relayOnly: readonly SideName[]
   /** The side that the request itself names: it left, was lost, refused, or has too many sessions. */
   readonly side: SideName | undefined
   readonly limit: string | undefined

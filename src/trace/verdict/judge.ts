@@ -33,6 +33,7 @@ import {
   relayMute,
   remapped
 } from './causes/through.ts'
+import { relayOnly } from './causes/wished.ts'
 import type { Facts } from './facts.ts'
 import { factsOf } from './reading.ts'
 
@@ -53,7 +54,7 @@ function judged(facts: Facts): Verdict {
   const narrow = tooNarrow(facts)
   if (narrow) return said(narrow, [])
   if (facts.outcome === 'path' && facts.path === 'direct') return said(found(facts), [])
-  const stood = inTheWay.flatMap(rule => rule(facts) ?? [])
+  const stood = (facts.relayOnly.length > 0 ? wished : inTheWay).flatMap(rule => rule(facts) ?? [])
   const ended = [refused(facts, stood), ...decisive.map(rule => rule(facts)), relayOff(facts, stood)]
   const [first = unexplained(facts), ...others] = [...ended.filter(finding => finding !== undefined), ...stood]
   return said(first, others)
@@ -101,6 +102,9 @@ const inTheWay: readonly Rule[] = [
   deadline,
   nothingThrough
 ]
+
+/** The same where a side wants no direct path: no other was tried, so nothing else is known to have been in the way. */
+const wished: readonly Rule[] = [relayOnly, behindDoor]
 
 const found = ({ by, plans }: Facts): Finding => {
   const tried = plans.filter(({ isOpen }) => !isOpen).length

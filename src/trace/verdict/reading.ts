@@ -27,6 +27,7 @@ export function factsOf(spans: readonly SpanRecord[], known: readonly Known[]): 
       callee: root.text('callee') ?? 'the callee'
     },
     deadPorts: { caller: root.numbers('caller.dead_ports'), callee: root.numbers('callee.dead_ports') },
+    relayOnly: sideNames.filter(side => root.flag(`${side}.relay_only`)),
     side: root.side('side'),
     limit: root.text('limit'),
     begun: root.text('session') !== undefined,

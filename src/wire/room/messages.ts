@@ -13,7 +13,7 @@
 
 import { z } from 'zod'
 import { epochMs, memberId, name, word } from '../shapes.ts'
-import { INSIDE, MOST_HOURS, WAITING } from './limits.ts'
+import { INSIDE, MOST_HOURS, WAITING } from './places.ts'
 
 const request = z.int().nonnegative()
 

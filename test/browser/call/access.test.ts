@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { ExecutionContext } from 'ava'
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import { Loopback, type OwnPage, pageTest } from './loopback.ts'
 
 const { controls, settings, chat, badge, lobby } = strings

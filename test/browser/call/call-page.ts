@@ -1,7 +1,7 @@
 // A page of a call as a test drives it, in whatever browser, and wherever that is.
 
 import type { ExecutionContext } from 'ava'
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import { tools } from './tools.ts'
 
 /** What comes in by one connection. */

@@ -2,7 +2,7 @@
 
 import type { ExecutionContext } from 'ava'
 import { CHAT_CHARACTERS, CHAT_KEPT, FILES_OFFERED, LINE_BYTES, LINES_BURST, LINES_PER_SECOND, NAME_CHARACTERS } from '../../../src/call/model/limits.ts'
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import type { Connection } from '../../../src/peer/connection/connection.ts'
 import type { Stream } from '../../../src/peer/connection/streams/stream.ts'
 import { until } from '../../until.ts'

@@ -1,7 +1,7 @@
 // A call of two, behind NATs of the laboratory, from the lobby to the second time. Skipped like pages.test.ts.
 
 import type { ExecutionContext } from 'ava'
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import type { Kind } from '../browsers.ts'
 import { browserTest } from '../web.ts'
 import type { CallPage, Watched } from './call-page.ts'

@@ -1,7 +1,7 @@
 // What can be wrong with a link, a room, a device or a browser: each is told by its own sentence, and has a way on that leads somewhere.
 
 import type { ExecutionContext } from 'ava'
-import { type DeviceProblem, type Problem, strings } from '../../../src/call/strings.ts'
+import { type DeviceProblem, type Problem, strings } from '../../../src/call/words/strings.ts'
 import { newSecret } from '../../../src/wire/room/link.ts'
 import { until } from '../../until.ts'
 import { Loopback, type OwnPage, pageTest } from './loopback.ts'

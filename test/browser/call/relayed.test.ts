@@ -1,6 +1,6 @@
 // A call of two that goes through the relay, whose limit is low: each is told so, why, and what to do. Skipped like pages.test.ts.
 
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import { browserTest } from '../web.ts'
 import { openCall, opensLink } from './lab.ts'
 

@@ -1,6 +1,6 @@
 // Calls of three and of four, as pages in contexts of one Chromium: everybody sees and hears everybody, and a fifth is told why not.
 
-import { strings } from '../../../src/call/strings.ts'
+import { strings } from '../../../src/call/words/strings.ts'
 import { Loopback, pageTest } from './loopback.ts'
 
 /** So that one computer can film, encode and decode for all of them: four frames and a quarter of a second of sound. */

@@ -32,7 +32,8 @@ const ofPaths = [
   { v: 1, type: 'tracks', number: 1, tracks: [{ id: 0, kind: 'video', codec: 'vp8', ssrc: 5 }] },
   { v: 1, type: 'took', number: 1 },
   { v: 1, type: 'sized' },
-  { v: 1, type: 'narrow' }
+  { v: 1, type: 'narrow' },
+  { v: 1, type: 'assure', said: secret }
 ]
 const said = [...ofStreams, ...ofPaths]
 const labels = ['echo', 'hold', 'pour', 'nothing'] as const

@@ -50,3 +50,12 @@ test('where there is no path, what became of each strategy is told in its order,
   t.like(over, { type: 'over', session: told.id, code: 'no-path', trace })
   t.true(over.type === 'over' && over.reason.startsWith('no path to bob: direct passed (not today); stun failed (yyy'))
 })
+
+test('what is told in words has no address in it where a side shows its own to nobody', t => {
+  const reason = 'nothing came back to 192.0.2.7:4000 nor [2001:db8::7]:4000, at 12:30:00'
+  const turn = { outcome: 'failed', reason, cause: 'never-obeyed' } as const
+  const told = read(messages.discreet(messages.turnMessage({ id: '0'.repeat(16) }, { name: 'relay' }, turn, 1)))
+  t.like(told, { reason: 'nothing came back to ADDRESS:4000 nor [ADDRESS]:4000, at 12:30:00', ms: 1 })
+  const { order } = { order: { type: 'cancel', session: '0'.repeat(16), plan: 1 } } as const
+  t.is(messages.discreet(order), order)
+})

@@ -11,10 +11,15 @@ const home: SideSpec = {
 }
 const neighbour: SideSpec = { ...home, addresses: [{ address: '10.2.0.3', prefix: 24 }] }
 
-function asking({ beacons = true, gone = new AbortController().signal } = {}) {
+function asking({ beacons = true, relayOnly = false, gone = new AbortController().signal } = {}) {
   const told: Partial<Record<string, Telling>> = {}
   const tell = (side: string, telling: Telling) => void Object.assign(told, { [side]: telling })
-  const neighbours = new Neighbours({ caller: { beacons: true }, callee: { beacons }, gone, tell })
+  const neighbours = new Neighbours({
+    caller: { beacons: true, relayOnly: false },
+    callee: { beacons, relayOnly },
+    gone,
+    tell
+  })
   return { neighbours, told }
 }
 
@@ -25,6 +30,10 @@ test('it is asked once, of two that can do it, whose sources are hidden, and tha
   t.false(neighbours.canAsk(sceneOf(home, elsewhere)))
   t.false(neighbours.canAsk(sceneOf(home, { ...neighbour, profile: {} })), 'the gateway sees one of them')
   t.false(asking({ beacons: false }).neighbours.canAsk(sceneOf(home, neighbour)))
+  t.false(
+    asking({ relayOnly: true }).neighbours.canAsk(sceneOf(home, neighbour)),
+    'one of them is to be seen by nobody'
+  )
   using _awake = awake()
   t.false(await neighbours.ask(sceneOf(home, neighbour)), 'nobody heard anything')
   t.false(neighbours.canAsk(sceneOf(home, neighbour)))

@@ -10,8 +10,8 @@ interface Path {
   readonly roundTripMs: number
 }
 
-/** The far side tells after so many bytes, or so many milliseconds. */
-const TOLD = { bytes: 65_536, ms: 2 } as const
+/** The far side tells after so many bytes, or so many milliseconds: less often where messages are long. */
+const TOLD = { short: { bytes: 65_536, ms: 2 }, long: { bytes: 262_144, ms: 6 } } as const
 
 /** A sender that always has something, on a path that may change. */
 class Pour {
@@ -66,7 +66,8 @@ class Pour {
     for (; (this.#queue[0] ?? Number.POSITIVE_INFINITY) <= this.#nowMs; this.#queue.shift())
       this.#arrivedBytes += MESSAGE_BYTES
     const fresh = this.#arrivedBytes - this.#told.bytes
-    if (fresh === 0 || (fresh < TOLD.bytes && this.#nowMs - this.#told.ms < TOLD.ms)) return
+    const { bytes, ms } = this.#inFlight.messageBytes > MESSAGE_BYTES ? TOLD.long : TOLD.short
+    if (fresh === 0 || (fresh < bytes && this.#nowMs - this.#told.ms < ms)) return
     this.#told = { bytes: this.#arrivedBytes, ms: this.#nowMs }
     this.#marks.push({ ms: this.#nowMs + roundTripMs, bytes: this.#arrivedBytes })
   }

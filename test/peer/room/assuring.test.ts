@@ -143,43 +143,85 @@ test('a path on which the far side has another certificate is refused, and the c
 })
 
 test.serial('two guests between whom a gateway puts itself are both told, and neither program is', async t => {
-  await using gateway = await HandMadeGateway.open()
-  const link = newLink()
-  const eve = await gateway.identity('eve')
-  const reached: string[] = []
-  const joined = async (who: string) => {
-    const options = { room: link, token: undefined, name: undefined, onConnection: () => reached.push(who) }
-    return await gateway.join(who, options)
-  }
-  const [ann, bob] = [await joined('ann'), await joined('bob')]
-  const raws = (await RawSocket.bindMany(2)) as [RawSocket, RawSocket]
-  const between = (guest: Awaited<ReturnType<typeof joined>>, raw: RawSocket) => {
-    const { port: there } = raw
-    const opening = handOver(raw, openNative, {
-      handover: { ...handovers.active, fingerprint: guest.peer.identity.fingerprint },
-      remote: { address: '127.0.0.1', port: guest.warm.port },
-      ...{ identity: eve, mtu: 1280, step: () => {}, signal: AbortSignal.timeout(10_000) }
-    })
-    const targets = [{ address: '127.0.0.1', port: there }]
-    guest.guest.order(guest.warm.socket, { kind: 'ice', targets }, { role: 'passive', fingerprint: eve.fingerprint })
-    return opening
-  }
-  const connecting = ann.peer.connect({ name: 'guest-bob' })
-  const { request } = await ann.guest.heard('connect')
-  introduce(ann.guest, 'guest-bob', eve.fingerprint, request)
-  introduce(bob.guest, 'guest-ann', eve.fingerprint)
-  const [hers, his] = await Promise.all([between(ann, raws[0]), between(bob, raws[1])])
+  await using between = await Between.open()
+  const { ann, bob, hers, his } = between
   handOn(hers, his)
   handOn(his, hers)
-  const error = await t.throwsAsync<PosternError>(connecting, { code: 'fingerprint-mismatch' })
+  const error = await t.throwsAsync<PosternError>(between.connecting, { code: 'fingerprint-mismatch' })
   t.regex(error.message, /peer guest-bob was shown another certificate than this one's: somebody stands between/)
   for (const { guest } of [ann, bob]) {
     const { what, code } = await guest.heard('news')
     t.deepEqual([what, code], ['ended', 'fingerprint-mismatch'])
   }
-  t.deepEqual(reached, [])
-  for (const { transport } of [hers, his]) transport.close()
+  t.deepEqual(between.reached, [])
 })
+
+test.serial('a request that is given up before the far side has proved itself leaves no connection behind', async t => {
+  const over = new AbortController()
+  await using between = await Between.open(over.signal)
+  const said: unknown[] = []
+  between.hers.control.onMessage(message => said.push(message))
+  await until(() => said.some(message => String(message).includes('"assure"')))
+  over.abort()
+  await t.throwsAsync(between.connecting, { code: 'io' })
+  await until(() => said.includes('{"v":1,"type":"bye"}'))
+  t.true(await until(() => between.hers.transport.state() === 'closed'))
+})
+
+type Joined = Awaited<ReturnType<HandMadeGateway['join']>>
+
+/** A gateway that has introduced itself to two guests as the other one, whom Ann asked for, and has a path to each. */
+class Between implements AsyncDisposable {
+  /** Whose program has been handed a connection. */
+  readonly reached: string[] = []
+  readonly #gateway: HandMadeGateway
+  readonly #link = newLink()
+  ann!: Joined
+  bob!: Joined
+  connecting!: Promise<Connection>
+  hers!: OpenTransport
+  his!: OpenTransport
+
+  private constructor(gateway: HandMadeGateway) {
+    this.#gateway = gateway
+  }
+
+  /** @param signal ends what Ann asks for */
+  static async open(signal?: AbortSignal): Promise<Between> {
+    const between = new Between(await HandMadeGateway.open())
+    const [ann, bob] = [await between.#join('ann'), await between.#join('bob')]
+    const { fingerprint } = await between.#gateway.identity('eve')
+    const connecting = ann.peer.connect({ name: 'guest-bob' }, signal ? { signal } : {})
+    connecting.catch(() => {})
+    const { request } = await ann.guest.heard('connect')
+    introduce(ann.guest, 'guest-bob', fingerprint, request)
+    introduce(bob.guest, 'guest-ann', fingerprint)
+    const [hers, his] = await Promise.all([between.#reach(ann), between.#reach(bob)])
+    return Object.assign(between, { ann, bob, connecting, hers, his })
+  }
+
+  #join(who: string): Promise<Joined> {
+    const onConnection = () => this.reached.push(who)
+    return this.#gateway.join(who, { room: this.#link, token: undefined, name: undefined, onConnection })
+  }
+
+  async #reach({ peer, guest, warm }: Joined): Promise<OpenTransport> {
+    const eve = await this.#gateway.identity('eve')
+    const [raw] = (await RawSocket.bindMany(1)) as [RawSocket]
+    const targets = [{ address: '127.0.0.1', port: raw.port }]
+    guest.order(warm.socket, { kind: 'ice', targets }, { role: 'passive', fingerprint: eve.fingerprint })
+    return await handOver(raw, openNative, {
+      handover: { ...handovers.active, fingerprint: peer.identity.fingerprint },
+      remote: { address: '127.0.0.1', port: warm.port },
+      ...{ identity: eve, mtu: 1280, step: () => {}, signal: AbortSignal.timeout(10_000) }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { transport } of [this.hers, this.his]) transport.close()
+    await this.#gateway[Symbol.asyncDispose]()
+  }
+}
 
 /** All that one says is said to the other. */
 function handOn({ control }: OpenTransport, { control: other }: OpenTransport): void {

@@ -10,7 +10,7 @@ import { World } from '../../world.ts'
 
 test.after.always(endNative)
 
-const open = (more = '') => World.open({ more: `call: { enabled: true }\n${more}` })
+const open = (strategies = () => '[direct, stun, relay]') => World.open({ more: 'call: { enabled: true }', strategies })
 
 const roomOf = ({ room }: Peer): GuestRoom => {
   if (!room) throw new Error('it is no guest')
@@ -60,6 +60,27 @@ test.serial('two guests meet by a link alone: one is let in by the other, and by
   await t.throwsAsync(carol.nat({ sockets: 2 }), { code: 'no-room' })
   await t.throwsAsync(carol.makeRoom('mine'), { code: 'no-room' })
   await connection.close()
+})
+
+test.serial('a connection of two guests that goes on over another path keeps its words', async t => {
+  let strategies = '[relay]'
+  await using world = await open(() => strategies)
+  const { link } = await (await world.join('ann')).makeRoom('standup')
+  const arrived = Promise.withResolvers<Connection>()
+  const bob = await world.enter(link, 'bob', { onConnection: arrived.resolve })
+  await rosterOf(bob, isIn)
+  const carol = await world.enter(link, 'carol')
+  await letIn(bob, carol)
+  const connection = await carol.connect({ name: bob.name })
+  const { words, path } = connection
+  t.is(path.kind, 'relay')
+  strategies = '[direct, relay]'
+  await world.gateway.close()
+  await world.start()
+  await until(() => connection.path.kind === 'direct', 20_000)
+  const other = await arrived.promise
+  t.deepEqual([connection.words, other.words], [words, words])
+  t.true((await connection.ping()) > 0)
 })
 
 test.serial('whoever is turned away, or whose room is closed, is told why and does not knock again', async t => {

@@ -34,6 +34,17 @@ test('a caller reads what both sides did and its own addresses, and not where th
   t.deepEqual(asRecord(shown), shown, 'it is a record still')
 })
 
+test('of a callee that shows its address to nobody, a caller reads no address in any words either', t => {
+  const record = relayedRecord()
+  const [root, ...others] = record.spans
+  if (!root) return t.fail()
+  const attributes = { ...root.attributes, 'postern.reason': 'bob: nothing comes back to 192.0.2.7' }
+  const told = (more: object) =>
+    JSON.stringify(forCaller({ ...record, spans: [{ ...root, attributes: { ...attributes, ...more } }, ...others] }))
+  t.true(told({}).includes('192.0.2.7'))
+  t.notRegex(told({ 'postern.callee.relay_only': true }), /\d+\.\d+\.\d+\.\d+/)
+})
+
 test('of a search that the callee asked for, the caller reads no more of where the callee is', async t => {
   using home = new Home()
   const tracer = mirrored(home.tracer)

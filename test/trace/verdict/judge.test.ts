@@ -202,6 +202,25 @@ when(
   { side: 'callee', sentence: /^bob is joined/, also: ['udp-blocked'] }
 )
 when(
+  'the callee shows its address to nobody',
+  'relay-only',
+  new MadeUp({ 'callee.relay_only': true }).turn('stun', 'passed', 'unsuited'),
+  {
+    side: 'callee',
+    sentence: /^bob shows its address to no other peer$/,
+    evidence: /^bob joined as "relay only"$/,
+    also: []
+  }
+)
+when(
+  'both show their addresses to nobody, and UDP of one is blocked',
+  'relay-only',
+  new MadeUp({ 'caller.relay_only': true, 'callee.relay_only': true }).observe(sideNames, {}, [
+    ['cold', { side: 'caller', code: 'udp-blocked' }]
+  ]),
+  { side: 'both', sentence: /^alice and bob show their addresses to no other peer$/, also: ['udp-blocked'] }
+)
+when(
   'fresh ports of the callee are dead',
   'dead-port',
   both(easy, stepping, { 'callee.dead_ports': [10_001, 20_002] })

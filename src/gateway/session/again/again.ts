@@ -11,7 +11,7 @@ import type { Strategy } from '../../../strategy/turn.ts'
 import type { SpanAttributes, SpanName } from '../../../trace/record/conventions.ts'
 import type { SideName } from '../../../wire/side.ts'
 import type { Continues, FromPeer, Message } from '../../../wire/signal.ts'
-import type { Member } from '../../peers/member.ts'
+import { type Member, relayOnlyReason } from '../../peers/member.ts'
 import { againAttributes, tracerOf } from '../../recording/again-span.ts'
 import { mirrored } from '../../recording/mirrored.ts'
 import { parentOf } from '../../recording/step.ts'
@@ -59,12 +59,15 @@ export class Again {
   }
 
   /**
-   * Throws `no-path` where the operator has no strategy of the kind, and `io` while another search for the same connection is
+   * Throws `no-path` where the operator has no strategy of the kind, or a side does not want it, and `io` while another search for the same connection is
    * under way that this one does not take the place of.
    */
   admit(request: Connect, continues: Continues): void {
     const strategies = narrowed(this.#house.strategies, continues.only)
     if (strategies.length === 0) throw new PosternError('no-path', nothingLeft[continues.only])
+    const relayOnly = relayOnlyReason(request)
+    if (relayOnly && continues.only === 'direct')
+      throw new PosternError('no-path', `${relayOnly}, so no direct path is looked for`)
     const other = this.#underWay.get(keyOf(request, continues))
     if (!other || isSuperseded(other.only, continues.only)) return
     const who = other.session.caller.id === request.caller.id ? request.caller : request.callee

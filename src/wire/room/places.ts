@@ -1,4 +1,4 @@
-// How much a room holds, and for how long it is open. They stand alone, so that a page has them without what checks messages.
+// How many and how long, for rooms: what both sides, and pages, know.
 
 /** Guests inside a room, and those that wait before it, at once. */
 export const INSIDE = 4
