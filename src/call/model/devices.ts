@@ -8,6 +8,7 @@ import { tell } from './notices.ts'
 import { choose, settings } from './settings.ts'
 
 type Kind = 'camera' | 'microphone'
+type Wanted = Readonly<Record<Kind, boolean>>
 
 const kindOf = { camera: 'videoinput', microphone: 'audioinput' } as const
 
@@ -37,7 +38,7 @@ export class Devices {
   }
 
   /** Asks for what is wanted of the two. Where there is one alone, that one is taken. */
-  async open(wanted: { readonly camera: boolean; readonly microphone: boolean }): Promise<void> {
+  async open(wanted: Wanted): Promise<void> {
     this.problem.value = undefined
     this.isAsking.value = true
     try {
@@ -112,7 +113,7 @@ export class Devices {
   }
 
   /** By a control, which has no place to say why it did nothing. */
-  async #turnOn(wanted: Parameters<Devices['open']>[0]): Promise<void> {
+  async #turnOn(wanted: Wanted): Promise<void> {
     await this.open(wanted)
     const problem = this.problem.peek()
     if (problem) tell(`${strings.devices[problem].title}. ${strings.devices[problem].text}`)
@@ -129,7 +130,7 @@ export class Devices {
     }
   }
 
-  async #takeEither({ camera, microphone }: Parameters<Devices['open']>[0]): Promise<boolean> {
+  async #takeEither({ camera, microphone }: Wanted): Promise<boolean> {
     if (!camera || !microphone) return false
     const taken = await Promise.allSettled([
       this.#take({ camera: false, microphone: true }),
@@ -138,11 +139,12 @@ export class Devices {
     return taken.some(({ status }) => status === 'fulfilled')
   }
 
-  async #take({ camera, microphone }: Parameters<Devices['open']>[0], facingMode?: string): Promise<void> {
-    const { noise: noiseSuppression, echo: echoCancellation, ...ids } = settings.peek()
-    const stream = await navigator.mediaDevices.getUserMedia({
-      video: camera && { ...CAMERA, ...(facingMode ? { facingMode } : preferred(ids.camera)) },
-      audio: microphone && { noiseSuppression, echoCancellation, ...preferred(ids.microphone) }
+  async #take(wanted: Wanted, facingMode?: string): Promise<void> {
+    const ask = (how: 'exact' | 'ideal') => navigator.mediaDevices.getUserMedia(asked(wanted, how, facingMode))
+    const stream = await ask('exact').catch(thrown => {
+      // One that is gone gives way to another.
+      if ((thrown as DOMException).name !== 'OverconstrainedError') throw thrown
+      return ask('ideal')
     })
     for (const track of stream.getTracks()) this.#set(track.kind === 'video' ? 'camera' : 'microphone', track)
   }
@@ -172,8 +174,15 @@ export class Devices {
   }
 }
 
-/** One that is gone gives way to another. */
-const preferred = (deviceId: string) => (deviceId ? { deviceId: { ideal: deviceId } } : {})
+/** A device that was chosen is used before one that has more pixels. */
+function asked({ camera, microphone }: Wanted, how: 'exact' | 'ideal', facingMode?: string): MediaStreamConstraints {
+  const { noise: noiseSuppression, echo: echoCancellation, ...ids } = settings.peek()
+  const chosen = (deviceId: string) => (deviceId ? { deviceId: { [how]: deviceId } } : {})
+  return {
+    video: camera && { ...CAMERA, ...(facingMode ? { facingMode } : chosen(ids.camera)) },
+    audio: microphone && { noiseSuppression, echoCancellation, ...chosen(ids.microphone) }
+  }
+}
 
 const isHandheld = matchMedia('(pointer: coarse)').matches
 

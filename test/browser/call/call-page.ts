@@ -54,10 +54,7 @@ export class CallPage implements AsyncDisposable {
 
   /** Runs the body of an async function, whose \`given\` is JSON. */
   async run(body: string, given: unknown = {}): Promise<unknown> {
-    const atMs = Date.now()
-    try {
     return await this.#ends.evaluate(`(async () => { const given = ${JSON.stringify(given)}; ${body} })()`)
-    } finally { console.error('DEBUG', this.name, Date.now() - atMs, body.slice(0, 90).replaceAll('\n', ' '), JSON.stringify(given)) }
   }
 
   /** Presses a control, as soon as it is there. */

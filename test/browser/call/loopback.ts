@@ -19,14 +19,6 @@ test.after.always(async () => {
   endNative()
 })
 
-/** Several pages film, encode and decode on one computer: each has a camera of few pixels. */
-const smallCamera = `if (isSecureContext) {
-  const get = MediaDevices.prototype.getUserMedia
-  MediaDevices.prototype.getUserMedia = function ({ video, audio }) {
-    return get.call(this, { audio, video: video && { ...video, width: 320, height: 180 } })
-  }
-}`
-
 export interface Opening extends BrowserContextOptions {
   /** Runs in the page before its own script does. */
   readonly before?: string
@@ -92,7 +84,6 @@ export class Loopback implements AsyncDisposable {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
     })
     context.on('weberror', error => complaints.push(error.error().message))
-    await context.addInitScript(smallCamera)
     // What is there before the first page lacks most.
     if (before) await context.addInitScript(`if (isSecureContext) { ${before} }`)
     const page = new OwnPage(await context.newPage(), complaints, name)

@@ -154,7 +154,9 @@ pageTest('where there is a microphone alone, that is taken', async t => {
   const bob = await loopback.hasInside('Bob', ann)
   await bob.tileSays('Ann', call.noPicture)
   await bob.tileSays('Ann', call.muted, false)
-  await bob.run('await tools.until("sound", async () => (await tools.received()).some(({ samples }) => samples > 12000))')
+  await bob.run(
+    'await tools.until("sound", async () => (await tools.received()).some(({ samples }) => samples > 12000))'
+  )
   t.deepEqual(await ann.complaints(), [])
 })
 
@@ -169,7 +171,9 @@ pageTest('a camera that is unplugged in the call gives way to another one, or is
   await ann.says(devices.switched.camera('').split(';')[0] ?? '')
   await bob.seesOthers(t)
   await bob.tileSays('Ann', call.noPicture, false)
-  await ann.run(`MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }\n${unplug}`)
+  await ann.run(
+    `navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }\n${unplug}`
+  )
   await ann.says(devices.unplugged.camera)
   await bob.tileSays('Ann', call.noPicture)
   t.deepEqual(await ann.complaints(), [])
