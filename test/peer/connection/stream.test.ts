@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { mock } from 'node:test'
 import test from 'ava'
 import { Budget, CONNECTION_BYTES, STREAM_BYTES } from '../../../src/peer/connection/streams/budget.ts'
+import { Incoming } from '../../../src/peer/connection/streams/incoming.ts'
 import { Kept, MESSAGE_BYTES } from '../../../src/peer/connection/streams/kept.ts'
 import { Stream } from '../../../src/peer/connection/streams/stream.ts'
 import { Turns } from '../../../src/peer/connection/streams/turns.ts'
@@ -29,6 +30,23 @@ test('no more is sent than the far side allows, and the rest when it allows more
   says({ type: 'mark', received: 500, limit: 2 ** 50 })
   t.deepEqual(lengths(sent), [300, 200, 500])
   stream.destroy()
+})
+
+test('a stream is allowed more where it reads fast all that it was allowed, and no more where it does not', t => {
+  let nowMs = 10_000
+  const clock = mock.method(performance, 'now', () => nowMs)
+  const allowedAfter = (bytesPerSecond: number) => {
+    const incoming = new Incoming(new Budget(4))
+    let { limit } = incoming.standing()
+    for (let ms = 0; ms < 10_000; ms += 5, nowMs += 5) {
+      incoming.deliver(incoming.take(incoming.received, Buffer.alloc(bytesPerSecond / 200)), true, () => true)
+      if (incoming.markWithinMs !== undefined) limit = incoming.standing().limit
+    }
+    return limit - incoming.received
+  }
+  t.true(allowedAfter(5_000_000) > 3_000_000, 'by small steps, as a path brings them')
+  t.true(allowedAfter(100_000) <= 262_144)
+  clock.mock.restore()
 })
 
 test('on another channel the bytes go on from where the far side stands, and say from where', async t => {

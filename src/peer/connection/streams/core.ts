@@ -21,11 +21,6 @@ import type { Sender, Turns } from './turns.ts'
 const ABORT_HEARD_MS = 5_000
 /** The same for an end, which nobody may cut short: 2 MiB that are buffered before it take as long at 300 kbit/s. */
 const END_HEARD_MS = 60_000
-/**
- * What has arrived is told after this time, however little it is: the far side keeps it until then, and may send no more on the
- * path. Of whole messages more are likely to follow.
- */
-const MARK_AFTER_MS = { whole: 2, little: 20 } as const
 
 /** A path that is gone says so in this time after its channels were closed. */
 const PATH_TELLS_MS = 500
@@ -355,9 +350,9 @@ export class StreamCore {
   /** Says what was read, and the end of the reading half behind the last byte. */
   #delivered(): void {
     if (this.#incoming.isEnded && this.#incoming.isEmpty && !this.#isDestroyed) this.#facade.push(null)
-    if (this.#incoming.isMarkDue) this.#mark()
-    else if (this.#incoming.unmarkedBytes >= MESSAGE_BYTES) this.#markWithin(MARK_AFTER_MS.whole)
-    else if (this.#incoming.unmarkedBytes > 0) this.#markWithin(MARK_AFTER_MS.little)
+    const { markWithinMs } = this.#incoming
+    if (markWithinMs === 0) this.#mark()
+    else if (markWithinMs !== undefined) this.#markWithin(markWithinMs)
   }
 
   #markWithin(ms: number): void {

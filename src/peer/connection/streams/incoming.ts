@@ -3,14 +3,23 @@
 
 import { PosternError } from '../../../errors.ts'
 import { type Budget, STREAM_BYTES } from './budget.ts'
-import { Kept } from './kept.ts'
+import { Kept, MESSAGE_BYTES } from './kept.ts'
 import type { Standing } from './stream-message.ts'
 
-/** After so many bytes the far side is told that they have arrived, so that it keeps them no longer. */
-const MARK_BYTES = 65_536
+/**
+ * After so many bytes, or so many milliseconds, the far side is told that they have arrived: it keeps them until then, and may send no
+ * more on the path.
+ */
+const MARK = { bytes: 65_536, ms: 2 } as const
+
+/** The same for less than a message. Of whole ones more are likely to follow. */
+const LITTLE_AFTER_MS = 20
 
 /** A stream is allowed so much at first, in bytes, so that streams that say little leave the rest to others. */
 const FIRST_BYTES = 262_144
+
+/** It is allowed twice as much where all that it was allowed was read within this time, in milliseconds. */
+const GROWS_WITHIN_MS = 1_000
 
 export class Incoming {
   readonly #budget: Budget
@@ -23,7 +32,9 @@ export class Incoming {
   #deliveredAt = 0
   /** So many bytes are allowed beyond what was read. It grows while the far side makes use of it. */
   #wantedBytes = FIRST_BYTES
-  #stepBytes = 0
+  /** Since when, and from which offset on, it is watched whether that is made use of. */
+  #watched = { ms: 0, offset: 0 }
+  #stepBytes = Number.POSITIVE_INFINITY
   #total: number | undefined
 
   constructor(budget: Budget) {
@@ -94,23 +105,27 @@ export class Incoming {
   }
 
   #allow(): void {
-    if (this.#stepBytes > 0 && this.#delivered - this.#deliveredAt >= this.#stepBytes)
-      this.#wantedBytes = Math.min(2 * this.#wantedBytes, STREAM_BYTES)
+    this.#grow(performance.now())
     const promised = this.#limit - this.#delivered
     const window = this.#budget.window(this, promised, this.#wantedBytes)
     this.#limit = Math.max(this.#limit, this.#delivered + window)
-    this.#stepBytes = Math.min(MARK_BYTES, window >> 2)
+    this.#stepBytes = Math.min(MARK.bytes, window >> 2)
   }
 
-  /** So much has arrived that the far side was not told of. */
-  get unmarkedBytes(): number {
-    return this.#received - this.#markedAt
+  #grow(nowMs: number): void {
+    const { ms, offset } = this.#watched
+    const isInTime = nowMs - ms < GROWS_WITHIN_MS
+    if (isInTime && this.#delivered - offset < this.#wantedBytes) return
+    if (isInTime) this.#wantedBytes = Math.min(2 * this.#wantedBytes, STREAM_BYTES)
+    this.#watched = { ms: nowMs, offset: this.#delivered }
   }
 
-  /** It is time to tell the far side: enough has arrived, or was read. */
-  get isMarkDue(): boolean {
-    const read = this.#delivered - this.#deliveredAt
-    return this.#stepBytes > 0 && Math.max(this.unmarkedBytes, read) >= this.#stepBytes
+  /** In so many milliseconds the far side is to be told: 0 where enough has arrived, or was read; undefined where nothing has arrived. */
+  get markWithinMs(): number | undefined {
+    const unmarkedBytes = this.#received - this.#markedAt
+    if (Math.max(unmarkedBytes, this.#delivered - this.#deliveredAt) >= this.#stepBytes) return 0
+    if (unmarkedBytes >= MESSAGE_BYTES) return MARK.ms
+    return unmarkedBytes > 0 ? LITTLE_AFTER_MS : undefined
   }
 
   /** Nobody reads any more. */
