@@ -9,7 +9,7 @@
 import { batch, computed, signal } from '@preact/signals'
 import type { Connection } from '../../browser/connection.ts'
 import { join, type Peer } from '../../browser/peer.ts'
-import { asPosternError } from '../../errors.ts'
+import { asPosternError, type PosternError } from '../../errors.ts'
 import { entryBy } from '../../peer/room/entry.ts'
 import type { RoomMember, Roster } from '../../peer/room/guest-room.ts'
 import { INSIDE } from '../../wire/room/places.ts'
@@ -47,7 +47,7 @@ export class Call {
   #peer: Peer | undefined
   #roster: Roster = { isIn: false, inside: 0, members: [] }
   /** Who is being called. */
-  readonly #calling = new Set<string>()
+  #calling = new Set<string>()
   #over = new AbortController()
 
   constructor(room: string, link: string) {
@@ -59,6 +59,7 @@ export class Call {
   /** Enters the room, or waits before it. */
   async enter(): Promise<void> {
     this.#over = new AbortController()
+    this.#calling = new Set()
     this.phase.value = { at: 'entering' }
     try {
       const room = await entryBy(this.#link)
@@ -69,8 +70,8 @@ export class Call {
         accept: connection => this.#accept(connection),
         onRoster: roster => this.#told(roster),
         onState: state => {
-          if (!state.joined && state.final) this.#end(state.error)
-          else this.isAway.value = !state.joined
+          this.isAway.value = !state.joined
+          if (!state.joined && state.final) this.#refused(state.error)
         },
         signal: this.#over.signal
       })
@@ -188,6 +189,10 @@ export class Call {
   }
 
   #attach(person: Person, connection: Connection): void {
+    const { fingerprint } = connection.peer
+    // The gateway has given it another id, where it has forgotten the one before.
+    for (const other of this.people.peek())
+      if (other !== person && other.connection.peek()?.peer.fingerprint === fingerprint) other.close()
     person.attach(connection)
     connection.closed.addEventListener(
       'abort',
@@ -201,8 +206,9 @@ export class Call {
 
   /** Calls somebody until there is a connection, or one of the two is in the room no more. */
   async #call(person: Person): Promise<void> {
-    if (this.#calling.has(person.id) || this.#ownId >= person.id) return
-    this.#calling.add(person.id)
+    const calling = this.#calling
+    if (calling.has(person.id) || this.#ownId >= person.id) return
+    calling.add(person.id)
     const { signal } = this.#over
     for (let waitMs: number = AGAIN_MS.first; this.#isWanted(person); waitMs = Math.min(2 * waitMs, AGAIN_MS.most)) {
       try {
@@ -214,12 +220,19 @@ export class Call {
         await new Promise(resolve => setTimeout(resolve, waitMs))
       }
     }
-    this.#calling.delete(person.id)
+    calling.delete(person.id)
   }
 
   #isWanted(person: Person): boolean {
     const isThere = this.#others.some(({ id, name }) => id === person.id && name === person.address)
     return isThere && !person.connection.peek() && !this.#over.signal.aborted
+  }
+
+  /** The gateway has this guest no more. Connections that stand go on without it. */
+  #refused(error: PosternError): void {
+    const isInCall = this.people.peek().some(({ connection }) => connection.peek())
+    if (error.code === 'no-room' && isInCall) tell(strings.call.closed)
+    else this.#end(error)
   }
 
   #end(thrown: unknown): void {

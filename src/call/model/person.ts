@@ -7,6 +7,7 @@ import type { Stream } from '../../browser/stream.ts'
 import { asPosternError, type PosternError } from '../../errors.ts'
 import type { GatewayNotice, PathReport } from '../../peer/connection/path.ts'
 import { TokenBucket } from '../../token-bucket.ts'
+import { strings } from '../words/strings.ts'
 import type { Devices } from './devices.ts'
 import { type Figures, figuresOf, type Look, type Stat } from './figures.ts'
 import { Incoming, Outgoing } from './files.ts'
@@ -54,7 +55,7 @@ export class Person {
   readonly speaks = signal(false)
   /** Too little passes for this side's picture. */
   readonly isPaused = signal(false)
-  readonly name = computed(() => this.about.value.name || this.address)
+  readonly name = computed(() => this.about.value.name || strings.call.nameless)
   readonly #hooks: PersonHooks
   readonly #kinds = signal<readonly string[]>([])
   readonly #offers = new Map<number, Outgoing>()
@@ -152,8 +153,10 @@ export class Person {
     say({ type: 'about', v: LINES, ...this.#hooks.about() })
     const lines = new Lines()
     try {
-      for await (const bytes of stream.readable as unknown as AsyncIterable<Uint8Array>)
-        for (const text of lines.of(bytes)) if (this.#pace.take()) this.#heard(parseLine(text), connection)
+      // Not every browser iterates over a stream.
+      const reader = stream.readable.getReader()
+      for (let next = await reader.read(); !next.done; next = await reader.read())
+        for (const text of lines.of(next.value)) if (this.#pace.take()) this.#heard(parseLine(text), connection)
     } finally {
       if (this.#say === say) this.#say = undefined
       void connection.close()

@@ -11,9 +11,10 @@ import { Over, ProblemCard } from './over.tsx'
 
 /** @param call undefined where the link, or the browser, cannot be used */
 export function App({ opened, call }: { opened: Opened; call: Call | undefined }) {
+  const waiting = call?.waiting.value.length ?? 0
   useEffect(() => {
-    document.title = strings.title(opened.room)
-  }, [opened])
+    document.title = strings.title(opened.room, waiting)
+  }, [opened, waiting])
   if (!call) return <ProblemCard room={opened.room} problem={opened.problem ?? 'other'} />
   return (
     <>

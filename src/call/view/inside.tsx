@@ -65,7 +65,7 @@ const Doorway = ({ call }: { call: Call }) => (
   <div class="doorway" role="status">
     {call.waiting.value.map(guest => (
       <div class="banner" key={guest.id}>
-        <p>{words.waits(guest.name)}</p>
+        <p>{words.waits}</p>
         {call.isFull.value && <p class="soft">{words.full}</p>}
         <button type="button" class="first" disabled={call.isFull.value} onClick={() => call.admit(guest)}>
           {words.admit}

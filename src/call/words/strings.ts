@@ -1,7 +1,7 @@
 // Every word of the page, in one place.
 
 export const strings = {
-  title: (room: string) => `${room} · call`,
+  title: (room: string, waiting: number) => `${waiting > 0 ? `(${waiting}) ` : ''}${room} · call`,
   skip: 'Skip to the call',
 
   lobby: {
@@ -60,7 +60,9 @@ export const strings = {
     playButton: 'Play sound',
     away: 'The gateway is away. The call goes on; nobody new can come in until it is back.',
     otherVersion: 'This person has another version of the page. Both should load it again.',
-    waits: (name: string) => `${name} wants to come in`,
+    waits: 'Somebody wants to come in',
+    closed: 'The room is closed now. The call goes on until you leave it.',
+    nameless: 'Guest',
     admit: 'Let in',
     turnAway: 'Not now',
     full: 'Four are here, as many as a room takes.'

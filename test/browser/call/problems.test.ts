@@ -33,7 +33,7 @@ pageTest('a link that is not whole is told before anything is asked for, and aga
   }
 })
 
-pageTest('a wrong secret, and a room that is closed before or in the call, lead to no room', async t => {
+pageTest('a wrong secret, and a room that is closed, lead to no room', async t => {
   await using loopback = await Loopback.open()
   const wrong = await loopback.opens('Ann', {}, loopback.link.replace(/#.*/, `#${newSecret()}`))
   await wrong.joins()
@@ -47,6 +47,23 @@ pageTest('a wrong secret, and a room that is closed before or in the call, lead 
   await bob.joins()
   await tells(bob, 'no-room')
   t.deepEqual(await bob.complaints(), [])
+})
+
+pageTest('a call goes on when its room is closed, and nobody comes back into it', async t => {
+  await using loopback = await Loopback.open()
+  const ann = await loopback.hasInside('Ann')
+  const bob = await loopback.hasInside('Bob', ann)
+  await ann.hasBadge('Bob', strings.badge.direct)
+  const maker = await loopback.world.join('maker')
+  await maker.closeRoom('standup')
+  for (const page of [ann, bob]) await page.says(call.closed)
+  await bob.seesOthers(t)
+  await bob.press(controls.leave)
+  await ann.says(call.people(1))
+  await goesBack(bob)
+  await bob.joins()
+  await tells(bob, 'no-room')
+  t.deepEqual([await ann.complaints(), await bob.complaints()], [[], []])
 })
 
 pageTest('a link that has expired leads to no room', async t => {
