@@ -36,7 +36,7 @@ export async function bundle(): Promise<string> {
 }
 
 /** Pages that are programs, each of a file `main.tsx` in its room. */
-const pages = ['call'] as const
+const pages = ['call', 'nettest'] as const
 
 /** `call.js`, `call.css`, and so on. */
 export async function bundlePages(): Promise<Record<string, string>> {

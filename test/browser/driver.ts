@@ -56,6 +56,18 @@ export const deeds = {
     return {}
   },
 
+  /** A page of somebody else's, the gateway's own say. */
+  async visit({ kind, as, url }: { kind: Kind; as: string; url: string }) {
+    browser ??= await launch(kind, folder)
+    pages.set(as, await browser.page(url, text => said.push(text)))
+    return {}
+  },
+
+  /** What an expression comes to in a page, which has nothing of ours. */
+  async ask({ as, expression }: { as: string; expression: string }): Promise<unknown> {
+    return await pages.get(as)?.evaluate(expression)
+  },
+
   /** The body of an async function, whose \`given\` is JSON, and which has the module as \`postern\`. */
   async run({ as, body, given = {} }: { as: string; body: string; given?: object }): Promise<unknown> {
     const script = `(async () => {
