@@ -15,6 +15,7 @@ export const page = {
   },
   over: 'The result is there.',
   failed: 'The test did not end',
+  refused: 'There is no test for now',
   unsupported:
     'This browser makes no connections to others (WebRTC). A setting, an extension or a policy keeps it from that, or it is old: allow it, or take another browser.',
   unreachable:
@@ -29,7 +30,7 @@ export const foretold =
 
 /** By the verdict: the headline, and a sentence about it. */
 export const headlines = {
-  most: ['Calls will be direct with most people', 'Others can be told where they reach you.'],
+  most: ['Calls will be direct with most people', 'Others can be told where to reach you.'],
   probably: [
     'Calls will probably be direct with most people',
     'This gateway has one public address, so it cannot tell whether your network uses other ports towards other addresses.'
@@ -59,12 +60,12 @@ export const headlines = {
 export const whom = {
   title: 'With whom',
   caption: 'Whether a call is direct, by the network of the other side',
-  peer: 'The other side is in',
+  peer: 'The other side has',
   page: 'In a browser',
-  node: 'With the postern program',
+  node: 'With postern',
   words: { direct: 'Direct', perhaps: 'Perhaps', relayed: 'Relayed' },
   share: (percent: string) => `up to ${percent}`,
-  note: 'A perhaps depends on what a browser cannot find out, or on guessing ports in time.',
+  note: '“Perhaps” depends on what a browser cannot find out, or on guessing ports in time. “With postern” is the program on a computer, in the place of a browser.',
   peers: {
     'no NAT': ['No router in between', 'servers, some offices and universities'],
     'full cone': ['An open home router', '“full cone”, or with UPnP'],
@@ -137,10 +138,11 @@ export const details = {
 
 export const result = {
   title: 'Result of a network test',
+  kicker: 'Network test',
   copy: 'Copy link',
   copied: 'The link is copied.',
   uncopied: 'The browser did not copy it: take the link from its address bar.',
-  again: 'Test this network',
+  again: 'Test my network',
   kept: (tested: string, until: string) =>
     `Tested ${tested}, and kept until ${until} (UTC) unless the gateway is started again. Whoever has this link can read it. No address, port or name of the tested network is in it.`,
   gone: 'there is no such result: results are kept for 24 hours, and until the gateway is started again'

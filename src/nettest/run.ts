@@ -172,4 +172,6 @@ class Desk {
   }
 }
 
-const sentenceOf = (reason: string): string => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`
+/** The page counts down by itself what is said there of when to come again. */
+const sentenceOf = (reason: string): string =>
+  `${reason.charAt(0).toUpperCase()}${reason.slice(1).replace(/; ask again in \d+ s$/, '')}.`

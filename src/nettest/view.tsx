@@ -8,7 +8,7 @@ type State =
   | { readonly at: 'ready' }
   | { readonly at: 'running'; readonly steps: readonly Step[] }
   | { readonly at: 'over' }
-  | { readonly at: 'failed'; readonly sentence: string; readonly seconds: number }
+  | { readonly at: 'failed'; readonly sentence: string; readonly isRefused: boolean; readonly seconds: number }
 
 const state = signal<State>({ at: 'ready' })
 
@@ -24,12 +24,12 @@ async function start(): Promise<void> {
     location.assign(location.pathname.replace(/\/*$/, `/${id}`))
   } catch (thrown) {
     const { message, retryMs = 0 } = thrown instanceof Refused ? thrown : new Refused(page.lost)
-    state.value = { at: 'failed', sentence: message, seconds: Math.ceil(retryMs / 1000) }
-    if (retryMs > 0) void countDown()
+    state.value = { at: 'failed', sentence: message, isRefused: retryMs > 0, seconds: Math.ceil(retryMs / 1000) }
+    if (retryMs > 0) countDown()
   }
 }
 
-async function countDown(): Promise<void> {
+function countDown(): void {
   const timer = setInterval(() => {
     const { value } = state
     if (value.at !== 'failed' || value.seconds === 0) return clearInterval(timer)
@@ -43,7 +43,7 @@ export const Test = () => (
     <p class="lead">{page.lead}</p>
     <Deed />
     {state.value.at === 'running' && <Progress steps={state.value.steps} />}
-    {state.value.at === 'failed' && <Failure sentence={state.value.sentence} />}
+    {state.value.at === 'failed' && <Failure {...state.value} />}
     <p class="hidden" role="status">
       {said(state.value)}
     </p>
@@ -76,9 +76,9 @@ const Progress = ({ steps }: { steps: readonly Step[] }) => (
   </ol>
 )
 
-const Failure = ({ sentence }: { sentence: string }) => (
+const Failure = ({ sentence, isRefused }: { sentence: string; isRefused: boolean }) => (
   <div class="failure" role="alert">
-    <h2>{page.failed}</h2>
+    <h2>{isRefused ? page.refused : page.failed}</h2>
     <p>{sentence}</p>
   </div>
 )

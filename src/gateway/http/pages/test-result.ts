@@ -15,6 +15,7 @@ export function testResult(result: TestResult, ports: readonly number[]): Html {
   const sentence = result.verdict === 'most' && isHard(result) ? foretold : plain
   const inside = result.udp === 'open' && result.inside
   return html`<main id="main">
+<p class="kicker">${words.kicker}</p>
 <header class="verdict ${toneOf[result.verdict]}">${mark(toneOf[result.verdict])}<div><h1>${headline}</h1><p>${sentence}</p></div></header>
 ${inside && html`<p class="aside">${details.inside[inside]}</p>`}
 ${result.udp === 'open' && table(result.prospects)}
@@ -52,7 +53,7 @@ function table(prospects: readonly Prospect[]): Html {
   return html`<section><h2>${whom.title}</h2><table class="whom"><caption class="hidden">${whom.caption}</caption>
 <thead><tr><th scope="col">${whom.peer}</th><th scope="col">${whom.page}</th><th scope="col">${whom.node}</th></tr></thead>
 <tbody>${prospects.map(row)}</tbody></table>
-${prospects.some(({ page, node }) => [page, node].some(one => wordOf(one) === 'perhaps')) && html`<p class="note">${whom.note}</p>`}</section>`
+<p class="note">${whom.note}</p></section>`
 }
 
 function chance(of: Chance): Html {
