@@ -100,11 +100,9 @@ async function shows(
 
 /** Has its agent dial the doors. Resolves once one has answered; the gateway knows by itself. */
 async function dial({ pc }: Prepared, { tcp, door, endpoints }: Begin): Promise<void> {
-  const place = location.href.replace(/^(https?:\/\/[^/]+).*/, '$1')
-  const [gateway] = endpoints
-  const doors = doorsOf({ type: 'features', features: [ICE_TCP], tcp: [...tcp] }, place, gateway?.address ?? '')
-  const handover = { role: 'active', remote: door, fingerprint: NOBODY } as const
-  const sdp = description(handover as Parameters<typeof description>[0], { candidates: doors.map(tcpCandidate) })
+  const features = { type: 'features' as const, features: [ICE_TCP], tcp: [...tcp] }
+  const candidates = doorsOf(features, location.origin, endpoints[0]?.address ?? '').map(tcpCandidate)
+  const sdp = description({ role: 'active', remote: door, fingerprint: NOBODY }, { candidates })
   const found = new Promise<void>(resolve => {
     pc.oniceconnectionstatechange = () => {
       if (['connected', 'completed', 'failed', 'closed'].includes(pc.iceConnectionState)) resolve()

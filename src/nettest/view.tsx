@@ -57,7 +57,7 @@ const Deed = () => {
   const seconds = value.at === 'failed' ? value.seconds : 0
   const isBusy = value.at === 'running' || value.at === 'over' || seconds > 0
   return (
-    <p>
+    <p class="deeds">
       <button type="button" aria-disabled={isBusy} onClick={() => !isBusy && start()}>
         {value.at === 'failed' ? page.again : page.start}
       </button>

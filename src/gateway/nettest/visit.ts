@@ -115,6 +115,7 @@ export class Visit {
       const result = await this.#result(parseShown(text))
       if (this.#ws.readyState !== this.#ws.OPEN) return
       this.#say({ type: 'done', result })
+      clearTimeout(this.#timer)
       this.#ws.close(NORMAL)
     } catch (thrown) {
       this.#end(asPosternError(thrown))

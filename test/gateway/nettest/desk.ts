@@ -84,11 +84,17 @@ export const agent = { perConnection: 16, inAll: 1024, connections: 64 }
 export const shown = (sockets: readonly { socket: number; port: number }[]) => ({ type: 'shown', sockets, agent })
 
 /** As if its socket had been seen at each of these ports of the gateway, at another port each time. */
-export function sees({ observer, ports }: OpenDesk, { visit }: Begin, socket: number, mapped: readonly number[]): void {
+export function sees(
+  { observer, ports }: OpenDesk,
+  { visit }: Begin,
+  socket: number,
+  mapped: readonly number[],
+  address = '192.0.2.77'
+): void {
   const credential = observer.credentialOf('p', visit, String(socket))
   if (credential?.kind !== 'sample') throw new Error(`${visit} is not known`)
   for (const [at, port] of mapped.entries()) {
     const own = ports[at]
-    if (own) observer.sees(credential, own, { address: '192.0.2.77', port }, { proved: true, rttMs: 12.3 })
+    if (own) observer.sees(credential, own, { address, port }, { proved: true, rttMs: 12.3 })
   }
 }

@@ -61,7 +61,6 @@ for (const [what, { seen, like }] of Object.entries(networks))
     await using desk = await openDesk({ strategies })
     const found = await result(desk, seen)
     t.like(found, like)
-    t.log(JSON.stringify(found))
     nothingOf(t, found, seen.flat())
   })
 
@@ -78,6 +77,16 @@ test('web traffic that leaves by another address than UDP is a finding, without 
   t.like(await result(desk, seen, '203.0.113.200'), { isSplit: true })
   t.like(await result(desk, seen, '192.0.2.77'), { isSplit: false })
   t.like(await result(desk, seen, '2001:db8::1'), { isSplit: false }, 'by IPv6 it is not known')
+})
+
+test('where something in front of the gateway hides sources nothing is told of the network', async t => {
+  await using desk = await openDesk({ strategies })
+  const visitor = desk.come()
+  sees(desk, await visitor.hears('begin'), 0, [1, 2, 3, 4], '10.88.0.1')
+  visitor.say(shown([{ socket: 0, port: 40_000 }]))
+  const found = desk.visits.results.read((await visitor.hears('done')).result)
+  t.like(found, { udp: 'hidden', verdict: 'hidden' })
+  t.deepEqual(Object.keys(found ?? {}).toSorted(), ['atMs', 'rttMs', 'udp', 'verdict'])
 })
 
 test('what can be told over UDP has a round trip that the gateway has measured, and the rest one of the WebSocket', async t => {
