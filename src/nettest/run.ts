@@ -74,28 +74,23 @@ async function shows(
     one.bind().catch(() => {})
     ended.push(one.shown.catch(() => {}))
   }
-  const [first] = prepared as [Prepared]
-  const answered = Promise.any(prepared.map(one => Promise.race([one.answered, one.shown])))
-  let isAnswered = false
-  answered.then(
-    () => {
-      isAnswered = true
-    },
-    () => {}
-  )
-  await desk.unless(
-    within(
-      SOON_MS,
-      answered.catch(() => {})
-    )
-  )
   const all = Promise.all(ended)
-  if (isAnswered) await desk.unless(all)
+  const [first] = prepared
+  if (!first || (await desk.unless(areAnswered(prepared)))) await desk.unless(all)
   else {
     at('dials')
     await desk.unless(within(DOOR_MS, Promise.all([all, dial(first, begin)])))
   }
   return prepared.filter(({ port }) => port > 0).map(({ number: socket, port }) => ({ socket, port }))
+}
+
+/** Whether one of them is answered soon. */
+function areAnswered(prepared: readonly Prepared[]): Promise<boolean> {
+  const answered = Promise.any(prepared.map(one => Promise.race([one.answered, one.shown]))).then(
+    () => true,
+    () => false
+  )
+  return Promise.race([answered, sleep(SOON_MS).then(() => false)])
 }
 
 /** Has its agent dial the doors. Resolves once one has answered; the gateway knows by itself. */
@@ -150,8 +145,8 @@ class Desk {
   }
 
   /** Waits for something, unless the gateway ends the run meanwhile. */
-  async unless(work: Promise<unknown>): Promise<void> {
-    await Promise.race([work, this.#over.promise])
+  unless<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#over.promise])
   }
 
   say(message: object): void {

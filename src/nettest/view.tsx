@@ -23,7 +23,7 @@ async function start(): Promise<void> {
     state.value = { at: 'over' }
     location.assign(location.pathname.replace(/\/*$/, `/${id}`))
   } catch (thrown) {
-    const { message, retryMs = 0 } = thrown instanceof Refused ? thrown : new Refused(page.lost)
+    const { message, retryMs = 0 } = thrown instanceof Refused ? thrown : new Refused(page.unsupported)
     state.value = { at: 'failed', sentence: message, isRefused: retryMs > 0, seconds: Math.ceil(retryMs / 1000) }
     if (retryMs > 0) countDown()
   }
@@ -38,7 +38,7 @@ function countDown(): void {
 }
 
 export const Test = () => (
-  <main id="main" class="test">
+  <main id="main">
     <h1>{page.title}</h1>
     <p class="lead">{page.lead}</p>
     <Deed />
