@@ -33,6 +33,8 @@ export type Phase =
 /** Between two tries to call somebody, at first and at most, in milliseconds. */
 const AGAIN_MS = { first: 1000, most: 30_000 } as const
 
+const NOBODY: Roster = { isIn: false, inside: 0, members: [] }
+
 export class Call {
   readonly room: string
   readonly phase = signal<Phase>({ at: 'ready' })
@@ -45,7 +47,9 @@ export class Call {
   readonly isAway = signal(false)
   readonly #link: string
   #peer: Peer | undefined
-  #roster: Roster = { isIn: false, inside: 0, members: [] }
+  #roster = NOBODY
+  /** Why the room is no more, where its call goes on. */
+  #closed: PosternError | undefined
   /** Who is being called. */
   #calling = new Set<string>()
   #over = new AbortController()
@@ -60,6 +64,7 @@ export class Call {
   async enter(): Promise<void> {
     this.#over = new AbortController()
     this.#calling = new Set()
+    this.#closed = undefined
     this.phase.value = { at: 'entering' }
     try {
       const room = await entryBy(this.#link)
@@ -197,7 +202,9 @@ export class Call {
     connection.closed.addEventListener(
       'abort',
       () => {
+        if (this.#over.signal.aborted) return
         this.#sweep()
+        if (this.#closed && this.people.peek().length === 0) return this.#end(this.#closed)
         if (this.people.peek().includes(person)) void this.#call(person)
       },
       { once: true }
@@ -228,11 +235,18 @@ export class Call {
     return isThere && !person.connection.peek() && !this.#over.signal.aborted
   }
 
-  /** The gateway has this guest no more. Connections that stand go on without it. */
+  /** The gateway has this guest no more. Connections that stand go on without it, and the call is over with the last of them. */
   #refused(error: PosternError): void {
     const isInCall = this.people.peek().some(({ connection }) => connection.peek())
-    if (error.code === 'no-room' && isInCall) tell(strings.call.closed)
-    else this.#end(error)
+    if (error.code !== 'no-room' || !isInCall) return this.#end(error)
+    this.#closed = error
+    this.#roster = NOBODY
+    batch(() => {
+      this.isAway.value = false
+      this.waiting.value = []
+      this.#sweep()
+    })
+    tell(strings.call.closed)
   }
 
   #end(thrown: unknown): void {
@@ -246,7 +260,7 @@ export class Call {
     this.devices.close()
     const peer = this.#peer
     this.#peer = undefined
-    this.#roster = { isIn: false, inside: 0, members: [] }
+    this.#roster = NOBODY
     batch(() => {
       this.people.value = []
       this.waiting.value = []
