@@ -29,9 +29,14 @@ export class Devices {
   readonly isAsking = signal(false)
   readonly picture = computed(() => this.screen.value ?? this.camera.value)
   readonly sound = computed(() => this.microphone.value)
+  /** The others hear this side. */
+  readonly hears = computed(() => this.isMicrophoneOn.value && this.microphone.value !== undefined)
   readonly canFlip = computed(
     () => this.list.value.filter(({ kind }) => kind === kindOf.camera).length > 1 && isHandheld && !this.screen.value
   )
+
+  /** How often all was let go: what the browser gives later is let go as well. */
+  #closed = 0
 
   constructor() {
     navigator.mediaDevices?.addEventListener('devicechange', () => void this.#look())
@@ -89,10 +94,9 @@ export class Devices {
   /** Shares what the person picks, until it is stopped here or by the browser. */
   async share(): Promise<void> {
     try {
-      const stream = await navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: false })
-      const [track] = stream.getVideoTracks()
+      const stream = await this.#unlessClosed(navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: false }))
+      const [track] = stream?.getVideoTracks() ?? []
       if (!track) return
-      track.contentHint = 'detail'
       track.addEventListener('ended', () => this.unshare(), { once: true })
       this.screen.value = track
     } catch (thrown) {
@@ -107,6 +111,7 @@ export class Devices {
   }
 
   close(): void {
+    this.#closed++
     this.unshare()
     this.#set('camera', undefined)
     this.#set('microphone', undefined)
@@ -126,7 +131,7 @@ export class Devices {
     } catch {
       // Some devices are opened once at a time.
       this.#set(kind, undefined)
-      await this.open(wanted)
+      await this.#turnOn(wanted)
     }
   }
 
@@ -141,12 +146,22 @@ export class Devices {
 
   async #take(wanted: Wanted, facingMode?: string): Promise<void> {
     const ask = (how: 'exact' | 'ideal') => navigator.mediaDevices.getUserMedia(asked(wanted, how, facingMode))
-    const stream = await ask('exact').catch(thrown => {
+    const opened = ask('exact').catch(thrown => {
       // One that is gone gives way to another.
       if ((thrown as DOMException).name !== 'OverconstrainedError') throw thrown
       return ask('ideal')
     })
-    for (const track of stream.getTracks()) this.#set(track.kind === 'video' ? 'camera' : 'microphone', track)
+    const stream = await this.#unlessClosed(opened)
+    for (const track of stream?.getTracks() ?? []) this.#set(track.kind === 'video' ? 'camera' : 'microphone', track)
+  }
+
+  /** A person may leave while the browser still asks, or starts a camera. */
+  async #unlessClosed(opened: Promise<MediaStream>): Promise<MediaStream | undefined> {
+    const before = this.#closed
+    const stream = await opened
+    if (before === this.#closed) return stream
+    for (const track of stream.getTracks()) track.stop()
+    return undefined
   }
 
   #set(kind: Kind, track: MediaStreamTrack | undefined): void {

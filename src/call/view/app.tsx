@@ -45,7 +45,7 @@ const Waiting = ({ call, inside }: { call: Call; inside: number }) => (
     <h1>{strings.waiting.heading}</h1>
     <p>{strings.waiting.text(inside)}</p>
     <div class="waits" aria-hidden="true" />
-    <button type="button" onClick={() => void call.leave()}>
+    <button type="button" onClick={() => call.leave()}>
       {strings.waiting.leave}
     </button>
   </main>
