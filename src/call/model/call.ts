@@ -55,6 +55,8 @@ export class Call {
   readonly #link: string
   readonly #roster = signal(NOBODY)
   #peer: Peer | undefined
+  /** Why the gateway has this guest no more, where the call goes on. */
+  #refusal: PosternError | undefined
   #closing: Promise<unknown> = Promise.resolve()
   /** Who is being called, and what ends the wait before the next try. */
   #calling = new Map<string, () => void>()
@@ -73,6 +75,7 @@ export class Call {
     this.phase.value = { at: 'entering' }
     this.#over = new AbortController()
     this.#calling = new Map()
+    this.#refusal = undefined
     this.isAway.value = false
     this.isOutside.value = false
     const { signal } = this.#over
@@ -220,7 +223,9 @@ export class Call {
       if (person.hasCome) this.#event(strings.chat.went(person.name.peek()))
       person.dispose()
     }
-    if (this.isOutside.peek() && !this.#isInCall) this.#shutOut(this.#roster.peek())
+    if (this.#isInCall) return
+    if (this.#refusal) this.#end(this.#refusal)
+    else if (this.isOutside.peek()) this.#shutOut(this.#roster.peek())
   }
 
   #event(text: string): void {
@@ -288,9 +293,10 @@ export class Call {
     return isThere && !person.connection.peek()
   }
 
-  /** The gateway has this guest no more. Connections that stand go on without it. */
+  /** The gateway has this guest no more. Connections that stand go on without it, and the call is over with the last of them. */
   #refused(error: PosternError): void {
     if (!this.#isInCall) return this.#end(error)
+    this.#refusal = error
     tell(error.code === 'no-room' ? strings.call.closed : strings.call.refused)
     this.#roster.value = { ...NOBODY, isIn: true }
     this.waiting.value = []

@@ -99,9 +99,9 @@ export class CallPage implements AsyncDisposable {
   /** Takes the devices that are asked for in the lobby, and looks at oneself. */
   async checksDevices(): Promise<void> {
     await this.press(strings.lobby.useBoth)
-    await this.run(`const video = document.querySelector('.preview video')
-      await tools.when('the own picture', () => video.srcObject)
-      if (video.videoWidth === 0) await new Promise(resolve => video.addEventListener('resize', resolve, { once: true }))`)
+    await this.run(
+      `await tools.until('the own picture', () => document.querySelector('.preview video')?.videoWidth > 0)`
+    )
   }
 
   /** Gives a name, and asks for being let in. */

@@ -49,7 +49,7 @@ pageTest('a wrong secret, and a room that is closed, lead to no room', async t =
   t.deepEqual(await bob.complaints(), [])
 })
 
-pageTest('a call goes on when its room is closed, and nobody comes back into it', async t => {
+pageTest('a call goes on when its room is closed, until one alone is left', async t => {
   await using loopback = await Loopback.open()
   const ann = await loopback.hasInside('Ann')
   const bob = await loopback.hasInside('Bob', ann)
@@ -57,9 +57,11 @@ pageTest('a call goes on when its room is closed, and nobody comes back into it'
   const maker = await loopback.world.join('maker')
   await maker.closeRoom('standup')
   for (const page of [ann, bob]) await page.says(call.closed)
+  await ann.saysNot(call.away)
   await bob.seesOthers(t)
   await bob.press(controls.leave)
-  await ann.says(call.people(1))
+  await tells(ann, 'no-room')
+  await bob.says(over.left.title)
   await goesBack(bob)
   await bob.joins()
   await tells(bob, 'no-room')
