@@ -19,6 +19,7 @@ const benchmarks = [
   'tracing',
   'sessions',
   'pages',
+  'call',
   'relayed-call',
   'hostile'
 ].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))

@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { endNative } from '../../end-native.ts'
 import { World, type WorldSpec } from '../../world.ts'
 import { launchContexts, missing } from '../browsers.ts'
-import { CallPage } from './call-page.ts'
+import { CallPage, filming } from './call-page.ts'
 
 const problem = missing('chromium')
 const skip = problem !== undefined && process.env.POSTERN_LAB !== 'required'
@@ -18,14 +18,6 @@ test.after.always(async () => {
   await browser?.close()
   endNative()
 })
-
-/** Several pages film, encode and decode on one computer: each has a camera of few pixels. */
-const smallCamera = `if (isSecureContext) {
-  const get = MediaDevices.prototype.getUserMedia
-  MediaDevices.prototype.getUserMedia = function ({ video, audio }) {
-    return get.call(this, { audio, video: video && { ...video, width: 320, height: 180 } })
-  }
-}`
 
 export interface Opening extends BrowserContextOptions {
   /** Runs in the page before its own script does. */
@@ -92,7 +84,8 @@ export class Loopback implements AsyncDisposable {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
     })
     context.on('weberror', error => complaints.push(error.error().message))
-    await context.addInitScript(smallCamera)
+    // Several pages film, encode and decode on one computer.
+    await context.addInitScript(filming(320, 180))
     // What is there before the first page lacks most.
     if (before) await context.addInitScript(`if (isSecureContext) { ${before} }`)
     const page = new OwnPage(await context.newPage(), complaints, name)
