@@ -20,6 +20,7 @@ const benchmarks = [
   'sessions',
   'pages',
   'call',
+  'call-memory',
   'relayed-call',
   'hostile'
 ].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))

@@ -1,7 +1,7 @@
 // When a page of a call, or one with plain ICE, has come how far, on the clock that all pages of this computer share: as a script that has
 // to run before the connections are made that it shall see.
 
-/** In the order in which a call comes to them; plain ICE has no `proved` and no `sends`. */
+/** In the order in which a call comes to them; plain ICE has no `sends`. */
 export const steps = ['asks', 'dtls', 'channel', 'told', 'sends', 'arrives', 'frame'] as const
 export type Step = (typeof steps)[number]
 
