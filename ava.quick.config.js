@@ -14,7 +14,8 @@ const elsewhere = [
   'test/odd.test.ts',
   'test/cli/*.test.ts',
   'test/peer/router/miniupnpd.test.ts',
-  'test/gateway/http/pages/browser.test.ts'
+  'test/gateway/http/pages/browser.test.ts',
+  'test/gateway/http/pages/nettest.test.ts'
 ]
 const long = [
   'test/gateway/session/session.test.ts',

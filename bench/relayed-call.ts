@@ -12,7 +12,11 @@ import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import { goal } from './means/figures.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, size: { type: 'string', default: '640x480' }, only: { type: 'string' } }
+  options: {
+    seconds: { type: 'string', default: '60' },
+    size: { type: 'string', default: '640x480' },
+    only: { type: 'string' }
+  }
 })
 const ms = Number(values.seconds) * 1000
 const [width = 0, height = 0] = values.size.split('x').map(Number)

@@ -17,7 +17,7 @@ const compile = (...options: readonly string[]): boolean =>
   spawnSync(process.execPath, [compiler, ...options], { cwd: root, stdio: 'inherit' }).status === 0
 
 /** Sources, and what is bundled: pages that are programs, with their styles. */
-const isMade = /\.tsx?$|[\\/]src[\\/]call$/
+const isMade = /\.tsx?$|[\\/]src[\\/](call|nettest)$/
 
 const types = ['--noEmit', 'false', '--emitDeclarationOnly', '--outDir', 'dist']
 if (compile('--project', 'tsconfig.build.json') && compile('--project', 'tsconfig.browser.json', ...types)) {

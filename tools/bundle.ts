@@ -1,8 +1,8 @@
 // What browsers load: one module of src/browser.ts without imports, for pages of anybody, and a script and a style for each page that is
 // a program.
 
-import { mkdir, writeFile } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build } from 'esbuild'
 
@@ -36,7 +36,7 @@ export async function bundle(entry = 'browser.ts'): Promise<string> {
 }
 
 /** Pages that are programs, each of a file `main.tsx` in its room. */
-const pages = ['call'] as const
+const pages = ['call', 'nettest'] as const
 
 /** `call.js`, `call.css`, and so on. */
 export async function bundlePages(): Promise<Record<string, string>> {
@@ -48,11 +48,18 @@ export async function bundlePages(): Promise<Record<string, string>> {
   return Object.fromEntries((await Promise.all(made)).flat())
 }
 
-/** Writes all of it to `dist`, from where a gateway serves it. */
+/** Writes all of it to `dist`, from where a gateway serves it: each file as a whole, since one may be read at this moment. */
 export async function writeBundles(dist: string): Promise<void> {
   await mkdir(dist, { recursive: true })
   const files = { 'browser.js': await bundle(), ...(await bundlePages()) }
-  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(new URL(name, `file://${dist}/`), text)))
+  await Promise.all(
+    Object.entries(files).map(async ([name, text]) => {
+      const file = join(dist, name)
+      const whole = `${file}.${process.pid}`
+      await writeFile(whole, text)
+      await rename(whole, file)
+    })
+  )
 }
 
 // By itself it makes them alone, without what `npm run build` compiles besides: for tests, and for a gateway that runs from its source.

@@ -49,13 +49,19 @@ export class Prepared {
 
   /**
    * @param number the number that the gateway knows it by
+   * @param certificate left out, the browser makes one up
    * @param looksAnew whether the addresses of the host may be others than a moment ago
    */
-  constructor(number: number, { peer, key, endpoints }: Membership, certificate: RTCCertificate, looksAnew: boolean) {
+  constructor(
+    number: number,
+    { peer, key, endpoints }: Membership,
+    certificate: RTCCertificate | undefined,
+    looksAnew: boolean
+  ) {
     this.number = number
     const frame = looksAnew ? anotherDocument() : undefined
     this.pc = new ((frame?.contentWindow ?? window) as typeof window).RTCPeerConnection({
-      certificates: [certificate],
+      ...(certificate ? { certificates: [certificate] } : {}),
       iceServers: endpoints.map(({ address, port }) => ({
         urls: `turn:${address}:${port}?transport=udp`,
         username: `p:${peer}:${number}`,

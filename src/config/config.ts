@@ -61,6 +61,8 @@ export interface Config {
   }
   /** Rooms: most at once, and how long the link of one is good at most, in hours. */
   readonly call: { readonly enabled: boolean; readonly rooms: number; readonly hours: number }
+  /** Whether anybody may have the network of a browser judged, on a page of the gateway. */
+  readonly test: { readonly enabled: boolean }
   /** Absolute path of the folder where names and fingerprints persist. */
   readonly state: string
   readonly deadlineMs: number
@@ -156,12 +158,13 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
 
 /** The effective configuration as YAML that could be loaded again, with secrets masked. */
 export function showConfig(config: Config): string {
-  const { listen, join, admin, call, state, deadlineMs, strategies, limits, traces, ...rest } = config
+  const { listen, join, admin, call, test, state, deadlineMs, strategies, limits, traces, ...rest } = config
   return stringify({
     listen: { ...listen, http: formatEndpoint(listen.http), tls: listen.tls ?? { cert: '', key: '' } },
     join: { token: mask(join.token) },
     admin: { ...admin, token: mask(admin.token) },
     call,
+    test,
     state,
     deadline: formatDuration(deadlineMs),
     strategies: strategies.map(showStrategy),

@@ -94,6 +94,11 @@ export function schema(env: Environment) {
       rooms: integer(1, 10_000).prefault(1000).describe('Rooms at once; each network and certificate has a share'),
       hours: integer(1, MOST_HOURS).prefault(24).describe('How long the link of a room is good at most')
     }),
+    test: section({
+      enabled: flag()
+        .prefault('false')
+        .describe('Whether anybody may have the network of a browser judged, on a page of the gateway')
+    }),
     deadline: leaf(parseDeadline, `${aDuration}, from 100ms to 10m`)
       .prefault('10s')
       .describe('Time for the strategies of one connection; the relay gets its turn after it'),

@@ -27,10 +27,11 @@ import { serveHttp } from './http/http.ts'
 import { linkPath } from './http/login.ts'
 import { Metrics } from './http/metrics.ts'
 import { type GatewayStatus, statusOf } from './http/status.ts'
-import { Budget } from './memory/budget.ts'
+import { Budget, mostProbes } from './memory/budget.ts'
 import { History } from './memory/history.ts'
 import { Outcomes } from './memory/outcomes.ts'
 import { Paths } from './memory/paths.ts'
+import { Visits } from './nettest/visits.ts'
 import { Directory } from './peers/directory.ts'
 import { GuardedToken } from './peers/guarded-token.ts'
 import { Names } from './peers/names.ts'
@@ -54,7 +55,7 @@ import type { Reception } from './signalling/reception.ts'
 import { RefusalLog } from './signalling/refusal-log.ts'
 import { receive } from './signalling/signalling.ts'
 import { NatDesk } from './survey/nat-desk.ts'
-import { Binding } from './udp/binding.ts'
+import { Binding, type Forwarder } from './udp/binding.ts'
 import type { Credential } from './udp/desk.ts'
 import { Forwards } from './udp/forwards.ts'
 import { type Listening, listen, sendOnce } from './udp/listen.ts'
@@ -113,7 +114,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     logSearch(log, search)
   )
   const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
-  const binding = receiveUdp(udp, { observer, sessions, relay, stun })
+  const visits = config.test.enabled
+    ? new Visits({ ...{ observer, strategies, judging }, tcp: [...new Set(tcp.ports)], probes: mostProbes(limits) })
+    : undefined
+  const binding = receiveUdp(udp, { observer, sessions, relay, visits, stun })
   const doors = opened.use(new Doors((way, source, datagram) => binding.receive(way, source, datagram)))
 
   const forwards = forwardsOf(udp, observer, config.listen.udp.public)
@@ -144,6 +148,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
+    visits,
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
     ...{ access, forwards, twins, nat, rooms, ...tracing }
   }
@@ -154,6 +159,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings, ...(certificate?.warnings ?? [])],
     peers: limits.peers,
     calls: enabled,
+    tests: visits && {
+      results: visits.results,
+      udp: portsOf(udp),
+      receive: (ws, newcomer) => visits.receive(ws, newcomer)
+    },
     urls: config.listen.url,
     certificate,
     join: (ws, newcomer) => receive(ws, newcomer, reception),
@@ -251,11 +261,16 @@ function counted(metrics: Metrics, record: TraceRecord, log: Logger): void {
   }
 }
 
+interface Receivers {
+  readonly observer: UdpObserver
+  readonly sessions: Sessions
+  readonly relay: Relay
+  readonly visits: Visits | undefined
+  readonly stun: StrangerLimits
+}
+
 /** From now on, datagrams that arrive are observed, latched, forwarded, or answered as any STUN server would answer. */
-function receiveUdp(
-  udp: Listening,
-  { observer, sessions, relay, stun }: { observer: UdpObserver; sessions: Sessions; relay: Relay; stun: StrangerLimits }
-): Binding {
+function receiveUdp(udp: Listening, { observer, sessions, relay, visits, stun }: Receivers): Binding {
   const binding = new Binding(
     {
       ports: () => udp.ports,
@@ -264,12 +279,21 @@ function receiveUdp(
       sample: (claim, port, mapped, echo) => observer.sees(claim, port, mapped, echo),
       repeats: (port, mapped) => observer.repeats(port, mapped)
     },
-    relay,
+    visits ? withVisits(relay, visits) : relay,
     stun
   )
   udp.onDatagram = (port, source, datagram) => binding.receive(port, source, datagram)
   return binding
 }
+
+/** What is for no session may be a visitor's. */
+const withVisits = (relay: Relay, visits: Visits): Forwarder => ({
+  latch: (session, side, port, source) => relay.latch(session, side, port, source),
+  forward: (port, source, datagram) => relay.forward(port, source, datagram) || visits.takes(port, source, datagram)
+})
+
+/** Those that peers show their mappings at, or are relayed by. */
+const portsOf = ({ ports }: Listening): number[] => [...new Set(ports.map(({ local }) => local.port))]
 
 /** The URL that links of rooms begin with, where its operator has said one: https, for browsers, if there is such a one. */
 const urlOf = ({ url }: Config['listen']): string | undefined => url.find(one => one.startsWith('https:')) ?? url[0]

@@ -3,7 +3,7 @@
 // port (doors/doors.ts): in frames, which the first byte tells apart from HTTP, and over a WebSocket of their own. With `listen.tls`
 // all of it is over TLS (secure.ts), and there are no frames.
 //
-//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, a trace to who has its key
+//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, /test, a trace to who has its key
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
@@ -17,16 +17,19 @@ import { asPosternError, type Code, PosternError } from '../../errors.ts'
 import { RELAY_PATH } from '../../wire/doors/door.ts'
 import { beginsFrame, FRAME_BYTES } from '../../wire/doors/framing.ts'
 import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
+import { SHOWN_BYTES } from '../../wire/nettest/messages.ts'
+import { RUN_PATH } from '../../wire/nettest/path.ts'
 import { JOIN_PATH } from '../../wire/place.ts'
 import { MESSAGE_BYTES } from '../../wire/signal.ts'
 import type { Doors, Guest } from '../doors/doors.ts'
 import { sourceOf } from '../shares/network.ts'
 import type { Newcomer } from '../signalling/reception.ts'
-import type { Access } from './access.ts'
+import { type Access, isForeign } from './access.ts'
 import { Answers } from './answers.ts'
 import { type ApiSide, apiRoutes, ownTraceRoutes } from './api.ts'
 import { callRoutes } from './built/call.ts'
 import { moduleRoutes } from './built/module.ts'
+import { type TestSide, testRoutes } from './built/nettest.ts'
 import type { Certificate } from './certificate.ts'
 import { Connections } from './connections.ts'
 import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
@@ -47,6 +50,8 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   readonly peers: number
   /** Whether rooms have pages here. */
   readonly calls: boolean
+  /** Left out, networks of visitors are not tested. */
+  readonly tests?: (TestSide & { receive(ws: WebSocket, newcomer: Newcomer): void }) | undefined
   /** `listen.url`. */
   readonly urls: readonly string[]
   /** Left out, HTTP is served in clear. */
@@ -111,8 +116,10 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   sockets.on('connection', (ws, request) => side.join(ws, connections.newcomer(request)))
   const relayed = new WebSocketServer({ noServer: true, path: RELAY_PATH, ...DATAGRAMS })
   relayed.on('connection', (ws, request) => side.doors.webSocket(ws, guestOf(request.socket, connections, request)))
+  const tests = testSockets(side)
+  tests.on('connection', (ws, request) => side.tests?.receive(ws, connections.newcomer(request)))
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const into = relayed.shouldHandle(request) ? relayed : sockets
+    const into = [relayed, ...(side.tests ? [tests] : [])].find(one => one.shouldHandle(request)) ?? sockets
     into.handleUpgrade(request, socket, head, ws => into.emit('connection', ws, request))
   })
   await bind(server, at)
@@ -126,8 +133,17 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
       connections.accept(socket)
       bringsDatagrams(socket)
     },
-    close: () => close(server, sockets, connections)
+    close: () => close(server, [sockets, tests], connections)
   }
+}
+
+/** Those of visitors. No page of another site has the network of whoever looks at it tested. */
+function testSockets({ certificate }: HttpSide): WebSocketServer {
+  const isSecure = certificate !== undefined
+  return new WebSocketServer({
+    ...{ noServer: true, path: RUN_PATH, ...WEBSOCKETS, maxPayload: SHOWN_BYTES },
+    verifyClient: ({ req: { headers } }, done) => done(!isForeign({ headers, isSecure }), 403, 'of another site')
+  })
 }
 
 /** What is done with a connection, by its first byte. `own` is what the server itself would do with each. */
@@ -166,9 +182,11 @@ function guestOf(socket: Socket, connections: Connections, request?: IncomingMes
 }
 
 /** A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping. */
-async function close(server: Server, sockets: WebSocketServer, connections: Connections): Promise<void> {
-  for (const ws of sockets.clients) ws.close(1001)
-  sockets.close()
+async function close(server: Server, served: readonly WebSocketServer[], connections: Connections): Promise<void> {
+  for (const sockets of served) {
+    for (const ws of sockets.clients) ws.close(1001)
+    sockets.close()
+  }
   const closed = once(server, 'close')
   server.close()
   const patience = setTimeout(() => connections.closeAll(), 500)
@@ -204,6 +222,7 @@ function application(side: HttpSide, listener: string, connections: Connections)
     assetRoutes().routes(),
     moduleRoutes().routes(),
     ...(side.calls ? [callRoutes().routes()] : []),
+    testRoutes(side.tests).routes(),
     loginRoutes(side.access, listener).routes(),
     ownTraceRoutes(side).routes(),
     door(side.access, listener, connections),

@@ -174,6 +174,9 @@ export class Metrics implements Disposable {
         (['moved', 'failed'] as const).map(outcome => [{ only, outcome }, sessions.again[only][outcome]])
       )
     )
+    this.#readCounter('tests', 'Tests of networks that ended with a result', ['verdict'], ({ tests }) =>
+      Object.entries(tests.done).map(([verdict, count]) => [{ verdict }, count])
+    )
     this.#readCounter('news', 'What peers told of their paths', ['outcome'], ({ sessions: { again } }) =>
       Object.entries(again.news).map(([outcome, count]) => [{ outcome }, count])
     )
@@ -271,7 +274,7 @@ function dropsOf({
   }
 }
 
-const limitsOf = ({ http, doors, signalling, access }: GatewayStatus): [string, string, number][] => [
+const limitsOf = ({ http, doors, signalling, access, tests }: GatewayStatus): [string, string, number][] => [
   ['connections', 'shed', http.shed],
   ['descriptors', 'shed', http.starved],
   ['requests', 'refused', http.busy],
@@ -285,7 +288,9 @@ const limitsOf = ({ http, doors, signalling, access }: GatewayStatus): [string, 
   ['joins-per-certificate', 'wait', signalling.full.joinsPerCertificate],
   ['messages', 'slowed', signalling.slowed],
   ['messages', 'cut', signalling.flooded],
-  ['refusals', 'unrecorded', signalling.unrecorded]
+  ['refusals', 'unrecorded', signalling.unrecorded],
+  ['tests', 'wait', tests.limited + tests.full + tests.busy],
+  ['tests', 'cut', tests.late + tests.malformed]
 ]
 
 const oneOf = (known: readonly string[], word: unknown): string => known.find(one => one === word) ?? OTHER

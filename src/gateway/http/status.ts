@@ -4,6 +4,7 @@ import type { ExportCounters } from '../../trace/export/export.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
+import { noVisits, type Visits, type VisitsCounters } from '../nettest/visits.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
@@ -37,6 +38,7 @@ export async function statusOf(parts: {
   forwards: Forwards
   nat: NatDesk
   rooms: Rooms | undefined
+  visits: Visits | undefined
   http: ConnectionCounters & AnswerCounters
 }) {
   const relay = await parts.relay.totals()
@@ -59,6 +61,8 @@ export async function statusOf(parts: {
     forwards: { ...parts.forwards.counters },
     /** Rooms that are open, and their guests; none where the gateway has no rooms. */
     rooms: roomsOf(parts.rooms),
+    /** Tests of networks by visitors: under way, results kept, and what became of all. */
+    tests: testsOf(parts.visits),
     judgements: { refused: parts.nat.refused },
     probes: { refused: parts.budget.refused, refusedInBackground: parts.budget.refusedInBackground },
     relay: relay.counters,
@@ -75,4 +79,10 @@ const roomsOf = (rooms: Rooms | undefined) => ({
   open: rooms?.size ?? 0,
   ...(rooms?.guests ?? { inside: 0, waiting: 0 }),
   ...(rooms?.counters ?? { made: 0, refused: 0, unkept: 0 })
+})
+
+const testsOf = (visits: Visits | undefined): { now: number; kept: number } & VisitsCounters => ({
+  now: visits?.size ?? 0,
+  kept: visits?.results.size ?? 0,
+  ...(visits?.counters ?? noVisits())
 })

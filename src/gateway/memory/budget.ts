@@ -39,6 +39,9 @@ const LEAST = 1 / 32
 /** The part of a budget that searches in the background have, all of them together. */
 const BACKGROUND = 1 / 10
 
+/** Probes that one caller may have aimed at an address of which nobody else wants any. */
+export const mostProbes = ({ probesPerAddress }: ProbeLimits): number => Math.floor(probesPerAddress * MOST.certificate)
+
 export class Budget {
   /** Plans that were refused because too few probes were left; and those of searches in the background. */
   refused = 0

@@ -11,6 +11,7 @@ import type { SideName } from '../../wire/side.ts'
  *   joinsPerCertificate how often one certificate may be joined
  *   judging             the time for judging networks and planning
  *   wrongTokens         how often one network may show a wrong join token
+ *   tests               tests of networks, of one network within a minute or of all at once
  *   rooms               rooms for calls; knocks: how often guests come to one within a minute
  *   names               the table of names; namesPerCertificate: new ones of one certificate within an hour;
  *                       namesPerNetwork: a network's share of new ones
@@ -26,6 +27,7 @@ export type Bound =
   | 'joinsPerCertificate'
   | 'judging'
   | 'wrongTokens'
+  | 'tests'
   | 'rooms'
   | 'knocks'
   | 'names'

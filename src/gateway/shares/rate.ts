@@ -25,6 +25,11 @@ export class Rate {
     return seen === undefined || ++seen.count <= this.#most
   }
 
+  /** After how many milliseconds a source that has had all there is may come again. */
+  waitMs(source: string): number {
+    return this.#seen.getRemainingTTL(source)
+  }
+
   /** Whether a source has had all there is for now. It counts nothing. */
   isSpent(source: string): boolean {
     return (this.#seen.get(source)?.count ?? 0) >= this.#most

@@ -6,6 +6,7 @@ import type { Behaviour } from '../../nat/profile.ts'
 import { dryRun, together } from '../../strategy/dry-run.ts'
 import type { Scene, Side } from '../../strategy/scene.ts'
 import type { Strategy } from '../../strategy/turn.ts'
+import type { AgentPace } from '../../wire/agent.ts'
 import type { NatReport } from '../../wire/nat-report.ts'
 
 type Prospect = NatReport['prospects'][number]
@@ -31,14 +32,27 @@ const kinds: readonly Kind[] = [
   { peer: 'symmetric, random', mapping: STRICT, filtering: STRICT, port: n => 1024 + ((n * 39_119) % 64_512) }
 ]
 
+/** By their names, as `prospects` has them, and the first of them, which most peers are in. */
+export const kindsOfPeers: readonly string[] = kinds.map(({ peer }) => peer)
+export const commonKinds: readonly string[] = kindsOfPeers.slice(0, 3)
+
 /** How many tries, and how many passes, a report has room for. */
 const TOLD = 32
 
-/** What each kind of peer can expect of a connection to this side, by the strategies in their order. */
-export async function prospects(strategies: readonly Strategy[], side: Side, atMs: number): Promise<Prospect[]> {
+/**
+ * What each kind of peer can expect of a connection to this side, by the strategies in their order.
+ * @param agent what their ICE agents can do, where they are pages; left out, they are peers in Node
+ */
+export async function prospects(
+  strategies: readonly Strategy[],
+  side: Side,
+  atMs: number,
+  agent?: AgentPace
+): Promise<Prospect[]> {
   const all: Prospect[] = []
   for (const kind of kinds) {
-    const scene: Scene = { caller: side, callee: sideOf(kind, side, atMs), attempts: [], atMs, memory: {} }
+    const callee = { ...sideOf(kind, side, atMs), ...(agent ? { agent, hosts: [] } : {}) }
+    const scene: Scene = { caller: side, callee, attempts: [], atMs, memory: {} }
     all.push(await prospect(strategies, kind.peer, scene))
   }
   return all
@@ -66,9 +80,24 @@ function assignmentOf(port: NonNullable<Kind['port']>, observations: readonly Ob
   return assignment
 }
 
+/**
+ * The same side if its NAT, which has one mapping for all ports of an address, has another one for each address, at random. That is the
+ * worst that a gateway with one address leaves open.
+ */
+export function atWorst(side: Side, atMs: number): Side {
+  const scattering = kinds.find(({ peer }) => peer === 'symmetric, random') as Kind
+  const made = sideOf(scattering, side, atMs, '192.0.2.2')
+  const { mapped, port, observations, profile } = made
+  return { ...side, mapped, port, observations, profile: { ...profile, mapping: 'address-dependent' } }
+}
+
 /** A made-up side in a documentation network (RFC 5737), which shares nothing with the real one. */
-function sideOf({ mapping, filtering, translated = true, port }: Kind, { gateway }: Side, atMs: number): Side {
-  const address = '192.0.2.1'
+function sideOf(
+  { mapping, filtering, translated = true, port }: Kind,
+  { gateway }: Side,
+  atMs: number,
+  address = '192.0.2.1'
+): Side {
   const at = (n: number) => (port ? port(n) : 30_000)
   const observations: Observation[] = Array.from({ length: 20 }, (_, n) => ({
     address,

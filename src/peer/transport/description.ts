@@ -13,7 +13,7 @@ export interface Described {
 
 /** That of the far side. RFC 8841 section 4 has the media line; of the DTLS roles the far side has the other one. */
 export const description = (
-  { role, remote, fingerprint }: Handover,
+  { role, remote, fingerprint }: Pick<Handover, 'role' | 'remote' | 'fingerprint'>,
   { candidates = [], sources }: Described = {}
 ): string => {
   const setup = role === 'active' ? 'passive' : 'active'

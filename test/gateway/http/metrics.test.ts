@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
+import { noVisits } from '../../../src/gateway/nettest/visits.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
@@ -238,6 +239,7 @@ function made() {
     access: { loggedIn: 0, wrongTokens: 0, limited: 0 },
     names: { known: 0, full: 0, limited: 0, unkept: 0 },
     rooms: { open: 0, inside: 0, waiting: 0, made: 0, refused: 0, unkept: 0 },
+    tests: { now: 0, kept: 0, ...noVisits() },
     forwards: { tried: 0, proved: 0, unheard: 0, refused: 1, limited: 1 },
     judgements: { refused: 0 },
     probes: { refused: 0, refusedInBackground: 0 },

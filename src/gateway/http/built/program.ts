@@ -4,7 +4,7 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { assetPath } from '../pages/assets.ts'
-import { html } from '../pages/html.ts'
+import { type Html, html } from '../pages/html.ts'
 import { answerWith, Built, notBuilt } from './built.ts'
 
 /**
@@ -20,7 +20,9 @@ type Kind = keyof typeof types
 export interface Shell {
   readonly title: string
   /** What stands there until the program runs. */
-  readonly loading: string
+  readonly loading?: string
+  /** What stands there for good, with a `main` of its own: whoever allows no scripts has it too. */
+  readonly content?: Html
   /** What the page may ask a person for, as `Permissions-Policy` has it. */
   readonly permissions?: string
 }
@@ -50,7 +52,7 @@ export class Program {
   }
 
   /** Answers with its shell. Throws 404 where the program is not built. */
-  async show(ctx: Context, { title, loading, permissions = '' }: Shell): Promise<void> {
+  async show(ctx: Context, { title, loading, content, permissions = '' }: Shell): Promise<void> {
     const [script, style] = await Promise.all([this.#path('js'), this.#path('css')])
     if (!script || !style) return ctx.throw(404, notBuilt)
     ctx.set({ 'content-security-policy': POLICY, ...(permissions ? { 'permissions-policy': permissions } : {}) })
@@ -68,8 +70,11 @@ export class Program {
 <script src="${script}" type="module"></script>
 </head>
 <body>
-<div id="program"><main class="alone"><h1>${title}</h1><p>${loading}</p></main></div>
-<noscript><p class="alone">This page is a program: allow JavaScript here, and load it again.</p></noscript>
+${
+  content ??
+  html`<div id="program"><main class="alone"><h1>${title}</h1><p>${loading}</p></main></div>
+<noscript><p class="alone">This page is a program: allow JavaScript here, and load it again.</p></noscript>`
+}
 </body>
 </html>
 `.toString()

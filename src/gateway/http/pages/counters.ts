@@ -126,6 +126,19 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       limited: 'not tested yet: claimed too often'
     }
   ],
+  tests: [
+    'Tests of networks',
+    {
+      now: 'under way',
+      kept: 'results kept now',
+      'done *': 'ended with the verdict: *',
+      limited: 'told to wait: their network had had its tests of the minute',
+      full: 'told to wait: so many were under way',
+      busy: 'told to wait: no time for judging',
+      late: 'ended without a result: their time was over',
+      malformed: 'ended without a result: something else was said'
+    }
+  ],
   judgements: ['Networks judged', { refused: 'not judged: their network had used up its time' }],
   probes: [
     'Guesses',

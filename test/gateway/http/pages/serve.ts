@@ -1,7 +1,7 @@
 // The real HTTP side on loopback with made-up traces in it.
 
 import { Access } from '../../../../src/gateway/http/access.ts'
-import { serveHttp } from '../../../../src/gateway/http/http.ts'
+import { type HttpSide, serveHttp } from '../../../../src/gateway/http/http.ts'
 import type { GatewayStatus } from '../../../../src/gateway/http/status.ts'
 import type { Names } from '../../../../src/gateway/peers/names.ts'
 import type { Warning } from '../../../../src/gateway/peers/sources.ts'
@@ -54,7 +54,8 @@ export async function servePages(
   records: readonly TraceRecord[],
   open: 'loopback' | 'never' = 'loopback',
   warnings: readonly Warning[] = [],
-  urls: readonly string[] = []
+  urls: readonly string[] = [],
+  tests?: HttpSide['tests']
 ): Promise<Served> {
   const traces: Pick<TraceStore, 'get' | 'list'> = {
     get: id => records.filter(record => record.id === id).toReversed(),
@@ -73,6 +74,7 @@ export async function servePages(
       warnings: () => warnings,
       peers: 100,
       calls: false,
+      tests,
       urls,
       log: { error: fields => void faults.push(fields), warn: () => {} },
       join: ws => ws.close(),
