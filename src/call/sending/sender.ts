@@ -64,10 +64,21 @@ export class Sender {
     const sent = this.#tracks.get(kind)
     if (sent) {
       sent.replace(track)
+      this.#minds(sent, track)
       return sent.tune(this.#encodingOf(kind, track))
     }
-    this.#tracks.set(kind, await this.#connection.addTrack(track, this.#encodingOf(kind, track)))
+    const added = await this.#connection.addTrack(track, this.#encodingOf(kind, track))
+    this.#tracks.set(kind, added)
+    this.#minds(added, track)
     this.#tune()
+  }
+
+  /** Where its device is gone, the track is over with it, and what is sent next is another one. */
+  #minds(sent: OutgoingTrack, track: MediaStreamTrack): void {
+    const gone = () => {
+      if (sent.track === track && this.#tracks.get(sent.kind) === sent) this.#tracks.delete(sent.kind)
+    }
+    track.addEventListener('ended', gone, { once: true })
   }
 
   /** Sends nothing of this kind for now. The far side is told nothing, so that this may be done as often as one likes. */

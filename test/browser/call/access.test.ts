@@ -138,7 +138,7 @@ pageTest('the keyboard reaches every control, closes panels, and has keys for wh
   await keyboard.up(' ')
   await bob.tileSays('Ann', strings.call.muted)
   await keyboard.press('c')
-  await ann.says(chat.empty)
+  await hasPanel(ann, true)
   await isReached(t, ann, 'chat')
   await ann.page.getByLabel(chat.write).fill('mvsc m v')
   await ann.page.getByLabel(chat.write).press('Enter')
