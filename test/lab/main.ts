@@ -3,11 +3,15 @@
 // `npm run lab -- --faults` how transfers get over faults, `npm run lab -- --stun-clients` what others' STUN clients say of the
 // NATs, and `npm run lab -- --foreign` the table of NATs that are not the kernel's; `npm run lab` lists the types.
 
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { asPosternError } from '../../src/errors.ts'
+import { writeBundles } from '../../tools/bundle.ts'
 import { printCauses } from '../causes/print.ts'
 import type { Tried } from './driver.ts'
-import { listLife, printLife } from './faults/life/print.ts'
+import { callTable } from './faults/call/run.ts'
+import { listTable, printTable } from './faults/life/print.ts'
+import { lifeTable } from './faults/life/run.ts'
 import { listFaults, printFaults } from './faults/print.ts'
 import { printForeign } from './foreign/print.ts'
 import { foreignWorlds } from './foreign/worlds.ts'
@@ -30,6 +34,7 @@ const { values, positionals } = parseArgs({
     causes: { type: 'boolean', default: false },
     foreign: { type: 'boolean', default: false },
     faults: { type: 'boolean', default: false },
+    call: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     trials: { type: 'string', default: '10' },
     'at-once': { type: 'string', default: '2' },
@@ -54,6 +59,7 @@ npm run lab -- --causes [WORD...]        the table of causes of failed and relay
 npm run lab -- --faults [WORD...]        how transfers get over faults on their way: each is produced, and the time until
                                          they go on measured beside its goal; with --list, what there is
 npm run lab -- --faults --browsers [WORD...]  how connections of pages do, their streams and what they film
+npm run lab -- --faults --call [WORD...]  how calls of two in browsers do, by the page of the gateway
 npm run lab -- --stun-clients            others' STUN clients behind six NATs, against a gateway: downloads them, and prints
                                          what each says
 npm run lab -- --foreign [NAME...]       NATs that are not the kernel's, and gateways that are published by others: what
@@ -75,8 +81,10 @@ try {
   if (values.help) console.log(values.browsers ? matrixUsage : usage)
   else if (problem) throw new Error(`the laboratory cannot run here: ${problem}`)
   else if (values.causes) await printCauses(positionals)
-  else if (values.faults && values.browsers && values.list) listLife(positionals)
-  else if (values.faults && values.browsers) await printLife(positionals, lifeOptions())
+  else if (values.faults && values.call && values.list) listTable(callTable, positionals)
+  else if (values.faults && values.call) await printCalls()
+  else if (values.faults && values.browsers && values.list) listTable(lifeTable, positionals)
+  else if (values.faults && values.browsers) await printTable(lifeTable, positionals, lifeOptions())
   else if (values.faults && values.list) listFaults(positionals)
   else if (values.faults) await printFaults(positionals, faultOptions())
   else if (values['stun-clients']) await printStunClients()
@@ -157,6 +165,12 @@ function faultOptions() {
   const trials = positive('trials', values.trials)
   const atOnce = positive('at-once', values['at-once'])
   return { trials, atOnce, bytesPerSecond: rateOf('40'), ...seed() }
+}
+
+/** A gateway serves what was built; what is to be seen is the page as it is written now. */
+async function printCalls(): Promise<void> {
+  await writeBundles(fileURLToPath(new URL('../../dist', import.meta.url)))
+  await printTable(callTable, positionals, { trials: positive('trials', values.trials), ...seed() })
 }
 
 function lifeOptions() {

@@ -1,16 +1,11 @@
-// Pages of a call on hosts of the laboratory, each in a browser of its own: they came from the gateway, by its link.
+// A room of a gateway in the laboratory, whose link pages of a call open.
 
 import './built.ts'
-import { Driven } from '../../lab/driven.ts'
 import { openRig, type Rig } from '../../lab/rig.ts'
-import type { Kind } from '../browsers.ts'
-import type { BrowserDrives } from '../driver.ts'
 import { nat } from '../page.ts'
 import { authority, tlsFiles } from '../tls.ts'
-import { CallPage } from './call-page.ts'
 
-/** Another camera than the first one (the second has a form of picture that no call takes), and a window that takes little time to paint. */
-const ARGS = ['--use-fake-device-for-media-stream=device-count=3,fps=10', '--window-size=800,600']
+export { opensLink } from './opens.ts'
 
 /**
  * Two sites, a gateway with calls, and the link of a room.
@@ -30,27 +25,4 @@ export async function openCall(
   const link = await rig.gateway.do('room', { name: 'standup' })
   const all = opened.move()
   return { rig, link, [Symbol.asyncDispose]: () => all.disposeAsync() }
-}
-
-/** A browser on a site's host, which has opened the link. */
-export async function opensLink(rig: Rig, site: number, kind: Kind, link: string, name: string): Promise<CallPage> {
-  const host = rig.world.sites[site]?.hosts[0]
-  if (!host) throw new Error(`there is no site ${site}`)
-  const process = new Driven<BrowserDrives>(host, new URL('../driver.ts', import.meta.url))
-  const page = new CallPage(
-    {
-      evaluate: script => process.do('evaluate', { as: 'page', script }),
-      complaints: () => process.do('said', {}),
-      close: () => process[Symbol.asyncDispose]()
-    },
-    name
-  )
-  try {
-    await process.do('open', { kind, as: 'page', scheme: 'https', url: link, args: ARGS })
-    await page.loaded()
-    return page
-  } catch (thrown) {
-    await page[Symbol.asyncDispose]()
-    throw thrown
-  }
 }

@@ -3,12 +3,26 @@
 
 export const tools = `globalThis.tools ??= (() => {
   const all = new Set(), saved = []
-  delete Navigator.prototype.userAgentData // no connection is made in a document of its own, where it would not be counted
-  if (globalThis.RTCPeerConnection) globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+  const counted = of => class extends of {
     constructor(options) {
       super(options)
       all.add(this)
     }
+  }
+  if (globalThis.RTCPeerConnection) {
+    globalThis.RTCPeerConnection = counted(RTCPeerConnection)
+    // Some are made in a document of their own.
+    const { get } = Object.getOwnPropertyDescriptor(HTMLIFrameElement.prototype, 'contentWindow'), seen = new WeakSet()
+    Object.defineProperty(HTMLIFrameElement.prototype, 'contentWindow', {
+      get() {
+        const other = get.call(this)
+        if (other && !seen.has(other)) {
+          seen.add(other)
+          other.RTCPeerConnection = counted(other.RTCPeerConnection)
+        }
+        return other
+      }
+    })
   }
   // Several pages film, encode and decode on one computer: each has a camera of few pixels.
   const get = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices)

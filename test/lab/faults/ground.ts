@@ -36,6 +36,8 @@ export interface Place {
   readonly world: World
   readonly folder: string
   readonly options: readonly string[]
+  /** Certificate and key, as `listen.tls` names them: the gateway speaks TLS then, and serves calls. */
+  readonly tls?: string
 }
 
 /** One of the two peers, and where it is. */
@@ -139,7 +141,7 @@ export async function openGateway(
 
 const command = [process.execPath, fileURLToPath(new URL('../../../bin/postern.js', import.meta.url))]
 export const TOKEN = 'join-token-of-the-laboratory'
-const GATEWAY = '203.0.113.6:8080'
+export const GATEWAY = '203.0.113.6:8080'
 export const GATEWAY_URL = `http://${GATEWAY}`
 const environment: Record<string, string> = {
   PATH: process.env.PATH ?? '',
@@ -155,10 +157,13 @@ const postern: Commands = {
 }
 
 /** The gateway's configuration; its state lies beside it. */
-async function writeConfig({ world, folder }: Place): Promise<void> {
+async function writeConfig({ world, folder, tls }: Place): Promise<void> {
+  // Whose UDP is blocked has another door where HTTP is by TLS.
+  const secure = tls === undefined ? '' : `, tls: ${tls}, tcp: [3478]`
   await writeFile(
     join(folder, 'postern.yaml'),
-    `listen: { http: '${GATEWAY}', udp: { addresses: [${world.gateway.addresses.join(', ')}], ports: [3478, 3479, 3480] } }
+    `listen: { http: '${GATEWAY}', udp: { addresses: [${world.gateway.addresses.join(', ')}], ports: [3478, 3479, 3480] }${secure} }
+call: { enabled: ${tls !== undefined} }
 join: { token: ${TOKEN} }
 admin: { token: admin-token-of-the-laboratory }
 state: ./state

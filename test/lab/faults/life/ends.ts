@@ -8,19 +8,12 @@ import type { Host, Site, World } from '../../world.ts'
 import { TOKEN as token, GATEWAY_URL as url } from '../ground.ts'
 import { makeFlow, type Sums } from './flow.ts'
 import type { NodeDeeds } from './node.ts'
+import type { Times } from './watch.ts'
 
 export type EndKind = Kind | 'node'
 
-/** What an end has seen since a time, on the clock of flow.ts. */
-export interface Seen extends Sums {
-  readonly bytes: readonly number[]
-  /** Decoded and shown by a page; in Node packets of video. */
-  readonly frames: readonly number[]
-  /** Why the connection is over; undefined while it is not. */
-  readonly reason?: string
-  /** What it has noticed, and when. */
-  readonly news: readonly string[]
-}
+/** What an end has seen since a time. Frames were decoded and shown by a page; in Node they are packets of video. */
+export type Seen = Sums & Times<'bytes' | 'frames'>
 
 export interface End extends AsyncDisposable {
   readonly site: Site

@@ -3,18 +3,21 @@
 import { drop, fromTo } from '../../drop.ts'
 import { forgets, moves, turns } from '../acts.ts'
 import type { End, EndKind } from './ends.ts'
-import type { LifeGround } from './ground.ts'
+import type { Base } from './ground.ts'
+import type { TrialRow } from './trials.ts'
 
 /** A ground while somebody has called somebody. */
-export interface Under extends Pick<LifeGround, 'world' | 'gateway'> {
-  readonly caller: End
-  readonly callee: End
+export interface Under extends Pick<Base, 'world' | 'gateway'> {
+  readonly caller: Place
+  readonly callee: Place
 }
+
+type Place = Pick<End, 'site' | 'host'>
 
 /** Ends what was done. */
 type Undo = () => PromiseLike<unknown>
 
-interface Fault {
+export interface Fault {
   /** Behind the kinds of the ends, by which a row is asked for. */
   readonly word: string
   readonly what: string
@@ -26,10 +29,8 @@ interface Fault {
   readonly watchMs: number
 }
 
-export interface LifeRow extends Fault {
+export interface LifeRow extends Fault, TrialRow {
   readonly ends: readonly [EndKind, EndKind]
-  /** The longest pause that it may make, in milliseconds. */
-  readonly goalMs: number
 }
 
 const disposing = async (disposable: AsyncDisposable): Promise<Undo> => disposable[Symbol.asyncDispose].bind(disposable)
@@ -37,7 +38,7 @@ const disposing = async (disposable: AsyncDisposable): Promise<Undo> => disposab
 /** After a cut a direct path is looked for again within so many milliseconds: streams move once more. */
 const BACK_MS = 12_000
 
-const faults: readonly Fault[] = [
+export const faults: readonly Fault[] = [
   {
     word: 'nothing',
     what: 'nothing happens: what the instrument and the computer add',
@@ -89,7 +90,8 @@ const faults: readonly Fault[] = [
   }
 ]
 
-const GOAL_MS = { chromium: 2000, firefox: 4000 } as const
+/** So long a connection of two of a kind, or of one and Node, may pause. */
+export const GOAL_MS = { chromium: 2000, firefox: 4000 } as const
 
 const pairs = [
   { name: 'chromium', ends: ['chromium', 'node'], goalMs: GOAL_MS.chromium },
