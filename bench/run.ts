@@ -19,6 +19,8 @@ const benchmarks = [
   'tracing',
   'sessions',
   'pages',
+  'call',
+  'call-memory',
   'relayed-call',
   'hostile'
 ].filter(known => readdirSync(import.meta.dirname).includes(`${known}.ts`))

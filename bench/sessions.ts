@@ -16,6 +16,7 @@ import type { FromGateway, Message } from '../src/wire/signal.ts'
 import { HandMade, nothingDone } from '../test/hand-made.ts'
 import { goal } from './means/figures.ts'
 import { openGatewayProcess } from './means/gateway-process.ts'
+import { trendOf } from './means/trend.ts'
 
 const sessions = Number(process.argv[2] ?? 50_000)
 /** Tables that remember past spans and traces are full by then, and code is compiled. */
@@ -133,7 +134,9 @@ goal('sessions still there', status?.sessions.now ?? Number.NaN, { atMost: 0 })
 for (const [kind, atMost] of [['heap', HEAP_BYTES] as const, ['resident', RESIDENT_BYTES] as const]) {
   const grown = (looks.at(-1)?.[kind] ?? 0) - (looks[0]?.[kind] ?? 0)
   console.log(`${kind}: ${grown.toFixed(1)} MB more at the end than after the warm-up`)
-  goal(`${kind}, bytes more with each session`, slope(looks.map(one => [one.done, 1e6 * one[kind]])), { atMost })
+  goal(`${kind}, bytes more with each session`, trendOf(looks.map(one => [one.done, 1e6 * one[kind]])).slope, {
+    atMost
+  })
 }
 await Promise.all(pairs.flat().map(peer => peer.close()))
 await rm(folder, { recursive: true })
@@ -192,12 +195,4 @@ async function look(done: number): Promise<{ done: number; heap: number; residen
     `after ${String(done).padStart(6)}: heap ${figures.heap.toFixed(2)} MB, resident ${figures.resident.toFixed(1)} MB`
   )
   return figures
-}
-
-/** Of the line that fits best (least squares). */
-function slope(points: readonly (readonly [number, number])[]): number {
-  const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length
-  const [x, y] = [mean(0), mean(1)]
-  const over = points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0)
-  return over / points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
 }

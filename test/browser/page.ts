@@ -8,6 +8,9 @@ import type { BrowserDrives, Opening } from './driver.ts'
 
 export const RELAY = '{ relay: { perSession: 200 Mbit/s, perPeer: 200 Mbit/s } }'
 
+/** What most sites of browsers are behind. */
+export const nat = 'port-restricted' as const
+
 /** The third port is the relay's for browsers. */
 export const config = 'listen: { udp: { ports: [3478, 3479, 3480] } }'
 

@@ -14,8 +14,6 @@ export const bothPaths = [
 ] as const
 export const BYTES = 3_000_000
 
-export const nat = 'port-restricted' as const
-
 type Needed = Parameters<typeof missing>[0]
 
 export function browserTest(

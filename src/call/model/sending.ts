@@ -13,11 +13,12 @@ import type { Devices } from './devices.ts'
  */
 export function follow(connection: Connection, devices: Devices, changed: (budget: Budget) => void): void {
   const sender = new Sender(connection, { changed })
-  // Steps are taken one after the other: a track may change while it is being agreed on.
-  let steps: Promise<unknown> = Promise.resolve()
-  const step = (kind: 'audio' | 'video', track: MediaStreamTrack | undefined) => {
+  // Steps of a kind are taken one after the other: a track may change while it is being agreed on. Sound and picture do not wait for each
+  // other, so that both are agreed on within one round trip.
+  const steps = { audio: Promise.resolve(), video: Promise.resolve() }
+  const step = (kind: keyof typeof steps, track: MediaStreamTrack | undefined) => {
     const isScreen = track !== undefined && track === devices.screen.peek()
-    steps = steps
+    steps[kind] = steps[kind]
       .then(() => (track ? sender.send(track, isScreen ? 'screen' : 'camera') : sender.pause(kind)))
       .catch(() => {})
   }

@@ -5,19 +5,25 @@ import { Driven } from '../../lab/driven.ts'
 import { openRig, type Rig } from '../../lab/rig.ts'
 import type { Kind } from '../browsers.ts'
 import type { BrowserDrives } from '../driver.ts'
+import { nat } from '../page.ts'
 import { authority, tlsFiles } from '../tls.ts'
-import { nat } from '../web.ts'
 import { CallPage } from './call-page.ts'
 
 /** Another camera than the first one (the second has a form of picture that no call takes), and a window that takes little time to paint. */
 const ARGS = ['--use-fake-device-for-media-stream=device-count=3,fps=10', '--window-size=800,600']
 
-/** Two sites, a gateway with calls, and the link of a room. */
-export async function openCall(strategies: string): Promise<{ rig: Rig; link: string } & AsyncDisposable> {
+/**
+ * Two sites, a gateway with calls, and the link of a room.
+ * @param delaysMs one way, between each site and the public network
+ */
+export async function openCall(
+  strategies: string,
+  delaysMs: readonly number[] = [0, 0]
+): Promise<{ rig: Rig; link: string } & AsyncDisposable> {
   await using opened = new AsyncDisposableStack()
   const files = opened.use(await tlsFiles())
   const config = `call: { enabled: true }\nlisten: { tls: ${files.yaml}, udp: { ports: [3478, 3479, 3480] } }`
-  const sites = [{ nat }, { nat }]
+  const sites = delaysMs.map(delayMs => ({ nat, line: { delayMs } }))
   const rig = opened.use(await openRig({ strategies, config, ca: authority, sites, peers: false, verify: false }))
   const { url, token } = rig.door
   await rig.gateway.do('join', { url, token, name: 'maker', ca: authority })

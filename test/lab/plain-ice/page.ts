@@ -5,18 +5,20 @@ export const PATIENCE_MS = 10_000
 
 /**
  * Gives `globalThis.ice` to a page, whose `given` is a `Joining`. Candidates may be added as soon as a description is being set, since
- * a browser does one after the other.
+ * a browser does one after the other. Once `ice.films` was called, both tracks of its stream are sent from the first description on.
  */
 export const plainIce = `globalThis.ice = await (async ({ url, name, server: { address, port, user, password } }) => {
   const iceServers = [{ urls: 'stun:' + address + ':' + port }]
   if (user) iceServers.push({ urls: 'turn:' + address + ':' + port, username: user, credential: password })
   const open = new Map()
-  let calls = 0, newest
+  let calls = 0, newest, filmed, shows
   const line = new WebSocket(url + '/' + name)
   const say = signal => line.send(JSON.stringify({ from: name, ...signal }))
   const connection = (to, call) => {
     const pc = newest = new RTCPeerConnection({ iceServers })
     open.set(call, pc)
+    for (const track of filmed?.getTracks() ?? []) pc.addTrack(track, filmed)
+    pc.ontrack = ({ streams: [stream] }) => shows?.(stream)
     pc.onicecandidate = ({ candidate }) => {
       if (candidate?.candidate) say({ to, call, candidate: candidate.candidate, mid: candidate.sdpMid })
     }
@@ -40,6 +42,11 @@ export const plainIce = `globalThis.ice = await (async ({ url, name, server: { a
     line.onerror = () => reject(new Error('the switchboard cannot be reached'))
   })
   return {
+    /** Sends the tracks of this stream on each connection that is made from now on, and hands over what comes of the other side. */
+    films(stream, show) {
+      filmed = stream
+      shows = show
+    },
     /** Milliseconds from making the connection to its open channel; undefined when it did not open in time. */
     async call(to) {
       const startMs = performance.now()
