@@ -142,7 +142,7 @@ pageTest('the keyboard reaches every control, closes panels, and has keys for wh
   await isReached(t, ann, 'chat')
   await ann.page.getByLabel(chat.write).fill('mvsc m v')
   await ann.page.getByLabel(chat.write).press('Enter')
-  await bob.press(controls.chat)
+  await bob.press(`${controls.chat}, ${controls.unread(1)}`)
   await bob.says('mvsc m v')
   await keyboard.type('cm')
   await ann.has(controls.cameraOff)

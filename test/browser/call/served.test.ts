@@ -24,10 +24,8 @@ pageTest(
     const first = (await loaded()) as Loaded
     const { host } = new URL(loopback.world.url)
     const names = first.map(({ name }) => name)
-    t.deepEqual(
-      names.slice(0, 3).toSorted(),
-      ['/assets/HASH/call.css', '/assets/HASH/call.js', '/call/standup'].map(path => host + path)
-    )
+    for (const path of ['/assets/HASH/call.css', '/assets/HASH/call.js', '/call/standup'])
+      t.true(names.includes(host + path), path)
     t.deepEqual(
       names.filter(name => !name.startsWith(`${host}/`)),
       []
