@@ -23,8 +23,10 @@ export function Choices({ devices }: { devices: Devices }) {
 }
 
 function Choice({ kind, devices, use }: { kind: Kind; devices: Devices; use: (id: string) => void }) {
+  // The system's own choice is an entry of its own in some browsers. For a speaker there is one here in all.
   const list = devices.list.value.filter(
-    ({ kind: has, deviceId }) => has === kinds[kind] && deviceId !== '' && deviceId !== 'default'
+    ({ kind: has, deviceId }) =>
+      has === kinds[kind] && deviceId !== '' && (kind !== 'speaker' || deviceId !== 'default')
   )
   const word = strings.settings[kind]
   const inUse = kind === 'speaker' ? settings.value.speaker : devices[kind].value?.getSettings().deviceId
