@@ -22,6 +22,10 @@ export interface Watched {
   readonly isSame: boolean
 }
 
+/** As Chromium and Firefox say it. */
+const unanswered =
+  /^WebSocket connection to |^Firefox can’t establish a connection to |^The connection to wss?:\S+ was interrupted/
+
 /** So many frames are decoded, and so many samples are played: half a second of sound. */
 export const SEEN = { frames: 10, samples: 24_000 } as const
 
@@ -57,7 +61,7 @@ export class CallPage implements AsyncDisposable {
 
   /** What the browser notes of a gateway that does not answer is no fault of the page. */
   async complaints(): Promise<readonly string[]> {
-    return (await this.#ends.complaints()).filter(text => !text.startsWith('WebSocket connection to '))
+    return (await this.#ends.complaints()).filter(text => !unanswered.test(text))
   }
 
   /** Runs the body of an async function, whose \`given\` is JSON. */

@@ -37,12 +37,15 @@ export const counting = `globalThis.counted = (() => {
       played.set(pc, samples)
     }
   }
-  void (async () => {
-    for (;;) {
-      for (const pc of tools.all) if (pc.connectionState === 'connected' || pc === current) await listen(pc).catch(() => {})
-      await new Promise(resolve => setTimeout(resolve, 50))
+  // Firefox gives no answer where a connection is closed meanwhile.
+  const asked = new WeakSet()
+  setInterval(() => {
+    for (const pc of tools.all) {
+      if (asked.has(pc) || !['connected', 'disconnected'].includes(pc.connectionState)) continue
+      asked.add(pc)
+      listen(pc).catch(() => {}).finally(() => asked.delete(pc))
     }
-  })()
+  }, 50)
 
   const farAddress = async () => {
     const stats = await current?.getStats(), all = [...stats?.values() ?? []]
