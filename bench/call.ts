@@ -11,7 +11,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { strings } from '../src/call/words/strings.ts'
-import { CallPage, filming } from '../test/browser/call/call-page.ts'
+import { CallPage } from '../test/browser/call/call-page.ts'
 import { openCall } from '../test/browser/call/lab.ts'
 import { Web } from '../test/browser/page.ts'
 import { type IceActor, type IceGround, iceInPage, openIceGround } from '../test/lab/plain-ice/ground.ts'
@@ -45,8 +45,8 @@ const READ_MS = 500
 /** Twenty may knock at a room within a minute. */
 const ROUND_MS = 3100
 
-/** What two cores encode and decode twice. */
-const camera = filming(640, 360)
+/** As many pixels as the tools of tests leave a page of the call. */
+const CAMERA = { width: 320, height: 180, frameRate: 30 } as const
 const FILM = ['--use-fake-device-for-media-stream=fps=30']
 
 const trials = Number(values.trials)
@@ -116,16 +116,18 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
   await using opened = new AsyncDisposableStack()
   const web = opened.use(await Web.open(rig, site, 'chromium', name, { scheme: 'https', args: FILM }))
   const ice = iceInPage(web, ground)
-  await web.run(camera)
   await web.run(marks)
   await ice.join()
-  await web.run(`ice.films(await navigator.mediaDevices.getUserMedia({ audio: true, video: true }), stream => {
-    let video = document.querySelector('video')
-    if (!video) document.body.append(video = Object.assign(document.createElement('video'), { autoplay: true }))
-    if (video.srcObject === stream) return
-    marks.watches(video)
-    video.srcObject = stream
-  })`)
+  await web.run(
+    `ice.films(await navigator.mediaDevices.getUserMedia({ audio: true, video: given }), stream => {
+      let video = document.querySelector('video')
+      if (!video) document.body.append(video = Object.assign(document.createElement('video'), { autoplay: true }))
+      if (video.srcObject === stream) return
+      marks.watches(video)
+      video.srcObject = stream
+    })`,
+    CAMERA
+  )
   await web.do('open', { kind: 'chromium', as: 'call', scheme: 'https', url: link })
   const call = new CallPage(
     {
@@ -136,7 +138,6 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
     name
   )
   await call.loaded()
-  await call.run(camera)
   await call.run(marks)
   // Whoever comes has a tile of its own.
   await call.run(`const seen = new WeakSet()

@@ -55,5 +55,5 @@ export async function writeBundles(dist: string): Promise<void> {
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(new URL(name, `file://${dist}/`), text)))
 }
 
-// By itself it makes what the tests of browsers load (`npm run test:browsers`).
+// By itself it makes them alone, without what `npm run build` compiles besides: for tests, and for a gateway that runs from its source.
 if (import.meta.main) await writeBundles(fileURLToPath(new URL('../dist', import.meta.url)))

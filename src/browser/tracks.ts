@@ -12,9 +12,11 @@ export interface OutgoingTrack {
   readonly id: number
   readonly kind: TrackKind
   readonly codec: CodecName
-  readonly track: MediaStreamTrack
-  /** Sends another track of the browser in its place, of the same kind: the far side is told nothing. The one before goes on. */
-  replace(track: MediaStreamTrack): void
+  readonly track: MediaStreamTrack | null
+  /**
+   * Sends another track of the browser in its place, of the same kind, or nothing: the far side is told of neither. The one before goes on.
+   */
+  replace(track: MediaStreamTrack | null): void
   /** Encodes it like this from now on, also on later paths. What is left out stays as it was. */
   tune(encoding?: Encoding): void
   /** The far side is told. The browser's track goes on. */
@@ -22,7 +24,7 @@ export interface OutgoingTrack {
 }
 
 interface Own extends OutgoingTrack {
-  track: MediaStreamTrack
+  track: MediaStreamTrack | null
   readonly encoding: Encoding
 }
 
@@ -70,9 +72,9 @@ export class PageTracks extends TracksCore<Own, IncomingTrack, PageMedia> {
     const own: Own = {
       ...{ id: this.nextId(), kind, codec: kind === 'audio' ? 'opus' : 'vp8', track, encoding: { ...encoding } },
       replace: track => {
-        if (!(track instanceof MediaStreamTrack && track.kind === kind))
+        if (track && !(track instanceof MediaStreamTrack && track.kind === kind))
           throw new PosternError('bad-config', `expected a MediaStreamTrack of ${kind}`)
-        track.addEventListener('ended', end)
+        track?.addEventListener('ended', end)
         own.track = track
         own.tune()
       },

@@ -8,6 +8,7 @@ import { tell } from './notices.ts'
 import { choose, settings } from './settings.ts'
 
 type Kind = 'camera' | 'microphone'
+type Wanted = Readonly<Record<Kind, boolean>>
 
 const kindOf = { camera: 'videoinput', microphone: 'audioinput' } as const
 
@@ -28,16 +29,21 @@ export class Devices {
   readonly isAsking = signal(false)
   readonly picture = computed(() => this.screen.value ?? this.camera.value)
   readonly sound = computed(() => this.microphone.value)
+  /** The others hear this side. */
+  readonly hears = computed(() => this.isMicrophoneOn.value && this.microphone.value !== undefined)
   readonly canFlip = computed(
     () => this.list.value.filter(({ kind }) => kind === kindOf.camera).length > 1 && isHandheld && !this.screen.value
   )
+
+  /** How often all was let go: what the browser gives later is let go as well. */
+  #closed = 0
 
   constructor() {
     navigator.mediaDevices?.addEventListener('devicechange', () => void this.#look())
   }
 
   /** Asks for what is wanted of the two. Where there is one alone, that one is taken. */
-  async open(wanted: { readonly camera: boolean; readonly microphone: boolean }): Promise<void> {
+  async open(wanted: Wanted): Promise<void> {
     this.problem.value = undefined
     this.isAsking.value = true
     try {
@@ -88,10 +94,9 @@ export class Devices {
   /** Shares what the person picks, until it is stopped here or by the browser. */
   async share(): Promise<void> {
     try {
-      const stream = await navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: false })
-      const [track] = stream.getVideoTracks()
+      const stream = await this.#unlessClosed(navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: false }))
+      const [track] = stream?.getVideoTracks() ?? []
       if (!track) return
-      track.contentHint = 'detail'
       track.addEventListener('ended', () => this.unshare(), { once: true })
       this.screen.value = track
     } catch (thrown) {
@@ -106,13 +111,14 @@ export class Devices {
   }
 
   close(): void {
+    this.#closed++
     this.unshare()
     this.#set('camera', undefined)
     this.#set('microphone', undefined)
   }
 
   /** By a control, which has no place to say why it did nothing. */
-  async #turnOn(wanted: Parameters<Devices['open']>[0]): Promise<void> {
+  async #turnOn(wanted: Wanted): Promise<void> {
     await this.open(wanted)
     const problem = this.problem.peek()
     if (problem) tell(`${strings.devices[problem].title}. ${strings.devices[problem].text}`)
@@ -125,11 +131,11 @@ export class Devices {
     } catch {
       // Some devices are opened once at a time.
       this.#set(kind, undefined)
-      await this.open(wanted)
+      await this.#turnOn(wanted)
     }
   }
 
-  async #takeEither({ camera, microphone }: Parameters<Devices['open']>[0]): Promise<boolean> {
+  async #takeEither({ camera, microphone }: Wanted): Promise<boolean> {
     if (!camera || !microphone) return false
     const taken = await Promise.allSettled([
       this.#take({ camera: false, microphone: true }),
@@ -138,13 +144,24 @@ export class Devices {
     return taken.some(({ status }) => status === 'fulfilled')
   }
 
-  async #take({ camera, microphone }: Parameters<Devices['open']>[0], facingMode?: string): Promise<void> {
-    const { noise: noiseSuppression, echo: echoCancellation, ...ids } = settings.peek()
-    const stream = await navigator.mediaDevices.getUserMedia({
-      video: camera && { ...CAMERA, ...(facingMode ? { facingMode } : preferred(ids.camera)) },
-      audio: microphone && { noiseSuppression, echoCancellation, ...preferred(ids.microphone) }
+  async #take(wanted: Wanted, facingMode?: string): Promise<void> {
+    const ask = (how: 'exact' | 'ideal') => navigator.mediaDevices.getUserMedia(asked(wanted, how, facingMode))
+    const opened = ask('exact').catch(thrown => {
+      // One that is gone gives way to another.
+      if ((thrown as DOMException).name !== 'OverconstrainedError') throw thrown
+      return ask('ideal')
     })
-    for (const track of stream.getTracks()) this.#set(track.kind === 'video' ? 'camera' : 'microphone', track)
+    const stream = await this.#unlessClosed(opened)
+    for (const track of stream?.getTracks() ?? []) this.#set(track.kind === 'video' ? 'camera' : 'microphone', track)
+  }
+
+  /** A person may leave while the browser still asks, or starts a camera. */
+  async #unlessClosed(opened: Promise<MediaStream>): Promise<MediaStream | undefined> {
+    const before = this.#closed
+    const stream = await opened
+    if (before === this.#closed) return stream
+    for (const track of stream.getTracks()) track.stop()
+    return undefined
   }
 
   #set(kind: Kind, track: MediaStreamTrack | undefined): void {
@@ -172,8 +189,15 @@ export class Devices {
   }
 }
 
-/** One that is gone gives way to another. */
-const preferred = (deviceId: string) => (deviceId ? { deviceId: { ideal: deviceId } } : {})
+/** A device that was chosen is used before one that has more pixels. */
+function asked({ camera, microphone }: Wanted, how: 'exact' | 'ideal', facingMode?: string): MediaStreamConstraints {
+  const { noise: noiseSuppression, echo: echoCancellation, ...ids } = settings.peek()
+  const chosen = (deviceId: string) => (deviceId ? { deviceId: { [how]: deviceId } } : {})
+  return {
+    video: camera && { ...CAMERA, ...(facingMode ? { facingMode } : chosen(ids.camera)) },
+    audio: microphone && { noiseSuppression, echoCancellation, ...chosen(ids.microphone) }
+  }
+}
 
 const isHandheld = matchMedia('(pointer: coarse)').matches
 

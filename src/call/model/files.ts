@@ -1,12 +1,15 @@
 // Files between two pages of a call: offered by a line, and sent on a stream of their own once they are taken. A browser that can write to
 // a file does so as the bytes come; elsewhere they are kept in memory until they are saved.
+//
+//   offers ─► waits ─► moving ─► sent            is offered ─► (taking) ─► moving ─► arrived
+//                └──► refused, or broken                  └──► refused, or broken
 
 import { type Signal, signal } from '@preact/signals'
 import type { Connection } from '../../browser/connection.ts'
 import { PosternError } from '../../errors.ts'
 import type { FileOffer } from './line.ts'
 
-export type FileState = 'offered' | 'waits' | 'moving' | 'arrived' | 'sent' | 'refused' | 'broken'
+export type FileState = 'offered' | 'taking' | 'waits' | 'moving' | 'arrived' | 'sent' | 'refused' | 'broken'
 
 export interface Transfer {
   readonly name: string
@@ -14,11 +17,15 @@ export interface Transfer {
   readonly state: Signal<FileState>
   /** Bytes that have arrived, or were taken to be sent. */
   readonly done: Signal<number>
+  /** Nothing more comes of it. */
+  readonly isOver: boolean
   /** Ends it. */
   stop(): void
 }
 
 const labelOf = (id: number): string => `file ${id}`
+
+const isEnd = (state: FileState): boolean => ['arrived', 'sent', 'refused', 'broken'].includes(state)
 
 /** A file that this side has offered. It is sent when the other side takes it. */
 export class Outgoing implements Transfer {
@@ -42,21 +49,20 @@ export class Outgoing implements Transfer {
     return this.#file.size
   }
 
+  get isOver(): boolean {
+    return isEnd(this.state.peek())
+  }
+
   /** The other side has taken it. */
   async send(connection: Connection, id: number): Promise<void> {
     if (this.state.peek() !== 'waits') return
     this.state.value = 'moving'
+    const { signal } = this.#over
     try {
       const stream = await connection.open(labelOf(id))
-      const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-        transform: (bytes, to) => {
-          to.enqueue(bytes)
-          this.done.value += bytes.length
-        }
-      })
-      await this.#file.stream().pipeThrough(counted).pipeTo(stream.writable, { signal: this.#over.signal })
+      await this.#file.stream().pipeThrough(counting(this.done)).pipeTo(stream.writable, { signal })
       // The other side ends it once it has all.
-      await stream.readable.pipeTo(new WritableStream())
+      await stream.readable.pipeTo(new WritableStream(), { signal })
       this.state.value = 'sent'
     } catch {
       this.state.value = 'broken'
@@ -98,6 +104,8 @@ export class Incoming implements Transfer {
   readonly #connection: Connection
   readonly #hooks: IncomingHooks
   readonly #over = new AbortController()
+  /** The other side has begun to send it. */
+  #isComing = false
 
   constructor({ id, name, size }: FileOffer, connection: Connection, hooks: IncomingHooks) {
     this.name = name
@@ -105,19 +113,31 @@ export class Incoming implements Transfer {
     this.#id = id
     this.#connection = connection
     this.#hooks = hooks
-    connection.closed.addEventListener('abort', () => this.lost(), { once: true })
+  }
+
+  get isOver(): boolean {
+    return isEnd(this.state.peek())
   }
 
   /** Asks where to write it, if the browser can, and takes it. */
   async take(): Promise<void> {
     if (this.state.peek() !== 'offered') return
-    const to = await this.#destination()
-    if (!to) return
+    this.state.value = 'taking'
+    const to = await destination(this.name)
+    // It may have been withdrawn while the person chose.
+    if (this.state.peek() !== 'taking') return void to?.writable.abort().catch(() => {})
+    if (!to) {
+      this.state.value = 'offered'
+      return
+    }
     this.state.value = 'moving'
     this.#connection.serve(labelOf(this.#id), async stream => {
+      if (this.#isComing || this.isOver) return stream.destroy()
+      this.#isComing = true
       try {
         const readable = stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>
-        await readable.pipeThrough(this.#counted()).pipeTo(to.writable, { signal: this.#over.signal })
+        const { signal } = this.#over
+        await readable.pipeThrough(counting(this.done, this.size)).pipeTo(to.writable, { signal })
         await stream.writable.close()
         this.url.value = to.url()
         this.state.value = 'arrived'
@@ -135,40 +155,32 @@ export class Incoming implements Transfer {
     this.#hooks.refuse()
   }
 
-  /** It is offered no more. */
+  /** It is offered no more. What has begun to come ends by its stream. */
   lost(): void {
-    if (this.state.peek() === 'offered') this.state.value = 'broken'
+    if (!this.isOver && !this.#isComing) this.state.value = 'broken'
   }
 
   stop(): void {
+    this.lost()
     this.#over.abort(new PosternError('io', 'whoever receives the file stopped it'))
   }
+}
 
-  /** Neither more nor fewer bytes than were offered. */
-  #counted(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-    return new TransformStream({
-      transform: (bytes, to) => {
-        this.done.value += bytes.length
-        if (this.done.peek() > this.size) throw new PosternError('io', 'the file is larger than was offered')
-        to.enqueue(bytes)
-      },
-      flush: () => {
-        if (this.done.peek() < this.size) throw new PosternError('io', 'the file is shorter than was offered')
-      }
-    })
-  }
-
-  /** Undefined where the person changes their mind. */
-  async #destination(): Promise<Destination | undefined> {
-    const { showSaveFilePicker } = globalThis as Partial<FilePicker>
-    if (!showSaveFilePicker) return inMemory()
-    try {
-      const file = await showSaveFilePicker({ suggestedName: this.name })
-      return { writable: await file.createWritable(), url: () => undefined }
-    } catch (thrown) {
-      return (thrown as DOMException).name === 'AbortError' ? undefined : inMemory()
+/** Counts bytes. Neither more nor fewer pass than `size`, if that is given. */
+function counting(
+  done: Signal<number>,
+  size?: number
+): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  return new TransformStream({
+    transform(bytes, to) {
+      done.value += bytes.length
+      if (size !== undefined && done.peek() > size) throw new PosternError('io', 'the file is larger than was offered')
+      to.enqueue(bytes)
+    },
+    flush() {
+      if (size !== undefined && done.peek() < size) throw new PosternError('io', 'the file is shorter than was offered')
     }
-  }
+  })
 }
 
 interface Destination {
@@ -184,10 +196,23 @@ interface FilePicker {
   }>
 }
 
+/** Undefined where the person changes their mind. */
+async function destination(suggestedName: string): Promise<Destination | undefined> {
+  const { showSaveFilePicker } = globalThis as Partial<FilePicker>
+  if (!showSaveFilePicker) return inMemory()
+  try {
+    const file = await showSaveFilePicker({ suggestedName })
+    return { writable: await file.createWritable(), url: () => undefined }
+  } catch (thrown) {
+    return (thrown as DOMException).name === 'AbortError' ? undefined : inMemory()
+  }
+}
+
 function inMemory(): Destination {
   const parts: Uint8Array<ArrayBuffer>[] = []
   return {
     writable: new WritableStream({ write: bytes => void parts.push(bytes) }),
-    url: () => URL.createObjectURL(new Blob(parts))
+    // The browser has them from then on.
+    url: () => URL.createObjectURL(new Blob(parts.splice(0)))
   }
 }

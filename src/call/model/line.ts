@@ -33,7 +33,7 @@ export function parseLine(text: string): Line | undefined {
   switch (type) {
     case 'about':
       return isCount(v) && isText(name) && typeof microphone === 'boolean' && isPicture(picture)
-        ? { type, v, name: name.trim().slice(0, NAME_CHARACTERS), microphone, picture }
+        ? { type, v, name: plain(name).trim().slice(0, NAME_CHARACTERS), microphone, picture }
         : undefined
     case 'chat':
       return isText(said) && said !== '' ? { type, text: said.slice(0, CHAT_CHARACTERS) } : undefined
@@ -63,14 +63,17 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 const isPicture = (value: unknown): value is About['picture'] =>
   value === 'camera' || value === 'screen' || value === 'none'
 
-/** Control characters, marks that turn the direction of writing, and what paths are made of are no part of a name. */
+/** Control characters, and marks that turn the direction of writing or show nothing, are no part of a name. */
+const plain = (name: string): string => name.replace(/\p{C}+/gu, '_')
+
+/** What paths are made of is none of a file's. */
 const fileName = (name: string): string => {
-  const plain = name.replace(/[\p{C}/\\:*?"<>|]+/gu, '_').replace(/^\.+/, '')
+  const safe = plain(name)
+    .replace(/[/\\:*?"<>|_]+/g, '_')
+    .replace(/^\.+/, '')
   // The end tells of what kind it is.
-  const end = /\.\w{1,10}$/.exec(plain)?.[0] ?? ''
-  return plain.length <= FILE_NAME_CHARACTERS
-    ? plain || 'file'
-    : plain.slice(0, FILE_NAME_CHARACTERS - end.length) + end
+  const end = /\.\w{1,10}$/.exec(safe)?.[0] ?? ''
+  return safe.length <= FILE_NAME_CHARACTERS ? safe || 'file' : safe.slice(0, FILE_NAME_CHARACTERS - end.length) + end
 }
 
 /** Puts bytes together to lines. Throws where one is longer than any that is sent. */

@@ -3,17 +3,18 @@
 
 import { batch, computed, effect, signal } from '@preact/signals'
 import type { Connection } from '../../browser/connection.ts'
-import type { Stream } from '../../browser/stream.ts'
-import { asPosternError, type PosternError } from '../../errors.ts'
+import { asPosternError, PosternError } from '../../errors.ts'
 import type { GatewayNotice, PathReport } from '../../peer/connection/path.ts'
 import { TokenBucket } from '../../token-bucket.ts'
+import { strings } from '../words/strings.ts'
 import type { Devices } from './devices.ts'
 import { type Figures, figuresOf, type Look, type Stat } from './figures.ts'
-import { Incoming, Outgoing } from './files.ts'
+import type { Incoming, Outgoing } from './files.ts'
 import { type Level, levelOf } from './level.ts'
-import { FILES_OFFERED, LINES_BURST, LINES_PER_SECOND } from './limits.ts'
-import { type About, LINES, type Line, Lines, lineText, parseLine } from './line.ts'
+import { LINES_BURST, LINES_PER_SECOND } from './limits.ts'
+import { type About, LINES } from './line.ts'
 import { follow } from './sending.ts'
+import { Talk } from './talk.ts'
 
 export type State = 'connecting' | 'connected' | 'lost' | 'failed'
 
@@ -21,14 +22,17 @@ export interface PersonHooks {
   readonly devices: Devices
   /** What this side says of itself. */
   readonly about: () => About
+  /** It has said for the first time who it is. */
+  readonly came: (person: Person) => void
   readonly said: (person: Person, text: string) => void
   readonly offered: (person: Person, file: Incoming) => void
 }
 
-/** The stream on which the lines go. */
-const LABEL = 'call'
+/** Between two looks at the figures, in milliseconds. */
+const LOOK_MS = 1000
 
-const FIGURES_MS = 1000
+/** Whoever has not been connected with for so long counts as not to be reached, in milliseconds: the side that is called hears no reason. */
+const PATIENCE_MS = 20_000
 
 const NOTHING: About = { name: '', microphone: true, picture: 'none' }
 
@@ -54,30 +58,33 @@ export class Person {
   readonly speaks = signal(false)
   /** Too little passes for this side's picture. */
   readonly isPaused = signal(false)
-  readonly name = computed(() => this.about.value.name || this.address)
+  readonly name = computed(() => this.about.value.name || strings.call.nameless)
   readonly #hooks: PersonHooks
   readonly #kinds = signal<readonly string[]>([])
-  readonly #offers = new Map<number, Outgoing>()
-  readonly #incoming = new Map<number, Incoming>()
-  /** Of its lines, however many streams and connections they come by. */
   readonly #pace = new TokenBucket({ perSecond: LINES_PER_SECOND, capacity: LINES_BURST })
-  #say: ((line: Line) => void) | undefined
+  readonly #endTelling: () => void
+  #talk: Talk | undefined
   #level: Level | undefined
-  #count = 0
+  #heard: MediaStreamTrack | undefined
+  #patience: ReturnType<typeof setTimeout> | undefined
 
   constructor(id: string, address: string, hooks: PersonHooks) {
     this.id = id
     this.address = address
     this.#hooks = hooks
-    effect(() => {
-      const about = this.#hooks.about()
-      this.#say?.({ type: 'about', v: LINES, ...about })
+    this.#endTelling = effect(() => {
+      const about = this.#own
+      this.#talk?.tell(about)
     })
+    this.#wait()
   }
 
   /** A connection to it is there: in the turn in which it comes, its streams and tracks are taken. */
   attach(connection: Connection): void {
     const before = this.connection.peek()
+    if (before) this.#detach()
+    void before?.close()
+    clearTimeout(this.#patience)
     batch(() => {
       this.connection.value = connection
       this.path.value = connection.path
@@ -85,127 +92,110 @@ export class Person {
       this.error.value = undefined
       this.state.value = 'connected'
     })
-    void before?.close()
     const isNow = () => this.connection.peek() === connection
-    connection.on('path', ({ what }) => {
+    connection.on('path', () => {
       if (!isNow()) return
       this.path.value = connection.path
-      this.state.value = what === 'lost' ? 'lost' : 'connected'
+      this.state.value = connection.isAdrift ? 'lost' : 'connected'
     })
     connection.on('notice', notice => {
       if (isNow()) this.notice.value = notice
     })
     connection.on('track', track => {
-      this.#takes(track.stream)
-      track.on('end', () => isNow() && this.#takes(track.stream))
+      const takes = () => isNow() && this.#takes(track.stream)
+      takes()
+      track.on('end', takes)
     })
-    connection.serve(LABEL, stream => this.#converse(stream, connection))
-    follow(connection, this.#hooks.devices, ({ picture }) => {
+    const { devices, said, offered } = this.#hooks
+    this.#talk = new Talk(connection, {
+      about: () => this.#own,
+      pace: this.#pace,
+      told: (about, version) => isNow() && this.#told(about, version),
+      said: text => said(this, text),
+      offered: file => offered(this, file)
+    })
+    follow(connection, devices, ({ picture }) => {
       if (isNow()) this.isPaused.value = !picture.isActive
     })
     this.#measure(connection)
     connection.closed.addEventListener('abort', () => isNow() && this.#lost(), { once: true })
-    if (connection.role === 'caller') void this.#begin(connection)
   }
 
   /** No connection could be made; another one is tried later. */
   failed(thrown: unknown): void {
     if (this.connection.peek()) return
+    clearTimeout(this.#patience)
     batch(() => {
       this.error.value = asPosternError(thrown)
       this.state.value = 'failed'
     })
   }
 
-  say(text: string): void {
-    this.#say?.({ type: 'chat', text })
+  /** False where it does not hear it now. */
+  say(text: string): boolean {
+    return this.#talk?.say(text) ?? false
   }
 
   /** Undefined where it cannot be offered now. */
   offer(file: File): Outgoing | undefined {
-    if (!this.#say || [...this.#offers.values()].filter(isOpen).length >= FILES_OFFERED) return undefined
-    const id = this.#count++
-    const outgoing = new Outgoing(file, () => this.#say?.({ type: 'withdraw', id }))
-    this.#offers.set(id, outgoing)
-    this.#say({ type: 'file', id, name: file.name, size: file.size })
-    return outgoing
+    return this.#talk?.offer(file)
+  }
+
+  /** It has said who it is. */
+  get hasCome(): boolean {
+    return this.about.peek() !== NOTHING
   }
 
   close(): void {
     void this.connection.peek()?.close()
   }
 
-  async #begin(connection: Connection): Promise<void> {
-    try {
-      await this.#converse(await connection.open(LABEL), connection)
-    } catch {
-      // What the connection ends with is told elsewhere.
-    }
+  /** It is in the call no more. */
+  dispose(): void {
+    clearTimeout(this.#patience)
+    this.#endTelling()
+    this.#level?.stop()
+    this.close()
   }
 
-  /** Says and hears lines until the stream is over. The connection is of no use without it. */
-  async #converse(stream: Stream, connection: Connection): Promise<void> {
-    const writer = stream.writable.getWriter()
-    const encoder = new TextEncoder()
-    const say = (line: Line) => void writer.write(encoder.encode(lineText(line))).catch(() => {})
-    this.#say = say
-    say({ type: 'about', v: LINES, ...this.#hooks.about() })
-    const lines = new Lines()
-    try {
-      for await (const bytes of stream.readable as unknown as AsyncIterable<Uint8Array>)
-        for (const text of lines.of(bytes)) if (this.#pace.take()) this.#heard(parseLine(text), connection)
-    } finally {
-      if (this.#say === say) this.#say = undefined
-      void connection.close()
-    }
+  /** Whoever gets no picture for want of room is told that there is none, and does not look at the last one. */
+  get #own(): About {
+    const about = this.#hooks.about()
+    return this.isPaused.value ? { ...about, picture: 'none' } : about
   }
 
-  #heard(line: Line | undefined, connection: Connection): void {
-    switch (line?.type) {
-      case 'about': {
-        const { v, name, microphone, picture } = line
-        this.isOther.value = v !== LINES
-        this.about.value = { name, microphone, picture }
-        return
-      }
-      case 'chat':
-        return this.#hooks.said(this, line.text)
-      case 'file':
-        return this.#offered(line, connection)
-      case 'take':
-        return void this.#offers.get(line.id)?.send(connection, line.id)
-      case 'refuse':
-        return this.#offers.get(line.id)?.refused()
-      case 'withdraw':
-        return this.#incoming.get(line.id)?.lost()
-    }
-  }
-
-  #offered({ id, ...file }: Extract<Line, { type: 'file' }>, connection: Connection): void {
-    const open = [...this.#incoming.values()].filter(isOpen)
-    if (this.#incoming.has(id) || open.length >= FILES_OFFERED) return this.#say?.({ type: 'refuse', id })
-    const incoming = new Incoming({ id, ...file }, connection, {
-      take: () => this.#say?.({ type: 'take', id }),
-      refuse: () => this.#say?.({ type: 'refuse', id })
+  #told(about: About, version: number): void {
+    const isFirst = !this.hasCome
+    batch(() => {
+      this.isOther.value = version !== LINES
+      this.about.value = about
     })
-    this.#incoming.set(id, incoming)
-    this.#hooks.offered(this, incoming)
+    if (isFirst) this.#hooks.came(this)
+  }
+
+  #wait(): void {
+    const late = new PosternError(
+      'timeout',
+      'no connection came about; it is tried again, and the other side has the reason'
+    )
+    this.#patience = setTimeout(() => this.failed(late), PATIENCE_MS)
   }
 
   #takes(stream: MediaStream): void {
-    const tracks = stream.getTracks()
     batch(() => {
       this.stream.value = stream
-      this.#kinds.value = tracks.map(({ kind }) => kind)
+      this.#kinds.value = stream.getTracks().map(({ kind }) => kind)
     })
     this.#listen(stream)
-    // On another path the browser's tracks are others.
-    stream.onaddtrack = () => this.#listen(stream)
   }
 
-  #listen(stream: MediaStream): void {
+  /** On another path the browser's tracks are others, and no event tells of it. */
+  #listen(stream: MediaStream | undefined): void {
+    const [track] = stream?.getAudioTracks() ?? []
+    if (track === this.#heard) return
+    this.#heard = track
     this.#level?.stop()
-    const [track] = stream.getAudioTracks()
+    this.speaks.value = false
     this.#level = track && levelOf(track)
     this.#level?.speaks.subscribe(speaks => {
       this.speaks.value = speaks
@@ -214,25 +204,38 @@ export class Person {
 
   #measure(connection: Connection): void {
     let before: Look | undefined
-    const timer = setInterval(async () => {
-      try {
-        const [stats, rttMs] = await Promise.all([connection.stats(), connection.ping()])
-        const look = { atMs: performance.now(), stats: [...(stats?.values() ?? [])] as Stat[] }
-        if (before) this.figures.value = figuresOf(before, look)
-        this.rttMs.value = rttMs
-        before = look
-      } catch {
-        // It is on its way to another path, or over.
-      }
-    }, FIGURES_MS)
+    let isUnderWay = false
+    const look = async () => {
+      const [stats, rttMs] = await Promise.all([connection.stats(), connection.ping()])
+      const now = { atMs: performance.now(), stats: [...(stats?.values() ?? [])] as Stat[] }
+      if (before) this.figures.value = figuresOf(before, now)
+      this.rttMs.value = rttMs
+      before = now
+    }
+    const timer = setInterval(() => {
+      this.#listen(this.stream.peek())
+      if (isUnderWay) return
+      isUnderWay = true
+      // It may be on its way to another path, or over.
+      look()
+        .catch(() => {})
+        .finally(() => {
+          isUnderWay = false
+        })
+    }, LOOK_MS)
     connection.closed.addEventListener('abort', () => clearInterval(timer), { once: true })
   }
 
   #lost(): void {
-    this.#level?.stop()
-    for (const offer of this.#offers.values()) offer.lost()
-    this.#offers.clear()
-    this.#incoming.clear()
+    this.#detach()
+    this.state.value = 'connecting'
+    this.#wait()
+  }
+
+  /** What belonged to a connection is over with it. */
+  #detach(): void {
+    this.#talk = undefined
+    this.#listen(undefined)
     batch(() => {
       this.connection.value = undefined
       this.path.value = undefined
@@ -241,10 +244,7 @@ export class Person {
       this.rttMs.value = undefined
       this.stream.value = undefined
       this.#kinds.value = []
-      this.speaks.value = false
-      this.state.value = 'connecting'
+      this.isPaused.value = false
     })
   }
 }
-
-const isOpen = ({ state }: Incoming | Outgoing): boolean => ['offered', 'waits', 'moving'].includes(state.peek())

@@ -19,7 +19,7 @@ export function follow(connection: Connection, devices: Devices, changed: (budge
   const step = (kind: keyof typeof steps, track: MediaStreamTrack | undefined) => {
     const isScreen = track !== undefined && track === devices.screen.peek()
     steps[kind] = steps[kind]
-      .then(() => (track ? sender.send(track, isScreen ? 'screen' : 'camera') : sender.end(kind)))
+      .then(() => (track ? sender.send(track, isScreen ? 'screen' : 'camera') : sender.pause(kind)))
       .catch(() => {})
   }
   const ends = [effect(() => step('audio', devices.sound.value)), effect(() => step('video', devices.picture.value))]

@@ -12,11 +12,12 @@ interface Chosen {
   readonly mirror: boolean
   readonly hideSelf: boolean
   readonly relayOnly: boolean
+  readonly keys: boolean
 }
 
 const first: Chosen = {
   ...{ name: '', camera: '', microphone: '', speaker: '' },
-  ...{ noise: true, echo: true, mirror: true, hideSelf: false, relayOnly: false }
+  ...{ noise: true, echo: true, mirror: true, hideSelf: false, relayOnly: false, keys: true }
 }
 
 const KEY = 'postern call'

@@ -70,10 +70,9 @@ export class Sender {
     this.#tune()
   }
 
-  /** Sends nothing of this kind any more. */
-  end(kind: Kind): void {
-    this.#tracks.get(kind)?.end()
-    this.#tracks.delete(kind)
+  /** Sends nothing of this kind for now. The far side is told nothing, so that this may be done as often as one likes. */
+  pause(kind: Kind): void {
+    this.#tracks.get(kind)?.replace(null)
   }
 
   /** Tracks that are sent go on, as they are encoded now. */
@@ -102,10 +101,10 @@ export class Sender {
     for (const [kind, sent] of this.#tracks) sent.tune(this.#encodingOf(kind, sent.track))
   }
 
-  #encodingOf(kind: Kind, track: MediaStreamTrack): Partial<RTCRtpEncodingParameters> {
+  #encodingOf(kind: Kind, track: MediaStreamTrack | null): Partial<RTCRtpEncodingParameters> {
     const { soundBitsPerSecond, picture } = this.#budget
     if (kind === 'audio') return { ...FIRST, maxBitrate: soundBitsPerSecond }
-    const { width = 0, height = 0 } = track.getSettings()
+    const { width = 0, height = 0 } = track?.getSettings() ?? {}
     return {
       active: picture.isActive,
       maxBitrate: picture.bitsPerSecond,

@@ -11,9 +11,10 @@ import { Over, ProblemCard } from './over.tsx'
 
 /** @param call undefined where the link, or the browser, cannot be used */
 export function App({ opened, call }: { opened: Opened; call: Call | undefined }) {
+  const waiting = call?.waiting.value.length ?? 0
   useEffect(() => {
-    document.title = strings.title(opened.room)
-  }, [opened])
+    document.title = strings.title(opened.room, waiting)
+  }, [opened, waiting])
   if (!call) return <ProblemCard room={opened.room} problem={opened.problem ?? 'other'} />
   return (
     <>
@@ -44,7 +45,7 @@ const Waiting = ({ call, inside }: { call: Call; inside: number }) => (
     <h1>{strings.waiting.heading}</h1>
     <p>{strings.waiting.text(inside)}</p>
     <div class="waits" aria-hidden="true" />
-    <button type="button" onClick={() => void call.leave()}>
+    <button type="button" onClick={() => call.leave()}>
       {strings.waiting.leave}
     </button>
   </main>

@@ -108,8 +108,8 @@ function EntryLine({ entry }: { entry: Entry }) {
           <p class="file-name">
             <Icon of="file" /> {entry.name} <span class="soft">{formatBytes(entry.size)}</span>
           </p>
-          {entry.to.map(({ name, file }) => (
-            <Progress key={name} file={file} label={name} />
+          {entry.to.map(({ name, file }, at) => (
+            <Progress key={`${at} ${name}`} file={file} label={name} />
           ))}
         </div>
       )
@@ -153,7 +153,7 @@ function Offered({ file }: { file: Incoming }) {
 }
 
 const said: Readonly<Record<FileState, string>> = {
-  ...{ offered: '', moving: '', waits: words.waits, arrived: words.arrived },
+  ...{ offered: '', taking: '', moving: '', waits: words.waits, arrived: words.arrived },
   ...{ sent: words.sent, refused: words.refused, broken: words.broken }
 }
 

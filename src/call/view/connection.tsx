@@ -8,7 +8,14 @@ import { kindOf } from './tile.tsx'
 
 const words = strings.badge
 
-export function ConnectionPanel({ person, retry, close }: { person: Person; retry: () => void; close: () => void }) {
+export interface ConnectionPanelProps {
+  readonly person: Person
+  /** Left out where the other side is the one that calls. */
+  readonly retry: (() => void) | undefined
+  readonly close: () => void
+}
+
+export function ConnectionPanel({ person, retry, close }: ConnectionPanelProps) {
   const kind = kindOf(person)
   return (
     <Panel title={words.heading(person.name.value)} close={close}>
@@ -29,20 +36,26 @@ function Path({ person }: { person: Person }) {
     <>
       <p class="said relayed">{words.isRelayed}</p>
       {person.isPaused.value && <p>{strings.call.paused}</p>}
-      <Why person={person} sentence={verdict?.sentence} advice={verdict?.advice} />
+      {verdict?.code === 'direct' ? (
+        <p>{words.wasDirect}</p>
+      ) : (
+        <Why person={person} sentence={verdict?.sentence} advice={verdict?.advice} />
+      )}
     </>
   )
 }
 
-function Failure({ person, retry }: { person: Person; retry: () => void }) {
+function Failure({ person, retry }: { person: Person; retry: (() => void) | undefined }) {
   const error = person.error.value
   return (
     <>
       <p class="said failed">{strings.call.failed}</p>
       <Why person={person} sentence={error?.verdict?.sentence ?? error?.message} advice={error?.verdict?.advice} />
-      <button type="button" onClick={retry}>
-        {words.retry}
-      </button>
+      {retry && (
+        <button type="button" onClick={retry}>
+          {words.retry}
+        </button>
+      )}
     </>
   )
 }
@@ -68,7 +81,7 @@ const Why = ({ person, sentence, advice }: WhyProps) => (
 
 /** The gateway knows people by the names that it made up for them. */
 const told = (text: string, { address, name }: Person): string =>
-  `${capital(text.replaceAll(address, name.value).replaceAll(/\bguest-[\da-f]{12}\b/g, strings.call.youAre))}.`
+  `${capital(text.replaceAll(address, () => name.value).replaceAll(/\bguest-[\da-f]{12}\b/g, strings.call.youAre))}.`
 
 function Words({ person }: { person: Person }) {
   const said = person.connection.value?.words
@@ -77,8 +90,8 @@ function Words({ person }: { person: Person }) {
     <section class="words">
       <h3>{words.words}</h3>
       <ol>
-        {said.map(({ emoji, word }) => (
-          <li key={word}>
+        {said.map(({ emoji, word }, at) => (
+          <li key={`${at} ${word}`}>
             <span aria-hidden="true">{emoji}</span> {word}
           </li>
         ))}

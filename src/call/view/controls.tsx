@@ -10,7 +10,7 @@ const words = strings.controls
 
 export function Controls({ call, show, open }: { call: Call; show: (panel: Open) => void; open: Open }) {
   const { devices, chat } = call
-  const hears = devices.isMicrophoneOn.value && devices.microphone.value !== undefined
+  const hears = devices.hears.value
   const sees = devices.camera.value !== undefined
   const shares = devices.screen.value !== undefined
   const unread = chat.unread.value
@@ -37,16 +37,16 @@ export function Controls({ call, show, open }: { call: Call; show: (panel: Open)
           press={() => (shares ? devices.unshare() : void devices.share())}
         />
       )}
-      <Control of="chat" text={words.chat} isOn={open === 'chat'} press={() => show('chat')}>
-        {unread > 0 && (
-          <span class="count">
-            {unread}
-            <span class="hidden"> {words.unread(unread)}</span>
-          </span>
-        )}
+      <Control
+        of="chat"
+        text={unread > 0 ? `${words.chat}, ${words.unread(unread)}` : words.chat}
+        isOn={open === 'chat'}
+        press={() => show('chat')}
+      >
+        {unread > 0 && <span class="count">{unread}</span>}
       </Control>
       <Control of="settings" text={words.settings} isOn={open === 'settings'} press={() => show('settings')} />
-      <Control of="leave" text={words.leave} isLeave press={() => void call.leave()} />
+      <Control of="leave" text={words.leave} isLeave press={() => call.leave()} />
     </nav>
   )
 }

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { tell } from '../model/notices.ts'
 import { strings } from '../words/strings.ts'
 import { Icon } from './icon.tsx'
 
@@ -8,7 +9,11 @@ const SAID_MS = 2500
 export function Copy({ text }: { text: string }) {
   const isDone = useSignal(false)
   const copy = async () => {
-    await navigator.clipboard.writeText(text).catch(() => {})
+    try {
+      await navigator.clipboard.writeText(text)
+    } catch {
+      return tell(strings.call.notCopied)
+    }
     isDone.value = true
     setTimeout(() => {
       isDone.value = false

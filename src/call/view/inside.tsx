@@ -29,9 +29,10 @@ export function Inside({ call }: { call: Call }) {
   const open = typeof panel.value === 'object' && !call.people.value.includes(panel.value) ? undefined : panel.value
   return (
     <div class={`call ${open ? 'with-panel' : ''}`}>
-      <a class="skip" href="#stage">
+      {/* A link would lead to another address, and so to no call. */}
+      <button type="button" class="skip" onClick={() => document.getElementById('stage')?.focus()}>
         {strings.skip}
-      </a>
+      </button>
       <header class="bar">
         <h1>{call.room}</h1>
         <span class="soft">{words.people(call.people.value.length + 1)}</span>
@@ -46,7 +47,12 @@ export function Inside({ call }: { call: Call }) {
           ) : open === 'settings' ? (
             <SettingsPanel call={call} close={() => show(open)} />
           ) : (
-            <ConnectionPanel person={open} retry={() => call.retry(open)} close={() => show(open)} />
+            <ConnectionPanel
+              key={open.id}
+              person={open}
+              retry={call.calls(open) ? () => call.retry(open) : undefined}
+              close={() => show(open)}
+            />
           )}
         </aside>
       )}
@@ -65,7 +71,7 @@ const Doorway = ({ call }: { call: Call }) => (
   <div class="doorway" role="status">
     {call.waiting.value.map(guest => (
       <div class="banner" key={guest.id}>
-        <p>{words.waits(guest.name)}</p>
+        <p>{words.waits}</p>
         {call.isFull.value && <p class="soft">{words.full}</p>}
         <button type="button" class="first" disabled={call.isFull.value} onClick={() => call.admit(guest)}>
           {words.admit}
@@ -76,6 +82,7 @@ const Doorway = ({ call }: { call: Call }) => (
       </div>
     ))}
     {call.isAway.value && <p class="banner">{words.away}</p>}
+    {call.isOutside.value && <p class="banner">{words.outside}</p>}
     {waitsForClick.value && (
       <div class="banner">
         <p>{words.play}</p>
@@ -112,7 +119,7 @@ function Stage({ call, show }: { call: Call; show: (panel: Open) => void }) {
           show={() => show(person)}
         />
       ))}
-      {isSelfShown.value && <OwnTile devices={call.devices} />}
+      {isSelfShown.value && <OwnTile devices={call.devices} isPaused={people.some(({ isPaused }) => isPaused.value)} />}
       {people.length === 0 && (
         <section class="alone-here card">
           <h2>{words.alone}</h2>

@@ -2,6 +2,7 @@
 
 import { useEffect } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
+import { settings } from '../model/settings.ts'
 import type { Open } from './panel.tsx'
 
 export function useKeys({ devices }: Call, show: (panel: Open) => void): void {
@@ -13,8 +14,8 @@ export function useKeys({ devices }: Call, show: (panel: Open) => void): void {
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
       if (event.key === 'Escape') return show(undefined)
-      if (isWriting(event.target)) return
-      const isOn = devices.isMicrophoneOn.peek()
+      if (isWriting(event.target) || !settings.peek().keys) return
+      const isOn = devices.hears.peek()
       switch (event.key.toLowerCase()) {
         case 'm':
           return void devices.setMicrophone(!isOn)
@@ -32,14 +33,19 @@ export function useKeys({ devices }: Call, show: (panel: Open) => void): void {
           return void devices.setMicrophone(true)
       }
     }
-    const release = ({ key }: KeyboardEvent) => {
-      if (key !== ' ' || !isHeld) return
+    const release = () => {
+      if (!isHeld) return
       isHeld = false
       void devices.setMicrophone(false)
     }
     addEventListener('keydown', press, { signal })
-    addEventListener('keyup', release, { signal })
-    return () => over.abort()
+    addEventListener('keyup', ({ key }) => key === ' ' && release(), { signal })
+    // What is released in another window is not heard here.
+    addEventListener('blur', release, { signal })
+    return () => {
+      release()
+      over.abort()
+    }
   }, [])
 }
 

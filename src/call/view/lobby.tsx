@@ -122,7 +122,7 @@ const Question = ({ ask }: { ask: (camera: boolean, microphone: boolean) => void
 )
 
 function Toggles({ devices }: { devices: Devices }) {
-  const hears = devices.isMicrophoneOn.value && devices.microphone.value !== undefined
+  const hears = devices.hears.value
   const sees = devices.camera.value !== undefined
   const { mute, unmute, cameraOff, cameraOn } = strings.controls
   return (

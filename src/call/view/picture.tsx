@@ -34,7 +34,7 @@ export function Picture({ stream, label, isMuted, isMirrored, isWhole, isHidden 
       })
   }, [stream, waitsForClick.value])
   useEffect(() => {
-    if (!isMuted && speaker !== '') void video.current?.setSinkId?.(speaker).catch(() => {})
+    if (!isMuted) void video.current?.setSinkId?.(speaker).catch(() => {})
   }, [speaker, isMuted])
   const classes = ['picture', isMirrored && 'mirrored', isWhole && 'whole', isHidden && 'unseen']
   return (

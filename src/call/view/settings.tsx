@@ -14,6 +14,7 @@ export const SettingsPanel = ({ call, close }: { call: Call; close: () => void }
     <Switch text={words.mirror} isOn={settings.value.mirror} turn={mirror => choose({ mirror })} />
     <Switch text={words.hideSelf} isOn={settings.value.hideSelf} turn={hideSelf => choose({ hideSelf })} />
     <h3>{words.keys}</h3>
+    <Switch text={words.useKeys} isOn={settings.value.keys} turn={keys => choose({ keys })} />
     <dl class="keys">
       {words.keyList.map(([key, meaning]) => (
         <div key={key}>

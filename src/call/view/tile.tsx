@@ -77,10 +77,11 @@ export function Tile({ person, isLarge, pin, show }: TileProps) {
   )
 }
 
-export function OwnTile({ devices }: { devices: Devices }) {
+/** @param isPaused too little passes for one's picture, at least to somebody */
+export function OwnTile({ devices, isPaused }: { devices: Devices; isPaused: boolean }) {
   const stream = useComputed(() => (devices.picture.value ? new MediaStream([devices.picture.value]) : undefined))
   const isScreen = devices.screen.value !== undefined
-  const hears = devices.isMicrophoneOn.value && devices.microphone.value !== undefined
+  const hears = devices.hears.value
   const name = settings.value.name.trim()
   const label = name === '' ? words.self : words.you(name)
   return (
@@ -94,6 +95,7 @@ export function OwnTile({ devices }: { devices: Devices }) {
         isHidden={!stream.value}
       />
       {!stream.value && <Stand name={label} note={words.noPicture} />}
+      {stream.value && isPaused && <p class="veil">{words.paused}</p>}
       <div class="caption">
         <span class="name">
           {!hears && (

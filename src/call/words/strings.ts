@@ -1,7 +1,7 @@
 // Every word of the page, in one place.
 
 export const strings = {
-  title: (room: string) => `${room} · call`,
+  title: (room: string, waiting: number) => `${waiting > 0 ? `(${waiting}) ` : ''}${room} · call`,
   skip: 'Skip to the call',
 
   lobby: {
@@ -40,6 +40,7 @@ export const strings = {
     invite: 'Send the link to whoever shall come:',
     copy: 'Copy link',
     copied: 'Copied',
+    notCopied: 'Your browser does not let this page copy. Take the link from the address bar.',
     people: (count: number) => (count === 1 ? 'You alone' : `${count} people`),
     you: (name: string) => `${name} (you)`,
     youAre: 'you',
@@ -60,7 +61,12 @@ export const strings = {
     playButton: 'Play sound',
     away: 'The gateway is away. The call goes on; nobody new can come in until it is back.',
     otherVersion: 'This person has another version of the page. Both should load it again.',
-    waits: (name: string) => `${name} wants to come in`,
+    waits: 'Somebody wants to come in',
+    closed: 'The room is closed now. The call goes on until you leave it.',
+    refused: 'The gateway does not let you in any more. The call goes on until you leave it.',
+    outside:
+      'You were away from the gateway for long. The call goes on; to meet anybody else you have to be let in again.',
+    nameless: 'Guest',
     admit: 'Let in',
     turnAway: 'Not now',
     full: 'Four are here, as many as a room takes.'
@@ -95,6 +101,7 @@ export const strings = {
     mirror: 'Mirror my own picture',
     hideSelf: 'Hide my own picture',
     keys: 'Keys',
+    useKeys: 'Single keys do something',
     keyList: [
       ['M', 'microphone on or off'],
       ['Space', 'held: microphone on'],
@@ -125,7 +132,8 @@ export const strings = {
     refused: 'was refused',
     broken: 'broke off',
     tooLarge: (limit: string) => `Files of up to ${limit} can be sent here. For larger ones there is postern send.`,
-    tooLong: 'This is too long for one message.',
+    unheard: (names: string) => `Not connected now, so without this message: ${names}`,
+    notOffered: 'The file could not be offered: nobody is connected now, or eight are open already.',
     came: (name: string) => `${name} is here`,
     went: (name: string) => `${name} has left`
   },
@@ -139,6 +147,7 @@ export const strings = {
     open: (name: string, kind: string) => `Connection with ${name}: ${kind}. Why, and figures`,
     heading: (name: string) => `Connection with ${name}`,
     isDirect: 'Direct: sound and picture go straight from browser to browser.',
+    wasDirect: 'A direct path was found first, and was lost later. Another one is looked for.',
     isRelayed: 'Relayed: sound and picture go through the gateway, which cannot see or hear them.',
     because: 'Why',
     advice: 'What to do',

@@ -5,4 +5,6 @@ import { existsSync } from 'node:fs'
 const made = new URL('../../../dist/call.js', import.meta.url)
 
 if (!existsSync(made))
-  throw new Error('the page of a call is not built: npm run test:browsers builds it first, and node tools/bundle.ts does')
+  throw new Error(
+    'the page of a call is not built: npm run test:browsers builds it first, and node tools/bundle.ts does'
+  )

@@ -25,14 +25,6 @@ export interface Watched {
 /** So many frames are decoded, and so many samples are played: half a second of sound. */
 export const SEEN = { frames: 10, samples: 24_000 } as const
 
-/** A script by which a page's camera has so many pixels, whatever it asks for. */
-export const filming = (width: number, height: number): string => `if (isSecureContext) {
-  const get = MediaDevices.prototype.getUserMedia
-  MediaDevices.prototype.getUserMedia = function ({ video, audio }) {
-    return get.call(this, { audio, video: video && { ...video, width: ${width}, height: ${height} } })
-  }
-}`
-
 export interface Ends {
   evaluate(script: string): Promise<unknown>
   /** What the page has complained of. */
@@ -62,10 +54,7 @@ export class CallPage implements AsyncDisposable {
 
   /** Runs the body of an async function, whose \`given\` is JSON. */
   async run(body: string, given: unknown = {}): Promise<unknown> {
-    const atMs = Date.now()
-    try {
     return await this.#ends.evaluate(`(async () => { const given = ${JSON.stringify(given)}; ${body} })()`)
-    } finally { console.error('DEBUG', this.name, Date.now() - atMs, body.slice(0, 90).replaceAll('\n', ' '), JSON.stringify(given)) }
   }
 
   /** Presses a control, as soon as it is there. */
@@ -110,9 +99,9 @@ export class CallPage implements AsyncDisposable {
   /** Takes the devices that are asked for in the lobby, and looks at oneself. */
   async checksDevices(): Promise<void> {
     await this.press(strings.lobby.useBoth)
-    await this.run(`const video = document.querySelector('.preview video')
-      await tools.when('the own picture', () => video.srcObject)
-      if (video.videoWidth === 0) await new Promise(resolve => video.addEventListener('resize', resolve, { once: true }))`)
+    await this.run(
+      `await tools.until('the own picture', () => document.querySelector('.preview video')?.videoWidth > 0)`
+    )
   }
 
   /** Gives a name, and asks for being let in. */

@@ -1,7 +1,15 @@
 // What a member of a room may send who is no page: a peer in Node that has the link and says on the stream of a page whatever it likes.
 
 import type { ExecutionContext } from 'ava'
-import { CHAT_CHARACTERS, CHAT_KEPT, FILES_OFFERED, LINE_BYTES, LINES_BURST, LINES_PER_SECOND, NAME_CHARACTERS } from '../../../src/call/model/limits.ts'
+import {
+  CHAT_CHARACTERS,
+  CHAT_KEPT,
+  FILES_OFFERED,
+  LINE_BYTES,
+  LINES_BURST,
+  LINES_PER_SECOND,
+  NAME_CHARACTERS
+} from '../../../src/call/model/limits.ts'
 import { strings } from '../../../src/call/words/strings.ts'
 import type { Connection } from '../../../src/peer/connection/connection.ts'
 import type { Stream } from '../../../src/peer/connection/streams/stream.ts'
@@ -69,13 +77,16 @@ pageTest('what looks like HTML is shown as it is written, and names are cut', as
   eve.says({ ...about, name: script })
   await ann.tileSays(script.slice(0, NAME_CHARACTERS), strings.badge.direct)
   await ann.press(controls.chat)
-  eve.says({ type: 'chat', text: `${script}\n\u202Eend` }, { type: 'file', id: 1, name: `..\u202E/${script}`, size: 1e9 })
+  eve.says(
+    { type: 'chat', text: `${script}\n\u202Eend` },
+    { type: 'file', id: 1, name: `..\u202E/${script}`, size: 1e9 }
+  )
   await ann.says(script, '_img src=x onerror=_globalThis.hurt=1')
   eve.says({ type: 'chat', text: 'x'.repeat(CHAT_CHARACTERS + 100) })
   const longest = `Math.max(...[...document.querySelectorAll('.entry .text')].map(({ textContent }) => textContent.length))`
   await ann.run(`await tools.when('a long text', () => ${longest} >= 4000)`)
   t.is(await ann.run(`return ${longest}`), CHAT_CHARACTERS)
-  t.true(await ann.run('return document.documentElement.scrollWidth <= innerWidth') as boolean)
+  t.true((await ann.run('return document.documentElement.scrollWidth <= innerWidth')) as boolean)
   await isWell(t, ann)
 })
 
@@ -105,38 +116,46 @@ pageTest('a line that is too long ends the connection that it came by, and not t
   await ann.says(call.people(2))
 })
 
-pageTest('files with other sizes than were offered are broken, more than some are refused, and what was not offered is not sent', async t => {
-  await using loopback = await Loopback.open()
-  const ann = await loopback.hasInside('Ann')
-  const eve = await joins(loopback, ann)
-  await ann.press(controls.chat)
-  eve.says({ type: 'take', id: 0 }, { type: 'take', id: 12_345 }, { type: 'withdraw', id: 99 }, { type: 'refuse', id: 5 })
-  eve.says({ type: 'file', id: 0, name: 'huge', size: 1e15 }, { type: 'file', id: 0, name: 'less', size: -1 })
-  for (const [id, bytes] of [
-    [1, 100_000],
-    [2, 10]
-  ] as const) {
-    eve.says({ type: 'file', id, name: `file-${id}`, size: 1000 })
-    await ann.press(chat.accept)
-    await until(() => eve.heard.some(line => line.type === 'take' && line.id === id))
-    const stream = await eve.connection.open(`file ${id}`)
-    stream.on('error', () => {})
-    stream.resume()
-    stream.end(Buffer.alloc(bytes))
-    await ann.says(`file-${id}: ${chat.broken}`)
+pageTest(
+  'files with other sizes than were offered are broken, more than some are refused, and what was not offered is not sent',
+  async t => {
+    await using loopback = await Loopback.open()
+    const ann = await loopback.hasInside('Ann')
+    const eve = await joins(loopback, ann)
+    await ann.press(controls.chat)
+    eve.says(
+      { type: 'take', id: 0 },
+      { type: 'take', id: 12_345 },
+      { type: 'withdraw', id: 99 },
+      { type: 'refuse', id: 5 }
+    )
+    eve.says({ type: 'file', id: 0, name: 'huge', size: 1e15 }, { type: 'file', id: 0, name: 'less', size: -1 })
+    for (const [id, bytes] of [
+      [1, 100_000],
+      [2, 10]
+    ] as const) {
+      eve.says({ type: 'file', id, name: `file-${id}`, size: 1000 })
+      await ann.press(chat.accept)
+      await until(() => eve.heard.some(line => line.type === 'take' && line.id === id))
+      const stream = await eve.connection.open(`file ${id}`)
+      stream.on('error', () => {})
+      stream.resume()
+      stream.end(Buffer.alloc(bytes))
+      await ann.says(`file-${id}: ${chat.broken}`)
+    }
+    t.is(await ann.run('return tools.saved.length'), 0)
+    const ids = Array.from({ length: FILES_OFFERED + 3 }, (_, at) => 10 + at)
+    eve.says(...ids.map(id => ({ type: 'file', id, name: `many-${id}`, size: 5 })))
+    await until(() => eve.heard.filter(({ type }) => type === 'refuse').length === 3)
+    await ann.says(`many-${10 + FILES_OFFERED - 1}`)
+    t.is(await ann.run(`return document.querySelectorAll('.entry button.first').length`), FILES_OFFERED)
+    // The same number once more is no other file.
+    eve.says({ type: 'file', id: 10, name: 'twice', size: 5 })
+    await until(() => eve.heard.filter(({ type }) => type === 'refuse').length === 4)
+    t.false((await ann.run('return tools.said().includes("twice")')) as boolean)
+    await isWell(t, ann)
   }
-  t.is(await ann.run('return tools.saved.length'), 0)
-  const ids = Array.from({ length: FILES_OFFERED + 3 }, (_, at) => 10 + at)
-  eve.says(...ids.map(id => ({ type: 'file', id, name: `many-${id}`, size: 5 })))
-  await until(() => eve.heard.filter(({ type }) => type === 'refuse').length === 3)
-  await ann.says(`many-${10 + FILES_OFFERED - 1}`)
-  t.is(await ann.run(`return document.querySelectorAll('.entry button.first').length`), FILES_OFFERED)
-  // The same number once more is no other file.
-  eve.says({ type: 'file', id: 10, name: 'twice', size: 5 })
-  await until(() => eve.heard.filter(({ type }) => type === 'refuse').length === 4)
-  t.false((await ann.run('return tools.said().includes("twice")')) as boolean)
-  await isWell(t, ann)
-})
+)
 
 pageTest('streams that no page opens break nothing, and many of lines together have the pace of one', async t => {
   await using loopback = await Loopback.open()

@@ -9,8 +9,8 @@ import { nat } from '../page.ts'
 import { authority, tlsFiles } from '../tls.ts'
 import { CallPage } from './call-page.ts'
 
-/** Two cameras, so that there is another one. */
-const TWO_CAMERAS = ['--use-fake-device-for-media-stream=device-count=2,fps=10']
+/** Another camera than the first one (the second has a form of picture that no call takes), and a window that takes little time to paint. */
+const ARGS = ['--use-fake-device-for-media-stream=device-count=3,fps=10', '--window-size=800,600']
 
 /**
  * Two sites, a gateway with calls, and the link of a room.
@@ -46,7 +46,7 @@ export async function opensLink(rig: Rig, site: number, kind: Kind, link: string
     name
   )
   try {
-    await process.do('open', { kind, as: 'page', scheme: 'https', url: link, args: TWO_CAMERAS })
+    await process.do('open', { kind, as: 'page', scheme: 'https', url: link, args: ARGS })
     await page.loaded()
     return page
   } catch (thrown) {

@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { endNative } from '../../end-native.ts'
 import { World, type WorldSpec } from '../../world.ts'
 import { launchContexts, missing } from '../browsers.ts'
-import { CallPage, filming } from './call-page.ts'
+import { CallPage } from './call-page.ts'
 
 const problem = missing('chromium')
 const skip = problem !== undefined && process.env.POSTERN_LAB !== 'required'
@@ -84,8 +84,6 @@ export class Loopback implements AsyncDisposable {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
     })
     context.on('weberror', error => complaints.push(error.error().message))
-    // Several pages film, encode and decode on one computer.
-    await context.addInitScript(filming(320, 180))
     // What is there before the first page lacks most.
     if (before) await context.addInitScript(`if (isSecureContext) { ${before} }`)
     const page = new OwnPage(await context.newPage(), complaints, name)

@@ -33,7 +33,7 @@ pageTest('a link that is not whole is told before anything is asked for, and aga
   }
 })
 
-pageTest('a wrong secret, and a room that is closed before or in the call, lead to no room', async t => {
+pageTest('a wrong secret, and a room that is closed, lead to no room', async t => {
   await using loopback = await Loopback.open()
   const wrong = await loopback.opens('Ann', {}, loopback.link.replace(/#.*/, `#${newSecret()}`))
   await wrong.joins()
@@ -47,6 +47,25 @@ pageTest('a wrong secret, and a room that is closed before or in the call, lead 
   await bob.joins()
   await tells(bob, 'no-room')
   t.deepEqual(await bob.complaints(), [])
+})
+
+pageTest('a call goes on when its room is closed, until one alone is left', async t => {
+  await using loopback = await Loopback.open()
+  const ann = await loopback.hasInside('Ann')
+  const bob = await loopback.hasInside('Bob', ann)
+  await ann.hasBadge('Bob', strings.badge.direct)
+  const maker = await loopback.world.join('maker')
+  await maker.closeRoom('standup')
+  for (const page of [ann, bob]) await page.says(call.closed)
+  await ann.saysNot(call.away)
+  await bob.seesOthers(t)
+  await bob.press(controls.leave)
+  await tells(ann, 'no-room')
+  await bob.says(over.left.title)
+  await goesBack(bob)
+  await bob.joins()
+  await tells(bob, 'no-room')
+  t.deepEqual([await ann.complaints(), await bob.complaints()], [[], []])
 })
 
 pageTest('a link that has expired leads to no room', async t => {
@@ -154,7 +173,9 @@ pageTest('where there is a microphone alone, that is taken', async t => {
   const bob = await loopback.hasInside('Bob', ann)
   await bob.tileSays('Ann', call.noPicture)
   await bob.tileSays('Ann', call.muted, false)
-  await bob.run('await tools.until("sound", async () => (await tools.received()).some(({ samples }) => samples > 12000))')
+  await bob.run(
+    'await tools.until("sound", async () => (await tools.received()).some(({ samples }) => samples > 12000))'
+  )
   t.deepEqual(await ann.complaints(), [])
 })
 
@@ -169,7 +190,9 @@ pageTest('a camera that is unplugged in the call gives way to another one, or is
   await ann.says(devices.switched.camera('').split(';')[0] ?? '')
   await bob.seesOthers(t)
   await bob.tileSays('Ann', call.noPicture, false)
-  await ann.run(`MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }\n${unplug}`)
+  await ann.run(
+    `navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }\n${unplug}`
+  )
   await ann.says(devices.unplugged.camera)
   await bob.tileSays('Ann', call.noPicture)
   t.deepEqual(await ann.complaints(), [])

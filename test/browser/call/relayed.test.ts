@@ -27,7 +27,9 @@ browserTest(
       await page.hasBadge(other.name, badge.relayed)
       await page.press(badge.open(other.name, badge.relayed))
       await page.says(badge.isRelayed, badge.because, badge.advice, badge.limit, '500 kbit/s')
-      const why = (await page.run(`return [...document.querySelectorAll('.why dd')].map(({ textContent }) => textContent)`)) as string[]
+      const why = (await page.run(
+        `return [...document.querySelectorAll('.why dd')].map(({ textContent }) => textContent)`
+      )) as string[]
       t.log(`${page.name} is told: ${why.join(' ')}`)
       t.is(why.length, 2)
       // What the gateway says, with the names of people in the place of those that it made up.
@@ -37,7 +39,9 @@ browserTest(
         t.true(why[at]?.toLowerCase().includes(first.toLowerCase().trim()), `${why[at]}: ${said}`)
       }
       await page.says(badge.roundTrip)
-      await page.run(`await tools.when('a figure', () => /\\d+ ms/.test(tools.said(document.querySelector('.figures'))))`)
+      await page.run(
+        `await tools.when('a figure', () => /\\d+ ms/.test(tools.said(document.querySelector('.figures'))))`
+      )
     }
     for (const page of [ann, bob]) t.deepEqual(await page.complaints(), [], page.name)
   }

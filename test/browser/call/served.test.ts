@@ -11,30 +11,41 @@ const MOST_BYTES = 120_000
 
 const calls = 'call: { enabled: true }'
 
-pageTest('the first load is small enough, all of it from the gateway, and the second one is the page alone', async t => {
-  await using loopback = await Loopback.open()
-  const ann = await loopback.opens('Ann')
-  const loaded = () =>
-    ann.run(`const [page] = performance.getEntriesByType('navigation')
+pageTest(
+  'the first load is small enough, all of it from the gateway, and the second one is the page alone',
+  async t => {
+    await using loopback = await Loopback.open()
+    const ann = await loopback.opens('Ann')
+    const loaded = () =>
+      ann.run(`const [page] = performance.getEntriesByType('navigation')
       return [page, ...performance.getEntriesByType('resource')].map(({ name, encodedBodySize, transferSize }) =>
         ({ name: new URL(name).host + new URL(name).pathname.replace(/[\\da-f]{16}/, 'HASH'), encodedBodySize, transferSize }))`)
-  type Loaded = readonly { name: string; encodedBodySize: number; transferSize: number }[]
-  const first = (await loaded()) as Loaded
-  const { host } = new URL(loopback.world.url)
-  const names = first.map(({ name }) => name)
-  t.deepEqual(names.slice(0, 3).toSorted(), ['/assets/HASH/call.css', '/assets/HASH/call.js', '/call/standup'].map(path => host + path))
-  t.deepEqual(names.filter(name => !name.startsWith(`${host}/`)), [])
-  const bytes = first.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)
-  t.true(bytes > 20_000 && bytes < MOST_BYTES, `${bytes} bytes`)
-  t.log(`${bytes} bytes, by gzip: ${JSON.stringify(first.map(({ name, encodedBodySize }) => [name, encodedBodySize]))}`)
-  await ann.page.reload()
-  const second = (await loaded()) as Loaded
-  t.deepEqual(
-    second.filter(({ name, transferSize }) => /call\.(js|css)$/.test(name) && transferSize > 0),
-    []
-  )
-  t.deepEqual(await ann.complaints(), [])
-})
+    type Loaded = readonly { name: string; encodedBodySize: number; transferSize: number }[]
+    const first = (await loaded()) as Loaded
+    const { host } = new URL(loopback.world.url)
+    const names = first.map(({ name }) => name)
+    t.deepEqual(
+      names.slice(0, 3).toSorted(),
+      ['/assets/HASH/call.css', '/assets/HASH/call.js', '/call/standup'].map(path => host + path)
+    )
+    t.deepEqual(
+      names.filter(name => !name.startsWith(`${host}/`)),
+      []
+    )
+    const bytes = first.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)
+    t.true(bytes > 20_000 && bytes < MOST_BYTES, `${bytes} bytes`)
+    t.log(
+      `${bytes} bytes, by gzip: ${JSON.stringify(first.map(({ name, encodedBodySize }) => [name, encodedBodySize]))}`
+    )
+    await ann.page.reload()
+    const second = (await loaded()) as Loaded
+    t.deepEqual(
+      second.filter(({ name, transferSize }) => /call\.(js|css)$/.test(name) && transferSize > 0),
+      []
+    )
+    t.deepEqual(await ann.complaints(), [])
+  }
+)
 
 test('the page runs files of the gateway alone, may ask for what a call needs, and is kept by nobody', async t => {
   await using world = await World.open({ more: calls })
@@ -64,7 +75,11 @@ test('the page runs files of the gateway alone, may ask for what a call needs, a
   for (const one of ['camera', 'microphone', 'display-capture', 'speaker-selection'])
     t.true(permissions?.includes(`${one}=(self)`), one)
   const text = await answer.text()
-  t.notRegex(text, /<script(?![^>]* src=)|<style|\son\w+=|style=/, 'nothing stands in the page that a policy would forbid')
+  t.notRegex(
+    text,
+    /<script(?![^>]* src=)|<style|\son\w+=|style=/,
+    'nothing stands in the page that a policy would forbid'
+  )
   const other = await (await fetch(`${world.url}/call/other`)).text()
   t.is(other.replaceAll('other', 'standup'), text, 'it is the same for rooms that there are and that there are not')
 })

@@ -10,6 +10,10 @@ export const tools = `globalThis.tools ??= (() => {
       all.add(this)
     }
   }
+  // Several pages film, encode and decode on one computer: each has a camera of few pixels.
+  const get = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices)
+  if (get) navigator.mediaDevices.getUserMedia = ({ video, audio }) =>
+    get({ audio, video: video && { ...video, width: 320, height: 180 } })
   // What is received is kept in memory, where a test can read it: no dialog of the system asks where to write it.
   delete globalThis.showSaveFilePicker
   const urlOf = URL.createObjectURL

@@ -32,27 +32,6 @@ test('no more is sent than the far side allows, and the rest when it allows more
   stream.destroy()
 })
 
-test('what arrives in long messages is told of less often, and a while later', t => {
-  const toldOf = (messageBytes: number) => {
-    const incoming = new Incoming(new Budget(4))
-    incoming.standing()
-    let marks = 0
-    for (let bytes = 0; bytes < 8_388_608; bytes += messageBytes) {
-      incoming.deliver(incoming.take(incoming.received, Buffer.alloc(messageBytes)), true, () => true)
-      if (incoming.markWithinMs !== 0) continue
-      incoming.standing()
-      marks++
-    }
-    t.is(incoming.markWithinMs, undefined, 'nothing is left to tell')
-    incoming.take(incoming.received, Buffer.alloc(messageBytes))
-    return { marks, ms: incoming.markWithinMs }
-  }
-  t.deepEqual(toldOf(MESSAGE_BYTES), { marks: 128, ms: 2 })
-  const long = toldOf(65_536)
-  t.is(long.ms, 6)
-  t.true(long.marks < 45, `${long.marks}`)
-})
-
 test('a stream is allowed more where it reads fast all that it was allowed, and no more where it does not', t => {
   let nowMs = 10_000
   const clock = mock.method(performance, 'now', () => nowMs)

@@ -12,7 +12,11 @@ export function callRoutes(): Router {
   const program = new Program('call')
   const router = new Router()
   router.get(`${CALL_PATH}:name`, ctx =>
-    program.show(ctx, { title: String(ctx.params.name), loading: 'The call is being loaded.', permissions })
+    program.show(ctx, {
+      title: String(ctx.params.name),
+      loading: 'The call is being loaded. Where nothing else comes, this browser is too old for it.',
+      permissions
+    })
   )
   router.use(program.files().routes())
   return router
