@@ -81,7 +81,9 @@ async function bench({ title, delaysMs }: World): Promise<void> {
   // The first of each compiles its code.
   while (theirs.length <= trials) {
     const next = sleep(ROUND_MS)
+    await looksAt('call', ann, bob)
     ours.push(await letIn(ann.call, bob.call))
+    await looksAt('page', ann, bob)
     theirs.push(await callByIce(ann, bob))
     await next
   }
@@ -149,6 +151,11 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
     }).observe(document, { subtree: true, childList: true })`)
   const all = opened.move()
   return { web, call, ice, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** Both look at the page of the call, or at the one with plain ICE. */
+async function looksAt(as: 'call' | 'page', ...sides: readonly Side[]): Promise<void> {
+  for (const { web } of sides) await web.do('front', { as })
 }
 
 /** Bob comes as a guest whom nobody knows, waits, is let in, and leaves. */
