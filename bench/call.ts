@@ -11,7 +11,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { strings } from '../src/call/words/strings.ts'
-import { CallPage, filming } from '../test/browser/call/call-page.ts'
+import { CallPage } from '../test/browser/call/call-page.ts'
 import { openCall } from '../test/browser/call/lab.ts'
 import { Web } from '../test/browser/page.ts'
 import { type IceActor, type IceGround, iceInPage, openIceGround } from '../test/lab/plain-ice/ground.ts'
@@ -45,8 +45,8 @@ const READ_MS = 500
 /** Twenty may knock at a room within a minute. */
 const ROUND_MS = 3100
 
-/** What two cores encode and decode twice. */
-const camera = filming(640, 360)
+/** As many pixels as the tools of tests leave a page of the call. */
+const CAMERA = { width: 320, height: 180, frameRate: 30 } as const
 const FILM = ['--use-fake-device-for-media-stream=fps=30']
 
 const trials = Number(values.trials)
@@ -81,7 +81,9 @@ async function bench({ title, delaysMs }: World): Promise<void> {
   // The first of each compiles its code.
   while (theirs.length <= trials) {
     const next = sleep(ROUND_MS)
+    await looksAt('call', ann, bob)
     ours.push(await letIn(ann.call, bob.call))
+    await looksAt('page', ann, bob)
     theirs.push(await callByIce(ann, bob))
     await next
   }
@@ -116,16 +118,18 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
   await using opened = new AsyncDisposableStack()
   const web = opened.use(await Web.open(rig, site, 'chromium', name, { scheme: 'https', args: FILM }))
   const ice = iceInPage(web, ground)
-  await web.run(camera)
   await web.run(marks)
   await ice.join()
-  await web.run(`ice.films(await navigator.mediaDevices.getUserMedia({ audio: true, video: true }), stream => {
-    let video = document.querySelector('video')
-    if (!video) document.body.append(video = Object.assign(document.createElement('video'), { autoplay: true }))
-    if (video.srcObject === stream) return
-    marks.watches(video)
-    video.srcObject = stream
-  })`)
+  await web.run(
+    `ice.films(await navigator.mediaDevices.getUserMedia({ audio: true, video: given }), stream => {
+      let video = document.querySelector('video')
+      if (!video) document.body.append(video = Object.assign(document.createElement('video'), { autoplay: true }))
+      if (video.srcObject === stream) return
+      marks.watches(video)
+      video.srcObject = stream
+    })`,
+    CAMERA
+  )
   await web.do('open', { kind: 'chromium', as: 'call', scheme: 'https', url: link })
   const call = new CallPage(
     {
@@ -136,7 +140,6 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
     name
   )
   await call.loaded()
-  await call.run(camera)
   await call.run(marks)
   // Whoever comes has a tile of its own.
   await call.run(`const seen = new WeakSet()
@@ -148,6 +151,11 @@ async function sideOf(rig: Rig, site: number, name: string, link: string, ground
     }).observe(document, { subtree: true, childList: true })`)
   const all = opened.move()
   return { web, call, ice, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** Both look at the page of the call, or at the one with plain ICE. */
+async function looksAt(as: 'call' | 'page', ...sides: readonly Side[]): Promise<void> {
+  for (const { web } of sides) await web.do('front', { as })
 }
 
 /** Bob comes as a guest whom nobody knows, waits, is let in, and leaves. */

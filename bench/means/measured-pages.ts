@@ -1,10 +1,9 @@
-// Pages in contexts of one Chromium, with small cameras, and the memory of each.
+// Pages in contexts of one Chromium, with the small cameras of tests, and the memory of each.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { launchContexts } from '../../test/browser/browsers.ts'
-import { filming } from '../../test/browser/call/call-page.ts'
 import { tools } from '../../test/browser/call/tools.ts'
 
 /** In MB. */
@@ -14,7 +13,6 @@ export interface Memory {
 }
 
 /** What a few pages encode and decode on two cores. */
-const CAMERA = filming(320, 180)
 const FILM = '--use-fake-device-for-media-stream=fps=5'
 
 /** So long a page is busy, so that its process is known by what it has done, in milliseconds. */
@@ -43,7 +41,6 @@ export class MeasuredPages implements AsyncDisposable {
   async page(url: string): Promise<MeasuredPage> {
     for (const { id } of await this.#renderers()) this.#known.add(id)
     const context = await this.#browser.newContext({ permissions: ['camera', 'microphone'] })
-    await context.addInitScript(CAMERA)
     const page = await context.newPage()
     await page.goto(url)
     await page.evaluate(tools)

@@ -22,6 +22,8 @@ export type Kind = 'chromium' | 'firefox'
 export interface Page {
   /** What a script comes to, as JSON has it; throws what it throws. */
   evaluate(script: string): Promise<unknown>
+  /** It is the one that is looked at: a browser paints no other one more than a few times a second. */
+  front(): Promise<unknown>
   close(): Promise<unknown>
 }
 
@@ -91,7 +93,7 @@ async function launchChromium(folder: string, more: readonly string[]): Promise<
       page.on('console', message => says(message.text()))
       page.on('pageerror', error => says(String(error)))
       await page.goto(url)
-      return { evaluate: script => page.evaluate(script), close: () => page.close() }
+      return { evaluate: script => page.evaluate(script), front: () => page.bringToFront(), close: () => page.close() }
     },
     close: () => context.close()
   }
@@ -133,6 +135,7 @@ async function launchFirefox(folder: string): Promise<Browser> {
       await bidi.ask('browsingContext.navigate', { context, url, wait: 'complete' })
       return {
         evaluate: script => bidi.evaluate(context, script),
+        front: () => bidi.ask('browsingContext.activate', { context }),
         close: () => bidi.ask('browsingContext.close', { context })
       }
     },

@@ -67,6 +67,11 @@ export const deeds = {
     return {}
   },
 
+  async front({ as }: { as: string }) {
+    await pageCalled(as).front()
+    return {}
+  },
+
   /** What a script comes to in the page, which has no module. */
   async evaluate({ as, script }: { as: string; script: string }): Promise<unknown> {
     return await pageCalled(as).evaluate(script)

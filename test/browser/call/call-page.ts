@@ -29,14 +29,6 @@ const unanswered =
 /** So many frames are decoded, and so many samples are played: half a second of sound. */
 export const SEEN = { frames: 10, samples: 24_000 } as const
 
-/** A script by which a page's camera has so many pixels, whatever it asks for. */
-export const filming = (width: number, height: number): string => `if (isSecureContext) {
-  const get = MediaDevices.prototype.getUserMedia
-  MediaDevices.prototype.getUserMedia = function ({ video, audio }) {
-    return get.call(this, { audio, video: video && { ...video, width: ${width}, height: ${height} } })
-  }
-}`
-
 export interface Ends {
   evaluate(script: string): Promise<unknown>
   /** What the page has complained of. */

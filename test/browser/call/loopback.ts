@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { endNative } from '../../end-native.ts'
 import { World, type WorldSpec } from '../../world.ts'
 import { launchContexts, missing } from '../browsers.ts'
-import { CallPage, filming } from './call-page.ts'
+import { CallPage } from './call-page.ts'
 
 const problem = missing('chromium')
 const skip = problem !== undefined && process.env.POSTERN_LAB !== 'required'
