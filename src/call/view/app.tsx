@@ -1,6 +1,6 @@
 // All of the page: what is shown in each phase of a call.
 
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
 import type { Opened } from '../model/link.ts'
 import { strings } from '../words/strings.ts'
@@ -26,6 +26,11 @@ export function App({ opened, call }: { opened: Opened; call: Call | undefined }
 
 function Phase({ call }: { call: Call }) {
   const phase = call.phase.value
+  const isFirst = useRef(true)
+  useEffect(() => {
+    if (!isFirst.current) headingFocused()
+    isFirst.current = false
+  }, [phase.at])
   switch (phase.at) {
     case 'ready':
     case 'entering':
@@ -37,6 +42,14 @@ function Phase({ call }: { call: Call }) {
     case 'over':
       return <Over call={call} problem={phase.problem} sentence={phase.sentence} />
   }
+}
+
+/** Whoever uses a screen reader, or the keyboard, is where the new part of the page begins. */
+function headingFocused(): void {
+  const heading = document.querySelector('h1')
+  if (!heading) return
+  heading.tabIndex = -1
+  heading.focus()
 }
 
 const Waiting = ({ call, inside }: { call: Call; inside: number }) => (

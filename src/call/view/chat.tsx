@@ -12,10 +12,18 @@ import { Panel } from './panel.tsx'
 
 const words = strings.chat
 
+/** So far above the end, in pixels, one still looks at it. */
+const NEAR_PX = 240
+
 export function ChatPanel({ call, close }: { call: Call; close: () => void }) {
   const { entries } = call.chat
   const end = useRef<HTMLDivElement>(null)
-  useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [entries.value])
+  useEffect(() => {
+    const list = end.current?.parentElement
+    // Whoever reads what is above goes on reading.
+    if (list && list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_PX)
+      end.current?.scrollIntoView({ block: 'nearest' })
+  }, [entries.value])
   return (
     <Panel title={words.heading} close={close}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is to be scrolled by the keyboard too */}
