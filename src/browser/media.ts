@@ -18,6 +18,7 @@ interface Sent {
 export class PageMedia implements Media {
   readonly pc: RTCPeerConnection
   readonly #handover: Handover
+  #steps = Promise.resolve()
 
   constructor(pc: RTCPeerConnection, handover: Handover) {
     this.pc = pc
@@ -43,12 +44,16 @@ export class PageMedia implements Media {
   }
 
   /** Sends this track, or nothing. How it is encoded is said first, so that it holds from the first frame on. */
-  async send({ kind, track, encoding }: Sent): Promise<void> {
+  send({ kind, track, encoding }: Sent): void {
     const sender = this.#transceiver(kind)?.sender
-    const parameters = sender?.getParameters()
-    if (!parameters?.encodings[0]) return
-    Object.assign(parameters.encodings[0], encoding)
-    await Promise.allSettled([sender?.setParameters(parameters), sender?.replaceTrack(track)])
+    // One after the other: a browser may refuse what is asked before it has done what was asked last.
+    this.#steps = this.#steps.then(async () => {
+      const parameters = sender?.getParameters()
+      if (!parameters?.encodings[0]) return
+      Object.assign(parameters.encodings[0], encoding)
+      await sender?.setParameters(parameters).catch(() => {})
+      await sender?.replaceTrack(track).catch(() => {})
+    })
   }
 
   /** What comes, once the path was described. */

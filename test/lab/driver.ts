@@ -377,6 +377,8 @@ interface Joining {
   readonly impostor?: boolean
   /** Names of interfaces that it tells nobody of. */
   readonly exclude?: readonly string[]
+  /** It shows its address to no other peer. */
+  readonly relayOnly?: boolean
   /** The authority of the gateway's certificate, in PEM. */
   readonly ca?: string
 }

@@ -18,14 +18,17 @@ import type { Order } from '../../src/wire/order.ts'
 import type { Report } from '../../src/wire/report.ts'
 import { sideNames } from '../../src/wire/side.ts'
 import { tracingDocument, upToDate } from '../../tools/tracing-tables.ts'
+import { endNative } from '../end-native.ts'
 import { Hand, Home, socket } from '../gateway/session/made.ts'
 import { handMade } from '../gateway/signalling/room.ts'
 import { FAR_MS, HandMade, nothingDone } from '../hand-made.ts'
 import { sceneOf, sideOf } from '../scenes.ts'
 import { until } from '../until.ts'
-import type { World } from '../world.ts'
+import { World } from '../world.ts'
 import { listed, misplaced, recorded, unlisted } from './listed.ts'
 import { recorder } from './recorder.ts'
+
+test.after.always(endNative)
 
 /** Passes, and says what its plan would have been worth. */
 const careful = `export default {
@@ -216,6 +219,14 @@ async function joinIsRefused(): Promise<readonly SpanRecord[]> {
   return await spansOf(room.world, trace)
 }
 
+/** Both show their addresses to no other peer. */
+async function nobodyIsShown(): Promise<readonly SpanRecord[]> {
+  await using world = await World.open()
+  const [ann] = await Promise.all(['ann', 'bob'].map(name => world.join(name, { relayOnly: true })))
+  const connection = await ann?.connect({ name: 'bob' })
+  return (await world.trace(connection?.path.trace ?? '')).spans
+}
+
 /** Ports as no NAT on loopback chooses them. */
 function hardNat(): readonly SpanRecord[] {
   const { tracer, spans } = recorder()
@@ -274,7 +285,8 @@ test('the tables of docs/tracing.md are those that the code goes by', t => {
 })
 
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
-  const runs = await Promise.all([longStory(), relayFails(), pathMoves(), udpIsBlocked(), joinIsRefused(), onOneLink()])
+  const blocked = [udpIsBlocked(), joinIsRefused(), onOneLink(), nobodyIsShown()]
+  const runs = await Promise.all([longStory(), relayFails(), pathMoves(), ...blocked])
   const spans = [...runs.flat(), ...hardNat(), ...wrongAddress(), ...besideEachOther()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])

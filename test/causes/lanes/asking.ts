@@ -119,6 +119,18 @@ const causes: readonly Cause[] = [
     }
   },
   {
+    what: 'the callee shows its address to nobody',
+    done: 'a peer that has joined as relay only is called, behind plain NATs',
+    code: 'relay-only',
+    side: 'callee',
+    gateway: all,
+    async inject(rig) {
+      await using guest = await rig.guest(siteOf(rig, 1), { joins: false })
+      await guest.process.do('join', { ...rig.door, name: guest.name, relayOnly: true })
+      return await first(rig).connect(guest, 0)
+    }
+  },
+  {
     what: 'the callee has as many sessions as it may',
     done: 'limits.sessionsPerPeer: 1, and a third holds one',
     code: 'over-quota',
