@@ -119,7 +119,13 @@ export async function called(caller: Web, callee: Web, how: Calling): Promise<vo
   await caller.run('globalThis.connection = await peer.connect({ name: given.to })', { to: callee.name })
   await Promise.all([
     caller.run('await call(connection, given)', how),
-    callee.run('globalThis.connection = accepted; await call(accepted, given)', how)
+    // The side that is called has it a moment later.
+    callee.run(
+      `while (!globalThis.accepted) await new Promise(resolve => { globalThis.onAccepted = resolve })
+      globalThis.connection = accepted
+      await call(accepted, given)`,
+      how
+    )
   ])
   await Promise.all([caller, callee].map(web => web.run('return await comes(connection, 10)')))
 }

@@ -64,7 +64,8 @@ for (const { what, nats, kinds, by } of pairs) {
   const [kind, other] = kinds
   browserTest(what, other === 'node' ? [kind] : [kind, other], async t => {
     const sites = nats.map((nat, at) => ({ nat, portMapping: by === 'map' && at === 1 }))
-    await using rig = await openRig({ strategies: `[direct, stun, ${by}]`, config, sites, verify: false })
+    // Without stun, whose one guess is right by chance now and then.
+    await using rig = await openRig({ strategies: `[direct, ${by}]`, config, sites, verify: false })
     const [, node] = rig.peers as [RigPeer, RigPeer]
     if (by === 'map') {
       await node.process.do('join', { ...rig.door, name: node.name, map: true })
