@@ -8,9 +8,10 @@ import type { Standing } from './stream-message.ts'
 
 /**
  * After so many bytes, or so many milliseconds, the far side is told that they have arrived: it keeps them until then, and may send no
- * more on the path.
+ * more on the path. Telling takes a packet, and a turn of both programs, so a far side that is alone on its path, as its long messages
+ * show, is told of two at once.
  */
-const MARK = { bytes: 65_536, ms: 2 } as const
+const MARKS = { shared: { bytes: 65_536, ms: 2 }, alone: { bytes: 98_304, ms: 4 } } as const
 
 /** The same for less than a message. Of whole ones more are likely to follow. */
 const LITTLE_AFTER_MS = 20
@@ -35,6 +36,7 @@ export class Incoming {
   /** Since when, and from which offset on, it is watched whether that is made use of. */
   #watched = { ms: 0, offset: 0 }
   #stepBytes = Number.POSITIVE_INFINITY
+  #marks: (typeof MARKS)[keyof typeof MARKS] = MARKS.shared
   #total: number | undefined
 
   constructor(budget: Budget) {
@@ -60,6 +62,7 @@ export class Incoming {
     if (this.isEnded || this.#received + fresh.length > this.#limit)
       throw new PosternError('bad-message', 'it sent more than it was allowed to')
     this.#received += fresh.length
+    this.#marks = bytes.length > MESSAGE_BYTES ? MARKS.alone : MARKS.shared
     return fresh
   }
 
@@ -109,7 +112,7 @@ export class Incoming {
     const promised = this.#limit - this.#delivered
     const window = this.#budget.window(this, promised, this.#wantedBytes)
     this.#limit = Math.max(this.#limit, this.#delivered + window)
-    this.#stepBytes = Math.min(MARK.bytes, window >> 2)
+    this.#stepBytes = Math.min(this.#marks.bytes, window >> 2)
   }
 
   #grow(nowMs: number): void {
@@ -124,7 +127,7 @@ export class Incoming {
   get markWithinMs(): number | undefined {
     const unmarkedBytes = this.#received - this.#markedAt
     if (Math.max(unmarkedBytes, this.#delivered - this.#deliveredAt) >= this.#stepBytes) return 0
-    if (unmarkedBytes >= MESSAGE_BYTES) return MARK.ms
+    if (unmarkedBytes >= MESSAGE_BYTES) return this.#marks.ms
     return unmarkedBytes > 0 ? LITTLE_AFTER_MS : undefined
   }
 
