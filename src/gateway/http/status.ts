@@ -4,7 +4,7 @@ import type { ExportCounters } from '../../trace/export/export.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
-import { noVisits, type Visits, type VisitsCounters } from '../nettest/visits.ts'
+import { noVisits, type VisitsCounters } from '../nettest/counters.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
@@ -38,7 +38,7 @@ export async function statusOf(parts: {
   forwards: Forwards
   nat: NatDesk
   rooms: Rooms | undefined
-  visits: Visits | undefined
+  visits: VisitsSeen | undefined
   http: ConnectionCounters & AnswerCounters
 }) {
   const relay = await parts.relay.totals()
@@ -81,7 +81,14 @@ const roomsOf = (rooms: Rooms | undefined) => ({
   ...(rooms?.counters ?? { made: 0, refused: 0, unkept: 0 })
 })
 
-const testsOf = (visits: Visits | undefined): { now: number; kept: number } & VisitsCounters => ({
+/** Tests of networks, as the status has them. */
+interface VisitsSeen {
+  readonly size: number
+  readonly results: { readonly size: number }
+  readonly counters: VisitsCounters
+}
+
+const testsOf = (visits: VisitsSeen | undefined): { now: number; kept: number } & VisitsCounters => ({
   now: visits?.size ?? 0,
   kept: visits?.results.size ?? 0,
   ...(visits?.counters ?? noVisits())

@@ -11,8 +11,9 @@ import { Full } from '../peers/full.ts'
 import type { Observer } from '../peers/observer.ts'
 import { networkOf } from '../shares/network.ts'
 import type { Newcomer } from '../signalling/reception.ts'
+import type { VisitsCounters } from './counters.ts'
 import { type Judges, seenOf } from './judge.ts'
-import { type Verdict, verdictOf } from './result.ts'
+import { verdictOf } from './result.ts'
 import type { Results } from './results.ts'
 
 /** RFC 6455 section 7.4.1: it is over, or what was said breaks the rules. */
@@ -20,15 +21,6 @@ const [NORMAL, POLICY] = [1000, 1008]
 
 /** Between two pings, of which the quickest answer counts, in milliseconds: at first a page is busy. */
 const PING_MS = 700
-
-export interface VisitCounters {
-  /** Runs that ended with a result. */
-  readonly done: Record<Verdict, number>
-  /** Ended: their time was over. */
-  late: number
-  /** Ended: the visitor said something else. */
-  malformed: number
-}
 
 export interface VisitOptions extends Judges {
   readonly observer: Observer
@@ -42,7 +34,7 @@ export interface VisitOptions extends Judges {
 export interface House {
   readonly options: VisitOptions
   readonly results: Results
-  readonly counters: VisitCounters
+  readonly counters: Pick<VisitsCounters, 'done' | 'late' | 'malformed'>
 }
 
 export class Visit {

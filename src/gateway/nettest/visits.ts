@@ -15,9 +15,9 @@ import { Shares } from '../shares/shares.ts'
 import type { Newcomer } from '../signalling/reception.ts'
 import type { Port } from '../udp/listen.ts'
 import { endpointOf } from '../udp/strangers.ts'
-import { type Verdict, verdicts } from './result.ts'
+import { noVisits, type VisitsCounters } from './counters.ts'
 import { Results } from './results.ts'
-import { refusal, send, Visit, type VisitCounters, type VisitOptions } from './visit.ts'
+import { refusal, send, Visit, type VisitOptions } from './visit.ts'
 
 /** Runs of one network within a minute, and of all at once. */
 const PER_MINUTE = 3
@@ -30,18 +30,6 @@ const CHECK_BYTES = 548
 
 /** RFC 6455 section 7.4.1, and the registry of its codes: to be tried again later. */
 const LATER = 1013
-
-export interface VisitsCounters extends VisitCounters {
-  /** Refused: the network had had its runs of this minute; too many were under way; there was no time for judging. */
-  limited: number
-  full: number
-  busy: number
-}
-
-export const noVisits = (): VisitsCounters => ({
-  done: Object.fromEntries(verdicts.map(verdict => [verdict, 0])) as Record<Verdict, number>,
-  ...{ limited: 0, full: 0, busy: 0, late: 0, malformed: 0 }
-})
 
 export interface VisitsOptions extends VisitOptions {
   readonly results?: Results

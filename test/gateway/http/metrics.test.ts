@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
-import { noVisits } from '../../../src/gateway/nettest/visits.ts'
+import { noVisits } from '../../../src/gateway/nettest/counters.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
