@@ -43,7 +43,7 @@ const HANGS_MS = 30_000
 const READ_MS = 500
 
 /** Twenty may knock at a room within a minute. */
-const ROUND_MS = 3100
+const ROUND_MS = 3400
 
 /** As many pixels as the tools of tests leave a page of the call. */
 const CAMERA = { width: 320, height: 180, frameRate: 30 } as const

@@ -197,7 +197,7 @@ export const strings = {
     },
     'room-full': {
       title: 'The room is full',
-      text: 'Four are in it, as many as it takes. Try again when somebody has left.'
+      text: 'As many are in it, or knock at it, as it takes. Try again in a minute, or when somebody has left.'
     },
     'turned-away': { title: 'You were not let in', text: 'Somebody in the call chose so. You may ask once more.' },
     'gateway-unreachable': {
