@@ -1,4 +1,4 @@
-// Camera, microphone and screen of this side. What is sent to others is `picture` and `sound`: whoever sends them follows these, and is
+// Camera, microphone and screen of this side. What is sent to others is `picture` and `microphone`: whoever sends them follows these, and is
 // told nothing of which device they come from. A camera that is off is let go, so that its light is off too; a microphone that is off
 // goes on in silence, so that it is on again at once.
 
@@ -28,7 +28,6 @@ export class Devices {
   /** The browser asks the person now. */
   readonly isAsking = signal(false)
   readonly picture = computed(() => this.screen.value ?? this.camera.value)
-  readonly sound = computed(() => this.microphone.value)
   /** The others hear this side. */
   readonly hears = computed(() => this.isMicrophoneOn.value && this.microphone.value !== undefined)
   readonly canFlip = computed(

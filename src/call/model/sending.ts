@@ -22,7 +22,10 @@ export function follow(connection: Connection, devices: Devices, changed: (budge
       .then(() => (track ? sender.send(track, isScreen ? 'screen' : 'camera') : sender.pause(kind)))
       .catch(() => {})
   }
-  const ends = [effect(() => step('audio', devices.sound.value)), effect(() => step('video', devices.picture.value))]
+  const ends = [
+    effect(() => step('audio', devices.microphone.value)),
+    effect(() => step('video', devices.picture.value))
+  ]
   connection.closed.addEventListener(
     'abort',
     () => {
