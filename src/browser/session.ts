@@ -378,13 +378,14 @@ function targetsOf({ order }: Order): readonly Endpoint[] {
 
 /**
  * RFC 8839 section 5.1. A `host` candidate of the far side would pin the path; one of another type lets a changed port win. The first
- * is checked first.
+ * is checked first. All have one priority: of two that are nominated within a moment an agent goes over to the better one, and then
+ * half of its handshake has gone to each.
  */
 const candidate = ({ address, port }: Endpoint, index: number): string =>
-  `candidate:${index + 1} 1 udp ${TOP_PRIORITY - index} ${address} ${port} typ ${isAddress(address) ? 'srflx raddr 0.0.0.0 rport 9' : 'host'}`
+  `candidate:${index + 1} 1 udp ${PRIORITY} ${address} ${port} typ ${isAddress(address) ? 'srflx raddr 0.0.0.0 rport 9' : 'host'}`
 
 /** Below that of any candidate that an agent finds by itself. */
-const TOP_PRIORITY = 1_000_000
+const PRIORITY = 1_000_000
 
 const isAddress = (text: string): boolean => /^[\d.]+$/.test(text)
 

@@ -22,7 +22,8 @@ const CHECKS_MS = 800
 
 /** The plan as both sides can obey it, or the reason why they cannot. */
 export function forIce(plan: Plan, pair: Pair): Plan | string {
-  const browser = sideNames.find(side => pair[side].agent)
+  const browsers = sideNames.filter(side => pair[side].agent)
+  const browser = browsers.find(side => !isCrowd(plan[side])) ?? browsers[0]
   const { agent } = pair[browser ?? 'caller']
   if (!browser || !agent) return plan
   const other = otherSide(browser)
@@ -41,6 +42,12 @@ export function forIce(plan: Plan, pair: Pair): Plan | string {
     afterMs: { ...plan.afterMs, [other]: (plan.afterMs?.[other] ?? 0) + AHEAD_MS }
   }
 }
+
+/**
+ * Of two browsers the one with many connections is passive: the other one may find two of them at once, and none of both knows which it
+ * goes on with, but by the one handshake that it begins.
+ */
+const isCrowd = (order: Order): boolean => (natureOf(order).effort?.sockets ?? 1) > 1
 
 /** An agent is given candidates: targets, then guesses, the likeliest first. What it sends to guesses is charged as it sends them. */
 function checking(given: Order, agent: AgentPace, waitMs: number): Order {

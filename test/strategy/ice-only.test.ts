@@ -61,6 +61,15 @@ test('of two browsers the callee is passive', t => {
   t.like(made(plan(), pairOf('caller', 'callee')), { passive: 'callee', caller: { kind: 'ice' } })
 })
 
+test('of two browsers the one that makes many connections is passive, whoever calls', t => {
+  const crowd: Order = { kind: 'punch', targets: [at(2002)], sockets: 64, probes: 160 }
+  const both = pairOf('caller', 'callee')
+  t.like(made(plan({ caller: crowd }), both), { passive: 'caller', caller: { sockets: 64 }, afterMs: { caller: 20 } })
+  t.like(made(plan({ callee: crowd }), both), { passive: 'callee' })
+  t.like(made(plan({ caller: crowd, callee: crowd }), both), { passive: 'callee' })
+  t.like(made(plan({ caller: crowd })), { passive: 'callee' })
+})
+
 test('a side that is only to be reached is told where the browser was seen', t => {
   t.like(made(plan({ callee: punch() })), { callee: { kind: 'ice', targets: [at(2001)] } })
 })
