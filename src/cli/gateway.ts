@@ -73,6 +73,10 @@ interface Announcement {
   readonly url: string
   readonly http: string
   readonly udp: readonly string[]
+  /** TCP ports of the relay alone. */
+  readonly tcp: readonly string[]
+  /** Whether rooms may be made. */
+  readonly calls: boolean
   readonly warnings: readonly string[]
   /** Files of the tokens that were made up. */
   readonly tokens: { readonly join?: string; readonly admin?: string }
@@ -84,7 +88,7 @@ interface Announcement {
 }
 
 function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
-  const { http, endpoints, joinToken, open } = gateway
+  const { http, endpoints, tcp, joinToken, open } = gateway
   const address = reachable(http.address, config)
   const url = config.listen.url[0] ?? urlOf({ address, port: http.port }, gateway.certificate)
   const tokens = {
@@ -95,6 +99,8 @@ function announcement(gateway: Gateway, config: Config, output: Output): Announc
     url,
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
+    tcp: tcp.map(formatEndpoint),
+    calls: config.call.enabled,
     warnings: warnings(config, gateway, address),
     tokens,
     open,
@@ -124,7 +130,7 @@ function reachable(address: string, { listen }: Config): string {
   return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
 }
 
-function warnings({ listen }: Config, { strategies }: Gateway, address: string): string[] {
+function warnings({ listen }: Config, { strategies, notes }: Gateway, address: string): string[] {
   const { addresses, public: told } = listen.udp
   const relay = strategies.some(({ lastResort }) => lastResort)
   return [
@@ -137,22 +143,28 @@ function warnings({ listen }: Config, { strategies }: Gateway, address: string):
     ...(told.length === 0 && addresses.every(isLoopback)
       ? ['UDP listens on loopback alone: only peers of this computer can use it']
       : []),
+    ...notes,
     ...(relay ? [] : ['no relay is among the strategies: where no direct path opens, a connection fails'])
   ]
 }
 
 function tell(told: Announcement, output: Output): void {
-  const { url, http, udp, warnings, tokens, open } = told
-  output.tell({ event: 'listening', url, http, udp, tokens, open, warnings })
+  const { url, http, udp, tcp, warnings, tokens, open, calls } = told
+  output.tell({ event: 'listening', url, http, udp, tcp, tokens, open, warnings })
   const bold = (text: string) => output.paint('bold', text)
   output.line(`${bold('postern gateway')} is listening`)
   output.line(`  API and peers   ${http}/tcp`)
   output.line(`  STUN and relay  ${udp.map(endpoint => `${endpoint}/udp`).join(', ')}`)
+  if (tcp.length > 0) output.line(`  relay           ${tcp.map(endpoint => `${endpoint}/tcp`).join(', ')}`)
   for (const warning of warnings) output.line(wrap(`${output.paint('yellow', 'note:')} ${warning}`, output.width, 2))
   output.line('\nJoin it from another computer, each under a name of its own:')
   output.line(bold(`  ${joinCommand(told, 'peer bob --receive ./received')}`))
   output.line('and from a third, send bob a file:')
   output.line(bold(`  ${joinCommand(told, 'send bob FILE')}`))
+  if (calls) {
+    output.line('A room for a call in browsers has a link, which is printed by')
+    output.line(bold(`  ${joinCommand(told, 'room standup')}`))
+  }
   if (tokens.join) output.line(`\nThe join token was made up; it is kept in ${tokens.join}`)
   else output.line('\nThe join token is the one you configured.')
   output.line('Why a connection was relayed or failed is told on its pages, and by a command:')

@@ -17,8 +17,9 @@ export function roomCommand(): Command {
   return withTokenOption(new Command('room'))
     .summary('make a room, whose link lets others in without the token')
     .description(
-      'Makes a room at the gateway, and prints its link, which opens a call in a browser. Up to four\n' +
-        'may be in it at once, who reach each other and nobody else; whoever comes later is let in by one of them.'
+      'Makes a room at the gateway, and prints its link, which opens a call in a\n' +
+        'browser. Up to four may be in it at once, who reach each other and nobody\n' +
+        'else; whoever comes later is let in by one of them.'
     )
     .argument('<name>', 'what the room is called')
     .option('--hours <n>', 'for how long the link is good (default: as long as the gateway has it)', hours)

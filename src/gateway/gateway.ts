@@ -22,6 +22,7 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import { Doors } from './doors/doors.ts'
 import { listenTcp } from './doors/listen.ts'
 import { Access, openTo } from './http/access.ts'
+import { isBuilt, notBuilt } from './http/built/built.ts'
 import { Certificate } from './http/certificate.ts'
 import { serveHttp } from './http/http.ts'
 import { linkPath } from './http/login.ts'
@@ -75,6 +76,10 @@ export interface Gateway {
   /** Whether local requests need no token. */
   readonly open: boolean
   readonly endpoints: readonly Endpoint[]
+  /** TCP ports of the relay alone. */
+  readonly tcp: readonly Endpoint[]
+  /** What its operator should know of how it is set up. */
+  readonly notes: readonly string[]
   readonly strategies: readonly Pick<Strategy, 'name' | 'lastResort'>[]
   readonly traces: TraceStore
   /** Counters of everything that is limited or dropped. */
@@ -185,6 +190,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     loginLink: () => linkPath(access.link()),
     open: openTo(config) === 'loopback',
     endpoints: udp.ports.map(({ local }) => local),
+    tcp: tcp.endpoints,
+    notes: (enabled || config.test.enabled) && !isBuilt() ? [notBuilt] : [],
     strategies,
     traces: tracing.traces,
     status,

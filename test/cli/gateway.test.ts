@@ -49,6 +49,19 @@ atTerminal(
   }
 )
 
+test('the start tells every port that has to be open, and how a room is made where rooms are', async t => {
+  await using world = await World.open()
+  const yaml = `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0] }, tcp: [0] }\ncall: { enabled: true }\n`
+  const gateway = world.start(['gateway', '--config', await world.write('call.yaml', yaml)])
+  await gateway.line(line => /postern traces/.test(line))
+  const text = gateway.lines.join('\n')
+  t.regex(text, /^ {2}relay {11}127\.0\.0\.1:\d+\/tcp$/m)
+  t.regex(text, /^ {2}postern room standup --gateway http:\/\/127\.0\.0\.1:\d+ \\$/m)
+  const plain = world.start(['gateway', '--config', await world.write('bare.yaml', bare)])
+  await plain.line(line => /postern traces/.test(line))
+  t.notRegex(plain.lines.join('\n'), /room|^ {2}relay/m)
+})
+
 test('where the output goes to a program or a file, no link is told, nor does any stand in the log', async t => {
   await using world = await World.open()
   for (const more of [[], ['--json']]) {

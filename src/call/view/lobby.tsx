@@ -16,6 +16,7 @@ const words = strings.lobby
 
 export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean }) {
   const { devices } = call
+  const isOpen = devices.camera.value !== undefined || devices.microphone.value !== undefined
   const enter = (event: Event) => {
     event.preventDefault()
     void mayPlay()
@@ -52,9 +53,10 @@ export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean })
           <summary>{words.devices}</summary>
           <Choices devices={devices} />
         </details>
-        <button type="submit" class="first" disabled={isEntering}>
+        <button type="submit" class={isOpen ? 'first' : ''} disabled={isEntering}>
           {isEntering ? strings.entering : words.join}
         </button>
+        {!isOpen && <p class="soft small">{words.unseen}</p>}
         <p class="soft small">{words.people}</p>
       </form>
     </main>

@@ -23,6 +23,7 @@ export const strings = {
     relayOnlyHint:
       'A direct call shows your network address to the others in it. With this, everything goes through the relay: slower, and of lower quality.',
     join: 'Join the call',
+    unseen: 'You join without camera and microphone. Both can be turned on in the call.',
     people: 'Up to four can be in this room. Whoever comes later is let in by those inside.',
     direct: 'Sound and picture go from browser to browser, encrypted; they are recorded nowhere.'
   },

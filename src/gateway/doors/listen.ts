@@ -9,6 +9,7 @@ import { type Endpoint, formatEndpoint } from '../../wire/endpoint.ts'
 export interface TcpListening {
   /** Ports as they are bound, those of one address after the other. */
   readonly ports: readonly number[]
+  readonly endpoints: readonly Endpoint[]
   /** Gets every connection; until somebody takes them, they are closed. */
   onConnection: (socket: Socket) => void
   close(): Promise<void>
@@ -20,17 +21,17 @@ export async function listenTcp(at: {
   readonly ports: readonly number[]
 }): Promise<TcpListening> {
   await using opened = new AsyncDisposableStack()
-  const ports: number[] = []
-  const listening = { ports, onConnection: (socket: Socket) => void socket.destroy() }
+  const endpoints: Endpoint[] = []
+  const listening = { endpoints, onConnection: (socket: Socket) => void socket.destroy() }
   for (const address of at.addresses)
     for (const port of at.ports) {
       const server = createServer({ noDelay: true }, socket => listening.onConnection(socket))
       await bind(server, { address, port })
       opened.defer(() => closed(server))
-      ports.push((server.address() as { port: number }).port)
+      endpoints.push({ address, port: (server.address() as { port: number }).port })
     }
   const closing = opened.move()
-  return Object.assign(listening, { close: () => closing.disposeAsync() })
+  return Object.assign(listening, { ports: endpoints.map(({ port }) => port), close: () => closing.disposeAsync() })
 }
 
 /** Its connections are closed by whoever took them. */

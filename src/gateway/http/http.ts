@@ -221,7 +221,7 @@ function application(side: HttpSide, listener: string, connections: Connections)
     open.routes(),
     assetRoutes().routes(),
     moduleRoutes().routes(),
-    ...(side.calls ? [callRoutes().routes()] : []),
+    callRoutes(side.calls).routes(),
     testRoutes(side.tests).routes(),
     loginRoutes(side.access, listener).routes(),
     ownTraceRoutes(side).routes(),

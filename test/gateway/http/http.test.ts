@@ -24,6 +24,13 @@ test('health and the login are for everybody', async t => {
   }
 })
 
+test('a link of a room leads to a sentence where the gateway has no rooms', async t => {
+  await using world = await World.open({ more: 'admin: { open: never }' })
+  const answer = await fetch(`${world.url}/call/standup`)
+  t.is(answer.status, 404)
+  t.regex(((await answer.json()) as { reason: string }).reason, /^this gateway has no rooms; .*call: \{ enabled: true \}$/)
+})
+
 test('the API and the metrics take the admin token, and the join token does not do', async t => {
   await using world = await World.open({ more: 'admin: { open: never }' })
   const { joinToken } = world.gateway

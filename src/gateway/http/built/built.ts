@@ -1,6 +1,7 @@
 // A file for browsers that `npm run build` makes: read and compressed when it is asked for the first time. In a clone it may not be there.
 
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -52,5 +53,8 @@ export function answerWith(ctx: Context, { bodies }: Whole, type: 'text/javascri
   if (encoding !== 'identity') ctx.set('content-encoding', encoding)
   ctx.body = bodies[encoding]
 }
+
+/** Whether what browsers need is there. */
+export const isBuilt = (): boolean => existsSync(fileURLToPath(new URL('call.js', folder)))
 
 export const notBuilt = 'this gateway runs from its source, and what browsers need is not built: npm run build makes it'

@@ -8,9 +8,14 @@ import { Program } from './program.ts'
 const permissions =
   'camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), speaker-selection=(self)'
 
-export function callRoutes(): Router {
-  const program = new Program('call')
+/** @param enabled whether rooms have pages here; a link that leads here says so where they have not */
+export function callRoutes(enabled: boolean): Router {
   const router = new Router()
+  if (!enabled)
+    return router.get(`${CALL_PATH}:name`, ctx =>
+      ctx.throw(404, 'this gateway has no rooms; its operator can let it have some: call: { enabled: true }')
+    )
+  const program = new Program('call')
   router.get(`${CALL_PATH}:name`, ctx =>
     program.show(ctx, {
       title: String(ctx.params.name),
