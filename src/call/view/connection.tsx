@@ -39,7 +39,7 @@ function Path({ person }: { person: Person }) {
       {verdict?.code === 'direct' ? (
         <p>{words.wasDirect}</p>
       ) : (
-        <Why person={person} sentence={verdict?.sentence} advice={verdict?.advice} />
+        <Why person={person} code={verdict?.code} sentence={verdict?.sentence} advice={verdict?.advice} />
       )}
     </>
   )
@@ -62,26 +62,51 @@ function Failure({ person, retry }: { person: Person; retry: (() => void) | unde
 
 interface WhyProps {
   readonly person: Person
+  readonly code?: string | undefined
   readonly sentence: string | undefined
   readonly advice: string | undefined
 }
 
-const Why = ({ person, sentence, advice }: WhyProps) => (
-  <dl class="why">
-    <dt>{words.because}</dt>
-    <dd>{sentence ? told(sentence, person) : words.noReason}</dd>
-    {advice && (
-      <>
-        <dt>{words.advice}</dt>
-        <dd>{told(advice, person)}</dd>
-      </>
-    )}
-  </dl>
-)
+function Why({ person, code, sentence, advice }: WhyProps) {
+  // What was chosen in the lobby is called here as it is there.
+  const [why, deed] =
+    code === 'relay-only' && sentence
+      ? words.hidden[whoIn(sentence, person)](person.name.value)
+      : [sentence && told(sentence, person), advice && told(advice, person)]
+  return (
+    <dl class="why">
+      <dt>{words.because}</dt>
+      <dd>{why || words.noReason}</dd>
+      {deed && (
+        <>
+          <dt>{words.advice}</dt>
+          <dd>{deed}</dd>
+        </>
+      )}
+    </dl>
+  )
+}
+
+/** What the gateway calls people who have come by a link. */
+const guest = /\bguest-[\da-f]{12}\b/g
+
+/** Of whom a sentence of the gateway is. */
+function whoIn(sentence: string, { address }: Person): 'you' | 'them' | 'both' {
+  if (!sentence.includes(address)) return 'you'
+  return sentence.replaceAll(address, '').match(guest) ? 'both' : 'them'
+}
 
 /** The gateway knows people by the names that it made up for them. */
 const told = (text: string, { address, name }: Person): string =>
-  `${capital(text.replaceAll(address, () => name.value).replaceAll(/\bguest-[\da-f]{12}\b/g, strings.call.youAre))}.`
+  `${capital(
+    text
+      .replaceAll(address, () => name.value)
+      .replaceAll(guest, strings.call.youAre)
+      .replaceAll(/\byou (is|has|was|reaches)\b/g, (_, verb: keyof typeof ofYou) => `you ${ofYou[verb]}`)
+  )}.`
+
+/** As it is said of oneself. */
+const ofYou = { is: 'are', has: 'have', was: 'were', reaches: 'reach' } as const
 
 function Words({ person }: { person: Person }) {
   const said = person.connection.value?.words

@@ -1,6 +1,6 @@
 // Before the call: a look at oneself, the choice of devices, a name, and whether one's address may be shown.
 
-import { useComputed, useSignal } from '@preact/signals'
+import { type Signal, useComputed, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Call } from '../model/call.ts'
 import type { Devices } from '../model/devices.ts'
@@ -16,7 +16,10 @@ const words = strings.lobby
 
 export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean }) {
   const { devices } = call
+  const isAsked = useSignal(false)
   const isOpen = devices.camera.value !== undefined || devices.microphone.value !== undefined
+  // What is to be done first is chosen once the question for devices has its answer, whichever it is.
+  const isAnswered = isOpen || (isAsked.value && !devices.isAsking.value)
   const enter = (event: Event) => {
     event.preventDefault()
     void mayPlay()
@@ -25,7 +28,7 @@ export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean })
   return (
     <main class="lobby">
       <section class="check" aria-label={words.preview}>
-        <Preview devices={devices} />
+        <Preview devices={devices} isAsked={isAsked} />
         <Level devices={devices} />
       </section>
       <form class="card" onSubmit={enter}>
@@ -53,7 +56,7 @@ export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean })
           <summary>{words.devices}</summary>
           <Choices devices={devices} />
         </details>
-        <button type="submit" class={isOpen ? 'first' : ''} disabled={isEntering}>
+        <button type="submit" class={isAnswered ? 'first' : ''} disabled={isEntering}>
           {isEntering ? strings.entering : words.join}
         </button>
         {!isOpen && <p class="soft small">{words.unseen}</p>}
@@ -64,8 +67,7 @@ export function Lobby({ call, isEntering }: { call: Call; isEntering: boolean })
 }
 
 /** One's own picture, or the question for it, or why there is none. */
-function Preview({ devices }: { devices: Devices }) {
-  const isAsked = useSignal(false)
+function Preview({ devices, isAsked }: { devices: Devices; isAsked: Signal<boolean> }) {
   const stream = useComputed(() => (devices.camera.value ? new MediaStream([devices.camera.value]) : undefined))
   const ask = (camera: boolean, microphone: boolean) => {
     isAsked.value = true

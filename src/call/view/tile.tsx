@@ -40,7 +40,9 @@ export function Tile({ person, isLarge, pin, show }: TileProps) {
               <span class="hidden">{words.muted}</span>
             </span>
           )}
-          {isScreen ? words.shares(name.value) : name.value}
+          <span class="cut" title={name.value}>
+            {isScreen ? words.shares(name.value) : name.value}
+          </span>
           {speaks.value && <span class="hidden">{words.speaks}</span>}
         </span>
         <Badge person={person} show={show} />
@@ -104,7 +106,7 @@ export function OwnTile({ devices, isPaused }: { devices: Devices; isPaused: boo
               <span class="hidden">{words.muted}</span>
             </span>
           )}
-          {isScreen ? words.yourScreen : words.self}
+          <span class="cut">{isScreen ? words.yourScreen : words.self}</span>
         </span>
       </div>
     </section>

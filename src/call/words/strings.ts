@@ -102,7 +102,7 @@ export const strings = {
     mirror: 'Mirror my own picture',
     hideSelf: 'Hide my own picture',
     keys: 'Keys',
-    useKeys: 'Single keys do something',
+    useKeys: 'Single keys are shortcuts',
     keyList: [
       ['M', 'microphone on or off'],
       ['Space', 'held: microphone on'],
@@ -153,6 +153,21 @@ export const strings = {
     because: 'Why',
     advice: 'What to do',
     noReason: 'The gateway has not said why.',
+    /** Who hides an address, and how there would be a direct call all the same. */
+    hidden: {
+      you: () => [
+        'You hide your address from the others.',
+        'Nothing, if you want it so. For a direct call leave, and join again without “Hide my address from the others”.'
+      ],
+      them: (name: string) => [
+        `${name} hides their address from the others.`,
+        `Nothing, if ${name} wants it so. For a direct call ${name} has to join without “Hide my address from the others”.`
+      ],
+      both: (name: string) => [
+        `You and ${name} hide your addresses from the others.`,
+        'Nothing, if you both want it so. For a direct call both have to join without “Hide my address from the others”.'
+      ]
+    },
     figures: 'Figures of now',
     roundTrip: 'Round trip',
     loss: 'Lost on the way to you',

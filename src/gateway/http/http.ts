@@ -37,7 +37,7 @@ import { byFirstByte } from './first-byte.ts'
 import { inPieces } from './in-pieces.ts'
 import { loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
-import { errorPage } from './pages/error.ts'
+import { errorPage, type Way } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
 import { createSecureServer, securely } from './secure.ts'
 import type { GatewayStatus } from './status.ts'
@@ -286,14 +286,14 @@ const answerErrors =
     } catch (thrown) {
       // The request broke off within its body: the connection has failed, and nobody is there to be answered.
       if (ctx.req.errored) return
-      const status = (thrown as { status?: number }).status
+      const { status, way } = thrown as { status?: number; way?: Way }
       const { code, message } = asPosternError(thrown)
       ctx.status = status ?? statusFor[code] ?? 500
       const reason = ctx.status === 500 ? 'a fault in the gateway' : message
       if (ctx.status === 500) log.error({ err: thrown }, reason)
       if (ctx.status === 401) ctx.set('www-authenticate', 'Bearer')
       if (ctx.status === 429) ctx.set('retry-after', '60')
-      if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason).toString()
+      if (wantsPage(ctx)) ctx.body = errorPage(ctx.status, reason, way).toString()
       else ctx.body = { code: codesFor[status ?? 0] ?? code, reason }
     }
   }

@@ -51,7 +51,7 @@ export class Sessions implements RelayListener {
     this.#again = new Again(house, CONNECTIONS * limits.peers, searched)
     const sessions = () => this.relayed.flatMap(({ session }) => (session.isDecided ? [session] : []))
     this.#passing = new TellsPassing(house, sessions, () => this.counters.limits++)
-    this.counters = { started: 0, failed: 0, refused: 0, limits: 0, won: {}, again: this.#again.counters }
+    this.counters = { started: 0, failed: 0, refused: 0, won: {}, again: this.#again.counters, limits: 0 }
     house.relay.listener = this
   }
 

@@ -5,6 +5,7 @@ import Router from '@koa/router'
 import { off, page, result as resultWords } from '../../../network-words.ts'
 import { TEST_PATH } from '../../../wire/nettest/path.ts'
 import type { Results } from '../../nettest/results.ts'
+import type { Way } from '../pages/error.ts'
 import { testResult } from '../pages/test-result.ts'
 import { Program } from './program.ts'
 
@@ -29,7 +30,7 @@ export function testRoutes(side: TestSide | undefined): Router {
   router.get(TEST_PATH, ctx => program.show(ctx, { title: page.title, loading: page.loading }))
   router.get(`${TEST_PATH}/:id`, ctx => {
     const found = side.results.read(ctx.params.id ?? '')
-    if (!found) return ctx.throw(404, resultWords.gone)
+    if (!found) return ctx.throw(404, resultWords.gone, { way: [TEST_PATH, page.title] satisfies Way })
     return program.show(ctx, { title: resultWords.title, content: testResult(found, side.udp) })
   })
   return router

@@ -13,6 +13,7 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       failed: 'of these, ended without a path',
       refused: 'refused: no room',
       'won *': 'of these, a path by *',
+      limits: 'times that a side was told what the relay lets through',
       'again * started': 'searches for another path of a connection: *',
       'again * moved': 'of these, found one: *',
       'again * failed': 'of these, found none: *',
@@ -60,7 +61,7 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     }
   ],
   doors: [
-    'Relayed peers whose UDP is blocked',
+    'Ways to the relay',
     {
       '* open': 'connections by * now',
       '* opened': 'connections by *',

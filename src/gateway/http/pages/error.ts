@@ -11,13 +11,17 @@ const titles: Readonly<Record<number, string>> = {
   429: 'Wait a minute'
 }
 
-export function errorPage(status: number, reason: string): Html {
+/** A page that helps on, and what it is called. */
+export type Way = readonly [path: string, text: string]
+
+/** @param way in the place of the administrator's pages, for whoever has never heard of them */
+export function errorPage(status: number, reason: string, way?: Way): Html {
   const title = titles[status] ?? 'Something went wrong'
   return page({
     title,
     bare: true,
     body: html`<section class="card narrow"><h1>${title}</h1><p>${capital(reason)}.</p>
-<p><a href="/">Overview</a> · <a href="/traces">All traces</a></p></section>`
+<p>${way ? html`<a href="${way[0]}">${way[1]}</a>` : html`<a href="/">Overview</a> · <a href="/traces">All traces</a>`}</p></section>`
   })
 }
 

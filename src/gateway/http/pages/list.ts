@@ -95,7 +95,7 @@ function row(trace: TraceSummary): Html {
 <td class="time">${timeTag(startMs)}</td>
 <td class="who"><a href="/traces/${id}">${who(trace)}</a></td>
 <td class="fate">${badge(fate)}</td>
-<td class="verdict"><code>${verdict.code}</code> <span class="sentence">${verdict.sentence}</span>${lost && html` <span class="sentence">${lostLine(lost)}</span>`}</td>
+<td class="verdict"><code>${verdict.code}</code> <span class="sentence">${verdict.sentence}${lost && `; ${lostLine(lost)}`}</span></td>
 <td class="by">${fate === 'failed' ? '' : by}</td>
 <td class="ms number">${lasted(ms)}</td>
 </tr>`
