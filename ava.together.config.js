@@ -5,6 +5,7 @@ import everything from './ava.config.js'
 
 const longest = [
   'odd',
+  'gateway/relay/engines',
   'causes/crossing',
   'lab/lab',
   'causes/asking',
@@ -24,6 +25,9 @@ const longest = [
   'peer/router/miniupnpd'
 ].map(name => `/test/${name}.test.ts`)
 
+/** What takes a browser: `npm run test:browsers` has it. */
+const browsers = ['!test/browser/**', '!test/gateway/http/pages/{browser,nettest}.test.ts']
+
 const rankOf = file => {
   const at = longest.findIndex(name => file.endsWith(name))
   return at < 0 ? longest.length : at
@@ -31,6 +35,6 @@ const rankOf = file => {
 
 export default {
   ...everything,
-  files: [...everything.files, '!test/grid.test.ts', '!test/browser/**'],
+  files: [...everything.files, '!test/grid.test.ts', ...browsers],
   sortTestFiles: (one, other) => rankOf(one) - rankOf(other) || one.localeCompare(other)
 }

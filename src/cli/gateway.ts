@@ -75,6 +75,8 @@ interface Announcement {
   readonly udp: readonly string[]
   /** TCP ports of the relay alone. */
   readonly tcp: readonly string[]
+  /** What carries relayed datagrams. */
+  readonly engine: string
   /** Whether rooms may be made. */
   readonly calls: boolean
   readonly warnings: readonly string[]
@@ -88,7 +90,7 @@ interface Announcement {
 }
 
 function announcement(gateway: Gateway, config: Config, output: Output): Announcement {
-  const { http, endpoints, tcp, joinToken, open } = gateway
+  const { http, endpoints, tcp, engine, joinToken, open } = gateway
   const address = reachable(http.address, config)
   const url = config.listen.url[0] ?? urlOf({ address, port: http.port }, gateway.certificate)
   const tokens = {
@@ -100,6 +102,7 @@ function announcement(gateway: Gateway, config: Config, output: Output): Announc
     http: formatEndpoint(http),
     udp: endpoints.map(formatEndpoint),
     tcp: tcp.map(formatEndpoint),
+    engine,
     calls: config.call.enabled,
     warnings: warnings(config, gateway, address),
     tokens,
@@ -149,13 +152,14 @@ function warnings({ listen }: Config, { strategies, notes }: Gateway, address: s
 }
 
 function tell(told: Announcement, output: Output): void {
-  const { url, http, udp, tcp, warnings, tokens, open, calls } = told
-  output.tell({ event: 'listening', url, http, udp, tcp, tokens, open, warnings })
+  const { url, http, udp, tcp, engine, warnings, tokens, open, calls } = told
+  output.tell({ event: 'listening', url, http, udp, tcp, engine, tokens, open, warnings })
   const bold = (text: string) => output.paint('bold', text)
   output.line(`${bold('postern gateway')} is listening`)
   output.line(`  API and peers   ${http}/tcp`)
   output.line(`  STUN and relay  ${udp.map(endpoint => `${endpoint}/udp`).join(', ')}`)
   if (tcp.length > 0) output.line(`  relay           ${tcp.map(endpoint => `${endpoint}/tcp`).join(', ')}`)
+  output.line(`  relay engine    ${engine}`)
   for (const warning of warnings) output.line(wrap(`${output.paint('yellow', 'note:')} ${warning}`, output.width, 2))
   output.line('\nJoin it from another computer, each under a name of its own:')
   output.line(bold(`  ${joinCommand(told, 'peer bob --receive ./received')}`))

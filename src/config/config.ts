@@ -25,6 +25,7 @@ import {
 } from './located-yaml.ts'
 import { type PairFiles, readPair } from './pair.ts'
 import {
+  type Engine,
   type JsonSchema,
   jsonSchema,
   type Limits,
@@ -67,6 +68,8 @@ export interface Config {
   readonly state: string
   readonly deadlineMs: number
   readonly strategies: readonly StrategyEntry[]
+  /** What carries relayed datagrams; `auto`: `batch` where it can be had. */
+  readonly relay: { readonly engine: 'auto' | Engine; readonly threads: number }
   readonly limits: Limits
   readonly traces: Traces
   readonly log: { readonly level: LogLevel }

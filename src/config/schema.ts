@@ -57,6 +57,10 @@ export type LogLevel = (typeof logLevels)[number]
 /** A gateway has few names; the rest would be a mistake. */
 const URLS = 16
 
+/** What may carry relayed datagrams. */
+export const engines = ['batch', 'dgram'] as const
+export type Engine = (typeof engines)[number]
+
 /** Two that show a mapping, and one for those that can be relayed by neither. */
 const UDP_PORTS = 3
 
@@ -107,6 +111,12 @@ export function schema(env: Environment) {
       .min(1, { error: 'expected at least one strategy' })
       .prefault([...defaultStrategies])
       .describe('Tried from the top; the first path that opens wins'),
+    relay: section({
+      engine: choice('auto', ...engines).describe(
+        'What carries relayed datagrams: threads with calls for many at once (Linux), or the event loop'
+      ),
+      threads: integer(1, 64).prefault(1).describe('Threads of the engine batch')
+    }),
     limits: limitsSection(),
     traces: tracesSection(),
     log: section({

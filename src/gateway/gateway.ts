@@ -43,6 +43,7 @@ import { Twins } from './peers/twins.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
+import { openUdp } from './relay/engine.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Rooms } from './rooms/rooms.ts'
 import { logSearch } from './session/again/search-line.ts'
@@ -59,8 +60,9 @@ import { NatDesk } from './survey/nat-desk.ts'
 import { Binding, type Forwarder } from './udp/binding.ts'
 import type { Credential } from './udp/desk.ts'
 import { Forwards } from './udp/forwards.ts'
-import { type Listening, listen, sendOnce } from './udp/listen.ts'
+import { type Listening, sendOnce } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
+import { Overload } from './udp/overload.ts'
 import type { StrangerLimits } from './udp/strangers.ts'
 
 export interface Gateway {
@@ -76,6 +78,8 @@ export interface Gateway {
   /** Whether local requests need no token. */
   readonly open: boolean
   readonly endpoints: readonly Endpoint[]
+  /** What carries relayed datagrams, for people. */
+  readonly engine: string
   /** TCP ports of the relay alone. */
   readonly tcp: readonly Endpoint[]
   /** What its operator should know of how it is set up. */
@@ -101,8 +105,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const certificate = config.listen.tls && opened.use(await Certificate.open(config.listen.tls, { log }))
   const { strategies } = opened.use(await startPlugins(config.strategies, log))
   const tracing = opened.use(await openTracing(config.traces, { strategies, log, recording }))
-  const udp = await listen(config.listen.udp)
+  const { udp, fast, engine } = await openUdp(config, log)
   opened.defer(() => udp.close())
+  const overload = opened.use(new Overload({ ports: () => udp.ports, engine: fast }))
   const tcp = await listenTcp({ addresses: config.listen.udp.addresses, ports: config.listen.tcp })
   opened.defer(() => tcp.close())
 
@@ -110,7 +115,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   opened.defer(() => names.close())
   const directory = new Directory(names)
   const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
-  const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions }))
+  const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions, fast }))
   const sources = new Sources({ observer, log })
   const judging = new Judging()
   const watch = { observer, sources, history: new History(), budget: new Budget(limits), judging, commander: directory }
@@ -155,13 +160,19 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const parts = {
     visits,
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, twins, nat, rooms, ...tracing }
+    ...{ access, forwards, twins, nat, rooms, overload, ...tracing }
   }
   const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf(parts),
-    warnings: () => [...sources.warnings, ...places.warnings, ...twins.warnings, ...(certificate?.warnings ?? [])],
+    warnings: () => [
+      ...sources.warnings,
+      ...places.warnings,
+      ...twins.warnings,
+      ...(certificate?.warnings ?? []),
+      ...overload.warnings()
+    ],
     peers: limits.peers,
     calls: enabled,
     tests: visits && {
@@ -190,6 +201,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     loginLink: () => linkPath(access.link()),
     open: openTo(config) === 'loopback',
     endpoints: udp.ports.map(({ local }) => local),
+    engine,
     tcp: tcp.endpoints,
     notes: (enabled || config.test.enabled) && !isBuilt() ? [notBuilt] : [],
     strategies,

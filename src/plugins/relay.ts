@@ -3,6 +3,7 @@
 
 import type { Plugin } from '../strategy/plugin.ts'
 import type { Side } from '../strategy/scene.ts'
+import { formatRate } from '../units.ts'
 import type { Order } from '../wire/order.ts'
 
 interface Options {
@@ -10,6 +11,8 @@ interface Options {
   readonly perSession: number
   /** UDP payload that all sessions of one peer send, in bits per second. */
   readonly perPeer: number
+  /** UDP payload of all sessions that one network has asked for, both directions, in bits per second. */
+  readonly perNetwork: number
   /** UDP payload of all sessions together, in bits per second, shared fairly when it is short. */
   readonly total: number
   /** Milliseconds to latch and to hear the other side through the gateway, on top of the round trips. */
@@ -29,18 +32,31 @@ const splice = ({ gateway, doors }: Side): Order => ({
 
 export const relay: Plugin<Options> = {
   name: 'relay',
-  defaults: { perSession: '4 Mbit/s', perPeer: '8 Mbit/s', total: '100 Mbit/s', waitMs: '2s' },
+  defaults: {
+    perSession: '4 Mbit/s',
+    perPeer: '8 Mbit/s',
+    perNetwork: '1000 Gbit/s',
+    total: '100 Mbit/s',
+    waitMs: '2s'
+  },
   lastResort: true,
-  start: ({ waitMs, ...limits }) => ({
-    *plan({ caller, callee }) {
-      yield {
-        kind: 'plan',
-        caller: splice(caller),
-        callee: splice(callee),
-        waitMs: waitMs + waitOf(caller) + waitOf(callee),
-        why: 'every other strategy passed or failed',
-        limits
+  start: ({ waitMs, ...configured }, { log }) => {
+    const limits = { ...configured, perNetwork: Math.min(configured.perNetwork, configured.total) }
+    const [session, peer, network, total] = [limits.perSession, limits.perPeer, limits.perNetwork, limits.total].map(
+      rate => formatRate(rate)
+    )
+    log.info(`at most ${session} each way of a connection, ${peer} a peer, ${network} a network, ${total} in all`)
+    return {
+      *plan({ caller, callee }) {
+        yield {
+          kind: 'plan',
+          caller: splice(caller),
+          callee: splice(callee),
+          waitMs: waitMs + waitOf(caller) + waitOf(callee),
+          why: 'every other strategy passed or failed',
+          limits
+        }
       }
     }
-  })
+  }
 }

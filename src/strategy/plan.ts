@@ -57,6 +57,8 @@ export interface Plan {
 export interface RelayLimits {
   readonly perSession: number
   readonly perPeer: number
+  /** Of all that the sessions carry which one source network asked for, a /24 or /56; left out: as much as `total`. */
+  readonly perNetwork?: number
   readonly total: number
 }
 

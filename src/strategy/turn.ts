@@ -152,8 +152,8 @@ function checkBudget(order: Order): void {
 }
 
 /** A relay with any other rate would pass nothing, or count wrongly. */
-function checkLimits({ perSession, perPeer, total }: RelayLimits): void {
-  for (const [name, rate] of Object.entries({ perSession, perPeer, total }))
+function checkLimits({ perSession, perPeer, perNetwork, total }: RelayLimits): void {
+  for (const [name, rate] of Object.entries({ perSession, perPeer, perNetwork: perNetwork ?? total, total }))
     if (!(Number.isFinite(rate) && rate > 0))
       throw new Error(`its plan limits ${name} to ${rate}, which is no rate above zero`)
 }

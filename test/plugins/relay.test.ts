@@ -13,7 +13,7 @@ test('both sides are sent to the endpoint of the gateway that each was told, wit
   t.deepEqual(more, [])
   t.deepEqual(plan?.caller, { kind: 'splice', target: { address: '203.0.113.1', port: 3478 } })
   t.deepEqual(plan?.callee, { kind: 'splice', target: other })
-  t.deepEqual(plan?.limits, { perSession: 1e6, perPeer: 8e6, total: 10e6 })
+  t.deepEqual(plan?.limits, { perSession: 1e6, perPeer: 8e6, perNetwork: 10e6, total: 10e6 })
 })
 
 test('it works for any pair, and gets its turn after the deadline too', async t => {

@@ -244,6 +244,7 @@ function limitsSentence(facts: Facts): string | undefined {
   const rates = [
     ['a session', facts.number('relay.per_session')],
     ['a peer', facts.number('relay.per_peer')],
+    ['a network', facts.number('relay.per_network')],
     ['in all', facts.number('relay.total')]
   ] as const
   const told = rates.flatMap(([whose, rate]) => (rate === undefined ? [] : [`${rate / 1e6} Mbit/s ${whose}`]))

@@ -156,6 +156,12 @@ export class Metrics implements Disposable {
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )
+    this.#readCounter('relay_delayed', 'Relayed datagrams that waited for a limit', ['from'], ({ relay }) =>
+      Object.entries(relay).map(([from, { delayed }]) => [{ from }, delayed])
+    )
+    this.#readCounter('relay_delay_seconds', 'How long these waited, all together', ['from'], ({ relay }) =>
+      Object.entries(relay).map(([from, { delayedMs }]) => [{ from }, delayedMs / 1000])
+    )
     this.#readCounter('relay_limits_told', 'How often a side was told what passes now', [], ({ sessions }) => [
       [{}, sessions.limits]
     ])
@@ -238,6 +244,7 @@ function dropsOf({
   checks,
   doors,
   udp,
+  overload,
   probes,
   signalling,
   names,
@@ -246,16 +253,20 @@ function dropsOf({
   sessions,
   judgements
 }: GatewayStatus): Record<string, number> {
-  const relayed = (reason: 'session' | 'peer' | 'total' | 'unlatched') =>
+  const relayed = (reason: keyof typeof relay.caller.dropped) =>
     relay.caller.dropped[reason] + relay.callee.dropped[reason]
   return {
     'relay-session': relayed('session'),
     'relay-peer': relayed('peer'),
+    'relay-network': relayed('network'),
     'relay-total': relayed('total'),
     'relay-unlatched': relayed('unlatched'),
     'check-refused': checks.refused,
     'check-limited': checks.limited,
     'door-late': doors.tcp.dropped + doors.websocket.dropped,
+    'overload-received': overload.received,
+    'overload-unrelayed': overload.strangers,
+    'overload-sent': overload.sent,
     'binding-limited': udp.limited,
     'discovery-limited': udp.discoveryLimited,
     'binding-refused': udp.refused,

@@ -15,6 +15,7 @@ import type { SignallingCounters } from '../signalling/counters.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
 import type { Binding } from '../udp/binding.ts'
 import type { Forwards } from '../udp/forwards.ts'
+import type { Overload } from '../udp/overload.ts'
 import type { Access } from './access.ts'
 import type { AnswerCounters } from './answers.ts'
 import type { ConnectionCounters } from './connections.ts'
@@ -36,6 +37,7 @@ export async function statusOf(parts: {
   exported: ExportCounters
   access: Access
   forwards: Forwards
+  overload: Overload
   nat: NatDesk
   rooms: Rooms | undefined
   visits: VisitsSeen | undefined
@@ -50,6 +52,8 @@ export async function statusOf(parts: {
     twins: parts.twins.count,
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
+    /** Datagrams lost at the UDP ports because the gateway or its host was too slow. */
+    overload: await parts.overload.look(),
     /** Connections that bring datagrams where UDP is blocked, and sides that are relayed now, by door. */
     doors: {
       tcp: { ...parts.doors.counters.tcp },

@@ -10,7 +10,13 @@ import type { Observer } from './observer.ts'
 
 /** What is wrong with the gateway's own set-up, in words. It names no peer and no address. */
 export interface Warning {
-  readonly code: 'hidden-sources' | 'unchecked-url' | 'identity-twice' | 'certificate-ends' | 'certificate-kept'
+  readonly code:
+    | 'hidden-sources'
+    | 'unchecked-url'
+    | 'identity-twice'
+    | 'certificate-ends'
+    | 'certificate-kept'
+    | 'overloaded'
   readonly sentence: string
   readonly advice: string
 }

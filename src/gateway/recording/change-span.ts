@@ -40,11 +40,15 @@ function attributesOf(change: Change): SpanAttributes {
 export const counterAttributes = (counters: SpliceCounters): SpanAttributes =>
   Object.fromEntries(
     sideNames.flatMap(side => {
-      const { sentBytes, dropped } = counters[side]
-      const drops = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+      const { sentBytes, dropped, delayed, delayedMs } = counters[side]
+      const drops = Object.entries(dropped).filter(([, count]) => count > 0)
       return [
         [`postern.${side}.bytes`, sentBytes],
-        [`postern.${side}.dropped`, drops]
+        [`postern.${side}.dropped`, drops.reduce((sum, [, count]) => sum + count, 0)],
+        ...(drops.length > 0
+          ? [[`postern.${side}.dropped_by`, drops.map(([limit, count]) => `${limit} ${count}`)] as const]
+          : []),
+        ...(delayed > 0 ? [[`postern.${side}.delay`, Math.round((10 * delayedMs) / delayed) / 10] as const] : [])
       ]
     })
   )

@@ -38,9 +38,10 @@ function effortAttributes(side: SideName, order: Order): SpanAttributes {
   }
 }
 
-const limitAttributes = ({ perSession, perPeer, total }: RelayLimits): SpanAttributes => ({
+const limitAttributes = ({ perSession, perPeer, perNetwork, total }: RelayLimits): SpanAttributes => ({
   'postern.relay.per_session': perSession,
   'postern.relay.per_peer': perPeer,
+  'postern.relay.per_network': perNetwork ?? total,
   'postern.relay.total': total
 })
 

@@ -14,8 +14,9 @@ import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import type { IceCredentials } from '../../wire/order.ts'
 import type { SideName } from '../../wire/side.ts'
 import { BINDING, type DecodedStun, decode, encode, looksLikeStun, transactionId, usernameOf } from '../../wire/stun.ts'
+import type { Exit } from '../udp/listen.ts'
 import { endpointOf } from '../udp/strangers.ts'
-import type { Exit, SpliceTable } from './splice.ts'
+import type { SpliceTable } from './splice.ts'
 
 /** The credentials of an ICE agent, and of the far one that it believes to be behind the relay. */
 export interface Agent {

@@ -15,23 +15,33 @@ export const nothing = (): DirectionCounters => ({
   sentBytes: 0,
   sentDatagrams: 0,
   queued: 0,
+  delayed: 0,
+  delayedMs: 0,
   droppedBytes: 0,
-  dropped: { session: 0, peer: 0, total: 0, unlatched: 0 }
+  dropped: { session: 0, peer: 0, network: 0, total: 0, unlatched: 0 }
 })
 
 export function sum(a: SpliceCounters, b: SpliceCounters): SpliceCounters {
-  return { caller: sumOf(a.caller, b.caller), callee: sumOf(a.callee, b.callee) }
+  return { caller: addUp(a.caller, b.caller), callee: addUp(a.callee, b.callee) }
 }
 
-const sumOf = (a: DirectionCounters, b: DirectionCounters): DirectionCounters => ({
-  sentBytes: a.sentBytes + b.sentBytes,
-  sentDatagrams: a.sentDatagrams + b.sentDatagrams,
-  queued: a.queued + b.queued,
-  droppedBytes: a.droppedBytes + b.droppedBytes,
-  dropped: {
-    session: a.dropped.session + b.dropped.session,
-    peer: a.dropped.peer + b.dropped.peer,
-    total: a.dropped.total + b.dropped.total,
-    unlatched: a.dropped.unlatched + b.dropped.unlatched
+type Numbers = { [name: string]: number | Record<string, number> }
+
+/** Of counters of one kind: `sign` of the second to the first, number by number. */
+function combined<Counters>(a: Counters, b: Counters, sign: 1 | -1): Counters {
+  const [ones, others] = [a, b] as unknown as [Numbers, Numbers]
+  const result: Numbers = {}
+  for (const [name, one] of Object.entries(ones)) {
+    const other = others[name]
+    result[name] =
+      typeof one === 'number'
+        ? one + sign * Number(other)
+        : (combined(one, other as Record<string, number>, sign) as Record<string, number>)
   }
-})
+  return result as Counters
+}
+
+export const addUp = <Counters extends ShaperCounters>(a: Counters, b: Counters): Counters => combined(a, b, 1)
+
+/** What was counted since. */
+export const less = <Counters extends ShaperCounters>(a: Counters, b: Counters): Counters => combined(a, b, -1)

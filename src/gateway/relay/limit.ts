@@ -18,15 +18,29 @@ import type { Asker } from '../shares/shares.ts'
 import { type Outcome, QUANTUM_BYTES, type Scheduler, type Waiter } from './scheduler.ts'
 
 /** Whose limit a bucket is: the name under which drops are counted. */
-export type LimitName = 'session' | 'peer' | 'total'
+export type LimitName = 'session' | 'peer' | 'network' | 'total'
 
 /**
  * A bucket is open while it has tokens. A datagram of any size passes an open bucket and may leave it in debt, so that
  * a small bucket does not shut out large datagrams.
  */
-export class TokenBucket {
+export interface Bucket {
   readonly name: LimitName
-  /** How many shapers wait for this bucket: while there are any, newcomers queue up behind them. */
+  readonly bitsPerSecond: number
+  /** How many wait for this bucket: while there are any, newcomers queue up behind them. */
+  readonly waiting: number
+  /** A direction of a holder waits for it, or does so no more. */
+  waits(change: 1 | -1, holder: Asker): void
+  /** Sets another rate from now on, for all that share the bucket. */
+  retune(bitsPerSecond: number): void
+  /** @param beyond whether it would be open after so many bytes more */
+  isOpen(nowMs: number, beyond?: number): boolean
+  take(bytes: number): void
+}
+
+/** A bucket of one thread. */
+export class TokenBucket implements Bucket {
+  readonly name: LimitName
   waiting = 0
   #bitsPerSecond: number
   #levelBytes = 0
@@ -43,17 +57,20 @@ export class TokenBucket {
     return this.#bitsPerSecond
   }
 
-  /** Sets another rate from now on, for all that share the bucket. */
+  waits(change: 1 | -1): void {
+    this.waiting += change
+  }
+
   retune(bitsPerSecond: number): void {
     this.#bitsPerSecond = bitsPerSecond
   }
 
-  isOpen(nowMs: number): boolean {
-    const bytesPerMs = (this.#bitsPerSecond / 8000) * FILL_SHARE
+  isOpen(nowMs: number, beyond = 0): boolean {
+    const bytesPerMs = fillOf(this.#bitsPerSecond)
     const level = this.#levelBytes + (nowMs - this.#filledMs) * bytesPerMs
     this.#levelBytes = Math.min(level, bytesPerMs * CAPACITY_MS)
     this.#filledMs = nowMs
-    return this.#levelBytes > 0
+    return this.#levelBytes > beyond
   }
 
   take(bytes: number): void {
@@ -62,7 +79,7 @@ export class TokenBucket {
 }
 
 /** Node's timers fire up to a few ms late. Tokens that the bucket cannot hold until then are lost to the rate. */
-const CAPACITY_MS = 7
+export const CAPACITY_MS = 7
 
 /**
  * A bucket fills at 99 % of its rate. The 1 % left out is 10 ms of each second. A full bucket and the debt of one datagram
@@ -70,76 +87,149 @@ const CAPACITY_MS = 7
  */
 const FILL_SHARE = 0.99
 
+/** Bytes in a millisecond. */
+export const fillOf = (bitsPerSecond: number): number => (bitsPerSecond / 8000) * FILL_SHARE
+
 export interface ShaperCounters {
   sentBytes: number
   sentDatagrams: number
   /** How many datagrams had to wait, whether they were sent later or not. */
   queued: number
+  /** Those that were sent after they had waited, and how long all of them did together, in milliseconds. */
+  delayed: number
+  delayedMs: number
   droppedBytes: number
   /** By the limit that was short. */
   dropped: Record<LimitName, number>
 }
 
-export interface ShaperOptions {
-  scheduler: Scheduler
-  /** All are charged for each datagram; a drop counts for the first bucket that is short. */
-  buckets: readonly TokenBucket[]
-  /** Whose turns it has where it waits with others. */
-  holder: Asker
-  /** How much may wait, in ms at the lowest of the buckets' rates. */
-  queueMs?: number
-  send: (datagram: Buffer) => void
+/** Where it is counted what becomes of datagrams. */
+export interface Tally {
+  sent(bytes: number, datagrams: number): void
+  /** One has to wait. */
+  waits(): void
+  /** One is sent after it has waited. */
+  waited(ms: number): void
+  dropped(bytes: number, limit: LimitName): void
 }
 
-interface Queued {
-  readonly datagram: Buffer
-  readonly arrivedMs: number
-  /** Its number among all datagrams that were offered. */
-  readonly number: number
-}
-
-export class Shaper implements Waiter {
+/** Counts in an object. */
+export class Counting implements Tally {
   readonly counters: ShaperCounters = {
     sentBytes: 0,
     sentDatagrams: 0,
     queued: 0,
+    delayed: 0,
+    delayedMs: 0,
     droppedBytes: 0,
-    dropped: { session: 0, peer: 0, total: 0 }
+    dropped: { session: 0, peer: 0, network: 0, total: 0 }
   }
+
+  sent(bytes: number, datagrams: number): void {
+    this.counters.sentBytes += bytes
+    this.counters.sentDatagrams += datagrams
+  }
+
+  waits(): void {
+    this.counters.queued++
+  }
+
+  waited(ms: number): void {
+    this.counters.delayed++
+    this.counters.delayedMs += ms
+  }
+
+  dropped(bytes: number, limit: LimitName): void {
+    this.counters.droppedBytes += bytes
+    this.counters.dropped[limit]++
+  }
+}
+
+/** What a direction has to pass: all of its buckets, each of which is charged. A drop counts for the first that is short. */
+export class Gate {
+  readonly buckets: readonly Bucket[]
+  readonly tally: Tally
+
+  constructor(buckets: readonly Bucket[], tally: Tally) {
+    this.buckets = buckets
+    this.tally = tally
+  }
+
+  /**
+   * The first bucket that is short.
+   * @param isFirst whether those that wait already do not matter
+   * @param beyond bytes that have to pass before
+   */
+  firstShort(nowMs: number, isFirst: boolean, beyond = 0): Bucket | undefined {
+    for (const bucket of this.buckets)
+      if ((!isFirst && bucket.waiting > 0) || !bucket.isOpen(nowMs, beyond)) return bucket
+    return undefined
+  }
+
+  /** Charges for what is sent. */
+  pass(bytes: number, datagrams: number, cost: number): void {
+    for (const bucket of this.buckets) bucket.take(cost)
+    this.tally.sent(bytes, datagrams)
+  }
+}
+
+export interface ShaperOptions<Datagram> {
+  scheduler: Scheduler
+  gate: Gate
+  /** Whose turns it has where it waits with others. */
+  holder: Asker
+  /** How much may wait, in ms at the lowest of the buckets' rates. */
+  queueMs?: number
+  send: (datagram: Datagram) => void
+  /** One that waited is not sent, and is nobody's any more. */
+  lost?: (datagram: Datagram) => void
+}
+
+/** What waits of a direction. */
+export class Shaper<Datagram extends { readonly length: number }> implements Waiter {
   /** Bytes sent in turns, which is after waiting. */
   turnedBytes = 0
   readonly #scheduler: Scheduler
   readonly #holder: Asker
-  readonly #buckets: readonly TokenBucket[]
-  readonly #send: (datagram: Buffer) => void
+  readonly #gate: Gate
+  readonly #send: (datagram: Datagram) => void
+  readonly #lost: (datagram: Datagram) => void
   readonly #queueBytes: number
   readonly #patienceMs: number
-  readonly #waiting: Queued[] = []
+  readonly #waiting: Datagram[] = []
+  /** Of each that waits, when it came, and its number among all that were offered. */
+  readonly #arrivedMs: number[] = []
+  readonly #numbers: number[] = []
   #offered = 0
   #queuedBytes = 0
   #turnBytes = 0
   /** The bucket that the queue waits for; undefined while the queue is empty. */
-  #short: TokenBucket | undefined
+  #short: Bucket | undefined
 
-  constructor({ scheduler, buckets, holder, queueMs = 50, send }: ShaperOptions) {
+  constructor({ scheduler, gate, holder, queueMs = 50, send, lost = () => {} }: ShaperOptions<Datagram>) {
     this.#scheduler = scheduler
     this.#holder = holder
-    this.#buckets = buckets
+    this.#gate = gate
     this.#send = send
-    this.#queueBytes = (Math.min(...buckets.map(bucket => bucket.bitsPerSecond)) / 8000) * queueMs
+    this.#lost = lost
+    this.#queueBytes = (Math.min(...gate.buckets.map(bucket => bucket.bitsPerSecond)) / 8000) * queueMs
     this.#patienceMs = queueMs + LATE_MS
   }
 
-  /** A queued datagram is kept without being copied: its buffer must not be used again. */
-  offer(datagram: Buffer): 'sent' | 'queued' | 'dropped' {
+  get isEmpty(): boolean {
+    return this.#short === undefined
+  }
+
+  /** A queued datagram is kept without being copied: its memory must not be used again until it is sent or lost. */
+  offer(datagram: Datagram): 'sent' | 'queued' | 'dropped' {
     this.#offered++
     const nowMs = this.#scheduler.time.now()
-    const short = this.#short ?? this.#firstShort(nowMs, true)
+    const short = this.#short ?? this.#gate.firstShort(nowMs, false)
     if (!short) {
       this.#pass(datagram)
       return 'sent'
     }
-    if (this.#queuedBytes + costOf(datagram) > this.#queueBytes) {
+    if (this.#queuedBytes + costOf(datagram.length) > this.#queueBytes) {
       this.#drop(datagram, short)
       return 'dropped'
     }
@@ -153,12 +243,15 @@ export class Shaper implements Waiter {
     if (this.#turnBytes <= 0) this.#turnBytes += QUANTUM_BYTES
     while (this.#waiting.length > 0) {
       if (this.#turnBytes <= 0) return 'more'
-      const short = this.#firstShort(nowMs, false)
-      this.#waitFor(short)
-      if (short) return 'blocked'
+      const short = this.#gate.firstShort(nowMs, true)
+      if (short) {
+        this.#waitFor(short)
+        return 'blocked'
+      }
+      this.#gate.tally.waited(nowMs - (this.#arrivedMs[0] ?? nowMs))
       const datagram = this.#dequeue()
-      this.#turnBytes -= costOf(datagram)
-      this.turnedBytes += costOf(datagram)
+      this.#turnBytes -= costOf(datagram.length)
+      this.turnedBytes += costOf(datagram.length)
       this.#pass(datagram)
     }
     this.#waitFor(undefined)
@@ -173,51 +266,47 @@ export class Shaper implements Waiter {
     this.#scheduler.delete(this, this.#holder)
   }
 
-  #firstShort(nowMs: number, behindOthers: boolean): TokenBucket | undefined {
-    for (const bucket of this.#buckets) {
-      if ((behindOthers && bucket.waiting > 0) || !bucket.isOpen(nowMs)) return bucket
-    }
-    return undefined
-  }
-
-  #pass(datagram: Buffer): void {
-    for (const bucket of this.#buckets) bucket.take(costOf(datagram))
-    this.counters.sentBytes += datagram.length
-    this.counters.sentDatagrams++
+  #pass(datagram: Datagram): void {
+    this.#gate.pass(datagram.length, 1, costOf(datagram.length))
     this.#send(datagram)
   }
 
-  #enqueue(datagram: Buffer, nowMs: number, short: TokenBucket): void {
-    this.#waiting.splice(this.#placeOf(datagram), 0, { datagram, arrivedMs: nowMs, number: this.#offered })
-    this.#queuedBytes += costOf(datagram)
-    this.counters.queued++
+  #enqueue(datagram: Datagram, nowMs: number, short: Bucket): void {
+    const place = this.#placeOf(datagram)
+    insert(this.#waiting, place, datagram)
+    insert(this.#arrivedMs, place, nowMs)
+    insert(this.#numbers, place, this.#offered)
+    this.#queuedBytes += costOf(datagram.length)
+    this.#gate.tally.waits()
     this.#waitFor(short)
     this.#scheduler.add(this, this.#holder)
   }
 
   /** A datagram goes to the end of the queue; an acknowledgement goes ahead of the data before it. */
-  #placeOf(datagram: Buffer): number {
+  #placeOf(datagram: Datagram): number {
     let place = this.#waiting.length
     if (datagram.length > ACKNOWLEDGEMENT_BYTES) return place
     for (; place > 0; place--) {
       const before = this.#waiting[place - 1]
-      if (!before || before.datagram.length <= ACKNOWLEDGEMENT_BYTES) break
-      if (this.#offered - before.number >= OVERTAKEN) break
+      if (!before || before.length <= ACKNOWLEDGEMENT_BYTES) break
+      if (this.#offered - (this.#numbers[place - 1] as number) >= OVERTAKEN) break
     }
     return place
   }
 
   /** The queue must not be empty. */
-  #dequeue(): Buffer {
-    const { datagram } = this.#waiting.shift() as Queued
-    this.#queuedBytes -= costOf(datagram)
+  #dequeue(): Datagram {
+    const datagram = this.#waiting.shift() as Datagram
+    this.#arrivedMs.shift()
+    this.#numbers.shift()
+    this.#queuedBytes -= costOf(datagram.length)
     return datagram
   }
 
   // The size of the queue assumes that the slowest bucket serves this queue alone. Where others share that bucket, the queue
   // drains more slowly.
   #dropLate(nowMs: number): void {
-    while (this.#short && nowMs - (this.#waiting[0]?.arrivedMs ?? nowMs) > this.#patienceMs) this.#dropOldest()
+    while (this.#short && nowMs - (this.#arrivedMs[0] ?? nowMs) > this.#patienceMs) this.#dropOldest()
   }
 
   #dropOldest(): void {
@@ -225,16 +314,22 @@ export class Shaper implements Waiter {
     if (short) this.#drop(this.#dequeue(), short)
   }
 
-  #drop(datagram: Buffer, short: TokenBucket): void {
-    this.counters.droppedBytes += datagram.length
-    this.counters.dropped[short.name]++
+  #drop(datagram: Datagram, short: Bucket): void {
+    this.#gate.tally.dropped(datagram.length, short.name)
+    this.#lost(datagram)
   }
 
-  #waitFor(short: TokenBucket | undefined): void {
-    if (this.#short) this.#short.waiting--
-    if (short) short.waiting++
+  #waitFor(short: Bucket | undefined): void {
+    if (this.#short === short) return
+    this.#short?.waits(-1, this.#holder)
+    short?.waits(1, this.#holder)
     this.#short = short
   }
+}
+
+function insert<Value>(list: Value[], at: number, value: Value): void {
+  if (at === list.length) list.push(value)
+  else list.splice(at, 0, value)
 }
 
 /** A full queue takes a little longer than queueMs, because of the debt before it, the 1 % left out, and a late timer. */
@@ -249,6 +344,4 @@ const OVERTAKEN = 31
 /** A tiny datagram costs its receiver, and us, as much work as one of this size, which is the least that Ethernet sends. */
 const LEAST_BYTES = 64
 
-function costOf(datagram: Buffer): number {
-  return Math.max(datagram.length, LEAST_BYTES)
-}
+export const costOf = (bytes: number): number => Math.max(bytes, LEAST_BYTES)

@@ -1,8 +1,9 @@
 // What each direction of the relayed sessions can count on, however busy the others are: its own limit, or its part of what its
-// sender may send over all sessions, or of the total where that is short. Parts are those that turns make (scheduler.ts): of the
+// sender may send over all sessions, or of what its network has, or of the total where that is short. Parts are those that turns make (scheduler.ts): of the
 // networks, within a network of its certificates, and within a certificate of its directions. Who wants less than an even part leaves
 // the rest to the others of its level (max-min fairness).
 
+import type { RelayLimits } from '../../strategy/plan.ts'
 import type { Asker } from '../shares/shares.ts'
 
 export interface Direction {
@@ -27,16 +28,18 @@ export class Parts {
   readonly #wanted = new Map<Direction, number>()
   #wantedInAll = 0
   #total = 0
+  #perNetwork = 0
   /** What comes of it where the total is short; made when somebody asks. */
   #dealt: Wanted | undefined
 
   /** Limits that are shared hold as they were given last. */
-  add(direction: Direction, { perPeer, total }: { readonly perPeer: number; readonly total: number }): void {
+  add(direction: Direction, { perPeer, perNetwork, total }: Omit<RelayLimits, 'perSession'>): void {
     const sender = this.#senders.get(direction.peer) ?? { bitsPerSecond: perPeer, directions: new Set() }
     sender.bitsPerSecond = perPeer
     sender.directions.add(direction)
     this.#senders.set(direction.peer, sender)
     this.#total = total
+    this.#perNetwork = Math.min(total, perNetwork ?? total)
     this.#reckon(sender)
   }
 
@@ -51,7 +54,7 @@ export class Parts {
 
   /** In whole bits per second. */
   of(direction: Direction): number {
-    if (this.#wantedInAll > this.#total) this.#dealt ??= dealt(this.#total, this.#wanted)
+    if (this.#wantedInAll > this.#perNetwork) this.#dealt ??= dealt(this.#total, this.#wanted, this.#perNetwork)
     return Math.floor((this.#dealt ?? this.#wanted).get(direction) ?? 0)
   }
 
@@ -73,14 +76,20 @@ const levels: readonly ((direction: Direction) => unknown)[] = [
   direction => direction
 ]
 
-function dealt(capacity: number, wanted: Wanted, [level, ...below] = levels): Wanted {
+/** @param most what each group of the first level gets at most */
+function dealt(capacity: number, wanted: Wanted, most = capacity, [level, ...below] = levels): Wanted {
   if (!level) return new Map([...wanted.keys()].map(direction => [direction, capacity] as const))
   const groups = [...Map.groupBy(wanted, ([direction]) => level(direction)).values()]
   const parts = evenly(
     capacity,
-    groups.map(group => group.reduce((sum, [, bitsPerSecond]) => sum + bitsPerSecond, 0))
+    groups.map(group =>
+      Math.min(
+        most,
+        group.reduce((sum, [, bitsPerSecond]) => sum + bitsPerSecond, 0)
+      )
+    )
   )
-  return new Map(groups.flatMap((group, at) => [...dealt(parts[at] ?? 0, new Map(group), below)]))
+  return new Map(groups.flatMap((group, at) => [...dealt(parts[at] ?? 0, new Map(group), undefined, below)]))
 }
 
 /** Nobody gets more than it wants; what is left of an even part goes to those that want more. */

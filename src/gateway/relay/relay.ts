@@ -7,10 +7,10 @@ import type { Endpoint } from '../../wire/endpoint.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import type { Asker } from '../shares/shares.ts'
 import type { Forwarder } from '../udp/binding.ts'
+import type { Exit } from '../udp/listen.ts'
 import { type Agent, type CheckCounters, Checks } from './checks.ts'
 import type { SpliceCounters } from './counters.ts'
-import type { Time } from './scheduler.ts'
-import { type Exit, type Latched, type LatchedAt, type Passing, SpliceTable } from './splice.ts'
+import { type Latched, type LatchedAt, type Passing, type SpliceOptions, SpliceTable } from './splice.ts'
 
 export type Agents = Readonly<Partial<Record<SideName, Agent>>>
 
@@ -58,14 +58,13 @@ export interface Relay extends Forwarder {
   totals(): Promise<RelayTotals>
 }
 
-/** The relay in this process, whose splice forwards what the gateway's own ports receive. */
+/** The relay in this process, whose splice forwards what the gateway's own ports receive, but for what a fast path carries. */
 export class LocalRelay implements Relay, Disposable {
   listener: RelayListener | undefined
   readonly #splices: SpliceTable
   readonly #checks: Checks
 
-  /** @param options `time` is the clock; left out: the system's */
-  constructor(options: { readonly maxSessions: number; readonly time?: Time }) {
+  constructor(options: Omit<SpliceOptions, 'onIdle' | 'onRelatch'>) {
     this.#splices = new SpliceTable({
       ...options,
       onIdle: (session, counters) => {

@@ -8,6 +8,8 @@
 //   caller ──► port it latched at ──► shaper of the caller ──► port the callee latched at ──► callee
 //
 // arm ─► latch (again after a change of network) ─► forward … ─► disarm, or by itself after idleMs of silence.
+//
+// Where there is a fast path (fast.ts), it carries a direction as long as both sides are latched at its ports.
 
 import { PosternError } from '../../errors.ts'
 import type { RelayLimits } from '../../strategy/plan.ts'
@@ -16,14 +18,12 @@ import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { type Full, later } from '../peers/full.ts'
 import { type Asker, Shares } from '../shares/shares.ts'
-import type { Port } from '../udp/listen.ts'
-import { type DirectionCounters, nothing, type SpliceCounters, sum } from './counters.ts'
-import { Shaper, TokenBucket } from './limit.ts'
+import type { Exit } from '../udp/listen.ts'
+import { addUp, type DirectionCounters, less, nothing, type SpliceCounters, sum } from './counters.ts'
+import type { Carried, FastPath } from './fast.ts'
+import { type Bucket, Counting, Gate, type LimitName, Shaper, type ShaperCounters, TokenBucket } from './limit.ts'
 import { type Direction, Parts } from './parts.ts'
 import { Scheduler, systemTime, type Time } from './scheduler.ts'
-
-/** What the splice needs of a port: a way out. */
-export type Exit = Pick<Port, 'send' | 'door' | 'isCut' | 'latched' | 'released'>
 
 /** Where a side is latched, and through which door. */
 export interface LatchedAt extends Endpoint {
@@ -45,6 +45,8 @@ export interface SpliceOptions {
   /** A side that was latched comes from another source now. */
   onRelatch?: (session: string, side: SideName, source: LatchedAt) => void
   time?: Time
+  /** Left out: every datagram is forwarded here. */
+  fast?: FastPath | undefined
 }
 
 export class SpliceTable {
@@ -58,9 +60,11 @@ export class SpliceTable {
   readonly #scheduler: Scheduler
   readonly #sessions = new Map<string, Session>()
   readonly #sources = new Sources()
-  readonly #peers = new Map<string, { bucket: TokenBucket; sessions: number }>()
+  readonly #peers: SharedLimits
+  readonly #networks: SharedLimits
   readonly #parts = new Parts()
-  #total: TokenBucket | undefined
+  readonly #fast: FastPath | undefined
+  #total: Bucket | undefined
   /** Counters of the sessions that ended. */
   #ended: SpliceCounters = { caller: nothing(), callee: nothing() }
 
@@ -68,6 +72,11 @@ export class SpliceTable {
   constructor(options: SpliceOptions) {
     const { maxSessions, queueMs = 50, idleMs = 30_000, time = systemTime } = options
     const { onIdle = () => {}, onRelatch = () => {} } = options
+    this.#fast = options.fast
+    const bucket = (name: LimitName, bitsPerSecond: number) => this.#bucket(name, bitsPerSecond)
+    const release = (bucket: Bucket) => this.#fast?.release(bucket)
+    this.#peers = new SharedLimits(bitsPerSecond => bucket('peer', bitsPerSecond), release)
+    this.#networks = new SharedLimits(bitsPerSecond => bucket('network', bitsPerSecond), release)
     this.#maxSessions = maxSessions
     this.#places = new Shares({ capacity: maxSessions })
     this.#queueMs = queueMs
@@ -89,7 +98,8 @@ export class SpliceTable {
 
   /**
    * Makes room for a session. `peers` are the ids under which the sides' own limits are kept over all their sessions.
-   * Limits are in bits of UDP payload per second: of each direction, of all that a peer sends, and of all sessions together.
+   * Limits are in bits of UDP payload per second: of each direction, of all that a peer sends, of what a network has asked for, and of all
+   * sessions together.
    * Where buckets are shared, the latest limits hold. Throws `relay-full` beyond maxSessions, or a share of them.
    * @param holder who asked for the session: it is his share of places, and of a short total in both directions
    */
@@ -105,7 +115,11 @@ export class SpliceTable {
     const side = (which: SideName) =>
       this.#side(which, () => armed, {
         holder,
-        shared: [this.#peerBucket(peers[which], limits.perPeer), total],
+        shared: [
+          this.#peers.share(peers[which], limits.perPeer),
+          this.#networks.share(holder.network, limits.perNetwork ?? limits.total),
+          total
+        ],
         limits
       })
     const direction = (which: SideName) => ({ peer: peers[which], holder, bitsPerSecond: limits.perSession })
@@ -116,7 +130,7 @@ export class SpliceTable {
       directions: { caller: direction('caller'), callee: direction('callee') },
       caller: side('caller'),
       callee: side('callee'),
-      heardMs: this.#time.now(),
+      armedMs: this.#time.now(),
       cancelIdle: this.#time.after(this.#idleMs, () => this.#checkIdle(armed))
     }
     this.#sessions.set(session, armed)
@@ -165,6 +179,7 @@ export class SpliceTable {
     const before = placeOf(side)
     this.#moveTo(side, port, { address: source.address, port: source.port })
     this.#hears(side)
+    for (const each of sideNames) this.#carry(armed[each])
     const now = placeOf(side)
     if (before && now && !(sameEndpoint(before, now) && before.door === now.door)) this.#onRelatch(session, which, now)
     // What was held comes behind the answer to this proof.
@@ -179,7 +194,7 @@ export class SpliceTable {
   /** How long nothing came from the source of a side, in milliseconds; undefined where it is not latched, or its way is cut. */
   silentMs(session: string, which: SideName): number | undefined {
     const side = this.#sessions.get(session)?.[which]
-    return side?.source && !side.port?.isCut ? this.#time.now() - side.heardMs : undefined
+    return side?.source && !side.port?.isCut ? this.#time.now() - heardMs(side) : undefined
   }
 
   /** A side has to prove itself anew; nothing comes from it or goes to it until then. */
@@ -190,7 +205,34 @@ export class SpliceTable {
 
   #hears(side: Side): void {
     side.heardMs = this.#time.now()
-    side.session().heardMs = side.heardMs
+  }
+
+  /** Has the fast path carry what comes from this side, or carry it another way, if both are where it can. */
+  #carry(side: Side): void {
+    const to = side.session()[otherSide(side.name)]
+    if (!this.#fast || !side.port || !side.source || !to.port || !to.source) return this.#carryNoMore(side)
+    const { holder, bitsPerSecond } = side.session().directions[side.name]
+    const way = {
+      ...{ from: side.port, source: side.source, to: to.port, target: to.source },
+      ...{ holder, bitsPerSecond, shared: side.shared, queueMs: this.#queueMs }
+    }
+    if (side.carried?.moves(way)) return
+    this.#carryNoMore(side)
+    side.carried = this.#fast.carry(way)
+  }
+
+  /** What is counted until the last moment belongs to the session, or to the totals if that is over by then. */
+  #carryNoMore(side: Side): void {
+    const { carried } = side
+    if (!carried) return
+    side.carried = undefined
+    const before = carried.counters
+    side.before = addUp(side.before, before)
+    side.stopping = carried.stop().then(last => {
+      const rest = less(last, before)
+      if (this.#sessions.get(side.session().id) === side.session()) side.before = addUp(side.before, rest)
+      else this.#ended = sum(this.#ended, { caller: nothing(), callee: nothing(), [side.name]: directionOf(rest) })
+    })
   }
 
   #moveTo(side: Side, port: Exit, source: Endpoint): void {
@@ -229,7 +271,10 @@ export class SpliceTable {
       this.#unlatch(armed[side], 'over')
       armed[side].shaper.close()
       this.#parts.delete(armed.directions[side])
-      this.#releasePeer(armed.peers[side])
+      void armed[side].stopping.then(() => {
+        this.#peers.leave(armed.peers[side])
+        this.#networks.leave(armed.holder.network)
+      })
     }
     const counters = countersOf(armed)
     this.#ended = sum(this.#ended, counters)
@@ -256,13 +301,18 @@ export class SpliceTable {
       const { port, source } = session()[otherSide(side)]
       if (port && source) port.send(datagram, source)
     }
-    const shaper = new Shaper({
-      ...{ scheduler: this.#scheduler, buckets: [own, ...shared], holder, queueMs: this.#queueMs, send }
-    })
+    const tally = new Counting()
+    const gate = new Gate([own, ...shared], tally)
+    const shaper = new Shaper<Buffer>({ scheduler: this.#scheduler, gate, holder, queueMs: this.#queueMs, send })
     return {
       name: side,
       session,
       shaper,
+      shared,
+      counters: tally.counters,
+      before: new Counting().counters,
+      carried: undefined,
+      stopping: Promise.resolve(),
       held: [],
       unlatched: 0,
       unlatchedBytes: 0,
@@ -277,6 +327,7 @@ export class SpliceTable {
     if (port && source) this.#sources.delete(port, source)
     side.port = undefined
     side.source = undefined
+    for (const each of sideNames) this.#carryNoMore(side.session()[each])
     for (const datagram of side.held.splice(0)) countUnlatched(side, datagram)
     port?.released?.(why)
   }
@@ -288,7 +339,8 @@ export class SpliceTable {
   }
 
   #checkIdle(session: Session): void {
-    const restMs = session.heardMs + this.#idleMs - this.#time.now()
+    const heard = Math.max(session.armedMs, ...sideNames.map(side => heardMs(session[side])))
+    const restMs = heard + this.#idleMs - this.#time.now()
     if (restMs > 0) session.cancelIdle = this.#time.after(restMs, () => this.#checkIdle(session))
     else {
       const counters = this.disarm(session.id)
@@ -296,33 +348,49 @@ export class SpliceTable {
     }
   }
 
-  #totalBucket(bitsPerSecond: number): TokenBucket {
-    this.#total ??= new TokenBucket('total', bitsPerSecond, this.#time.now())
+  #totalBucket(bitsPerSecond: number): Bucket {
+    this.#total ??= this.#bucket('total', bitsPerSecond)
     this.#total.retune(bitsPerSecond)
     return this.#total
   }
 
-  #peerBucket(peer: string, bitsPerSecond: number): TokenBucket {
-    const known = this.#peers.get(peer)
-    const { bucket, sessions } = known ?? {
-      bucket: new TokenBucket('peer', bitsPerSecond, this.#time.now()),
-      sessions: 0
-    }
-    bucket.retune(bitsPerSecond)
-    this.#peers.set(peer, { bucket, sessions: sessions + 1 })
-    return bucket
+  #bucket(name: LimitName, bitsPerSecond: number): Bucket {
+    return this.#fast?.bucket(name, bitsPerSecond) ?? new TokenBucket(name, bitsPerSecond, this.#time.now())
+  }
+}
+
+/** Limits that several directions share, by who it is. */
+class SharedLimits {
+  readonly #known = new Map<string, { readonly bucket: Bucket; directions: number }>()
+  readonly #make: (bitsPerSecond: number) => Bucket
+  readonly #release: (bucket: Bucket) => void
+
+  constructor(make: (bitsPerSecond: number) => Bucket, release: (bucket: Bucket) => void) {
+    this.#make = make
+    this.#release = release
   }
 
-  #releasePeer(peer: string): void {
-    const known = this.#peers.get(peer)
-    if (known && --known.sessions === 0) this.#peers.delete(peer)
+  /** The latest rate holds for all. */
+  share(who: string, bitsPerSecond: number): Bucket {
+    const known = this.#known.get(who) ?? { bucket: this.#make(bitsPerSecond), directions: 0 }
+    known.bucket.retune(bitsPerSecond)
+    known.directions++
+    this.#known.set(who, known)
+    return known.bucket
+  }
+
+  leave(who: string): void {
+    const known = this.#known.get(who)
+    if (!known || --known.directions > 0) return
+    this.#known.delete(who)
+    this.#release(known.bucket)
   }
 }
 
 /** Whose turns a direction has, and by which limits. */
 interface Shaping {
   readonly holder: Asker
-  readonly shared: readonly TokenBucket[]
+  readonly shared: readonly Bucket[]
   readonly limits: RelayLimits
 }
 
@@ -330,7 +398,16 @@ interface Side {
   readonly name: SideName
   readonly session: () => Session
   /** Shapes what comes from this side. */
-  readonly shaper: Shaper
+  readonly shaper: Shaper<Buffer>
+  /** Limits that it shares with other directions. */
+  readonly shared: readonly Bucket[]
+  /** Of what was forwarded here. */
+  readonly counters: ShaperCounters
+  /** What the fast path counted of it, until it carried it no more. */
+  before: ShaperCounters
+  carried: Carried | undefined
+  /** Resolves when the fast path counts nothing any more of what it carried. */
+  stopping: Promise<void>
   /** What came from it before the other side did, the latest. */
   readonly held: Buffer[]
   unlatched: number
@@ -346,7 +423,7 @@ interface Session extends Record<SideName, Side> {
   readonly peers: Readonly<Record<SideName, string>>
   readonly holder: Asker
   readonly directions: Readonly<Record<SideName, Direction>>
-  heardMs: number
+  readonly armedMs: number
   cancelIdle: () => void
 }
 
@@ -391,11 +468,19 @@ function countUnlatched(side: Side, datagram: Buffer): void {
   side.unlatchedBytes += datagram.length
 }
 
+/** When something came from a side last; 0 where nothing has. */
+const heardMs = ({ heardMs, carried }: Side): number => Math.max(heardMs, carried?.heardMs ?? 0)
+
 function countersOf({ caller, callee }: Session): SpliceCounters {
-  return { caller: directionOf(caller), callee: directionOf(callee) }
+  return { caller: countersOfSide(caller), callee: countersOfSide(callee) }
 }
 
-function directionOf({ shaper, unlatched, unlatchedBytes }: Side): DirectionCounters {
-  const { dropped, droppedBytes, ...sent } = shaper.counters
-  return { ...sent, droppedBytes: droppedBytes + unlatchedBytes, dropped: { ...dropped, unlatched } }
+function countersOfSide({ counters, before, carried, unlatched, unlatchedBytes }: Side): DirectionCounters {
+  const all = addUp(addUp(counters, before), carried?.counters ?? new Counting().counters)
+  return directionOf({ ...all, droppedBytes: all.droppedBytes + unlatchedBytes }, unlatched)
 }
+
+const directionOf = (counters: ShaperCounters, unlatched = 0): DirectionCounters => ({
+  ...counters,
+  dropped: { ...counters.dropped, unlatched }
+})

@@ -26,6 +26,9 @@ export interface Port {
   released?(why: 'replaced' | 'over'): void
 }
 
+/** What the relay needs of a port: a way out. */
+export type Exit = Pick<Port, 'send' | 'door' | 'isCut' | 'latched' | 'released'>
+
 /** Ports of an address at which mappings are shown. */
 const SHOWN = 2
 

@@ -253,6 +253,7 @@ export const attributes = {
   'postern.door': ['change', 'the door through which the side comes now: `udp`, `tcp` or `websocket`'],
   'postern.relay.per_session': ['relay', 'limit of the session, bits per second'],
   'postern.relay.per_peer': ['relay', 'limit of each peer, bits per second'],
+  'postern.relay.per_network': ['relay', 'limit of each network that asks for sessions, bits per second'],
   'postern.relay.total': ['relay', 'limit of all sessions together, bits per second'],
   'postern.sent': ['probe', 'datagrams of the search that were sent'],
   'postern.received': ['probe', 'datagrams of the other side that were received'],
@@ -287,7 +288,15 @@ export const attributes = {
     'bytes of the largest IP packet: on plan and relay that the path is made with, on again that it is asked for because larger ones did not pass; on change one that passes both ways, or on `lost` and `narrow` one that does not'
   ],
   'postern.SIDE.bytes': ['change, relay', 'UDP payload forwarded from that side; on relay if it failed'],
-  'postern.SIDE.dropped': ['change, relay', 'datagrams of that side that were dropped; on relay if it failed']
+  'postern.SIDE.dropped': ['change, relay', 'datagrams of that side that were dropped; on relay if it failed'],
+  'postern.SIDE.dropped_by': [
+    'change, relay',
+    'the same by the limit that was short, each with its count: `session`, `peer`, `network`, `total`; `unlatched`: the other side had not come'
+  ],
+  'postern.SIDE.delay': [
+    'change, relay',
+    'milliseconds that a datagram of that side waited for a limit, the mean of those that waited and were sent'
+  ]
 } as const satisfies Table
 
 /** One name for each side where a table says `SIDE`. */

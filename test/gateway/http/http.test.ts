@@ -28,7 +28,10 @@ test('a link of a room leads to a sentence where the gateway has no rooms', asyn
   await using world = await World.open({ more: 'admin: { open: never }' })
   const answer = await fetch(`${world.url}/call/standup`)
   t.is(answer.status, 404)
-  t.regex(((await answer.json()) as { reason: string }).reason, /^this gateway has no rooms; .*call: \{ enabled: true \}$/)
+  t.regex(
+    ((await answer.json()) as { reason: string }).reason,
+    /^this gateway has no rooms; .*call: \{ enabled: true \}$/
+  )
 })
 
 test('the API and the metrics take the admin token, and the join token does not do', async t => {

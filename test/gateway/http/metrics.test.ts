@@ -226,13 +226,19 @@ const searches = { relay: none, direct: none }
 
 /** Metrics of a gateway where nothing happens. */
 function made() {
-  const counts = { sentBytes: 0, dropped: { session: 0, peer: 0, total: 0, unlatched: 0 } }
+  const counts = {
+    sentBytes: 0,
+    delayed: 0,
+    delayedMs: 0,
+    dropped: { session: 0, peer: 0, network: 0, total: 0, unlatched: 0 }
+  }
   const door = { open: 0, opened: 0, broken: 0, idle: 0, dropped: 0 }
   const status = {
     peers: 0,
     hidden: 0,
     sessions: { now: 0, relayed: 0, again: { ...searches, refused: 0, news: { told: 0, unrecorded: 0, foreign: 0 } } },
     udp: { limited: 0, refused: 0, foreign: 0 },
+    overload: { received: 0, strangers: 0, sent: 0 },
     doors: { tcp: door, websocket: door, latched: { udp: 0, tcp: 0, websocket: 0 } },
     signalling: noneYet(),
     http: { open: 0, shed: 0, starved: 0, busy: 0, unread: 0 },

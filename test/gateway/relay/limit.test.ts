@@ -1,8 +1,27 @@
 import test from 'ava'
-import { Shaper, TokenBucket } from '../../../src/gateway/relay/limit.ts'
+import {
+  type Bucket,
+  Counting,
+  Gate,
+  Shaper,
+  type ShaperCounters,
+  type ShaperOptions,
+  TokenBucket
+} from '../../../src/gateway/relay/limit.ts'
 import { Scheduler, systemTime } from '../../../src/gateway/relay/scheduler.ts'
 import type { Asker } from '../../../src/gateway/shares/shares.ts'
 import { FakeTime } from './fake-time.ts'
+
+/** A shaper whose counts are seen. */
+class Counted extends Shaper<Buffer> {
+  readonly counters: ShaperCounters
+
+  constructor({ buckets, ...more }: Omit<ShaperOptions<Buffer>, 'gate'> & { readonly buckets: readonly Bucket[] }) {
+    const tally = new Counting()
+    super({ ...more, gate: new Gate(buckets, tally) })
+    this.counters = tally.counters
+  }
+}
 
 const megabit = 1_000_000
 const ann: Asker = { network: 'a', certificate: 'ann' }
@@ -54,7 +73,7 @@ test('nothing waits longer than 60 ms behind a queue of 50 ms', t => {
 test('data leave in the order in which they came, each once', t => {
   const time = new FakeTime()
   const seen: number[] = []
-  const shaper = new Shaper({
+  const shaper = new Counted({
     scheduler: new Scheduler(time),
     holder: ann,
     buckets: [new TokenBucket('session', megabit, 0)],
@@ -152,7 +171,7 @@ test('nor do the certificates of one network get more than another network, and 
     total: 6 * megabit
   })
   // Small datagrams on one side, large ones on the other: shares are of bytes.
-  const [bob] = shapers.slice(-1) as [Shaper]
+  const [bob] = shapers.slice(-1) as [Counted]
   for (let step = 0; step < 300; step++) {
     for (const shaper of shapers.slice(0, -1)) for (let index = 0; index < 8; index++) shaper.offer(Buffer.alloc(1250))
     for (let index = 0; index < 30; index++) bob.offer(Buffer.alloc(250))
@@ -182,7 +201,7 @@ test('a certificate that is held up by its own limit leaves its turns to others'
 
 test('who asks for less than a fair share of a short total gets all of it', t => {
   const { time, shapers } = many(3, { each: 4 * megabit, total: 4 * megabit })
-  const [modest, ...greedy] = shapers as [Shaper, Shaper, Shaper]
+  const [modest, ...greedy] = shapers as [Counted, Counted, Counted]
   for (let step = 0; step < 300; step++) {
     modest.offer(Buffer.alloc(625))
     flood(time, greedy, { bitsPerSecond: 4 * megabit, bytes: 1200, ms: 10 })
@@ -195,7 +214,7 @@ test('who asks for less than a fair share of a short total gets all of it', t =>
 
 test('a flood ten times as strong gets no more of a short total than the others', t => {
   const { time, shapers } = many(2, { each: 8 * megabit, total: 4 * megabit })
-  const [strong, weak] = shapers as [Shaper, Shaper]
+  const [strong, weak] = shapers as [Counted, Counted]
   for (let step = 0; step < 600; step++) {
     for (let index = 0; index < 20; index++) strong.offer(Buffer.alloc(1200))
     for (let index = 0; index < 2; index++) weak.offer(Buffer.alloc(1200))
@@ -207,7 +226,7 @@ test('a flood ten times as strong gets no more of a short total than the others'
 
 test('shares of a short total are counted in bytes, not in datagrams', t => {
   const { time, shapers } = many(2, { each: 4 * megabit, total: megabit })
-  const [small, large] = shapers as [Shaper, Shaper]
+  const [small, large] = shapers as [Counted, Counted]
   for (let step = 0; step < 300; step++) {
     for (let index = 0; index < 25; index++) small.offer(Buffer.alloc(200))
     for (let index = 0; index < 4; index++) large.offer(Buffer.alloc(1250))
@@ -224,7 +243,7 @@ test('the queueing delay stays within 60 ms where a short total makes the queue 
   const delaysMs: number[] = []
   const shapers = [1, 2, 3].map(
     () =>
-      new Shaper({
+      new Counted({
         scheduler,
         holder: ann,
         buckets: [new TokenBucket('session', 4 * megabit, 0), total],
@@ -265,7 +284,7 @@ test('a datagram larger than the bucket passes a full one, and its debt is paid 
 
 test('closing drops what waits, sends nothing more, and lets the others go on', t => {
   const { time, shapers } = many(2, { each: megabit, total: megabit })
-  const [closed, open] = shapers as [Shaper, Shaper]
+  const [closed, open] = shapers as [Counted, Counted]
   for (const shaper of shapers) for (let index = 0; index < 6; index++) shaper.offer(Buffer.alloc(1000))
   const sent = closed.counters.sentDatagrams
   closed.close()
@@ -297,7 +316,7 @@ test("the system's alarms ring, and do not when called off", async t => {
 function order({ bitsPerSecond, sizes }: { bitsPerSecond: number; sizes: number[] }): number[] {
   const time = new FakeTime()
   const leaving: number[] = []
-  const shaper = new Shaper({
+  const shaper = new Counted({
     scheduler: new Scheduler(time),
     holder: ann,
     buckets: [new TokenBucket('session', bitsPerSecond, 0)],
@@ -317,7 +336,7 @@ function one({ bitsPerSecond, latenessMs = 0 }: { bitsPerSecond: number; latenes
   const late = { now: () => time.now(), after: (ms: number, run: () => void) => time.after(ms + latenessMs, run) }
   const delaysMs: number[] = []
   const bucket = new TokenBucket('session', bitsPerSecond, time.now())
-  const shaper = new Shaper({
+  const shaper = new Counted({
     scheduler: new Scheduler(late),
     holder: ann,
     buckets: [bucket],
@@ -336,12 +355,12 @@ function many(whose: number | readonly Asker[], { each, total }: { each: number;
   return { time, shapers }
 }
 
-function shaperOf(scheduler: Scheduler, buckets: TokenBucket[], holder: Asker = ann): Shaper {
-  return new Shaper({ scheduler, buckets, holder, send: () => {} })
+function shaperOf(scheduler: Scheduler, buckets: TokenBucket[], holder: Asker = ann): Counted {
+  return new Counted({ scheduler, buckets, holder, send: () => {} })
 }
 
 /** Offers each shaper datagrams at an even rate, each carrying its time of arrival; returns how many in all. */
-function flood(time: FakeTime, shapers: Shaper[], load: { bitsPerSecond: number; bytes: number; ms: number }): number {
+function flood(time: FakeTime, shapers: Counted[], load: { bitsPerSecond: number; bytes: number; ms: number }): number {
   const perMs = load.bitsPerSecond / 8000 / load.bytes
   const steps = Math.max(load.ms, Math.round(load.ms * perMs))
   let owed = 0
@@ -360,11 +379,11 @@ function flood(time: FakeTime, shapers: Shaper[], load: { bitsPerSecond: number;
   return offered
 }
 
-function ratesOf(shapers: Shaper[], ms: number): number[] {
+function ratesOf(shapers: Counted[], ms: number): number[] {
   return shapers.map(({ counters }) => (counters.sentBytes * 8000) / ms)
 }
 
-function dropsOf({ counters: { dropped } }: Shaper): number {
+function dropsOf({ counters: { dropped } }: Counted): number {
   return dropped.session + dropped.peer + dropped.total
 }
 

@@ -1,7 +1,8 @@
 import test from 'ava'
 import { PosternError } from '../../../src/errors.ts'
 import { Full } from '../../../src/gateway/peers/full.ts'
-import { type Exit, type SpliceOptions, SpliceTable } from '../../../src/gateway/relay/splice.ts'
+import { type SpliceOptions, SpliceTable } from '../../../src/gateway/relay/splice.ts'
+import type { Exit } from '../../../src/gateway/udp/listen.ts'
 import type { Endpoint } from '../../../src/wire/endpoint.ts'
 import { FakeTime } from './fake-time.ts'
 

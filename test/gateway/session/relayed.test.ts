@@ -7,7 +7,9 @@ const counted = {
   sentDatagrams: 1,
   queued: 0,
   droppedBytes: 0,
-  dropped: { session: 1, peer: 0, total: 2, unlatched: 0 }
+  delayed: 4,
+  delayedMs: 50,
+  dropped: { session: 1, peer: 0, network: 0, total: 2, unlatched: 0 }
 }
 
 test('a side that flaps has sixteen changes in the trace at most, and the end is recorded all the same', async t => {

@@ -29,9 +29,12 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       '* sent bytes': 'forwarded from *s',
       '* sent datagrams': 'datagrams forwarded from *s',
       '* queued': 'of these, had to wait for a limit',
+      '* delayed': 'of these, sent after they had waited',
+      '* delayed ms': 'milliseconds that these waited, all together',
       '* dropped bytes': 'dropped from *s',
       '* dropped session': 'datagrams of *s above the limit of a session',
       '* dropped peer': 'datagrams of *s above the limit of a peer',
+      '* dropped network': 'datagrams of *s above the limit of a network',
       '* dropped total': 'datagrams of *s above the limit of all together',
       '* dropped unlatched': 'datagrams of *s before the other side had come'
     }
@@ -49,6 +52,14 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       'discovery limited': 'of strangers: wanted the latter too often',
       limited: 'too many of one source, not answered',
       foreign: 'no question to a STUN server'
+    }
+  ],
+  overload: [
+    'Datagrams that were lost here',
+    {
+      received: 'before they were read: the kernel’s buffer was full',
+      strangers: 'of no relayed peer: too many waited for the gateway',
+      sent: 'on the way out: the kernel took no more'
     }
   ],
   checks: [

@@ -124,7 +124,9 @@ export function relayMute(facts: Facts): Finding | undefined {
       `the relay dropped ${counted(dropped, 'datagram')}`
     ],
     advice:
-      dropped > 0 ? 'raise perSession, perPeer and total of relay' : 'raise waitMs of relay, or see what drops UDP'
+      dropped > 0
+        ? 'raise perSession, perPeer, perNetwork and total of relay'
+        : 'raise waitMs of relay, or see what drops UDP'
   }
 }
 

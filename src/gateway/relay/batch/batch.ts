@@ -1,0 +1,286 @@
+// UDP ports whose sockets belong to threads of the relay. What is of no direction comes to the gateway's event loop as from any port, and
+// what the gateway sends leaves by the same sockets, at once.
+//
+//   datagram ─► thread ─┬─► a direction that it carries ─► out
+//                       └─► the gateway ─► Binding ─► latch ─► splice ─► carry ─► thread
+
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { PosternError } from '../../../errors.ts'
+import type { Endpoint } from '../../../wire/endpoint.ts'
+import type { Listening, Port, Receive } from '../../udp/listen.ts'
+import type { Carried, FastPath, Way } from '../fast.ts'
+import type { Bucket, LimitName, ShaperCounters } from '../limit.ts'
+import { DealtBucket } from './dealt.ts'
+import type { Beginning, FromThread, ToThread } from './messages.ts'
+import { Numbers } from './numbers.ts'
+import { unpacked } from './packed.ts'
+import { Event, endpointOf, nameOf, Raw, type RawSocket } from './raw.ts'
+import { Account, SharedBucket, TOTAL } from './shared.ts'
+
+/** Kernel buffer of each socket, in bytes: larger ones add delay under overload, not throughput. */
+const BUFFER_BYTES = 512 * 1024
+
+export interface BatchOptions {
+  readonly addresses: readonly string[]
+  readonly ports: readonly number[]
+  /** Left out: one. */
+  readonly threads?: number
+  /** The most sessions at once. */
+  readonly sessions: number
+}
+
+/** One thread, its sockets, and how it is talked to. */
+class Member {
+  readonly ports: readonly BatchPort[]
+  readonly #worker: Worker
+  readonly #event: Event
+  readonly #raw: Raw
+  readonly #exited: Promise<void>
+  readonly #pending: Int32Array
+
+  constructor(raw: Raw, ports: readonly BatchPort[], shared: Shared, hear: Hear) {
+    this.ports = ports
+    this.#raw = raw
+    this.#event = new Event(raw)
+    const strangers = new SharedArrayBuffer(12)
+    const beginning: Beginning = {
+      ...shared,
+      sockets: ports.map(({ socket }) => socket),
+      event: this.#event.fd,
+      strangers,
+      originMs: performance.timeOrigin
+    }
+    const program = new URL(import.meta.url.endsWith('.ts') ? 'thread.ts' : 'thread.js', import.meta.url)
+    this.#worker = new Worker(program, { workerData: beginning, name: 'relay' })
+    const pending = new Int32Array(strangers)
+    this.#worker.on('message', (message: FromThread) => {
+      if (message.type === 'strangers') Atomics.sub(pending, 0, message.count)
+      hear(this, message)
+    })
+    // Without its threads the gateway relays nothing, so it ends, and whoever watches over it begins it anew.
+    this.#worker.on('error', error => {
+      throw new PosternError('internal', `a thread of the relay ended: ${error.message}`, { cause: error })
+    })
+    this.#exited = new Promise(resolve => this.#worker.once('exit', () => resolve()))
+    this.#pending = pending
+  }
+
+  get strangersLost(): number {
+    return Atomics.load(this.#pending, 1)
+  }
+
+  get sendsLost(): number {
+    return Atomics.load(this.#pending, 2)
+  }
+
+  say(message: ToThread): void {
+    this.#worker.postMessage(message)
+    this.#event.happens()
+  }
+
+  async close(): Promise<void> {
+    this.say({ type: 'close' })
+    await this.#exited
+    for (const { socket } of this.ports) this.#raw.close(socket.fd)
+    this.#raw.close(this.#event.fd)
+  }
+}
+
+/** Memory of all threads, and the number of one. */
+type Shared = Pick<Beginning, 'accounts' | 'buckets' | 'deal' | 'thread'>
+
+type Hear = (member: Member, message: FromThread) => void
+
+/** A port, as one thread has it. */
+class BatchPort implements Port {
+  readonly door = 'udp'
+  readonly local: Endpoint
+  readonly row: number
+  readonly column: number
+  readonly socket: RawSocket
+  /** Its place among the sockets of its thread. */
+  readonly index: number
+  member!: Member
+  readonly #raw: Raw
+
+  constructor(
+    raw: Raw,
+    socket: RawSocket,
+    place: { readonly row: number; readonly column: number; readonly index: number }
+  ) {
+    this.#raw = raw
+    this.socket = socket
+    this.local = socket.local
+    this.row = place.row
+    this.column = place.column
+    this.index = place.index
+  }
+
+  send(datagram: Uint8Array, to: Endpoint): void {
+    if (to.port > 0) this.#raw.sendTo(this.socket.fd, datagram, nameOf(to))
+  }
+}
+
+export class Batch implements Listening, FastPath {
+  onDatagram: Receive = () => {}
+  readonly ports: readonly Port[]
+  readonly #members: readonly Member[]
+  readonly #accounts: SharedArrayBuffer
+  readonly #flows: Numbers
+  readonly #buckets: SharedArrayBuffer
+  readonly #limits: Numbers
+  readonly #numberOf = new WeakMap<Bucket, number>()
+  readonly #total: DealtBucket
+  /** What is done once a direction is not counted any more, by its number. */
+  readonly #stopping = new Map<number, () => void>()
+
+  private constructor(
+    raw: Raw,
+    sockets: readonly (readonly RawSocket[])[],
+    { addresses, ports, sessions }: BatchOptions
+  ) {
+    this.library = raw.foreign.name
+    this.#flows = new Numbers(3 * sessions)
+    this.#accounts = Account.memory(3 * sessions)
+    // Each session has two peers and a network, and all share a total. What is over is given back a moment later.
+    const limits = 4 * sessions + 1
+    this.#limits = new Numbers(limits)
+    this.#buckets = SharedBucket.memory(limits)
+    const deal = DealtBucket.memory(1 + sockets.length)
+    this.#total = new DealtBucket(this.#shared('total'), 0, deal)
+    this.#members = sockets.map((own, at) => {
+      const places = addresses.flatMap((_, row) => ports.map((_, column) => ({ row, column })))
+      const mine = own.map(
+        (socket, index) => new BatchPort(raw, socket, { ...(places[index] as (typeof places)[0]), index })
+      )
+      const shared = { accounts: this.#accounts, buckets: this.#buckets, deal, thread: 1 + at }
+      const member = new Member(raw, mine, shared, (from, message) => this.#hear(from, message))
+      for (const port of mine) port.member = member
+      return member
+    })
+    this.ports = this.#members[0]?.ports ?? []
+  }
+
+  /**
+   * Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. Gives the reason where this system has
+   * no such sockets.
+   */
+  static open(options: BatchOptions): Batch | string {
+    const raw = Raw.open()
+    if (typeof raw === 'string') return raw
+    const threads = Math.min(options.threads ?? 1, Math.max(1, availableParallelism()))
+    const bound: RawSocket[][] = []
+    try {
+      const first: RawSocket[] = []
+      bound.push(first)
+      for (const address of options.addresses)
+        for (const port of options.ports) {
+          // That somebody else has a port, who would share it too, is told by a socket that shares it with nobody.
+          if (threads > 1 && port > 0) raw.close(raw.bind({ address, port }, BUFFER_BYTES).fd)
+          first.push(raw.bind({ address, port }, BUFFER_BYTES, threads > 1))
+        }
+      for (let more = 1; more < threads; more++)
+        bound.push(first.map(({ local }) => raw.bind(local, BUFFER_BYTES, true)))
+      return new Batch(raw, bound, options)
+    } catch (error) {
+      for (const { fd } of bound.flat()) raw.close(fd)
+      throw error
+    }
+  }
+
+  get threads(): number {
+    return this.#members.length
+  }
+
+  /** By what it calls the kernel, for people. */
+  readonly library: string
+
+  get strangersLost(): number {
+    return this.#members.reduce((sum, member) => sum + member.strangersLost, 0)
+  }
+
+  get sendsLost(): number {
+    return this.#members.reduce((sum, member) => sum + member.sendsLost, 0)
+  }
+
+  carry(way: Way): Carried | undefined {
+    const { from, to } = way
+    if (!(from instanceof BatchPort) || !(to instanceof BatchPort)) return undefined
+    const flow = this.#flows.take()
+    if (flow === undefined) return undefined
+    const account = new Account(this.#accounts, flow)
+    account.begin()
+    const { member } = from
+    const carries = ({ from, source, to, target, holder, bitsPerSecond, shared, queueMs }: Way) =>
+      member.say({
+        type: 'carry',
+        ...{ flow, holder, bitsPerSecond, queueMs },
+        shared: shared.map(bucket => [bucket.name, this.#numberOf.get(bucket) ?? TOTAL]),
+        ...{ socket: (from as BatchPort).index, source: nameOf(source) },
+        ...{ exit: (to as BatchPort).index, target: nameOf(target) }
+      })
+    carries(way)
+    return {
+      get counters() {
+        return account.counters
+      },
+      get heardMs() {
+        return account.heardMs
+      },
+      moves(other) {
+        if (!(other.to instanceof BatchPort) || !(other.from instanceof BatchPort)) return false
+        if (other.from.member !== member) return false
+        carries(other)
+        return true
+      },
+      stop: () => this.#stop(member, flow, account)
+    }
+  }
+
+  bucket(name: LimitName, bitsPerSecond: number): Bucket {
+    if (name !== 'total') return this.#shared(name).begin(bitsPerSecond, performance.now())
+    this.#total.begin(bitsPerSecond, performance.now())
+    return this.#total
+  }
+
+  release(bucket: Bucket): void {
+    const number = this.#numberOf.get(bucket)
+    if (number !== undefined) this.#limits.giveBack(number)
+  }
+
+  #shared(name: LimitName): SharedBucket {
+    const number = this.#limits.take()
+    if (number === undefined) throw new PosternError('internal', 'the relay has more limits than sessions')
+    const bucket = new SharedBucket(name, this.#buckets, number)
+    this.#numberOf.set(bucket, number)
+    return bucket
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map(member => member.close()))
+    for (const done of this.#stopping.values()) done()
+  }
+
+  #stop(member: Member, flow: number, account: Account): Promise<ShaperCounters> {
+    return new Promise(resolve => {
+      this.#stopping.set(flow, () => {
+        this.#stopping.delete(flow)
+        resolve(account.counters)
+        this.#flows.giveBack(flow)
+      })
+      member.say({ type: 'stop', flow })
+    })
+  }
+
+  #hear({ ports }: Member, message: FromThread): void {
+    if (message.type === 'stopped') return this.#stopping.get(message.flow)?.()
+    for (const [index, words, at, datagram] of unpacked(message.packed)) {
+      const port = ports[index]
+      if (!port) continue
+      const { address, port: number } = endpointOf(words, at)
+      const family = address.includes(':') ? 'IPv6' : 'IPv4'
+      this.onDatagram(port, { address, port: number, family, size: datagram.length }, datagram)
+    }
+  }
+}
