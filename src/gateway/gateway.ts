@@ -48,6 +48,7 @@ import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Rooms } from './rooms/rooms.ts'
 import { logSearch } from './session/again/search-line.ts'
 import { presenceOf } from './session/presence.ts'
+import { Rates } from './session/relayed/rates.ts'
 import { Sessions } from './session/sessions.ts'
 import { Judging } from './shares/judging.ts'
 import { Shares } from './shares/shares.ts'
@@ -162,10 +163,11 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
     ...{ access, forwards, twins, nat, rooms, overload, ...tracing }
   }
+  const rates = new Rates()
   const status = () => statusOf({ ...parts, http: http.counters })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
-    present: () => presenceOf(parts),
+    present: () => presenceOf({ ...parts, rates }),
     warnings: () => [
       ...sources.warnings,
       ...places.warnings,

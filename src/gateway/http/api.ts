@@ -9,7 +9,9 @@ import { filterOf } from '../../trace/store/filter.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import { normaliseFingerprint } from '../../wire/identity/fingerprint.ts'
 import type { Names } from '../peers/names.ts'
+import type { Presence } from '../session/presence.ts'
 import type { Access } from './access.ts'
+import { sorted } from './pages/relayed.ts'
 import type { GatewayStatus } from './status.ts'
 
 export interface ApiSide {
@@ -17,6 +19,8 @@ export interface ApiSide {
   readonly names: Names
   /** What `/api/status` shows: counters, without names of peers. */
   status(): Promise<GatewayStatus>
+  /** Who is joined, and what is relayed. */
+  present(): Promise<Presence>
 }
 
 /** Open to whoever has the key of a request: the record of that request, as its caller may read it. */
@@ -40,10 +44,13 @@ export function ownTraceRoutes({ traces, access }: Pick<ApiSide, 'traces'> & { r
 }
 
 /** The routes below `/api`. */
-export function apiRoutes({ traces, names, status }: ApiSide): Router {
+export function apiRoutes({ traces, names, status, present }: ApiSide): Router {
   const api = new Router({ prefix: '/api' })
   api.get('/status', async ctx => {
     ctx.body = await status()
+  })
+  api.get('/relayed', async ctx => {
+    ctx.body = sorted((await present()).relayed, ctx.query)
   })
   api.get('/traces', ctx => {
     ctx.body = traces.list(filterOf(ctx.query, nowMs()))

@@ -7,6 +7,7 @@ import type { Joined } from '../peers/joined.ts'
 import type { SpliceCounters } from '../relay/counters.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Latched } from '../relay/splice.ts'
+import type { Lately, Rates } from './relayed/rates.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Times are milliseconds since the epoch. */
@@ -38,16 +39,22 @@ export interface RelayedNow {
   readonly doors?: Partial<Record<SideName, DoorKind>>
   /** UDP payload by the side it came from; undefined where the relay does not tell. */
   readonly counters: SpliceCounters | undefined
+  /** Of what each side sends, in bits of UDP payload per second, and how long what waits for a limit does, in milliseconds: as of late. */
+  readonly rates: Readonly<Record<SideName, Lately>> | undefined
 }
 
-export async function presenceOf({ directory, sessions, relay }: Parts): Promise<Presence> {
-  const relayed = sessions.relayed.map(async ({ session, path: { sinceMs, trace } }) => ({
-    caller: session.caller.name,
-    callee: session.callee.name,
-    ...{ sinceMs, trace },
-    doors: doorsOf(await relay.latched(session.id).catch(() => ({}))),
-    counters: await relay.counters(session.id).catch(() => undefined)
-  }))
+export async function presenceOf({ directory, sessions, relay, rates }: Parts): Promise<Presence> {
+  const relayed = sessions.relayed.map(async ({ session, path }) => {
+    const counters = await relay.counters(session.id).catch(() => undefined)
+    return {
+      caller: session.caller.name,
+      callee: session.callee.name,
+      ...{ sinceMs: path.sinceMs, trace: path.trace },
+      doors: doorsOf(await relay.latched(session.id).catch(() => ({}))),
+      counters,
+      rates: counters && rates.of(path, counters)
+    }
+  })
   return { peers: peersOf(directory), relayed: await Promise.all(relayed) }
 }
 
@@ -55,6 +62,7 @@ interface Parts {
   readonly directory: Pick<Directory, 'peers' | 'silent'>
   readonly sessions: Pick<Sessions, 'relayed'>
   readonly relay: Pick<Relay, 'counters' | 'latched'>
+  readonly rates: Rates
 }
 
 const doorsOf = (latched: Latched): Partial<Record<SideName, DoorKind>> =>

@@ -9,7 +9,7 @@ export interface Page {
   readonly title: string
   readonly body: Html
   /** Which part of the navigation is open. */
-  readonly at?: 'overview' | 'traces'
+  readonly at?: 'overview' | 'traces' | 'relayed'
   /** Milliseconds between two looks for news; left out if the page does not change. */
   readonly everyMs?: number
   /** True if there is a login to end. */
@@ -50,8 +50,8 @@ ${!bare && html`<footer><p>postern ${version} on <b>${gatewayName}</b>. Times ar
 }
 
 function navigation(at: Page['at'], session: boolean): Html {
-  const link = (name: 'overview' | 'traces', path: string, text: string) =>
+  const link = (name: 'overview' | 'traces' | 'relayed', path: string, text: string) =>
     html`<li><a href="${path}"${at === name && html` aria-current="page"`}>${text}</a></li>`
-  return html`<nav aria-label="Pages"><ul>${link('overview', '/', 'Overview')}${link('traces', '/traces', 'Traces')}</ul></nav>
+  return html`<nav aria-label="Pages"><ul>${link('overview', '/', 'Overview')}${link('traces', '/traces', 'Traces')}${link('relayed', '/relayed', 'Relayed')}</ul></nav>
   ${session && html`<form class="logout" method="post" action="/logout"><button type="submit" class="quiet">Log out</button></form>`}`
 }

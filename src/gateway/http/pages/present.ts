@@ -4,6 +4,7 @@ import { formatBytes } from '../../../units.ts'
 import { sideNames } from '../../../wire/side.ts'
 import type { Presence, PresentPeer, RelayedNow } from '../../session/presence.ts'
 import { type Html, html } from './html.ts'
+import { doorsText } from './relayed.ts'
 import { grouped, timeTag } from './words.ts'
 
 /** Rows of a table; some more are folded away, and others are told as a number. */
@@ -17,7 +18,9 @@ export function presentNow({ peers, relayed }: Presence): Html {
     peers.length === 0 ? nobody : folded('joined', peers, peerTable)
   }</section>
 <section class="card" aria-labelledby="relayed-now"><h2 id="relayed-now">Relayed now</h2>${
-    relayed.length === 0 ? nothing : folded('relayed', relayed, relayTable)
+    relayed.length === 0
+      ? nothing
+      : html`${folded('relayed', relayed, relayTable)}<p class="more"><a href="/relayed">What each takes now</a></p>`
   }</section>`
 }
 
@@ -52,12 +55,6 @@ function noteOn({ accepts, reaches, silentSinceMs }: PresentPeer): Html | string
 const relayTable = (relayed: readonly RelayedNow[]): Html => table('Relayed now', relayHead, relayed.map(relayRow))
 
 const relayHead = html`<th scope="col">Caller → callee</th><th scope="col">Since</th><th scope="col" class="number">Forwarded</th><th scope="col" class="number">Dropped</th>`
-
-/** The doors of both sides, or the one that they have in common, where it is not UDP alone. */
-function doorsText({ doors = {} }: RelayedNow): string {
-  const kinds = [...new Set(sideNames.flatMap(side => doors[side] ?? []))]
-  return kinds.every(kind => kind === 'udp') ? '' : ` by ${kinds.join(' → ')}`
-}
 
 function relayRow(relayed: RelayedNow): Html {
   const { caller, callee, sinceMs, trace, counters } = relayed

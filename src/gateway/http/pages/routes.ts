@@ -10,6 +10,7 @@ import type { Presence } from '../../session/presence.ts'
 import { noTracePage } from './error.ts'
 import { listPage, queryOf } from './list.ts'
 import { overviewPage } from './overview.ts'
+import { relayedPage } from './relayed.ts'
 import { tracePage } from './trace.ts'
 
 export interface PageSide {
@@ -46,6 +47,10 @@ export function pageRoutes({ traces, status, present, warnings }: PageSide): Rou
     // One trace more than is shown tells whether there is another page.
     const found = traces.list({ ...filter, limit: filter.limit + 1 })
     show(ctx, listPage({ found, rows: filter.limit, query: ctx.query, session: hasSession(ctx) }))
+  })
+  router.get('/relayed', async ctx => {
+    const { relayed } = await present()
+    show(ctx, relayedPage(relayed, ctx.query, hasSession(ctx)))
   })
   router.get('/traces/:id', ctx => {
     const id = String(ctx.params.id)

@@ -23,6 +23,16 @@ export function lasted(ms: number): string {
   return ms >= 1000 ? `${grouped(Math.round(ms))} ms` : `${ms.toFixed(1)} ms`
 }
 
+/** A rate that was measured, with the digits that matter: `640 bit/s`, `12.3 kbit/s`, `4.0 Mbit/s`. */
+export function speed(bitsPerSecond: number): string {
+  if (bitsPerSecond < 1000) return `${Math.round(bitsPerSecond)} bit/s`
+  const [size, unit] = [[1e9, 'Gbit/s'] as const, [1e6, 'Mbit/s'] as const].find(([size]) => bitsPerSecond >= size) ?? [
+    1e3,
+    'kbit/s'
+  ]
+  return `${(bitsPerSecond / size).toFixed(1)} ${unit}`
+}
+
 /** An offset with its sign. One that rounds to zero has a plus. */
 export const signed = (ms: number): string => `${ms <= -0.05 ? '−' : '+'}${lasted(Math.abs(ms))}`
 

@@ -156,7 +156,7 @@ browserTest(
 browserTest('no page scrolls sideways, on a phone either', async t => {
   await using served = await servePages(aDay())
   await visiting({}, async ({ page }) => {
-    for (const path of ['/', '/traces', `/traces/${relayedRecord().id}`, '/traces/none', '/login']) {
+    for (const path of ['/', '/traces', '/relayed', `/traces/${relayedRecord().id}`, '/traces/none', '/login']) {
       await page.goto(served.url + path)
       await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
       for (const width of [320, 400, 800, 1280]) {
@@ -217,7 +217,7 @@ const contrast = `(() => {
 browserTest('text stands out from its ground, by day and by night', async t => {
   await using served = await servePages(aDay())
   await visiting({}, async ({ page }) => {
-    for (const path of ['/', '/traces', `/traces/${relayedRecord().id}`, '/login']) {
+    for (const path of ['/', '/traces', '/relayed', `/traces/${relayedRecord().id}`, '/login']) {
       await page.goto(served.url + path)
       await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
       for (const colorScheme of ['light', 'dark'] as const) {

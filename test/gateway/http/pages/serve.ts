@@ -10,7 +10,10 @@ import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { matches } from '../../../../src/trace/store/filter.ts'
 import type { TraceStore } from '../../../../src/trace/store/store.ts'
 
-const side = { sentBytes: 0, sentDatagrams: 0, queued: 0, droppedBytes: 0, dropped: { session: 0, unlatched: 0 } }
+const side = {
+  ...{ sentBytes: 0, sentDatagrams: 0, queued: 0, delayed: 0, delayedMs: 0, droppedBytes: 0 },
+  dropped: { session: 0, peer: 0, network: 0, total: 0, unlatched: 0 }
+}
 
 const status = {
   peers: 14,
@@ -38,7 +41,12 @@ const present: Presence = {
     trace: '4bf92f3577b34da6a3ce929d0e0e4736',
     counters: {
       caller: { ...side, sentBytes: 81_234_567 * at },
-      callee: { ...side, sentBytes: 4567, droppedBytes: 99 }
+      callee: { ...side, sentBytes: 4567, droppedBytes: 99, dropped: { ...side.dropped, session: 1_234, total: 5 } }
+    },
+    doors: at === 0 ? { caller: 'udp', callee: 'tcp' } : undefined,
+    rates: {
+      caller: { bitsPerSecond: at === 0 ? 4_012_345 : 640, delayMs: at === 0 ? 43.21 : 0 },
+      callee: { bitsPerSecond: at === 0 ? 120_000 : 0, delayMs: 0 }
     }
   })) as unknown as Presence['relayed']
 }

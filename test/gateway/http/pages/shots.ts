@@ -16,6 +16,7 @@ mkdirSync(folder, { recursive: true })
 const pages = {
   overview: '/',
   list: '/traces',
+  relayed: '/relayed',
   trace: `/traces/${relayedRecord().id}`,
   both: `/traces/${bothHardRecord().id}`,
   failed: `/traces/${failedRecord().id}`,
