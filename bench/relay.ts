@@ -2,14 +2,18 @@
 // comes on the wire (UDP payload, as the kernel counts it at the gateway) and in files, and how long datagrams wait in
 // it when more is offered than the limit lets through.
 //
-//   node bench/relay.ts
+// And how many datagrams its engines carry on one core, beside TURN servers that are named:
+//
+//   node bench/relay.ts [--only limits|line] [--trials 5] [--beside "turnserver=PATH OPTIONS"]...
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { Driven } from '../test/lab/driven.ts'
 import { openRig, type RigPeer } from '../test/lab/rig.ts'
 import type { Host, Site } from '../test/lab/world.ts'
 import type { SocketDeeds } from './means/bare-socket.ts'
 import { goal, percentile, summary } from './means/figures.ts'
+import { coturn, lineRate } from './relaying/line-rate.ts'
 
 const LIMIT = 4_000_000
 /** The first second of a transfer is SCTP's slow start. */
@@ -20,6 +24,19 @@ const FILE_BYTES = 7_000_000
 const ECHO_BYTES = 6_000_000
 /** IPv4 and UDP. */
 const HEADER_BYTES = 28
+
+const { values: given } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    trials: { type: 'string', default: '5' },
+    beside: { type: 'string', multiple: true, default: [] }
+  }
+})
+if (given.only !== 'limits') {
+  const others = given.beside.map(each => coturn(each.replace(/^turnserver=/, '')))
+  await lineRate(others, Number(given.trials))
+}
+if (given.only === 'line') process.exit()
 
 await using rig = await openRig({
   sites: [{ nat: 'symmetric-random' }, { nat: 'port-restricted' }],

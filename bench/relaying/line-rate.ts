@@ -1,0 +1,151 @@
+// How many datagrams a relay carries on one core, beside others, in interleaved trials: the engines of this build, and TURN servers that are
+// named. The relay has one core, and the load another one, which is not what holds it up.
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { goal, median } from '../means/figures.ts'
+import type { Carried, Load } from './load.ts'
+
+export interface Relay {
+  readonly name: string
+  /** Starts it on a core, at a port; resolves when it serves so many sessions. */
+  start(port: number, sessions: number): Promise<ChildProcess>
+  readonly turn?: Load['turn']
+}
+
+/** Datagrams on their way, by their bytes: what a socket's buffer of 512 KiB holds of single ones. */
+const IN_ALL = { 200: 480, 1200: 180 }
+
+const [CALLERS, CALLEES] = [20_000, 30_000]
+
+const pinned = (core: number, command: string, args: readonly string[]): ChildProcess =>
+  spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+
+/** An engine of this build. */
+export const engine = (name: 'batch' | 'dgram', threads = 1): Relay => ({
+  name: threads > 1 ? `${name}, ${threads} threads` : name,
+  async start(port, sessions) {
+    const program = new URL('serve.ts', import.meta.url).pathname
+    const child = pinned(0, process.execPath, [
+      program,
+      name,
+      ...[threads, port, sessions, CALLERS, CALLEES].map(String)
+    ])
+    for await (const chunk of child.stdout ?? []) if (String(chunk).includes('ready')) break
+    return child
+  }
+})
+
+const credentials = { user: 'bench', password: 'bench' }
+
+/** coturn, by its path, with options of its own behind it. */
+export function coturn(given: string): Relay {
+  const [path = '', ...more] = given.split(' ')
+  const version = execFileSync(path, ['--version'], { encoding: 'utf8' }).trim().split('\n').at(-1) ?? ''
+  return {
+    name: `coturn ${version}${more.length > 0 ? ` ${more.join(' ')}` : ''}`,
+    turn: credentials,
+    async start(port) {
+      const options = [
+        ...[
+          '-n',
+          '--log-file',
+          '/dev/null',
+          '--no-tls',
+          '--no-dtls',
+          '--no-tcp',
+          '--no-cli',
+          '--allow-loopback-peers',
+          '-m',
+          '1'
+        ],
+        ...['-L', '127.0.0.1', '-E', '127.0.0.1', '-p', String(port), '--lt-cred-mech', '--realm', 'bench'],
+        ...[
+          '--user',
+          `${credentials.user}:${credentials.password}`,
+          '--min-port',
+          '40000',
+          '--max-port',
+          '49000',
+          ...more
+        ]
+      ]
+      const child = pinned(0, path, options)
+      child.stdout?.resume()
+      // It says nothing when it is ready.
+      await new Promise(resolve => setTimeout(resolve, 700))
+      return child
+    }
+  }
+}
+
+type Offer = Pick<Load, 'sessions' | 'bytes' | 'window' | 'inAll' | 'run'> & Pick<Partial<Load>, 'perSecond'>
+
+/** One trial of a relay. */
+export async function carried(relay: Relay, offer: Offer, forMs = 3000): Promise<Carried> {
+  const port = 13_000 + Math.floor(Math.random() * 500)
+  const child = await relay.start(port, offer.sessions)
+  try {
+    const load: Load = {
+      ...{ port, callers: CALLERS, callees: CALLEES, settleMs: 1000, forMs, pid: child.pid ?? 0 },
+      ...offer,
+      ...(relay.turn ? { turn: relay.turn } : {})
+    }
+    const program = new URL('load.ts', import.meta.url).pathname
+    const loader = pinned(1, process.execPath, [program, JSON.stringify(load)])
+    let text = ''
+    for await (const chunk of loader.stdout ?? []) text += chunk
+    return JSON.parse(text) as Carried
+  } finally {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+}
+
+const thousands = (perSecond: number) => `${Math.round(perSecond / 1000)}`.padStart(5)
+
+/**
+ * Bursts of both directions, and thin flows of single datagrams; prints the medians.
+ * @param others in the order of what is compared: the first is what goals are beside
+ */
+export async function lineRate(others: readonly Relay[], trials: number): Promise<void> {
+  const ours = [engine('batch'), engine('dgram')]
+  console.log(
+    `\nbursts through a relay on one core, medians of ${trials} interleaved trials: thousand datagrams a second, CPU s a million`
+  )
+  for (const bytes of [200, 1200] as const)
+    for (const sessions of [8, 200]) {
+      const offer = { sessions, bytes, window: 60, inAll: IN_ALL[bytes], run: 60 }
+      const found = await interleaved([...ours, ...others], offer, trials)
+      console.log(`\n${sessions} sessions, ${bytes} bytes`)
+      for (const [name, all] of found) print(name, all)
+      const [batch, dgram, beside] = [...found.values()].map(all => median(all.map(({ perSecond }) => perSecond)))
+      if (batch && dgram) goal('batch beside dgram', batch / dgram, { atLeast: 6 })
+      if (batch && beside && others[0])
+        goal(`batch beside ${others[0].name}`, batch / beside, { atLeast: bytes === 200 ? 3 : 2.2 })
+    }
+  for (const sessions of [64, 1000]) {
+    const offer = { sessions, bytes: 200, window: 1, inAll: 1, run: 1, perSecond: sessions * 50 }
+    const found = await interleaved([...ours, ...others], offer, trials)
+    console.log(`\n${sessions} thin flows, 50 single datagrams a second each`)
+    for (const [name, all] of found) print(name, all)
+    const cpus = [...found.values()].map(all => median(all.map(({ cpu }) => cpu)))
+    goal('lost by batch', median((found.get('batch') ?? []).map(({ lost }) => lost)), { atMost: 0.0001 })
+    if (cpus[0] && cpus[2] && others[0])
+      goal(`CPU a datagram beside ${others[0].name}`, cpus[0] / cpus[2], { atMost: 0.9 })
+  }
+}
+
+async function interleaved(relays: readonly Relay[], offer: Offer, trials: number): Promise<Map<string, Carried[]>> {
+  const found = new Map<string, Carried[]>(relays.map(({ name }) => [name, []]))
+  for (let trial = 0; trial < trials; trial++)
+    for (const relay of relays) found.get(relay.name)?.push(await carried(relay, offer))
+  return found
+}
+
+function print(name: string, all: readonly Carried[]): void {
+  const of = (figure: keyof Carried) => median(all.map(carried => carried[figure]))
+  console.log(
+    `${name.slice(0, 30).padEnd(31)}${thousands(of('perSecond'))} k/s  ${of('cpu').toFixed(2).padStart(6)} s  lost ${(100 * of('lost')).toFixed(2)} %  p50 ${of('p50').toFixed(2)} p99 ${of('p99').toFixed(2)} ms`
+  )
+}
