@@ -59,7 +59,7 @@ test('the start tells every port that has to be open, and how a room is made whe
   t.regex(text, /^ {2}postern room standup --gateway http:\/\/127\.0\.0\.1:\d+ \\$/m)
   const plain = world.start(['gateway', '--config', await world.write('bare.yaml', bare)])
   await plain.line(line => /postern traces/.test(line))
-  t.notRegex(plain.lines.join('\n'), /room|^ {2}relay/m)
+  t.notRegex(plain.lines.join('\n'), /room|^ {2}relay {11}/m)
 })
 
 test('where the output goes to a program or a file, no link is told, nor does any stand in the log', async t => {

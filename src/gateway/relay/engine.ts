@@ -22,7 +22,7 @@ export async function openUdp(
   log: Logger
 ): Promise<Udp> {
   if (relay.engine === 'dgram') return { udp: await listen(at), engine: 'dgram' }
-  const batch = Batch.open({ ...at, threads: relay.threads, sessions })
+  const batch = await Batch.open({ ...at, threads: relay.threads, sessions })
   if (batch instanceof Batch)
     return {
       udp: batch,

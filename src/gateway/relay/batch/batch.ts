@@ -37,6 +37,8 @@ class Member {
   readonly #event: Event
   readonly #raw: Raw
   readonly #exited: Promise<void>
+  /** Resolves when it receives: what comes before waits, and a peer takes what is late for blocked. */
+  readonly ready: Promise<void>
   readonly #pending: Int32Array
 
   constructor(raw: Raw, ports: readonly BatchPort[], shared: Shared, hear: Hear) {
@@ -54,7 +56,10 @@ class Member {
     const program = new URL(import.meta.url.endsWith('.ts') ? 'thread.ts' : 'thread.js', import.meta.url)
     this.#worker = new Worker(program, { workerData: beginning, name: 'relay' })
     const pending = new Int32Array(strangers)
+    const ready = Promise.withResolvers<void>()
+    this.ready = ready.promise
     this.#worker.on('message', (message: FromThread) => {
+      if (message.type === 'ready') return ready.resolve()
       if (message.type === 'strangers') Atomics.sub(pending, 0, message.count)
       hear(this, message)
     })
@@ -90,7 +95,9 @@ class Member {
 /** Memory of all threads, and the number of one. */
 type Shared = Pick<Beginning, 'accounts' | 'buckets' | 'deal' | 'thread'>
 
-type Hear = (member: Member, message: FromThread) => void
+/** What is of concern once a thread is ready. */
+type Heard = Exclude<FromThread, { readonly type: 'ready' }>
+type Hear = (member: Member, message: Heard) => void
 
 /** A port, as one thread has it. */
 class BatchPort implements Port {
@@ -163,10 +170,10 @@ export class Batch implements Listening, FastPath {
   }
 
   /**
-   * Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. Gives the reason where this system has
-   * no such sockets.
+   * Binds every address with every port, and resolves when all threads receive. Throws `port-in-use` or `io` and leaves nothing open.
+   * Gives the reason where this system has no such sockets.
    */
-  static open(options: BatchOptions): Batch | string {
+  static async open(options: BatchOptions): Promise<Batch | string> {
     const raw = Raw.open()
     if (typeof raw === 'string') return raw
     const threads = Math.min(options.threads ?? 1, Math.max(1, availableParallelism()))
@@ -182,11 +189,13 @@ export class Batch implements Listening, FastPath {
         }
       for (let more = 1; more < threads; more++)
         bound.push(first.map(({ local }) => raw.bind(local, BUFFER_BYTES, true)))
-      return new Batch(raw, bound, options)
     } catch (error) {
       for (const { fd } of bound.flat()) raw.close(fd)
       throw error
     }
+    const batch = new Batch(raw, bound, options)
+    await Promise.all(batch.#members.map(({ ready }) => ready))
+    return batch
   }
 
   get threads(): number {
@@ -273,7 +282,7 @@ export class Batch implements Listening, FastPath {
     })
   }
 
-  #hear({ ports }: Member, message: FromThread): void {
+  #hear({ ports }: Member, message: Heard): void {
     if (message.type === 'stopped') return this.#stopping.get(message.flow)?.()
     for (const [index, words, at, datagram] of unpacked(message.packed)) {
       const port = ports[index]

@@ -45,6 +45,8 @@ export interface Carry {
 export type ToThread = Carry | { readonly type: 'stop'; readonly flow: number } | { readonly type: 'close' }
 
 export type FromThread =
+  /** It receives from now on. */
+  | { readonly type: 'ready' }
   /** Nothing is counted in the account of this direction any more. */
   | { readonly type: 'stopped'; readonly flow: number }
   /** Datagrams that are of no direction, each with a header (strangers.ts). */

@@ -102,6 +102,7 @@ class Thread {
 
   run(): void {
     const { sockets } = this.#beginning
+    this.#say({ type: 'ready' })
     while (!this.#isOver) {
       this.#waiting.wait(this.#time.restMs)
       this.#time.look()
