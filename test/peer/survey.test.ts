@@ -8,12 +8,13 @@ import { World } from '../world.ts'
 
 test.after.always(endNative)
 
-/** Of the gateway, one for each endpoint, and the one that a peer keeps warm. */
+/** Of the gateway, one for each endpoint where its event loop has them, and the one that a peer keeps warm. */
 const keptOpen = 4 + 1
+const inOurLoop = { more: 'relay: { engine: dgram }' }
 const udpSockets = () => process.getActiveResourcesInfo().filter(name => name === 'UDPWrap').length
 
 test.serial('fresh sockets are shown one after the other, judged, and closed again', async t => {
-  await using world = await World.open()
+  await using world = await World.open(inOurLoop)
   const ann = await world.join('ann')
   const seen: number[] = []
   const findings = await ann.nat({ sockets: 3, onSocket: number => seen.push(number) })
@@ -62,7 +63,7 @@ state: ./mute`
 })
 
 test.serial('who calls it off gets no report, and no socket is left open', async t => {
-  await using world = await World.open()
+  await using world = await World.open(inOurLoop)
   const ann = await world.join('ann')
   const over = new AbortController()
   const onSocket = (number: number) => number === 2 && over.abort(new Error('enough'))
