@@ -5,8 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT_CONTEXT } from '@opentelemetry/api'
 import test from 'ava'
 import { nowMs } from '../../src/clock.ts'
+import { counterAttributes } from '../../src/gateway/recording/change-span.ts'
 import { recordProfile } from '../../src/gateway/recording/profile-span.ts'
 import { beneath, recordShowing } from '../../src/gateway/recording/step.ts'
+import { nothing } from '../../src/gateway/relay/counters.ts'
 import { Evidence, type Pair } from '../../src/gateway/session/evidence.ts'
 import { aimAttributes } from '../../src/gateway/session/own-targets.ts'
 import type { Assignment } from '../../src/nat/assignment.ts'
@@ -280,6 +282,18 @@ function besideEachOther(): readonly SpanRecord[] {
   return spans
 }
 
+/** A relayed path whose limits were short now and then. */
+function shortOfLimits(): readonly SpanRecord[] {
+  const { tracer, spans } = recorder()
+  const dropped = { ...nothing().dropped, session: 3, total: 1 }
+  const short = { ...nothing(), sentBytes: 90_000, delayed: 4, delayedMs: 50, dropped }
+  const attributes = counterAttributes({ caller: short, callee: short })
+  const step = beneath(tracer, ROOT_CONTEXT)
+  step.begin('postern.change', { 'postern.change': 'ended', ...attributes }, 1000).end(1000)
+  step.begin('postern.relay', attributes, 1000).end(1000)
+  return spans
+}
+
 test('the tables of docs/tracing.md are those that the code goes by', t => {
   t.is(upToDate(tracingDocument()), tracingDocument(), 'run: npm run docs')
 })
@@ -287,7 +301,7 @@ test('the tables of docs/tracing.md are those that the code goes by', t => {
 test('docs/tracing.md lists every span, event and attribute that is recorded, and all that it lists is recorded', async t => {
   const blocked = [udpIsBlocked(), joinIsRefused(), onOneLink(), nobodyIsShown()]
   const runs = await Promise.all([longStory(), relayFails(), pathMoves(), ...blocked])
-  const spans = [...runs.flat(), ...hardNat(), ...wrongAddress(), ...besideEachOther()]
+  const spans = [...runs.flat(), ...hardNat(), ...wrongAddress(), ...besideEachOther(), ...shortOfLimits()]
   t.deepEqual(unlisted(spans), [])
   t.deepEqual(misplaced(spans), [])
   const known = recorded(spans)

@@ -291,9 +291,7 @@ engineTest(
         session: `s${at}`
       }))
     )
-    await Promise.all(
-      senders.map(({ ann, bitsPerSecond }) => flood(ann, house.at[0], { bitsPerSecond, forMs: 1500 }))
-    )
+    await Promise.all(senders.map(({ ann, bitsPerSecond }) => flood(ann, house.at[0], { bitsPerSecond, forMs: 1500 })))
     const counts = await Promise.all(senders.map(({ session }) => settled(house, session)))
     const [greedy = 0, modest = 0] = counts.map(({ caller }) => caller.sentBytes)
     t.true(modest >= 0.75 * greedy && modest <= 1.3 * greedy, `${greedy} ${modest}`)
