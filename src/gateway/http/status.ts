@@ -53,7 +53,7 @@ export async function statusOf(parts: {
     sessions: { ...parts.sessions.counters, now: parts.sessions.size, relayed: relay.sessions },
     udp: { ...parts.binding.counters },
     /** Datagrams lost at the UDP ports because the gateway or its host was too slow. */
-    overload: await parts.overload.look(),
+    overload: await parts.overload.read(),
     /** Connections that bring datagrams where UDP is blocked, and sides that are relayed now, by door. */
     doors: {
       tcp: { ...parts.doors.counters.tcp },

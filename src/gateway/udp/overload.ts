@@ -8,11 +8,11 @@ import type { Port } from './listen.ts'
 
 export interface OverloadCounters {
   /** Lost by the kernel before they were read; 0 where it does not tell (Linux does). */
-  received: number
+  readonly received: number
   /** Of no relayed side, lost because too many were on their way to the gateway. */
-  strangers: number
+  readonly strangers: number
   /** Lost on the way out: the kernel had no room, or no way. */
-  sent: number
+  readonly sent: number
 }
 
 export interface OverloadOptions {
@@ -31,7 +31,6 @@ const TOLD_MS = 60_000
 const WORTH_TELLING = 100
 
 export class Overload implements Disposable {
-  readonly counters: OverloadCounters = { received: 0, strangers: 0, sent: 0 }
   readonly #options: OverloadOptions
   readonly #timer: NodeJS.Timeout
   #lostMs = Number.NEGATIVE_INFINITY
@@ -42,16 +41,20 @@ export class Overload implements Disposable {
     this.#timer = idly(setInterval(() => void this.look(), LOOK_MS))
   }
 
-  /** Reads the counters anew; resolves when that is done. */
+  /** Looks whether more were lost than at the last look, for the warning; reading alone changes nothing of that. */
   async look(nowMs = performance.now()): Promise<OverloadCounters> {
+    const counters = await this.read()
+    const lost = counters.received + counters.strangers + counters.sent
+    if (lost - this.#lost >= WORTH_TELLING) this.#lostMs = nowMs
+    this.#lost = lost
+    return counters
+  }
+
+  async read(): Promise<OverloadCounters> {
     const { engine, tables = TABLES, ports } = this.#options
     const own = new Set(ports().map(({ local }) => local.port))
     const received = (await Promise.all(tables.map(dropsIn(own)))).reduce((sum, drops) => sum + drops, 0)
-    const [strangers, sent] = [engine?.strangersLost ?? 0, engine?.sendsLost ?? 0]
-    Object.assign(this.counters, { received, strangers, sent })
-    if (received + strangers + sent - this.#lost >= WORTH_TELLING) this.#lostMs = nowMs
-    this.#lost = received + strangers + sent
-    return { ...this.counters }
+    return { received, strangers: engine?.strangersLost ?? 0, sent: engine?.sendsLost ?? 0 }
   }
 
   /** While datagrams are being lost, and for a minute afterwards. */

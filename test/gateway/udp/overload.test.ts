@@ -26,6 +26,7 @@ test('what the kernel dropped at our ports is counted, and what it dropped at ot
   t.deepEqual(overload.warnings(0), [])
   await write(200)
   engine.sendsLost = 5
+  t.deepEqual(await overload.read(), { received: 203, strangers: 0, sent: 5 }, 'as often as somebody scrapes')
   t.deepEqual(await overload.look(10_000), { received: 203, strangers: 0, sent: 5 })
   t.like(overload.warnings(10_000), [{ code: 'overloaded' }])
   await overload.look(60_000)
