@@ -71,10 +71,9 @@ async function run(load: Load): Promise<Carried> {
   const raw = Raw.open()
   if (typeof raw === 'string') throw new Error(raw)
   const server = { address: '127.0.0.1', port: load.port }
+  /** Where each of the directions comes. */
   const sockets: RawSocket[] = []
   const directions: Direction[] = []
-  /** By the socket where they come. */
-  const comesAt: Direction[] = []
   for (let session = 0; session < load.sessions; session++) {
     const [local, peer] = [load.callers, load.callees].map(first => ({
       address: '127.0.0.1',
@@ -87,7 +86,6 @@ async function run(load: Load): Promise<Carried> {
     const back = { out: new Outbox(raw, callee, 8), to: wordsOf(nameOf(relayed)), head: 0, ...none }
     directions.push(there, back)
     sockets.push(callee, caller)
-    comesAt.push(there, back)
   }
   const inbox = new Inbox(raw)
   const memories = new Map([0, 4].map(head => [head, filled(raw, load, head)]))
@@ -132,14 +130,14 @@ async function run(load: Load): Promise<Carried> {
       }
     }
     waiting.wait(load.perSecond ? 0 : 1)
-    for (const [at, socket] of sockets.entries()) if (waiting.isReady(at)) receive(socket, comesAt[at] as Direction)
+    for (const [at, socket] of sockets.entries()) if (waiting.isReady(at)) receive(socket, directions[at] as Direction)
   }
   const used = cpuOf(load.pid) - cpu
   const heard = count().reduce((sum, now, at) => sum + now - (before?.[at] ?? 0), 0)
   // What is still on its way comes within a moment.
   for (const lateMs = performance.now() + 300; performance.now() < lateMs; ) {
     waiting.wait(20)
-    for (const [at, socket] of sockets.entries()) if (waiting.isReady(at)) receive(socket, comesAt[at] as Direction)
+    for (const [at, socket] of sockets.entries()) if (waiting.isReady(at)) receive(socket, directions[at] as Direction)
   }
   const [sent, all] = [
     directions.reduce((sum, { sent }) => sum + sent, 0),

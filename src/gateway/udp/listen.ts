@@ -60,7 +60,7 @@ export interface Listening {
 /**
  * Kernel buffer of each socket. Larger ones add delay under overload, not throughput (measured: 4 MiB add 0.9 s).
  */
-const BUFFER_BYTES = 512 * 1024
+export const BUFFER_BYTES = 512 * 1024
 
 /** Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. */
 export async function listen(

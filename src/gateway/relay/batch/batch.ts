@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { PosternError } from '../../../errors.ts'
 import type { Endpoint } from '../../../wire/endpoint.ts'
-import type { Listening, Port, Receive } from '../../udp/listen.ts'
+import { BUFFER_BYTES, type Listening, type Port, type Receive } from '../../udp/listen.ts'
 import type { Carried, FastPath, Way } from '../fast.ts'
 import type { Bucket, LimitName, ShaperCounters } from '../limit.ts'
 import { DealtBucket } from './dealt.ts'
@@ -17,9 +17,6 @@ import { Numbers } from './numbers.ts'
 import { unpacked } from './packed.ts'
 import { Event, endpointOf, nameOf, Raw, type RawSocket } from './raw.ts'
 import { Account, SharedBucket, TOTAL } from './shared.ts'
-
-/** Kernel buffer of each socket, in bytes: larger ones add delay under overload, not throughput. */
-const BUFFER_BYTES = 512 * 1024
 
 export interface BatchOptions {
   readonly addresses: readonly string[]
