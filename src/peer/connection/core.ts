@@ -727,6 +727,8 @@ export class ConnectionCore<Stream extends AnyStream, Track = unknown> extends E
   /** The streams wait from now on, and the connection with them. */
   #lost(reason: string, quiet: Quiet): void {
     if (this.closed.aborted) return
+    // Both may leave at once, and the goodbye of the quicker one be lost with its path.
+    if (this.#hasSaidBye) return this.#byeHeard.resolve()
     if (!this.#mayResume && this.#lane.isGone) return this.#end(this.#unresumed(0))
     if (this.isAdrift) return
     this.#lostAtMs = performance.now() - quiet.quietMs

@@ -236,6 +236,23 @@ test('who closes a connection that has no path does not wait for what was cut of
   await bob.close()
 })
 
+test('a goodbye whose answer is lost with the path ends the connection, and no path is missed', async t => {
+  const both = await pair()
+  const { alice, paths } = both
+  const told: string[] = []
+  alice.on('path', ({ what }) => told.push(what))
+  paths.wire.stop()
+  const leaving = alice.close()
+  // What was written is waited for first, by turns of the queue.
+  await until(() => paths.wire.waiting > 0)
+  paths.alice.transport.close()
+  await leaving
+  t.deepEqual(told, [])
+  t.is((alice.closed.reason as PosternError).message, 'the connection to peer bob was closed')
+  paths.wire.flow()
+  await both.bob.close()
+})
+
 test('a path has to prove itself before streams move there, and is gone to at once when there is no other', async t => {
   const both = await pair()
   const { alice, bob, paths } = both
