@@ -113,6 +113,11 @@ test('files that comments and documents name are there', async t => {
   t.deepEqual(missing, [])
 })
 
+test('no document has what a merge has left', async t => {
+  for (const place of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', ...(await under('docs'))])
+    t.notRegex(await readFile(join(root, place), 'utf8'), /^(<{7}|={7}|>{7})( |$)/m, place)
+})
+
 test('what npm starts without the tools of a developer begins in JavaScript, so that an old Node can say what is missing', async t => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   for (const name of ['start', 'demo', 'lab']) t.regex(scripts[name], /^node [\w/-]+\.js( |$)/, name)

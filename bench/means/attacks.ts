@@ -4,6 +4,7 @@
 // Its TCP connections come from one network, which is not the one honest peers come from. It asks for nothing but what any
 // client may ask for, only too much of it.
 
+import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../src/peer/identity/identity.ts'
+import { BINDING, decode, encode, transactionId } from '../../src/wire/stun.ts'
 import { serveDeeds } from '../../test/lab/driven.ts'
 
 /** Where a gateway is reached, on 127.0.0.1. */
@@ -74,12 +76,15 @@ export const attacks = {
       await made.closed
     }),
 
-  garbage: (door, over) => datagrams(door, over, 50_000, 1, () => Buffer.alloc(20, 7)),
+  garbage: (door, over) => datagrams(door, over, 50_000, 1, [garbage]),
 
-  stun: (door, over) => datagrams(door, over, 32_000, 1, binding),
+  /** By turns what is nothing, what a session's data looks like, and questions about a session that nobody's key has signed. */
+  datagrams: (door, over) => datagrams(door, over, 50_000, 30, [garbage, data, wronglySigned]),
+
+  stun: (door, over) => datagrams(door, over, 32_000, 1, [binding]),
 
   /** The same from a thousand addresses of many networks. */
-  'stun from 1,000': (door, over) => datagrams(door, over, 32_000, 1000, binding),
+  'stun from 1,000': (door, over) => datagrams(door, over, 32_000, 1000, [binding]),
 
   /** Joins that stay, with all certificates. */
   joins: (door, over) => repeat(over, 400, async turn => void (await member(door, over, turn))),
@@ -143,11 +148,23 @@ const deeds = {
     return done
   },
 
+  /** What came back for datagrams of the last attack: how many, the most bytes for one of the question, and how many for no STUN. */
+  async answers(_given: object): Promise<Answers> {
+    return answers
+  },
+
   async close(_given: object): Promise<void> {}
 }
 
 export type Attacker = typeof deeds
 
+export interface Answers {
+  count: number
+  most: number
+  toOthers: number
+}
+
+let answers: Answers = { count: 0, most: 0, toOthers: 0 }
 let done = 0
 const sockets = new Set<Socket>()
 const members = new Set<Made>()
@@ -224,24 +241,37 @@ async function fromAll(
   })
 }
 
-/** Datagrams at a rate, from sockets of as many networks, one address each. */
+/** Datagrams at a rate, from sockets of as many networks, one address each; each socket sends one kind. */
 async function datagrams(
   { udp }: Door,
   over: AbortSignal,
   perSecond: number,
   sources: number,
-  datagram: () => Buffer
+  kinds: readonly (() => Buffer)[]
 ): Promise<void> {
+  answers = { count: 0, most: 0, toOthers: 0 }
   const from = await Promise.all(
     Array.from({ length: sources }, (_, index) => bound(`127.${1 + (index >> 8)}.${index & 255}.9`))
   )
+  const kindOf = (index: number) => kinds[index % kinds.length] as () => Buffer
+  for (const [index, socket] of from.entries()) {
+    const question = kindOf(index)()
+    socket.on('message', answer => {
+      answers.count++
+      answers.most = Math.max(answers.most, answer.length / question.length)
+      if (decode(question) === undefined) answers.toOthers++
+    })
+  }
   let sent = 0
   const startMs = performance.now()
   while (!over.aborted) {
     const due = ((performance.now() - startMs) / 1000) * perSecond
     // What could not be sent in time is left out: a burst afterwards would be another test.
     sent = Math.max(sent, due - perSecond / 10)
-    for (; sent < due; sent++, done++) from[Math.floor(sent) % sources]?.send(datagram(), udp, '127.0.0.1')
+    for (; sent < due; sent++, done++) {
+      const index = Math.floor(sent) % sources
+      from[index]?.send(kindOf(index)(), udp, '127.0.0.1')
+    }
     await sleep(1)
   }
   for (const socket of from) socket.close()
@@ -254,6 +284,17 @@ async function bound(address: string): Promise<UdpSocket> {
   await once(socket, 'listening')
   return socket
 }
+
+const garbage = () => Buffer.alloc(20, 7)
+
+/** As a record of DTLS 1.2 begins (RFC 6347 section 4.1). */
+const data = () => Buffer.concat([Buffer.from('17fefd0001000000000001', 'hex'), randomBytes(100)])
+
+const wronglySigned = () =>
+  encode(
+    { class: 'request', method: BINDING, transaction: transactionId(), username: 's:abcdef0123456789:caller' },
+    { key: randomBytes(32) }
+  )
 
 let asked = 0
 function binding(): Buffer {

@@ -5,6 +5,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { goal, median } from '../means/figures.ts'
 import type { Carried, Load } from './load.ts'
+import type { Serving } from './serve.ts'
 
 export interface Relay {
   readonly name: string
@@ -22,19 +23,25 @@ const pinned = (core: number, command: string, args: readonly string[]): ChildPr
   spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
 
 /** An engine of this build. */
-export const engine = (name: 'batch' | 'dgram', threads = 1): Relay => ({
+export const engine = (name: 'batch' | 'dgram', threads = 1, more: Partial<Serving> = {}): Relay => ({
   name: threads > 1 ? `${name}, ${threads} threads` : name,
   async start(port, sessions) {
+    const serving: Serving = {
+      ...{ engine: name, threads, port, sessions, callers: CALLERS, callees: CALLEES },
+      ...more
+    }
     const program = new URL('serve.ts', import.meta.url).pathname
-    const child = pinned(0, process.execPath, [
-      program,
-      name,
-      ...[threads, port, sessions, CALLERS, CALLEES].map(String)
-    ])
-    for await (const chunk of child.stdout ?? []) if (String(chunk).includes('ready')) break
+    const child = pinned(0, process.execPath, [program, JSON.stringify(serving)])
+    await isReady(child)
     return child
   }
 })
+
+/** Resolves when the relay serves. */
+export async function isReady(child: ChildProcess): Promise<void> {
+  for await (const chunk of child.stdout ?? []) if (String(chunk).includes('ready')) return
+  throw new Error('the relay ended before it was ready')
+}
 
 const credentials = { user: 'bench', password: 'bench' }
 
@@ -124,6 +131,9 @@ export async function lineRate(others: readonly Relay[], trials: number): Promis
       if (batch && beside && others[0])
         goal(`batch beside ${others[0].name}`, batch / beside, { atLeast: bytes === 200 ? 3 : 2.2 })
     }
+  const [beside] = others
+  if (beside) await halfLoad(ours[0] as Relay, beside, trials)
+  await twoThreads(trials)
   for (const sessions of [64, 1000]) {
     const offer = { sessions, bytes: 200, window: 1, inAll: 1, run: 1, perSecond: sessions * 50 }
     const found = await interleaved([...ours, ...others], offer, trials)
@@ -133,6 +143,37 @@ export async function lineRate(others: readonly Relay[], trials: number): Promis
     goal('lost by batch', median((found.get('batch') ?? []).map(({ lost }) => lost)), { atMost: 0.0001 })
     if (cpus[0] && cpus[2] && others[0])
       goal(`CPU a datagram beside ${others[0].name}`, cpus[0] / cpus[2], { atMost: 0.9 })
+  }
+}
+
+/** What a relay adds to the way of a datagram at half of what the other one carries, and this one at half of its own. */
+async function halfLoad(batch: Relay, beside: Relay, trials: number): Promise<void> {
+  for (const bytes of [200, 1200] as const) {
+    const offer = { sessions: 200, bytes, window: 60, inAll: IN_ALL[bytes], run: 10 }
+    const most = await interleaved([batch, beside], offer, 1)
+    const [own = 0, theirs = 0] = [...most.values()].map(([one]) => (one as Carried).perSecond)
+    const found = await interleaved([batch, beside], { ...offer, perSecond: theirs / 2 }, trials)
+    console.log(
+      `\n200 sessions, ${bytes} bytes, runs of 10, ${thousands(theirs / 2).trim()} k/s: half of what ${beside.name} carries so`
+    )
+    for (const [name, all] of found) print(name, all)
+    for (const p of ['p50', 'p99'] as const) {
+      const [ours, others] = [...found.values()].map(all => median(all.map(one => one[p])))
+      if (ours && others) goal(`${p} of the delay beside ${beside.name}`, ours / others, { atMost: 1 })
+    }
+    print(`${batch.name} at half of its own`, [await carried(batch, { ...offer, perSecond: own / 2 })])
+  }
+}
+
+/** More threads than cores: what that costs. */
+async function twoThreads(trials: number): Promise<void> {
+  const relays = [engine('batch'), engine('batch', 2)]
+  for (const bytes of [200, 1200] as const) {
+    const found = await interleaved(relays, { sessions: 200, bytes, window: 60, inAll: IN_ALL[bytes], run: 60 }, trials)
+    console.log(`\ntwo threads on one core, 200 sessions, ${bytes} bytes`)
+    for (const [name, all] of found) print(name, all)
+    const [one, two] = [...found.values()].map(all => median(all.map(({ cpu }) => cpu)))
+    if (one && two) goal('datagrams a CPU second, beside one thread', one / two, { atLeast: 0.9 })
   }
 }
 

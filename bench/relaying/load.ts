@@ -25,6 +25,8 @@ export interface Load {
   readonly sessions: number
   readonly callers: number
   readonly callees: number
+  /** The ports of both sides of each session; left out: one after the other, beginning with those two. */
+  readonly ports?: readonly (readonly [caller: number, callee: number])[]
   /** UDP payload of a datagram. */
   readonly bytes: number
   /** Datagrams of each direction on their way at most, and of all together: what the kernels' buffers hold, so that none is lost. */
@@ -34,6 +36,8 @@ export interface Load {
   readonly run: number
   /** Datagrams a second over all directions; left out: as many as come through. */
   readonly perSecond?: number
+  /** It waits a millisecond between two looks at the clock, and leaves the core to others meanwhile. */
+  readonly isResting?: boolean
   readonly settleMs: number
   readonly forMs: number
   /** Whose processor time is read: the relay's process. */
@@ -75,10 +79,8 @@ async function run(load: Load): Promise<Carried> {
   const sockets: RawSocket[] = []
   const directions: Direction[] = []
   for (let session = 0; session < load.sessions; session++) {
-    const [local, peer] = [load.callers, load.callees].map(first => ({
-      address: '127.0.0.1',
-      port: first + session
-    })) as [typeof server, typeof server]
+    const ports = load.ports?.[session] ?? [load.callers + session, load.callees + session]
+    const [local, peer] = ports.map(port => ({ address: '127.0.0.1', port })) as [typeof server, typeof server]
     const relayed = load.turn ? await allocated(server, { local, peer, ...load.turn }) : server
     const [caller, callee] = [raw.bind(local, 4 * 2 ** 20), raw.bind(peer, 4 * 2 ** 20)]
     const none = { sent: 0, heard: 0, lost: 0, heardMs: performance.now() }
@@ -129,7 +131,7 @@ async function run(load: Load): Promise<Carried> {
         }
       }
     }
-    waiting.wait(load.perSecond ? 0 : 1)
+    waiting.wait(load.perSecond && !load.isResting ? 0 : 1)
     for (const [at, socket] of sockets.entries()) if (waiting.isReady(at)) receive(socket, directions[at] as Direction)
   }
   const used = cpuOf(load.pid) - cpu

@@ -51,7 +51,11 @@ class Member {
       originMs: performance.timeOrigin
     }
     const program = new URL(import.meta.url.endsWith('.ts') ? 'thread.ts' : 'thread.js', import.meta.url)
-    this.#worker = new Worker(program, { workerData: beginning, name: 'relay' })
+    this.#worker = new Worker(program, {
+      workerData: beginning,
+      name: 'relay',
+      resourceLimits: { maxYoungGenerationSizeMb: 4 }
+    })
     const pending = new Int32Array(strangers)
     const ready = Promise.withResolvers<void>()
     this.ready = ready.promise
@@ -126,6 +130,48 @@ class BatchPort implements Port {
   }
 }
 
+/** A direction that a thread carries, seen from the gateway. */
+class Direction implements Carried {
+  readonly #batch: Batch
+  readonly #member: Member
+  readonly #flow: number
+
+  constructor(batch: Batch, member: Member, flow: number) {
+    this.#batch = batch
+    this.#member = member
+    this.#flow = flow
+  }
+
+  get counters(): ShaperCounters {
+    return this.#batch.account(this.#flow).counters
+  }
+
+  get heardMs(): number {
+    return this.#batch.account(this.#flow).heardMs
+  }
+
+  moves(way: Way): boolean {
+    if (!(way.to instanceof BatchPort) || !(way.from instanceof BatchPort)) return false
+    if (way.from.member !== this.#member) return false
+    this.says(way)
+    return true
+  }
+
+  says({ from, source, to, target, holder, bitsPerSecond, shared, queueMs }: Way): void {
+    this.#member.say({
+      type: 'carry',
+      ...{ flow: this.#flow, holder, bitsPerSecond, queueMs },
+      shared: shared.map(bucket => [bucket.name, bucket instanceof SharedBucket ? bucket.number : TOTAL]),
+      ...{ socket: (from as BatchPort).index, source: nameOf(source) },
+      ...{ exit: (to as BatchPort).index, target: nameOf(target) }
+    })
+  }
+
+  stop(): Promise<ShaperCounters> {
+    return this.#batch.stop(this.#member, this.#flow)
+  }
+}
+
 export class Batch implements Listening, FastPath {
   onDatagram: Receive = () => {}
   readonly ports: readonly Port[]
@@ -134,7 +180,6 @@ export class Batch implements Listening, FastPath {
   readonly #flows: Numbers
   readonly #buckets: SharedArrayBuffer
   readonly #limits: Numbers
-  readonly #numberOf = new WeakMap<Bucket, number>()
   readonly #total: DealtBucket
   /** What is done once a direction is not counted any more, by its number. */
   readonly #stopping = new Map<number, () => void>()
@@ -215,33 +260,10 @@ export class Batch implements Listening, FastPath {
     if (!(from instanceof BatchPort) || !(to instanceof BatchPort)) return undefined
     const flow = this.#flows.take()
     if (flow === undefined) return undefined
-    const account = new Account(this.#accounts, flow)
-    account.begin()
-    const { member } = from
-    const carries = ({ from, source, to, target, holder, bitsPerSecond, shared, queueMs }: Way) =>
-      member.say({
-        type: 'carry',
-        ...{ flow, holder, bitsPerSecond, queueMs },
-        shared: shared.map(bucket => [bucket.name, this.#numberOf.get(bucket) ?? TOTAL]),
-        ...{ socket: (from as BatchPort).index, source: nameOf(source) },
-        ...{ exit: (to as BatchPort).index, target: nameOf(target) }
-      })
-    carries(way)
-    return {
-      get counters() {
-        return account.counters
-      },
-      get heardMs() {
-        return account.heardMs
-      },
-      moves(other) {
-        if (!(other.to instanceof BatchPort) || !(other.from instanceof BatchPort)) return false
-        if (other.from.member !== member) return false
-        carries(other)
-        return true
-      },
-      stop: () => this.#stop(member, flow, account)
-    }
+    this.account(flow).begin()
+    const carried = new Direction(this, from.member, flow)
+    carried.says(way)
+    return carried
   }
 
   bucket(name: LimitName, bitsPerSecond: number): Bucket {
@@ -251,16 +273,13 @@ export class Batch implements Listening, FastPath {
   }
 
   release(bucket: Bucket): void {
-    const number = this.#numberOf.get(bucket)
-    if (number !== undefined) this.#limits.giveBack(number)
+    if (bucket instanceof SharedBucket) this.#limits.giveBack(bucket.number)
   }
 
   #shared(name: LimitName): SharedBucket {
     const number = this.#limits.take()
     if (number === undefined) throw new PosternError('internal', 'the relay has more limits than sessions')
-    const bucket = new SharedBucket(name, this.#buckets, number)
-    this.#numberOf.set(bucket, number)
-    return bucket
+    return new SharedBucket(name, this.#buckets, number)
   }
 
   async close(): Promise<void> {
@@ -268,11 +287,17 @@ export class Batch implements Listening, FastPath {
     for (const done of this.#stopping.values()) done()
   }
 
-  #stop(member: Member, flow: number, account: Account): Promise<ShaperCounters> {
+  /** Made where it is asked for: one that is kept for each direction would take as much as what it counts. */
+  account(flow: number): Account {
+    return new Account(this.#accounts, flow)
+  }
+
+  /** Resolves with what was counted until the thread carried it no more. */
+  stop(member: Member, flow: number): Promise<ShaperCounters> {
     return new Promise(resolve => {
       this.#stopping.set(flow, () => {
         this.#stopping.delete(flow)
-        resolve(account.counters)
+        resolve(this.account(flow).counters)
         this.#flows.giveBack(flow)
       })
       member.say({ type: 'stop', flow })

@@ -5,7 +5,8 @@ import type { Asker } from '../../shares/shares.ts'
 import { type Bucket, costOf, Gate, Shaper } from '../limit.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { Block, Blocks } from './blocks.ts'
-import type { Inbox, Outbox } from './raw.ts'
+import type { Names } from './flows.ts'
+import { type Inbox, type Memory, NAME_WORDS, type Outbox } from './raw.ts'
 import type { Account } from './shared.ts'
 
 /** What all directions of a thread share. */
@@ -13,14 +14,15 @@ export interface Ground {
   readonly scheduler: Scheduler
   readonly blocks: Blocks
   readonly inbox: Inbox
+  /** Where each goes, by its number. */
+  readonly targets: Names
 }
 
 export class Flow {
-  /** Where it comes from, and out of which socket it goes, to whom. */
-  socket = 0
-  source: Uint32Array
+  /** The socket that it comes to, and the one that it goes out of. */
+  socket: number
   exit: Outbox
-  target: Uint32Array
+  readonly #number: number
   readonly #ground: Ground
   readonly #gate: Gate
   readonly #account: Account
@@ -32,27 +34,28 @@ export class Flow {
   constructor(
     ground: Ground,
     {
+      number,
       account,
       buckets,
       holder,
       queueMs
     }: {
+      readonly number: number
       readonly account: Account
       readonly buckets: readonly Bucket[]
       readonly holder: Asker
       readonly queueMs: number
     },
-    way: Pick<Flow, 'socket' | 'source' | 'exit' | 'target'>
+    { socket, exit }: Pick<Flow, 'socket' | 'exit'>
   ) {
+    this.#number = number
     this.#ground = ground
     this.#gate = new Gate(buckets, account)
     this.#account = account
     this.#holder = holder
     this.#queueMs = queueMs
-    this.socket = way.socket
-    this.source = way.source
-    this.exit = way.exit
-    this.target = way.target
+    this.socket = socket
+    this.exit = exit
   }
 
   /** Takes a run that has come from its source. */
@@ -67,7 +70,7 @@ export class Flow {
     const before = whole * costOf(segment)
     if (this.#isFree(nowMs, before)) {
       this.#gate.pass(bytes, whole + 1, before + last)
-      this.exit.put(inbox.memory, offset, bytes, segment, this.target, 0)
+      this.#put(inbox.memory, offset, bytes, segment)
       return
     }
     for (let from = 0; from < bytes || from === 0; from += segment || 1)
@@ -90,18 +93,22 @@ export class Flow {
     return (this.#shaper?.isEmpty ?? true) && this.#gate.firstShort(nowMs, false, before) === undefined
   }
 
+  #put(memory: Memory, offset: number, bytes: number, segment: number): void {
+    this.exit.put(memory, offset, bytes, segment, this.#ground.targets.words, this.#number * NAME_WORDS)
+  }
+
   #offer(offset: number, bytes: number, nowMs: number): void {
     const { inbox, blocks } = this.#ground
     if (this.#isFree(nowMs, 0)) {
       this.#gate.pass(bytes, 1, costOf(bytes))
-      this.exit.put(inbox.memory, offset, bytes, bytes, this.target, 0)
+      this.#put(inbox.memory, offset, bytes, bytes)
       return
     }
     this.#shaper ??= new Shaper<Block>({
       scheduler: this.#ground.scheduler,
       ...{ gate: this.#gate, holder: this.#holder, queueMs: this.#queueMs },
       send: block => {
-        this.exit.put(block.memory, block.offset, block.length, block.length, this.target, 0)
+        this.#put(block.memory, block.offset, block.length, block.length)
         blocks.giveBack(block)
       },
       lost: block => blocks.giveBack(block)

@@ -90,6 +90,24 @@ export class Flows {
   }
 }
 
+/** A name for each of some numbers, one behind the other: an array for each would take ten times as much. */
+export class Names {
+  words = new Uint32Array(64 * NAME_WORDS)
+
+  set(number: number, name: Uint8Array): void {
+    if ((number + 1) * NAME_WORDS > this.words.length) {
+      const before = this.words
+      this.words = new Uint32Array(Math.ceil(1.25 * (number + 1)) * NAME_WORDS)
+      this.words.set(before)
+    }
+    this.words.set(wordsOf(name), number * NAME_WORDS)
+  }
+
+  of(number: number): Uint32Array {
+    return this.words.subarray(number * NAME_WORDS, (number + 1) * NAME_WORDS)
+  }
+}
+
 /** Sources choose their ports and some of their addresses, so they must not know what meets: the seed is the process's own. */
 const seed = crypto.getRandomValues(new Uint32Array(1))[0] as number
 

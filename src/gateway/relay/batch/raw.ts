@@ -172,9 +172,11 @@ export class Inbox {
   readonly #vectors: Memory
   readonly #controls: Memory
   readonly #recvmmsg: Call
+  /** Of the last call. */
+  #runs = 0
 
   constructor({ foreign }: Raw) {
-    this.#recvmmsg = foreign.call('int', 'recvmmsg', ['int', 'void *', 'uint', 'int', 'void *'])
+    this.#recvmmsg = foreign.call('int', 'recvmmsg', ['int', 'size_t', 'uint', 'int', 'size_t'])
     this.#data = new Memory(RUNS * RUN_BYTES, foreign)
     this.#messages = new Memory(RUNS * MMSGHDR, foreign)
     this.#names = new Memory(RUNS * NAME, foreign)
@@ -186,6 +188,7 @@ export class Inbox {
       this.#vectors.pointer(run * IOVEC, this.#data.address + run * RUN_BYTES)
       this.#vectors.set(run * IOVEC + 8, RUN_BYTES)
       prepare(this.#messages, run, { names: this.#names, vectors: this.#vectors, controls: this.#controls })
+      this.#makeReady(run)
     }
   }
 
@@ -195,11 +198,15 @@ export class Inbox {
 
   /** How many runs were there; 0 where nothing was. */
   receive({ fd }: RawSocket): number {
-    for (let run = 0; run < RUNS; run++) {
-      this.#messages.set(run * MMSGHDR + MSG_NAMELEN, NAME)
-      this.#messages.set(run * MMSGHDR + MSG_CONTROLLEN, CONTROL)
-    }
-    return Math.max(0, this.#recvmmsg(fd, this.#messages.bytes, RUNS, MSG_DONTWAIT, null))
+    for (let run = 0; run < this.#runs; run++) this.#makeReady(run)
+    this.#runs = Math.max(0, this.#recvmmsg(fd, this.#messages.address, RUNS, MSG_DONTWAIT, 0))
+    return this.#runs
+  }
+
+  /** The kernel has written there how long both are. */
+  #makeReady(run: number): void {
+    this.#messages.set(run * MMSGHDR + MSG_NAMELEN, NAME)
+    this.#messages.set(run * MMSGHDR + MSG_CONTROLLEN, CONTROL)
   }
 
   offset(run: number): number {
@@ -227,7 +234,6 @@ export class Outbox {
   readonly #fd: number
   readonly #capacity: number
   readonly #messages: Memory
-  readonly #tails: readonly Uint8Array[]
   readonly #names: Memory
   readonly #vectors: Memory
   readonly #controls: Memory
@@ -240,12 +246,11 @@ export class Outbox {
     this.#fd = fd
     this.#capacity = capacity
     this.#foreign = foreign
-    this.#sendmmsg = foreign.call('int', 'sendmmsg', ['int', 'void *', 'uint', 'int'])
+    this.#sendmmsg = foreign.call('int', 'sendmmsg', ['int', 'size_t', 'uint', 'int'])
     this.#messages = new Memory(capacity * MMSGHDR, foreign)
     this.#names = new Memory(capacity * NAME, foreign)
     this.#vectors = new Memory(capacity * IOVEC, foreign)
     this.#controls = new Memory(capacity * CONTROL, foreign)
-    this.#tails = Array.from({ length: capacity }, (_, at) => this.#messages.bytes.subarray(at * MMSGHDR))
     for (let at = 0; at < capacity; at++) {
       prepare(this.#messages, at, { names: this.#names, vectors: this.#vectors, controls: this.#controls })
       const control = at * CONTROL
@@ -289,7 +294,7 @@ export class Outbox {
   flush(): void {
     let sent = 0
     while (sent < this.#count) {
-      const done = this.#sendmmsg(this.#fd, this.#tails[sent] as Uint8Array, this.#count - sent, MSG_DONTWAIT)
+      const done = this.#send(sent, this.#count - sent)
       if (done > 0) sent += done
       else if (this.#foreign.errno() !== EINTR) this.#fails(sent++)
     }
@@ -312,9 +317,13 @@ export class Outbox {
     for (let left = bytes; left > 0; left -= segment) {
       this.#vectors.pointer(vector, from)
       this.#vectors.set(vector + 8, Math.min(segment, left))
-      if (this.#sendmmsg(this.#fd, this.#tails[index] as Uint8Array, 1, MSG_DONTWAIT) < 1) this.refused++
+      if (this.#send(index, 1) < 1) this.refused++
       from += segment
     }
+  }
+
+  #send(from: number, count: number): number {
+    return this.#sendmmsg(this.#fd, this.#messages.address + from * MMSGHDR, count, MSG_DONTWAIT)
   }
 }
 
@@ -367,21 +376,22 @@ export function endpointOf(names: Uint32Array<ArrayBuffer>, at: number): Endpoin
 
 /** Waits for sockets and an event (man 2 poll). */
 export class Waiting {
-  readonly #entries: Uint8Array
+  readonly #entries: Memory
   readonly #view: DataView
   readonly #poll: Call
   readonly #read: Call
   readonly #event: number
   readonly #sockets: number
-  readonly #eight = new Uint8Array(8)
+  readonly #eight: Memory
 
   constructor({ foreign }: Raw, sockets: readonly RawSocket[], event: number) {
-    this.#poll = foreign.call('int', 'poll', ['void *', 'ulong', 'int'])
-    this.#read = foreign.call('long', 'read', ['int', 'void *', 'size_t'])
+    this.#poll = foreign.call('int', 'poll', ['size_t', 'ulong', 'int'])
+    this.#read = foreign.call('long', 'read', ['int', 'size_t', 'size_t'])
     this.#event = event
     this.#sockets = sockets.length
-    this.#entries = new Uint8Array(8 * (sockets.length + 1))
-    this.#view = new DataView(this.#entries.buffer)
+    this.#entries = new Memory(8 * (sockets.length + 1), foreign)
+    this.#view = new DataView(this.#entries.bytes.buffer)
+    this.#eight = new Memory(8, foreign)
     for (const [at, fd] of [...sockets.map(({ fd }) => fd), event].entries()) {
       this.#view.setInt32(8 * at, fd, true)
       this.#view.setInt16(8 * at + 4, POLLIN, true)
@@ -390,7 +400,7 @@ export class Waiting {
 
   /** Until something has come, or for so many milliseconds. */
   wait(forMs: number): void {
-    if (this.#poll(this.#entries, this.#sockets + 1, forMs) >= 0) return
+    if (this.#poll(this.#entries.address, this.#sockets + 1, forMs) >= 0) return
     for (let at = 0; at <= this.#sockets; at++) this.#view.setInt16(8 * at + 6, 0, true)
   }
 
@@ -401,7 +411,7 @@ export class Waiting {
   /** Whether the event has happened; it may happen again then. */
   takesEvent(): boolean {
     if (!this.isReady(this.#sockets)) return false
-    this.#read(this.#event, this.#eight, 8)
+    this.#read(this.#event, this.#eight.address, 8)
     return true
   }
 }

@@ -14,20 +14,31 @@ const LEAST_FILL = 16 * UNIT
 /** The number of the bucket that all directions share. */
 export const TOTAL = 0
 
+/** One view of each kind for all that use a memory: each with a view of its own would take ten times what it shows. */
+const views = new WeakMap<SharedArrayBuffer, { readonly integers: Int32Array; readonly numbers: Float64Array }>()
+
+function viewsOf(memory: SharedArrayBuffer) {
+  const known = views.get(memory)
+  if (known) return known
+  const made = { integers: new Int32Array(memory), numbers: new Float64Array(memory) }
+  views.set(memory, made)
+  return made
+}
+
 /** A bucket of several threads, whose clocks agree to a part of a millisecond. */
 export class SharedBucket implements Bucket {
   readonly name: LimitName
+  readonly number: number
   readonly #counts: Int32Array
   readonly #rates: Float64Array
-  readonly #at: number
-  readonly #rate: number
 
-  constructor(name: LimitName, memory: SharedArrayBuffer, index: number) {
+  /** @param number its place in the memory */
+  constructor(name: LimitName, memory: SharedArrayBuffer, number: number) {
     this.name = name
-    this.#counts = new Int32Array(memory)
-    this.#rates = new Float64Array(memory)
-    this.#at = (index * BUCKET_BYTES) / 4
-    this.#rate = (index * BUCKET_BYTES) / 8 + 2
+    this.number = number
+    const { integers, numbers } = viewsOf(memory)
+    this.#counts = integers
+    this.#rates = numbers
   }
 
   static memory(count: number): SharedArrayBuffer {
@@ -41,6 +52,14 @@ export class SharedBucket implements Bucket {
     Atomics.store(this.#counts, this.#at + 1, microseconds(nowMs))
     Atomics.store(this.#counts, this.#at + 2, 0)
     return this
+  }
+
+  get #at(): number {
+    return (this.number * BUCKET_BYTES) / 4
+  }
+
+  get #rate(): number {
+    return (this.number * BUCKET_BYTES) / 8 + 2
   }
 
   get bitsPerSecond(): number {
@@ -85,7 +104,7 @@ export class SharedBucket implements Bucket {
 
   /** Units in a microsecond. */
   get #perUs(): number {
-    return (fillOf(this.#rates[this.#rate] as number) * UNIT) / 1000
+    return (fillOf(this.bitsPerSecond) * UNIT) / 1000
   }
 }
 
@@ -108,7 +127,7 @@ export class Account implements Tally {
   readonly #at: number
 
   constructor(memory: SharedArrayBuffer, index: number) {
-    this.#numbers = new Float64Array(memory)
+    this.#numbers = viewsOf(memory).numbers
     this.#at = index * fields.length
   }
 

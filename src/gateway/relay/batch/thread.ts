@@ -6,12 +6,13 @@
 //     └──────────────── those that wait have their turns ◄────────────────────┘
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type Bucket, TokenBucket } from '../limit.ts'
+import type { Asker } from '../../shares/shares.ts'
+import { type Bucket, type LimitName, TokenBucket } from '../limit.ts'
 import { Scheduler, type Time } from '../scheduler.ts'
 import { Blocks } from './blocks.ts'
 import { DealtBucket } from './dealt.ts'
 import { Flow, type Ground } from './flow.ts'
-import { Flows, wordsOf } from './flows.ts'
+import { Flows, Names } from './flows.ts'
 import type { Beginning, Carry, FromThread, ToThread } from './messages.ts'
 import { Packer } from './packed.ts'
 import { Inbox, NAME_WORDS, Outbox, Raw, RUNS, Waiting } from './raw.ts'
@@ -78,7 +79,11 @@ class Thread {
   readonly #table = new Flows()
   readonly #ground: Ground
   readonly #flows: (Flow | undefined)[] = []
+  /** Where each comes from, by its number. */
+  readonly #sources = new Names()
   readonly #total: Bucket
+  readonly #limits: SharedBucket[] = []
+  #lastHolder: Asker = { network: '', certificate: '' }
   readonly #packer = new Packer()
   readonly #strangers: Int32Array
   #isOver = false
@@ -94,7 +99,7 @@ class Thread {
     this.#time = new Alarm(beginning.originMs)
     this.#scheduler = new Scheduler(this.#time)
     this.#blocks = new Blocks(raw.foreign)
-    this.#ground = { scheduler: this.#scheduler, blocks: this.#blocks, inbox: this.#inbox }
+    this.#ground = { scheduler: this.#scheduler, blocks: this.#blocks, inbox: this.#inbox, targets: new Names() }
     this.#strangers = new Int32Array(beginning.strangers)
     const { buckets, thread, deal } = beginning
     this.#total = new DealtBucket(new SharedBucket('total', buckets, TOTAL), thread, deal)
@@ -183,34 +188,50 @@ class Thread {
     }
   }
 
-  #carry({ flow: number, socket, source, exit, target, ...more }: Carry): void {
+  #carry({ flow: number, socket, source, exit, target, bitsPerSecond, shared, holder, queueMs }: Carry): void {
     const out = this.#outboxes[exit]
     if (!out) return
-    const way = { socket, source: wordsOf(source), exit: out, target: wordsOf(target) }
     const known = this.#flows[number]
     if (known) {
-      this.#table.delete(known.socket, known.source)
-      Object.assign(known, way)
+      this.#table.delete(known.socket, this.#sources.of(number))
+      known.socket = socket
+      known.exit = out
     } else {
-      const { accounts, buckets } = this.#beginning
-      const account = new Account(accounts, number)
-      const own = new TokenBucket('session', more.bitsPerSecond, this.#time.now())
-      const shared = more.shared.map(([name, index]) =>
-        index === TOTAL ? this.#total : new SharedBucket(name, buckets, index)
-      )
-      this.#flows[number] = new Flow(this.#ground, { account, buckets: [own, ...shared], ...more }, way)
+      const account = new Account(this.#beginning.accounts, number)
+      const own = new TokenBucket('session', bitsPerSecond, this.#time.now())
+      // An array that is spread keeps room for many more.
+      const buckets = [own as Bucket].concat(shared.map(each => this.#limit(each)))
+      // Both directions of a session come one after the other, each with a copy.
+      if (!isSameHolder(holder, this.#lastHolder)) this.#lastHolder = holder
+      const limited = { number, account, buckets, holder: this.#lastHolder, queueMs }
+      this.#flows[number] = new Flow(this.#ground, limited, { socket, exit: out })
     }
-    this.#table.set(socket, way.source, number)
+    this.#sources.set(number, source)
+    this.#ground.targets.set(number, target)
+    this.#table.set(socket, this.#sources.of(number), number)
+  }
+
+  /** One object for all directions that share it. A number that was given back may be that of a limit of another kind. */
+  #limit([name, number]: readonly [LimitName, number]): Bucket {
+    if (number === TOTAL) return this.#total
+    const known = this.#limits[number]
+    if (known?.name === name) return known
+    const made = new SharedBucket(name, this.#beginning.buckets, number)
+    this.#limits[number] = made
+    return made
   }
 
   #stop(number: number): void {
     const flow = this.#flows[number]
-    if (flow) this.#table.delete(flow.socket, flow.source)
+    if (flow) this.#table.delete(flow.socket, this.#sources.of(number))
     flow?.close()
     this.#flows[number] = undefined
     this.#say({ type: 'stopped', flow: number })
   }
 }
+
+const isSameHolder = (one: Asker, other: Asker): boolean =>
+  one.network === other.network && one.certificate === other.certificate
 
 /**
  * Whether a datagram from the source of a direction is for the gateway all the same: a Binding request whose USERNAME the gateway has
