@@ -37,6 +37,8 @@ export interface FastPath {
   carry(way: Way): Carried | undefined
   /** A limit that directions of threads and of the splice share. */
   bucket(name: LimitName, bitsPerSecond: number): Bucket
+  /** The part of a network's turns that it has on the event loop, where it waits for the total on threads as well. */
+  partOf(network: string): number
   /** Nobody shares this limit any more. */
   release(bucket: Bucket): void
   /** Datagrams of no direction that were lost because too many were on their way to the gateway. */

@@ -229,6 +229,8 @@ export class Shaper<Datagram extends { readonly length: number }> implements Wai
       this.#pass(datagram)
       return 'sent'
     }
+    // Its turn may be far off, where many wait.
+    this.#dropLate(nowMs)
     if (this.#queuedBytes + costOf(datagram.length) > this.#queueBytes) {
       this.#drop(datagram, short)
       return 'dropped'
@@ -246,7 +248,7 @@ export class Shaper<Datagram extends { readonly length: number }> implements Wai
       const short = this.#gate.firstShort(nowMs, true)
       if (short) {
         this.#waitFor(short)
-        return 'blocked'
+        return short.name === 'total' ? 'short' : 'blocked'
       }
       this.#gate.tally.waited(nowMs - (this.#arrivedMs[0] ?? nowMs))
       const datagram = this.#dequeue()

@@ -22,8 +22,8 @@ export const systemTime: Time = {
   }
 }
 
-/** What became of a turn: something holds it up, it is used up and there is more, or nothing is left. */
-export type Outcome = 'blocked' | 'more' | 'empty'
+/** What became of a turn: something of its own holds it up, or what all share is short; it is used up and there is more; nothing is left. */
+export type Outcome = 'blocked' | 'short' | 'more' | 'empty'
 
 /** Something that waits, and sends in its turn. */
 export interface Waiter {
@@ -41,27 +41,34 @@ const TICK_MS = 1
 /** One alarm for all that wait; none while nobody does. */
 export class Scheduler {
   readonly time: Time
-  readonly #networks = new Ring(Number.POSITIVE_INFINITY)
+  readonly #networks = new Ring(() => Number.POSITIVE_INFINITY)
+  readonly #partOf: (network: string) => number
   #cancel: (() => void) | undefined
 
-  constructor(time: Time = systemTime) {
+  /** @param partOf the part of a network whose turns are here, where it waits elsewhere as well (batch/dealt.ts) */
+  constructor(time: Time = systemTime, partOf: (network: string) => number = () => 1) {
     this.time = time
+    this.#partOf = partOf
   }
 
   add(waiter: Waiter, { network, certificate }: Asker): void {
-    this.#networks.ring(network).ring(certificate).add(waiter, waiter)
+    this.#ofNetwork(network).ring(certificate, aQuantum).add(waiter, waiter)
     this.#cancel ??= this.time.after(TICK_MS, this.#tick)
   }
 
   delete(waiter: Waiter, { network, certificate }: Asker): void {
-    const ofNetwork = this.#networks.ring(network)
-    const ofCertificate = ofNetwork.ring(certificate)
+    const ofNetwork = this.#ofNetwork(network)
+    const ofCertificate = ofNetwork.ring(certificate, aQuantum)
     ofCertificate.delete(waiter)
     if (ofCertificate.isEmpty) ofNetwork.delete(certificate)
     if (ofNetwork.isEmpty) this.#networks.delete(network)
     if (!this.#networks.isEmpty) return
     this.#cancel?.()
     this.#cancel = undefined
+  }
+
+  #ofNetwork(network: string): Ring {
+    return this.#networks.ring(network, () => QUANTUM_BYTES * this.#partOf(network))
   }
 
   readonly #tick = (): void => {
@@ -71,17 +78,22 @@ export class Scheduler {
   }
 }
 
+const aQuantum = () => QUANTUM_BYTES
+
 /**
  * Waiters that take turns, and that have their own turn together. A Map is walked in order of insertion: who has had his turn and
- * has more goes to the end, and is met again in the same walk. Who is blocked keeps his place, and what is left of his turn.
+ * has more goes to the end, and is met again in the same walk. Who is blocked keeps his place, and what is left of his turn. Where what
+ * all share is short, the walk stops there, and goes on there: walked on, it would give the others turns that are worth nothing now and
+ * count later.
  */
 class Ring implements Waiter {
   readonly #waiters = new Map<unknown, Waiter>()
-  readonly #quantumBytes: number
+  readonly #quantumBytes: () => number
   #leftBytes = 0
   turnedBytes = 0
 
-  constructor(quantumBytes: number) {
+  /** @param quantumBytes what a turn of it is worth */
+  constructor(quantumBytes: () => number) {
     this.#quantumBytes = quantumBytes
   }
 
@@ -98,19 +110,21 @@ class Ring implements Waiter {
   }
 
   /** The ring of this name within this one. */
-  ring(name: string): Ring {
+  ring(name: string, quantumBytes: () => number): Ring {
     const known = this.#waiters.get(name)
     if (known instanceof Ring) return known
-    const ring = new Ring(QUANTUM_BYTES)
+    const ring = new Ring(quantumBytes)
     this.#waiters.set(name, ring)
     return ring
   }
 
   turn(nowMs: number): Outcome {
-    if (this.#leftBytes <= 0) this.#leftBytes += this.#quantumBytes
+    if (this.#leftBytes <= 0) this.#leftBytes += this.#quantumBytes()
     for (const [name, waiter] of this.#waiters) {
       if (this.#leftBytes <= 0) return 'more'
       const outcome = this.#turnOf(waiter, nowMs)
+      // Whose turn is used up is not the next one all the same.
+      if (outcome === 'short') return this.#leftBytes > 0 ? 'short' : 'more'
       if (outcome !== 'blocked') this.#waiters.delete(name)
       if (outcome === 'more') this.#waiters.set(name, waiter)
     }

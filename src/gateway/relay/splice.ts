@@ -84,7 +84,7 @@ export class SpliceTable {
     this.#onIdle = onIdle
     this.#onRelatch = onRelatch
     this.#time = time
-    this.#scheduler = new Scheduler(time)
+    this.#scheduler = new Scheduler(time, network => options.fast?.partOf(network) ?? 1)
   }
 
   get size(): number {

@@ -164,6 +164,35 @@ test('five sessions of one certificate get no more of a short total than one of 
   for (const rate of rates.slice(0, 5)) t.true(near(rate, 0.4 * megabit, 0.1), `${rate} of the same certificate`)
 })
 
+test('a network that has its turns elsewhere too has a part of one here, whatever the others send', t => {
+  const time = new FakeTime()
+  const scheduler = new Scheduler(time, network => (network === 'a' ? 1 / 3 : 1))
+  const total = new TokenBucket('total', 7 * megabit, 0)
+  const holders = [ann, ann, ...['b', 'c'].map(network => ({ network, certificate: network }))]
+  const shapers = holders.map(holder =>
+    shaperOf(scheduler, [new TokenBucket('session', 7 * megabit, 0), total], holder)
+  )
+  flood(time, shapers, { bitsPerSecond: 4 * megabit, bytes: 1200, ms: 3000 })
+  const [one = 0, two = 0, ...others] = ratesOf(shapers, 3000)
+  t.true(near(one + two, megabit, 0.1), `${one + two}`)
+  for (const other of others) t.true(near(other, 3 * megabit, 0.05), `${other}`)
+})
+
+test('what waits is dropped when it is too old, however far off its turn is', t => {
+  const time = new FakeTime()
+  const scheduler = new Scheduler(time)
+  const total = new TokenBucket('total', megabit, 0)
+  const delaysMs: number[] = []
+  const shapers = Array.from({ length: 40 }, (_, at) => {
+    const buckets = [new TokenBucket('session', megabit, 0), total]
+    const send = (datagram: Buffer) => delaysMs.push(time.now() - datagram.readDoubleBE())
+    return new Counted({ scheduler, buckets, holder: { network: `${at}`, certificate: 'c' }, send })
+  })
+  flood(time, shapers, { bitsPerSecond: megabit / 2, bytes: 1200, ms: 3000 })
+  for (const rate of ratesOf(shapers, 3000)) t.true(near(rate, megabit / 40, 0.2), ratesOf(shapers, 3000).join())
+  t.true(Math.max(...delaysMs) < 70, `${Math.max(...delaysMs)}`)
+})
+
 test('nor do the certificates of one network get more than another network, and within it they share', t => {
   const holders = ['1', '2', '2', '3'].map(certificate => ({ network: 'a', certificate }))
   const { time, shapers } = many([...holders, { network: 'b', certificate: 'bob' }], {

@@ -272,6 +272,10 @@ export class Batch implements Listening, FastPath {
     return this.#total
   }
 
+  partOf(network: string): number {
+    return this.#total.partOf(network)
+  }
+
   release(bucket: Bucket): void {
     if (bucket instanceof SharedBucket) this.#limits.giveBack(bucket.number)
   }

@@ -65,7 +65,19 @@ export class DealtBucket implements Bucket {
     else this.#networks.delete(network)
     if (change === 1 ? count === 1 : count === 0) Atomics.add(this.#cells, cellOf(network), change)
     if (this.#networks.size <= 1) this.#weighedMs = Number.NEGATIVE_INFINITY
+    // Nobody may ask here again for long, and what this thread does not use is the others'.
+    if (this.#networks.size === 0) Atomics.store(this.#weights, this.#thread, 0)
     this.#all.waits(change)
+  }
+
+  /** The part of a network that waits on this thread, as far as it waits. */
+  partOf(network: string): number {
+    return 1 / this.#threadsOf(network)
+  }
+
+  /** On how many threads a network waits; one where it waits on none. */
+  #threadsOf(network: string): number {
+    return Math.max(1, Atomics.load(this.#cells, cellOf(network)))
   }
 
   retune(bitsPerSecond: number): void {
@@ -93,8 +105,7 @@ export class DealtBucket implements Bucket {
   #weigh(nowMs: number): void {
     this.#weighedMs = nowMs
     let weight = 0
-    for (const network of this.#networks.keys())
-      weight += Math.ceil(NETWORK / Math.max(1, Atomics.load(this.#cells, cellOf(network))))
+    for (const network of this.#networks.keys()) weight += Math.ceil(NETWORK / this.#threadsOf(network))
     const before = Atomics.exchange(this.#weights, this.#thread, weight)
     if (before > 0 || weight === 0) return
     this.#levelBytes = 0

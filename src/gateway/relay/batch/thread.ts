@@ -97,12 +97,13 @@ class Thread {
     this.#outboxes = beginning.sockets.map(socket => new Outbox(raw, socket))
     this.#waiting = new Waiting(raw, beginning.sockets, beginning.event)
     this.#time = new Alarm(beginning.originMs)
-    this.#scheduler = new Scheduler(this.#time)
+    const { buckets, thread, deal } = beginning
+    const total = new DealtBucket(new SharedBucket('total', buckets, TOTAL), thread, deal)
+    this.#total = total
+    this.#scheduler = new Scheduler(this.#time, network => total.partOf(network))
     this.#blocks = new Blocks(raw.foreign)
     this.#ground = { scheduler: this.#scheduler, blocks: this.#blocks, inbox: this.#inbox, targets: new Names() }
     this.#strangers = new Int32Array(beginning.strangers)
-    const { buckets, thread, deal } = beginning
-    this.#total = new DealtBucket(new SharedBucket('total', buckets, TOTAL), thread, deal)
   }
 
   run(): void {

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { DealtBucket } from '../../../../src/gateway/relay/batch/dealt.ts'
 import { Account, SharedBucket } from '../../../../src/gateway/relay/batch/shared.ts'
 import { type Bucket, TokenBucket } from '../../../../src/gateway/relay/limit.ts'
 
@@ -81,6 +82,31 @@ test('whether a bucket would be open after so many bytes more', t => {
       [true, false]
     )
   }
+})
+
+test('a total is dealt to those threads where somebody waits, and a thread where nobody does any more keeps nothing of it', t => {
+  const [memory, deal] = [SharedBucket.memory(1), DealtBucket.memory(3)]
+  const on = (thread: number) => new DealtBucket(new SharedBucket('total', memory, 0), thread, deal)
+  const [first, second] = [on(1), on(2)]
+  first.begin(8_000_000, 0)
+  const rateOf = (bucket: DealtBucket, fromMs: number): number => {
+    let bytes = 0
+    for (let ms = fromMs; ms < fromMs + 1000; ms++) for (; bucket.isOpen(ms); bytes += 100) bucket.take(100)
+    return bytes
+  }
+  for (const [bucket, networks] of [
+    [first, 'abc'],
+    [second, 'c']
+  ] as const)
+    for (const network of networks) bucket.waits(1, { network, certificate: network })
+  t.deepEqual([first.partOf('a'), first.partOf('c'), second.partOf('c'), second.partOf('d')], [1, 0.5, 0.5, 1])
+  rateOf(first, 0)
+  rateOf(second, 1000)
+  const half = rateOf(first, 2000)
+  t.true(Math.abs(half - (990_000 * 2.5) / 3) < 20_000, String(half))
+  second.waits(-1, { network: 'c', certificate: 'c' })
+  const all = rateOf(first, 3000)
+  t.true(Math.abs(all - 990_000) < 20_000, String(all))
 })
 
 test('an account has what was counted of its direction alone, and begins anew', t => {
