@@ -58,9 +58,9 @@ export interface Listening {
 }
 
 /**
- * Kernel buffer of each socket. Larger ones add delay under overload, not throughput (measured: 4 MiB add 0.9 s).
+ * Kernel buffer of each socket. Larger ones add delay under overload of the event loop, not throughput (measured: 4 MiB add 0.9 s).
  */
-export const BUFFER_BYTES = 512 * 1024
+const BUFFER_BYTES = 512 * 1024
 
 /** Binds every address with every port. Throws `port-in-use` or `io` and leaves nothing open. */
 export async function listen(
