@@ -9,7 +9,7 @@ export function percentile(figures: readonly number[], p: number): number {
 export const median = (figures: readonly number[]): number => percentile(figures, 50)
 
 export const summary = (figures: readonly number[], unit = 'ms'): string =>
-  `median ${median(figures).toFixed(1)}, p95 ${percentile(figures, 95).toFixed(1)}, max ${Math.max(...figures).toFixed(1)} ${unit} (n ${figures.length})`
+  `median ${median(figures).toFixed(1)}, p95 ${percentile(figures, 95).toFixed(1)}, max ${percentile(figures, 100).toFixed(1)} ${unit} (n ${figures.length})`
 
 /** What one attempt to connect came to; `ms` from the call to the open channel. */
 export type Outcome = { kind: 'direct' | 'relay'; ms: number } | { kind: 'failed'; why: string }
