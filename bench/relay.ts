@@ -18,7 +18,7 @@ import { openRig, type Rig, type RigPeer } from '../test/lab/rig.ts'
 import type { Host, Site } from '../test/lab/world.ts'
 import type { SocketDeeds } from './means/bare-socket.ts'
 import { goal, percentile, summary } from './means/figures.ts'
-import { busyGateway, floods } from './relaying/busy-gateway.ts'
+import { busyGateway, floods, idlePairs } from './relaying/busy-gateway.ts'
 import { fairness } from './relaying/fairness.ts'
 import { idleSessions } from './relaying/idle.ts'
 import { coturn, lineRate } from './relaying/line-rate.ts'
@@ -50,7 +50,10 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
     await lineRate(others, Number(given.trials))
   },
   fairness,
-  idle: idleSessions,
+  idle: async () => {
+    await idleSessions()
+    await idlePairs()
+  },
   busy: busyGateway,
   floods
 }

@@ -26,6 +26,7 @@ const VISIT_EVERY_MS = 500
 /** A port where nobody listens. */
 const NOBODY = 9
 const FLOOD_MS = 20_000
+const PAIRS = { before: 50, counted: 200 } as const
 
 /** Whoever floods has no limit that would spare the relay. */
 const config = `
@@ -151,6 +152,28 @@ async function latched({ made, raw }: Made): Promise<void> {
 
 const connects = (visits: readonly Visit[]): number[] =>
   visits.map(({ connectMs }) => connectMs ?? Number.POSITIVE_INFINITY)
+
+/** What a gateway takes for a relayed pair that says nothing, with all that it knows of two joined peers, their session and its trace. */
+export async function idlePairs(): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const gateway = stack.use(openGatewayProcess())
+  const wide = 'limits: { bindingsPerSource: 1000000, messagesPerSecond: 1000000, sessionsPerPeer: 1000 }'
+  const { url, token, udp } = await gateway.do('open', { config: `${config}${wide}` })
+  const folder = await mkdtemp(join(tmpdir(), 'postern-idle-'))
+  stack.defer(() => rm(folder, { recursive: true }))
+  const looks: { heap: number; resident: number }[] = []
+  for (let pair = 0; pair < PAIRS.before + PAIRS.counted; pair++) {
+    if (pair === PAIRS.before) looks.push(await gateway.do('memory', {}))
+    await relayed({ url, token, udp: udp[0] ?? 0 }, { pair, folder, stack })
+  }
+  looks.push(await gateway.do('memory', {}))
+  const [heap, resident] = (['heap', 'resident'] as const).map(
+    kind => ((looks[1]?.[kind] ?? 0) - (looks[0]?.[kind] ?? 0)) / PAIRS.counted / 1000
+  )
+  console.log(
+    `  a gateway: ${resident?.toFixed(1)} kB for each relayed pair, both peers joined (heap ${heap?.toFixed(1)} kB; ${PAIRS.counted} pairs)`
+  )
+}
 
 /** Twice the total is offered; the same generator aimed at nobody is the quiet time. */
 export async function busyGateway(): Promise<void> {

@@ -194,6 +194,7 @@ export class Lane {
 
   #tick(): void {
     if (this.#stall.tick(this.#hooks.flight(), this.#rttMs)) this.#proof.again()
+    else if (this.#stall.hasMoved) this.#proof.arrives()
     const act = this.#silence.tick(this.#transport.bytesSent(), this.#transport.bytesReceived(), this.#rttMs)
     if (this.#silence.isMute()) this.say({ type: 'alive' })
     if (act === 'heard') this.#hears()

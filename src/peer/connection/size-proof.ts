@@ -2,12 +2,13 @@
 // own transport: nothing fragments it. Both sides send one, and answer that of the other.
 //
 //   ping, at once ─► answered, and the far side's answered too ─► the message ─► its answer, and as much heard: proved
-//                                                                 not so after three round trips: once more ─► too large
+//                                                                 not so: thrice more within six round trips ─► too large
 //
 // The pings come first, since the system may know of a router (by ICMP) that a packet is too large. The library then keeps it, and
 // everything behind it, so nothing else leaves by that transport: no answer, and no smaller packet either. What a side is answered
 // tells of its own direction, and what it hears of the other one. The proof is made again, of what this side sends, where streams
-// send and nothing of it arrives.
+// send and nothing of it arrives. A message may also be lost where much is sent on a slow path, as one of a full queue; so several are
+// sent, and a proof that was begun again is left where something arrives meanwhile.
 
 import type { Timer } from '../../clock.ts'
 import { filling } from '../transport/packet.ts'
@@ -22,17 +23,17 @@ export interface ProofHooks {
   readonly decided: (fits: boolean, isFirst: boolean) => void
 }
 
-/**
- * The message leaves once more after three round trips, and at least so many milliseconds; after as long again it is too large. A
- * host that is busy takes a while to answer.
- */
-const WAIT = { leastMs: 200, roundTrips: 3 } as const
+/** After so long, or so many round trips, without an answer the message is too large. A host that is busy takes a while to answer. */
+const WAIT = { leastMs: 400, roundTrips: 6 } as const
 
-/** Into so many ticks a wait is cut: a process that is held up wakes late from each, and not before it has heard what came. */
-const TICKS = 5
+/** Into so many ticks the wait is cut: a process that is held up wakes late from each, and not before it has heard what came. */
+const TICKS = 10
 
-/** So often a message is sent by a side that keeps to this, and answered within the time in which the proof is not made again. */
-const TIMES = 2
+/** The message leaves at once, and again at these ticks. */
+const AGAIN_TICKS: readonly number[] = [3, 5, 8]
+
+/** So often it is answered within the time in which the proof is not made again. */
+const MOST_ANSWERS = 1 + AGAIN_TICKS.length
 
 /** A far side may prove its size again after so long, in milliseconds. */
 const AGAIN_MS = 700
@@ -85,6 +86,11 @@ export class SizeProof {
     this.begin()
   }
 
+  /** What streams send arrives after all, so what made it doubtful was something else. */
+  arrives(): void {
+    if (!this.#isFirst && !this.#isOver) this.stop()
+  }
+
   /** A ping of the far side was answered. */
   answeredPing(): void {
     this.#hasAnsweredPing = true
@@ -123,8 +129,8 @@ export class SizeProof {
 
   #tick(): void {
     this.#ticks++
-    if (this.#ticks >= TIMES * TICKS) this.#decide(false)
-    else if (this.#ticks === TICKS && !this.#isAnswered) this.#say()
+    if (this.#ticks >= TICKS) this.#decide(false)
+    else if (AGAIN_TICKS.includes(this.#ticks) && !this.#isAnswered) this.#say()
   }
 
   #hears(message: string | Uint8Array | ArrayBuffer): void {
@@ -141,7 +147,7 @@ export class SizeProof {
       this.#answersSinceMs = nowMs
       this.#answers = 0
     }
-    return ++this.#answers <= TIMES
+    return ++this.#answers <= MOST_ANSWERS
   }
 
   #look(): void {

@@ -7,6 +7,8 @@ import { TICK_MS } from './silence.ts'
 const STALLED = { firstMs: 1_000, longestMs: 16_000, roundTrips: 4 } as const
 
 export class Stall {
+  /** Whether something has arrived since the tick before. */
+  hasMoved = false
   #arrivedBytes = 0
   #stalledMs = 0
   #patienceMs: number = STALLED.firstMs
@@ -17,7 +19,8 @@ export class Stall {
    * @param arrivedBytes known to have arrived
    */
   tick({ flyingBytes, arrivedBytes }: Flight, rttMs: number): boolean {
-    if (flyingBytes === 0 || arrivedBytes !== this.#arrivedBytes) {
+    this.hasMoved = arrivedBytes !== this.#arrivedBytes
+    if (flyingBytes === 0 || this.hasMoved) {
       this.#patienceMs = STALLED.firstMs
       this.#stalledMs = 0
     }
