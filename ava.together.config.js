@@ -1,40 +1,52 @@
 // The first half of `npm test`: what may run beside other tests. The grid comes after it, alone: it judges 78 real searches for
-// ports, and a search that gets no processor in time ends at the relay, as it should. What takes longest begins first, so that
-// nothing is waited for alone at the end.
+// ports, and a search that gets no processor in time ends at the relay, as it should.
+//
+// Some files wait for most of their time, and take the longest; the others compute. Between each two that wait stand some that
+// compute, so that there is always something to do, and nothing is waited for alone at the end.
+import { globSync } from 'node:fs'
 import everything from './ava.config.js'
 
-const longest = [
+const waiting = [
   'odd',
-  'gateway/relay/engines',
-  'causes/crossing',
+  'cli/peers',
   'lab/lab',
-  'causes/asking',
+  'causes/crossing',
   'lab/faults/instrument',
-  'lab/faults',
   'moves',
+  'lab/faults',
+  'gateway/relay/engines',
+  'causes/asking',
+  'cli/failures',
+  'cli/traces',
+  'lab/doors',
+  'lab/faults/narrow',
+  'tracks',
   'forwards',
   'neighbours',
   'hidden',
-  'lab/faults/narrow',
-  'lab/doors',
-  'cli/peers',
-  'cli/failures',
-  'cli/traces',
-  'tracks',
   'peer/punch/handover',
   'peer/router/miniupnpd'
-].map(name => `/test/${name}.test.ts`)
+].map(name => `test/${name}.test.ts`)
+
+/** How many that compute stand behind each that waits; before the first of them, so many wait. */
+const BETWEEN = 8
+const FIRST = 3
 
 /** What takes a browser: `npm run test:browsers` has it. */
 const browsers = ['!test/browser/**', '!test/gateway/http/pages/{browser,nettest}.test.ts']
 
-const rankOf = file => {
-  const at = longest.findIndex(name => file.endsWith(name))
-  return at < 0 ? longest.length : at
-}
+const computing = globSync('test/**/*.test.ts')
+  .filter(file => !waiting.includes(file))
+  .sort()
+const order = new Map([
+  ...waiting.map((file, at) => [file, Math.max(0, at - FIRST) * (BETWEEN + 1)]),
+  ...computing.map((file, at) => [file, at + Math.floor(at / BETWEEN)])
+])
+const placeOf = file => order.get([...order.keys()].find(known => file.endsWith(`/${known}`)) ?? '') ?? order.size
 
 export default {
   ...everything,
+  concurrency: 4,
   files: [...everything.files, '!test/grid.test.ts', ...browsers],
-  sortTestFiles: (one, other) => rankOf(one) - rankOf(other) || one.localeCompare(other)
+  sortTestFiles: (one, other) => placeOf(one) - placeOf(other)
 }
