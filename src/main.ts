@@ -7,6 +7,7 @@ import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
 import { explainCommand } from './cli/explain.ts'
 import { gatewayCommand } from './cli/gateway.ts'
+import { healthcheckCommand } from './cli/healthcheck.ts'
 import { namesCommand } from './cli/names.ts'
 import { natCommand } from './cli/nat.ts'
 import { peerCommand } from './cli/peer.ts'
@@ -40,6 +41,7 @@ Exit codes: 0 done; 1 failed, with a code and a sentence on standard error;
 
 for (const command of [
   gatewayCommand(),
+  healthcheckCommand(),
   configCommand(),
   peerCommand(),
   sendCommand(),

@@ -87,29 +87,24 @@ const NEGLIGIBLE = 1e-9
 type AtPort = (address: string | undefined, port: number, probability: number) => void
 
 function addSteps(stepping: Weighed<Stepping>, seen: Evidence, when: When, atPort: AtPort): void {
+  const weight = stepping.weight / sum(stepping.wraps.map(({ share }) => share))
   for (const counter of stepping.counters) {
     const { foreign, own } = ahead(stepping, counter, { seen, when })
-    for (const [k, probability] of foreign.entries()) addStep(stepping, counter, 1 + own + k, probability, atPort)
+    for (const [k, probability] of foreign.entries())
+      if (probability * stepping.weight >= NEGLIGIBLE)
+        addStep(stepping, counter, 1 + own + k, probability * weight, atPort)
   }
 }
 
-function addStep(
-  stepping: Weighed<Stepping>,
-  counter: Counter,
-  ahead: number,
-  probability: number,
-  atPort: AtPort
-): void {
-  const weight = probability * stepping.weight
-  if (weight < NEGLIGIBLE) return
-  const onward = counter.port + stepping.step * ahead
-  const total = sum(stepping.wraps.map(({ share }) => share))
+/** @param weight of this step, for each unit of the shares of its wraps */
+function addStep({ step, wraps }: Stepping, counter: Counter, ahead: number, weight: number, atPort: AtPort): void {
+  const onward = counter.port + step * ahead
   let inside = 0
-  for (const wrap of stepping.wraps) {
+  for (const wrap of wraps) {
     if (onward >= wrap.low && onward <= wrap.high) inside += wrap.share
-    else atPort(counter.address, advance(counter.port, stepping.step, ahead, wrap), (weight * wrap.share) / total)
+    else atPort(counter.address, advance(counter.port, step, ahead, wrap), weight * wrap.share)
   }
-  if (inside > 0) atPort(counter.address, onward, (weight * inside) / total)
+  if (inside > 0) atPort(counter.address, onward, weight * inside)
 }
 
 const TRACE = 1e-6

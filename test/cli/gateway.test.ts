@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import test from 'ava'
@@ -184,4 +185,40 @@ test('--ca takes a file of certificates and nothing else', async t => {
   )
   const torn = authority + certified.cert.replace('MIIB', 'AAAA')
   t.regex(await told(await world.write('torn.pem', torn)), /torn\.pem: a certificate in it cannot be read/)
+})
+
+test('healthcheck asks the gateway of its configuration, with TLS and without, and says why it is not up', async t => {
+  await using world = await World.open()
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  const at = `http: '0.0.0.0:${port}', udp: { addresses: [127.0.0.1], ports: [0, 0] }`
+  const plain = await world.write('plain.yaml', `listen: { ${at} }\n`)
+  const check = (config: string) => world.start(['healthcheck', '--config', config, '--json'])
+
+  // Somebody who is no gateway, and says nothing.
+  const silent = check(plain)
+  t.is(await silent.ended, 1)
+  t.like(await silent.event('failed'), { code: 'gateway-unreachable', reason: /did not answer within 2 s$/ })
+  free.close()
+  await once(free, 'close')
+  const nobody = check(plain)
+  t.is(await nobody.ended, 1)
+  t.like(await nobody.event('failed'), { code: 'gateway-unreachable', reason: /:\d+: ECONNREFUSED$/ })
+
+  await world.write('cert.pem', certified.cert)
+  await world.write('key.pem', certified.key)
+  const secure = await world.write('tls.yaml', `listen: { ${at}, tls: { cert: cert.pem, key: key.pem } }\n`)
+  for (const config of [plain, secure]) {
+    const gateway = world.start(['gateway', '--config', config, '--json'])
+    await gateway.event('listening')
+    const healthy = check(config)
+    t.is(await healthy.ended, 0)
+    t.true(Array.isArray((await healthy.event('healthy')).warnings))
+    gateway.signal('SIGTERM')
+    await gateway.ended
+  }
+  const unknown = check(await world.write('any.yaml', `listen: { http: '127.0.0.1:0' }\n`))
+  t.is(await unknown.ended, 1)
+  t.like(await unknown.event('failed'), { code: 'bad-config' })
 })
