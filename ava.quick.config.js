@@ -12,6 +12,7 @@ const elsewhere = [
   'test/moves.test.ts',
   'test/neighbours.test.ts',
   'test/odd.test.ts',
+  'test/pairs.test.ts',
   'test/cli/*.test.ts',
   'test/peer/router/miniupnpd.test.ts',
   'test/gateway/http/pages/browser.test.ts',

@@ -23,6 +23,7 @@ const waiting = [
   'tracks',
   'forwards',
   'neighbours',
+  'pairs',
   'hidden',
   'peer/punch/handover',
   'peer/router/miniupnpd'
