@@ -189,8 +189,9 @@ test('--ca takes a file of certificates and nothing else', async t => {
 
 test('healthcheck asks the gateway of its configuration, with TLS and without, and says why it is not up', async t => {
   await using world = await World.open()
-  const free = createServer().listen(0, '127.0.0.1')
+  const free = createServer(socket => void socket.resume()).listen(0, '127.0.0.1')
   await once(free, 'listening')
+  t.teardown(() => free.close())
   const { port } = free.address() as AddressInfo
   const at = `http: '0.0.0.0:${port}', udp: { addresses: [127.0.0.1], ports: [0, 0] }`
   const plain = await world.write('plain.yaml', `listen: { ${at} }\n`)
@@ -199,12 +200,11 @@ test('healthcheck asks the gateway of its configuration, with TLS and without, a
   // Somebody who is no gateway, and says nothing.
   const silent = check(plain)
   t.is(await silent.ended, 1)
-  t.like(await silent.event('failed'), { code: 'gateway-unreachable', reason: /did not answer within 2 s$/ })
-  free.close()
-  await once(free, 'close')
+  t.regex(String((await silent.event('failed')).reason), /^no gateway is up at .*: it did not answer within 2 s$/)
+  await new Promise(closed => free.close(closed))
   const nobody = check(plain)
   t.is(await nobody.ended, 1)
-  t.like(await nobody.event('failed'), { code: 'gateway-unreachable', reason: /:\d+: ECONNREFUSED$/ })
+  t.regex(String((await nobody.event('failed')).reason), /:\d+: ECONNREFUSED$/)
 
   await world.write('cert.pem', certified.cert)
   await world.write('key.pem', certified.key)
