@@ -2,14 +2,10 @@
 // from RFC 4787's two behaviours; what was relayed is counted by the kernel at the gateway, not by our own word.
 
 import test, { type ExecutionContext } from 'ava'
-import { type Cell, GRID_BYTES, gridOf, openGrid } from './lab/grid.ts'
+import { type Cell, GRID_BYTES, gridOf, openGrid, GRID_STRATEGIES as strategies } from './lab/grid.ts'
 import { labTest } from './lab/lab-test.ts'
 import { type NatType, natureOf } from './lab/nat.ts'
 import { openRig } from './lab/rig.ts'
-
-/** The relay's limit is tested elsewhere; here it would only take time. */
-const strategies =
-  '[direct, stun, predict, spray, relay: { perSession: 60 Mbit/s, perPeer: 1 Gbit/s, total: 1 Gbit/s }]'
 
 /** Pairs that are tried at a time: most of the time they wait for round trips. */
 const AT_ONCE = 2

@@ -1,10 +1,8 @@
 // Pairs that the grid does not have: hosts of one NAT, a side without UDP, NATs that reject or remap, firewalls without NAT.
 
-import { GRID_BYTES } from './lab/grid.ts'
+import { GRID_BYTES, GRID_STRATEGIES as strategies } from './lab/grid.ts'
 import { labTest } from './lab/lab-test.ts'
 import { openRig } from './lab/rig.ts'
-
-const strategies = '[direct, stun, predict, spray, relay]'
 
 labTest('two hosts behind one NAT are joined directly over their LAN', async t => {
   await using rig = await openRig({ sites: [{ nat: 'symmetric-random', hosts: 2 }], strategies, verify: false })

@@ -52,12 +52,12 @@ export class Scheduler {
   }
 
   add(waiter: Waiter, { network, certificate }: Asker): void {
-    this.#ofNetwork(network).ring(certificate, aQuantum).add(waiter, waiter)
+    this.#networks.ring(network, this.#quantumOf).ring(certificate, aQuantum).add(waiter, waiter)
     this.#cancel ??= this.time.after(TICK_MS, this.#tick)
   }
 
   delete(waiter: Waiter, { network, certificate }: Asker): void {
-    const ofNetwork = this.#ofNetwork(network)
+    const ofNetwork = this.#networks.ring(network, this.#quantumOf)
     const ofCertificate = ofNetwork.ring(certificate, aQuantum)
     ofCertificate.delete(waiter)
     if (ofCertificate.isEmpty) ofNetwork.delete(certificate)
@@ -67,9 +67,7 @@ export class Scheduler {
     this.#cancel = undefined
   }
 
-  #ofNetwork(network: string): Ring {
-    return this.#networks.ring(network, () => QUANTUM_BYTES * this.#partOf(network))
-  }
+  readonly #quantumOf = (network: string): number => QUANTUM_BYTES * this.#partOf(network)
 
   readonly #tick = (): void => {
     this.#cancel = undefined
@@ -110,10 +108,10 @@ class Ring implements Waiter {
   }
 
   /** The ring of this name within this one. */
-  ring(name: string, quantumBytes: () => number): Ring {
+  ring(name: string, quantumOf: (name: string) => number): Ring {
     const known = this.#waiters.get(name)
     if (known instanceof Ring) return known
-    const ring = new Ring(quantumBytes)
+    const ring = new Ring(() => quantumOf(name))
     this.#waiters.set(name, ring)
     return ring
   }
