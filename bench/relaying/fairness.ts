@@ -1,12 +1,11 @@
 // Fifty sessions on a total that is worth ten of them, on two threads: forty that send all they may, fifteen of those by one holder, and
 // ten that say little. What each holder gets, and how long those that say little wait.
 
-import { spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { goal, percentile, summary } from '../means/figures.ts'
-import { isReady } from './line-rate.ts'
+import { withRelay } from './line-rate.ts'
 import type { Serving } from './serve.ts'
 
 const [LARGE, OF_ONE, LITTLE] = [40, 15, 10]
@@ -26,11 +25,8 @@ export async function fairness(): Promise<void> {
   console.log(
     `\n${LARGE + LITTLE} sessions on a total worth 10 of them, two threads, ${OF_ONE} of one holder, ${LITTLE} of ${LITTLE_RATE / 1000} kbit/s`
   )
-  const program = new URL('serve.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, [program, JSON.stringify(serving)], { stdio: ['ignore', 'pipe', 'inherit'] })
   const sessions = await Promise.all(Array.from({ length: LARGE + LITTLE }, (_, at) => Session.open(at)))
-  try {
-    await isReady(child)
+  await withRelay(serving, async () => {
     const sending = load(sessions)
     await sleep(SETTLE_MS)
     for (const session of sessions) session.begin()
@@ -51,11 +47,8 @@ export async function fairness(): Promise<void> {
     goal('least part of it that came', Math.min(...little.map(({ bytes }) => mbits(bytes) * 1e6)) / LITTLE_RATE, {
       atLeast: 0.98
     })
-  } finally {
-    for (const session of sessions) session.close()
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
+  })
+  for (const session of sessions) session.close()
 }
 
 const sum = (figures: readonly number[]) => figures.reduce((one, other) => one + other, 0)

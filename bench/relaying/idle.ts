@@ -1,11 +1,9 @@
 // Memory of a relay for each session that is latched and says nothing: the resident memory of its process, with many and with few of
 // them, in tables of the same size. Once with threads and once without: the difference is what the engine takes.
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { goal } from '../means/figures.ts'
-import { isReady } from './line-rate.ts'
+import { withRelay } from './line-rate.ts'
 import type { Serving } from './serve.ts'
 
 const [FEW, MANY] = [1_000, 100_000]
@@ -26,16 +24,12 @@ async function bytesOf(kind: Pick<Serving, 'engine' | 'threads'>): Promise<numbe
 /** In bytes. */
 async function residentOf(kind: Pick<Serving, 'engine' | 'threads' | 'sessions'>): Promise<number> {
   const serving: Serving = { ...kind, port: 13_999, callers: 20_000, callees: 30_000, most: MANY + 1 }
-  const program = new URL('serve.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, ['--expose-gc', program, JSON.stringify(serving)], {
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  try {
-    await isReady(child)
-    const status = readFileSync(`/proc/${child.pid}/status`, 'latin1')
-    return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1])
-  } finally {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
+  return await withRelay(
+    serving,
+    async ({ pid }) => {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+      return 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1])
+    },
+    ['--expose-gc']
+  )
 }

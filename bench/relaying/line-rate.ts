@@ -25,6 +25,8 @@ const [CALLERS, CALLEES] = [20_000, 30_000]
 const pinned = (core: number, command: string, args: readonly string[]): ChildProcess =>
   spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
 
+const serve = new URL('serve.ts', import.meta.url).pathname
+
 /** An engine of this build. */
 export const engine = (name: 'batch' | 'dgram', threads = 1, more: Partial<Serving> = {}): Relay => ({
   name: threads > 1 ? `${name}, ${threads} threads` : name,
@@ -33,15 +35,31 @@ export const engine = (name: 'batch' | 'dgram', threads = 1, more: Partial<Servi
       ...{ engine: name, threads, port, sessions, callers: CALLERS, callees: CALLEES },
       ...more
     }
-    const program = new URL('serve.ts', import.meta.url).pathname
-    const child = pinned(0, process.execPath, [program, JSON.stringify(serving)])
+    const child = pinned(0, process.execPath, [serve, JSON.stringify(serving)])
     await isReady(child)
     return child
   }
 })
 
+/** Has a relay serve, on any core, for as long as it is used. */
+export async function withRelay<Result>(
+  serving: Serving,
+  use: (relay: ChildProcess) => Promise<Result>,
+  nodeOptions: readonly string[] = []
+): Promise<Result> {
+  const argv = [...nodeOptions, serve, JSON.stringify(serving)]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await isReady(child)
+    return await use(child)
+  } finally {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+}
+
 /** Resolves when the relay serves. */
-export async function isReady(child: ChildProcess): Promise<void> {
+async function isReady(child: ChildProcess): Promise<void> {
   for await (const chunk of child.stdout ?? []) if (String(chunk).includes('ready')) return
   throw new Error('the relay ended before it was ready')
 }
