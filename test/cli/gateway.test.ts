@@ -126,7 +126,7 @@ test('SIGHUP: a file with a mistake changes nothing and is told, and one that is
   gateway.signal('SIGHUP')
   await gateway.said(/the configuration was read again; what takes a restart is as it was: listen\.http/)
   const status = (await (
-    await fetch(`http://${http}/api/status`, { headers: { authorization: `Bearer ${tokens.admin}` } })
+    await fetch(`http://${http}/api/status`, { headers: { authorization: `Bearer ${tokens.admin}` } }).catch(e => { console.log(e.cause, http, gateway.stderr); throw e })
   ).json()) as { reloads?: object }
   t.deepEqual(status.reloads, { applied: 1, refused: 3 })
   gateway.signal('SIGTERM')

@@ -52,7 +52,6 @@ test('a gateway that relays nothing is over at once', async t => {
   await using world = await World.open({ strategies: '[direct]', more: 'drain: 10m' })
   const [ann] = [await world.join('ann'), await world.join('bob')]
   await ann.connect({ name: 'bob' })
-  await until(async () => (await world.gateway.status()).sessions.now === 0)
   t.is(await world.gateway.drain(), 0)
 })
 
