@@ -129,6 +129,8 @@ export class Metrics implements Disposable {
     this.#readDoors()
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
     this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
+    this.#readGauge('spans_waiting', 'Spans that wait for the collector', ({ collector }) => collector.waiting)
+    this.#readGauge('spans_waiting_bytes', 'Memory of these', ({ collector }) => collector.bytes)
   }
 
   #readDoors(): void {
@@ -153,6 +155,10 @@ export class Metrics implements Disposable {
     this.#readCounter('spans', 'Spans for the collector', ['outcome'], ({ spans }) =>
       Object.entries(spans).map(([outcome, count]) => [{ outcome }, count])
     )
+    this.#readCounter('collector_retries', 'Tries to send spans that were in vain for now', ['wait'], status => [
+      [{ wait: 'retry-after' }, status.collector.retryAfter],
+      [{ wait: 'backoff' }, status.collector.retries - status.collector.retryAfter]
+    ])
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )
