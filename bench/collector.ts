@@ -176,8 +176,8 @@ async function freePort(): Promise<number> {
 }
 
 /** Whether something listens there. */
-const listens = (port: number): Promise<boolean> =>
-  new Promise(resolve => {
+function listens(port: number): Promise<boolean> {
+  return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
     const told = (answer: boolean) => {
       socket.destroy()
@@ -185,3 +185,4 @@ const listens = (port: number): Promise<boolean> =>
     }
     socket.once('connect', () => told(true)).once('error', () => told(false))
   })
+}
