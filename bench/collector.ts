@@ -99,9 +99,11 @@ service:
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'postern-collector-'))
-const receiver = await Collector.open()
-const front: Front = values.otelcol ? await Otelcol.open(values.otelcol, receiver.url) : receiver
-const gateway = openGatewayProcess()
+await using opened = new AsyncDisposableStack()
+opened.defer(() => rm(folder, { recursive: true }))
+const receiver = opened.use(await Collector.open())
+const front: Front = values.otelcol ? opened.use(await Otelcol.open(values.otelcol, receiver.url)) : receiver
+const gateway = opened.use(openGatewayProcess())
 const door = await gateway.do('open', { config, collector: front.url })
 const joined = async (name: string): Promise<Peer> =>
   await Peer.join({
@@ -111,7 +113,7 @@ const joined = async (name: string): Promise<Peer> =>
   })
 const [callee, caller] = [await joined('callee'), await joined('caller')]
 
-let connections = 0
+let [connections, failures] = [0, 0]
 await connectFor(WELL_MS)
 await front.stop()
 console.log(`nothing listens there for ${awayMs / 2000} s`)
@@ -129,19 +131,18 @@ await caller.close()
 await callee.close()
 await settle()
 await judge()
-await gateway.do('close', {})
-await front[Symbol.asyncDispose]()
-await receiver[Symbol.asyncDispose]()
-await rm(folder, { recursive: true })
+await opened.disposeAsync()
 process.exit()
 
 async function connectFor(forMs: number): Promise<void> {
   const endMs = performance.now() + forMs
   while (performance.now() < endMs) {
     const startMs = performance.now()
-    const connection = await caller.connect({ name: 'callee' })
-    await connection.close()
-    connections++
+    // One that fails on a busy computer has its spans as well.
+    const connection = await caller.connect({ name: 'callee' }).catch(() => undefined)
+    await connection?.close()
+    if (connection) connections++
+    else failures++
     await sleep(Math.max(0, PACE_MS - (performance.now() - startMs)))
   }
 }
@@ -158,7 +159,9 @@ async function judge(): Promise<void> {
   const recorded = await gateway.do('spans', {})
   const arrived = receiver.spans.map(({ id }) => id)
   const there = new Set(arrived)
-  console.log(`${connections} connections, ${recorded.length} spans recorded, ${there.size} arrived`)
+  console.log(
+    `${connections} connections, ${failures} failures, ${recorded.length} spans recorded, ${there.size} arrived`
+  )
   console.log(`waiting before it was back: ${atWorst?.waiting} spans, ${atWorst?.bytes} bytes in the queue`)
   console.log(`spans ${JSON.stringify(status?.spans)}, tries ${JSON.stringify(status?.collector)}`)
   goal('spans recorded and not arrived', recorded.filter(id => !there.has(id)).length, { atMost: 0 })

@@ -5,12 +5,15 @@
 import type { X509Certificate } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { styleText } from 'node:util'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { LogLine } from '../gateway/log.ts'
 import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { hostOf } from '../wire/place.ts'
 import { perform, type Run } from './door.ts'
+import { logText } from './text/log-text.ts'
 import type { Output } from './text/output.ts'
 import { wrap } from './text/output.ts'
 
@@ -34,7 +37,7 @@ Examples:
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON. SIGTERM and SIGINT end it in order. SIGHUP reads the certificate of
+as JSON, or as text where that is a terminal (log.format). SIGTERM and SIGINT end it in order. SIGHUP reads the certificate of
 listen.tls again, if there is one, and nothing else.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
@@ -46,7 +49,8 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
     import('../gateway/log.ts')
   ])
   const config = await configOf(options.config)
-  const log = openLog(config.log.level)
+  const isPretty = config.log.format === 'pretty' || (config.log.format === 'auto' && process.stderr.isTTY)
+  const log = openLog({ level: config.log.level, ...(isPretty ? { render: prettily } : {}) })
   const gateway = await openGateway(config, { log })
   process.on('SIGHUP', () => {
     if (gateway.certificate) gateway.renewCertificate()
@@ -54,13 +58,19 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   })
   const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
-  for (const warning of told.warnings) log.warn(warning)
+  // Whoever sits at the terminal reads them below, once.
+  if (!(isPretty && output.live)) for (const warning of told.warnings) log.warn(warning)
   tell(told, output)
   // A login link is for whoever sits at the terminal: it goes into no pipe, no log and no file.
   if (output.live && !told.open) tellLink(`${told.url}${gateway.loginLink()}`, output)
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
   log.info('stopping')
   await gateway.close()
+}
+
+const prettily = (line: LogLine): string => {
+  const { stderr } = process
+  return logText(line, stderr.columns || 80, (style, text) => styleText(style, text, { stream: stderr }))
 }
 
 /** The configuration in the file. Without a file, every option has its default, and the state is in the current folder. */

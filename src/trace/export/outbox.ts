@@ -62,8 +62,10 @@ export interface ExportLog {
   warn(fields: object, text: string): void
 }
 
-/** How long a batch that the collector does not take now is tried again. Milliseconds. */
+/** How much is kept for a collector, and for how long a batch that it does not take now is tried again. Milliseconds. */
 export interface Patience {
+  /** Bytes of memory for spans that wait; `QUEUE_BYTES` if left out. */
+  readonly queueBytes?: number
   readonly keepMs: number
   /** The wait before the second try, and the longest wait. A wait is twice the one before. */
   readonly firstMs: number
@@ -120,7 +122,7 @@ export class Outbox implements SpanProcessor {
     this.#queue = batch.queue
     this.#counters = counters
     this.#log = log
-    this.#patience = { now: () => performance.now(), sleep, ...patience }
+    this.#patience = { queueBytes: QUEUE_BYTES, now: () => performance.now(), sleep, ...patience }
     this.#away = new Trouble(this.#patience.now)
     this.#choosy = new Trouble(this.#patience.now)
     this.#telling = new Telling(resource, settings.cut)
@@ -149,7 +151,7 @@ export class Outbox implements SpanProcessor {
     const bytes = weightOf(span)
     // The batches' own queue is as long, but would drop spans without counting them.
     if (this.#queued >= this.#queue) spans.dropped++
-    else if (collector.bytes + bytes > QUEUE_BYTES) spans.overweight++
+    else if (collector.bytes + bytes > this.#patience.queueBytes) spans.overweight++
     else {
       this.#queued++
       collector.waiting++
@@ -160,6 +162,7 @@ export class Outbox implements SpanProcessor {
 
   async forceFlush(): Promise<void> {
     await this.#batches.forceFlush()
+    await this.#settled()
   }
 
   /** Spans that do not leave within the time for last words are lost. */
