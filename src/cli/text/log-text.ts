@@ -38,8 +38,12 @@ function clock(time: unknown): string {
 }
 
 /** As it is, where nobody would wonder where it ends; else as JSON. */
-const shown = (value: unknown): string =>
-  typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : (JSON.stringify(value) ?? '')
+const shown = (value: unknown): string => (isPlain(value) ? String(value) : (JSON.stringify(value) ?? ''))
+
+const isPlain = (value: unknown): boolean =>
+  Array.isArray(value)
+    ? value.length > 0 && value.every(one => isPlain(one) && !String(one).includes(','))
+    : typeof value === 'string' && /^[^\s"=]+$/.test(value)
 
 /** Where a fault was: each place that it went through. */
 function faultIn(err: unknown): string[] {

@@ -24,7 +24,7 @@ test('a line has the time, how severe it is, what it says, and each field; it go
   const text = lines(unpainted, 80, log => {
     log.info(session, 'session ended')
     log.warn('UDP listens on loopback alone')
-    log.error({ spans: 3, list: ['a'], none: null, empty: '', sign: 'a=b' }, 'lost')
+    log.error({ spans: 3, list: ['a', 'b'], odd: ['a b', 1], none: null, empty: '', sign: 'a=b' }, 'lost')
   })
   t.is(
     text,
@@ -34,7 +34,8 @@ test('a line has the time, how severe it is, what it says, and each field; it go
                 verdict=both-random because="both NATs choose their ports at
                 random"
 12:03:27 warn   UDP listens on loopback alone
-12:03:27 error  lost  spans=3 list=["a"] none=null empty="" sign="a=b"
+12:03:27 error  lost  spans=3 list=a,b odd=["a b",1] none=null empty=""
+                sign="a=b"
 `
   )
 })
