@@ -37,8 +37,9 @@ Examples:
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON, or as text where that is a terminal (log.format). SIGTERM and SIGINT end it in order. SIGHUP reads the certificate of
-listen.tls again, if there is one, and nothing else.`
+as JSON, or as text where that is a terminal (log.format). SIGTERM and SIGINT
+end it in order. SIGHUP reads the certificate of listen.tls again, if there is
+one, and nothing else.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
