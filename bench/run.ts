@@ -13,6 +13,7 @@ const benchmarks = [
   'small',
   'soak',
   'moves',
+  'reloads',
   'leaks',
   'models',
   'trials',
