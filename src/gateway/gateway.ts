@@ -40,6 +40,7 @@ import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { Twins } from './peers/twins.ts'
+import { Proxies } from './proxy/proxies.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
@@ -145,6 +146,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const guarded = new GuardedToken(tokens.join)
   const { enabled, rooms: max, hours } = config.call
   const rooms = enabled ? opened.use(await Rooms.open(config.state, guarded, { max, hours, log })) : undefined
+  const refusalLog = opened.use(new RefusalLog({ log }))
+  const { trustProxy: trusted, proxyProtocol: introduces } = config.listen
+  const proxies = new Proxies({ trusted, introduces, log, refusalLog })
   const reception: Reception = {
     door: {
       ...{ token: guarded, rooms, directory, names: directory.names, observer, places },
@@ -154,14 +158,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
     pace: new Pace(limits.messagesPerSecond),
-    refusalLog: opened.use(new RefusalLog({ log })),
-    ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
+    ...{ log, refusalLog, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     visits,
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, twins, nat, rooms, overload, ...tracing }
+    ...{ access, forwards, twins, nat, rooms, overload, proxies, ...tracing }
   }
   const rates = new Rates()
   const status = () => statusOf({ ...parts, http: http.counters })
@@ -173,7 +176,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       ...places.warnings,
       ...twins.warnings,
       ...(certificate?.warnings ?? []),
-      ...overload.warnings()
+      ...overload.warnings(),
+      ...proxies.warnings()
     ],
     peers: limits.peers,
     calls: enabled,
@@ -183,7 +187,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       receive: (ws, newcomer) => visits.receive(ws, newcomer)
     },
     urls: config.listen.url,
-    certificate,
+    ...{ proxies, certificate },
     join: (ws, newcomer) => receive(ws, newcomer, reception),
     doors
   })

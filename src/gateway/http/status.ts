@@ -8,6 +8,7 @@ import { noVisits, type VisitsCounters } from '../nettest/counters.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
+import type { Proxies } from '../proxy/proxies.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -38,6 +39,7 @@ export async function statusOf(parts: {
   access: Access
   forwards: Forwards
   overload: Overload
+  proxies: Pick<Proxies, 'counters'>
   nat: NatDesk
   rooms: Rooms | undefined
   visits: VisitsSeen | undefined
@@ -75,7 +77,9 @@ export async function statusOf(parts: {
     traces: parts.traces.counters,
     spans: { ...parts.exported },
     access: { ...parts.access.counters },
-    http: { ...parts.http }
+    http: { ...parts.http },
+    /** What came with headers by which proxies say who asks, and was not taken. */
+    proxies: { ...parts.proxies.counters }
   }
 }
 

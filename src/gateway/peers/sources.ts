@@ -17,6 +17,7 @@ export interface Warning {
     | 'certificate-ends'
     | 'certificate-kept'
     | 'overloaded'
+    | 'unnamed-proxy'
   readonly sentence: string
   readonly advice: string
 }
