@@ -111,7 +111,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   const bringsDatagrams = (socket: Socket) => side.doors.tcp(socket, guestOf(socket, connections))
   const receive = (socket: Socket, speaks: (byte: number) => void) =>
     byFirstByte(socket, byte =>
-      proxies.receive(socket, byte, introduced => {
+      proxies.receive(socket, { from: connections.arrivalOf(socket).source.address, byte }, introduced => {
         if (introduced === undefined) return speaks(byte)
         connections.introduce(socket, introduced)
         byFirstByte(socket, speaks)

@@ -13,7 +13,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Networks } from '../../config/networks.ts'
 import type { PosternError } from '../../errors.ts'
-import { type Endpoint, isPrivate, plainAddress } from '../../wire/endpoint.ts'
+import { type Endpoint, isPrivate } from '../../wire/endpoint.ts'
 import type { Warning } from '../peers/sources.ts'
 import type { RefusalLog } from '../signalling/refusal-log.ts'
 import { clientOf, isForwarded } from './forwarded.ts'
@@ -109,18 +109,23 @@ export class Proxies {
 
   /**
    * Takes the header that a connection begins with, if it is one.
-   * @param byte the first one of the connection, which is still to be read
+   * @param first where the connection comes from, by the kernel, and its first byte, which is still to be read
    * @param begins is called once what is to be read is the client's own, with what a header has said; not at all where it is refused
    */
-  receive(socket: Socket, byte: number, begins: (introduced: Introduced | undefined) => void): void {
-    const isDue = this.#options.introduces && this.#trusted.has(socket.remoteAddress ?? '')
+  receive(
+    socket: Socket,
+    { from, byte }: { readonly from: string; readonly byte: number },
+    begins: (introduced: Introduced | undefined) => void
+  ): void {
+    // It was reset before it was accepted, as a health check may: nobody knows any more from where.
+    if (from === '') return void socket.destroy()
+    const isDue = this.#options.introduces && this.#trusted.has(from)
     if (!isDue && byte !== FIRST_BYTE) return begins(undefined)
     const { patienceMs = PATIENCE_MS } = this.#options
-    gather(socket, patienceMs, bytes => look(bytes, isDue)).then(begins, thrown => this.#refuse(socket, thrown))
+    gather(socket, patienceMs, bytes => look(bytes, isDue)).then(begins, thrown => this.#refuse(socket, from, thrown))
   }
 
-  #refuse(socket: Socket, thrown: unknown): void {
-    const from = plainAddress(socket.remoteAddress ?? '')
+  #refuse(socket: Socket, from: string, thrown: unknown): void {
     socket.destroy()
     // It was closed by whoever made it.
     if (!(thrown instanceof Unwelcome)) return

@@ -236,7 +236,7 @@ test('a header that does not end in time closes the connection, however slowly i
     refusalLog: { tell: ({ message }, address) => void told.push(`${address} ${message}`) }
   })
   await using server = createServer(socket =>
-    socket.once('readable', () => proxies.receive(socket, 13, () => t.fail('it begins')))
+    socket.once('readable', () => proxies.receive(socket, { from: '127.0.0.1', byte: 13 }, () => t.fail('it begins')))
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
