@@ -66,14 +66,14 @@ async function guesses(ask: () => Promise<number | undefined>): Promise<number> 
 test('headers of whoever is not trusted are ignored and counted, and of a trusted one they say who asks', async t => {
   await using world = await World.open({ trustProxy: ['10.0.0.1'] })
   const ask = (client: string) => async () =>
-    (await fetch(`${world.url}/api/status`, { headers: { authorization: 'Bearer wrong', 'x-forwarded-for': client } }))
+    (await fetch(`${world.url}/api/names`, { headers: { authorization: 'Bearer wrong', 'x-forwarded-for': client } }))
       .status
   let turn = 0
   t.is(await guesses(() => ask(`203.0.${turn++}.7`)()), 20, 'nobody changes his network by a header')
   t.like(await counted(world), { ignored: 21, unclear: 0 })
   await using behind = await World.open({ trustProxy })
   const through = (client: string) => () =>
-    fetch(`${behind.url}/api/status`, { headers: { authorization: 'Bearer wrong', 'x-forwarded-for': client } }).then(
+    fetch(`${behind.url}/api/names`, { headers: { authorization: 'Bearer wrong', 'x-forwarded-for': client } }).then(
       ({ status }) => status
     )
   t.is(await guesses(through('203.0.113.7')), 20)
@@ -127,7 +127,7 @@ test('a request of which nobody can tell where it came from is refused with one 
 test('a header that comes twice, and one as long as a request may have, are read as what they are', async t => {
   await using world = await World.open({ trustProxy })
   const asked = (...headers: string[]) =>
-    answered(world, [request('/api/status', 'authorization: Bearer wrong', ...headers)])
+    answered(world, [request('/api/names', 'authorization: Bearer wrong', ...headers)])
   for (let turn = 0; turn < 20; turn++)
     t.regex(await asked('x-forwarded-for: made up', `x-forwarded-for: 203.0.113.${turn}`), /^HTTP\/1\.1 401/)
   t.regex(await asked('forwarded: for=made_up', 'forwarded: for=203.0.113.7'), /^HTTP\/1\.1 429/)
@@ -142,12 +142,12 @@ test('a header that comes twice, and one as long as a request may have, are read
 test('a local request that came through a trusted proxy is nobody’s own', async t => {
   await using world = await World.open({ trustProxy, more: 'admin: { open: loopback }' })
   const asked = (...headers: string[]) =>
-    answered(world, [request('/api/status', ...headers).replace('host: a', 'host: localhost')])
+    answered(world, [request('/api/names', ...headers).replace('host: a', 'host: localhost')])
   t.regex(await asked(), /^HTTP\/1\.1 200/)
   for (const client of ['203.0.113.7', '127.0.0.1', 'unknown'])
     t.regex(await asked(`x-forwarded-for: ${client}`), /^HTTP\/1\.1 401/, client)
   await using behind = await World.open({ trustProxy, proxyProtocol: true, more: 'admin: { open: loopback }' })
-  const local = request('/api/status').replace('host: a', 'host: localhost')
+  const local = request('/api/names').replace('host: a', 'host: localhost')
   t.regex(await answered(behind, [from('203.0.113.7'), local]), /^HTTP\/1\.1 401/)
   t.regex(await answered(behind, [from('127.0.0.1'), local]), /^HTTP\/1\.1 200/, 'its client is on this computer')
 })
@@ -162,7 +162,7 @@ test('a header before a connection says who asks, in however many segments it co
       await once(socket, 'connect')
       for (const piece of pieces) await new Promise(done => socket.write(piece, done))
       const carrier = tls ? connectTls({ socket, ca: authority, checkServerIdentity: () => undefined }) : socket
-      carrier.write(request('/api/status', 'authorization: Bearer wrong'))
+      carrier.write(request('/api/names', 'authorization: Bearer wrong'))
       return await text(carrier)
     }
     const bytes = from('203.0.113.7')

@@ -71,7 +71,7 @@ nginxTest('each client counts by its own network, whatever it says of itself', a
   await using all = await behind({ more: 'limits: { peers: 10 }' })
   const { world, url } = all
   const wrong = (localAddress: string, headers: Readonly<Record<string, string>> = {}) =>
-    asked(`${url}/api/status`, localAddress, { authorization: 'Bearer wrong', ...headers }).then(({ status }) => status)
+    asked(`${url}/api/names`, localAddress, { authorization: 'Bearer wrong', ...headers }).then(({ status }) => status)
   for (let turn = 0; turn < 20; turn++)
     t.is(await wrong('127.0.5.5', { 'x-forwarded-for': `203.0.${turn}.7`, forwarded: `for=203.0.${turn}.7` }), 401)
   t.is(await wrong('127.0.5.5'), 429)
@@ -109,7 +109,7 @@ nginxTest('where nginx adds to the X-Forwarded-For of its clients, what it has a
   )
   const wrong = async (turn: number) => {
     const headers = { authorization: 'Bearer wrong', 'x-forwarded-for': `"made up, 203.0.${turn}.7` }
-    return (await asked(`${all.url}/api/status`, '127.0.5.5', headers)).status
+    return (await asked(`${all.url}/api/names`, '127.0.5.5', headers)).status
   }
   for (let turn = 0; turn < 20; turn++) t.is(await wrong(turn), 401)
   t.is(await wrong(20), 429)

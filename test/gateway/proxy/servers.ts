@@ -58,11 +58,16 @@ export async function startProxy(
   return opened.move()
 }
 
-/** TCP ports of loopback that nobody is given by chance: they lie below those that the system chooses. */
+/** Below the ports that the system chooses, where nobody is given one by chance; each process begins elsewhere. */
+let next = 10_000 + ((process.pid * 50) % 10_000)
+
+/** TCP ports of loopback that are free, each given once. */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
-  for (let port = 10_000 + ((process.pid * 7) % 5000); found.length < count && port < 20_000; port++)
+  while (found.length < count) {
+    const port = next++
     if (await isFree(port)) found.push(port)
+  }
   return found
 }
 
