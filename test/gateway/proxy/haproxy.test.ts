@@ -68,7 +68,12 @@ async function checked(port: number): Promise<string | undefined> {
 haproxyTest('peers join through it below a path, and each client counts by its own network', async t => {
   const url = (port: number) => `https://127.0.0.1:${port}/postern`
   await using all = await behind(
-    port => ({ publicUrls: [url(port)], addresses: ['127.0.0.1'], told: ['127.0.0.9'] }),
+    port => ({
+      publicUrls: [url(port)],
+      addresses: ['127.0.0.1'],
+      told: ['127.0.0.9'],
+      strategies: '[direct, stun, relay: { waitMs: 20s }]'
+    }),
     (port, gateway, folder) =>
       documented('haproxy', {
         ':443': `127.0.0.1:${port}`,
