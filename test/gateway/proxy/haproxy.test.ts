@@ -3,21 +3,15 @@
 import { once } from 'node:events'
 import { request } from 'node:https'
 import { connect } from 'node:net'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import test from 'ava'
 import { ping } from '../../../src/peer/services/ping.ts'
-import { endNative } from '../../end-native.ts'
 import { authority, certified } from '../../peer/tls.ts'
 import { until } from '../../until.ts'
 import { World, type WorldSpec } from '../../world.ts'
 import { End } from '../doors/house.ts'
 import { documented } from './documented.ts'
-import { freePorts, proxyTest, startProxy } from './servers.ts'
+import { freePorts, startProxy, testsOf } from './servers.ts'
 
-test.before(() => setDefaultCACertificates([...getCACertificates(), authority]))
-test.after.always(endNative)
-
-const haproxyTest = (title: string, run: Parameters<typeof proxyTest>[2]) => proxyTest('haproxy', title, run)
+const haproxyTest = testsOf('haproxy')
 
 interface Behind extends AsyncDisposable {
   readonly world: World

@@ -3,22 +3,16 @@
 import { once } from 'node:events'
 import { request } from 'node:https'
 import { text } from 'node:stream/consumers'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import test from 'ava'
 import { ask } from '../../../src/cli/api.ts'
 import { KnownPeers } from '../../../src/peer/identity/known-peers.ts'
 import { ping } from '../../../src/peer/services/ping.ts'
-import { endNative } from '../../end-native.ts'
 import { HandMade } from '../../hand-made.ts'
 import { authority } from '../../peer/tls.ts'
 import { World, type WorldSpec } from '../../world.ts'
 import { documented } from './documented.ts'
-import { freePorts, proxyTest, startProxy } from './servers.ts'
+import { freePorts, startProxy, testsOf } from './servers.ts'
 
-test.before(() => setDefaultCACertificates([...getCACertificates(), authority]))
-test.after.always(endNative)
-
-const nginxTest = (title: string, run: Parameters<typeof proxyTest>[2]) => proxyTest('nginx', title, run)
+const nginxTest = testsOf('nginx')
 
 interface Behind extends AsyncDisposable {
   readonly world: World

@@ -7,12 +7,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
 import { Child } from '../../../examples/child.ts'
-import { certified } from '../../peer/tls.ts'
+import { endNative } from '../../end-native.ts'
+import { authority, certified } from '../../peer/tls.ts'
 import { until } from '../../until.ts'
 
-export type Kind = keyof typeof commands
+type Kind = keyof typeof commands
 
 /** Both run in the foreground, as whoever runs the tests. */
 const commands = {
@@ -23,11 +25,16 @@ const commands = {
   haproxy: { program: '/usr/sbin/haproxy', args: (file: string) => ['-db', '-f', file] }
 }
 
-export function proxyTest(kind: Kind, title: string, run: (t: ExecutionContext) => Promise<void>): void {
+/** Tests with it; peers of theirs trust its certificate. */
+export function testsOf(kind: Kind): (title: string, run: (t: ExecutionContext) => Promise<void>) => void {
   const { program } = commands[kind]
   const isThere = spawnSync(program, ['-v']).status === 0
-  if (isThere || process.env.POSTERN_LAB === 'required') test(title, run)
-  else test.skip(`${title} (${program} is not installed)`, run)
+  test.before(() => setDefaultCACertificates([...getCACertificates(), authority]))
+  test.after.always(endNative)
+  return (title, run) => {
+    if (isThere || process.env.POSTERN_LAB === 'required') test(title, run)
+    else test.skip(`${title} (${program} is not installed)`, run)
+  }
 }
 
 /** Writes the configuration, with a certificate for 127.0.0.1 beside it, and waits until something listens at the port. */
