@@ -150,12 +150,13 @@ function look(bytes: Buffer, isDue: boolean): Gathered<Introduced | undefined> |
   if (begins === 'perhaps') return undefined
   if (begins === 'no' && isDue) throw new Unwelcome('missing', `${beginning(bytes)}; expected ${aHeader}`)
   if (begins === 'no') return { found: undefined, length: 0 }
-  if (!isDue)
-    throw new Unwelcome('foreign', `a connection began with ${aHeader}, which no proxy of listen.trustProxy sends`)
+  if (!isDue) throw new Unwelcome('foreign', `a connection began with ${aHeader}; expected ${whereDue}`)
   return readHeader(bytes)
 }
 
 const aHeader = 'a header of the PROXY protocol, version 2'
+
+const whereDue = 'one of listen.trustProxy alone, and only where listen.proxyProtocol is true'
 
 const beginning = (bytes: Buffer): string =>
   bytes.subarray(0, FIRST_VERSION.length).toString('latin1') === FIRST_VERSION
