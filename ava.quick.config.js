@@ -14,6 +14,7 @@ const elsewhere = [
   'test/odd.test.ts',
   'test/pairs.test.ts',
   'test/cli/*.test.ts',
+  'test/config/options/host.test.ts',
   'test/peer/router/miniupnpd.test.ts',
   'test/gateway/http/pages/browser.test.ts',
   'test/gateway/http/pages/nettest.test.ts'

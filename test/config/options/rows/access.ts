@@ -1,0 +1,107 @@
+// Who is let in, by what, and what is kept of it.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { roomKeys } from '../../../../src/wire/room/keys.ts'
+import { newSecret } from '../../../../src/wire/room/link.ts'
+import { Visitor } from '../../../gateway/nettest/desk.ts'
+import { answerOf } from '../../../gateway/rooms/house.ts'
+import type { HandMade } from '../../../hand-made.ts'
+import type { Options, Row, Rows } from '../option.ts'
+import { bearer, Seen } from '../seen.ts'
+
+const mine = 'a-token-of-sixteen-or-more'
+
+/** The status of what takes the admin token. */
+async function metrics(options: Options, request: RequestInit): Promise<number> {
+  await using seen = await Seen.open(options)
+  return (await fetch(`${seen.world.url}/metrics`, request)).status
+}
+
+/** Asks for a room, and gives `room`, or the code of the refusal. */
+async function room(maker: HandMade, name: string, more: object = {}): Promise<string> {
+  const entry = await (await roomKeys({ name, secret: newSecret() })).entry()
+  maker.say({ type: 'room', request: 1, name, entry, ...more })
+  const found = await answerOf(maker)
+  return found.type === 'refused' ? found.code : found.type
+}
+
+const inRooms: Pick<Row, 'beside'> = { beside: { 'call.enabled': true } }
+
+export const accessRows: Rows = {
+  'join.token': {
+    changed: mine,
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      return await seen.admission('ann', { token: mine })
+    },
+    outcomes: ['bad-token', 'welcome']
+  },
+  'admin.token': {
+    changed: mine,
+    observe: options => metrics(options, bearer(mine)),
+    outcomes: [401, 200]
+  },
+  'admin.open': {
+    changed: 'loopback',
+    observe: options => metrics(options, {}),
+    outcomes: [401, 200]
+  },
+  state: {
+    changed: './elsewhere',
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      return ['state', 'elsewhere'].filter(folder => existsSync(join(seen.world.folder, folder, 'join-token')))
+    },
+    outcomes: [['state'], ['elsewhere']]
+  },
+  'call.enabled': {
+    changed: true,
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      const ann = await seen.join('ann')
+      return await room(ann, 'standup')
+    },
+    outcomes: ['no-room', 'room']
+  },
+  'call.rooms': {
+    ...inRooms,
+    changed: 1,
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      const ann = await seen.join('ann')
+      return [await room(ann, 'one'), await room(ann, 'two')]
+    },
+    outcomes: [
+      ['room', 'room'],
+      ['room', 'relay-full']
+    ]
+  },
+  'call.hours': {
+    ...inRooms,
+    changed: 48,
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      const ann = await seen.join('ann')
+      return [await room(ann, 'day', { hours: 24 }), await room(ann, 'longer', { hours: 25 })]
+    },
+    outcomes: [
+      ['room', 'bad-config'],
+      ['room', 'room']
+    ]
+  },
+  'test.enabled': {
+    changed: true,
+    async observe(options) {
+      await using seen = await Seen.open(options)
+      const visitor = new Visitor(`${seen.world.url.replace('http', 'ws')}/test/run`)
+      const begun = await visitor.hears('begin').then(
+        ({ type }) => type,
+        () => 'closed'
+      )
+      visitor.ws.terminate()
+      return begun
+    },
+    outcomes: ['closed', 'begin']
+  }
+}

@@ -1,0 +1,99 @@
+// How rows of the table look at a gateway: it is opened on loopback, and asked as peers and strangers ask it.
+
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import type { FromGateway } from '../../../src/wire/signal.ts'
+import { decode } from '../../../src/wire/stun.ts'
+import { question } from '../../gateway/udp/fake-ports.ts'
+import { HandMade, type HelloSpec } from '../../hand-made.ts'
+import { World } from '../../world.ts'
+import { type Options, yamlOf } from './option.ts'
+
+/** What no test leaves to its default but those of these options: where a gateway listens. */
+const onLoopback: Options = {
+  'listen.http': '127.0.0.1:0',
+  'listen.udp.addresses': ['127.0.0.1'],
+  'listen.udp.ports': [0, 0]
+}
+
+/** A gateway, and peers made by hand that are gone before it is. */
+export class Seen implements AsyncDisposable {
+  readonly world: World
+  readonly #peers = new AsyncDisposableStack()
+
+  private constructor(world: World) {
+    this.world = world
+  }
+
+  /** With these options, and all others at their defaults. @param files beside its YAML file, by name */
+  static async open(options: Options, files: Readonly<Record<string, string>> = {}): Promise<Seen> {
+    return new Seen(await World.open({ yaml: yamlOf({ ...onLoopback, ...options }), files }))
+  }
+
+  /** Joins by hand, with an identity of its own. */
+  async join(name: string): Promise<HandMade> {
+    const made = await this.#hello(name)
+    made.welcome = await made.hears('welcome')
+    return made
+  }
+
+  /** Whether somebody is let in: `welcome`, or the code that it is refused with. */
+  async admission(name: string, spec: Partial<HelloSpec> = {}): Promise<string> {
+    return answer(await this.#hello(name, spec), 'welcome')
+  }
+
+  /** What a callee is ordered to do, or how the request ended without an order. Both sides have nothing in front of them. */
+  async firstOrder(): Promise<string> {
+    const [ann, bob] = [await this.join('ann'), await this.join('bob')]
+    for (const peer of [ann, bob]) peer.say({ type: 'filtering', port: true, address: true })
+    await Promise.all([ann.warm(0), bob.warm(0)])
+    ann.say({ type: 'connect', request: 0, to: 'bob' })
+    try {
+      return (await bob.hears('order')).order.kind
+    } catch {
+      return (await bob.hears('over')).reason
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#peers.disposeAsync()
+    await this.world[Symbol.asyncDispose]()
+  }
+
+  async #hello(name: string, spec: Partial<HelloSpec> = {}): Promise<HandMade> {
+    const made = this.#peers.use(new HandMade(this.world.url))
+    const token = this.world.gateway.joinToken
+    await made.hello({ identity: await this.world.identity(name), token, name, ...spec })
+    return made
+  }
+}
+
+/** The message that is waited for, or else the code of the refusal. */
+export async function answer(made: HandMade, type: FromGateway['type']): Promise<string> {
+  try {
+    return (await made.hears(type)).type
+  } catch {
+    return (await made.hears('refused')).code
+  }
+}
+
+/** What a request to connect is answered with: `session`, or the code of the refusal. */
+export async function call(made: HandMade, to: string, request = 0): Promise<string> {
+  made.say({ type: 'connect', request, to })
+  return answer(made, 'session')
+}
+
+/** Asks as any STUN client does. */
+export async function ask(
+  asked: Parameters<typeof question>[0],
+  at: { readonly address: string; readonly port: number }
+) {
+  const client = createSocket('udp4')
+  const answered = once(client, 'message') as Promise<[Buffer, { readonly address: string; readonly port: number }]>
+  client.send(question(asked), at.port, at.address)
+  const [datagram, from] = await answered
+  client.close()
+  return { message: decode(datagram), from }
+}
+
+export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
