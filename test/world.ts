@@ -18,8 +18,9 @@ import { authority } from './peer/tls.ts'
 import { until } from './until.ts'
 
 export interface WorldSpec {
-  /** The whole YAML file, in the place of what all the others but `files` and `log` make of it. */
+  /** The whole YAML file, in the place of what all the others but `files` and `log` make of it, and its variables. */
   readonly yaml?: string
+  readonly env?: Readonly<Record<string, string>>
   /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */
   readonly strategies?: string | ((folder: string) => string)
   /** More lines of the YAML file. */
@@ -97,8 +98,8 @@ export class World implements AsyncDisposable {
 
   /** Opens the gateway: the first time, or again with the same state and at the same ports, unless `yaml` has others. */
   async start(): Promise<void> {
-    const { log } = this.#spec
-    const config = parseConfig(this.#yaml(), join(this.folder, 'postern.yaml'), {})
+    const { log, env = {} } = this.#spec
+    const config = parseConfig(this.#yaml(), join(this.folder, 'postern.yaml'), env)
     this.gateway = await openGateway(config, log ? { log } : {})
   }
 

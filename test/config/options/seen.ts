@@ -2,8 +2,11 @@
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { roomKeys } from '../../../src/wire/room/keys.ts'
+import { newSecret } from '../../../src/wire/room/link.ts'
 import type { FromGateway } from '../../../src/wire/signal.ts'
 import { decode } from '../../../src/wire/stun.ts'
+import { answerOf } from '../../gateway/rooms/house.ts'
 import { question } from '../../gateway/udp/fake-ports.ts'
 import { HandMade, type HelloSpec } from '../../hand-made.ts'
 import { World } from '../../world.ts'
@@ -21,7 +24,7 @@ export class Seen implements AsyncDisposable {
   readonly world: World
   readonly #peers = new AsyncDisposableStack()
 
-  private constructor(world: World) {
+  constructor(world: World) {
     this.world = world
   }
 
@@ -42,12 +45,17 @@ export class Seen implements AsyncDisposable {
     return answer(await this.#hello(name, spec), 'welcome')
   }
 
-  /** What a callee is ordered to do, or how the request ended without an order. Both sides have nothing in front of them. */
-  async firstOrder(): Promise<string> {
+  /** One asks for the other, and both have shown a socket. @param said of these sockets, by both */
+  async connect(said: readonly [ann?: object, bob?: object] = []): Promise<{ ann: HandMade; bob: HandMade }> {
     const [ann, bob] = [await this.join('ann'), await this.join('bob')]
-    for (const peer of [ann, bob]) peer.say({ type: 'filtering', port: true, address: true })
-    await Promise.all([ann.warm(0), bob.warm(0)])
+    await Promise.all([ann.warm(0, { ...said[0] }), bob.warm(0, { ...said[1] })])
     ann.say({ type: 'connect', request: 0, to: 'bob' })
+    return { ann, bob }
+  }
+
+  /** What a callee is ordered to do, or how the request ended without an order. */
+  async firstOrder(): Promise<string> {
+    const { bob } = await this.connect()
     try {
       return (await bob.hears('order')).order.kind
     } catch {
@@ -81,6 +89,14 @@ export async function answer(made: HandMade, type: FromGateway['type']): Promise
 export async function call(made: HandMade, to: string, request = 0): Promise<string> {
   made.say({ type: 'connect', request, to })
   return answer(made, 'session')
+}
+
+/** Asks for a room, and gives `room`, or the code of the refusal. */
+export async function room(maker: HandMade, name: string, more: object = {}): Promise<string> {
+  const entry = await (await roomKeys({ name, secret: newSecret() })).entry()
+  maker.say({ type: 'room', request: 1, name, entry, ...more })
+  const found = await answerOf(maker)
+  return found.type === 'refused' ? found.code : found.type
 }
 
 /** Asks as any STUN client does. */

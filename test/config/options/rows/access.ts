@@ -2,13 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { roomKeys } from '../../../../src/wire/room/keys.ts'
-import { newSecret } from '../../../../src/wire/room/link.ts'
 import { Visitor } from '../../../gateway/nettest/desk.ts'
-import { answerOf } from '../../../gateway/rooms/house.ts'
-import type { HandMade } from '../../../hand-made.ts'
 import type { Options, Row, Rows } from '../option.ts'
-import { bearer, Seen } from '../seen.ts'
+import { bearer, room, Seen } from '../seen.ts'
 
 const mine = 'a-token-of-sixteen-or-more'
 
@@ -16,14 +12,6 @@ const mine = 'a-token-of-sixteen-or-more'
 async function metrics(options: Options, request: RequestInit): Promise<number> {
   await using seen = await Seen.open(options)
   return (await fetch(`${seen.world.url}/metrics`, request)).status
-}
-
-/** Asks for a room, and gives `room`, or the code of the refusal. */
-async function room(maker: HandMade, name: string, more: object = {}): Promise<string> {
-  const entry = await (await roomKeys({ name, secret: newSecret() })).entry()
-  maker.say({ type: 'room', request: 1, name, entry, ...more })
-  const found = await answerOf(maker)
-  return found.type === 'refused' ? found.code : found.type
 }
 
 const inRooms: Pick<Row, 'beside'> = { beside: { 'call.enabled': true } }
