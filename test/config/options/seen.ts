@@ -1,18 +1,14 @@
 // How rows of the table look at a gateway: it is opened on loopback, and asked as peers and strangers ask it.
 
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { roomKeys } from '../../../src/wire/room/keys.ts'
 import { newSecret } from '../../../src/wire/room/link.ts'
 import type { FromGateway } from '../../../src/wire/signal.ts'
-import { decode } from '../../../src/wire/stun.ts'
 import { answerOf } from '../../gateway/rooms/house.ts'
-import { question } from '../../gateway/udp/fake-ports.ts'
 import { HandMade, type HelloSpec } from '../../hand-made.ts'
 import { World } from '../../world.ts'
-import { type Options, yamlOf } from './option.ts'
+import { type Options, type Row, yamlOf } from './option.ts'
 
-/** What no test leaves to its default but those of these options: where a gateway listens. */
+/** Where a gateway listens, unless a row is about that. */
 const onLoopback: Options = {
   'listen.http': '127.0.0.1:0',
   'listen.udp.addresses': ['127.0.0.1'],
@@ -76,8 +72,16 @@ export class Seen implements AsyncDisposable {
   }
 }
 
+/** How most rows look: a gateway with the options is opened, and closed when it was looked at. @param files as in `Seen.open` */
+export const looking =
+  (look: (seen: Seen) => unknown, files: Readonly<Record<string, string>> = {}): Row['observe'] =>
+  async options => {
+    await using seen = await Seen.open(options, files)
+    return await look(seen)
+  }
+
 /** The message that is waited for, or else the code of the refusal. */
-export async function answer(made: HandMade, type: FromGateway['type']): Promise<string> {
+async function answer(made: HandMade, type: FromGateway['type']): Promise<string> {
   try {
     return (await made.hears(type)).type
   } catch {
@@ -97,19 +101,6 @@ export async function room(maker: HandMade, name: string, more: object = {}): Pr
   maker.say({ type: 'room', request: 1, name, entry, ...more })
   const found = await answerOf(maker)
   return found.type === 'refused' ? found.code : found.type
-}
-
-/** Asks as any STUN client does. */
-export async function ask(
-  asked: Parameters<typeof question>[0],
-  at: { readonly address: string; readonly port: number }
-) {
-  const client = createSocket('udp4')
-  const answered = once(client, 'message') as Promise<[Buffer, { readonly address: string; readonly port: number }]>
-  client.send(question(asked), at.port, at.address)
-  const [datagram, from] = await answered
-  client.close()
-  return { message: decode(datagram), from }
 }
 
 export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })

@@ -3,63 +3,52 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Visitor } from '../../../gateway/nettest/desk.ts'
-import type { Options, Row, Rows } from '../option.ts'
-import { bearer, room, Seen } from '../seen.ts'
+import type { Row, Rows } from '../option.ts'
+import { bearer, looking, room } from '../seen.ts'
 
 const mine = 'a-token-of-sixteen-or-more'
 
 /** The status of what takes the admin token. */
-async function metrics(options: Options, request: RequestInit): Promise<number> {
-  await using seen = await Seen.open(options)
-  return (await fetch(`${seen.world.url}/metrics`, request)).status
-}
+const metrics = (request: RequestInit) =>
+  looking(async ({ world }) => (await fetch(`${world.url}/metrics`, request)).status)
 
 const inRooms: Pick<Row, 'beside'> = { beside: { 'call.enabled': true } }
 
 export const accessRows: Rows = {
   'join.token': {
     changed: mine,
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      return await seen.admission('ann', { token: mine })
-    },
+    observe: looking(seen => seen.admission('ann', { token: mine })),
     outcomes: ['bad-token', 'welcome']
   },
   'admin.token': {
     changed: mine,
-    observe: options => metrics(options, bearer(mine)),
+    observe: metrics(bearer(mine)),
     outcomes: [401, 200]
   },
   'admin.open': {
     changed: 'loopback',
-    observe: options => metrics(options, {}),
+    observe: metrics({}),
     outcomes: [401, 200]
   },
   state: {
     changed: './elsewhere',
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      return ['state', 'elsewhere'].filter(folder => existsSync(join(seen.world.folder, folder, 'join-token')))
-    },
+    observe: looking(({ world }) =>
+      ['state', 'elsewhere'].filter(folder => existsSync(join(world.folder, folder, 'join-token')))
+    ),
     outcomes: [['state'], ['elsewhere']]
   },
   'call.enabled': {
     changed: true,
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      const ann = await seen.join('ann')
-      return await room(ann, 'standup')
-    },
+    observe: looking(async seen => room(await seen.join('ann'), 'standup')),
     outcomes: ['no-room', 'room']
   },
   'call.rooms': {
     ...inRooms,
     changed: 1,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       const ann = await seen.join('ann')
       return [await room(ann, 'one'), await room(ann, 'two')]
-    },
+    }),
     outcomes: [
       ['room', 'room'],
       ['room', 'relay-full']
@@ -68,11 +57,10 @@ export const accessRows: Rows = {
   'call.hours': {
     ...inRooms,
     changed: 48,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       const ann = await seen.join('ann')
       return [await room(ann, 'day', { hours: 24 }), await room(ann, 'longer', { hours: 25 })]
-    },
+    }),
     outcomes: [
       ['room', 'bad-config'],
       ['room', 'room']
@@ -80,8 +68,7 @@ export const accessRows: Rows = {
   },
   'test.enabled': {
     changed: true,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       const visitor = new Visitor(`${seen.world.url.replace('http', 'ws')}/test/run`)
       const begun = await visitor.hears('begin').then(
         ({ type }) => type,
@@ -89,7 +76,7 @@ export const accessRows: Rows = {
       )
       visitor.ws.terminate()
       return begun
-    },
+    }),
     outcomes: ['closed', 'begin']
   }
 }

@@ -3,9 +3,10 @@
 
 import { createSocket } from 'node:dgram'
 import { question } from '../../../gateway/udp/fake-ports.ts'
+import type { HandMade } from '../../../hand-made.ts'
 import { until } from '../../../until.ts'
-import type { Options, Row, Rows } from '../option.ts'
-import { call, Seen } from '../seen.ts'
+import type { Row, Rows } from '../option.ts'
+import { call, looking, type Seen } from '../seen.ts'
 
 const PATIENCE_MS = 20_000
 
@@ -29,21 +30,33 @@ const guessing = `export default {
 
 const aims: Pick<Row, 'beside' | 'observe'> = {
   beside: { strategies: ['./guessing.mjs'] },
-  async observe(options) {
-    await using seen = await Seen.open(options, { 'guessing.mjs': guessing })
-    const found = await seen.firstOrder()
-    return found === 'punch' ? found : /the probe budget of .* is shared out/.exec(found)?.[0]
-  }
+  observe: looking(
+    async seen => {
+      const found = await seen.firstOrder()
+      return found === 'punch' ? found : /the probe budget of .* is shared out/.exec(found)?.[0]
+    },
+    { 'guessing.mjs': guessing }
+  )
 }
 
+/** What requests are answered with of which the first is still under way when the second comes. */
+const calling = (...pairs: readonly (readonly [caller: string, callee: string])[]) =>
+  looking(async seen => {
+    const peers = new Map<string, HandMade>()
+    for (const name of new Set(pairs.flat())) peers.set(name, await seen.join(name))
+    const answers: string[] = []
+    for (const [request, [caller, callee]] of pairs.entries())
+      answers.push(await call(peers.get(caller) as HandMade, callee, request))
+    return answers.join(', ')
+  })
+
 /** How many of 20 Binding requests of one socket are answered. */
-async function answered(options: Options): Promise<string> {
-  await using seen = await Seen.open(options)
-  const [at] = seen.world.gateway.endpoints
+async function answered({ world: { gateway } }: Seen): Promise<string> {
+  const [at] = gateway.endpoints
   const client = createSocket('udp4')
   for (let asked = 0; asked < 20; asked++) client.send(question(), at?.port ?? 0, at?.address)
   return await until(async () => {
-    const { plain, limited } = (await seen.world.gateway.status()).udp
+    const { plain, limited } = (await gateway.status()).udp
     return plain + limited === 20 && (plain === 20 ? 'all' : 'some')
   }, PATIENCE_MS).finally(() => client.close())
 }
@@ -51,50 +64,32 @@ async function answered(options: Options): Promise<string> {
 export const limitRows: Rows = {
   'limits.peers': {
     changed: 2,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       await seen.join('ann')
       await seen.join('bob')
       return await seen.admission('carol')
-    },
+    }),
     outcomes: ['welcome', 'relay-full']
   },
   'limits.names': {
     changed: 1,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       await seen.join('ann')
       return await seen.admission('bob')
-    },
+    }),
     outcomes: ['welcome', 'name-taken']
   },
   'limits.sessions': {
     changed: 1,
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      const [ann, , carol] = await Promise.all(['ann', 'bob', 'carol', 'dave'].map(name => seen.join(name)))
-      if (!ann || !carol) throw new Error('nobody joined')
-      return [await call(ann, 'bob'), await call(carol, 'dave')]
-    },
-    outcomes: [
-      ['session', 'session'],
-      ['session', 'relay-full']
-    ]
+    observe: calling(['ann', 'bob'], ['carol', 'dave']),
+    outcomes: ['session, session', 'session, relay-full']
   },
   'limits.sessionsPerPeer': {
     changed: 1,
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      const [ann] = await Promise.all(['ann', 'bob', 'carol'].map(name => seen.join(name)))
-      if (!ann) throw new Error('nobody joined')
-      return [await call(ann, 'bob'), await call(ann, 'carol', 1)]
-    },
-    outcomes: [
-      ['session', 'session'],
-      ['session', 'relay-full']
-    ]
+    observe: calling(['ann', 'bob'], ['ann', 'carol']),
+    outcomes: ['session, session', 'session, relay-full']
   },
-  'limits.bindingsPerSource': { changed: 1, observe: answered, outcomes: ['all', 'some'] },
+  'limits.bindingsPerSource': { changed: 1, observe: looking(answered), outcomes: ['all', 'some'] },
   // A quarter of it is what one caller has.
   'limits.probesPerAddress': {
     ...aims,
@@ -108,8 +103,7 @@ export const limitRows: Rows = {
   },
   'limits.messagesPerSecond': {
     changed: 10,
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       const ann = await seen.join('ann')
       for (let at = 0; at < 100; at++) ann.say({ type: 'ping', at })
       const found = await until(async () => {
@@ -118,7 +112,7 @@ export const limitRows: Rows = {
       }, PATIENCE_MS)
       ann.ws.terminate()
       return found
-    },
+    }),
     outcomes: ['answered', 'slowed']
   }
 }

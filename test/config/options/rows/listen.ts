@@ -1,13 +1,17 @@
 // Where a gateway is reached: its names, its certificate, and what it tells peers of its addresses.
 
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:tls'
 import { asPosternError } from '../../../../src/errors.ts'
 import { listen } from '../../../../src/gateway/udp/listen.ts'
+import type { Endpoint } from '../../../../src/wire/endpoint.ts'
+import { decode } from '../../../../src/wire/stun.ts'
 import { End } from '../../../gateway/doors/house.ts'
+import { question } from '../../../gateway/udp/fake-ports.ts'
 import { authority, certified } from '../../../peer/tls.ts'
 import type { Options, Rows } from '../option.ts'
-import { ask, Seen } from '../seen.ts'
+import { looking, Seen } from '../seen.ts'
 
 const pem = { 'cert.pem': certified.cert, 'key.pem': certified.key }
 
@@ -35,6 +39,16 @@ async function twoPorts(): Promise<number[]> {
   return ports
 }
 
+/** Asks as any STUN client does. */
+async function ask(asked: Parameters<typeof question>[0], at: Endpoint) {
+  const client = createSocket('udp4')
+  const answered = once(client, 'message') as Promise<[Buffer, Endpoint]>
+  client.send(question(asked), at.port, at.address)
+  const [datagram, from] = await answered
+  client.close()
+  return { message: decode(datagram), from }
+}
+
 export const listenRows: Rows = {
   'listen.tls.cert': {
     changed: 'cert.pem',
@@ -50,25 +64,17 @@ export const listenRows: Rows = {
   },
   'listen.url': {
     changed: ['https://postern.example.org'],
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      return await seen.admission('ann', { place: 'https://other.example.org' })
-    },
+    observe: looking(seen => seen.admission('ann', { place: 'https://other.example.org' })),
     outcomes: ['welcome', 'wrong-gateway']
   },
   'listen.udp.public': {
     changed: ['203.0.113.10'],
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      const ann = await seen.join('ann')
-      return ann.welcome.endpoints[0]?.address
-    },
+    observe: looking(async seen => (await seen.join('ann')).welcome.endpoints[0]?.address),
     outcomes: ['127.0.0.1', '203.0.113.10']
   },
   'listen.tcp': {
     changed: [0],
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       const ann = await seen.join('ann')
       await ann.settled()
       const [port] = ann.features?.tcp ?? []
@@ -77,7 +83,7 @@ export const listenRows: Rows = {
       const { mapped } = await end.ask()
       end.close()
       return mapped?.port === end.localPort ? 'takes frames' : 'takes none'
-    },
+    }),
     outcomes: ['no port', 'takes frames']
   },
   'stun.discovery': {

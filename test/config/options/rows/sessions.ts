@@ -1,8 +1,8 @@
 // What becomes of a connect request, and who carries what is relayed.
 
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Options, Rows } from '../option.ts'
-import { Seen } from '../seen.ts'
+import type { Rows } from '../option.ts'
+import { looking } from '../seen.ts'
 
 /** Takes its time, and has nothing to propose then. */
 const slow = `export default {
@@ -16,25 +16,19 @@ const slow = `export default {
   })
 }`
 
-/** How many threads of this process are the relay's. */
-const relaying = (): number =>
-  readdirSync('/proc/self/task').filter(
-    thread => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() === 'relay'
-  ).length
-
-async function threads(options: Options): Promise<number> {
-  await using _seen = await Seen.open(options)
-  return relaying()
-}
+/** How many threads of this process are the relay's: tests of one file come one after the other. */
+const threads = looking(
+  () =>
+    readdirSync('/proc/self/task').filter(
+      thread => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() === 'relay'
+    ).length
+)
 
 export const sessionRows: Rows = {
   deadline: {
     changed: '100ms',
     beside: { strategies: ['./slow.mjs'] },
-    async observe(options) {
-      await using seen = await Seen.open(options, { 'slow.mjs': slow })
-      return await seen.firstOrder()
-    },
+    observe: looking(seen => seen.firstOrder(), { 'slow.mjs': slow }),
     outcomes: [
       'no path to bob: slow passed (nothing was found)',
       'no path to bob: slow passed (the deadline passed before it had a plan)'
@@ -42,10 +36,7 @@ export const sessionRows: Rows = {
   },
   strategies: {
     changed: ['relay'],
-    async observe(options) {
-      await using seen = await Seen.open(options)
-      return await seen.firstOrder()
-    },
+    observe: looking(seen => seen.firstOrder()),
     outcomes: ['punch', 'splice']
   },
   'relay.engine': { changed: 'dgram', observe: threads, outcomes: [1, 0] },

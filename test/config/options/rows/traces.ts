@@ -1,7 +1,8 @@
 // What is recorded of connect requests, and for how long.
 
+import { until } from '../../../until.ts'
 import type { Rows } from '../option.ts'
-import { call, Seen } from '../seen.ts'
+import { call, looking, type Seen } from '../seen.ts'
 
 /** Leaves a trace: a request for somebody whom nobody knows. */
 async function asksInVain(seen: Seen): Promise<void> {
@@ -17,36 +18,32 @@ async function kept({ world }: Seen): Promise<number> {
 export const traceRows: Rows = {
   'traces.memory': {
     changed: '0 B',
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       await asksInVain(seen)
       return await kept(seen)
-    },
+    }),
     outcomes: [1, 0]
   },
   'traces.file': {
     changed: './traces.jsonl',
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       await asksInVain(seen)
       await seen.world.gateway.close()
       await seen.world.start()
       return await kept(seen)
-    },
+    }),
     outcomes: [0, 1]
   },
   'traces.addresses': {
     changed: 'subnet',
     // Nothing stands between the two, so nothing is left of its plans.
     beside: { strategies: ['predict'] },
-    async observe(options) {
-      await using seen = await Seen.open(options)
+    observe: looking(async seen => {
       await seen.firstOrder()
-      const [record] = seen.world.gateway.traces
-        .list({ limit: 1 })
-        .flatMap(({ id }) => seen.world.gateway.traces.get(id))
-      return [...new Set(JSON.stringify(record).match(/127\.0\.0\.\d+/g))]
-    },
+      const { traces } = seen.world.gateway
+      const { id } = await until(() => traces.list({ limit: 1 })[0])
+      return [...new Set(JSON.stringify(traces.get(id)).match(/127\.0\.0\.\d+/g))]
+    }),
     outcomes: [['127.0.0.1'], ['127.0.0.0']]
   }
 }
