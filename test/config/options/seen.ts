@@ -41,9 +41,10 @@ export class Seen implements AsyncDisposable {
     return answer(await this.#hello(name, spec), 'welcome')
   }
 
-  /** One asks for the other, and both have shown a socket. @param said of these sockets, by both */
+  /** One asks for the other. Both have shown a socket, and have a filter before them. @param said of these sockets, by both */
   async connect(said: readonly [ann?: object, bob?: object] = []): Promise<{ ann: HandMade; bob: HandMade }> {
     const [ann, bob] = [await this.join('ann'), await this.join('bob')]
+    for (const peer of [ann, bob]) peer.say({ type: 'filtering', port: false, address: false })
     await Promise.all([ann.warm(0, { ...said[0] }), bob.warm(0, { ...said[1] })])
     ann.say({ type: 'connect', request: 0, to: 'bob' })
     return { ann, bob }
