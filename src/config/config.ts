@@ -34,7 +34,15 @@ import {
   type Traces,
   type UdpListen
 } from './schema.ts'
-import { mask, readStrategies, type StrategyEntry, showStrategy, strategiesIn, strategyShapes } from './strategies.ts'
+import {
+  mask,
+  readStrategies,
+  type Shaped,
+  type StrategyEntry,
+  showStrategy,
+  strategiesIn,
+  strategyShapes
+} from './strategies.ts'
 
 export interface Config {
   readonly listen: {
@@ -153,7 +161,7 @@ function insecureCalls(yaml: LocatedYaml): Problem {
 }
 
 /** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
-export function configSchema(builtIns: Readonly<Record<string, { readonly defaults: object }>> = {}): object {
+export function configSchema(builtIns: Readonly<Record<string, Shaped>> = {}): object {
   const whole = jsonSchema()
   const strategies = { ...whole.properties?.strategies, items: { anyOf: strategyShapes(builtIns) } }
   return { ...whole, title: 'postern gateway', properties: { ...whole.properties, strategies } }
