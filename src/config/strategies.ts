@@ -106,7 +106,11 @@ function optionsShape({ defaults, ranges = {} }: Shaped): object {
   const bounds = new Map(Object.entries(ranges as Readonly<Record<string, { least: number; most: number }>>))
   const properties = Object.entries(defaults).map(([name, value]) => {
     const range = bounds.get(name)
-    return [name, { default: value, ...(range ? { minimum: range.least, maximum: range.most } : {}) }]
+    // What has a unit is a text.
+    return [
+      name,
+      { default: value, ...(range && typeof value === 'number' ? { minimum: range.least, maximum: range.most } : {}) }
+    ]
   })
   return { type: ['object', 'null'], properties: Object.fromEntries(properties), additionalProperties: false }
 }

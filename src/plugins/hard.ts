@@ -9,7 +9,7 @@ import { checksIn } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { GUESSES, MOST_SOCKETS, type Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
-import { NEAR_MS } from './reach.ts'
+import { NEAR_MS, waitRange } from './reach.ts'
 
 /** Options of a search for ports; each plugin says what its own limits are for. */
 export interface SearchOptions {
@@ -28,8 +28,9 @@ export interface SearchOptions {
   readonly atLeast: number
 }
 
-/** Of a search for ports: as much as an order may ask for, and shares. */
+/** What options of a search may be: as much as an order asks for at most, and shares. */
 export const searchRanges = {
+  ...waitRange,
   sockets: { least: 1, most: MOST_SOCKETS, whole: true },
   probes: { least: 1, most: GUESSES, whole: true },
   goal: { least: 0, most: 1 },

@@ -13,7 +13,7 @@ import { closest, didYouMean } from '../config/closest.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
 import { isRecord, type StrategyEntry } from '../config/strategies.ts'
 import type { OptionRange, Plugin } from '../strategy/plugin.ts'
-import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
+import { aDuration, aRate, formatDuration, formatRate, parseDuration, parseRate } from '../units.ts'
 import { findPackage } from './installed.ts'
 
 export interface LoadedPlugin {
@@ -120,13 +120,13 @@ function missingIn(made: unknown): string | undefined {
   if (odd) return `expected the default of ${odd[0]} to be a string, a number, a boolean or a list of them`
   const unbounded = Object.keys(isRecord(made.ranges) ? made.ranges : {}).find(name => !hasRange(made, name))
   if (unbounded)
-    return `expected the range of ${unbounded} to have the least and the most of an option that is a number`
+    return `expected the range of ${unbounded} to have the least and the most of an option that is a number or has a unit`
   if (typeof made.start !== 'function') return 'expected a function start(options, toolbox)'
 }
 
 function hasRange({ defaults, ranges }: Record<string, unknown>, name: string): boolean {
   const [byDefault, range] = [defaults, ranges].map(all => (isRecord(all) ? all[name] : undefined))
-  return typeof byDefault === 'number' && isRecord(range) && [range.least, range.most].every(Number.isFinite)
+  return typeof own(byDefault) === 'number' && isRecord(range) && [range.least, range.most].every(Number.isFinite)
 }
 
 function nameTaken(plugin: Plugin, loaded: readonly LoadedPlugin[]): string | undefined {
@@ -184,7 +184,7 @@ function ruleOf(name: string, byDefault: unknown): Rule {
   return { expected: 'a text', parse: textual(text => text) }
 }
 
-/** A number that is out of its range is none that was expected. */
+/** What is out of its range is none that was expected. */
 function within(range: OptionRange | undefined, rule: Rule): Rule {
   if (!range) return rule
   const { least, most, whole = false } = range
@@ -194,7 +194,13 @@ function within(range: OptionRange | undefined, rule: Rule): Rule {
     const value = rule.parse(given)
     return isIn(value) ? value : undefined
   }
-  return { expected: `a ${whole ? 'whole ' : ''}number from ${least} to ${most}`, parse }
+  return { expected: expectedIn(range, rule.expected), parse }
+}
+
+function expectedIn({ least, most, whole }: OptionRange, expected: string): string {
+  const format = { [aDuration]: formatDuration, [aRate]: formatRate }[expected]
+  if (format) return `${expected}, from ${format(least)} to ${format(most)}`
+  return `${whole ? 'a whole number' : 'a number'} from ${least} to ${most}`
 }
 
 /** A number that a program gives is in milliseconds or bits per second; a person who writes one has to say its unit. */

@@ -14,7 +14,7 @@ export type Defaults<Options> = {
   readonly [Name in keyof Options]: Options[Name] | (Options[Name] extends number ? DurationText | RateText : never)
 }
 
-/** What a number may be: the least and the most of it, and whether it has to be whole. */
+/** What a number may be, a duration in milliseconds, or a rate in bits per second: its least, its most, and whether it has to be whole. */
 export interface OptionRange {
   readonly least: number
   readonly most: number
@@ -26,7 +26,7 @@ export interface Plugin<Options extends object = object> {
   readonly name: string
   /** Schema, type and documentation of the options at once; `{}` if there are none. */
   readonly defaults: Defaults<Options>
-  /** For options that are numbers without a unit: what each may be. One that is left out may be any number. */
+  /** What options may be whose default is a number, a duration or a rate. One that is left out may be any. */
   readonly ranges?: { readonly [Name in keyof Options]?: OptionRange }
   /** True if it gets its turn even after the deadline of the strategies. */
   readonly lastResort?: boolean
