@@ -17,6 +17,7 @@ const benchmarks = [
   'models',
   'trials',
   'tracing',
+  'collector',
   'sessions',
   'pages',
   'call',

@@ -162,7 +162,7 @@ test('every example is tried, and told of in docs/configuration.md', t => {
 
 for (const [file, keeps] of Object.entries(promises)) {
   test(`${file} has no mistake as it stands`, t => {
-    const { problems } = checkFile(join(folder, file), env)
+    const { problems } = checkFile(join(folder, file), { env })
     // Only its own host has the certificate.
     const mistakes = problems.filter(({ text }) => !/^listen\.tls\.\w+: .*there is no such file/.test(text))
     t.deepEqual(mistakes, [])

@@ -51,11 +51,11 @@ test('each row changes its option, and sees a difference', t => {
 
 test('an option that is new, of a section or of a strategy, is noticed', t => {
   const { properties = {} } = schemaOf({ ...builtIns, mine: { defaults: { pace: 5 } } })
-  const more = { properties: { ...properties, log: { properties: { ...properties.log?.properties, format: {} } } } }
+  const more = { properties: { ...properties, log: { properties: { ...properties.log?.properties, colours: {} } } } }
   const known = options.map(([path]) => path)
   t.deepEqual(
     optionsOf(more).flatMap(([path]) => (known.includes(path) ? [] : [path])),
-    ['strategies.mine.pace', 'log.format']
+    ['strategies.mine.pace', 'log.colours']
   )
 })
 

@@ -10,7 +10,7 @@ const mine = 'a-token-of-sixteen-or-more'
 
 /** The status of what takes the admin token. */
 const metrics = (request: RequestInit) =>
-  looking(async ({ world }) => (await fetch(`${world.url}/metrics`, request)).status)
+  looking(async ({ world }) => (await fetch(`${world.url}/metrics`, request)).status, { token: `${mine}\n` })
 
 const inRooms: Pick<Row, 'beside'> = { beside: { 'call.enabled': true } }
 
@@ -20,8 +20,18 @@ export const accessRows: Rows = {
     observe: looking(seen => seen.admission('ann', { token: mine })),
     outcomes: ['bad-token', 'welcome']
   },
+  'join.tokenFile': {
+    changed: 'token',
+    observe: looking(seen => seen.admission('ann', { token: mine }), { token: `${mine}\n` }),
+    outcomes: ['bad-token', 'welcome']
+  },
   'admin.token': {
     changed: mine,
+    observe: metrics(bearer(mine)),
+    outcomes: [401, 200]
+  },
+  'admin.tokenFile': {
+    changed: 'token',
     observe: metrics(bearer(mine)),
     outcomes: [401, 200]
   },

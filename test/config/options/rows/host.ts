@@ -18,6 +18,17 @@ const answering =
     return JSON.parse(stdout)
   }
 
+/** What the command writes to standard error until it is told to stop. */
+const logged =
+  (look: (log: string) => string) =>
+  async (options: Options): Promise<string> => {
+    await using world = await World.open()
+    const gateway = await world.gateway(yamlOf(options))
+    gateway.signal('SIGTERM')
+    await gateway.ended
+    return look(gateway.stderr)
+  }
+
 export const hostRows: Rows = {
   'listen.http': {
     changed: '127.0.0.1:8081',
@@ -39,13 +50,13 @@ export const hostRows: Rows = {
   },
   'log.level': {
     changed: 'warn',
-    async observe(options) {
-      await using world = await World.open()
-      const gateway = await world.gateway(yamlOf(options))
-      gateway.signal('SIGTERM')
-      await gateway.ended
-      return gateway.stderr.includes('"msg":"listening"') ? 'says that it listens' : 'silent'
-    },
+    observe: logged(log => (log.includes('listening') ? 'says that it listens' : 'silent')),
     outcomes: ['says that it listens', 'silent']
+  },
+  // Where nobody sits at a terminal.
+  'log.format': {
+    changed: 'pretty',
+    observe: logged(log => (log.startsWith('{') ? 'JSON' : 'text')),
+    outcomes: ['JSON', 'text']
   }
 }

@@ -34,6 +34,19 @@ export const sessionRows: Rows = {
       'no path to bob: slow passed (the deadline passed before it had a plan)'
     ]
   },
+  // With any time at all, a session that is left within it is over.
+  drain: {
+    changed: '0s',
+    observe: looking(async seen => {
+      const { ann } = await seen.connect()
+      const { session } = await ann.hears('session')
+      const left = seen.world.gateway.drain()
+      const { ms } = await ann.hears('draining')
+      if (ms > 0) ann.say({ type: 'leave', session, code: 'io', reason: 'that is enough' })
+      return `${await left} left after ${ms} ms`
+    }),
+    outcomes: ['0 left after 30000 ms', '1 left after 0 ms']
+  },
   strategies: {
     changed: ['relay'],
     observe: looking(seen => seen.firstOrder()),
