@@ -14,12 +14,13 @@ const elsewhere = [
   'test/odd.test.ts',
   'test/pairs.test.ts',
   'test/cli/*.test.ts',
-  'test/config/options/host.test.ts',
   'test/peer/router/miniupnpd.test.ts',
   'test/gateway/http/pages/browser.test.ts',
   'test/gateway/http/pages/nettest.test.ts'
 ]
 const long = [
+  'test/config/examples.test.ts',
+  'test/config/options/{access,host,limits,listen,sessions,traces}.test.ts',
   'test/gateway/session/session.test.ts',
   'test/gateway/udp/binding.test.ts',
   'test/nat/assignment.test.ts',
