@@ -41,7 +41,7 @@ export { type Offer, type Received, type ReceiveOptions, receive } from './peer/
 export { type Progress, type SendOptions, type Sent, send } from './peer/services/send.ts'
 export type { NatFindings, NatOptions } from './peer/survey.ts'
 export type { Cause, Pass, Plan } from './strategy/plan.ts'
-export type { Defaults, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
+export type { Defaults, OptionRange, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
 export type { Attempt, Scene, Side } from './strategy/scene.ts'
 export type { SpanRecord, TraceRecord } from './trace/record/record.ts'
 export type { DurationText, RateText } from './units.ts'
