@@ -6,6 +6,7 @@ import { version } from '../version.ts'
 import { cameraCommand } from './camera.ts'
 import { completionCommand } from './completion.ts'
 import { configCommand } from './config.ts'
+import { doctorCommand } from './doctor.ts'
 import { exitCodes } from './exit-codes.ts'
 import { explainCommand } from './explain.ts'
 import { gatewayCommand } from './gateway.ts'
@@ -55,6 +56,7 @@ const commands = (): readonly Command[] => [
   cameraCommand(),
   watchCommand(),
   natCommand(),
+  doctorCommand(),
   tracesCommand(),
   traceCommand(),
   explainCommand(),
