@@ -151,14 +151,8 @@ test.serial('a certificate that nobody here trusts is told with who gave it, and
 
 test.serial('UDP that nothing answers is wrong, though the doors are open', async t => {
   await using world = await World.open()
-  const config = await world.write(
-    'mute.yaml',
-    `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0], public: [127.0.0.9] } }
-join: { token: ${tokens.join} }`
-  )
-  const gateway = world.start(['gateway', '--config', config, '--json'])
-  const url = String((await gateway.event('listening')).url)
-  const { events, code } = await world.run(['doctor', url, '--json'])
+  await world.muteGateway()
+  const { events, code } = await world.run(['doctor', '--json'])
   t.is(code, 2)
   t.like(ill(events), { check: 'udp', outcome: 'wrong', side: 'network' })
   t.regex(String(ill(events)?.sentence), /127\.0\.0\.9:\d+ does not answer over UDP/)

@@ -66,6 +66,7 @@ async function pack(): Promise<string> {
   const codeOf = (path: string) => (path.startsWith('dist/browser/') ? 'dist/browser.js' : path.replace('.d.ts', '.js'))
   const untyped = paths.filter(path => /^dist\/.*\.d\.ts$/.test(path) && !paths.includes(codeOf(path)))
   assert.deepEqual(untyped, [], 'types without code')
+  assert.ok(paths.includes('dist/postern.1'), 'the manual page')
   return join(project.folder, made.filename)
 }
 
