@@ -35,6 +35,11 @@ test('it has every command, option, exit code and variable, and each line is a r
     t.regex(line, /^(?:\.(?:TH|SH|SS|TP|PP|B|I|RI|RS|RE|nf|fi|nh|ad)\b|[^.']|\\&|$)/, 'no line is a request by chance')
 })
 
+test('npm finds it: a single name, which is no list, it does not link', t => {
+  const { man } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  t.deepEqual(man, ['dist/postern.1'])
+})
+
 test('groff renders it without a warning, in 80 columns', t => {
   if (!isThere('groff')) return t.pass('there is no groff here')
   const options = ['-man', '-Tutf8', '-ww', '-rLL=80n', '-P-cbou']

@@ -174,7 +174,10 @@ async function oldNode(): Promise<void> {
   const installed = join(project.folder, 'node_modules/postern/bin/postern.js')
   const { code, stderr } = await project.attempt(old, [installed, '--version'])
   assert.equal(code, 1)
-  assert.match(stderr, /^postern: needs Node 24 or newer, and this is Node \d+\.\d+\.\d+\n$/)
+  assert.match(
+    stderr,
+    /^postern: needs Node 24 or newer, and this is Node \d+\.\d+\.\d+; https:\/\/nodejs\.org\S* has it\n$/
+  )
   assert.equal((await project.run(old, [join(root, 'bin/postern.js'), '--version'])).trim(), version)
 }
 
