@@ -1,14 +1,15 @@
 // What the doctor says of a gateway that is as it should be, and of each thing that can be wrong: always by whom it is to be mended.
 
-import { once } from 'node:events'
-import { createServer, request, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, request, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import type { Child } from '../../examples/child.ts'
 import { checks, parted } from '../../src/cli/doctor/check.ts'
 import { summaryText, type Told } from '../../src/cli/text/doctor-text.ts'
 import { unpainted } from '../../src/cli/text/output.ts'
+import { createCertificate } from '../../src/peer/identity/self-signed.ts'
+import { httpProxy, listening, tlsFront } from '../peer/doors/fronts.ts'
 import { authority, certified } from '../peer/tls.ts'
 import { tokens, World } from './world.ts'
 
@@ -29,21 +30,10 @@ const outcomes = (events: Events): Record<string, unknown[]> =>
 const ill = (events: Events) => events.find(({ outcome }) => outcome === 'wrong' || outcome === 'warning')
 
 /** A server of ours on loopback, until it is disposed of. */
-async function served(
-  answer: (path: string, response: ServerResponse) => void
-): Promise<AsyncDisposable & { url: string; server: Server }> {
+async function served(answer: (path: string, response: ServerResponse) => void) {
   const server = createServer((asked, response) => answer(asked.url ?? '', response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    server,
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    }
-  }
+  const open = await listening(server)
+  return Object.assign(open, { server, url: `http://127.0.0.1:${open.port}` })
 }
 
 /** A proxy that passes requests on to a gateway, and no WebSocket, with its own time of day. */
@@ -149,6 +139,27 @@ test.serial('a certificate that nobody here trusts is told with who gave it, and
   t.regex(String(ill(clear.events)?.advice), /write https:/)
 })
 
+test.serial(
+  'a certificate of another time is its own fault, or that of the clock here, which the gateway tells',
+  async t => {
+    await using world = await World.open()
+    const { keyPem: key, certificatePem: cert } = createCertificate(new Date('2090-01-01T00:00:00Z'))
+    const ca = await world.write('ca.pem', cert)
+    const verdictOf = async (date: Date) => {
+      const server = createSecureServer({ key, cert }, (_, response) =>
+        response.writeHead(200, { date: date.toUTCString() }).end('{ "ok": true }')
+      )
+      await using open = await listening(server)
+      return ill((await world.run(['doctor', `https://127.0.0.1:${open.port}`, '--ca', ca, '--json'])).events)
+    }
+    const [now, later] = [await verdictOf(new Date()), await verdictOf(new Date('2091-01-01T00:00:00Z'))]
+    t.like(now, { check: 'tls', outcome: 'wrong', side: 'gateway', code: 'CERT_NOT_YET_VALID' })
+    t.regex(String(now?.sentence), /its certificate is not valid yet/)
+    t.like(later, { check: 'tls', outcome: 'wrong', side: 'you', code: 'CERT_NOT_YET_VALID' })
+    t.regex(String(later?.sentence), /this clock is \d+ days behind that of the gateway/)
+  }
+)
+
 test.serial('UDP that nothing answers is wrong, though the doors are open', async t => {
   await using world = await World.open()
   await world.muteGateway()
@@ -205,6 +216,29 @@ test.serial('where /healthz is not to be had and peers can join all the same, th
   t.like(ill(events), { check: 'http', outcome: 'warning', side: 'gateway' })
   t.deepEqual(outcomes(events).websocket, ['ok'])
 })
+
+test.serial(
+  'a proxy that lets programs out is dialled in the place of the gateway, and told of where it is in the way',
+  async t => {
+    await using world = await World.withGateway()
+    const ca = await world.write('ca.pem', authority)
+    await using front = await tlsFront(Number(new URL(world.url).port))
+    await using proxy = await httpProxy('user:secret')
+    const run = (HTTPS_PROXY: string) =>
+      world.run(['doctor', `https://127.0.0.1:${front.port}`, '--ca', ca, '--json'], {
+        env: { HTTPS_PROXY, POSTERN_TOKEN: '' }
+      })
+    const through = await run(`http://user:secret@127.0.0.1:${proxy.port}`)
+    const [refused, absent] = [await run(`127.0.0.1:${proxy.port}`), await run('127.0.0.1:9')]
+    t.is(through.code, 0, through.lines.join('\n'))
+    t.deepEqual(outcomes(through.events).websocket, ['ok'])
+    t.is(proxy.asked.length, 3, 'the certificate, /healthz and the WebSocket')
+    t.like(ill(refused.events), { check: 'tls', outcome: 'wrong', side: 'you' })
+    t.regex(String(ill(refused.events)?.sentence), /the proxy 127\.0\.0\.1:\d+ asks for a login \(HTTP 407\)/)
+    t.like(ill(absent.events), { check: 'tcp', outcome: 'wrong', side: 'you' })
+    t.regex(String(ill(absent.events)?.sentence), /the proxy 127\.0\.0\.1:9 that HTTPS_PROXY names is not there/)
+  }
+)
 
 test.serial('interrupted it ends with 130 and leaves; an option that is wrong is told', async t => {
   await using world = await World.withGateway()

@@ -96,9 +96,13 @@ export async function checkTcp(
   const [first] = dialled
   if (!first?.error) return found(wrong('you', 'there is no address to dial'))
   const { code = '' } = first.error
-  const finding = parted(sides[code] ?? 'network', whyUnreachable(place, first.error, proxy))
+  const said = whyUnreachable(place, first.error, proxy)
+  const finding = proxy ? wrong('you', said, { advice: otherProxy(proxy) }) : parted(sides[code] ?? 'network', said)
   return found({ ...finding, facts: { code, tried: dialled.map(({ endpoint }) => formatEndpoint(endpoint)) } })
 }
+
+const otherProxy = ({ variable }: WebProxy): string =>
+  `name in ${variable} the proxy of the network that this computer is in, or none if it has none`
 
 /** Nobody listens there: whoever answers so is the gateway's host, or a router that was told to. */
 const sides: Readonly<Record<string, Side>> = { ECONNREFUSED: 'gateway', ECONNRESET: 'gateway' }

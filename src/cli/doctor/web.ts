@@ -35,8 +35,9 @@ export async function checkTls(place: Place, trusting: Trusting, signal: AbortSi
   if (!place.isSecure) return await checkClear(place, trusting)
   const asking = ask(place, '/healthz', { ...trusting, method: 'HEAD' }, signal)
   try {
-    const certificate = await certificateOf(asking)
-    return found(validFor(certificate), true)
+    const seen = await certificateOf(asking)
+    if ('status' in seen) return found(parted('you', whyUnreachable(place.place, seen, place.proxy)))
+    return found(validFor(seen), true)
   } catch (error) {
     signal.throwIfAborted()
     const { code = '' } = error as NodeJS.ErrnoException
@@ -63,16 +64,18 @@ async function checkClear({ join }: Place, { insecure }: Trusting): Promise<Step
   }
 }
 
-async function certificateOf(asking: ClientRequest): Promise<PeerCertificate> {
-  const [socket] = (await once(asking, 'socket')) as [TLSSocket]
-  const secured = new Promise<void>((resolve, reject) => {
-    if (socket.getPeerCertificate?.()?.valid_to) resolve()
-    socket.once('secureConnect', resolve)
-    socket.once('error', reject)
-    asking.once('error', reject)
+/** Resolves with the certificate, or with what a proxy has answered in the place of whoever has one. */
+async function certificateOf(asking: ClientRequest): Promise<PeerCertificate | Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<PeerCertificate | Answer>()
+  asking.once('error', reject)
+  asking.once('response', async response => resolve(await answerOf(response)))
+  asking.once('socket', (socket: TLSSocket) => {
+    const tell = () => resolve(socket.getPeerCertificate())
+    // By a proxy the handshake is over before the request has its socket.
+    if (socket.getPeerCertificate?.()?.valid_to) tell()
+    else socket.once('secureConnect', tell)
   })
-  await secured
-  return socket.getPeerCertificate()
+  return await promise
 }
 
 function validFor(certificate: PeerCertificate): Finding {
