@@ -59,3 +59,17 @@ labTest('UDP that a firewall drops, a line that is narrow, one endpoint that is 
   t.regex(String(of(events, 'packets')[0]?.advice), /--mtu 1200/)
   t.like(of(events, 'udp')[1], { outcome: 'warning', side: 'gateway', endpoint: second?.endpoint })
 })
+
+labTest('a forwarder in front of the gateway that hides sources is the fault of whoever runs the gateway', async t => {
+  await using rig = await openRig({
+    strategies: '[direct, stun, relay]',
+    verify: false,
+    hidden: true,
+    sites: [{ nat: 'full-cone' }]
+  })
+  const { events, code } = await doctor(t, rig, rig.peers[0] as RigPeer)
+  t.is(code, 2)
+  t.like(of(events, 'source')[0], { outcome: 'wrong', side: 'gateway', type: 'hidden-sources' })
+  t.regex(String(of(events, 'source')[0]?.advice), /publish UDP so that sources are kept/)
+  t.like(of(events, 'nat')[0], { outcome: 'unchecked' })
+})
