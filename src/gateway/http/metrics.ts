@@ -17,6 +17,7 @@ import { read } from '../../trace/record/reader.ts'
 import type { Loss, SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { lossVerdicts, verdicts } from '../../verdict.ts'
 import { doorKinds, streams } from '../../wire/doors/door.ts'
+import { warningCodes } from '../peers/sources.ts'
 import { Stalls } from './stalls.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -32,7 +33,7 @@ const outcomes = ['path', 'passed', 'failed']
 const UNKNOWN = 'unknown'
 
 export class Metrics implements Disposable {
-  readonly #strategies: readonly string[]
+  readonly #strategies: () => readonly string[]
   readonly #register = new Registry()
   readonly #attempts = this.#counter('attempts', 'Turns of strategies', ['strategy', 'outcome'])
   readonly #paths = this.#counter('paths', 'Connect requests that ended with a path', ['kind'])
@@ -52,8 +53,8 @@ export class Metrics implements Disposable {
 
   readonly contentType = this.#register.contentType
 
-  /** @param strategies names of the configured ones */
-  constructor({ strategies }: { readonly strategies: readonly string[] }) {
+  /** @param strategies names of the configured ones, as they are now */
+  constructor({ strategies }: { readonly strategies: () => readonly string[] }) {
     this.#strategies = strategies
     this.#begin()
     this.#readGauges()
@@ -74,7 +75,7 @@ export class Metrics implements Disposable {
     const code = Object.hasOwn(verdicts, verdict.code) ? verdict.code : OTHER
     this.#verdicts.inc({ verdict: code, outcome: oneOf(outcomes, outcome) })
     if (path) this.#paths.inc({ kind: path })
-    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies, by) }, ms / 1000)
+    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies(), by) }, ms / 1000)
     for (const span of spans) this.#count(span)
   }
 
@@ -95,7 +96,7 @@ export class Metrics implements Disposable {
     for (const cause of Object.keys(lossVerdicts)) this.#losses.inc({ cause }, 0)
     for (const verdict of Object.keys(verdicts))
       for (const outcome of ['path', 'failed']) this.#verdicts.inc({ verdict, outcome }, 0)
-    for (const strategy of this.#strategies) {
+    for (const strategy of this.#strategies()) {
       this.#seconds.zero({ strategy })
       for (const outcome of outcomes) this.#attempts.inc({ strategy, outcome }, 0)
     }
@@ -108,7 +109,7 @@ export class Metrics implements Disposable {
     const { name } = span
     const said = (what: ShortName, known: readonly string[]) => oneOf(known, read(span).text(what))
     if (name === 'postern.plugin')
-      this.#attempts.inc({ strategy: said('plugin', this.#strategies), outcome: said('outcome', outcomes) })
+      this.#attempts.inc({ strategy: said('plugin', this.#strategies()), outcome: said('outcome', outcomes) })
     if (name === 'postern.profile')
       this.#profiles.inc({
         mapping: said('mapping', behaviours),
@@ -126,9 +127,25 @@ export class Metrics implements Disposable {
     this.#readGauge('room_guests', 'Guests inside rooms', status => status.rooms.inside)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
+    this.#readGauge('draining', 'Whether the gateway is about to stop', status => status.drain.begun)
+    this.#readWarnings()
     this.#readDoors()
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
     this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
+    this.#readGauge('spans_waiting', 'Spans that wait for the collector', ({ collector }) => collector.waiting)
+    this.#readGauge('spans_waiting_bytes', 'Memory of these', ({ collector }) => collector.bytes)
+  }
+
+  #readWarnings(): void {
+    const gauge = new Gauge({
+      name: 'postern_warning',
+      help: 'What the operator should mend now; the same as in /healthz',
+      labelNames: ['code'],
+      registers: [this.#register]
+    })
+    this.#readings.push(({ warnings }) => {
+      for (const code of warningCodes) gauge.set({ code }, warnings.includes(code) ? 1 : 0)
+    })
   }
 
   #readDoors(): void {
@@ -153,6 +170,13 @@ export class Metrics implements Disposable {
     this.#readCounter('spans', 'Spans for the collector', ['outcome'], ({ spans }) =>
       Object.entries(spans).map(([outcome, count]) => [{ outcome }, count])
     )
+    this.#readCounter('reloads', 'Configurations that were read again', ['outcome'], ({ reloads }) =>
+      Object.entries(reloads).map(([outcome, count]) => [{ outcome }, count])
+    )
+    this.#readCounter('collector_retries', 'Tries to send spans that were in vain for now', ['wait'], status => [
+      [{ wait: 'retry-after' }, status.collector.retryAfter],
+      [{ wait: 'backoff' }, status.collector.retries - status.collector.retryAfter]
+    ])
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )

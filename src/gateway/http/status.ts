@@ -1,15 +1,16 @@
 // What a gateway counts, as one object: /api/status shows it, and Prometheus reads it (metrics.ts). It names no peers.
 
-import type { ExportCounters } from '../../trace/export/export.ts'
+import type { ExportCounters } from '../../trace/export/outbox.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
 import { noVisits, type VisitsCounters } from '../nettest/counters.ts'
 import type { Directory } from '../peers/directory.ts'
-import type { Sources } from '../peers/sources.ts'
+import type { Sources, Warning } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Rooms } from '../rooms/rooms.ts'
+import type { Drain } from '../session/drain.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -41,7 +42,11 @@ export async function statusOf(parts: {
   nat: NatDesk
   rooms: Rooms | undefined
   visits: VisitsSeen | undefined
+  drain: Drain
+  /** Configurations that were read again: gone by, and not. */
+  reloads: { readonly applied: number; readonly refused: number }
   http: ConnectionCounters & AnswerCounters
+  warnings: readonly Warning[]
 }) {
   const relay = await parts.relay.totals()
   return {
@@ -73,9 +78,14 @@ export async function statusOf(parts: {
     /** By which sides latch that speak ICE alone. */
     checks: relay.checks,
     traces: parts.traces.counters,
-    spans: { ...parts.exported },
+    spans: { ...parts.exported.spans },
+    collector: { ...parts.exported.collector },
     access: { ...parts.access.counters },
-    http: { ...parts.http }
+    reloads: { ...parts.reloads },
+    drain: { begun: parts.drain.hasBegun ? 1 : 0, refused: parts.drain.refused },
+    http: { ...parts.http },
+    /** What the operator should mend: a word for each. */
+    warnings: parts.warnings.map(({ code }) => code)
   }
 }
 
