@@ -24,6 +24,11 @@ const variables: readonly (readonly [name: string, meaning: string])[] = [
     'HTTPS_PROXY, ALL_PROXY, NO_PROXY',
     'the HTTP proxy by which a gateway at https:// is dialled, and what is dialled without it; small letters do as well'
   ],
+  [
+    'POSTERN_LIMITS_PEERS and others',
+    'an option of a gateway by its path, here limits.peers; docs/configuration.md has the rule'
+  ],
+  ['POSTERN_TOKEN_FILE, POSTERN_ADMIN_TOKEN_FILE', 'files that hold the tokens of a gateway'],
   ['NODE_EXTRA_CA_CERTS', 'a file with certificates of authorities that are trusted besides those of Node'],
   ['OTEL_*', 'where a gateway sends traces, as OpenTelemetry defines it: docs/monitoring.md has those that count'],
   ['NO_COLOR', 'if it is set, nothing is told in colour'],
