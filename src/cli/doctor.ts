@@ -6,10 +6,12 @@
 
 import { Command } from 'commander'
 import type { Peer } from '../peer/peer.ts'
+import { checkTls } from './doctor/certificate.ts'
 import { type Check, Examination, type Stepped } from './doctor/check.ts'
+import { checkClock, type Health } from './doctor/clock.ts'
 import { checkDoors, checkNat, checkPackets, checkToken, checkUdp } from './doctor/peer.ts'
 import { checkName, checkTcp, checkUrl, type Place } from './doctor/place.ts'
-import { checkClock, checkHttp, checkTls, checkWebSocket, type Health } from './doctor/web.ts'
+import { checkHttp, checkWebSocket } from './doctor/web.ts'
 import { perform, type Run } from './door.ts'
 import { FOUND_WRONG } from './exit-codes.ts'
 import { join, tenths } from './meet.ts'
@@ -121,15 +123,16 @@ async function checkWeb(examination: Examination, place: Place, options: JoinOpt
 }
 
 async function checkJoined(examination: Examination, peer: Peer, { output }: Run): Promise<void> {
-  const reached = await examination.step('udp', LIMIT_MS.reach, async signal => {
-    const all = await peer.reach(signal)
-    return { findings: checkUdp(all).findings, value: all }
+  const seen = await examination.step('udp', LIMIT_MS.reach, async signal => {
+    const reached = await peer.reach(signal)
+    const { findings, value: isOpen = false } = checkUdp(reached)
+    return { findings, value: { reached, isOpen } }
   })
-  if (!reached) return
-  const isUdpOpen = checkUdp(reached).value ?? false
-  await examination.step('doors', LIMIT_MS.reach, () => checkDoors(reached, isUdpOpen))
+  if (!seen) return
+  const { reached, isOpen } = seen
+  await examination.step('doors', LIMIT_MS.reach, () => checkDoors(reached, isOpen))
   await examination.step('packets', LIMIT_MS.reach, () => checkPackets(reached))
-  if (!isUdpOpen) return examination.leaveRest('no UDP endpoint answers')
+  if (!isOpen) return examination.leaveRest('no UDP endpoint answers')
   const onSocket = (number: number) => output.bar(`looking at socket ${number} …`)
   const nat = await examination.step('source', LIMIT_MS.nat, async signal => {
     const { source, nat } = await checkNat(peer, signal, onSocket)
