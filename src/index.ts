@@ -4,6 +4,7 @@ export { type Config, loadConfig, parseConfig } from './config/config.ts'
 export { type Code, codes, PosternError } from './errors.ts'
 export { type Gateway, openGateway } from './gateway/gateway.ts'
 export type { GatewayStatus } from './gateway/http/status.ts'
+export type { DoorReached, EndpointReached, PacketsReached, Reached } from './peer/checks/reach.ts'
 export {
   Connection,
   type ConnectionEvents,
