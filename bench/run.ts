@@ -18,6 +18,7 @@ const benchmarks = [
   'trials',
   'tracing',
   'sessions',
+  'peers',
   'pages',
   'call',
   'call-memory',
