@@ -28,18 +28,26 @@ interface Held {
   onShed: () => void
 }
 
+const nothing = () => {}
+
 export class Connections {
   readonly #strangers: Crowd<Socket>
   readonly #descriptors: Descriptors
   readonly #held = new Map<Socket, Held>()
   /** The TCP connection that a socket of TLS is over. */
   readonly #below = new WeakMap<Socket, Socket>()
+  /** One listener for all of them, which are thousands. */
+  readonly #onClose: (this: Socket) => void
   #starved = 0
 
   /** @param strangers the most connections that have shown nothing yet */
   constructor(strangers: number, descriptors: Descriptors) {
     this.#strangers = new Crowd(strangers)
     this.#descriptors = descriptors
+    const closed = (socket: Socket) => this.#closed(socket)
+    this.#onClose = function () {
+      closed(this)
+    }
   }
 
   get counters(): ConnectionCounters {
@@ -47,12 +55,9 @@ export class Connections {
   }
 
   accept(socket: Socket): void {
-    const held = { network: networkOf(socket.remoteAddress ?? ''), isProved: false, onShed: () => {} }
+    const held = { network: networkOf(socket.remoteAddress ?? ''), isProved: false, onShed: nothing }
     this.#held.set(socket, held)
-    socket.once('close', () => {
-      this.#held.delete(socket)
-      this.#strangers.leave(socket, held.network)
-    })
+    socket.on('close', this.#onClose)
     this.#enter(socket, held)
     if (this.#descriptors.areShort()) this.#makeRoom()
   }
@@ -80,6 +85,7 @@ export class Connections {
     const held = this.#held.get(socket)
     if (!held || held.isProved) return
     held.isProved = true
+    held.onShed = nothing
     this.#strangers.leave(socket, held.network)
   }
 
@@ -98,6 +104,12 @@ export class Connections {
 
   closeAll(): void {
     for (const socket of this.#held.keys()) socket.destroy()
+  }
+
+  #closed(socket: Socket): void {
+    const held = this.#held.get(socket)
+    this.#held.delete(socket)
+    if (held) this.#strangers.leave(socket, held.network)
   }
 
   #tcpOf(served: Socket): Socket {
