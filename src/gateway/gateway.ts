@@ -114,8 +114,12 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const names = await Names.open(config.state, { max: limits.names, log })
   opened.defer(() => names.close())
-  const directory = new Directory(names)
-  const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
+  const directory = new Directory(names, limits.peers)
+  const observer = new UdpObserver({
+    ports: () => udp.ports,
+    public: config.listen.udp.public,
+    peers: limits.peers
+  })
   const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions, fast }))
   const sources = new Sources({ observer, log })
   const judging = new Judging()
@@ -153,7 +157,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       relayPorts: [...new Set(tcp.ports)]
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
-    pace: new Pace(limits.messagesPerSecond),
+    pace: new Pace(limits.messagesPerSecond, limits.peers),
     refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }

@@ -603,7 +603,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
         ...(helloMs === undefined ? {} : { helloMs })
       },
       desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none, rooms: none },
-      ...{ pace: new Pace(10), log, refusalLog: new RefusalLog({ log }) },
+      ...{ pace: new Pace(10, 1), log, refusalLog: new RefusalLog({ log }) },
       counters,
       refusals: new Refusals(
         { tracer: trace.getTracer('none'), judge: () => undefined, keyOf: () => undefined },
