@@ -39,8 +39,9 @@ export interface Tally {
   unanswered: number
 }
 
-/** As the real peer: how long it waits for a welcome the first time, and at most, in milliseconds. */
-const WELCOME_MS = { first: 3000, most: 10_000 } as const
+/** As the real peer: how long it waits for a challenge the first time, and at most, and then for a welcome, in milliseconds. */
+const CHALLENGE_MS = { first: 3000, most: 10_000 } as const
+const WELCOME_MS = 30_000
 
 /** As the real peer's requests over UDP, in milliseconds. */
 const RETRANSMIT_MS = [100, 200, 400, 800, 1000] as const
@@ -85,7 +86,7 @@ export class ScriptedPeer {
   async join(door: Door, waits: Backoff = AGAIN): Promise<void> {
     const pauses = backoff(waits)
     for (let tries = 0; !this.#isClosed; tries++) {
-      const patienceMs = Math.min(WELCOME_MS.first * 2 ** tries, WELCOME_MS.most)
+      const patienceMs = Math.min(CHALLENGE_MS.first * 2 ** tries, CHALLENGE_MS.most)
       if (await this.#tries(door, patienceMs)) return await this.#stay(door)
       this.#tally.tries++
       await sleep(pauses.next().value)
@@ -104,7 +105,7 @@ export class ScriptedPeer {
     const ws = new WebSocket(door.url.replace('http', 'ws') + JOIN_PATH, options)
     this.#ws = ws
     return new Promise(resolve => {
-      const late = setTimeout(() => ws.terminate(), patienceMs)
+      let late = setTimeout(() => ws.terminate(), patienceMs)
       ws.on('error', () => {})
       ws.on('close', () => {
         clearTimeout(late)
@@ -112,7 +113,11 @@ export class ScriptedPeer {
       })
       ws.on('message', data => {
         const message = JSON.parse(String(data)) as FromGateway
-        if (message.type === 'challenge') this.#say(this.#hello(message, door))
+        if (message.type === 'challenge') {
+          clearTimeout(late)
+          late = setTimeout(() => ws.terminate(), WELCOME_MS)
+          this.#say(this.#hello(message, door))
+        }
         if (message.type !== 'welcome') return
         clearTimeout(late)
         this.#welcome = message
