@@ -1,5 +1,5 @@
 import test from 'ava'
-import { remember } from '../src/remember.ts'
+import { remember } from '../../../src/gateway/memory/remember.ts'
 
 test('so many are remembered, and what was set longest ago goes first', t => {
   const map = new Map<string, number>()
