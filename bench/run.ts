@@ -20,6 +20,7 @@ const benchmarks = [
   'tracing',
   'collector',
   'sessions',
+  'peers',
   'pages',
   'call',
   'call-memory',

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { writeHeapSnapshot } from 'node:v8'
 import type { Gateway } from '../../src/gateway/gateway.ts'
 import type { GatewayStatus } from '../../src/gateway/http/status.ts'
 import { Driven, serveDeeds } from '../../test/lab/driven.ts'
@@ -85,6 +86,11 @@ const deeds = {
     }
     const { heapUsed, external, rss } = process.memoryUsage()
     return { heap: heapUsed + external, resident: rss }
+  },
+
+  /** Writes down what is on the heap, for the tools of a browser. */
+  async snapshot({ path }: { path: string }): Promise<void> {
+    writeHeapSnapshot(path)
   },
 
   async close(_given: object): Promise<void> {

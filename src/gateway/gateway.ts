@@ -134,8 +134,8 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
 
   const names = await Names.open(config.state, { max: () => limits.names, log })
   opened.defer(() => names.close())
-  const directory = new Directory(names)
-  const observer = new UdpObserver({ ports: () => udp.ports, public: () => told.told })
+  const directory = new Directory(names, limits.peers)
+  const observer = new UdpObserver({ ports: () => udp.ports, public: () => told.told, peers: limits.peers })
   const relay = opened.use(new LocalRelay({ maxSessions: () => Math.min(limits.sessions, room), fast }))
   const sources = new Sources({ observer, log })
   const judging = new Judging()
@@ -210,7 +210,10 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
     drain,
-    pace: new Pace(() => limits.messagesPerSecond),
+    pace: new Pace(
+      () => limits.messagesPerSecond,
+      () => limits.peers
+    ),
     ...{ log, refusalLog, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })

@@ -19,8 +19,8 @@ export interface Arrival {
   readonly reached: string
   /** The addresses of the peer's interfaces. */
   readonly peer: readonly Address[]
-  /** The addresses of the gateway's interfaces, loopback included. */
-  readonly gateway: readonly Address[]
+  /** The addresses of the gateway's interfaces, loopback included: asked for where they matter, since the system takes its time. */
+  readonly gateway: () => readonly Address[]
 }
 
 /**
@@ -29,10 +29,11 @@ export interface Arrival {
  */
 export function isHidden({ mapped, reached, peer, gateway }: Arrival): boolean {
   if (isPrivate(reached) || !isPrivate(mapped) || has(peer, mapped)) return false
+  const own = gateway()
   // Only the gateway's own computer sends from an address of its own.
-  if (isLoopback(mapped) || has(gateway, mapped)) return true
+  if (isLoopback(mapped) || has(own, mapped)) return true
   // Nothing translates on the way to an address that the gateway has itself: a private network is routed to it.
-  return !has(gateway, reached)
+  return !has(own, reached)
 }
 
 /** What an operator can do about it. */

@@ -54,6 +54,12 @@ export interface LinkOptions {
 /** What a link asks of the watch over this host's network. */
 export type Watch = Pick<Network, 'isUp' | 'has' | 'on'>
 
+/** How long a welcome is waited for, and how long from the challenge on, in milliseconds. */
+interface Patience {
+  readonly connectMs: number
+  readonly greetedMs: number
+}
+
 interface Joined {
   readonly link: GatewayLink
   readonly welcome: Welcome
@@ -66,6 +72,12 @@ const CONNECT_MS = 10_000
 
 /** The same when it is joined again, the first time, and twice as long each time after: a route may be dead at first. */
 const AGAIN_MS = 3000
+
+/**
+ * The same from the challenge on, in milliseconds: the gateway is there, and after a start of its own it has the hellos of thousands to
+ * answer, one after the other. Who gave up and came again would wait behind all of them anew, and have them wait longer.
+ */
+const GREETED_MS = 30_000
 
 /** Probes within so many milliseconds are one: whoever loses a path loses several. */
 const TOGETHER_MS = 200
@@ -180,14 +192,14 @@ export class GatewayLink {
   }
 
   /** Throws as `join` does. */
-  async #connect(signal?: AbortSignal, connectMs = this.#options.connectMs ?? CONNECT_MS): Promise<Welcome> {
+  async #connect(signal?: AbortSignal, patience = this.#patience): Promise<Welcome> {
     const { join } = this.#gateway
     if (join.protocol === 'ws:' && !this.#options.insecure) await until(refusePublic(join), signal)
     signal?.throwIfAborted()
-    return await this.#open(signal, connectMs)
+    return await this.#open(signal, patience)
   }
 
-  #open(signal: AbortSignal | undefined, connectMs: number): Promise<Welcome> {
+  #open(signal: AbortSignal | undefined, { connectMs, greetedMs }: Patience): Promise<Welcome> {
     const dialling = diallingOf(this.url)
     // One event at a time: a message that comes right behind the welcome must find its handler.
     const ws = new WebSocket(this.url, {
@@ -204,8 +216,16 @@ export class GatewayLink {
       this.#localAddress = socket.localAddress && plainAddress(socket.localAddress)
     })
     return new Promise<Welcome>((resolve, reject) => {
-      const over = AbortSignal.any([AbortSignal.timeout(connectMs), ...(signal ? [signal] : [])])
+      const late = new AbortController()
+      let waitsMs = connectMs
+      let timer = setTimeout(() => late.abort(), waitsMs)
+      const over = AbortSignal.any([late.signal, ...(signal ? [signal] : [])])
       const abort = () => ws.terminate()
+      const greeted = () => {
+        clearTimeout(timer)
+        waitsMs = greetedMs
+        timer = setTimeout(() => late.abort(), waitsMs)
+      }
       if (over.aborted) abort()
       over.addEventListener('abort', abort)
       let why: Error | Answer | undefined
@@ -217,15 +237,19 @@ export class GatewayLink {
         why ??= error
       })
       ws.on('close', () => {
+        clearTimeout(timer)
         over.removeEventListener('abort', abort)
         if (signal?.aborted) reject(signal.reason)
-        else reject(unreachable(this.#gateway.place, over.aborted ? noAnswer(connectMs) : why, proxyOf(this.url)))
+        else reject(unreachable(this.#gateway.place, over.aborted ? noAnswer(waitsMs) : why, proxyOf(this.url)))
       })
       ws.on('message', data => {
         const message = understood(String(data))
-        if (message?.type === 'challenge') void this.#hello(ws, message, reject)
-        else if (message?.type === 'refused' && message.request === undefined) reject(this.#refusal(message))
+        if (message?.type === 'challenge') {
+          greeted()
+          void this.#hello(ws, message, reject)
+        } else if (message?.type === 'refused' && message.request === undefined) reject(this.#refusal(message))
         else if (message?.type === 'welcome') {
+          clearTimeout(timer)
           over.removeEventListener('abort', abort)
           resolve(message)
         }
@@ -327,7 +351,7 @@ export class GatewayLink {
       const signal = AbortSignal.any([this.#over.signal, this.#moved.signal])
       try {
         await this.#wait(waitMs, () => waits.next().value, signal)
-        return this.#welcomed(await this.#connect(signal, this.#patienceMs(tries++)))
+        return this.#welcomed(await this.#connect(signal, this.#patienceAgain(tries++)))
       } catch (thrown) {
         if (this.#over.signal.aborted) return
         const error = asPosternError(thrown)
@@ -357,8 +381,15 @@ export class GatewayLink {
     return mayReach ? waitMs : Math.max(waitMs, AGAIN.longestMs)
   }
 
-  #patienceMs(tries: number): number {
-    return Math.min(this.#options.connectMs ?? CONNECT_MS, AGAIN_MS * 2 ** tries)
+  /** The first time: somebody waits for it, or has said how long. */
+  get #patience(): Patience {
+    const { connectMs = CONNECT_MS } = this.#options
+    return { connectMs, greetedMs: connectMs }
+  }
+
+  #patienceAgain(tries: number): Patience {
+    const { connectMs } = this.#patience
+    return { connectMs: Math.min(connectMs, AGAIN_MS * 2 ** tries), greetedMs: Math.max(connectMs, GREETED_MS) }
   }
 }
 

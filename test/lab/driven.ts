@@ -10,8 +10,9 @@ import type { Host } from './world.ts'
 // biome-ignore lint/suspicious/noExplicitAny: each deed has a parameter of its own type
 export type Deeds = Record<string, (given: any) => Promise<any>> & { close(given: object): Promise<unknown> }
 
-/** Answers the parent until it asks for `close`, and ends the process then, whatever is still open in it. */
+/** Answers the parent until it asks for `close`, or has gone, and ends the process then, whatever is still open in it. */
 export function serveDeeds(deeds: Deeds): void {
+  process.once('disconnect', () => process.exit())
   process.on('message', async ({ id, deed, given }: { id: number; deed: string; given: unknown }) => {
     try {
       const asked = deeds[deed]
@@ -20,9 +21,7 @@ export function serveDeeds(deeds: Deeds): void {
     } catch (error) {
       process.send?.({ id, error: String((error as Error)?.stack ?? error) })
     }
-    if (deed !== 'close') return
-    process.once('disconnect', () => process.exit())
-    process.disconnect()
+    if (deed === 'close') process.disconnect()
   })
 }
 

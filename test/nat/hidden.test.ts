@@ -24,7 +24,7 @@ const forwarders: [what: string, mapped: string, reached: string, peer: typeof h
 ]
 
 for (const [what, mapped, reached, peer, gateway] of forwarders)
-  test(`the source is hidden: ${what}`, t => t.true(isHidden({ mapped, reached, peer, gateway })))
+  test(`the source is hidden: ${what}`, t => t.true(isHidden({ mapped, reached, peer, gateway: () => gateway })))
 
 const honest: typeof forwarders = [
   ['a home NAT', '198.51.100.9', '203.0.113.6', home, container],
@@ -41,4 +41,4 @@ const honest: typeof forwarders = [
 ]
 
 for (const [what, mapped, reached, peer, gateway] of honest)
-  test(`the source is true: ${what}`, t => t.false(isHidden({ mapped, reached, peer, gateway })))
+  test(`the source is true: ${what}`, t => t.false(isHidden({ mapped, reached, peer, gateway: () => gateway })))

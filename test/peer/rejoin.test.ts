@@ -19,6 +19,8 @@ class Welcoming implements AsyncDisposable {
   keeps = true
   /** Whether a peer hears anything of it. */
   answers = true
+  /** How long its welcome takes, in milliseconds. */
+  welcomesAfterMs = 0
 
   private constructor(server: WebSocketServer) {
     this.server = server
@@ -41,10 +43,11 @@ class Welcoming implements AsyncDisposable {
     this.links.push(ws)
     const say = (message: object) => ws.send(JSON.stringify(message))
     ws.on('ping', data => this.answers && ws.pong(data))
-    ws.on('message', data => {
+    ws.on('message', async data => {
       const { type, peer } = JSON.parse(String(data))
       if (type !== 'hello') return
       this.asked.push(peer)
+      if (this.welcomesAfterMs > 0) await setTimeout(this.welcomesAfterMs)
       const endpoints = [{ address: '127.0.0.1', port: 3478 }]
       say({ type: 'welcome', peer: `0a${this.links.length}`, name: 'ann', key: '', endpoints, refreshMs: 15_000 })
       say({ type: 'features', features: this.keeps ? ['proofs', 'rejoin'] : ['proofs'] })
@@ -145,6 +148,19 @@ test('a link that answers nothing after a change, a sleep or when it is asked is
     await link.close()
   }
   t.pass()
+})
+
+test('a gateway that has greeted is waited for, since thousands may be welcomed before: nobody comes again meanwhile', async t => {
+  await using gateway = await Welcoming.open()
+  const { link, events, told } = await joined(gateway.url)
+  await told(1)
+  // Longer than the first try of a link that was lost waits for one that says nothing.
+  gateway.welcomesAfterMs = 3300
+  gateway.links[0]?.terminate()
+  await until(() => events.length === 2)
+  t.deepEqual(events, ['lost', 'joined'])
+  t.is(gateway.links.length, 2)
+  await link.close()
 })
 
 const [outward] = reading().addresses?.filter(isIPv4) ?? []

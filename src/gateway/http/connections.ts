@@ -33,6 +33,8 @@ interface Held {
   onShed: () => void
 }
 
+const nothing = () => {}
+
 export class Connections {
   readonly #strangers: Crowd<Socket>
   readonly #descriptors: Descriptors
@@ -42,6 +44,8 @@ export class Connections {
   readonly #below = new WeakMap<Socket, Socket>()
   /** The addresses that requests came from. */
   readonly #clients = new WeakMap<IncomingMessage, string>()
+  /** One listener for all of them, which are thousands. */
+  readonly #onClose: (this: Socket) => void
   #starved = 0
 
   /** @param strangers the most connections that have shown nothing yet */
@@ -49,6 +53,10 @@ export class Connections {
     this.#strangers = new Crowd(strangers)
     this.#descriptors = descriptors
     this.#proxies = proxies
+    const closed = (socket: Socket) => this.#closed(socket)
+    this.#onClose = function () {
+      closed(this)
+    }
   }
 
   get counters(): ConnectionCounters {
@@ -57,12 +65,9 @@ export class Connections {
 
   accept(socket: Socket): void {
     const arrival = arrivalOf(socket)
-    const held = { arrival, network: networkOf(arrival.source.address), isProved: false, onShed: () => {} }
+    const held = { arrival, network: networkOf(arrival.source.address), isProved: false, onShed: nothing }
     this.#held.set(socket, held)
-    socket.once('close', () => {
-      this.#held.delete(socket)
-      this.#strangers.leave(socket, held.network)
-    })
+    socket.on('close', this.#onClose)
     this.#enter(socket, held)
     if (this.#descriptors.areShort()) this.#makeRoom()
   }
@@ -112,6 +117,7 @@ export class Connections {
     const held = this.#held.get(socket)
     if (!held || held.isProved) return
     held.isProved = true
+    held.onShed = nothing
     this.#strangers.leave(socket, held.network)
   }
 
@@ -131,6 +137,12 @@ export class Connections {
 
   closeAll(): void {
     for (const socket of this.#held.keys()) socket.destroy()
+  }
+
+  #closed(socket: Socket): void {
+    const held = this.#held.get(socket)
+    this.#held.delete(socket)
+    if (held) this.#strangers.leave(socket, held.network)
   }
 
   #tcpOf(served: Socket): Socket {

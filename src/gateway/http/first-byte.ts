@@ -10,10 +10,12 @@ export const SILENT_MS = 10_000
 export function byFirstByte(socket: Socket, speaks: (byte: number) => void): void {
   const silent = setTimeout(() => socket.destroy(), SILENT_MS)
   const broken = () => socket.destroy()
+  const closed = () => clearTimeout(silent)
   socket.on('error', broken)
-  socket.once('close', () => clearTimeout(silent))
+  socket.on('close', closed)
   socket.once('readable', () => {
     clearTimeout(silent)
+    socket.off('close', closed)
     const bytes: Buffer | null = socket.read()
     // It has ended.
     if (bytes === null) return void socket.destroy()

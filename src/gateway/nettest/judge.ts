@@ -52,7 +52,7 @@ export async function seenOf(judges: Judges, visit: VisitSeen): Promise<Seen> {
   if (!shown || !first) return { udp: 'blocked', isUnbound: !visit.isBound, hasDoor: visit.hasDoor }
   const addresses = [...new Set(heard.flatMap(({ samples }) => samples.map(({ mapped }) => mapped.address)))]
   const { address: reached } = visit.gateway
-  if (isHidden({ mapped: first.mapped.address, reached, peer: [], gateway: ownLinks() })) return { udp: 'hidden' }
+  if (isHidden({ mapped: first.mapped.address, reached, peer: [], gateway: ownLinks })) return { udp: 'hidden' }
   const side = await sideOf(judges, visit, { shown, heard })
   const { mapping, assignment } = side.profile
   const inside = insideOf(first.mapped.address)

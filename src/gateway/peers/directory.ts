@@ -19,9 +19,8 @@ import type { Names } from './names.ts'
 /** How long a peer that was lost is told as silent: changing a network and joining again takes some seconds, in milliseconds. */
 const LOST_MS = 60_000
 
-/** Peers that were lost lately, and ids whose certificates are remembered; the oldest are forgotten. */
-const LOST = 10_000
-const IDS = 10_000
+/** Peers that were lost lately, and ids whose certificates are remembered, at least; the oldest are forgotten. */
+const REMEMBERED = 10_000
 
 /** When whoever asked for a silent peer may ask again, in milliseconds: it may be back at any moment. */
 const ASK_AGAIN_MS = 700
@@ -40,12 +39,16 @@ export class Directory implements Commander, Members {
   /** Those that accept connections, by their folded name, in the order of their joins. */
   readonly #byName = new Map<string, Joined[]>()
   /** The certificate that had an id last. */
-  readonly #owners = new LRUCache<string, string>({ max: IDS })
+  readonly #owners: LRUCache<string, string>
   /** By folded name. */
-  readonly #lost = new LRUCache<string, Silent>({ max: LOST, ttl: LOST_MS })
+  readonly #lost: LRUCache<string, Silent>
 
-  constructor(names: Names) {
+  /** @param peers how many may be joined: all of them may be lost at once */
+  constructor(names: Names, peers = 0) {
+    const max = Math.max(REMEMBERED, peers)
     this.names = names
+    this.#owners = new LRUCache({ max })
+    this.#lost = new LRUCache({ max, ttl: LOST_MS })
   }
 
   get size(): number {

@@ -38,7 +38,6 @@ export interface Identified {
   readonly mtu?: number
   /** It shows its address to no other peer; left out: it does. */
   readonly relayOnly?: boolean
-  readonly key: Buffer
   /** The gateway's endpoints as this peer was told them, the primary first. */
   readonly endpoints: readonly [Endpoint, ...Endpoint[]]
   /** Where it is relayed; left out: at the primary endpoint. */
@@ -106,7 +105,6 @@ export class Joined implements Member {
   readonly beacons: boolean
   readonly mtu: number | undefined
   readonly relayOnly: boolean
-  readonly key: Buffer
   readonly gateway: Endpoint
   readonly endpoints: readonly Endpoint[]
   readonly gone: AbortSignal
@@ -114,7 +112,8 @@ export class Joined implements Member {
   readonly #isDoubtful: boolean
   #warm: WarmSocket[] = []
   #prepared: readonly WarmSocket[] = []
-  readonly #changed = new EventTarget()
+  /** Made by the first who waits, since nobody waits for most peers. */
+  #changed: EventTarget | undefined
   #arrival: Arrival
   #clock: Clock | undefined
   #cold: Cold | undefined
@@ -126,12 +125,10 @@ export class Joined implements Member {
   #gone: readonly number[] = []
   #filtering: FilteringTest | undefined
   #router: RouterFacts | undefined
-  /** By local port. */
-  readonly #forwards = new LRUCache<number, Forward>({ max: FORWARDS, ttl: PROOF_TTL_MS })
+  /** By local port; made at the first claim, since most peers claim nothing. */
+  #forwards: LRUCache<number, Forward> | undefined
 
   constructor(who: Identified, link: Link) {
-    // Each session that begins has one waiter, and the number of sessions has a limit of its own.
-    setMaxListeners(0, this.#changed)
     this.id = who.id
     this.name = who.name
     this.named = who.named
@@ -145,7 +142,6 @@ export class Joined implements Member {
     this.beacons = who.beacons ?? false
     this.mtu = who.mtu
     this.relayOnly = who.relayOnly ?? false
-    this.key = who.key
     this.gateway = who.relay ?? who.endpoints[0]
     this.endpoints = who.endpoints
     this.#isDoubtful = isDoubtful(this.gateway.address, who.reachedAt)
@@ -212,7 +208,7 @@ export class Joined implements Member {
     if (!this.isWarm) this.#warmMs = nowMs()
     this.#arrival = { warmMs: this.#warmMs, ...this.#arrival }
     this.#keep(socket)
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#tell()
   }
 
   /** A second word on a socket is about a host that has other addresses now. Whoever took the socket meanwhile has it. */
@@ -238,7 +234,7 @@ export class Joined implements Member {
     if (code !== 'dead-port') {
       if (doors || !hasOther) this.#cold = { reason, atMs: nowMs(), ...this.#family(code), ...around }
     } else if (port !== undefined) this.#deadPorts = [...this.#deadPorts, port].slice(-DEAD_PORTS)
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#tell()
   }
 
   #forget(number: number): void {
@@ -252,7 +248,7 @@ export class Joined implements Member {
 
   filters(test: FilteringTest): void {
     this.#filtering = test
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#tell()
   }
 
   get router(): RouterFacts | undefined {
@@ -264,22 +260,23 @@ export class Joined implements Member {
   }
 
   get open(): Open | undefined {
-    const proved = [...this.#forwards.values()].find(({ state }) => state === 'proved')
+    const proved = [...(this.#forwards?.values() ?? [])].find(({ state }) => state === 'proved')
     return proved && { endpoint: proved.endpoint, by: proved.by }
   }
 
   forwardOf(port: number): Forward | undefined {
-    return this.#forwards.get(port)
+    return this.#forwards?.get(port)
   }
 
   claims(port: number, forward: Forward): void {
+    this.#forwards ??= new LRUCache({ max: FORWARDS, ttl: PROOF_TTL_MS })
     this.#forwards.set(port, forward)
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#tell()
   }
 
   unclaims(port: number): void {
-    this.#forwards.delete(port)
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#forwards?.delete(port)
+    this.#tell()
   }
 
   async forwardKnown(port: number, signal: AbortSignal): Promise<void> {
@@ -337,7 +334,7 @@ export class Joined implements Member {
     this.#taken = this.#taken.filter(number => number !== socket.number)
     if (socket.isBlocked) this.#prepared = [socket, ...this.#prepared]
     else this.#warm.unshift(socket)
-    this.#changed.dispatchEvent(new Event('change'))
+    this.#tell()
   }
 
   get isTesting(): boolean {
@@ -352,8 +349,19 @@ export class Joined implements Member {
     const over = AbortSignal.any([signal, this.gone])
     while (!reached()) {
       over.throwIfAborted()
-      await changed(this.#changed, 'change', over)
+      await changed(this.#changes(), 'change', over)
     }
+  }
+
+  #changes(): EventTarget {
+    this.#changed ??= new EventTarget()
+    // Each session that begins has one waiter, and the number of sessions has a limit of its own.
+    setMaxListeners(0, this.#changed)
+    return this.#changed
+  }
+
+  #tell(): void {
+    this.#changed?.dispatchEvent(new Event('change'))
   }
 }
 

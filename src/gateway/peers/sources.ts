@@ -74,7 +74,7 @@ export class Sources {
    */
   isHidden(peer: Peer, { address: mapped }: Endpoint, addresses: readonly Address[]): boolean {
     const { address: reached } = peer.gateway
-    const hidden = isHidden({ mapped, reached, peer: addresses, gateway: this.#links() })
+    const hidden = isHidden({ mapped, reached, peer: addresses, gateway: this.#links })
     if (hidden) this.#note(peer, mapped)
     else this.#hidden.delete(peer.id)
     return hidden

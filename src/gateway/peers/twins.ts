@@ -24,10 +24,12 @@ interface Twin {
   readonly from: string
   /** The address of its interface from which it reaches the gateway, as it says; undefined until it does. */
   at?: string
-  /** The ones it was told of, and those that are asked together with it just now. */
-  readonly others: Set<Twin>
-  readonly asked: Set<Twin>
+  /** The ones it was told of, and those that are asked together with it just now: as a rule nobody, so one empty list is all lists. */
+  others: readonly Twin[]
+  asked: readonly Twin[]
 }
+
+const nobody: readonly Twin[] = []
 
 export interface TwinsOptions {
   readonly log: { warn(fields: object, message: string): void }
@@ -45,7 +47,9 @@ export class Twins {
   readonly #log: TwinsOptions['log']
   readonly #answerMs: number
   /** Those that wait for connections, by fingerprint. */
-  readonly #joined = new Map<string, Set<Twin>>()
+  readonly #joined = new Map<string, readonly Twin[]>()
+  /** The fingerprints of which two were told of each other. */
+  readonly #double = new Set<string>()
   readonly #logged = new LRUCache<string, true>({ max: LOGGED, ttl: LOGGED_MS })
 
   constructor({ log, answerMs = ANSWER_MS }: TwinsOptions) {
@@ -55,7 +59,7 @@ export class Twins {
 
   /** How many identities are at two places now. */
   get count(): number {
-    return [...this.#joined.values()].filter(twins => [...twins].some(({ others }) => others.size > 0)).length
+    return this.#double.size
   }
 
   get warnings(): readonly Warning[] {
@@ -67,35 +71,36 @@ export class Twins {
 
   /** A peer that waits for connections has joined. */
   joined(peer: Peer, from: string): void {
-    const twin: Twin = { peer, from: plainAddress(from), others: new Set(), asked: new Set() }
-    const twins = this.#joined.get(peer.fingerprint) ?? new Set()
-    this.#joined.set(peer.fingerprint, twins.add(twin))
+    const twin: Twin = { peer, from: plainAddress(from), others: nobody, asked: nobody }
+    this.#joined.set(peer.fingerprint, [...this.#of(peer), twin])
     peer.gone.addEventListener('abort', () => this.#left(twin), { once: true })
     this.#look(twin)
   }
 
   /** A peer has shown a socket, and said what its interfaces are. */
   shown(peer: Peer, [first]: readonly { readonly address: string }[]): void {
-    const twin = [...this.#of(peer)].find(one => one.peer === peer)
+    const twin = this.#of(peer).find(one => one.peer === peer)
     if (!twin || !first) return
     twin.at = first.address
     this.#look(twin)
   }
 
-  #of({ fingerprint }: Peer): ReadonlySet<Twin> {
-    return this.#joined.get(fingerprint) ?? new Set()
+  #of({ fingerprint }: Peer): readonly Twin[] {
+    return this.#joined.get(fingerprint) ?? nobody
   }
 
   #left(twin: Twin): void {
     const { fingerprint } = twin.peer
-    for (const other of twin.others) other.others.delete(twin)
-    this.#joined.get(fingerprint)?.delete(twin)
-    if (this.#of(twin.peer).size === 0) this.#joined.delete(fingerprint)
+    for (const other of twin.others) other.others = without(other.others, twin)
+    const left = without(this.#of(twin.peer), twin)
+    if (left.length > 0) this.#joined.set(fingerprint, left)
+    else this.#joined.delete(fingerprint)
+    if (!left.some(({ others }) => others.length > 0)) this.#double.delete(fingerprint)
   }
 
   #look(twin: Twin): void {
     for (const other of this.#of(twin.peer)) {
-      const isKnown = other === twin || twin.others.has(other) || twin.asked.has(other)
+      const isKnown = other === twin || twin.others.includes(other) || twin.asked.includes(other)
       if (!isKnown && isElsewhere(twin, other)) void this.#ask(twin, other)
     }
   }
@@ -103,18 +108,19 @@ export class Twins {
   async #ask(twin: Twin, other: Twin): Promise<void> {
     const both = [twin, other]
     const askedMs = nowMs()
-    twin.asked.add(other)
-    other.asked.add(twin)
+    twin.asked = [...twin.asked, other]
+    other.asked = [...other.asked, twin]
     for (const { peer } of both) peer.hail()
     await sleep(this.#answerMs, undefined, { ref: false })
-    twin.asked.delete(other)
-    other.asked.delete(twin)
+    twin.asked = without(twin.asked, other)
+    other.asked = without(other.asked, twin)
     if (both.every(({ peer }) => peer.heardMs >= askedMs && !peer.gone.aborted)) this.#tell(twin, other)
   }
 
   #tell(twin: Twin, other: Twin): void {
-    twin.others.add(other)
-    other.others.add(twin)
+    twin.others = [...twin.others, other]
+    other.others = [...other.others, twin]
+    this.#double.add(twin.peer.fingerprint)
     twin.peer.send(wordOf(other))
     other.peer.send(wordOf(twin))
     const { fingerprint, name } = twin.peer
@@ -125,6 +131,12 @@ export class Twins {
       `identity-twice: ${name} is joined from two places at once, and both answer: a computer was cloned with its key, or the key is in other hands; on the clone, move identity.pem away, so that it makes a key of its own`
     )
   }
+}
+
+/** The one empty list again where nobody is left. */
+const without = (twins: readonly Twin[], one: Twin): readonly Twin[] => {
+  const left = twins.filter(twin => twin !== one)
+  return left.length > 0 ? left : nobody
 }
 
 const placeOf = ({ from, at }: Twin): string => (at === undefined || at === from ? from : `${at} behind ${from}`)

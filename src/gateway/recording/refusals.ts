@@ -88,7 +88,10 @@ export class Refusals {
   }
 
   /** Records a refused join. Returns undefined if there were too many of late. */
-  join({ from, cameMs, name }: { from: string; cameMs: number; name?: string }, error: unknown): Refusal | undefined {
+  join(
+    { from, cameMs, name }: { from: string; cameMs: number; name?: string | undefined },
+    error: unknown
+  ): Refusal | undefined {
     const network = networkOf(from)
     if (!this.#joinsOfOne.admits(network) || !this.#joins.take({ network })) return this.#unrecorded()
     const attributes = name === undefined ? {} : { 'postern.peer': printable(name, NAME_CHARACTERS) }

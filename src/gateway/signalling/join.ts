@@ -14,7 +14,7 @@ import type { Directory } from '../peers/directory.ts'
 import { Full } from '../peers/full.ts'
 import { GUESSING_MS } from '../peers/guarded-token.ts'
 import { Joined } from '../peers/joined.ts'
-import type { IceEndpoints } from '../peers/observer.ts'
+import type { IceEndpoints, Observer } from '../peers/observer.ts'
 import type { Room } from '../rooms/room.ts'
 import { networkOf } from '../shares/network.ts'
 import type { PeerSocket } from './peer-socket.ts'
@@ -84,15 +84,15 @@ export async function join(
       ...(relay ? { relay } : {}),
       ...(room ? { room } : {}),
       account,
-      key: randomBytes(20),
       cameMs,
       endpoints: endpoints as [Endpoint, ...Endpoint[]],
       reachedAt: reached
     },
     link
   )
-  observer.admit(id, peer.key)
-  peer.gone.addEventListener('abort', () => observer.dismiss(id))
+  const key = randomBytes(20)
+  observer.admit(id, key)
+  dismissLater(id, link, observer)
   directory.add(peer)
   if (peer.accepts) desk.twins.joined(peer, newcomer.from)
   newcomer.prove()
@@ -102,7 +102,7 @@ export async function join(
     type: 'welcome',
     peer: id,
     name: peer.name,
-    key: peer.key.toString('base64'),
+    key: key.toString('base64'),
     endpoints,
     refreshMs: REFRESH_MS
   })
@@ -111,6 +111,11 @@ export async function join(
   peer.send({ type: 'features', features: featuresFor(peer), ...(tcp.length > 0 ? { tcp } : {}) })
   room?.enter(peer)
   return peer
+}
+
+/** Apart from the rest of a join, all of which a function that is made there would keep for as long as the peer stays. */
+function dismissLater(id: string, { gone }: PeerSocket, observer: Observer): void {
+  gone.addEventListener('abort', () => observer.dismiss(id))
 }
 
 /** A guest claims no endpoints. */
@@ -185,7 +190,8 @@ function prove(hello: Message<FromPeer, 'hello'>, nonce: string): Proved {
   if ((certificate === undefined) === (key === undefined))
     throw new PosternError('bad-message', 'a hello has either a certificate or a key')
   if (key !== undefined) return proveKey({ key, place, nonce, dtls, signature })
-  return { dtls, fingerprint: proveCertificate(certificate ?? '', hello, nonce) }
+  const fingerprint = proveCertificate(certificate ?? '', hello, nonce)
+  return { dtls: fingerprint, fingerprint }
 }
 
 function proveKey(vouch: Vouch): Proved {
@@ -193,16 +199,8 @@ function proveKey(vouch: Vouch): Proved {
   return { fingerprint: keyFingerprint(vouch.key), dtls: vouch.dtls, vouch }
 }
 
-function proveCertificate(
-  certificate: string,
-  { signature, place, dtls }: Message<FromPeer, 'hello'>,
-  nonce: string
-): string {
-  try {
-    new X509Certificate(certificate)
-  } catch (cause) {
-    throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
-  }
+function proveCertificate(pem: string, { signature, place, dtls }: Message<FromPeer, 'hello'>, nonce: string): string {
+  const certificate = readable(pem)
   if (!verifySignature(certificate, helloProof({ place, nonce, dtls }), Buffer.from(signature, 'base64')))
     throw new PosternError('fingerprint-mismatch', 'the signature was not made with the key of the certificate')
   const fingerprint = fingerprintOf(certificate)
@@ -212,4 +210,12 @@ function proveCertificate(
       'this gateway knows no DTLS certificates but those that peers join with'
     )
   return fingerprint
+}
+
+function readable(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (cause) {
+    throw new PosternError('bad-message', 'the certificate cannot be read', { cause })
+  }
 }

@@ -10,11 +10,20 @@ import { type Bound, boundOf, type Holder, Shares } from '../shares/shares.ts'
 /** What the loop does in a second of all that is said, if it is asked to, counted in messages that cost little. */
 const IN_ALL = 4000
 
+/** Hellos among them: half of the loop is for peers that have joined, whose pings are answered within seconds or they come again. */
+const HELLOS = 600
+
 /** Where the operator allows peers more, the loop is asked for at least as much as so many of them may say. */
 const FASTEST = 10
 
 /** So much may come at once, in milliseconds of the rate: what is served in one turn of the event loop stays short. */
 const AT_ONCE_MS = 50
+
+/**
+ * Where the operator allows more peers, it is asked for what these say: an idle one says a message in nine seconds and pings in ten, and
+ * three times as much is for whatever else they say.
+ */
+const OF_A_PEER = 1 / 2
 
 /** What a message costs, measured in those that cost little. */
 const costs: Partial<Record<FromPeer['type'], number>> = { hello: 10, connect: 5 }
@@ -33,19 +42,22 @@ export class Pace {
   readonly #perSecond: Bound
   readonly #now: () => number
   readonly #inAll: Shares
+  readonly #hellos: Shares
   readonly #ofCertificate = new LRUCache<string, TokenBucket>({ max: CERTIFICATES })
 
   /**
    * @param perSecond messages of one peer, of which a second's worth may be saved up
+   * @param peers how many may be joined
    * @param now milliseconds on any clock that does not go back
    */
-  constructor(perSecond: Bound, now = () => performance.now()) {
+  constructor(perSecond: Bound, peers: Bound, now = () => performance.now()) {
     this.#perSecond = perSecond
     this.#now = now
     const atOnce = (rate: number) => (rate * AT_ONCE_MS) / 1000
-    const capacity = () => atOnce(Math.max(IN_ALL, boundOf(perSecond) * FASTEST))
+    const capacity = () => atOnce(Math.max(IN_ALL, boundOf(perSecond) * FASTEST, boundOf(peers) * OF_A_PEER))
     // A network that has said nothing finds room for one peer's pace, whoever else is heard.
     this.#inAll = new Shares({ capacity, least: () => atOnce(boundOf(perSecond)), fadeMs: AT_ONCE_MS, now })
+    this.#hellos = new Shares({ capacity: atOnce(HELLOS), fadeMs: AT_ONCE_MS, now })
   }
 
   /** Milliseconds until a holder may be heard; 0: now, and that is charged. */
@@ -54,6 +66,7 @@ export class Pace {
     if (restMs > 0) return restMs
     this.#inAll.charge(holder)
     this.#of(holder)?.charge(1)
+    if (isStranger(holder)) this.#hellos.charge(holder)
     return 0
   }
 
@@ -61,6 +74,7 @@ export class Pace {
   untilMs(holder: Holder): number {
     const restMs = this.#of(holder)?.untilMs() ?? 0
     if (restMs > 0) return restMs
+    if (isStranger(holder) && !this.#hellos.hasRoom(holder)) return this.#hellos.retryMs()
     return this.#inAll.hasRoom(holder) ? 0 : this.#inAll.retryMs()
   }
 
@@ -86,3 +100,6 @@ export class Pace {
     return bucket
   }
 }
+
+/** Nobody has a certificate before the hello, which is all that is heard of who has not joined. */
+const isStranger = ({ certificate }: Holder): boolean => certificate === undefined

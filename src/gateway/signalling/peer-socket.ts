@@ -42,12 +42,19 @@ export class PeerSocket implements Link {
     this.gone = this.#gone.signal
     this.#ws = ws
     this.#timer = setTimeout(() => this.#look(), PING_MS)
-    for (const event of ['ping', 'pong', 'message']) ws.on(event, () => this.#heard())
-    ws.on('close', code => {
-      clearTimeout(this.#timer)
-      this.#isLeft = code !== ABNORMAL
-      this.#gone.abort(lost)
-    })
+  }
+
+  /** Something was heard: a message, a ping or a pong. */
+  heard(): void {
+    this.#heardMs = nowMs()
+    this.#isSilent = false
+  }
+
+  /** It has closed. */
+  closed(code: number): void {
+    clearTimeout(this.#timer)
+    this.#isLeft = code !== ABNORMAL
+    this.#gone.abort(lost)
   }
 
   get heardMs(): number {
@@ -84,11 +91,6 @@ export class PeerSocket implements Link {
     this.#gone.abort(lost)
     this.refuse(new PosternError('gateway-unreachable', 'this peer has joined again by another connection'))
     setTimeout(() => this.#ws.terminate(), REPLACED_MS).unref()
-  }
-
-  #heard(): void {
-    this.#heardMs = nowMs()
-    this.#isSilent = false
   }
 
   /** What was heard while nobody looked puts the next look off: so a link has one timer, which is rarely set. */

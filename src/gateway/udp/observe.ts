@@ -8,6 +8,7 @@ import { nowMs } from '../../clock.ts'
 import type { Sample } from '../../nat/profile.ts'
 import { type Endpoint, formatEndpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { REFRESH_MS } from '../../wire/signal.ts'
+import { remember } from '../memory/remember.ts'
 import type { IceEndpoints, Observer, Remapped } from '../peers/observer.ts'
 import type { Credential, Echo } from './desk.ts'
 import { isForRelay, type Port } from './listen.ts'
@@ -29,8 +30,8 @@ const FRESH_MS = 2.5 * REFRESH_MS
 /** How many of the peers heard last are remembered: among three, at least one is neither of the two that are asked about. */
 const HEARD_LAST = 3
 
-/** Sockets of which it is remembered that they were shown by an Allocate request, the latest. */
-const ALLOCATING = 4096
+/** Sockets of which it is remembered that they were shown by an Allocate request, the latest: so many, and two of each peer. */
+const ALLOCATING = { least: 4096, ofOne: 2 } as const
 
 /**
  * How long such a sample may be kept fresh without another proof, in milliseconds. It is how long a nonce is good, so this is no more
@@ -42,11 +43,12 @@ const REPEATED_MS = 240_000
 const REMAPPED = 4096
 
 interface Watched {
-  readonly key: Buffer
+  /** Its bytes as a text in Latin-1: a Buffer of its own takes six times the memory. */
+  readonly key: string
   /** By socket, then by the endpoint that saw it. */
-  readonly sockets: LRUCache<number, Map<Port, Seen>>
+  readonly sockets: Map<number, Map<Port, Seen>>
   /** Addresses that echoed a nonce, and when they did so last. */
-  readonly proved: LRUCache<string, number>
+  readonly proved: Map<string, number>
   rttMs: number
 }
 
@@ -65,13 +67,23 @@ export class UdpObserver implements Observer {
   /** By peer: it keeps its id when it joins again, which a NAT that began anew makes it do. */
   readonly #remapped = new LRUCache<string, Remapped>({ max: REMAPPED })
   /** By the mapping: a browser shows no socket again, but Chromium keeps its mapping alive by Binding requests without a word. */
-  readonly #allocating = new LRUCache<string, { peer: string; socket: number; provedMs: number }>({ max: ALLOCATING })
+  readonly #allocating: LRUCache<string, { peer: string; socket: number; provedMs: number }>
   /** When each of these peers was heard last; some of them may have left. */
   readonly #heard = new LRUCache<string, number>({ max: HEARD_LAST })
+  /** Where each port is reached: one object for all that was seen there. */
+  readonly #reached = new WeakMap<Port, Endpoint>()
   /** When each endpoint heard a peer last. */
   readonly #heardAt = new Map<Port, number>()
 
-  constructor(options: { ports: () => readonly Port[]; public: () => readonly Told[]; now?: () => number }) {
+  /** @param options `peers` may be joined at once; left out: some thousands */
+  constructor(options: {
+    ports: () => readonly Port[]
+    public: () => readonly Told[]
+    peers?: number
+    now?: () => number
+  }) {
+    const { peers = 0 } = options
+    this.#allocating = new LRUCache({ max: Math.max(ALLOCATING.least, ALLOCATING.ofOne * peers) })
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs
@@ -109,11 +121,12 @@ export class UdpObserver implements Observer {
   }
 
   admit(peer: string, key: Buffer): void {
-    const [sockets, proved] = [
-      new LRUCache<number, Map<Port, Seen>>({ max: SOCKETS }),
-      new LRUCache<string, number>({ max: PROVED })
-    ]
-    this.#peers.set(peer, { key, sockets, proved, rttMs: Number.POSITIVE_INFINITY })
+    this.#peers.set(peer, {
+      key: key.toString('latin1'),
+      sockets: new Map(),
+      proved: new Map(),
+      rttMs: Number.POSITIVE_INFINITY
+    })
   }
 
   dismiss(peer: string): void {
@@ -129,7 +142,9 @@ export class UdpObserver implements Observer {
     const sinceMs = this.#now() - FRESH_MS
     const watched = this.#peers.get(peer)
     const isProved = ({ mapped }: Sample) => (watched?.proved.get(mapped.address) ?? -Infinity) >= sinceMs
-    const samples = [...(watched?.sockets.get(socket)?.values() ?? [])].map(({ sample }) => sample)
+    const seen = watched?.sockets.get(socket)
+    if (watched && seen) remember(watched.sockets, socket, seen, SOCKETS)
+    const samples = [...(seen?.values() ?? [])].map(({ sample }) => sample)
     return samples.filter(sample => sample.atMs >= sinceMs && isProved(sample)).sort((a, b) => a.sinceMs - b.sinceMs)
   }
 
@@ -160,8 +175,9 @@ export class UdpObserver implements Observer {
 
   /** Whom `p:PEER:SOCKET` and `f:PEER:…` name. */
   credentialOf(kind: string, peer: string, socket: string): Credential | undefined {
-    const key = this.#peers.get(peer)?.key
-    if (!key || !/^\d{1,9}$/.test(socket)) return undefined
+    const watched = this.#peers.get(peer)
+    if (!watched || !/^\d{1,9}$/.test(socket)) return undefined
+    const key = Buffer.from(watched.key, 'latin1')
     return kind === 'f' ? { kind: 'filter', key } : { kind: 'sample', key, peer, socket: Number(socket) }
   }
 
@@ -181,7 +197,7 @@ export class UdpObserver implements Observer {
     const now = this.#now()
     this.#heard.set(peer, now)
     this.#heardAt.set(port, now)
-    if (proved) watched.proved.set(mapped.address, now)
+    if (proved) remember(watched.proved, mapped.address, now, PROVED)
     watched.rttMs = Math.min(watched.rttMs, rttMs)
     if (Number.isFinite(rttMs)) this.#allocating.set(formatEndpoint(mapped), { peer, socket, provedMs: now })
     const samples = watched.sockets.get(socket) ?? new Map<Port, Seen>()
@@ -193,7 +209,7 @@ export class UdpObserver implements Observer {
     if (known && !before) this.#remapped.set(peer, { was: known.sample.mapped, mapped, atMs: now })
     const sample = { via: this.publicOf(port), primary: port === this.#ports()[0], mapped, atMs: now, sinceMs }
     samples.set(port, { sample, hasEchoed: proved || (before?.hasEchoed ?? false) })
-    watched.sockets.set(socket, samples)
+    remember(watched.sockets, socket, samples, SOCKETS)
     this.#changed.dispatchEvent(new Event(peer))
   }
 
@@ -205,12 +221,16 @@ export class UdpObserver implements Observer {
     const seen = samples?.get(port)
     if (!seen || !sameEndpoint(seen.sample.mapped, mapped) || now - (shown?.provedMs ?? 0) > REPEATED_MS) return
     samples?.set(port, { ...seen, sample: { ...seen.sample, atMs: now } })
-    watched?.proved.set(mapped.address, now)
+    if (watched) remember(watched.proved, mapped.address, now, PROVED)
   }
 
   /** Where a port is reached: at its public address as configured, or else at the one it is bound to. */
   publicOf(port: Port): Endpoint {
-    return toldOf(this.#public(), port) ?? port.local
+    const reached = toldOf(this.#public(), port) ?? port.local
+    const known = this.#reached.get(port)
+    if (known && sameEndpoint(known, reached)) return known
+    this.#reached.set(port, reached)
+    return reached
   }
 }
 

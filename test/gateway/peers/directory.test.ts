@@ -54,18 +54,29 @@ test('an id is given again to the certificate that had it, and to no other; its 
   t.false(directory.giveAgain('1', 'BB'), 'nor once it has gone')
 })
 
+test('where many may be joined, the certificates of all their ids are remembered when they are lost at once', async t => {
+  const many = 12_000
+  const said = { isSilent: false, isLeft: false }
+  const directory = await opened(t, many)
+  const all = Array.from({ length: many }, (_, id) => joined(`${id}`, true, said, `bob-${id}`))
+  for (const { peer } of all) directory.add(peer)
+  for (const { leave } of all) leave()
+  t.false(directory.giveAgain('0', 'BB'))
+  t.true(directory.giveAgain('0', 'AA'))
+})
+
 const silent = { instanceOf: PosternError, code: 'silent-peer' }
 
-async function opened(t: ExecutionContext): Promise<Directory> {
+async function opened(t: ExecutionContext, peers = 10): Promise<Directory> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-directory-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
-  return new Directory(await Names.open(folder, { max: 10, log: { warn: () => {} } }))
+  return new Directory(await Names.open(folder, { max: 10, log: { warn: () => {} } }), peers)
 }
 
-function joined(id: string, accepts = true, said = { isSilent: false, isLeft: true }) {
+function joined(id: string, accepts = true, said = { isSilent: false, isLeft: true }, name = 'bob') {
   const gone = new AbortController()
   const endpoints = [{ address: '127.0.0.1', port: 3478 }] as const
-  const who = { id, name: 'bob', named: true, fingerprint: 'AA', accepts, key: Buffer.alloc(20), endpoints }
+  const who = { id, name, named: true, fingerprint: 'AA', accepts, endpoints }
   return {
     peer: new Joined(
       { ...who, endpoints: [endpoints[0]] },

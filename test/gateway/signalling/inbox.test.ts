@@ -21,7 +21,7 @@ function made(rests: number[], keeps = 100) {
   const inbox = new Inbox({
     ws,
     pace: { admit: () => rests.shift() ?? 0, untilMs: () => rests.shift() ?? 0, frame: () => {}, waiting },
-    holder: () => ({ network: 'a' }),
+    holder: { network: 'a' },
     serve: data => void served.push(String(data)),
     slowed: () => counts.slowed++,
     flooded: () => counts.flooded++

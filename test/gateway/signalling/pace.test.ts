@@ -4,9 +4,12 @@ import { Pace } from '../../../src/gateway/signalling/pace.ts'
 import type { FromPeer } from '../../../src/wire/signal.ts'
 
 /** What each holder gets said within so many seconds, if all of them always have something to say. */
-function said(holders: readonly Holder[], { seconds = 2, perSecond = 200, type = 'ping' as FromPeer['type'] } = {}) {
+function said(
+  holders: readonly Holder[],
+  { seconds = 2, perSecond = 200, peers = 100, type = 'ping' as FromPeer['type'] } = {}
+) {
   let now = 0
-  const pace = new Pace(perSecond, () => now)
+  const pace = new Pace(perSecond, peers, () => now)
   const counts = holders.map(() => 0)
   const retry = holders.map(() => 0)
   for (; now < seconds * 1000; now++)
@@ -37,7 +40,7 @@ test('however many certificates say all they may, the loop does no more in all, 
   const crowd = Array.from({ length: 40 }, (_, index) => ({ network: `${index}`, certificate: `${index}` }))
   const all = sum(said(crowd, { perSecond: 400 }))
   t.true(all > 6000 && all <= 8200, `${all} in 2 s`)
-  const pace = new Pace(200, () => 0)
+  const pace = new Pace(200, 100, () => 0)
   let atOnce = 0
   for (const holder of crowd) while (pace.admit(holder) === 0) atOnce++
   t.is(atOnce, 200, 'within one moment')
@@ -49,6 +52,21 @@ test('a network that says all it may leaves another nearly all that it may say',
   t.true((counts.at(-1) ?? 0) > 200, `${counts.at(-1)} of 300`)
 })
 
+test('where more peers may be joined, more is said in all: what they say while they are idle is no flood', t => {
+  const crowd = Array.from({ length: 80 }, (_, index) => ({ network: `${index}`, certificate: `${index}` }))
+  const all = sum(said(crowd, { peers: 20_000 }))
+  t.true(all > 15_000 && all <= 20_500, `${all} in 2 s`)
+})
+
+test('of all hellos the loop hears so many that those who have joined are heard beside them', t => {
+  const strangers = Array.from({ length: 200 }, (_, index) => ({ network: `${index}` }))
+  const member = { network: 'a', certificate: 'x' }
+  const counts = said([...strangers, member], { peers: 20_000 })
+  const hellos = sum(counts.slice(0, -1))
+  t.true(hellos > 700 && hellos <= 1300, `${hellos} in 2 s`)
+  t.true((counts.at(-1) ?? 0) > 500, `${counts.at(-1)} of 600`)
+})
+
 test('what costs more of the loop is served less often', t => {
   const crowd = Array.from({ length: 40 }, (_, index) => ({ network: `${index}`, certificate: `${index}` }))
   const connects = sum(said(crowd, { type: 'connect' }))
@@ -56,7 +74,7 @@ test('what costs more of the loop is served less often', t => {
 })
 
 test('pings of a WebSocket have their pace too', t => {
-  const pace = new Pace(200, () => 0)
+  const pace = new Pace(200, 100, () => 0)
   const holder = { network: 'a', certificate: 'x' }
   for (let count = 0; count < 600; count++) pace.frame(holder)
   t.is(pace.untilMs(holder), 0)

@@ -605,7 +605,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
       },
       desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none, rooms: none },
       drain: new Drain(),
-      ...{ pace: new Pace(10), log, refusalLog: new RefusalLog({ log }) },
+      ...{ pace: new Pace(10, 1), log, refusalLog: new RefusalLog({ log }) },
       counters,
       refusals: new Refusals(
         { tracer: trace.getTracer('none'), judge: () => undefined, keyOf: () => undefined },

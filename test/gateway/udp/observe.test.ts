@@ -32,6 +32,19 @@ test('another peer than the two that was heard of late is known, however many we
   t.false(heard(), 'that was too long ago')
 })
 
+test('of many sockets the one that is asked for stays, and of the others those that were shown last', async t => {
+  const { observed } = observer(['a'])
+  const shows = (socket: number) =>
+    observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer: 'a', socket }, port, mapped, { proved: true })
+  for (let socket = 0; socket < 100; socket++) {
+    shows(socket)
+    t.is((await observed.samples('a', 0)).length, 1)
+  }
+  const known = await Promise.all(Array.from({ length: 100 }, (_, socket) => observed.samples('a', socket)))
+  const kept = known.flatMap(({ length }, socket) => (length > 0 ? [socket] : []))
+  t.deepEqual([kept.length, kept[0], kept[1]], [64, 0, 37])
+})
+
 test('what nobody was admitted for is not heard', t => {
   const { observed, hears } = observer(['a'])
   hears('stranger')
