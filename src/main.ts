@@ -1,24 +1,29 @@
 // The command line. Each command is a file in cli/. This file puts them together, and reports the errors that they do not
-// catch.
+// catch. A command that is named is the only one that is loaded: what the others need takes time, and a gateway's memory.
 
 import { Command, CommanderError } from 'commander'
-import { cameraCommand } from './cli/camera.ts'
-import { configCommand } from './cli/config.ts'
 import { report } from './cli/door.ts'
-import { explainCommand } from './cli/explain.ts'
-import { gatewayCommand } from './cli/gateway.ts'
-import { healthcheckCommand } from './cli/healthcheck.ts'
-import { namesCommand } from './cli/names.ts'
-import { natCommand } from './cli/nat.ts'
-import { peerCommand } from './cli/peer.ts'
-import { pingCommand } from './cli/ping.ts'
-import { pipeCommand } from './cli/pipe.ts'
-import { roomCommand } from './cli/room.ts'
-import { sendCommand } from './cli/send.ts'
-import { traceCommand, tracesCommand } from './cli/traces.ts'
-import { watchCommand } from './cli/watch.ts'
 import { PosternError } from './errors.ts'
 import { version } from './version.ts'
+
+/** In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(),
+  healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheckCommand(),
+  config: async () => (await import('./cli/config.ts')).configCommand(),
+  peer: async () => (await import('./cli/peer.ts')).peerCommand(),
+  send: async () => (await import('./cli/send.ts')).sendCommand(),
+  pipe: async () => (await import('./cli/pipe.ts')).pipeCommand(),
+  ping: async () => (await import('./cli/ping.ts')).pingCommand(),
+  camera: async () => (await import('./cli/camera.ts')).cameraCommand(),
+  watch: async () => (await import('./cli/watch.ts')).watchCommand(),
+  nat: async () => (await import('./cli/nat.ts')).natCommand(),
+  traces: async () => (await import('./cli/traces.ts')).tracesCommand(),
+  trace: async () => (await import('./cli/traces.ts')).traceCommand(),
+  explain: async () => (await import('./cli/explain.ts')).explainCommand(),
+  names: async () => (await import('./cli/names.ts')).namesCommand(),
+  room: async () => (await import('./cli/room.ts')).roomCommand()
+}
 
 const program = new Command('postern')
   .description(
@@ -39,24 +44,9 @@ Exit codes: 0 done; 1 failed, with a code and a sentence on standard error;
 130 and 143 interrupted.`
   )
 
-for (const command of [
-  gatewayCommand(),
-  healthcheckCommand(),
-  configCommand(),
-  peerCommand(),
-  sendCommand(),
-  pipeCommand(),
-  pingCommand(),
-  cameraCommand(),
-  watchCommand(),
-  natCommand(),
-  tracesCommand(),
-  traceCommand(),
-  explainCommand(),
-  namesCommand(),
-  roomCommand()
-])
-  program.addCommand(command)
+const [, , first = ''] = process.argv
+const named = Object.hasOwn(commands, first) ? commands[first] : undefined
+for (const load of named ? [named] : Object.values(commands)) program.addCommand(await load())
 takeErrors(program)
 
 process.on('uncaughtException', error => {

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { writeBundles } from './bundle.ts'
+import { isMade, writeBundles } from './bundle.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -15,9 +15,6 @@ await rm(dist, { recursive: true, force: true })
 const compiler = join(root, 'node_modules/typescript/bin/tsc')
 const compile = (...options: readonly string[]): boolean =>
   spawnSync(process.execPath, [compiler, ...options], { cwd: root, stdio: 'inherit' }).status === 0
-
-/** Sources, and what is bundled: pages that are programs, with their styles. */
-const isMade = /\.tsx?$|[\\/]src[\\/](call|nettest)$/
 
 const types = ['--noEmit', 'false', '--emitDeclarationOnly', '--outDir', 'dist']
 if (compile('--project', 'tsconfig.build.json') && compile('--project', 'tsconfig.browser.json', ...types)) {
