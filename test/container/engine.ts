@@ -30,9 +30,17 @@ export interface Result {
 /** Why containers cannot be run here, in one line; undefined where they can. */
 export function containerProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'takes root: containers are put into network namespaces of the laboratory'
-  const missing = ['podman', 'buildah', 'runc', 'debootstrap', 'chroot'].filter(name => !findTool(name))
+  const missing = ['podman', 'buildah', 'runc', 'debootstrap'].filter(name => !findTool(name))
   if (missing.length > 0) return `missing ${missing.join(', ')}`
-  return labProblem()
+  return labProblem() ?? overlayProblem()
+}
+
+/** Layers lie over each other, which takes a right and a kernel that knows how; a container may have neither. */
+function overlayProblem(): string | undefined {
+  const trial = `cd "$(mktemp -d)" && trap 'rm -rf "$PWD"' EXIT && mkdir a b c d &&
+    unshare --mount mount -t overlay overlay -o lowerdir=a,upperdir=b,workdir=c d`
+  const { status, stderr } = spawnSync(tool('sh'), ['-c', trial], { encoding: 'utf8', timeout: 20_000 })
+  return status === 0 ? undefined : stderr.trim().split('\n')[0] || 'overlay cannot be mounted'
 }
 
 /** Runs a command to its end. Throws with its own words where it fails. */
@@ -61,6 +69,9 @@ export interface State {
 
 /** The limits that the image is made for: nothing of a root's rights, and nothing that can be written but /state and /tmp. */
 const confined = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges']
+
+/** Limits that podman may set where it has not all rights of a root itself, and no timers of systemd for the health check. */
+const limits = ['--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=4096:4096', '--health-interval=disable']
 
 export class Engine implements AsyncDisposable {
   readonly folder: string
@@ -110,7 +121,7 @@ export class Engine implements AsyncDisposable {
     const trust = existsSync(authorities)
       ? ['--volume', `${authorities}:${authorities}:ro`, '--volume', `${npmrc}:/root/.npmrc:ro`]
       : []
-    const how = ['--isolation', 'chroot', '--network', 'host', '--format', 'docker', '--layers', '--pull-never']
+    const how = ['--isolation', 'chroot', '--network', 'host', '--format', 'docker', '--pull-never']
     await this.buildah('bud', '--quiet', ...how, ...trust, ...given, '--tag', tag, context)
   }
 
@@ -125,8 +136,12 @@ export class Engine implements AsyncDisposable {
   /** Starts a confined container in the background. */
   async start(name: string, image: string, options: readonly string[]): Promise<void> {
     this.#containers.push(name)
-    const limits = ['--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=4096:4096', '--health-interval=disable']
     await this.podman('run', '--detach', '--name', name, ...limits, ...confined, ...options, image)
+  }
+
+  /** Runs a command in a container of its own, without a network; what it wrote. */
+  look(image: string, command: readonly string[]): Promise<string> {
+    return this.podman('run', '--rm', '--network', 'none', ...limits, ...confined, image, ...command)
   }
 
   async state(name: string): Promise<State> {

@@ -9,10 +9,10 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { openWorld, type World } from '../lab/world.ts'
+import { openWorld } from '../lab/world.ts'
 import { baseName, provideBase } from './base.ts'
 import { attempt, containerProblem, Engine } from './engine.ts'
-import { readyAt, residentMib, startedAt } from './measure.ts'
+import { Gateways } from './gateways.ts'
 import { peopled } from './people.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -20,12 +20,6 @@ const image = 'localhost/postern-under-test:latest'
 
 /** What docs/operations.md aims at: an image in MB of 10^6 bytes, which is held; start and memory, which are told. */
 const goals = { imageMb: 285, readyMs: 1000, residentMib: 90 }
-
-/** What a machine that does much else is still within. */
-const bounds = { readyMs: 20_000, residentMib: 160 }
-
-/** As `stop_grace_period` in deploy/compose.yaml. */
-const GRACE_S = 40
 
 /** The user that the image names, another one, and one that finds a volume that nobody has used. */
 const users = { image: 1000, other: 4242, any: 31_337 }
@@ -40,13 +34,14 @@ else {
 async function everything(): Promise<void> {
   const since = performance.now()
   await using engine = await Engine.open()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => void leave(engine))
   const base = await part('the base image', () => provideBase(engine))
   console.log(`         it is ${base}`)
   await part('build the Dockerfile', () => build(engine))
   const sizes = await part('what is in the image', () => lookInside(engine))
   const sites = [{ nat: 'port-restricted' as const }, { nat: 'port-restricted' as const }]
   await using world = await openWorld({ sites, gatewayAddresses: 1 })
-  const gateways = new Gateways(engine, world)
+  const gateways = new Gateways(engine, image, world)
   const state = await engine.folderOf('state', users.image)
   const tokenFile = join(state, 'postern/join-token')
   const first = await part('a gateway, confined, as the user of the image', () => gateways.open(users.image, state))
@@ -73,6 +68,12 @@ async function everything(): Promise<void> {
     ['resident when idle', mib, goals.residentMib, 'MiB']
   ])
   console.log(`the container works; all of it took ${seconds(since)}`)
+}
+
+/** Whoever has had enough leaves nothing behind either. */
+async function leave(engine: Engine): Promise<void> {
+  await engine[Symbol.asyncDispose]()
+  process.exit(1)
 }
 
 async function part<T>(title: string, work: () => Promise<T>): Promise<T> {
@@ -112,7 +113,7 @@ async function lookInside(engine: Engine): Promise<{ image: number; base: number
     'labels'
   )
   const find = ['find', '/app', '-name', '*.map', '-o', '-name', '*.d.ts', '-o', '-name', '*.cc']
-  const odd = await engine.podman('run', '--rm', '--network', 'none', image, ...find)
+  const odd = await engine.look(image, find)
   assert.equal(odd.trim(), '', 'files that nobody runs')
   assert.ok(Size / 1e6 < goals.imageMb, `the image has ${Size / 1e6} MB`)
   const base = await inspect(engine, baseName).catch(() => ({ Size: Number.NaN }))
@@ -128,79 +129,4 @@ interface Inspected {
 async function inspect(engine: Engine, name: string): Promise<Inspected> {
   const [found] = JSON.parse(await engine.podman('image', 'inspect', name))
   return { Size: found.Size, User: found.Config.User, Labels: found.Config.Labels ?? {} }
-}
-
-interface Opened {
-  readonly name: string
-  /** From the start of its process to the first 200. */
-  readonly ms: number
-  readonly mib: number
-}
-
-/** Gateways in containers, one after the other in the gateway's place of the world. */
-class Gateways {
-  readonly #engine: Engine
-  readonly #world: World
-  #count = 0
-
-  constructor(engine: Engine, world: World) {
-    this.#engine = engine
-    this.#world = world
-  }
-
-  async open(uid: number, state: string): Promise<Opened> {
-    const name = this.#name()
-    const { gateway } = this.#world
-    const ready = readyAt(gateway, `http://${gateway.addresses[0]}:8080/healthz`)
-    ready.catch(() => {})
-    await this.#start(name, uid, state)
-    try {
-      const at = await ready
-      const { pid } = await this.#engine.state(name)
-      const [ms, mib] = [at - (await startedAt(pid)), await residentMib(pid)]
-      assert.ok(ms < bounds.readyMs, `ready after ${ms} ms`)
-      assert.ok(mib < bounds.residentMib, `${mib} MiB are resident`)
-      return { name, ms, mib }
-    } catch (thrown) {
-      throw new Error(`${(thrown as Error).message}; the container said:\n${await this.#engine.logs(name)}`)
-    }
-  }
-
-  /** It ends by itself, in time. */
-  async stop(name: string): Promise<void> {
-    const { exitCode, killedForMemory } = await this.#engine.stop(name, GRACE_S)
-    assert.deepEqual({ exitCode, killedForMemory }, { exitCode: 0, killedForMemory: false })
-  }
-
-  /** A volume that the engine makes from the image's own /state is anybody's. */
-  async begin(uid: number): Promise<void> {
-    const volume = 'state-of-nobody-yet'
-    const { name } = await this.open(uid, volume)
-    await this.stop(name)
-    await this.#engine.podman('rm', name)
-    await this.#engine.podman('volume', 'rm', volume)
-  }
-
-  async refuse(uid: number): Promise<void> {
-    const name = this.#name()
-    await this.#start(name, uid, await this.#engine.folderOf('of-root', 0))
-    const code = await this.#engine.podman('wait', name)
-    assert.equal(code.trim(), '1')
-    const [said] = (await this.#engine.logs(name)).split('\n').filter(line => line.startsWith('postern:'))
-    assert.equal(
-      said,
-      'postern: bad-config: state: /state/postern cannot be written: permission is denied; ' +
-        `give it to the user that runs the gateway (uid ${uid})`
-    )
-  }
-
-  #name(): string {
-    return `gateway-${this.#count++}`
-  }
-
-  #start(name: string, uid: number, state: string): Promise<void> {
-    const network = `ns:${this.#world.gateway.path}`
-    const options = ['--network', network, '--user', `${uid}:${uid}`, '--volume', `${state}:/state`]
-    return this.#engine.start(name, image, options)
-  }
 }
