@@ -270,6 +270,8 @@ export class Peer {
         return this.#standings.noticed(message)
       case 'pong':
         return this.#timekeeper.answer(message)
+      case 'draining':
+        return this.#standings.again()
       case 'roster':
         return this.#options.onRoster?.(message)
     }

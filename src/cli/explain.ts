@@ -8,8 +8,8 @@ import { PosternError } from '../errors.ts'
 import type { TraceRecord } from '../trace/record/record.ts'
 import type { Replay } from '../trace/verdict/replay.ts'
 import { printable, printableJson } from '../wire/text.ts'
+import { configOf } from './configured.ts'
 import { perform, type Run } from './door.ts'
-import { configOf } from './gateway.ts'
 import { explanationText } from './text/explain-text.ts'
 import type { Output } from './text/output.ts'
 
@@ -69,7 +69,7 @@ function tell(record: TraceRecord, found: Replay, output: Output): void {
 }
 
 async function configFor({ config, strategies }: Options): Promise<Pick<Config, 'strategies'>> {
-  if (strategies === undefined) return await configOf(config)
+  if (strategies === undefined) return await configOf(config === undefined ? {} : { config })
   if (config !== undefined) throw new PosternError('bad-config', 'give --config or --strategies, not both')
   const { parseConfig } = await import('../config/config.ts')
   const list = strategies.trimStart().startsWith('[') ? strategies : `[${strategies}]`

@@ -6,24 +6,25 @@ import type { X509Certificate } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { hostOf } from '../wire/place.ts'
+import { type ConfigOptions, configOf, withConfigOptions } from './configured.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './text/output.ts'
 import { wrap } from './text/output.ts'
 
-interface Options {
-  readonly config?: string
+interface Options extends ConfigOptions {
   readonly json?: boolean
 }
 
 export function gatewayCommand(): Command {
-  return new Command('gateway')
+  const command = new Command('gateway')
     .summary('run a gateway')
     .description('Runs a gateway, and prints how to join it. Without --config every option has its default.')
-    .option('--config <file>', 'configuration in YAML (see: postern config --help)')
+  return withConfigOptions(command)
     .option('--json', 'one JSON object a line, for programs')
     .addHelpText(
       'after',
@@ -31,11 +32,17 @@ export function gatewayCommand(): Command {
 Examples:
   postern gateway                         listens on 8080/tcp and 3478-3480/udp
   postern gateway --config postern.yaml
+  postern gateway --set listen.http=127.0.0.1:9000 --set log.level=debug
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON. SIGTERM and SIGINT end it in order. SIGHUP reads the certificate of
-listen.tls again, if there is one, and nothing else.`
+as JSON.
+
+SIGTERM and SIGINT end it in order: it takes nothing new, and what is relayed has
+the time of "drain" to end or to find a direct path. A second signal ends it now.
+SIGHUP reads the configuration again: strategies, limits, tokens, certificates and
+the level of the log. What takes a restart is named; a file with a mistake changes
+nothing.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }
@@ -45,12 +52,13 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
     import('../gateway/gateway.ts'),
     import('../gateway/log.ts')
   ])
-  const config = await configOf(options.config)
+  const config = await configOf(options)
   const log = openLog(config.log.level)
   const gateway = await openGateway(config, { log })
+  // One after the other: of two that come at once the later one counts.
+  let reloading = Promise.resolve()
   process.on('SIGHUP', () => {
-    if (gateway.certificate) gateway.renewCertificate()
-    else log.info('SIGHUP is ignored: a configuration is read at the start alone')
+    reloading = reloading.then(() => reload(gateway, options, log))
   })
   const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
@@ -59,14 +67,34 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   // A login link is for whoever sits at the terminal: it goes into no pipe, no log and no file.
   if (output.live && !told.open) tellLink(`${told.url}${gateway.loginLink()}`, output)
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-  log.info('stopping')
-  await gateway.close()
+  await stop(gateway, log, output)
 }
 
-/** The configuration in the file. Without a file, every option has its default, and the state is in the current folder. */
-export async function configOf(file: string | undefined): Promise<Config> {
-  const { loadConfig, parseConfig } = await import('../config/config.ts')
-  return file === undefined ? parseConfig('', 'postern.yaml') : loadConfig(file)
+/** Goes by the configuration as it is now. One with a mistake changes nothing, and the log has each mistake. */
+async function reload(gateway: Gateway, options: Options, log: Logger): Promise<void> {
+  try {
+    const lasting = await gateway.reload(await configOf(options))
+    const rest = lasting.length > 0 ? `; what takes a restart is as it was: ${lasting.join(', ')}` : ''
+    log[lasting.length > 0 ? 'warn' : 'info']({ restart: lasting }, `the configuration was read again${rest}`)
+  } catch (error) {
+    gateway.notReloaded()
+    log.error(`the configuration is as it was, since the one that was read is wrong: ${(error as Error).message}`)
+  }
+}
+
+/** A second signal ends the process at once: see door.ts. */
+async function stop(gateway: Gateway, log: Logger, output: Output): Promise<void> {
+  const { now } = (await gateway.status()).sessions
+  const draining = gateway.drain()
+  if (now > 0) {
+    const text = `stopping: ${now} ${now === 1 ? 'connection has' : 'connections have'} some time to end; a second signal ends it now`
+    output.tell({ event: 'draining', sessions: now }, text)
+    log.info({ sessions: now }, 'draining')
+  }
+  const left = await draining
+  if (left > 0) log.warn({ sessions: left }, 'connections are cut: their time is over')
+  log.info('stopping')
+  await gateway.close()
 }
 
 interface Announcement {
@@ -130,7 +158,7 @@ function reachable(address: string, { listen }: Config): string {
   const own = Object.values(networkInterfaces())
     .flatMap(list => list ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)
-  return listen.udp.public[0] ?? own?.address ?? '127.0.0.1'
+  return listen.udp.public[0]?.host ?? own?.address ?? '127.0.0.1'
 }
 
 function warnings({ listen }: Config, { strategies, notes }: Gateway, address: string): string[] {

@@ -7,12 +7,11 @@ import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
+import { type ConfigOptions, configOf, withConfigOptions } from './configured.ts'
 import { perform, type Run } from './door.ts'
-import { configOf } from './gateway.ts'
 import { wrap } from './text/output.ts'
 
-interface Options {
-  readonly config?: string
+interface Options extends ConfigOptions {
   readonly json?: boolean
 }
 
@@ -25,12 +24,12 @@ interface Health {
 const ANSWER_MS = 2_000
 
 export function healthcheckCommand(): Command {
-  return new Command('healthcheck')
+  const command = new Command('healthcheck')
     .summary('ask whether the gateway on this computer is up')
     .description(
       'Asks the gateway that runs on this computer with this configuration whether it is up.\nExits with 0 if it is, whatever it warns of, and with 1 if it is not.'
     )
-    .option('--config <file>', 'its configuration in YAML')
+  return withConfigOptions(command)
     .option('--json', 'one JSON object a line, for programs')
     .addHelpText(
       'after',
@@ -42,8 +41,8 @@ Examples:
     .action((options: Options) => perform(options, run => healthcheck(options, run)))
 }
 
-async function healthcheck({ config: file }: Options, { output, signal }: Run): Promise<void> {
-  const { listen } = await configOf(file)
+async function healthcheck(options: Options, { output, signal }: Run): Promise<void> {
+  const { listen } = await configOf(options)
   if (listen.http.port === 0)
     throw new PosternError('bad-config', 'listen.http has port 0, so only the gateway itself knows where it listens')
   const health = await healthAt(listen, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]))

@@ -15,7 +15,7 @@ import {
   type StrategyReport,
   type TwinNews
 } from '../peer/peer.ts'
-import { formatRate } from '../units.ts'
+import { formatDuration, formatRate } from '../units.ts'
 import type { Verdict } from '../verdict.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { checkName } from '../wire/name.ts'
@@ -59,6 +59,7 @@ export async function withPeer(
   const known = new KnownPeers(folder, warn)
   const onForward = (news: ForwardNews) => tellForward(news, output)
   const onTwin = (news: TwinNews) => tellTwin(news, identity, output)
+  const onDraining = (ms: number) => tellDraining(ms, output)
   const reach = {
     port,
     public: forwarded,
@@ -67,6 +68,7 @@ export async function withPeer(
     relayOnly,
     onForward,
     onTwin,
+    onDraining,
     excludeInterfaces,
     ...(resume === undefined ? {} : { resumeMs: resume })
   }
@@ -166,6 +168,11 @@ function tellForward({ endpoint, port, by, proved, reason }: ForwardNews, output
     { event: 'forward', endpoint: at, port, by, proved, reason },
     wrap(proved ? text : output.paint('yellow', text), output.width, 2)
   )
+}
+
+function tellDraining(ms: number, output: Output): void {
+  const text = `the gateway is about to stop: what it relays ends in ${formatDuration(ms)}, unless a direct path is found; direct connections go on`
+  output.tell({ event: 'draining', ms }, wrap(output.paint('yellow', text), output.width, 2))
 }
 
 /** @param identity whose file was copied */

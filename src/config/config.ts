@@ -1,6 +1,7 @@
 // The configuration of a gateway: one YAML file, checked as a whole before anything is opened.
 //
-//   file -> located YAML -> schema (defaults, types, units) -> Config, or every mistake with its line and column
+//   file -> located YAML -> variables and flags over it (layers.ts) -> schema (defaults, types, units) -> Config,
+//   or every mistake with its line and column, or its variable
 //
 // The schema says what each option means, which values it takes, and what its default is. config/postern.yaml says the same
 // to people, and config/postern.schema.json to editors. Only plugins/load.ts knows which strategies there are and which
@@ -8,17 +9,17 @@
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { stringify } from 'yaml'
 import type { z } from 'zod'
 import { PosternError } from '../errors.ts'
-import { formatDuration, formatSize } from '../units.ts'
-import { type Endpoint, formatEndpoint, isLoopback } from '../wire/endpoint.ts'
+import { type Endpoint, isLoopback } from '../wire/endpoint.ts'
 import { didYouMean } from './closest.ts'
+import { type Layers, layered } from './layers.ts'
 import {
   type Environment,
   keyOf,
   type LocatedYaml,
   type Path,
+  type Position,
   type Problem,
   readYaml,
   throwProblems
@@ -26,15 +27,19 @@ import {
 import { type PairFiles, readPair } from './pair.ts'
 import {
   type Engine,
+  guessable,
   type JsonSchema,
   jsonSchema,
   type Limits,
   type LogLevel,
+  options,
   schema,
   type Traces,
+  tokenShape,
   type UdpListen
 } from './schema.ts'
-import { mask, readStrategies, type StrategyEntry, showStrategy, strategiesIn, strategyShapes } from './strategies.ts'
+import { readStrategies, type StrategyEntry, strategiesIn, strategyShapes } from './strategies.ts'
+import { textIn } from './text-file.ts'
 
 export interface Config {
   readonly listen: {
@@ -67,6 +72,8 @@ export interface Config {
   /** Absolute path of the folder where names and fingerprints persist. */
   readonly state: string
   readonly deadlineMs: number
+  /** How long relayed connections may go on once the gateway was told to stop. */
+  readonly drainMs: number
   readonly strategies: readonly StrategyEntry[]
   /** What carries relayed datagrams; `auto`: `batch` where it can be had. */
   readonly relay: { readonly engine: 'auto' | Engine; readonly threads: number }
@@ -75,17 +82,24 @@ export interface Config {
   readonly log: { readonly level: LogLevel }
 }
 
+/** What is said besides the file; left out, the environment of this process, and no flags. */
+export type Besides = Partial<Layers>
+
 /**
  * Reads and checks a configuration file.
  * @throws PosternError bad-config, a line `file:line:column: key: what is wrong; expected what` for each mistake.
  */
-export function loadConfig(file: string, env: Environment = process.env): Config {
+export function loadConfig(file: string, env?: Environment): Config {
   return parseConfig(readText(file), file, env)
 }
 
 /** Like loadConfig, but from text. Messages name `file`, and relative paths start from its folder. */
-export function parseConfig(text: string, file: string, env: Environment = process.env): Config {
-  const { config, problems } = checkConfig(text, file, env)
+export function parseConfig(text: string, file: string, env?: Environment): Config {
+  return configIn(checkText(text, file, env && { env }), file)
+}
+
+/** The configuration, or `bad-config` with every mistake. */
+export function configIn({ config, problems }: CheckedConfig, file: string): Config {
   throwProblems(problems)
   if (!config) throw new PosternError('internal', `${file} is wrong, and nothing says how`)
   return config
@@ -97,40 +111,82 @@ export interface CheckedConfig {
   /** Those that could be read, for whoever knows which strategies there are. */
   readonly strategies: readonly StrategyEntry[]
   readonly problems: readonly Problem[]
+  /** Where the value of an option was written; undefined: nowhere, and it has its default. */
+  sourceOf(path: Path): Position | undefined
 }
 
 /** Like loadConfig, but gives the mistakes, so that those of its strategies can be told beside them. */
-export function checkFile(file: string, env: Environment = process.env): CheckedConfig {
-  return checkConfig(readText(file), file, env)
+export function checkFile(file: string, besides?: Besides): CheckedConfig {
+  return checkText(readText(file), file, besides)
 }
 
-function checkConfig(text: string, file: string, env: Environment): CheckedConfig {
-  const yaml = readYaml(text, file, env)
+export function checkText(text: string, file: string, { env = process.env, flags = [] }: Besides = {}): CheckedConfig {
+  const yaml = layered(readYaml(text, file, env), { env, flags }, options())
   const folder = dirname(resolve(file))
-  const result = schema(env).safeParse(yaml.value ?? {})
+  const result = schema().safeParse(yaml.value ?? {})
   const strategies = readStrategies(strategiesIn(yaml.value), yaml, folder)
   const wrong = result.error?.issues.flatMap(issue => problemsOf(issue, yaml)) ?? []
   const problems = [...yaml.problems, ...wrong, ...strategies.problems]
-  const config = result.success ? configOf(result.data, strategies.list, folder) : undefined
+  const tokens = result.success ? tokensOf(result.data, yaml, folder) : undefined
+  if (tokens) problems.push(...tokens.problems)
+  const config = result.success && tokens ? configOf(result.data, tokens, strategies.list, folder) : undefined
   if (config?.listen.tls) problems.push(...pairProblems(config.listen.tls, yaml))
   if (config?.call.enabled && !isSecure(config.listen)) problems.push(insecureCalls(yaml))
-  return { config: problems.length === 0 ? config : undefined, strategies: strategies.list, problems }
+  return {
+    config: problems.length === 0 ? config : undefined,
+    strategies: strategies.list,
+    problems,
+    sourceOf: yaml.sourceOf
+  }
 }
 
 type Read = z.output<ReturnType<typeof schema>>
 
-function configOf(read: Read, strategies: readonly StrategyEntry[], folder: string): Config {
-  const { listen, deadline, state, traces, ...rest } = read
+function configOf(read: Read, tokens: Tokens, strategies: readonly StrategyEntry[], folder: string): Config {
+  const { listen, join: _, admin, deadline, drain, state, traces, ...rest } = read
   const file = traces.file && resolve(folder, traces.file)
   const { cert, key } = listen.tls
   return {
     ...rest,
     listen: { ...listen, tls: cert ? { cert: resolve(folder, cert), key: resolve(folder, key) } : undefined },
+    join: { token: tokens.join },
+    admin: { token: tokens.admin, open: admin.open },
     state: resolve(folder, state),
     deadlineMs: deadline,
+    drainMs: drain,
     strategies,
     traces: { ...traces, file }
   }
+}
+
+interface Tokens extends Record<'join' | 'admin', string> {
+  readonly problems: readonly Problem[]
+}
+
+/** The tokens, each from the file that it is kept in where there is one. */
+function tokensOf(read: Read, yaml: LocatedYaml, folder: string): Tokens {
+  const problems: Problem[] = []
+  const token = (section: 'join' | 'admin') => {
+    const { token, tokenFile } = read[section]
+    if (!tokenFile) return token
+    const path = [section, 'tokenFile']
+    const found = tokenIn(resolve(folder, tokenFile))
+    if (typeof found === 'string') return found
+    problems.push({ at: yaml.at(path), text: keyOf(path) + found.trouble })
+    return ''
+  }
+  return { join: token('join'), admin: token('admin'), problems }
+}
+
+/** Editors, and whoever writes a secret down, put a line break behind it. What the file says is not told. */
+function tokenIn(file: string): string | { readonly trouble: string } {
+  const text = textIn(file)
+  const wrong = (trouble: string) => ({ trouble: `${file}: ${trouble}` })
+  if (typeof text !== 'string') return wrong(`${text.trouble}; expected one that holds a token`)
+  const token = text.replace(/\r?\n$/, '')
+  if (tokenShape.test(token)) return token
+  if (/^[\x21-\x7e]+$/.test(token)) return wrong(`${guessable}; expected a longer one`)
+  return wrong('it holds no token; expected one line of letters, digits and signs without spaces')
 }
 
 /** A gateway whose certificate cannot be used does not start: at its start there is no other that it could keep. */
@@ -157,24 +213,6 @@ export function configSchema(builtIns: Readonly<Record<string, { readonly defaul
   const whole = jsonSchema()
   const strategies = { ...whole.properties?.strategies, items: { anyOf: strategyShapes(builtIns) } }
   return { ...whole, title: 'postern gateway', properties: { ...whole.properties, strategies } }
-}
-
-/** The effective configuration as YAML that could be loaded again, with secrets masked. */
-export function showConfig(config: Config): string {
-  const { listen, join, admin, call, test, state, deadlineMs, strategies, limits, traces, ...rest } = config
-  return stringify({
-    listen: { ...listen, http: formatEndpoint(listen.http), tls: listen.tls ?? { cert: '', key: '' } },
-    join: { token: mask(join.token) },
-    admin: { ...admin, token: mask(admin.token) },
-    call,
-    test,
-    state,
-    deadline: formatDuration(deadlineMs),
-    strategies: strategies.map(showStrategy),
-    limits,
-    traces: { ...traces, memory: formatSize(traces.memory) },
-    ...rest
-  })
 }
 
 function problemsOf(issue: z.core.$ZodIssue, yaml: LocatedYaml): Problem[] {

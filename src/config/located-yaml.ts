@@ -9,11 +9,13 @@ import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocumen
 import { PosternError } from '../errors.ts'
 import { printable } from '../wire/text.ts'
 
-/** Line and column count from 1. */
+/** A place in a file, or what else a value came from: a variable of the environment, or a flag. */
 export interface Position {
+  /** The file, the name of the variable, or the flag as it was given. */
   readonly file: string
-  readonly line: number
-  readonly column: number
+  /** From 1; left out where it was no file. */
+  readonly line?: number
+  readonly column?: number
 }
 
 export interface Problem {
@@ -31,14 +33,19 @@ export interface LocatedYaml {
   at(path: Path): Position
   /** The position of the key at the end of a path. */
   keyAt(path: Path): Position
+  /** Where the very value at a path was written; undefined where it was left out. */
+  sourceOf(path: Path): Position | undefined
   /** The value at a path as it was written, before variables were put in; shortened. */
   written(path: Path): string
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Throws `bad-config` where lists and maps are nested so deeply that no reader has room for them. */
-export function readYaml(text: string, file: string, env: Environment): LocatedYaml {
+/**
+ * Throws `bad-config` where lists and maps are nested so deeply that no reader has room for them.
+ * @param env variables that are put in; left out, the text is taken as it stands
+ */
+export function readYaml(text: string, file: string, env?: Environment): LocatedYaml {
   try {
     return located(text, file, env)
   } catch (cause) {
@@ -47,9 +54,13 @@ export function readYaml(text: string, file: string, env: Environment): LocatedY
   }
 }
 
+const NO_ANCHORS = 'nothing is read twice here; expected the value itself, written out'
+
+const ANCHORED = `got an anchor; ${NO_ANCHORS}`
+
 const TOO_DEEP = 'it is nested too deeply; expected a configuration as config/postern.yaml shows it'
 
-function located(text: string, file: string, env: Environment): LocatedYaml {
+function located(text: string, file: string, env: Environment | undefined): LocatedYaml {
   const lines = new LineCounter()
   const document = parseDocument(text, { schema: 'failsafe', lineCounter: lines, prettyErrors: false })
   const position = (offset: number): Position => {
@@ -66,20 +77,22 @@ function located(text: string, file: string, env: Environment): LocatedYaml {
   function read(node: Node | null, path: Path): unknown {
     if (!node || isEmpty(node)) return undefined
     values.set(id(path), { at: position(node.range?.[0] ?? 0), written: written(node) })
+    if (node.anchor) return report(path, ANCHORED)
     if (isMap<Node, Node | null>(node)) return Object.fromEntries(node.items.map(pair => readPair(pair, path)))
     if (isSeq<Node | null>(node)) return node.items.map((item, index) => read(item, [...path, index]))
     if (isScalar(node)) return readScalar(String(node.value), path)
-    return report(path, 'got an alias; expected the value itself')
+    return report(path, `got an alias; ${NO_ANCHORS}`)
   }
 
   function readPair({ key, value }: Pair<Node, Node | null>, path: Path): [string, unknown] {
     const name = isScalar(key) ? String(key.value) : '?'
     keys.set(id([...path, name]), position(key.range?.[0] ?? 0))
+    if (name === '<<') return [name, report([...path, name], `got a merge key; ${NO_ANCHORS}`)]
     return [name, read(value, [...path, name])]
   }
 
   function readScalar(text: string, path: Path): string | undefined {
-    const { result, wrong } = expand(text, env)
+    const { result, wrong } = env ? expand(text, env) : { result: text, wrong: undefined }
     return wrong ? report(path, wrong) : result
   }
 
@@ -100,9 +113,19 @@ function located(text: string, file: string, env: Environment): LocatedYaml {
     problems,
     at,
     keyAt: path => keys.get(id(path)) ?? at(path),
+    sourceOf: path => values.get(id(path))?.at,
     written: path => values.get(id(path))?.written ?? 'nothing'
   }
 }
+
+/** The same, but said to stand at one place, of which nothing inside can be told. */
+export const atOnePlace = (yaml: LocatedYaml, at: Position): LocatedYaml => ({
+  ...yaml,
+  problems: yaml.problems.map(({ text }) => ({ at, text })),
+  at: () => at,
+  keyAt: () => at,
+  sourceOf: path => yaml.sourceOf(path) && at
+})
 
 /** The name of a path in a message, such as `strategies[2].relay: `; empty for the whole file. */
 export function keyOf(path: Path): string {
@@ -119,21 +142,37 @@ export function throwProblems(problems: readonly Problem[]): void {
 
 /** One problem for each place, in the order of the file. */
 export function inOrderOf(problems: readonly Problem[]): Problem[] {
-  const inOrder = [...problems].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
+  const inOrder = [...problems].sort(({ at: a }, { at: b }) => lineOf(a) - lineOf(b) || columnOf(a) - columnOf(b))
+  const places = new Set<string>()
   // Problems that follow from a mistake are found at the same place, after it. So only the first one at each place is told.
-  return inOrder.filter(({ at }, i) => at.line !== inOrder[i - 1]?.at.line || at.column !== inOrder[i - 1]?.at.column)
+  return inOrder.filter(({ at }) => places.size < places.add(formatPosition(at)).size)
 }
+
+/** What is in no file comes first. */
+const lineOf = ({ line = 0 }: Position): number => line
+const columnOf = ({ column = 0 }: Position): number => column
+
+/** `postern.yaml:3:5`, or the name of a variable. */
+export const formatPosition = ({ file, line, column }: Position): string =>
+  line === undefined ? file : `${file}:${line}:${column}`
 
 function formatProblem({ at, text }: Problem): string {
-  return `${at.file}:${at.line}:${at.column}: ${printable(text, Number.POSITIVE_INFINITY)}`
+  return `${printable(formatPosition(at), Number.POSITIVE_INFINITY)}: ${printable(text, Number.POSITIVE_INFINITY)}`
 }
 
-function explain({ message, pos }: YAMLError, text: string): string {
+/** Mistakes that are made often, as people know them. */
+const plainly: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+  DUPLICATE_KEY: 'the option is there twice in this map; expected each one once',
+  TAB_AS_INDENT: 'a tab stands where a line is indented; expected spaces',
+  MULTIPLE_DOCS: 'a second document begins here (---); expected one'
+}
+
+function explain({ code, message, pos }: YAMLError, text: string): string {
   const line = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1).split('\n', 1)[0] ?? ''
   const bracket = line.search(/[[{]/)
   const hint =
     bracket >= 0 && line.includes('${', bracket + 1) ? '; expected quotes around a variable inside { } or [ ]' : ''
-  return `not valid YAML: ${message.includes('call stack') ? TOO_DEEP : message}${hint}`
+  return `not valid YAML: ${message.includes('call stack') ? TOO_DEEP : (plainly[code] ?? message)}${hint}`
 }
 
 function expand(text: string, env: Environment): { result: string; wrong?: string } {

@@ -2,10 +2,9 @@
 // Nothing is said of dates here: a certificate that is over can be used, and its gateway says so (gateway/http/certificate.ts).
 
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
-import { troubleOf } from '../state-file.ts'
 import { certificatesIn } from '../wire/identity/certificate.ts'
+import { textIn } from './text-file.ts'
 
 /** Absolute paths. */
 export interface PairFiles {
@@ -27,11 +26,11 @@ export interface PairProblem {
 
 /** Reads both files, while nothing else is done: they are small, and read at the start and when they have changed. */
 export function readPair(files: PairFiles): Pair | PairProblem {
-  const cert = textOf(files.cert)
+  const cert = textIn(files.cert)
   if (typeof cert !== 'string') return problem('cert', files, cert.trouble, aCertificate)
   const [leaf, ...more] = readable(cert)
   if (!leaf) return problem('cert', files, 'it holds no certificate in PEM', aCertificate)
-  const key = textOf(files.key)
+  const key = textIn(files.key)
   if (typeof key !== 'string') return problem('key', files, key.trouble, aKey)
   const read = privateKey(key)
   if (typeof read === 'string') return problem('key', files, read, aKey)
@@ -57,17 +56,6 @@ const problem = (wrong: keyof PairFiles, files: PairFiles, text: string, expecte
   wrong,
   text: `${files[wrong]}: ${text}; expected ${expected}`
 })
-
-/** What is no ordinary file is not read: a FIFO would hold everything up. */
-function textOf(path: string): string | { readonly trouble: string } {
-  try {
-    if (!statSync(path).isFile()) return { trouble: 'it is not a file' }
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    return { trouble: isMissing ? 'there is no such file' : troubleOf(error) }
-  }
-}
 
 function readable(pem: string): X509Certificate[] {
   try {

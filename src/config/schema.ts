@@ -7,7 +7,7 @@ import { aDuration, aSize, parseDuration, parseSize } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import { placeOf } from '../wire/place.ts'
 import { MOST_HOURS } from '../wire/room/places.ts'
-import type { Environment } from './located-yaml.ts'
+import type { Option } from './layers.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 
 /** Files in PEM, both or neither; empty: none. */
@@ -21,8 +21,16 @@ export interface UdpListen {
   readonly addresses: readonly string[]
   /** One to three ports; port 0 lets the system choose. */
   readonly ports: readonly number[]
-  /** The addresses that peers are told instead of `addresses`, in the same order; or empty. */
-  readonly public: readonly string[]
+  /** What peers are told instead of `addresses`, in the same order; or empty. */
+  readonly public: readonly PublicAddress[]
+}
+
+/** How peers reach what is bound to one of the addresses. */
+export interface PublicAddress {
+  /** An IPv4 address, or a name that has one. */
+  readonly host: string
+  /** One for each of the ports; left out where they are the same. */
+  readonly ports?: readonly number[]
 }
 
 export interface Traces {
@@ -69,7 +77,10 @@ const aPlace = 'a URL such as https://postern.example.org'
 // Peers bind IPv4 sockets, so they could not reach a socket on IPv6.
 const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 
-export function schema(env: Environment) {
+const aPublicAddress =
+  'an IPv4 address or a name, and where the ports are published at others these, such as 203.0.113.7:40000-40002 (UDP is IPv4 only for now)'
+
+export function schema() {
   return section({
     listen: listenSection(),
     stun: section({
@@ -78,18 +89,18 @@ export function schema(env: Environment) {
         .describe('Whether any STUN client may find out what its NAT does, where there are two addresses and ports')
     }),
     join: section({
-      token: token(env, 'POSTERN_TOKEN').describe('What a peer must show to join; empty: made up and kept')
-    }),
+      token: token('POSTERN_TOKEN').describe('What a peer must show to join; empty: made up and kept'),
+      tokenFile: tokenFile()
+    }).superRefine(checkToken, beside),
     admin: section({
-      token: token(env, 'POSTERN_ADMIN_TOKEN').describe(
-        'What reading traces and metrics takes; empty: made up and kept'
-      ),
+      token: token('POSTERN_ADMIN_TOKEN').describe('What reading traces and metrics takes; empty: made up and kept'),
+      tokenFile: tokenFile(),
       open: choice('never', 'loopback').describe(
         'When no token is needed: never, or to local requests where all that listens is on loopback'
       )
-    }),
+    }).superRefine(checkToken, beside),
     state: leaf(text => text || undefined, 'a folder')
-      .prefault(env.POSTERN_STATE || './state')
+      .prefault('./state')
       .describe('Folder for names and fingerprints, relative to this file'),
     call: section({
       enabled: flag()
@@ -106,6 +117,9 @@ export function schema(env: Environment) {
     deadline: leaf(parseDeadline, `${aDuration}, from 100ms to 10m`)
       .prefault('10s')
       .describe('Time for the strategies of one connection; the relay gets its turn after it'),
+    drain: leaf(parseDrain, `${aDuration}, up to 10m, or 0s`)
+      .prefault('30s')
+      .describe('How long relayed connections may go on after SIGTERM; they are told to find other ways meanwhile'),
     strategies: z
       .array(z.unknown(), { error: 'expected a list of strategies' })
       .min(1, { error: 'expected at least one strategy' })
@@ -154,9 +168,11 @@ const listenSection = () =>
       ports: list(integer(0, 65535), 'one to three ports', 1, UDP_PORTS)
         .prefault([3478, 3479, 3480])
         .describe('UDP ports, opened on each address: STUN and the relay share two; browsers are relayed by the third'),
-      public: list(leaf(parseAddress, anAddress), 'as many IPv4 addresses as listen.udp.addresses, or none', 0)
+      public: list(leaf(parsePublic, aPublicAddress), 'as many addresses or names as listen.udp.addresses, or none', 0)
         .prefault([])
-        .describe('The addresses peers are told, where they differ from `addresses`')
+        .describe(
+          'What peers are told, where it differs from `addresses`: addresses or names, with ports if these differ'
+        )
     }).superRefine(checkUdp, beside),
     tcp: list(integer(0, 65535), 'at most two ports', 0)
       .prefault([])
@@ -243,17 +259,29 @@ function list<T extends z.ZodType>(item: T, expected: string, least: number, mos
 /** A shorter token could be guessed. */
 const TOKEN_CHARACTERS = 16
 
+export const guessable = `a token under ${TOKEN_CHARACTERS} characters could be guessed`
+
 /** Printable ASCII, because a token travels in a header and on command lines. */
 export const tokenShape = new RegExp(`^[\\x21-\\x7e]{${TOKEN_CHARACTERS},}$`)
 
 /** May be empty. It is never shown in a message. */
-function token(env: Environment, variable: string) {
+function token(variable: string) {
   const parse = (text: string) => (/^[\x21-\x7e]*$/.test(text) ? text : undefined)
   const shape = { type: 'string', pattern: `^$|${tokenShape.source}|\\$\\{` }
-  const tooShort = `a token under ${TOKEN_CHARACTERS} characters could be guessed; expected a longer one, here or in ${variable}`
+  const tooShort = `${guessable}; expected a longer one, here or in ${variable}`
   return leaf(parse, 'a token of letters, digits and signs without spaces', shape)
     .refine(text => text === '' || tokenShape.test(text), { error: tooShort })
-    .prefault(env[variable] ?? '')
+    .prefault('')
+}
+
+const tokenFile = () =>
+  leaf(text => text, 'a file')
+    .prefault('')
+    .describe('A file that holds the token, relative to this file, and is read again at SIGHUP; empty: none')
+
+function checkToken({ token, tokenFile }: { token: string; tokenFile: string }, context: z.RefinementCtx): void {
+  const message = 'the token is given already; expected token or tokenFile, not both'
+  if (token && tokenFile) context.addIssue({ code: 'custom', path: ['tokenFile'], message })
 }
 
 function section<Shape extends z.ZodRawShape>(shape: Shape) {
@@ -290,17 +318,24 @@ function checkUdp(udp: UdpListen, context: z.RefinementCtx): void {
   }
   const twice = ports?.find((port, index) => port !== 0 && ports.indexOf(port) !== index)
   if (twice !== undefined) complain('ports', `${twice} is named twice; expected different ports`)
-  if (told?.some(isUnspecified))
+  if (told?.some(({ host }) => isUnspecified(host)))
     complain('public', 'an unspecified address cannot be reached; expected addresses peers can send to')
+  const odd = told?.find(({ ports: published }) => published && ports && published.length !== ports.length)
+  if (odd && ports)
+    complain(
+      'public',
+      `${odd.host} has ${odd.ports?.length} ports for ${ports.length} in listen.udp.ports; expected as many`
+    )
   if (addresses && told && told.length !== addresses.length)
     complain('public', `got ${told.length} for ${addresses.length} in listen.udp.addresses; expected as many, or none`)
 }
 
 /** The list, unless something in it is wrong and is told already. */
 const whole = <T>(list: readonly T[]): readonly T[] | undefined =>
-  Array.isArray(list) && list.length > 0 && list.every(item => ['string', 'number'].includes(typeof item))
-    ? list
-    : undefined
+  Array.isArray(list) && list.length > 0 && list.every(isRead) ? list : undefined
+
+const isRead = (item: unknown): boolean =>
+  typeof item === 'object' ? isRecord(item) && 'host' in item : item !== undefined
 
 export interface JsonSchema {
   readonly type?: string
@@ -309,7 +344,7 @@ export interface JsonSchema {
 
 /** It is made once, which takes longer than to read a whole file: each key that there is not asks it for those there are. */
 export const jsonSchema = (): JsonSchema => {
-  made ??= z.toJSONSchema(schema({}), {
+  made ??= z.toJSONSchema(schema(), {
     io: 'input',
     unrepresentable: 'any',
     // Every section may be left out, so editors need not be shown its default.
@@ -321,6 +356,12 @@ export const jsonSchema = (): JsonSchema => {
 }
 
 let made: JsonSchema | undefined
+
+/** Every option there is, in the order of the schema. The strategies are one, as a whole. */
+export function options(of: JsonSchema = jsonSchema(), path: readonly string[] = []): Option[] {
+  if (!of.properties) return [{ path, isList: of.type === 'array' }]
+  return Object.entries(of.properties).flatMap(([name, inside]) => options(inside, [...path, name]))
+}
 
 function parseListen(text: string): Endpoint | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text)
@@ -337,6 +378,34 @@ function parseAddress(text: string): string | undefined {
 function parseDeadline(text: string): number | undefined {
   const milliseconds = parseDuration(text)
   return milliseconds !== undefined && milliseconds >= 100 && milliseconds <= 600_000 ? milliseconds : undefined
+}
+
+/** `gw.example.org`, `203.0.113.7:40000-40002`, `203.0.113.7:40000,40005`. Names as RFC 1123 section 2.1 has them. */
+function parsePublic(text: string): PublicAddress | undefined {
+  const [, host = '', behind] = /^([^:]+)(?::(.+))?$/.exec(text) ?? []
+  if (!isIPv4(host) && (!isHostName(host) || /^[\d.]+$/.test(host))) return undefined
+  if (behind === undefined) return { host }
+  const ports = behind.split(',').map(portsIn)
+  return ports.every(part => part !== undefined) ? { host, ports: ports.flat() } : undefined
+}
+
+const isHostName = (text: string): boolean =>
+  text.length < 254 && text.split('.').every(label => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(label))
+
+/** `40000`, or `40000-40002`. */
+function portsIn(text: string): number[] | undefined {
+  const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []
+  const [from, to] = [Number(first), Number(last)]
+  if (from < 1 || to < from || to > 65535 || to - from >= UDP_PORTS) return undefined
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
+
+/** As it could be written. */
+export const formatPublic = ({ host, ports }: PublicAddress): string => (ports ? `${host}:${ports.join(',')}` : host)
+
+function parseDrain(text: string): number | undefined {
+  const milliseconds = parseDuration(text)
+  return milliseconds !== undefined && milliseconds <= 600_000 ? milliseconds : undefined
 }
 
 function parseLevel(text: string): LogLevel | undefined {

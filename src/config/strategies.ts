@@ -8,6 +8,8 @@ import { keyOf, type LocatedYaml, type Path, type Position, type Problem } from 
 export interface StrategyEntry {
   /** The name of a built-in or of an npm package, or the absolute path of a plugin's file. */
   readonly use: { readonly kind: 'name'; readonly name: string } | { readonly kind: 'file'; readonly file: string }
+  /** Absolute path of the folder beside which a package may be installed: that of the configuration file. */
+  readonly folder: string
   readonly options: Readonly<Record<string, unknown>>
   readonly at: Position
   readonly optionAt: Readonly<Record<string, Position>>
@@ -47,7 +49,7 @@ function readStrategy(entry: unknown, path: Path, yaml: LocatedYaml, folder: str
   const { name, options } = parts
   if (!isRecord(options)) return complain(`expected a map of options for ${name}`, [...path, name])
   const optionAt = Object.fromEntries(Object.keys(options).map(key => [key, yaml.keyAt([...path, name, key])]))
-  return { use: strategyUse(name, folder), options, at: yaml.at(path), optionAt }
+  return { use: strategyUse(name, folder), folder, options, at: yaml.at(path), optionAt }
 }
 
 function twice(strategy: StrategyEntry, path: Path): Problem {
@@ -100,16 +102,27 @@ function optionsShape(defaults: object): object {
   return { type: ['object', 'null'], properties: Object.fromEntries(properties), additionalProperties: false }
 }
 
-export function showStrategy(strategy: StrategyEntry): unknown {
-  const options = Object.entries(strategy.options).map(([name, value]) => [
+/** @param defaults what its plugin takes for options that are left out, where that is known */
+export function showStrategy(strategy: StrategyEntry, defaults: object = {}): unknown {
+  const options = Object.entries({ ...defaults, ...withoutEmpty(strategy.options) }).map(([name, value]) => [
     name,
-    isSecret(name) ? mask(String(value)) : value
+    isSecret(name) ? mask(String(value)) : unquoted(value)
   ])
   return options.length === 0 ? key(strategy) : { [key(strategy)]: Object.fromEntries(options) }
 }
 
+/** Whatever was written is a text here. A number or a truth value needs no quotes where it is written again. */
+function unquoted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(unquoted)
+  if (value === 'true' || value === 'false') return value === 'true'
+  return value !== '' && String(Number(value)) === value ? Number(value) : value
+}
+
+const withoutEmpty = (options: object): object =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
 function isSecret(name: string): boolean {
-  return /token|secret|password|key$/i.test(name)
+  return /(token|secret|password|key)$/i.test(name)
 }
 
 // The number of stars is always the same, because the length is part of the secret.

@@ -1,13 +1,13 @@
 // Puts the gateway together: plugins, traces, UDP ports that observe and relay, sessions, and the HTTP side that peers join
 // through. Everything is opened here, and closed in the opposite order.
 //
-//   plugins ─► tracing ─► ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► doors besides it ─► HTTP
+//   strategies (current.ts) ─► tracing ─► ports ─► peers, memory, relay ─► sessions ─► what arrives over UDP ─► doors besides it ─► HTTP
 
 import type { X509Certificate } from 'node:crypto'
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { type Logger, pino } from 'pino'
 import type { Config } from '../config/config.ts'
-import { knownStrategies, startPlugins } from '../plugins/built-in.ts'
+import { knownStrategies } from '../plugins/built-in.ts'
 import { exposures } from '../state-file.ts'
 import type { Strategy } from '../strategy/turn.ts'
 import { type ExportCounters, exporting } from '../trace/export/export.ts'
@@ -19,6 +19,7 @@ import { judge } from '../trace/verdict/judge.ts'
 import { judgeLosses } from '../trace/verdict/losses/judge.ts'
 import { version } from '../version.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
+import { Current } from './current.ts'
 import { Doors } from './doors/doors.ts'
 import { listenTcp } from './doors/listen.ts'
 import { Access, openTo } from './http/access.ts'
@@ -40,6 +41,7 @@ import { Places } from './peers/places.ts'
 import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { Twins } from './peers/twins.ts'
+import { unheard } from './peers/unheard.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
@@ -47,6 +49,8 @@ import { openUdp } from './relay/engine.ts'
 import { LocalRelay, type Relay } from './relay/relay.ts'
 import { Rooms } from './rooms/rooms.ts'
 import { logSearch } from './session/again/search-line.ts'
+import { Drain } from './session/drain.ts'
+import type { House } from './session/house.ts'
 import { presenceOf } from './session/presence.ts'
 import { Rates } from './session/relayed/rates.ts'
 import { Sessions } from './session/sessions.ts'
@@ -64,6 +68,7 @@ import { Forwards } from './udp/forwards.ts'
 import { type Listening, sendOnce } from './udp/listen.ts'
 import { UdpObserver } from './udp/observe.ts'
 import { Overload } from './udp/overload.ts'
+import { PublicAddresses } from './udp/public.ts'
 import type { StrangerLimits } from './udp/strangers.ts'
 
 export interface Gateway {
@@ -86,6 +91,18 @@ export interface Gateway {
   /** What its operator should know of how it is set up. */
   readonly notes: readonly string[]
   readonly strategies: readonly Pick<Strategy, 'name' | 'lastResort'>[]
+  /**
+   * Goes by another configuration from now on, as far as it can be changed while the gateway runs, and gives the names of options that
+   * take a restart. Throws `bad-config`; then nothing has changed.
+   */
+  reload(config: Config): Promise<readonly string[]>
+  /** Notes that a configuration could not be used: nothing has changed. */
+  notReloaded(): void
+  /**
+   * Takes nothing new any more, and tells peers to move. Resolves when no session is left, when the time that the configuration gives
+   * is over, or when the signal aborts, with the number of sessions that are left.
+   */
+  drain(signal?: AbortSignal): Promise<number>
   readonly traces: TraceStore
   /** Counters of everything that is limited or dropped. */
   status(): Promise<GatewayStatus>
@@ -101,59 +118,94 @@ export interface GatewayOptions {
 /** Opens a gateway. Throws `bad-config`, `port-in-use` or `io`; in that case nothing is left open. */
 export async function openGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const { log = pino({ level: 'silent' }), recording = true } = options
-  const { limits } = config
   await using opened = new AsyncDisposableStack()
   const certificate = config.listen.tls && opened.use(await Certificate.open(config.listen.tls, { log }))
-  const { strategies } = opened.use(await startPlugins(config.strategies, log))
-  const tracing = opened.use(await openTracing(config.traces, { strategies, log, recording }))
-  const { udp, fast, engine } = await openUdp(config, log)
+  const current = opened.use(await Current.open(config, log))
+  const { limits } = current
+  const tracing = opened.use(await openTracing(config.traces, { current, log, recording }))
+  const told = opened.use(await PublicAddresses.open(config.listen.udp.public, { log }))
+  const { udp, fast, engine, room } = await openUdp(config, log)
   opened.defer(() => udp.close())
   const overload = opened.use(new Overload({ ports: () => udp.ports, engine: fast }))
   const tcp = await listenTcp({ addresses: config.listen.udp.addresses, ports: config.listen.tcp })
   opened.defer(() => tcp.close())
 
-  const names = await Names.open(config.state, { max: limits.names, log })
+  const names = await Names.open(config.state, { max: () => limits.names, log })
   opened.defer(() => names.close())
   const directory = new Directory(names)
-  const observer = new UdpObserver({ ports: () => udp.ports, public: config.listen.udp.public })
-  const relay = opened.use(new LocalRelay({ maxSessions: limits.sessions, fast }))
+  const observer = new UdpObserver({ ports: () => udp.ports, public: () => told.told })
+  const relay = opened.use(new LocalRelay({ maxSessions: () => Math.min(limits.sessions, room), fast }))
   const sources = new Sources({ observer, log })
   const judging = new Judging()
   const watch = { observer, sources, history: new History(), budget: new Budget(limits), judging, commander: directory }
-  const memory = { paths: new Paths(), outcomes: new Outcomes(), deadlineMs: config.deadlineMs }
-  const sessions = new Sessions({ ...tracing.recording, ...watch, ...memory, relay, strategies }, limits, search =>
-    logSearch(log, search)
-  )
-  const stun = { ...config.stun, perSecond: limits.bindingsPerSource }
+  const house: House = {
+    ...{ ...tracing.recording, ...watch, relay, paths: new Paths(), outcomes: new Outcomes() },
+    get strategies() {
+      return current.strategies
+    },
+    get deadlineMs() {
+      return current.deadlineMs
+    }
+  }
+  const sessions = new Sessions(house, limits, search => logSearch(log, search))
+  const stun: StrangerLimits = {
+    get discovery() {
+      return current.stun.discovery
+    },
+    get perSecond() {
+      return limits.bindingsPerSource
+    }
+  }
   const visits = config.test.enabled
-    ? new Visits({ ...{ observer, strategies, judging }, tcp: [...new Set(tcp.ports)], probes: mostProbes(limits) })
+    ? new Visits({
+        ...{ observer, judging, tcp: [...new Set(tcp.ports)] },
+        get strategies() {
+          return current.strategies
+        },
+        get probes() {
+          return mostProbes(limits)
+        }
+      })
     : undefined
   const binding = receiveUdp(udp, { observer, sessions, relay, visits, stun })
   const doors = opened.use(new Doors((way, source, datagram) => binding.receive(way, source, datagram)))
 
-  const forwards = forwardsOf(udp, observer, config.listen.udp.public)
-  const nat = new NatDesk(watch, strategies)
+  const forwards = forwardsOf(udp, observer, told)
+  const nat = new NatDesk(watch, () => current.strategies)
   const places = new Places({
     urls: config.listen.url,
     scheme: certificate ? 'https:' : 'http:',
-    told: config.listen.udp.public,
+    told: () => told.addresses,
     log
   })
   const twins = new Twins({ log })
   const tokens = await tokensOf(config, log)
   const counters = noneYet()
   const guarded = new GuardedToken(tokens.join)
-  const { enabled, rooms: max, hours } = config.call
-  const rooms = enabled ? opened.use(await Rooms.open(config.state, guarded, { max, hours, log })) : undefined
+  const { enabled } = config.call
+  const drain = new Drain()
+  const roomsOptions = {
+    log,
+    get max() {
+      return current.call.rooms
+    },
+    get hours() {
+      return current.call.hours
+    }
+  }
+  const rooms = enabled ? opened.use(await Rooms.open(config.state, guarded, roomsOptions)) : undefined
   const reception: Reception = {
     door: {
       ...{ token: guarded, rooms, directory, names: directory.names, observer, places },
-      peers: limits.peers,
-      seats: new Shares({ capacity: limits.peers }),
+      get peers() {
+        return limits.peers
+      },
+      seats: new Shares({ capacity: () => limits.peers }),
       relayPorts: [...new Set(tcp.ports)]
     },
     desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
-    pace: new Pace(limits.messagesPerSecond),
+    drain,
+    pace: new Pace(() => limits.messagesPerSecond),
     refusalLog: opened.use(new RefusalLog({ log })),
     ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
   }
@@ -161,21 +213,25 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
   const parts = {
     visits,
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, twins, nat, rooms, overload, ...tracing }
+    ...{ access, forwards, twins, nat, rooms, overload, drain, reloads: current.counters, ...tracing }
   }
   const rates = new Rates()
-  const status = () => statusOf({ ...parts, http: http.counters })
+  const warnings = () => [
+    ...sources.warnings,
+    ...places.warnings,
+    ...twins.warnings,
+    ...(certificate?.warnings ?? []),
+    ...overload.warnings(),
+    ...unheard(directory.peers, observer),
+    ...current.warnings
+  ]
+  const status = () => statusOf({ ...parts, http: http.counters, warnings: warnings() })
   const http = await serveHttp(config.listen.http, {
     ...{ access, status, log, traces: tracing.traces, names: directory.names, metrics: tracing.metrics },
     present: () => presenceOf({ ...parts, rates }),
-    warnings: () => [
-      ...sources.warnings,
-      ...places.warnings,
-      ...twins.warnings,
-      ...(certificate?.warnings ?? []),
-      ...overload.warnings()
-    ],
-    peers: limits.peers,
+    warnings,
+    peers: () => limits.peers,
+    isDraining: () => drain.hasBegun,
     calls: enabled,
     tests: visits && {
       results: visits.results,
@@ -206,7 +262,22 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     engine,
     tcp: tcp.endpoints,
     notes: (enabled || config.test.enabled) && !isBuilt() ? [notBuilt] : [],
-    strategies,
+    get strategies() {
+      return current.strategies
+    },
+    async reload(next) {
+      // What may fail comes first.
+      const tokens = await tokensOf({ ...next, state: config.state }, log)
+      const lasting = await current.change(next, () => sessions.settled())
+      guarded.token = tokens.join
+      access.change(tokens.admin)
+      log.level = next.log.level
+      certificate?.renew()
+      void told.refresh()
+      return lasting
+    },
+    notReloaded: () => current.refuse(),
+    drain: (signal = new AbortController().signal) => drain.run(sessions, current.drainMs, directory.peers, signal),
     traces: tracing.traces,
     status,
     close: () => closing.disposeAsync()
@@ -226,14 +297,14 @@ interface Tracing extends AsyncDisposable {
 /** Opens the store of traces, the metrics that count them, and the export to a collector. Throws `bad-config` or `io`. */
 async function openTracing(
   { memory, file, addresses }: Config['traces'],
-  { strategies, log, recording }: { strategies: readonly Strategy[]; log: Logger; recording: boolean }
+  { current, log, recording }: { current: Current; log: Logger; recording: boolean }
 ): Promise<Tracing> {
   const exports = exporting(process.env, log)
-  const metrics = new Metrics({ strategies: strategies.map(({ name }) => name) })
-  const known = knownStrategies(strategies)
+  const metrics = new Metrics({ strategies: () => current.strategies.map(({ name }) => name) })
+  const known = () => knownStrategies(current.strategies)
   const traces = new TraceStore({
     memory,
-    judge: spans => judge(spans, known),
+    judge: spans => judge(spans, known()),
     judgeLosses,
     onLoss: loss => metrics.lost(loss),
     ...(file ? { file: await TraceFile.open(file, { memory, log }) } : {}),
@@ -262,7 +333,7 @@ async function openTracing(
     exported: exports.counters,
     recording: {
       tracer: addresses === 'subnet' ? masking(tracer) : tracer,
-      judge: root => (root.isRecording() ? judge(traces.soFar(root), known) : undefined),
+      judge: root => (root.isRecording() ? judge(traces.soFar(root), known()) : undefined),
       keyOf: root => (root.isRecording() ? keys.keyOf(root.spanContext()) : undefined)
     },
     keys,
@@ -320,11 +391,11 @@ const portsOf = ({ ports }: Listening): number[] => [...new Set(ports.map(({ loc
 const urlOf = ({ url }: Config['listen']): string | undefined => url.find(one => one.startsWith('https:')) ?? url[0]
 
 /** Proves the endpoints that peers claim, by datagrams from throwaway ports of the address that peers are told first. */
-function forwardsOf({ ports }: Listening, observer: UdpObserver, told: readonly string[]): Forwards {
+function forwardsOf({ ports }: Listening, observer: UdpObserver, told: PublicAddresses): Forwards {
   const [primary] = ports
   return new Forwards({
     observer,
-    own: () => [...told, ...ownLinks().map(({ address }) => address)],
+    own: () => [...told.addresses, ...ownLinks().map(({ address }) => address)],
     send: (datagram, to) => sendOnce(primary?.local.address ?? '0.0.0.0', datagram, to)
   })
 }

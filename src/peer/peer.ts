@@ -86,6 +86,8 @@ export interface PeerOptions extends Omit<LinkOptions, 'gateway' | 'entry'>, Por
   readonly onForward?: (news: ForwardNews) => void
   /** Called when another computer is joined with this peer's certificate as well: a clone of this one, or a thief. */
   readonly onTwin?: (news: TwinNews) => void
+  /** Called when the gateway is about to stop, with how long what is relayed may go on, in milliseconds. */
+  readonly onDraining?: (ms: number) => void
   /** The watch over this host's network, which ends with the peer; one of its own if left out. */
   readonly network?: Network
 }
@@ -547,6 +549,9 @@ export class Peer {
         return this.#featured(message)
       case 'claimed':
         return this.#forwards.answered(message)
+      case 'draining':
+        this.#standings.again()
+        return this.#options.onDraining?.(message.ms)
       case 'twin':
         return this.#options.onTwin?.(message)
       case 'welcome':

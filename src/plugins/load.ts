@@ -7,7 +7,6 @@
 // told at once, each at its place in the YAML.
 
 import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
@@ -72,7 +71,7 @@ function notLast(loaded: readonly Entry[]): Problem[] {
 
 // The plugin, or a string that says what is wrong.
 async function findPlugin(
-  { use, at }: StrategyEntry,
+  { use, folder }: StrategyEntry,
   builtIns: Readonly<Record<string, Plugin>>
 ): Promise<Plugin | string> {
   if (use.kind === 'file') {
@@ -80,7 +79,7 @@ async function findPlugin(
     return importPlugin(use.file, pathToFileURL(use.file).href)
   }
   if (Object.hasOwn(builtIns, use.name)) return builtIns[use.name] ?? ''
-  return (await installedPlugin(use.name, dirname(resolve(at.file)))) ?? unknownName(use.name, Object.keys(builtIns))
+  return (await installedPlugin(use.name, folder)) ?? unknownName(use.name, Object.keys(builtIns))
 }
 
 // Undefined if no package of this name is installed.

@@ -251,6 +251,8 @@ const fromGateway = z.discriminatedUnion('type', [
     features: z.array(word).max(32),
     tcp: z.array(port).max(4).optional()
   }),
+  // The gateway stops in so many milliseconds, and takes nothing new until then: what is relayed should find another path.
+  z.strictObject({ type: z.literal('draining'), ms }),
   // What came of a claim; `retryMs` says after how long it may be made again.
   z.strictObject({
     type: z.literal('claimed'),

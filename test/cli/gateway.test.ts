@@ -87,7 +87,7 @@ test('a token that was made up is in no output but a terminal: its file is told'
   t.false((gateway.lines.join() + gateway.stderr).includes(token))
 })
 
-test('SIGHUP ends neither gateway nor peer, and both say so', async t => {
+test('SIGHUP ends neither gateway nor peer: one reads its configuration again, the other says so', async t => {
   await using world = await World.open()
   const gateway = await world.gateway()
   const bob = await world.peer('bob')
@@ -99,7 +99,39 @@ test('SIGHUP ends neither gateway nor peer, and both say so', async t => {
     child.signal('SIGTERM')
     t.is(await child.ended, 0)
   }
-  t.regex(gateway.stderr, /SIGHUP is ignored/)
+  t.regex(gateway.stderr, /the configuration was read again/)
+})
+
+test('SIGHUP: a file with a mistake changes nothing and is told, and one that is right counts with what variables say', async t => {
+  await using world = await World.open()
+  const yaml = (more: string) => world.write('some.yaml', `${bare}${more}\n`)
+  const argv = ['gateway', '--config', await yaml(''), '--json', '--set', 'limits.names=5']
+  const gateway = world.start(argv, { env: { POSTERN_LIMITS_PEERS: '1' } })
+  const { http } = await gateway.event('listening')
+  await yaml('limits: { peers: many }\nstrategies: [direkt]')
+  gateway.signal('SIGHUP')
+  await gateway.said(/as it was, .*limits\.peers|as it was, .*direkt/)
+  await yaml('deadline: 1 parsec')
+  gateway.signal('SIGHUP')
+  await gateway.said(
+    /the configuration is as it was, since the one that was read is wrong: .*some\.yaml:2:11: deadline: got/
+  )
+  await yaml('listen: { url: [] }')
+  gateway.signal('SIGHUP')
+  await gateway.said(/the option is there twice in this map/)
+  await world.write(
+    'some.yaml',
+    `listen: { http: '127.0.0.1:1', udp: { addresses: [127.0.0.1], ports: [0, 0] } }\nlog: { level: warn }\n`
+  )
+  gateway.signal('SIGHUP')
+  await gateway.said(/the configuration was read again; what takes a restart is as it was: listen\.http/)
+  const status = (await (
+    await fetch(`http://${http}/api/status`, { headers: { authorization: `Bearer ${tokens.admin}` } }).catch(e => { console.log(e.cause, http, gateway.stderr); throw e })
+  ).json()) as { reloads?: object }
+  t.deepEqual(status.reloads, { applied: 1, refused: 3 })
+  gateway.signal('SIGTERM')
+  t.is(await gateway.ended, 0)
+  t.notRegex(gateway.stderr, /"msg":"stopping"/, 'the level of the log is another')
 })
 
 test('a gateway that speaks TLS says so, is used with --ca, and takes another certificate by itself and at SIGHUP', async t => {

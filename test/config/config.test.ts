@@ -3,8 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { type Config, configSchema, loadConfig, parseConfig, showConfig } from '../../src/config/config.ts'
+import { type Config, configSchema, loadConfig, parseConfig } from '../../src/config/config.ts'
 import { jsonSchema } from '../../src/config/schema.ts'
+import { showConfig } from '../../src/config/show.ts'
 import { PosternError } from '../../src/errors.ts'
 import { builtIns } from '../../src/plugins/built-in.ts'
 import { loadPlugins } from '../../src/plugins/load.ts'
@@ -166,7 +167,7 @@ test('a token that could be guessed is refused, wherever it comes from', t => {
     `x.yaml:1:16: join.token: ${words('POSTERN_TOKEN')}`,
     `x.yaml:3:10: admin.token: ${words('POSTERN_ADMIN_TOKEN')}`
   ])
-  t.deepEqual(problems(t, '', { POSTERN_TOKEN: 'short' }), [`x.yaml:1:1: join.token: ${words('POSTERN_TOKEN')}`])
+  t.deepEqual(problems(t, '', { POSTERN_TOKEN: 'short' }), [`POSTERN_TOKEN: join.token: ${words('POSTERN_TOKEN')}`])
   t.is(parseConfig('', 'x.yaml', { POSTERN_TOKEN: 'sixteen-letters-' }).join.token, 'sixteen-letters-')
 })
 
@@ -176,7 +177,7 @@ traces: { file: x, memory: 0 B, addresses: some }`
   t.deepEqual(problems(t, text), [
     'x.yaml:1:29: listen.udp.addresses: 10.0.0.1 is named twice; expected two different addresses',
     'x.yaml:1:59: listen.udp.ports[0]: got "x"; expected a whole number from 0 to 65535',
-    'x.yaml:1:71: listen.udp.public: got a list; expected as many IPv4 addresses as listen.udp.addresses, or none',
+    'x.yaml:1:71: listen.udp.public: got a list; expected as many addresses or names as listen.udp.addresses, or none',
     'x.yaml:2:17: traces.file: what is not kept in memory cannot be kept in a file; expected traces.memory above 0 B',
     'x.yaml:2:44: traces.addresses: got "some"; expected one of full, subnet'
   ])
@@ -188,9 +189,17 @@ test('a syntax error is told once, where it is', t => {
   t.regex(problems(t, 'join: { token: ${X} }')[0] ?? '', /^x\.yaml:1:\d+: .*expected quotes around a variable/)
 })
 
-test('a key written twice, an alias, a tag and a file that is no map are refused', t => {
-  t.regex(problems(t, 'deadline: 1s\ndeadline: 2s')[0] ?? '', /^x\.yaml:2:1: .*unique/)
-  t.regex(problems(t, 'deadline: &a 1s\nstate: *a')[0] ?? '', /^x\.yaml:2:8: state: got an alias/)
+test('a key written twice, an anchor, an alias, a merge key, a tag, a tab and a file that is no map are refused', t => {
+  t.regex(
+    problems(t, 'deadline: 1s\ndeadline: 2s')[0] ?? '',
+    /^x\.yaml:2:1: .*the option is there twice in this map; expected each one once$/
+  )
+  const [anchor, alias] = problems(t, 'deadline: &a 1s\nstate: *a')
+  t.regex(anchor ?? '', /^x\.yaml:1:14: deadline: got an anchor; .*expected the value itself, written out$/)
+  t.regex(alias ?? '', /^x\.yaml:2:8: state: got an alias; .*expected the value itself, written out$/)
+  t.regex(problems(t, 'limits:\n  <<: { peers: 5 }')[0] ?? '', /^x\.yaml:2:3: limits\.<<: got a merge key; /)
+  t.regex(problems(t, 'limits:\n\tpeers: 5')[0] ?? '', /^x\.yaml:2:1: .*a tab stands where .*; expected spaces$/)
+  t.regex(problems(t, 'deadline: 1s\n---\nstate: x')[0] ?? '', /^x\.yaml:2:1: .*a second document begins here/)
   t.regex(problems(t, 'deadline: !!js 1s')[0] ?? '', /^x\.yaml:1:11: .*tag/)
   t.regex(problems(t, '- direct')[0] ?? '', /^x\.yaml:1:1: got a list; expected a map/)
 })

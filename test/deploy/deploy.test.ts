@@ -75,7 +75,6 @@ test('ports are those that a gateway listens on by default', async t => {
 
 test('the configuration in the manifest is one', async t => {
   const [text] = below('postern.yaml', await documents('deploy/kubernetes/postern.yaml'))
-  process.env.POSTERN_STATE ??= '/state/postern'
   const { listen } = parseConfig(String(text), 'postern.yaml')
   t.deepEqual(listen, defaults)
 })

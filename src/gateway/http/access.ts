@@ -97,6 +97,14 @@ export class Access {
     this.#now = now
   }
 
+  /** Another token from now on. Whoever logged in by the one before has to show this one. */
+  change(token: string): void {
+    if (token === this.#token.token) return
+    this.#token.token = token
+    this.#sessions.clear()
+    this.#links.clear()
+  }
+
   admit(visit: Visit): Admission {
     const given = /^Bearer (.+)$/i.exec(visit.headers.authorization ?? '')?.[1]
     if (given !== undefined) return this.#check(given, visit)

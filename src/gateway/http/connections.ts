@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Crowd } from '../shares/crowd.ts'
 import { networkOf, sourceOf } from '../shares/network.ts'
+import type { Bound } from '../shares/shares.ts'
 import type { Newcomer } from '../signalling/reception.ts'
 import type { Descriptors } from './descriptors.ts'
 
@@ -37,7 +38,7 @@ export class Connections {
   #starved = 0
 
   /** @param strangers the most connections that have shown nothing yet */
-  constructor(strangers: number, descriptors: Descriptors) {
+  constructor(strangers: Bound, descriptors: Descriptors) {
     this.#strangers = new Crowd(strangers)
     this.#descriptors = descriptors
   }

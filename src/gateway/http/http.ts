@@ -3,7 +3,7 @@
 // port (doors/doors.ts): in frames, which the first byte tells apart from HTTP, and over a WebSocket of their own. With `listen.tls`
 // all of it is over TLS (secure.ts), and there are no frames.
 //
-//   request ─► errors ─► headers ─► open: /healthz, /login, /logout, /assets, /test, a trace to who has its key
+//   request ─► errors ─► headers ─► open: /healthz, /readyz, /login, /logout, /assets, /test, a trace to who has its key
 //                                └─► door ─► pages, /api, /metrics ─► 404
 
 import { once } from 'node:events'
@@ -47,7 +47,9 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   readonly access: Access
   readonly metrics: { readonly contentType: string; text(status: GatewayStatus): Promise<string> }
   /** How many peers may be joined at once. */
-  readonly peers: number
+  readonly peers: () => number
+  /** Whether nothing new is taken any more. */
+  readonly isDraining: () => boolean
   /** Whether rooms have pages here. */
   readonly calls: boolean
   /** Left out, networks of visitors are not tested. */
@@ -102,7 +104,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   const { certificate } = side
   const server = certificate ? createSecureServer(certificate, timeouts) : createServer(timeouts)
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
-  const connections = new Connections(side.peers + OTHERS, new Descriptors({ log: side.log }))
+  const connections = new Connections(() => side.peers() + OTHERS, new Descriptors({ log: side.log }))
   const answers = new Answers(server)
   const serve = application(side, at.address, connections).callback()
   const bringsDatagrams = (socket: Socket) => side.doors.tcp(socket, guestOf(socket, connections))
@@ -200,6 +202,17 @@ function application(side: HttpSide, listener: string, connections: Connections)
   open.get('/healthz', ctx => {
     const warnings = side.warnings()
     ctx.body = { ok: true, ...(warnings.length > 0 ? { warnings } : {}) }
+  })
+  // Whatever else is wrong, whoever asks here is better served by this gateway than by none, and reads what it warns of.
+  open.get('/readyz', ctx => {
+    const isReady = !side.isDraining()
+    const warnings = side.warnings()
+    ctx.status = isReady ? 200 : 503
+    ctx.body = {
+      ready: isReady,
+      ...(isReady ? {} : { reason: 'draining' }),
+      ...(warnings.length > 0 ? { warnings } : {})
+    }
   })
   open.get(JOIN_PATH, ctx => {
     ctx.set('upgrade', 'websocket')

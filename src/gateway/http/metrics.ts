@@ -32,7 +32,7 @@ const outcomes = ['path', 'passed', 'failed']
 const UNKNOWN = 'unknown'
 
 export class Metrics implements Disposable {
-  readonly #strategies: readonly string[]
+  readonly #strategies: () => readonly string[]
   readonly #register = new Registry()
   readonly #attempts = this.#counter('attempts', 'Turns of strategies', ['strategy', 'outcome'])
   readonly #paths = this.#counter('paths', 'Connect requests that ended with a path', ['kind'])
@@ -52,8 +52,8 @@ export class Metrics implements Disposable {
 
   readonly contentType = this.#register.contentType
 
-  /** @param strategies names of the configured ones */
-  constructor({ strategies }: { readonly strategies: readonly string[] }) {
+  /** @param strategies names of the configured ones, as they are now */
+  constructor({ strategies }: { readonly strategies: () => readonly string[] }) {
     this.#strategies = strategies
     this.#begin()
     this.#readGauges()
@@ -74,7 +74,7 @@ export class Metrics implements Disposable {
     const code = Object.hasOwn(verdicts, verdict.code) ? verdict.code : OTHER
     this.#verdicts.inc({ verdict: code, outcome: oneOf(outcomes, outcome) })
     if (path) this.#paths.inc({ kind: path })
-    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies, by) }, ms / 1000)
+    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies(), by) }, ms / 1000)
     for (const span of spans) this.#count(span)
   }
 
@@ -95,7 +95,7 @@ export class Metrics implements Disposable {
     for (const cause of Object.keys(lossVerdicts)) this.#losses.inc({ cause }, 0)
     for (const verdict of Object.keys(verdicts))
       for (const outcome of ['path', 'failed']) this.#verdicts.inc({ verdict, outcome }, 0)
-    for (const strategy of this.#strategies) {
+    for (const strategy of this.#strategies()) {
       this.#seconds.zero({ strategy })
       for (const outcome of outcomes) this.#attempts.inc({ strategy, outcome }, 0)
     }
@@ -108,7 +108,7 @@ export class Metrics implements Disposable {
     const { name } = span
     const said = (what: ShortName, known: readonly string[]) => oneOf(known, read(span).text(what))
     if (name === 'postern.plugin')
-      this.#attempts.inc({ strategy: said('plugin', this.#strategies), outcome: said('outcome', outcomes) })
+      this.#attempts.inc({ strategy: said('plugin', this.#strategies()), outcome: said('outcome', outcomes) })
     if (name === 'postern.profile')
       this.#profiles.inc({
         mapping: said('mapping', behaviours),
@@ -126,9 +126,24 @@ export class Metrics implements Disposable {
     this.#readGauge('room_guests', 'Guests inside rooms', status => status.rooms.inside)
     this.#readGauge('sessions', 'Connect requests under way and relayed connections', status => status.sessions.now)
     this.#readGauge('relayed', 'Relayed connections, and those about to be', status => status.sessions.relayed)
+    this.#readGauge('draining', 'Whether the gateway is about to stop', status => status.drain.begun)
+    this.#readWarnings()
     this.#readDoors()
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
     this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
+  }
+
+  #readWarnings(): void {
+    const gauge = new Gauge({
+      name: 'postern_warning',
+      help: 'What the operator should mend now; the same as in /healthz',
+      labelNames: ['code'],
+      registers: [this.#register]
+    })
+    this.#readings.push(({ warnings }) => {
+      gauge.reset()
+      for (const code of warnings) gauge.set({ code }, 1)
+    })
   }
 
   #readDoors(): void {
@@ -152,6 +167,9 @@ export class Metrics implements Disposable {
     ])
     this.#readCounter('spans', 'Spans for the collector', ['outcome'], ({ spans }) =>
       Object.entries(spans).map(([outcome, count]) => [{ outcome }, count])
+    )
+    this.#readCounter('reloads', 'Configurations that were read again', ['outcome'], ({ reloads }) =>
+      Object.entries(reloads).map(([outcome, count]) => [{ outcome }, count])
     )
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])

@@ -6,10 +6,11 @@ import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
 import { noVisits, type VisitsCounters } from '../nettest/counters.ts'
 import type { Directory } from '../peers/directory.ts'
-import type { Sources } from '../peers/sources.ts'
+import type { Sources, Warning } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Rooms } from '../rooms/rooms.ts'
+import type { Drain } from '../session/drain.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SignallingCounters } from '../signalling/counters.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -41,7 +42,11 @@ export async function statusOf(parts: {
   nat: NatDesk
   rooms: Rooms | undefined
   visits: VisitsSeen | undefined
+  drain: Drain
+  /** Configurations that were read again: gone by, and not. */
+  reloads: { readonly applied: number; readonly refused: number }
   http: ConnectionCounters & AnswerCounters
+  warnings: readonly Warning[]
 }) {
   const relay = await parts.relay.totals()
   return {
@@ -75,7 +80,11 @@ export async function statusOf(parts: {
     traces: parts.traces.counters,
     spans: { ...parts.exported },
     access: { ...parts.access.counters },
-    http: { ...parts.http }
+    reloads: { ...parts.reloads },
+    drain: { begun: parts.drain.hasBegun ? 1 : 0, refused: parts.drain.refused },
+    http: { ...parts.http },
+    /** What the operator should mend: a word for each. */
+    warnings: parts.warnings.map(({ code }) => code)
   }
 }
 

@@ -58,9 +58,9 @@ export class Budget {
     this.#limits = limits
     this.#now = now
     this.#addresses = new LRUCache({ max: ADDRESSES })
-    this.#all = this.#shares(limits.probesInAll)
+    this.#all = this.#shares(() => limits.probesInAll)
     this.#behind = new LRUCache({ max: ADDRESSES })
-    this.#allBehind = this.#shares(limits.probesInAll * BACKGROUND)
+    this.#allBehind = this.#shares(() => limits.probesInAll * BACKGROUND)
   }
 
   /** Probes that these may have aimed at an address now. */
@@ -96,16 +96,16 @@ export class Budget {
   }
 
   #of(address: string): Shares {
-    return this.#addresses.get(address) ?? this.#shares(this.#limits.probesPerAddress, { most: MOST })
+    return this.#addresses.get(address) ?? this.#shares(() => this.#limits.probesPerAddress, { most: MOST })
   }
 
   /** What searches in the background have of it. */
   #behindOf(address: string): Shares {
-    return this.#behind.get(address) ?? this.#shares(this.#limits.probesPerAddress * BACKGROUND)
+    return this.#behind.get(address) ?? this.#shares(() => this.#limits.probesPerAddress * BACKGROUND)
   }
 
-  #shares(capacity: number, more: Pick<SharesOptions, 'most'> = {}): Shares {
-    return new Shares({ capacity, least: capacity * LEAST, fadeMs: MINUTE_MS, now: this.#now, ...more })
+  #shares(capacity: () => number, more: Pick<SharesOptions, 'most'> = {}): Shares {
+    return new Shares({ capacity, least: () => capacity() * LEAST, fadeMs: MINUTE_MS, now: this.#now, ...more })
   }
 }
 

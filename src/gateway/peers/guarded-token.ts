@@ -19,11 +19,12 @@ export const GUESSING_MS = 60_000
 type Judged = 'right' | 'wrong' | 'limited'
 
 export class GuardedToken {
-  readonly #token: string
+  /** Another one from a reload on. */
+  token: string
   readonly #wrong = new Rate(WRONG_TOKENS, GUESSING_MS)
 
   constructor(token: string) {
-    this.#token = token
+    this.token = token
   }
 
   /**
@@ -31,7 +32,7 @@ export class GuardedToken {
    * @param source the address that it came from
    */
   check(given: string, source: string): Judged {
-    return this.judge(sameToken(given, this.#token), source, this.#token.length >= LONG_TOKEN)
+    return this.judge(sameToken(given, this.token), source, this.token.length >= LONG_TOKEN)
   }
 
   /**

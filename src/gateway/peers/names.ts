@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import { type Code, PosternError } from '../../errors.ts'
 import { troubleOf } from '../../state-file.ts'
 import { fold } from '../../wire/name.ts'
-import { Shares } from '../shares/shares.ts'
+import { type Bound, boundOf, Shares } from '../shares/shares.ts'
 import { Full } from './full.ts'
 import { NamesFile, type Table } from './names-file.ts'
 
@@ -33,7 +33,7 @@ const TOLD_TWINS = 10
 
 export interface NamesOptions {
   /** Most names in the table. */
-  readonly max: number
+  readonly max: Bound
   readonly log: Pick<Logger, 'warn'>
   /** A clock in milliseconds; the monotonic one if left out. */
   readonly now?: () => number
@@ -44,7 +44,7 @@ export class Names {
   readonly counters = { full: 0, limited: 0, unkept: 0 }
   readonly #file: NamesFile
   readonly #table: Table
-  readonly #max: number
+  readonly #bound: Bound
   readonly #log: Pick<Logger, 'warn'>
   readonly #now: () => number
   /** By a name in lower case, how it is written; more than one way only in a table of a former release. */
@@ -60,11 +60,15 @@ export class Names {
   private constructor(file: NamesFile, table: Table, { max, log, now = () => performance.now() }: NamesOptions) {
     this.#file = file
     this.#table = table
-    this.#max = max
+    this.#bound = max
     this.#log = log
     this.#now = now
-    this.#shares = new Shares({ capacity: Math.max(NAMES_PER_HOUR, max * A_DAY), fadeMs: DAY_MS, now })
+    this.#shares = new Shares({ capacity: () => Math.max(NAMES_PER_HOUR, this.#max * A_DAY), fadeMs: DAY_MS, now })
     for (const name of table.keys()) this.#spell(name)
+  }
+
+  get #max(): number {
+    return boundOf(this.#bound)
   }
 
   /** Reads the table in `folder`. Throws `bad-config` where that cannot be used, `io` where the table is lost. */

@@ -27,7 +27,7 @@ export interface PlacesOptions {
   /** What the HTTP port speaks: with TLS or in clear. */
   readonly scheme: Scheme
   /** The addresses that peers are told for UDP. */
-  readonly told: readonly string[]
+  readonly told: () => readonly string[]
   readonly log: { warn(fields: object, message: string): void }
 }
 
@@ -64,7 +64,7 @@ export class Places {
     const at = plainAddress(reached.address)
     const dialled = addressIn(place, at, this.#options.scheme)
     if (!dialled || dialled.port !== reached.port) return false
-    const isOwn = dialled.address === at || this.#options.told.includes(dialled.address)
+    const isOwn = dialled.address === at || this.#options.told().includes(dialled.address)
     return isOwn && reachOf(plainAddress(from)) <= reachOf(dialled.address)
   }
 

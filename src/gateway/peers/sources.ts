@@ -17,6 +17,8 @@ export interface Warning {
     | 'certificate-ends'
     | 'certificate-kept'
     | 'overloaded'
+    | 'udp-unheard'
+    | 'not-reloaded'
   readonly sentence: string
   readonly advice: string
 }

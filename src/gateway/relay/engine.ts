@@ -14,22 +14,29 @@ export interface Udp {
   readonly fast?: FastPath
   /** For people: `batch, 1 thread`. */
   readonly engine: string
+  /** The most sessions that it can carry at once, whatever it is allowed. */
+  readonly room: number
 }
+
+/** The threads' memory has room for at least so many sessions: a reload may allow more than the start did. It is touched where it is used. */
+const ROOM = 20_000
 
 /** Opens the ports. Throws `port-in-use` or `io`, or `bad-config` where an engine is asked for that cannot be had. */
 export async function openUdp(
   { listen: { udp: at }, relay, limits: { sessions } }: Pick<Config, 'listen' | 'relay' | 'limits'>,
   log: Logger
 ): Promise<Udp> {
-  if (relay.engine === 'dgram') return { udp: await listen(at), engine: 'dgram' }
-  const batch = await Batch.open({ ...at, threads: relay.threads, sessions })
+  if (relay.engine === 'dgram') return { udp: await listen(at), engine: 'dgram', room: Number.POSITIVE_INFINITY }
+  const room = Math.max(sessions, ROOM)
+  const batch = await Batch.open({ ...at, threads: relay.threads, sessions: room })
   if (batch instanceof Batch)
     return {
+      room,
       udp: batch,
       fast: batch,
       engine: `batch, ${batch.threads} thread${batch.threads === 1 ? '' : 's'}, ${batch.library}`
     }
   if (relay.engine === 'batch') throw new PosternError('bad-config', `relay.engine: batch cannot be had: ${batch}`)
   log.info(`relayed datagrams are carried by the event loop (relay.engine: dgram), since ${batch}`)
-  return { udp: await listen(at), engine: 'dgram' }
+  return { udp: await listen(at), engine: 'dgram', room: Number.POSITIVE_INFINITY }
 }

@@ -17,7 +17,7 @@ import type { DoorKind } from '../../wire/doors/door.ts'
 import { type Endpoint, sameEndpoint } from '../../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../../wire/side.ts'
 import { type Full, later } from '../peers/full.ts'
-import { type Asker, Shares } from '../shares/shares.ts'
+import { type Asker, type Bound, boundOf, Shares } from '../shares/shares.ts'
 import type { Exit } from '../udp/listen.ts'
 import { addUp, type DirectionCounters, less, nothing, type SpliceCounters, sum } from './counters.ts'
 import type { Carried, FastPath } from './fast.ts'
@@ -37,7 +37,7 @@ export type Passing = Readonly<Record<SideName, number>>
 export type Latched = Partial<Readonly<Record<SideName, LatchedAt>>>
 
 export interface SpliceOptions {
-  maxSessions: number
+  maxSessions: Bound
   queueMs?: number
   /** Armed sessions without a datagram from either side are disarmed after this time. */
   idleMs?: number
@@ -50,7 +50,7 @@ export interface SpliceOptions {
 }
 
 export class SpliceTable {
-  readonly #maxSessions: number
+  readonly #maxSessions: Bound
   readonly #places: Shares
   readonly #queueMs: number
   readonly #idleMs: number
@@ -287,12 +287,9 @@ export class SpliceTable {
 
   #full(): Full {
     const { used } = this.#places
-    const why = used < this.#maxSessions ? 'keeps the rest for other networks' : 'has no room for another'
-    return later(
-      'relay',
-      `the relay carries ${used} of ${this.#maxSessions} sessions and ${why}`,
-      this.#places.retryMs()
-    )
+    const most = boundOf(this.#maxSessions)
+    const why = used < most ? 'keeps the rest for other networks' : 'has no room for another'
+    return later('relay', `the relay carries ${used} of ${most} sessions and ${why}`, this.#places.retryMs())
   }
 
   #side(side: SideName, session: () => Session, { holder, shared, limits }: Shaping): Side {

@@ -65,7 +65,7 @@ export class Rooms implements AsyncDisposable {
   private constructor(token: Pick<GuardedToken, 'judge'>, options: RoomsOptions) {
     this.#token = token
     this.#options = options
-    this.#shares = new Shares({ capacity: options.max })
+    this.#shares = new Shares({ capacity: () => options.max })
   }
 
   /**

@@ -15,7 +15,7 @@ import { SETTING_UP } from '../../wire/obeying.ts'
 import { type SideName, sideNames } from '../../wire/side.ts'
 import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
-import { type Holder, Shares } from '../shares/shares.ts'
+import { type Bound, type Holder, Shares } from '../shares/shares.ts'
 
 export interface SeatLimits {
   /** Requests under way at once. */
@@ -47,8 +47,8 @@ export class Seats {
 
   constructor(limits: SeatLimits) {
     this.#limits = limits
-    this.#table = new Shares({ capacity: limits.sessions })
-    this.#rooms = new Rooms(limits.sessionsPerPeer)
+    this.#table = new Shares({ capacity: () => limits.sessions })
+    this.#rooms = new Rooms(() => limits.sessionsPerPeer)
   }
 
   /** Takes the seats of a request. Throws `self-connect`, or `relay-full` with the bound that was reached. */
@@ -116,10 +116,10 @@ export class Seats {
 
 /** A room for each peer that takes part in a session, by its account; one that is empty is forgotten. */
 class Rooms {
-  readonly #capacity: number
+  readonly #capacity: Bound
   readonly #all = new Map<string, Shares>()
 
-  constructor(capacity: number) {
+  constructor(capacity: Bound) {
     this.#capacity = capacity
   }
 

@@ -38,11 +38,15 @@ const CONNECTIONS = 4
 
 export class Sessions implements RelayListener {
   readonly counters: SessionCounters
+  /** Dispatches `end` when one is forgotten. */
+  readonly ends = new EventTarget()
   readonly #all = new Map<string, { readonly session: Session; readonly seat: Seat }>()
   readonly #house: House
   readonly #seats: Seats
   readonly #again: Again
   readonly #passing: TellsPassing
+  /** Those that look for a path. */
+  readonly #running = new Set<Promise<unknown>>()
 
   /** @param searched is told of each search for another path of a connection that stands, when it is over */
   constructor(house: House, limits: SessionLimits, searched: (searched: Searched) => void = () => {}) {
@@ -91,7 +95,14 @@ export class Sessions implements RelayListener {
     if (continues) this.#again.begun(session, continues)
     else this.counters.started++
     const begunMs = performance.now()
-    void session.run().then(ended => this.#ended(session, ended, performance.now() - begunMs))
+    const running = session.run().then(ended => this.#ended(session, ended, performance.now() - begunMs))
+    this.#running.add(running)
+    void running.finally(() => this.#running.delete(running))
+  }
+
+  /** Resolves when all are decided that look for a path now. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running)
   }
 
   /**
@@ -171,6 +182,6 @@ export class Sessions implements RelayListener {
 
   #forget(id: string): void {
     this.#all.get(id)?.seat.over()
-    this.#all.delete(id)
+    if (this.#all.delete(id)) this.ends.dispatchEvent(new Event('end'))
   }
 }

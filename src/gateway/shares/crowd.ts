@@ -3,7 +3,7 @@
 //   comes ─► room, by its share (shares.ts) ──────────────► in
 //        └─► none: the oldest of the network that has most ─► out, and the newcomer in
 
-import { Shares } from './shares.ts'
+import { type Bound, Shares } from './shares.ts'
 
 export class Crowd<Item> {
   readonly #shares: Shares
@@ -13,7 +13,7 @@ export class Crowd<Item> {
   readonly #bySize = new Map<number, Set<string>>()
   #most = 0
 
-  constructor(capacity: number) {
+  constructor(capacity: Bound) {
     this.#shares = new Shares({ capacity })
   }
 

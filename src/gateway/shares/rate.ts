@@ -2,19 +2,20 @@
 // the limit forgetful, never the memory large.
 
 import { LRUCache } from 'lru-cache'
+import { type Bound, boundOf } from './shares.ts'
 
 /** Sources that are remembered. */
 const SOURCES = 10_000
 
 export class Rate {
   readonly #seen: LRUCache<string, { count: number }>
-  readonly #most: number
+  readonly #most: Bound
 
   /**
    * @param most how often a source is admitted within the time that begins with its first request
    * @param withinMs that time, in milliseconds
    */
-  constructor(most: number, withinMs = 1000) {
+  constructor(most: Bound, withinMs = 1000) {
     this.#most = most
     this.#seen = new LRUCache({ max: SOURCES, ttl: withinMs })
   }
@@ -22,7 +23,7 @@ export class Rate {
   admits(source: string): boolean {
     const seen = this.#seen.get(source)
     if (!seen) this.#seen.set(source, { count: 1 })
-    return seen === undefined || ++seen.count <= this.#most
+    return seen === undefined || ++seen.count <= boundOf(this.#most)
   }
 
   /** After how many milliseconds a source that has had all there is may come again. */
@@ -32,6 +33,6 @@ export class Rate {
 
   /** Whether a source has had all there is for now. It counts nothing. */
   isSpent(source: string): boolean {
-    return (this.#seen.get(source)?.count ?? 0) >= this.#most
+    return (this.#seen.get(source)?.count ?? 0) >= boundOf(this.#most)
   }
 }

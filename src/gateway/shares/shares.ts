@@ -14,11 +14,16 @@ export type Holder = Readonly<Record<string, string>>
 /** Who asks for something: a certificate, and the network that it came from. */
 export type Asker = Readonly<{ network: string; certificate: string }>
 
+/** A bound: a number, or what gives it where a reload of the configuration may change it. */
+export type Bound = number | (() => number)
+
+export const boundOf = (bound: Bound): number => (typeof bound === 'function' ? bound() : bound)
+
 export interface SharesOptions {
   /** How much there is in all: entries, or whatever amounts are counted in. */
-  readonly capacity: number
+  readonly capacity: Bound
   /** What each holder may have although others are far above their shares; 2 if left out. */
-  readonly least?: number
+  readonly least?: Bound
   /**
    * The part of the capacity above which no holder ever gets, even if nobody else wants it, or that part for some kinds of
    * holders; 1 if left out.
@@ -51,8 +56,8 @@ const RETRY_MS = 2000
 export class Shares {
   /** How often there was no room. */
   refused = 0
-  readonly #capacity: number
-  readonly #least: number
+  readonly #bound: Bound
+  readonly #ofLeast: Bound
   readonly #mostOf: (kind: string) => number
   readonly #fadeMs: number
   readonly #now: () => number
@@ -66,12 +71,20 @@ export class Shares {
     fadeMs = Number.POSITIVE_INFINITY,
     now = () => performance.now()
   }: SharesOptions) {
-    this.#capacity = capacity
-    this.#least = least
+    this.#bound = capacity
+    this.#ofLeast = least
     this.#mostOf = kind => (typeof most === 'number' ? most : (most[kind] ?? 1))
     this.#fadeMs = fadeMs
     this.#now = now
     this.#all = new Level(fadeMs)
+  }
+
+  get #capacity(): number {
+    return boundOf(this.#bound)
+  }
+
+  get #least(): number {
+    return boundOf(this.#ofLeast)
   }
 
   /** What is taken now, by all. */

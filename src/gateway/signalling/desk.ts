@@ -80,6 +80,8 @@ async function connect(caller: Joined, asked: Message<FromPeer, 'connect'>, rece
         `${to} has joined with the certificate ${callee.fingerprint}, not ${fingerprint}`
       )
     if (caller.gone.aborted) return
+    // A relayed connection may still find a direct path, on which it outlives this gateway.
+    if (continues?.only !== 'direct') reception.drain.check()
     sessions.connect({ caller, callee, request, traceparent, atMs, continues })
   } catch (thrown) {
     refuse(caller, asked, thrown, reception)

@@ -47,10 +47,11 @@ const noAddress =
 export async function join(
   { message: hello, nonce, cameMs, newcomer }: Hello,
   link: PeerSocket,
-  { door, desk, counters, log }: Reception
+  { door, desk, drain, counters, log }: Reception
 ): Promise<Joined> {
   const { directory, names, observer, places } = door
   checkPass(hello, newcomer, door)
+  drain.check()
   const proved = prove(hello, nonce)
   const { fingerprint, dtls, vouch } = proved
   places.check(hello.place, newcomer)

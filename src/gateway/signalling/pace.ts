@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { FromPeer } from '../../wire/signal.ts'
-import { type Holder, Shares } from '../shares/shares.ts'
+import { type Bound, boundOf, type Holder, Shares } from '../shares/shares.ts'
 
 /** What the loop does in a second of all that is said, if it is asked to, counted in messages that cost little. */
 const IN_ALL = 4000
@@ -30,7 +30,7 @@ const CERTIFICATES = 10_000
 
 export class Pace {
   readonly waiting = new Shares({ capacity: WAITING })
-  readonly #perSecond: number
+  readonly #perSecond: Bound
   readonly #now: () => number
   readonly #inAll: Shares
   readonly #ofCertificate = new LRUCache<string, TokenBucket>({ max: CERTIFICATES })
@@ -39,13 +39,13 @@ export class Pace {
    * @param perSecond messages of one peer, of which a second's worth may be saved up
    * @param now milliseconds on any clock that does not go back
    */
-  constructor(perSecond: number, now = () => performance.now()) {
+  constructor(perSecond: Bound, now = () => performance.now()) {
     this.#perSecond = perSecond
     this.#now = now
     const atOnce = (rate: number) => (rate * AT_ONCE_MS) / 1000
-    const capacity = atOnce(Math.max(IN_ALL, perSecond * FASTEST))
+    const capacity = () => atOnce(Math.max(IN_ALL, boundOf(perSecond) * FASTEST))
     // A network that has said nothing finds room for one peer's pace, whoever else is heard.
-    this.#inAll = new Shares({ capacity, least: atOnce(perSecond), fadeMs: AT_ONCE_MS, now })
+    this.#inAll = new Shares({ capacity, least: () => atOnce(boundOf(perSecond)), fadeMs: AT_ONCE_MS, now })
   }
 
   /** Milliseconds until a holder may be heard; 0: now, and that is charged. */
@@ -80,7 +80,8 @@ export class Pace {
     if (certificate === undefined) return undefined
     const known = this.#ofCertificate.get(certificate)
     if (known) return known
-    const bucket = new TokenBucket({ perSecond: this.#perSecond, capacity: this.#perSecond, now: this.#now })
+    const perSecond = boundOf(this.#perSecond)
+    const bucket = new TokenBucket({ perSecond, capacity: perSecond, now: this.#now })
     this.#ofCertificate.set(certificate, bucket)
     return bucket
   }

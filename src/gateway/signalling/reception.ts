@@ -11,6 +11,7 @@ import type { Sources } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
 import type { Refusals } from '../recording/refusals.ts'
 import type { Rooms } from '../rooms/rooms.ts'
+import type { Drain } from '../session/drain.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Shares } from '../shares/shares.ts'
 import type { NatDesk } from '../survey/nat-desk.ts'
@@ -22,6 +23,8 @@ import type { RefusalLog } from './refusal-log.ts'
 export interface Reception {
   readonly door: Door
   readonly desk: Desk
+  /** Whether anything new is still taken. */
+  readonly drain: Pick<Drain, 'check' | 'hasBegun'>
   /** How fast peers are heard. */
   readonly pace: Pace
   readonly log: { info(fields: object, message: string): void }

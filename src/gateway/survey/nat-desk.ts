@@ -32,7 +32,7 @@ export class NatDesk {
   refused = 0
   readonly #watch: Watch
   readonly #commander: Commander
-  readonly #strategies: readonly Strategy[]
+  readonly #strategies: () => readonly Strategy[]
   readonly #now: () => number
   /** When each certificate asked last. */
   readonly #asked = new LRUCache<string, number>({ max: REMEMBERED })
@@ -40,7 +40,7 @@ export class NatDesk {
   /** @param now milliseconds since some moment */
   constructor(
     watch: Watch & { readonly commander: Commander },
-    strategies: readonly Strategy[],
+    strategies: () => readonly Strategy[],
     now: () => number = () => performance.now()
   ) {
     this.#now = now
@@ -100,7 +100,7 @@ export class NatDesk {
     const { open, router } = peer
     const side = { ...shownSide, ...(open ? { open } : {}) }
     const { mapping, filtering, translated, assignment } = side.profile
-    const strategies = this.#strategies.map(strategy => inTurns(strategy, judging, asker))
+    const strategies = this.#strategies().map(strategy => inTurns(strategy, judging, asker))
     return {
       mapping,
       filtering,

@@ -51,7 +51,7 @@ export class Binding {
   constructor(desk: Desk, forwarder: Forwarder, limits: StrangerLimits) {
     this.#desk = desk
     this.#forwarder = forwarder
-    this.#claims = new Rate(limits.perSecond)
+    this.#claims = new Rate(() => limits.perSecond)
     this.#strangers = new Strangers(desk, this.counters, limits)
     this.#allocations = new Allocations({
       ...{ desk, nonces: this.#nonces, counters: this.counters },

@@ -11,6 +11,7 @@ import { REFRESH_MS } from '../../wire/signal.ts'
 import type { IceEndpoints, Observer, Remapped } from '../peers/observer.ts'
 import type { Credential, Echo } from './desk.ts'
 import { isForRelay, type Port } from './listen.ts'
+import { type Told, toldOf } from './public.ts'
 import { standIn, standInForIce } from './stand-in.ts'
 
 /**
@@ -58,7 +59,7 @@ interface Seen {
 export class UdpObserver implements Observer {
   readonly #peers = new Map<string, Watched>()
   readonly #ports: () => readonly Port[]
-  readonly #public: readonly string[]
+  readonly #public: () => readonly Told[]
   readonly #now: () => number
   readonly #changed = new EventTarget()
   /** By peer: it keeps its id when it joins again, which a NAT that began anew makes it do. */
@@ -70,7 +71,7 @@ export class UdpObserver implements Observer {
   /** When each endpoint heard a peer last. */
   readonly #heardAt = new Map<Port, number>()
 
-  constructor(options: { ports: () => readonly Port[]; public: readonly string[]; now?: () => number }) {
+  constructor(options: { ports: () => readonly Port[]; public: () => readonly Told[]; now?: () => number }) {
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs
@@ -98,9 +99,12 @@ export class UdpObserver implements Observer {
    */
   #told(beside: () => string | undefined, isMeant: (port: Port) => boolean): Endpoint[] {
     const ports = this.#ports().filter(isMeant)
-    return ports.flatMap(({ local: { address, port }, row }) => {
-      const told = this.#public[row] ?? (isUnspecified(address) ? beside() : address)
-      return told === undefined ? [] : [{ address: told, port }]
+    return ports.flatMap(port => {
+      const { address, port: number } = port.local
+      const told = toldOf(this.#public(), port)
+      if (told) return [told]
+      const own = isUnspecified(address) ? beside() : address
+      return own === undefined ? [] : [{ address: own, port: number }]
     })
   }
 
@@ -205,8 +209,8 @@ export class UdpObserver implements Observer {
   }
 
   /** Where a port is reached: at its public address as configured, or else at the one it is bound to. */
-  publicOf({ local, row }: Port): Endpoint {
-    return { address: this.#public[row] ?? local.address, port: local.port }
+  publicOf(port: Port): Endpoint {
+    return toldOf(this.#public(), port) ?? port.local
   }
 }
 

@@ -57,14 +57,15 @@ export class Strangers {
   readonly #counters: StrangerCounters
   readonly #requests: Rate
   readonly #discoveries: Rate
-  readonly #discovery: boolean
+  /** Read whenever they are needed, since a reload may change them. */
+  readonly #limits: StrangerLimits
 
-  constructor(front: Front, counters: StrangerCounters, { perSecond, discovery }: StrangerLimits) {
+  constructor(front: Front, counters: StrangerCounters, limits: StrangerLimits) {
     this.#front = front
     this.#counters = counters
-    this.#requests = new Rate(perSecond)
+    this.#requests = new Rate(() => limits.perSecond)
     this.#discoveries = new Rate(DISCOVERY_PER_SECOND)
-    this.#discovery = discovery
+    this.#limits = limits
   }
 
   /** Whether a stranger may be answered: its network has a budget, for all kinds of questions together. Who may not is counted. */
@@ -80,7 +81,7 @@ export class Strangers {
     const network = networkOf(source.address)
     const { unknown = [], change } = question
     if (unknown.length > 0) return this.#refuse(port, source, question, unknown)
-    const around = this.#discovery && port.door === 'udp' ? this.#around(port, source, change) : undefined
+    const around = this.#limits.discovery && port.door === 'udp' ? this.#around(port, source, change) : undefined
     if (around && this.#discoveries.admits(network)) return this.#discover(around, source, question, bytes)
     if (around) this.#counters.discoveryLimited++
     // A classic client sends a CHANGE-REQUEST that asks for nothing with each request.

@@ -59,7 +59,7 @@ class Desk implements Subject<Arrival> {
   readonly #sent: Sent[] = []
   readonly #ports = fakePorts(this.#sent)
   readonly #time = new FakeTime()
-  readonly #observer = new UdpObserver({ ports: () => this.#ports, public: [], now: () => this.#time.now() })
+  readonly #observer = new UdpObserver({ ports: () => this.#ports, public: () => [], now: () => this.#time.now() })
   readonly #relay = new LocalRelay({ maxSessions: 10 })
   readonly #binding: Binding
   readonly #nonces = new Map<string, Buffer>()

@@ -252,9 +252,12 @@ function made() {
     relay: { caller: counts, callee: counts },
     checks: { asked: 0, latched: 0, refused: 0, limited: 0 },
     traces: { kept: 0, bytes: 0, evicted: 0 },
-    spans: { exported: 0, dropped: 0, failed: 0 }
+    spans: { exported: 0, dropped: 0, failed: 0 },
+    reloads: { applied: 0, refused: 0 },
+    drain: { begun: 0, refused: 0 },
+    warnings: []
   }
-  const metrics = new Metrics({ strategies: ['direct', 'stun', 'relay'] })
+  const metrics = new Metrics({ strategies: () => ['direct', 'stun', 'relay'] })
   return { metrics, text: () => metrics.text(status as never) }
 }
 

@@ -20,7 +20,7 @@ export interface OpenDesk extends AsyncDisposable {
 export async function openDesk(options: Partial<VisitsOptions> = {}): Promise<OpenDesk> {
   const sent: Sent[] = []
   const ports = fakePorts(sent)
-  const observer = new UdpObserver({ ports: () => ports, public: [] })
+  const observer = new UdpObserver({ ports: () => ports, public: () => [] })
   const visits = new Visits({ observer, strategies: [], judging: new Judging(), probes: 2048, tcp: [], ...options })
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')

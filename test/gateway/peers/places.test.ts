@@ -12,7 +12,7 @@ interface Spec {
 
 function made({ urls = [], told = [], scheme = 'http:' }: Spec = {}) {
   const lines: string[] = []
-  const places = new Places({ urls, told, scheme, log: { warn: (_, text) => void lines.push(text) } })
+  const places = new Places({ urls, told: () => told, scheme, log: { warn: (_, text) => void lines.push(text) } })
   const judge = (place: string, came = way()) => {
     const before = places.warnings.length
     try {

@@ -11,6 +11,7 @@ import { Directory } from '../../../src/gateway/peers/directory.ts'
 import { GuardedToken } from '../../../src/gateway/peers/guarded-token.ts'
 import { Names } from '../../../src/gateway/peers/names.ts'
 import { Refusals } from '../../../src/gateway/recording/refusals.ts'
+import { Drain } from '../../../src/gateway/session/drain.ts'
 import { Shares } from '../../../src/gateway/shares/shares.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
 import { join as joinAt } from '../../../src/gateway/signalling/join.ts'
@@ -270,7 +271,7 @@ test('a peer that leaves while its name is written is not joined, and its name i
   const reached = { address: '127.0.0.1', port: 80 }
   const newcomer = { from: '127.0.0.1', reached, prove: () => {}, whenShed: () => {} }
   const hello = { message, nonce: proof.nonce, cameMs: 0, newcomer }
-  const joining = joinAt(hello, link, { door } as unknown as Reception)
+  const joining = joinAt(hello, link, { door, drain: new Drain() } as unknown as Reception)
   gone.abort(new Error('it has left'))
   await t.throwsAsync(joining, { message: 'it has left' })
   t.deepEqual([directory.size, sent, seats.used], [0, [], 0])
@@ -603,6 +604,7 @@ async function reception({ helloMs }: { helloMs?: number }) {
         ...(helloMs === undefined ? {} : { helloMs })
       },
       desk: { members: none, sessions: none, sources: none, twins: none, nat: none, forwards: none, rooms: none },
+      drain: new Drain(),
       ...{ pace: new Pace(10), log, refusalLog: new RefusalLog({ log }) },
       counters,
       refusals: new Refusals(

@@ -136,7 +136,11 @@ const question = {
 test('a peer may ask a second after it was answered, whatever it was refused meanwhile', async t => {
   using home = new Home()
   let nowMs = 0
-  const desk = new NatDesk(home, [], () => nowMs)
+  const desk = new NatDesk(
+    home,
+    () => [],
+    () => nowMs
+  )
   const { caller: ann, callee: bob } = pair(home)
   const asks = async (peer: Hand, atMs: number) => {
     nowMs = atMs
@@ -152,7 +156,11 @@ test('a peer may ask a second after it was answered, whatever it was refused mea
 
 test('eight links of one certificate have one answer a second together, and are told when to ask again', async t => {
   using home = new Home()
-  const desk = new NatDesk(home, [], () => 0)
+  const desk = new NatDesk(
+    home,
+    () => [],
+    () => 0
+  )
   const { caller: ann } = pair(home)
   const links = Array.from({ length: 8 }, (_, at) => new Hand(`ann ${at}`, { fingerprint: ann.fingerprint }))
   for (const link of links) {
@@ -170,7 +178,7 @@ test('eight links of one certificate have one answer a second together, and are 
 
 test('a network whose share of the judging is used up waits, and another is judged', async t => {
   using home = new Home()
-  const desk = new NatDesk(home, [])
+  const desk = new NatDesk(home, () => [])
   const { caller: ann, callee: bob } = pair(home)
   home.judging.hasRoom = ({ certificate }) => certificate === bob.fingerprint
   await desk.answer(ann, question)
@@ -184,7 +192,7 @@ test('a network whose share of the judging is used up waits, and another is judg
 test('a peer whose source is hidden is told that, without prospects, and nothing of it is remembered', async t => {
   using home = new Home()
   home.sources.isHidden = () => true
-  const desk = new NatDesk(home, [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }])
+  const desk = new NatDesk(home, () => [{ name: 'mine', planner: { plan: () => [] }, lastResort: false }])
   const { caller: ann } = pair(home)
   const sockets = [0, 1].map(socket => ({ socket, port: 4000 + socket }))
   for (const { socket, port } of sockets) home.observer.sees(ann, socket, '172.17.0.1', [port, port + 10])

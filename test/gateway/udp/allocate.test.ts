@@ -27,7 +27,7 @@ function gateway({ perSecond = 1000 } = {}) {
   const sent: Sent[] = []
   const ports = fakePorts(sent)
   const time = { nowMs: 1_000_000 }
-  const observer = new UdpObserver({ ports: () => ports, public: [], now: () => time.nowMs })
+  const observer = new UdpObserver({ ports: () => ports, public: () => [], now: () => time.nowMs })
   const key = randomBytes(20)
   observer.admit('0a', key)
   const binding = new Binding(

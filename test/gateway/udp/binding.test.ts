@@ -26,7 +26,7 @@ function desk({ perSecond = 1000, discovery = true } = {}) {
   const ports = fakePorts(sent)
   const keys = { peer: randomBytes(20), caller: randomBytes(20), callee: randomBytes(20) }
   const time = new FakeTime()
-  const observer = new UdpObserver({ ports: () => ports, public: [], now: () => time.now() })
+  const observer = new UdpObserver({ ports: () => ports, public: () => [], now: () => time.now() })
   const relay = relays.use(new LocalRelay({ maxSessions: 10 }))
   observer.admit('0a', keys.peer)
   void relay.arm(session, { caller: 'a', callee: 'b' }, limits)

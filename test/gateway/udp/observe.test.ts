@@ -7,7 +7,7 @@ const mapped = { address: '198.51.100.7', port: 40_000 }
 
 function observer(peers: readonly string[]) {
   const time = { nowMs: 1_000_000 }
-  const observed = new UdpObserver({ ports: () => [port], public: [], now: () => time.nowMs })
+  const observed = new UdpObserver({ ports: () => [port], public: () => [], now: () => time.nowMs })
   for (const peer of peers) observed.admit(peer, Buffer.alloc(20))
   const hears = (peer: string, proved = true, from = mapped) =>
     observed.sees({ kind: 'sample', key: Buffer.alloc(20), peer, socket: 0 }, port, from, { proved })

@@ -44,7 +44,9 @@ test('what peers are told is IPv4, whatever they reached, and what the operator 
     send: () => {}
   })
   const told = (address: string, ...named: string[]) =>
-    new UdpObserver({ ports: () => [port(address)], public: named }).endpoints('::1').map(one => one.address)
+    new UdpObserver({ ports: () => [port(address)], public: () => named.map(address => ({ address })) })
+      .endpoints('::1')
+      .map(one => one.address)
   t.deepEqual(told('0.0.0.0'), ['127.0.0.1'])
   t.deepEqual(told('0.0.0.0', '203.0.113.9'), ['203.0.113.9'])
   t.deepEqual(told('192.0.2.4'), ['192.0.2.4'])

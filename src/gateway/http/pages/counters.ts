@@ -23,6 +23,14 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       'again news foreign': 'the same, of a connection that is not known, or not the peer’s'
     }
   ],
+  reloads: [
+    'Configurations that were read again',
+    { applied: 'the gateway goes by them', refused: 'with a mistake, so that nothing changed' }
+  ],
+  drain: [
+    'The end of this gateway',
+    { begun: 'it has begun: nothing new is taken', refused: 'requests and joins that came too late' }
+  ],
   relay: [
     'Relay',
     {

@@ -1,0 +1,115 @@
+// The configuration that a gateway goes by now. A reload changes what may be changed while it runs, all of it or nothing; whoever goes by
+// it holds this, or its limits, and looks whenever a value is needed, and keeps none.
+//
+//   next configuration ─► strategies started ─► in the place of the ones before ─► these are closed once nothing runs by them
+
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
+import type { Limits } from '../config/schema.ts'
+import { type Started, startPlugins } from '../plugins/built-in.ts'
+import type { Strategy } from '../strategy/turn.ts'
+import type { Warning } from './peers/sources.ts'
+
+/** What is opened at the start, and stays: the name of each such option, and its value in a configuration. */
+const lasting: Readonly<Record<string, (config: Config) => unknown>> = {
+  'listen.http': ({ listen }) => listen.http,
+  'listen.tls': ({ listen }) => listen.tls,
+  'listen.url': ({ listen }) => listen.url,
+  'listen.udp': ({ listen }) => listen.udp,
+  'listen.tcp': ({ listen }) => listen.tcp,
+  'admin.open': ({ admin }) => admin.open,
+  'call.enabled': ({ call }) => call.enabled,
+  'test.enabled': ({ test }) => test.enabled,
+  state: ({ state }) => state,
+  relay: ({ relay }) => relay,
+  traces: ({ traces }) => traces
+}
+
+export class Current implements AsyncDisposable {
+  /** Configurations that were read again: gone by, and not. */
+  readonly counters = { applied: 0, refused: 0 }
+  /** These very limits, as they are now. */
+  readonly limits: Limits
+  readonly stun: { readonly discovery: boolean }
+  readonly call: { readonly rooms: number; readonly hours: number }
+  readonly #log: Logger
+  #config: Config
+  #started: Started
+  /** The one that was read last was wrong. */
+  #isBehind = false
+
+  private constructor(config: Config, started: Started, log: Logger) {
+    this.limits = { ...config.limits }
+    this.stun = { ...config.stun }
+    this.call = { ...config.call }
+    this.#config = config
+    this.#started = started
+    this.#log = log
+  }
+
+  /** Throws `bad-config`, or what a plugin throws at its start. */
+  static async open(config: Config, log: Logger): Promise<Current> {
+    return new Current(config, await startPlugins(config.strategies, log), log)
+  }
+
+  /** In the operator's order. */
+  get strategies(): readonly Strategy[] {
+    return this.#started.strategies
+  }
+
+  get deadlineMs(): number {
+    return this.#config.deadlineMs
+  }
+
+  get drainMs(): number {
+    return this.#config.drainMs
+  }
+
+  get warnings(): readonly Warning[] {
+    return this.#isBehind ? [behind] : []
+  }
+
+  /** A configuration was read that is wrong: nothing has changed. */
+  refuse(): void {
+    this.#isBehind = true
+    this.counters.refused++
+  }
+
+  /**
+   * Goes by another configuration from now on, and gives the names of options in it that take a restart. Where it throws, as `open` does,
+   * nothing has changed.
+   * @param settled resolves when nothing that has begun until then goes by the strategies of then
+   */
+  async change(next: Config, settled: () => Promise<void>): Promise<string[]> {
+    const before = this.#config
+    if (!sameMeaning(before.strategies, next.strategies)) {
+      const started = await startPlugins(next.strategies, this.#log)
+      const old = this.#started
+      this.#started = started
+      void settled().then(() => old[Symbol.asyncDispose]())
+    }
+    this.#isBehind = false
+    this.counters.applied++
+    this.#config = next
+    Object.assign(this.limits, next.limits)
+    Object.assign(this.stun, next.stun)
+    Object.assign(this.call, next.call)
+    return Object.entries(lasting).flatMap(([name, of]) => (same(of(before), of(next)) ? [] : [name]))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#started[Symbol.asyncDispose]()
+  }
+}
+
+const behind: Warning = {
+  code: 'not-reloaded',
+  sentence: 'the configuration that was read last is wrong, and the gateway goes by the one before',
+  advice: 'mend it, which would keep the gateway from starting as well, and send SIGHUP again; the log has each mistake'
+}
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** Where in the file a strategy stands means nothing. */
+const sameMeaning = (a: Config['strategies'], b: Config['strategies']): boolean =>
+  same(...([a, b].map(list => list.map(({ use, options }) => ({ use, options }))) as [unknown, unknown]))
