@@ -26,13 +26,24 @@ export async function readyAt(host: Host, url: string): Promise<number> {
   return Number(stdout.trim().split('\n').at(-1))
 }
 
-/** Milliseconds since the epoch at which the process began, to within 10 ms. */
-export async function startedAt(pid: number): Promise<number> {
+export interface Times {
+  /** Milliseconds since the epoch, to within 10 ms. */
+  readonly started: number
+  /** Milliseconds that all of its threads have had a processor so far. */
+  readonly processorMs: number
+}
+
+/** When the process began, and what it has taken since. */
+export async function timesOf(pid: number): Promise<Times> {
   const [stat, uptime] = await Promise.all([readFile(`/proc/${pid}/stat`, 'utf8'), readFile('/proc/uptime', 'utf8')])
   const now = Date.now()
-  // Field 22 (proc(5)); the second one is a name in parentheses, which may have spaces.
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
-  return now - 1000 * (Number.parseFloat(uptime) - ticks / TICKS)
+  // Fields 14, 15 and 22 (proc(5)), in ticks. The second one is a name in parentheses, which may have spaces.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [user = 0, system = 0, start = 0] = [fields[11], fields[12], fields[19]].map(Number)
+  return {
+    started: now - 1000 * (Number.parseFloat(uptime) - start / TICKS),
+    processorMs: (1000 * (user + system)) / TICKS
+  }
 }
 
 /** What of the process is in memory, in MiB: files that it has mapped, such as the code of Node, are part of it. */

@@ -60,12 +60,13 @@ async function everything(): Promise<void> {
   await part('SIGTERM', () => gateways.stop(second.name))
   await part('any user begins a new volume', () => gateways.begin(users.any))
   await part('a state that cannot be written', () => gateways.refuse(users.any))
-  const [ms, mib] = [Math.min(first.ms, second.ms), Math.max(first.mib, second.mib)]
+  const quicker = first.ms < second.ms ? first : second
   tell([
     ['image', sizes.image, goals.imageMb, 'MB'],
     ['of it the base', sizes.base, undefined, 'MB'],
-    ['ready after its start', ms, goals.readyMs, 'ms'],
-    ['resident when idle', mib, goals.residentMib, 'MiB']
+    ['ready after its start', quicker.ms, goals.readyMs, 'ms'],
+    ['of it on a processor', quicker.processorMs, undefined, 'ms'],
+    ['resident when idle', Math.max(first.mib, second.mib), goals.residentMib, 'MiB']
   ])
   console.log(`the container works; all of it took ${seconds(since)}`)
 }
