@@ -120,7 +120,7 @@ async function outage(off: Door, exported: Door): Promise<void> {
   while (collector.batches === batches && performance.now() < endMs) await sleep(100)
   const counts = (await exported.gateway.do('status', {}))?.spans
   console.log(`spans ${JSON.stringify(counts)}`)
-  goal('spans of the outage counted as lost', (counts?.failed ?? 0) + (counts?.dropped ?? 0), { atLeast: 1 })
+  goal('spans of the outage counted as lost', (counts?.expired ?? 0) + (counts?.dropped ?? 0), { atLeast: 1 })
   goal('batches that arrived after it', collector.batches - batches, { atLeast: 1 })
 }
 

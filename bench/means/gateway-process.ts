@@ -65,6 +65,13 @@ const deeds = {
     return { mostMs: turns.max / 1e6, lateMs: turns.percentile(99.9) / 1e6 }
   },
 
+  /** Ids of all spans that were recorded, as far as their records are kept. */
+  async spans(_given: object): Promise<string[]> {
+    const { traces } = gateway ?? {}
+    const traceIds = new Set(traces?.list({ limit: Number.POSITIVE_INFINITY }).map(({ id }) => id))
+    return [...traceIds].flatMap(id => traces?.get(id) ?? []).flatMap(({ spans }) => spans.map(({ id }) => id))
+  },
+
   async hasTrace({ id }: { id: string }): Promise<boolean> {
     return gateway?.traces.get(id)[0] !== undefined
   },

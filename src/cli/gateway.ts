@@ -5,14 +5,17 @@
 import type { X509Certificate } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { styleText } from 'node:util'
 import { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { LogLine } from '../gateway/log.ts'
 import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from '../wire/endpoint.ts'
 import { hostOf } from '../wire/place.ts'
 import { type ConfigOptions, configOf, withConfigOptions } from './configured.ts'
 import { perform, type Run } from './door.ts'
+import { logText } from './text/log-text.ts'
 import type { Output } from './text/output.ts'
 import { wrap } from './text/output.ts'
 
@@ -36,7 +39,7 @@ Examples:
 
 The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
-as JSON.
+as JSON, or as text where that is a terminal (log.format).
 
 SIGTERM and SIGINT end it in order: it takes nothing new, and what is relayed has
 the time of "drain" to end or to find a direct path. A second signal ends it now.
@@ -53,7 +56,8 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
     import('../gateway/log.ts')
   ])
   const config = await configOf(options)
-  const log = openLog(config.log.level)
+  const isPretty = config.log.format === 'pretty' || (config.log.format === 'auto' && process.stderr.isTTY)
+  const log = openLog({ level: config.log.level, ...(isPretty ? { render: prettily } : {}) })
   const gateway = await openGateway(config, { log })
   // One after the other: of two that come at once the later one counts.
   let reloading = Promise.resolve()
@@ -62,7 +66,8 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
   })
   const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')
-  for (const warning of told.warnings) log.warn(warning)
+  // Whoever sits at the terminal reads them below, once.
+  if (!(isPretty && output.live)) for (const warning of told.warnings) log.warn(warning)
   tell(told, output)
   // A login link is for whoever sits at the terminal: it goes into no pipe, no log and no file.
   if (output.live && !told.open) tellLink(`${told.url}${gateway.loginLink()}`, output)
@@ -80,6 +85,11 @@ async function reload(gateway: Gateway, options: Options, log: Logger): Promise<
     gateway.notReloaded()
     log.error(`the configuration is as it was, since the one that was read is wrong: ${(error as Error).message}`)
   }
+}
+
+const prettily = (line: LogLine): string => {
+  const { stderr } = process
+  return logText(line, stderr.columns || 80, (style, text) => styleText(style, text, { stream: stderr }))
 }
 
 /** A second signal ends the process at once: see door.ts. */

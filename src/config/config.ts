@@ -79,7 +79,7 @@ export interface Config {
   readonly relay: { readonly engine: 'auto' | Engine; readonly threads: number }
   readonly limits: Limits
   readonly traces: Traces
-  readonly log: { readonly level: LogLevel }
+  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'pretty' }
 }
 
 /** What is said besides the file; left out, the environment of this process, and no flags. */

@@ -136,7 +136,10 @@ export function schema() {
     log: section({
       level: leaf(parseLevel, `one of ${logLevels.join(', ')}`, { enum: [...logLevels] })
         .prefault('info')
-        .describe('Least severe level written to the log')
+        .describe('Least severe level written to the log'),
+      format: choice('auto', 'json', 'pretty').describe(
+        'Lines of the log: JSON for programs, or text for people; auto: text where standard error is a terminal'
+      )
     })
   })
 }

@@ -22,7 +22,8 @@ const lasting: Readonly<Record<string, (config: Config) => unknown>> = {
   'test.enabled': ({ test }) => test.enabled,
   state: ({ state }) => state,
   relay: ({ relay }) => relay,
-  traces: ({ traces }) => traces
+  traces: ({ traces }) => traces,
+  'log.format': ({ log }) => log.format
 }
 
 export class Current implements AsyncDisposable {

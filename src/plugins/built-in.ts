@@ -43,9 +43,10 @@ export async function startPlugins(entries: Config['strategies'], log: Logger): 
   opened.defer(() => over.abort())
   const strategies: Strategy[] = []
   for (const { plugin, options } of await loadPlugins(entries, builtIns)) {
-    const own = log.child({ plugin: plugin.name })
+    const fields = { plugin: plugin.name }
     const toolbox = {
-      log: { info: (text: string) => own.info(text), warn: (text: string) => own.warn(text) },
+      // Not by a child of the log, which would keep the level that the log had when it was made.
+      log: { info: (text: string) => log.info(fields, text), warn: (text: string) => log.warn(fields, text) },
       signal: over.signal
     }
     const planner = await plugin.start(options as never, toolbox)

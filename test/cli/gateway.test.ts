@@ -3,6 +3,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
+import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { findTool } from '../lab/sandbox.ts'
 import { authority, certified, renewed } from '../peer/tls.ts'
@@ -33,11 +34,13 @@ const bare = `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], port
 
 const noTokens = { POSTERN_TOKEN: '', POSTERN_ADMIN_TOKEN: '' }
 
+/** Runs what is behind it at a terminal of its own. */
+const terminal = ['python3', '-c', 'import pty, sys; pty.spawn(sys.argv[1:])']
+
 atTerminal(
   'a login link and a token that was made up are told at a terminal, and the link logs a browser in',
   async t => {
     await using world = await World.open()
-    const terminal = ['python3', '-c', 'import pty, sys; pty.spawn(sys.argv[1:])']
     const argv = ['gateway', '--config', await world.write('bare.yaml', bare)]
     const gateway = world.start(argv, { through: terminal, stdin: 'open', env: noTokens })
     await gateway.line(line => line.includes('--token '))
@@ -49,6 +52,32 @@ atTerminal(
     t.is(answer.status, 303)
   }
 )
+
+atTerminal('the log is text at a terminal, in colour unless NO_COLOR is set', async t => {
+  await using world = await World.open()
+  const argv = ['gateway', '--config', await world.config(), '--json']
+  const told = async (env: Record<string, string>) => {
+    const gateway = world.start(argv, { through: terminal, stdin: 'open', env: { TERM: 'xterm', ...env } })
+    return await gateway.line(line => /listening.*http=/.test(line))
+  }
+  const [coloured, plain] = [await told({}), await told({ NO_COLOR: '1' })]
+  const text = /^\d\d:\d\d:\d\d info {3}listening {2}http=127\.0\.0\.1:\d+/
+  t.regex(plain, text)
+  t.notRegex(coloured, text)
+  t.regex(stripVTControlCharacters(coloured), text)
+})
+
+test('the log is text also where it goes to a program or a file, if log.format says so', async t => {
+  await using world = await World.open()
+  const gateway = await world.gateway('log: { format: pretty }')
+  gateway.signal('SIGTERM')
+  await gateway.ended
+  const lines = gateway.stderr.trim().split('\n')
+  t.true(
+    lines.every(line => /^(\d\d:\d\d:\d\d (info|warn) | {16})/.test(line)),
+    gateway.stderr
+  )
+})
 
 test('the start tells every port that has to be open, and how a room is made where rooms are', async t => {
   await using world = await World.open()
@@ -71,6 +100,7 @@ test('where the output goes to a program or a file, no link is told, nor does an
     gateway.signal('SIGTERM')
     t.is(await gateway.ended, 0)
     t.notRegex(gateway.lines.join('\n') + gateway.stderr, /link/)
+    for (const line of gateway.stderr.trim().split('\n')) t.regex(JSON.parse(line).level, /^(info|warn)$/)
     if (more.length === 0) t.regex(gateway.lines.join('\n'), /postern peer bob --receive \.\/received /)
   }
 })
@@ -126,7 +156,10 @@ test('SIGHUP: a file with a mistake changes nothing and is told, and one that is
   gateway.signal('SIGHUP')
   await gateway.said(/the configuration was read again; what takes a restart is as it was: listen\.http/)
   const status = (await (
-    await fetch(`http://${http}/api/status`, { headers: { authorization: `Bearer ${tokens.admin}` } }).catch(e => { console.log(e.cause, http, gateway.stderr); throw e })
+    await fetch(`http://${http}/api/status`, { headers: { authorization: `Bearer ${tokens.admin}` } }).catch(e => {
+      console.log(e.cause, http, gateway.stderr)
+      throw e
+    })
   ).json()) as { reloads?: object }
   t.deepEqual(status.reloads, { applied: 1, refused: 3 })
   gateway.signal('SIGTERM')

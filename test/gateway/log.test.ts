@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { PosternError } from '../../src/errors.ts'
 import { openLog } from '../../src/gateway/log.ts'
 import { endNative } from '../end-native.ts'
 import { HandMade } from '../hand-made.ts'
@@ -17,7 +18,7 @@ type Line = Readonly<Record<string, unknown>>
 /** A log, what was written to it, and its lines as JSON. */
 function logged() {
   const written: string[] = []
-  const log = openLog('info', { write: text => void written.push(text) })
+  const log = openLog({ level: 'info', to: { write: text => void written.push(text) } })
   return { log, written, lines: () => written.map(text => JSON.parse(text) as Line) }
 }
 
@@ -38,8 +39,8 @@ test('whatever is logged takes one line, and no text in it has a control charact
   t.true(written.every(text => text.endsWith('\n')))
   for (const text of lines().flatMap(textsIn)) t.notRegex(text, unprintable, JSON.stringify(text))
   const [refused, fault] = lines()
-  t.like(refused, { level: 30, peer: 'ann [2J ', number: 3, msg: 'refused:  [2J ' })
-  t.like(fault, { level: 50, err: { type: 'Error', message: 'it said  [2J ' } })
+  t.like(refused, { level: 'info', peer: 'ann [2J ', number: 3, msg: 'refused:  [2J ' })
+  t.like(fault, { level: 'error', err: { type: 'Error', message: 'it said  [2J ' } })
 })
 
 /** What the log says of sessions, once it says it of so many. */
@@ -67,8 +68,8 @@ for (const [outcome, strategies] of [
     const record = await world.trace(connection.path.trace)
     t.deepEqual(others, [])
     const { level, time, because, ...rest } = line ?? {}
-    t.is(level, 30)
-    t.is(typeof time, 'number')
+    t.is(level, 'info')
+    t.regex(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     t.is(because, outcome === 'direct' ? undefined : record.verdict.sentence)
     t.deepEqual(rest, {
       trace: connection.path.trace,
@@ -97,7 +98,7 @@ test('a request that is refused has its line, a join that is refused has none, a
   const { time, ms, ...rest } = line ?? {}
   t.is(typeof ms, 'number')
   t.deepEqual(rest, {
-    level: 30,
+    level: 'info',
     trace,
     caller: 'ann',
     callee: 'nobody [2J ',
@@ -111,4 +112,41 @@ test('a request that is refused has its line, a join that is refused has none, a
   t.is(refused.length, 1)
   for (const text of written) t.notRegex(text.slice(0, -1), unprintable)
   await ann.close()
+})
+
+/** A plugin that says one line of each level that plugins have, whenever it is asked for a plan. */
+const talkative = `export default {
+  name: 'talkative',
+  defaults: {},
+  start: (_, { log }) => ({
+    plan: () => {
+      log.info('told')
+      log.warn('warned')
+      return [{ kind: 'pass', reason: 'not today' }]
+    }
+  })
+}`
+
+test('the level may be set while the gateway runs, and lines of plugins keep to it too', async t => {
+  const { log, lines, written } = logged()
+  const spec = { strategies: '[./talkative.mjs]', files: { 'talkative.mjs': talkative }, log }
+  await using world = await World.open(spec)
+  await world.join('bob')
+  const ann = await world.join('ann')
+  for (const [level, told] of [
+    ['info', ['talkative: told', 'talkative: warned', 'gateway: session ended']],
+    ['warn', ['talkative: warned']],
+    ['silent', []],
+    ['debug', ['talkative: told', 'talkative: warned', 'gateway: session ended']]
+  ] as const) {
+    log.level = level
+    written.length = 0
+    const error = await t.throwsAsync(ann.connect({ name: 'bob' }))
+    await world.trace((error as PosternError).trace ?? '')
+    t.deepEqual(
+      lines().map(({ plugin = 'gateway', msg }) => `${plugin}: ${msg}`),
+      told,
+      level
+    )
+  }
 })

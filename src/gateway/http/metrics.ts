@@ -17,6 +17,7 @@ import { read } from '../../trace/record/reader.ts'
 import type { Loss, SpanRecord, TraceRecord } from '../../trace/record/record.ts'
 import { lossVerdicts, verdicts } from '../../verdict.ts'
 import { doorKinds, streams } from '../../wire/doors/door.ts'
+import { warningCodes } from '../peers/sources.ts'
 import { Stalls } from './stalls.ts'
 import type { GatewayStatus } from './status.ts'
 
@@ -131,6 +132,8 @@ export class Metrics implements Disposable {
     this.#readDoors()
     this.#readGauge('traces', 'Traces kept', status => status.traces.kept)
     this.#readGauge('traces_bytes', 'Bytes of the traces kept', status => status.traces.bytes)
+    this.#readGauge('spans_waiting', 'Spans that wait for the collector', ({ collector }) => collector.waiting)
+    this.#readGauge('spans_waiting_bytes', 'Memory of these', ({ collector }) => collector.bytes)
   }
 
   #readWarnings(): void {
@@ -141,8 +144,7 @@ export class Metrics implements Disposable {
       registers: [this.#register]
     })
     this.#readings.push(({ warnings }) => {
-      gauge.reset()
-      for (const code of warnings) gauge.set({ code }, 1)
+      for (const code of warningCodes) gauge.set({ code }, warnings.includes(code) ? 1 : 0)
     })
   }
 
@@ -171,6 +173,10 @@ export class Metrics implements Disposable {
     this.#readCounter('reloads', 'Configurations that were read again', ['outcome'], ({ reloads }) =>
       Object.entries(reloads).map(([outcome, count]) => [{ outcome }, count])
     )
+    this.#readCounter('collector_retries', 'Tries to send spans that were in vain for now', ['wait'], status => [
+      [{ wait: 'retry-after' }, status.collector.retryAfter],
+      [{ wait: 'backoff' }, status.collector.retries - status.collector.retryAfter]
+    ])
     this.#readCounter('relay_bytes', 'UDP payload relayed, by the side it came from', ['from'], ({ relay }) =>
       Object.entries(relay).map(([from, { sentBytes }]) => [{ from }, sentBytes])
     )

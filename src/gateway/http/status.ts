@@ -1,6 +1,6 @@
 // What a gateway counts, as one object: /api/status shows it, and Prometheus reads it (metrics.ts). It names no peers.
 
-import type { ExportCounters } from '../../trace/export/export.ts'
+import type { ExportCounters } from '../../trace/export/outbox.ts'
 import type { TraceStore } from '../../trace/store/store.ts'
 import type { Doors } from '../doors/doors.ts'
 import type { Budget } from '../memory/budget.ts'
@@ -78,7 +78,8 @@ export async function statusOf(parts: {
     /** By which sides latch that speak ICE alone. */
     checks: relay.checks,
     traces: parts.traces.counters,
-    spans: { ...parts.exported },
+    spans: { ...parts.exported.spans },
+    collector: { ...parts.exported.collector },
     access: { ...parts.access.counters },
     reloads: { ...parts.reloads },
     drain: { begun: parts.drain.hasBegun ? 1 : 0, refused: parts.drain.refused },

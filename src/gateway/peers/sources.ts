@@ -8,17 +8,20 @@ import type { Address } from '../../wire/shapes.ts'
 import type { Member, WarmSocket } from './member.ts'
 import type { Observer } from './observer.ts'
 
+export const warningCodes = [
+  'hidden-sources',
+  'unchecked-url',
+  'identity-twice',
+  'certificate-ends',
+  'certificate-kept',
+  'overloaded',
+  'udp-unheard',
+  'not-reloaded'
+] as const
+
 /** What is wrong with the gateway's own set-up, in words. It names no peer and no address. */
 export interface Warning {
-  readonly code:
-    | 'hidden-sources'
-    | 'unchecked-url'
-    | 'identity-twice'
-    | 'certificate-ends'
-    | 'certificate-kept'
-    | 'overloaded'
-    | 'udp-unheard'
-    | 'not-reloaded'
+  readonly code: (typeof warningCodes)[number]
   readonly sentence: string
   readonly advice: string
 }

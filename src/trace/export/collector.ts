@@ -1,6 +1,6 @@
 // The way to a collector: a batch of spans in one POST (OTLP over HTTP, protobuf), and what the collector says to it. The
 // encoding is OpenTelemetry's. Its exporter does not serve here: it gives up after ten seconds, says of a refusal neither its status
-// nor its reason, and tells nobody how many spans of a batch were refused.
+// nor its reason, and tells nobody how many spans of a batch were rejected.
 //
 //   POST ─► 2xx ─► taken, perhaps but for some of the spans
 //        ─► 429, 502, 503, 504, or no answer ─► later (the statuses of the OTLP specification)
@@ -13,6 +13,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { timeoutSignal } from '../../clock.ts'
 import { version } from '../../version.ts'
 import type { ExportSettings } from './environment.ts'
 
@@ -24,7 +25,7 @@ export type Answer =
     }
   | {
       readonly kind: 'later'
-      readonly reason: string /** As the collector asks for. */
+      readonly reason: string /** Milliseconds that the collector asks for (Retry-After). */
       readonly afterMs: number | undefined
     }
   | { readonly kind: 'refused'; readonly reason: string }
@@ -55,7 +56,7 @@ export class Collector {
   /** Posts it once. @param over ends it, as if nobody had answered */
   async post(body: Uint8Array, over: AbortSignal): Promise<Answer> {
     const { timeoutMs } = this.#settings
-    const late = AbortSignal.timeout(timeoutMs)
+    using late = timeoutSignal(timeoutMs)
     try {
       const sent = this.#request(AbortSignal.any([over, late]))
       // What goes wrong after the answer has begun, goes wrong with the answer.
@@ -109,9 +110,21 @@ function answerOf({ statusCode = 0, statusMessage = '', headers }: http.Incoming
   if (statusCode >= 200 && statusCode < 300) return { kind: 'taken', ...partialSuccessIn(body) }
   const reason = `it answers ${statusCode} ${statusMessage}`.trim()
   if (!later.includes(statusCode)) return { kind: 'refused', reason }
-  const seconds = Number.parseInt(headers['retry-after'] ?? '', 10)
-  return { kind: 'later', reason, afterMs: seconds > 0 ? seconds * 1000 : undefined }
+  return { kind: 'later', reason, afterMs: retryAfter(headers) }
 }
+
+/**
+ * Milliseconds, from seconds or a date of HTTP (RFC 9110 section 10.2.3). A date counts from the collector's own, where it tells
+ * that, since its clock may be another. Undefined if there is none, if it cannot be read, or if it is over.
+ */
+function retryAfter({ 'retry-after': asked = '', date = '' }: http.IncomingHttpHeaders): number | undefined {
+  const afterMs = /^\d+$/.test(asked) ? Number(asked) * 1000 : dateOf(asked) - (dateOf(date) || Date.now())
+  return afterMs > 0 ? afterMs : undefined
+}
+
+/** Milliseconds since the epoch, of any of the three forms that have been in use (RFC 9110 section 5.6.7); NaN if it is none. */
+const dateOf = (text: string): number =>
+  /^(Sun|Mon|Tue|Wed|Thu|Fri|Sat)/.test(text) ? Date.parse(text.endsWith(' GMT') ? text : `${text} GMT`) : Number.NaN
 
 /** A body that cannot be read says nothing, and the spans were taken. */
 function partialSuccessIn(body: Buffer): { rejected: number; said: string } {

@@ -3,6 +3,7 @@ import test from 'ava'
 import { Metrics } from '../../../src/gateway/http/metrics.ts'
 import { noVisits } from '../../../src/gateway/nettest/counters.ts'
 import { noneYet } from '../../../src/gateway/signalling/counters.ts'
+import { noneExported } from '../../../src/trace/export/outbox.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { verdicts } from '../../../src/verdict.ts'
 import { endNative } from '../../end-native.ts'
@@ -95,7 +96,7 @@ test('what can be counted is there from the start, at zero, so that nobody misse
     'postern_connect_seconds_bucket{le="+Inf",strategy="direct"}',
     'postern_paths_total{kind="relay"}',
     'postern_profiles_total{mapping="unknown",filtering="unknown",allocation="unknown"}',
-    'postern_spans_total{outcome="failed"}',
+    'postern_spans_total{outcome="expired"}',
     ...Object.keys(verdicts).map(code => `postern_verdicts_total{verdict="${code}",outcome="failed"}`)
   ])
     t.is(first.get(series), 0, series)
@@ -252,7 +253,7 @@ function made() {
     relay: { caller: counts, callee: counts },
     checks: { asked: 0, latched: 0, refused: 0, limited: 0 },
     traces: { kept: 0, bytes: 0, evicted: 0 },
-    spans: { exported: 0, dropped: 0, failed: 0 },
+    ...noneExported(),
     reloads: { applied: 0, refused: 0 },
     drain: { begun: 0, refused: 0 },
     warnings: []

@@ -196,7 +196,7 @@ test('news of a connection that is not theirs is ignored and counted', async t =
 
 test('the log has a line for each search: of which connection, what was asked for, and how it ended', async t => {
   const lines: Record<string, unknown>[] = []
-  const log = openLog('info', { write: text => void lines.push(JSON.parse(text)) })
+  const log = openLog({ level: 'info', to: { write: text => void lines.push(JSON.parse(text)) } })
   await using world = await connected({ log })
   await world.again(world.guest, 'relay')
   await open(world.guest, world.bob)

@@ -29,6 +29,10 @@ export class Collector implements AsyncDisposable {
   answers = true
   /** What it answers; it has taken spans only if that is 200. */
   status = 200
+  /** Headers of its answers: Retry-After, Date. */
+  says: Readonly<Record<string, string>> = {}
+  /** Begins each answer, and never ends it. */
+  drips = false
   /** What it says that it rejects of each batch. */
   rejects: { readonly rejectedSpans: number; readonly errorMessage: string } | undefined
   /** Requests there were, whatever became of them. */
@@ -50,8 +54,9 @@ export class Collector implements AsyncDisposable {
   async start(): Promise<void> {
     this.#server = createServer((request, response) => {
       void this.#take(request).then(() => {
-        response.statusCode = this.status
-        if (this.answers) response.end(this.rejects && responded.encode({ partialSuccess: this.rejects }).finish())
+        response.writeHead(this.status, this.says)
+        if (this.drips) response.write('.')
+        else if (this.answers) response.end(this.rejects && responded.encode({ partialSuccess: this.rejects }).finish())
       })
     })
     this.#server.listen(this.#port, '127.0.0.1')
@@ -88,7 +93,7 @@ export class Collector implements AsyncDisposable {
     this.headers.push(request.headers)
     const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
     this.asked++
-    if (this.answers && this.status === 200) this.spans.push(...decode(plain))
+    if (this.answers && !this.drips && this.status === 200) this.spans.push(...decode(plain))
     this.#wake()
   }
 }

@@ -3,7 +3,8 @@ import { context, TraceFlags, type Tracer, trace } from '@opentelemetry/api'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
 import test, { type ExecutionContext } from 'ava'
 import { PosternError } from '../../../src/errors.ts'
-import { exporting, type Patience } from '../../../src/trace/export/export.ts'
+import { exporting } from '../../../src/trace/export/export.ts'
+import { type ExportCounters, noneExported, type Patience } from '../../../src/trace/export/outbox.ts'
 import type { SpanRecord, TraceRecord } from '../../../src/trace/record/record.ts'
 import { version as ours } from '../../../src/version.ts'
 import { endNative } from '../../end-native.ts'
@@ -203,7 +204,7 @@ test('the whole queue leaves at the end, however small the batches', async t => 
   const make = (tracer: Tracer) => {
     for (let made = 0; made < 100; made++) tracer.startSpan('one').end()
   }
-  t.is((await sent({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }, { make })).length, 100)
+  t.is((await sent({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }, { make, atEnd: true })).length, 100)
 })
 
 test('nothing is exported unless an endpoint is set, nor where OTEL_* turns it off', t => {
@@ -275,6 +276,15 @@ const outages: Readonly<Record<string, readonly [RegExp, (c: Collector) => unkno
       c.answers = true
     }
   ],
+  'begins an answer and never ends it': [
+    /^it did not answer within 50 ms$/,
+    c => {
+      c.drips = true
+    },
+    c => {
+      c.drips = false
+    }
+  ],
   'answers 503': [
     /^it answers 503 Service Unavailable$/,
     c => {
@@ -290,22 +300,25 @@ for (const [outage, [reason, begin, end]] of Object.entries(outages))
   test(`while a collector ${outage} spans are kept up to the bound, the rest is counted; they arrive when it is back`, async t => {
     await using collector = await Collector.open()
     const patience = { keepMs: 60_000, firstMs: 1, longestMs: 2 }
-    const timeoutMs = outage === 'accepts and never answers' ? 50 : 10_000
-    const { exports, tracer, told, provider } = outbox(collector, patience, timeoutMs)
+    const timeoutMs = /never/.test(outage) ? 50 : 10_000
+    const { exports, tracer, told, finish } = outbox(collector, patience, timeoutMs)
     await begin(collector)
     for (let made = 0; made < 100; made++) tracer.startSpan('kept').end()
-    const { counters } = exports
+    const { spans: counters, collector: waits } = exports.counters
     // Ten are on their way as soon as there are ten, twenty wait.
     t.is(counters.dropped, 70)
+    t.deepEqual([waits.waiting, waits.bytes > 0], [30, true])
     const asked = collector.asked
     await until(() => (outage === 'refuses connections' ? told.length === 1 : collector.asked >= asked + 3))
     await end(collector)
     await until(() => counters.exported === 30)
     tracer.startSpan('later').end()
-    await provider.shutdown()
+    await finish()
     // What was answered too late was sent again.
     t.true(collector.spans.length >= 31)
-    t.deepEqual(counters, { exported: 31, dropped: 70, failed: 0, rejected: 0 })
+    t.deepEqual(counters, spansOf({ exported: 31, dropped: 70 }))
+    t.deepEqual([waits.waiting, waits.bytes, waits.retryAfter], [0, 0, 0])
+    t.true(waits.retries >= 1)
     t.deepEqual(
       told.map(([text]) => text),
       ['traces do not reach the collector', 'traces reach the collector again']
@@ -314,30 +327,155 @@ for (const [outage, [reason, begin, end]] of Object.entries(outages))
   })
 
 test('a batch that a collector does not take for long is given up, and one that it will never take at once; both are counted', async t => {
-  for (const [status, reason] of [
-    [503, 'it answers 503 Service Unavailable'],
-    [400, 'it answers 400 Bad Request']
+  for (const [status, how, tries, reason] of [
+    [429, 'expired', 14, 'it answers 429 Too Many Requests'],
+    [502, 'expired', 14, 'it answers 502 Bad Gateway'],
+    [503, 'expired', 14, 'it answers 503 Service Unavailable'],
+    [504, 'expired', 14, 'it answers 504 Gateway Timeout'],
+    [500, 'refused', 1, 'it answers 500 Internal Server Error'],
+    [400, 'refused', 1, 'it answers 400 Bad Request']
   ] as const) {
     await using collector = await Collector.open()
-    const { exports, tracer, told, provider } = outbox(collector, { keepMs: 500, firstMs: 1, longestMs: 50 })
+    const { exports, tracer, told, finish } = outbox(collector, quick())
     collector.status = status
     for (let made = 0; made < 10; made++) tracer.startSpan('lost').end()
-    await until(() => exports.counters.failed === 10)
-    t.is(collector.asked > 1, status === 503, `${collector.asked} tries`)
-    await provider.shutdown()
-    t.deepEqual(exports.counters, { exported: 0, dropped: 0, failed: 10, rejected: 0 })
+    await until(() => exports.counters.spans[how] === 10)
+    // 1, 2, 4, 8 and 16 s, then 30 s each, a fifth more or less, until five minutes are over.
+    t.true(Math.abs(collector.asked - tries) <= (tries > 1 ? 3 : 0), `${collector.asked} tries`)
+    await finish()
+    t.deepEqual(exports.counters.spans, spansOf({ [how]: 10 }))
     t.deepEqual(told, [['traces do not reach the collector', reason]])
   }
 })
 
 test('spans that a collector rejects of a batch are counted, and its reason is told once', async t => {
   await using collector = await Collector.open()
-  const { exports, tracer, told, provider } = outbox(collector)
+  const { exports, tracer, told, finish } = outbox(collector)
   collector.rejects = { rejectedSpans: 3, errorMessage: 'their clock is wrong' }
   for (let made = 0; made < 20; made++) tracer.startSpan('one').end()
-  await provider.shutdown()
-  t.deepEqual(exports.counters, { exported: 14, dropped: 0, failed: 0, rejected: 6 })
+  await finish()
+  t.deepEqual(exports.counters.spans, spansOf({ exported: 14, rejected: 6 }))
+  t.is(collector.asked, 2)
   t.deepEqual(told, [['the collector rejects some of the spans', 'their clock is wrong']])
+})
+
+test('a warning of a collector that takes all spans is told', async t => {
+  await using collector = await Collector.open()
+  const { exports, tracer, told, finish } = outbox(collector)
+  collector.rejects = { rejectedSpans: 0, errorMessage: 'it is nearly full' }
+  tracer.startSpan('one').end()
+  await finish()
+  t.deepEqual(exports.counters.spans, spansOf({ exported: 1 }))
+  t.deepEqual(told, [['the collector takes the spans with a warning', 'it is nearly full']])
+})
+
+for (const [outage, [, begin, end]] of Object.entries(outages).filter(([outage]) => !/never/.test(outage)))
+  test(`a collector that ${outage} for two minutes gets every span that was recorded meanwhile, once`, async t => {
+    await using collector = await Collector.open()
+    const made: string[] = []
+    const record = () => {
+      const span = tracer.startSpan('kept')
+      made.push(span.spanContext().spanId)
+      span.end()
+    }
+    const spent = { ms: 0 }
+    const patience = quick(spent, async waitMs => {
+      // Ten spans a second.
+      for (let count = 0; count < waitMs / 100; count++) record()
+      if (spent.ms >= 120_000) await end(collector)
+    })
+    const { exports, tracer, finish } = outbox(collector, patience, 10_000, {
+      OTEL_BSP_MAX_QUEUE_SIZE: '2048',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: ''
+    })
+    await begin(collector)
+    record()
+    const { spans: counters, collector: waits } = exports.counters
+    await until(() => counters.exported > 0 && waits.waiting === 0)
+    await finish()
+    t.true(made.length > 1200 && made.length < 2048, `${made.length}`)
+    t.deepEqual(ids(collector.spans), made.sort())
+    t.deepEqual(counters, spansOf({ exported: made.length }))
+  })
+
+test("Retry-After is kept to and counted: seconds, or a date by the collector's own clock; five minutes at most", async t => {
+  const date = 'Tue, 01 Jan 2030 12:00:00 GMT'
+  for (const [says, waitMs] of [
+    [{ 'retry-after': '120' }, 120_000],
+    [{ 'retry-after': 'Tue, 01 Jan 2030 12:00:45 GMT', date }, 45_000],
+    [{ 'retry-after': 'Tuesday, 01-Jan-30 12:00:45 GMT', date }, 45_000],
+    [{ 'retry-after': 'Tue Jan  1 12:00:45 2030', date }, 45_000],
+    [{ 'retry-after': '86400' }, 300_000],
+    // It is over, or cannot be read.
+    [{ 'retry-after': '0' }, undefined],
+    [{ 'retry-after': 'Tue, 01 Jan 2030 11:00:00 GMT', date }, undefined],
+    [{ 'retry-after': 'soon' }, undefined],
+    [{ 'retry-after': '-5' }, undefined]
+  ] as const) {
+    await using collector = await Collector.open()
+    collector.status = 429
+    collector.says = says
+    const waits: number[] = []
+    const patience = quick({ ms: 0 }, async ms => {
+      waits.push(ms)
+      collector.status = 200
+    })
+    const { exports, tracer, finish } = outbox(collector, patience)
+    tracer.startSpan('one').end()
+    await until(() => exports.counters.spans.exported === 1)
+    await finish()
+    t.is(waits.length, 1)
+    if (waitMs === undefined)
+      t.true((waits[0] ?? 0) >= 800 && (waits[0] ?? 0) <= 1200, `${says['retry-after']}: ${waits}`)
+    else t.is(waits[0], waitMs, says['retry-after'])
+    t.like(exports.counters.collector, { retries: 1, retryAfter: waitMs === undefined ? 0 : 1 })
+  }
+})
+
+test('a collector that comes and goes is told once a minute at most', async t => {
+  await using collector = await Collector.open()
+  const spent = { ms: 0 }
+  const patience = quick(spent, async () => {
+    collector.status = 200
+  })
+  const { exports, tracer, told, finish } = outbox(collector, patience)
+  for (let turn = 1; turn <= 100; turn++) {
+    collector.status = 503
+    tracer.startSpan('one').end()
+    await until(() => exports.counters.spans.exported === turn)
+  }
+  await finish()
+  const warnings = told.filter(([text]) => text === 'traces do not reach the collector').length
+  t.true(warnings >= 1 && warnings <= 1 + spent.ms / 60_000, `${warnings} in ${spent.ms} ms`)
+  t.true(told.length <= 2 * warnings)
+})
+
+test('spans that wait have a bound in bytes as well, and what is above it is counted', async t => {
+  await using collector = await Collector.open()
+  const patience = { ...quick(), queueBytes: 64 << 10 }
+  const { exports, tracer, finish } = outbox(collector, patience, 10_000, { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' })
+  const text = 'x'.repeat(10 << 10)
+  // One is on its way, five wait, each a little heavier than its text.
+  for (let made = 0; made < 10; made++) tracer.startSpan('large', { attributes: { text } }).end()
+  const { spans, collector: waits } = exports.counters
+  t.is(spans.overweight, 4)
+  t.true(waits.bytes > 5 * text.length && waits.bytes < 64 << 10)
+  await finish()
+  t.deepEqual(spans, spansOf({ exported: 6, overweight: 4 }))
+  t.is(waits.bytes, 0)
+})
+
+test('at the end what waits for another try is tried at once, once more, and the log says how much was lost', async t => {
+  await using collector = await Collector.open()
+  collector.status = 503
+  collector.says = { 'retry-after': '3600' }
+  const { exports, tracer, told, provider } = outbox(collector)
+  for (let made = 0; made < 25; made++) tracer.startSpan('lost').end()
+  await until(() => exports.counters.collector.retries === 1)
+  await provider.shutdown()
+  t.is(collector.asked, 4)
+  t.deepEqual(exports.counters.spans, spansOf({ expired: 25 }))
+  t.deepEqual(told.at(-1), ['the last traces did not reach the collector', '25 spans'])
 })
 
 test.serial('connections are made while the collector does not answer, and the gateway closes in time', async t => {
@@ -355,23 +493,46 @@ test.serial('connections are made while the collector does not answer, and the g
 
 const quiet = { info: () => {}, warn: () => {} }
 
+const spansOf = (some: Partial<ExportCounters['spans']>) => ({ ...noneExported().spans, ...some })
+
+/** The waits of a gateway on a clock of its own, where each is over at once. @param waits is told of each when it is over */
+function quick(spent = { ms: 0 }, waits: (waitMs: number) => Promise<unknown> = async () => {}): Patience {
+  return {
+    keepMs: 300_000,
+    firstMs: 1000,
+    longestMs: 30_000,
+    now: () => spent.ms,
+    sleep: async waitMs => {
+      spent.ms += waitMs
+      await waits(waitMs)
+    }
+  }
+}
+
 /** An exporter with short waits and a small queue, and what it logs: each text with its reason. */
-function outbox(collector: Collector, patience?: Patience, timeoutMs = 10_000) {
+function outbox(collector: Collector, patience?: Patience, timeoutMs = 10_000, env: NodeJS.ProcessEnv = {}) {
   const told: (readonly [text: string, reason: string])[] = []
-  const tell = (fields: object, text: string) => void told.push([text, String((fields as { reason?: string }).reason)])
+  const tell = (fields: { reason?: string; spans?: number }, text: string) =>
+    void told.push([text, fields.reason ?? `${fields.spans} spans`])
   const exports = exporting(
     {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_TIMEOUT: `${timeoutMs}`,
       OTEL_BSP_SCHEDULE_DELAY: '5',
       OTEL_BSP_MAX_QUEUE_SIZE: '20',
-      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10'
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10',
+      ...env
     },
     { info: tell, warn: tell },
     patience
   )
   const provider = new TracerProvider({ spanProcessors: [...exports.processors], sampler: exports.sampler })
-  return { exports, told, provider, tracer: provider.getTracer('test') }
+  /** Ends it, without haste: what is under way at the end has two seconds, which a busy computer may need for itself. */
+  const finish = async () => {
+    await provider.forceFlush()
+    await provider.shutdown()
+  }
+  return { exports, told, provider, finish, tracer: provider.getTracer('test') }
 }
 
 /** A connect within a caller's own trace to a gateway that exports to the collector; the record, when all has ended. */
@@ -394,11 +555,13 @@ interface Sending {
   readonly collector?: Collector
   /** Takes the names of all spans that were recorded. */
   readonly recorded?: string[]
+  /** Leaves it to the end of the gateway that spans are sent. */
+  readonly atEnd?: boolean
   make?(tracer: Tracer): void
 }
 
 /** What arrives of some spans. */
-async function sent(env: NodeJS.ProcessEnv, { collector, recorded = [], make }: Sending = {}) {
+async function sent(env: NodeJS.ProcessEnv, { collector, recorded = [], atEnd = false, make }: Sending = {}) {
   await using own = await Collector.open()
   const to = collector ?? own
   const exports = exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: to.url, ...env }, quiet)
@@ -413,6 +576,7 @@ async function sent(env: NodeJS.ProcessEnv, { collector, recorded = [], make }: 
   const tracer = provider.getTracer('test')
   if (make) make(tracer)
   else tracer.startSpan('one').end()
+  if (!atEnd) await provider.forceFlush()
   await provider.shutdown()
   return to.spans as [Collector['spans'][number], ...Collector['spans']]
 }

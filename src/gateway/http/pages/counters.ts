@@ -186,8 +186,19 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
     {
       exported: 'taken',
       dropped: 'dropped: too many waited',
-      failed: 'not taken: the collector was not reached, or refused',
+      overweight: 'dropped: those that waited took too much memory',
+      refused: 'refused with their batch',
+      expired: 'given up: the collector was away, or took nothing, for five minutes',
       rejected: 'rejected one by one'
+    }
+  ],
+  collector: [
+    'Collector',
+    {
+      waiting: 'spans that wait now',
+      bytes: 'memory of these',
+      retries: 'tries in vain',
+      'retry after': 'the same, and it said when to come again'
     }
   ],
   access: [
