@@ -52,9 +52,11 @@ export class HandMade implements AsyncDisposable {
   readonly #place: string
   #closedWith: number | undefined
 
-  constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
+  /** @param localAddress the address of this host that it comes from; left out: the system chooses */
+  constructor(url: string, headers: Readonly<Record<string, string>> = {}, localAddress?: string) {
     this.#place = placeOf(url) ?? ''
-    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers, ca: authority })
+    const from = localAddress === undefined ? {} : { localAddress }
+    this.ws = new WebSocket(url.replace('http', 'ws') + JOIN_PATH, { headers, ca: authority, ...from })
     this.closed = new Promise(resolve => this.ws.on('close', resolve))
     this.ws.on('close', code => {
       this.#closedWith = code

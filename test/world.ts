@@ -30,6 +30,9 @@ export interface WorldSpec {
   readonly told?: readonly string[]
   /** `listen.tcp`. */
   readonly tcp?: readonly number[]
+  /** `listen.trustProxy` and `listen.proxyProtocol`. */
+  readonly trustProxy?: readonly string[]
+  readonly proxyProtocol?: boolean
   /** `listen.url`. */
   readonly publicUrls?: readonly string[]
   /** The HTTP port speaks TLS, with this pair in cert.pem and key.pem beside the YAML file; peers that join trust its authority. */
@@ -98,10 +101,12 @@ export class World implements AsyncDisposable {
     const { strategies = '[direct, stun, relay]', more = '', addresses = ['127.0.0.1', '127.0.0.2'] } = this.#spec
     const before = this.gateway as Gateway | undefined
     const { ports = [0, 0], tcp = [], told = [], publicUrls = [] } = this.#spec
+    const { trustProxy = [], proxyProtocol = false } = this.#spec
+    const proxies = trustProxy.map(one => `'${one}'`).join(', ')
     const url = publicUrls.map(one => `'${one}'`).join(', ')
     const tls = this.#spec.tls ? 'tls: { cert: cert.pem, key: key.pem }, ' : ''
     const config = `
-listen: { ${tls}http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}], public: [${told.join(', ')}] }, tcp: [${tcp.join(', ')}] }
+listen: { ${tls}http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}], public: [${told.join(', ')}] }, tcp: [${tcp.join(', ')}], trustProxy: [${proxies}], proxyProtocol: ${proxyProtocol} }
 state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}

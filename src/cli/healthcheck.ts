@@ -2,10 +2,14 @@
 
 import { request } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import { connect, type Socket } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import { Networks } from '../config/networks.ts'
 import { asPosternError, PosternError } from '../errors.ts'
+import { LOCAL_HEADER } from '../gateway/proxy/header.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { type ConfigOptions, configOf, withConfigOptions } from './configured.ts'
 import { perform, type Run } from './door.ts'
@@ -53,13 +57,13 @@ async function healthcheck(options: Options, { output, signal }: Run): Promise<v
 }
 
 /** It is asked where it listens: by itself, if that is a single address. */
-async function healthAt({ http, tls }: Config['listen'], signal: AbortSignal): Promise<Health> {
-  const place = placeOf({ http, tls })
+async function healthAt(listen: Config['listen'], signal: AbortSignal): Promise<Health> {
+  const { tls } = listen
+  const place = placeOf(listen)
   const { promise, resolve, reject } = Promise.withResolvers<Health>()
   // Its certificate is for its name, and nothing secret is said: whoever has this port on this computer is who is asked about.
-  const asking = tls
-    ? secureRequest(`${place}/healthz`, { signal, rejectUnauthorized: false })
-    : request(`${place}/healthz`, { signal })
+  const trusting = { signal, rejectUnauthorized: false, ...dialling(listen) }
+  const asking = tls ? secureRequest(`${place}/healthz`, trusting) : request(`${place}/healthz`, trusting)
   asking.on('error', reject)
   asking.on('response', async response => {
     try {
@@ -78,6 +82,20 @@ async function healthAt({ http, tls }: Config['listen'], signal: AbortSignal): P
     const isLate = name === 'AbortError' || name === 'TimeoutError'
     const why = isLate ? `it did not answer within ${ANSWER_MS / 1000} s` : (code ?? asPosternError(thrown).message)
     throw new PosternError('gateway-unreachable', `no gateway is up at ${place}: ${why}`)
+  }
+}
+
+/** Where this computer's own address is that of a proxy, a connection begins with the header of one that stands for nobody else. */
+function dialling(listen: Config['listen']): { createConnection?: () => Socket } {
+  const { hostname, port } = new URL(placeOf(listen))
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (!listen.proxyProtocol || !new Networks(listen.trustProxy).has(host)) return {}
+  return {
+    createConnection() {
+      const socket = connect(Number(port), host)
+      socket.write(LOCAL_HEADER)
+      return listen.tls ? connectTls({ socket, rejectUnauthorized: false }) : socket
+    }
   }
 }
 

@@ -52,6 +52,10 @@ export interface Config {
     readonly udp: UdpListen
     /** TCP ports of the relay's own, on each of the addresses of `udp`; or empty. */
     readonly tcp: readonly number[]
+    /** Addresses and networks (config/networks.ts) of the proxies that are believed when they say who asks; or empty. */
+    readonly trustProxy: readonly string[]
+    /** Whether each TCP connection of these begins with a header of PROXY protocol v2. */
+    readonly proxyProtocol: boolean
   }
   /** Whether STUN clients without a token may find out what their NATs do (RFC 5780, RFC 3489). */
   readonly stun: { readonly discovery: boolean }

@@ -8,6 +8,7 @@ import type { Endpoint } from '../wire/endpoint.ts'
 import { placeOf } from '../wire/place.ts'
 import { MOST_HOURS } from '../wire/room/places.ts'
 import type { Option } from './layers.ts'
+import { networkIn } from './networks.ts'
 import { defaultStrategies, isRecord } from './strategies.ts'
 
 /** Files in PEM, both or neither; empty: none. */
@@ -65,6 +66,13 @@ export type LogLevel = (typeof logLevels)[number]
 /** A gateway has few names; the rest would be a mistake. */
 const URLS = 16
 
+/** The proxies of a large provider come from some dozens of networks. */
+const PROXIES = 256
+
+const ifAll = 'if everybody were trusted, anybody could say who asks'
+const theProxies = `the addresses and networks of your own proxies, such as [127.0.0.1, 10.0.0.0/8]; ${ifAll}`
+const aProxy = `an address or a network such as 127.0.0.1, 10.0.0.0/8 or fd00::/8; ${ifAll}`
+
 /** What may carry relayed datagrams. */
 export const engines = ['batch', 'dgram'] as const
 export type Engine = (typeof engines)[number]
@@ -82,7 +90,7 @@ const aPublicAddress =
 
 export function schema() {
   return section({
-    listen: listenSection(),
+    listen: listenSection().superRefine(checkProxies, beside),
     stun: section({
       discovery: flag()
         .prefault('true')
@@ -181,7 +189,13 @@ const listenSection = () =>
       .prefault([])
       .describe(
         'TCP ports for relayed peers whose UDP is blocked, on each of listen.udp.addresses, besides listen.http'
-      )
+      ),
+    trustProxy: list(leaf(networkIn, aProxy), theProxies, 0, PROXIES)
+      .prefault([])
+      .describe('The proxies whose word on who asks is taken: addresses and networks; empty: nobody is believed'),
+    proxyProtocol: flag()
+      .prefault('false')
+      .describe('Whether each TCP connection of listen.trustProxy begins with a header of PROXY protocol v2')
   })
 
 const limitsSection = () =>
@@ -305,6 +319,17 @@ function checkTraces({ memory, file }: Traces, context: z.RefinementCtx): void {
 function checkTls({ cert, key }: TlsListen, context: z.RefinementCtx): void {
   const missing = cert && key === '' ? 'key' : key && cert === '' ? 'cert' : undefined
   if (missing) context.addIssue({ code: 'custom', path: [missing], message: 'expected both cert and key, or neither' })
+}
+
+interface Proxied {
+  readonly trustProxy: readonly string[]
+  readonly proxyProtocol: boolean
+}
+
+function checkProxies({ trustProxy, proxyProtocol }: Proxied, context: z.RefinementCtx): void {
+  const message = 'a header is taken of nobody but the proxies in listen.trustProxy; expected their addresses there'
+  if (proxyProtocol === true && trustProxy?.length === 0)
+    context.addIssue({ code: 'custom', path: ['proxyProtocol'], message })
 }
 
 function checkUdp(udp: UdpListen, context: z.RefinementCtx): void {

@@ -43,6 +43,7 @@ import { ownLinks, Sources } from './peers/sources.ts'
 import { type Purpose, token, tokenFile } from './peers/tokens.ts'
 import { Twins } from './peers/twins.ts'
 import { unheard } from './peers/unheard.ts'
+import { Proxies } from './proxy/proxies.ts'
 import { type Recording, Refusals } from './recording/refusals.ts'
 import { logSession } from './recording/session-line.ts'
 import { TraceKeys } from './recording/trace-keys.ts'
@@ -195,6 +196,9 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     }
   }
   const rooms = enabled ? opened.use(await Rooms.open(config.state, guarded, roomsOptions)) : undefined
+  const refusalLog = opened.use(new RefusalLog({ log }))
+  const { trustProxy: trusted, proxyProtocol: introduces } = config.listen
+  const proxies = new Proxies({ trusted, introduces, log, refusalLog })
   const reception: Reception = {
     door: {
       ...{ token: guarded, rooms, directory, names: directory.names, observer, places },
@@ -207,14 +211,13 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     desk: { members: directory, sessions, sources, twins, nat, forwards, rooms, url: urlOf(config.listen) },
     drain,
     pace: new Pace(() => limits.messagesPerSecond),
-    refusalLog: opened.use(new RefusalLog({ log })),
-    ...{ log, counters, refusals: new Refusals(tracing.recording, counters) }
+    ...{ log, refusalLog, counters, refusals: new Refusals(tracing.recording, counters) }
   }
   const access = new Access({ token: tokens.admin, open: openTo(config), keys: tracing.keys })
   const parts = {
     visits,
     ...{ directory, sources, sessions, relay, binding, doors, signalling: counters, budget: watch.budget },
-    ...{ access, forwards, twins, nat, rooms, overload, drain, reloads: current.counters, ...tracing }
+    ...{ access, forwards, twins, nat, rooms, overload, drain, proxies, reloads: current.counters, ...tracing }
   }
   const rates = new Rates()
   const warnings = () => [
@@ -224,6 +227,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...(certificate?.warnings ?? []),
     ...overload.warnings(),
     ...unheard(directory.peers, observer),
+    ...proxies.warnings(),
     ...current.warnings
   ]
   const status = () => statusOf({ ...parts, http: http.counters, warnings: warnings() })
@@ -240,7 +244,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
       receive: (ws, newcomer) => visits.receive(ws, newcomer)
     },
     urls: config.listen.url,
-    certificate,
+    ...{ proxies, certificate },
     join: (ws, newcomer) => receive(ws, newcomer, reception),
     doors
   })

@@ -7,8 +7,8 @@
 
 import type { WebSocket } from 'ws'
 
-/** Between two pings, and how long one may go unanswered, in milliseconds. */
-const EVERY_MS = 10_000
+/** Between two pings, and how long one may go unanswered, in milliseconds. Proxies cut what is idle for longer (test/gateway/proxy/idle.test.ts). */
+export const EVERY_MS = 10_000
 const PATIENCE_MS = 5000
 
 /** How long a probe may go unanswered: for this many milliseconds and this many round trips, whichever is longer. */

@@ -274,7 +274,13 @@ test('healthcheck asks the gateway of its configuration, with TLS and without, a
   await world.write('cert.pem', certified.cert)
   await world.write('key.pem', certified.key)
   const secure = await world.write('tls.yaml', `listen: { ${at}, tls: { cert: cert.pem, key: key.pem } }\n`)
-  for (const config of [plain, secure]) {
+  const behind = 'trustProxy: [127.0.0.0/8], proxyProtocol: true'
+  const introduced = await world.write('behind.yaml', `listen: { ${at}, ${behind} }\n`)
+  const both = await world.write('both.yaml', `listen: { ${at}, ${behind}, tls: { cert: cert.pem, key: key.pem } }\n`)
+  const nobodyBehind = check(both)
+  t.is(await nobodyBehind.ended, 1)
+  t.regex(String((await nobodyBehind.event('failed')).reason), /:\d+: ECONNREFUSED$/)
+  for (const config of [plain, secure, introduced, both]) {
     const gateway = world.start(['gateway', '--config', config, '--json'])
     await gateway.event('listening')
     const healthy = check(config)

@@ -144,7 +144,7 @@ strategies: [direct, direct, { stun: {}, relay: {} }, stun: 5]
 `
   t.deepEqual(problems(t, text), [
     'x.yaml:2:9: listen.http: got "8080"; expected an IP address and a port such as 0.0.0.0:8080 or [::]:8080',
-    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, tls, url, udp, tcp',
+    'x.yaml:3:3: listen.udq: there is no such option (did you mean "udp"?); expected http, tls, url, udp, tcp, trustProxy, proxyProtocol',
     'x.yaml:4:17: listen.udp.ports: got "3"; expected one to three ports',
     'x.yaml:5:16: join.token: got a value that cannot be one; expected a token of letters, digits and signs without spaces',
     'x.yaml:6:17: admin.token: the environment variable NOPE is not set; expected it to be, or ${NOPE:-default}',
@@ -244,6 +244,32 @@ test('the URLs of a gateway are places, however they are written', t => {
     'x.yaml:1:17: listen.url[0]: got "postern.example.org"; expected a URL such as https://postern.example.org'
   ])
   t.regex(problems(t, 'listen: { url: https://a.example }').join(), /expected a list of public URLs$/)
+})
+
+test('proxies that are trusted are named one by one or by their networks, never all there are', t => {
+  const { listen } = parseConfig(
+    'listen: { trustProxy: [127.0.0.1, 10.0.0.0/8, "fd00::/8"], proxyProtocol: true }',
+    'x.yaml',
+    {}
+  )
+  t.deepEqual(listen.trustProxy, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'])
+  t.true(listen.proxyProtocol)
+  for (const all of ['true', '127.0.0.1', '{ a: b }'])
+    t.regex(
+      problems(t, `listen: { trustProxy: ${all} }`).join('\n'),
+      /^x\.yaml:1:23: listen\.trustProxy: got .*; expected the addresses and networks of your own proxies, such as \[127\.0\.0\.1, 10\.0\.0\.0\/8\]; if everybody were trusted, anybody could say who asks$/
+    )
+  for (const one of ['0.0.0.0/0', '"::/0"', 'true', 'proxy.example.org', '10.0.0.0/33'])
+    t.regex(
+      problems(t, `listen: { trustProxy: [127.0.0.1, ${one}] }`).join('\n'),
+      /^x\.yaml:1:35: listen\.trustProxy\[1\]: got ".*"; expected an address or a network such as .*; if everybody/
+    )
+  t.deepEqual(problems(t, 'listen: { proxyProtocol: true }'), [
+    'x.yaml:1:26: listen.proxyProtocol: a header is taken of nobody but the proxies in listen.trustProxy; expected their addresses there'
+  ])
+  t.deepEqual(problems(t, 'listen: { proxyProtocol: v2 }'), [
+    'x.yaml:1:26: listen.proxyProtocol: got "v2"; expected true or false'
+  ])
 })
 
 test('a certificate and its key are both there or neither, beside the file, and can be used', t => {

@@ -23,7 +23,6 @@ import type { Config } from '../../config/config.ts'
 import { isLoopback, plainAddress } from '../../wire/endpoint.ts'
 import { GuardedToken } from '../peers/guarded-token.ts'
 import { TraceKeys } from '../recording/trace-keys.ts'
-import { sourceOf } from '../shares/network.ts'
 
 /** Whether a gateway is for this computer alone, so that its pages may be open here. */
 export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
@@ -38,8 +37,9 @@ export interface Visit {
   readonly headers: IncomingHttpHeaders
   /** Whether it came over TLS of the gateway's own. */
   readonly isSecure: boolean
-  /** The address the listener is bound to, and the one the request came from. */
+  /** The address the listener is bound to. */
   readonly listener: string
+  /** The address the request came from: a proxy that is trusted says for whom it asks. */
   readonly source: string
   /** The value of the cookie that a login left. */
   readonly session: string | undefined
@@ -158,8 +158,8 @@ export class Access {
     this.#sessions.delete(session)
   }
 
-  #check(given: string, { source, headers }: Visit): 'token' | 'refused' | 'limited' {
-    const found = this.#token.check(given, sourceOf(source, headers))
+  #check(given: string, { source }: Visit): 'token' | 'refused' | 'limited' {
+    const found = this.#token.check(given, source)
     if (found === 'right') return 'token'
     this.counters[found === 'limited' ? 'limited' : 'wrongTokens']++
     return found === 'limited' ? 'limited' : 'refused'

@@ -7,8 +7,11 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { plainAddress } from '../../wire/endpoint.ts'
+import type { Introduced } from '../proxy/header.ts'
+import type { Arrival, Proxies } from '../proxy/proxies.ts'
 import { Crowd } from '../shares/crowd.ts'
-import { networkOf, sourceOf } from '../shares/network.ts'
+import { networkOf } from '../shares/network.ts'
 import type { Bound } from '../shares/shares.ts'
 import type { Newcomer } from '../signalling/reception.ts'
 import type { Descriptors } from './descriptors.ts'
@@ -23,6 +26,7 @@ export interface ConnectionCounters {
 }
 
 interface Held {
+  arrival: Arrival
   network: string
   isProved: boolean
   /** Tells whoever is at the other end why the connection is about to be closed. */
@@ -32,15 +36,19 @@ interface Held {
 export class Connections {
   readonly #strangers: Crowd<Socket>
   readonly #descriptors: Descriptors
+  readonly #proxies: Pick<Proxies, 'clientOf'>
   readonly #held = new Map<Socket, Held>()
   /** The TCP connection that a socket of TLS is over. */
   readonly #below = new WeakMap<Socket, Socket>()
+  /** The addresses that requests came from. */
+  readonly #clients = new WeakMap<IncomingMessage, string>()
   #starved = 0
 
   /** @param strangers the most connections that have shown nothing yet */
-  constructor(strangers: Bound, descriptors: Descriptors) {
+  constructor(strangers: Bound, descriptors: Descriptors, proxies: Pick<Proxies, 'clientOf'>) {
     this.#strangers = new Crowd(strangers)
     this.#descriptors = descriptors
+    this.#proxies = proxies
   }
 
   get counters(): ConnectionCounters {
@@ -48,7 +56,8 @@ export class Connections {
   }
 
   accept(socket: Socket): void {
-    const held = { network: networkOf(socket.remoteAddress ?? ''), isProved: false, onShed: () => {} }
+    const arrival = arrivalOf(socket)
+    const held = { arrival, network: networkOf(arrival.source.address), isProved: false, onShed: () => {} }
     this.#held.set(socket, held)
     socket.once('close', () => {
       this.#held.delete(socket)
@@ -63,16 +72,38 @@ export class Connections {
     this.#below.set(secure, socket)
   }
 
-  /** A request came. A connection of a proxy brings requests from everywhere. Returns the network that this one came from. */
-  asks({ socket: served, headers }: IncomingMessage): string {
-    const network = networkOf(sourceOf(served.remoteAddress, headers))
+  /** A proxy has said whose connection it is. */
+  introduce(socket: Socket, introduced: Introduced): void {
+    const held = this.#held.get(socket)
+    if (!held || introduced === 'local') return
+    held.arrival = { ...introduced, isIntroduced: true }
+    this.#comesFrom(socket, held, networkOf(introduced.source.address))
+  }
+
+  /**
+   * A request came. A connection of a proxy brings requests from everywhere. Returns the network that this one came from.
+   * @throws PosternError `bad-message` where nobody can tell where it came from
+   */
+  asks(request: IncomingMessage): string {
+    const { socket: served, headers } = request
+    const client = this.#proxies.clientOf(this.arrivalOf(served), headers)
+    this.#clients.set(request, client)
+    const network = networkOf(client)
     const socket = this.#tcpOf(served)
     const held = this.#held.get(socket)
-    if (held && held.network !== network) {
-      this.#strangers.leave(socket, held.network)
-      this.#enter(socket, Object.assign(held, { network, isProved: false }))
-    }
+    if (held) this.#comesFrom(socket, held, network)
     return network
+  }
+
+  /** The address that a request came from, which has been asked before. */
+  clientOf(request: IncomingMessage): string {
+    return this.#clients.get(request) ?? this.arrivalOf(request.socket).source.address
+  }
+
+  /** Where a connection comes from, and what it reached. */
+  arrivalOf(served: Socket): Arrival {
+    const socket = this.#tcpOf(served)
+    return this.#held.get(socket)?.arrival ?? arrivalOf(socket)
   }
 
   /** Whoever sends on it has shown a token. */
@@ -85,11 +116,12 @@ export class Connections {
   }
 
   /** The connection of a WebSocket, for whoever serves it. */
-  newcomer({ socket, headers }: IncomingMessage): Newcomer {
+  newcomer(request: IncomingMessage): Newcomer {
+    const { socket } = request
     const held = this.#held.get(this.#tcpOf(socket))
     return {
-      from: sourceOf(socket.remoteAddress, headers),
-      reached: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
+      from: this.clientOf(request),
+      reached: this.arrivalOf(socket).reached,
       prove: () => this.prove(socket),
       whenShed: tell => {
         if (held) held.onShed = tell
@@ -103,6 +135,12 @@ export class Connections {
 
   #tcpOf(served: Socket): Socket {
     return this.#below.get(served) ?? served
+  }
+
+  #comesFrom(socket: Socket, held: Held, network: string): void {
+    if (held.network === network) return
+    this.#strangers.leave(socket, held.network)
+    this.#enter(socket, Object.assign(held, { network, isProved: false }))
   }
 
   #enter(socket: Socket, { network }: Held): void {
@@ -122,3 +160,9 @@ export class Connections {
     socket.destroy()
   }
 }
+
+const arrivalOf = ({ remoteAddress, remotePort = 0, localAddress = '', localPort = 0 }: Socket): Arrival => ({
+  source: { address: plainAddress(remoteAddress ?? ''), port: remotePort },
+  reached: { address: localAddress, port: localPort },
+  isIntroduced: false
+})

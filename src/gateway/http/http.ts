@@ -22,7 +22,8 @@ import { RUN_PATH } from '../../wire/nettest/path.ts'
 import { JOIN_PATH } from '../../wire/place.ts'
 import { MESSAGE_BYTES } from '../../wire/signal.ts'
 import type { Doors, Guest } from '../doors/doors.ts'
-import { sourceOf } from '../shares/network.ts'
+import type { Proxies } from '../proxy/proxies.ts'
+import { refuse, refuseUpgrade } from '../proxy/unclear.ts'
 import type { Newcomer } from '../signalling/reception.ts'
 import { type Access, isForeign } from './access.ts'
 import { Answers } from './answers.ts'
@@ -35,7 +36,7 @@ import { Connections } from './connections.ts'
 import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
 import { byFirstByte } from './first-byte.ts'
 import { inPieces } from './in-pieces.ts'
-import { loginPath, loginRoutes, visitOf } from './login.ts'
+import { type Doorway, loginPath, loginRoutes, visitOf } from './login.ts'
 import { assetRoutes } from './pages/assets.ts'
 import { errorPage, type Way } from './pages/error.ts'
 import { type PageSide, pageRoutes, wantsPage } from './pages/routes.ts'
@@ -56,6 +57,8 @@ export interface HttpSide extends ApiSide, Pick<PageSide, 'present' | 'warnings'
   readonly tests?: (TestSide & { receive(ws: WebSocket, newcomer: Newcomer): void }) | undefined
   /** `listen.url`. */
   readonly urls: readonly string[]
+  /** Who is believed when it says for whom it asks. */
+  readonly proxies: Proxies
   /** Left out, HTTP is served in clear. */
   readonly certificate?: Certificate | undefined
   /** Is told of faults of our own, but not of what is wrong with a request. */
@@ -101,18 +104,26 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: REQUEST_MS / 4
   }
-  const { certificate } = side
+  const { certificate, proxies } = side
   const server = certificate ? createSecureServer(certificate, timeouts) : createServer(timeouts)
   for (const event of ['request', 'upgrade']) server.on(event, takesOff(side.urls))
-  const connections = new Connections(() => side.peers() + OTHERS, new Descriptors({ log: side.log }))
+  const connections = new Connections(() => side.peers() + OTHERS, new Descriptors({ log: side.log }), proxies)
   const answers = new Answers(server)
   const serve = application(side, at.address, connections).callback()
   const bringsDatagrams = (socket: Socket) => side.doors.tcp(socket, guestOf(socket, connections))
-  tellApart(server, connections, certificate ? securely : inClear(bringsDatagrams))
-  server.on('upgrade', request => connections.asks(request))
+  const receive = (socket: Socket, speaks: (byte: number) => void) =>
+    byFirstByte(socket, byte =>
+      proxies.receive(socket, { from: connections.arrivalOf(socket).source.address, byte }, introduced => {
+        if (introduced === undefined) return speaks(byte)
+        connections.introduce(socket, introduced)
+        byFirstByte(socket, speaks)
+      })
+    )
+  tellApart(server, connections, { receive, speaking: certificate ? securely : inClear(bringsDatagrams) })
   server.on('request', (request, response) => {
     if (answers.isOver(request.socket)) return
-    if (answers.begin(request, response, connections.asks(request))) void serve(request, response)
+    const network = refuse(response, () => connections.asks(request))
+    if (network !== undefined && answers.begin(request, response, network)) void serve(request, response)
   })
   const sockets = new WebSocketServer({ noServer: true, path: JOIN_PATH, ...WEBSOCKETS })
   sockets.on('connection', (ws, request) => side.join(ws, connections.newcomer(request)))
@@ -121,6 +132,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
   const tests = testSockets(side)
   tests.on('connection', (ws, request) => side.tests?.receive(ws, connections.newcomer(request)))
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (refuseUpgrade(socket, () => connections.asks(request)) === undefined) return
     const into = [relayed, ...(side.tests ? [tests] : [])].find(one => one.shouldHandle(request)) ?? sockets
     into.handleUpgrade(request, socket, head, ws => into.emit('connection', ws, request))
   })
@@ -133,7 +145,8 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     },
     bringsDatagrams(socket) {
       connections.accept(socket)
-      bringsDatagrams(socket)
+      if (proxies.introduce) receive(socket, () => bringsDatagrams(socket))
+      else bringsDatagrams(socket)
     },
     close: () => close(server, [sockets, tests], connections)
   }
@@ -155,14 +168,20 @@ type Speaking = (
   own: (socket: Socket) => void
 ) => (socket: Socket, byte: number) => void
 
+interface Telling {
+  /** Calls `speaks` with the first byte that is the client's own. */
+  receive(socket: Socket, speaks: (byte: number) => void): void
+  readonly speaking: Speaking
+}
+
 /** The server's own listener gets a connection with all that it has said. */
-function tellApart(server: Server, connections: Connections, speaking: Speaking): void {
+function tellApart(server: Server, connections: Connections, { receive, speaking }: Telling): void {
   const [own] = server.listeners('connection') as [(this: Server, socket: Socket) => void]
   server.removeAllListeners('connection')
   const speaks = speaking(server, connections, socket => own.call(server, socket))
   server.on('connection', (socket: Socket) => {
     connections.accept(socket)
-    byFirstByte(socket, byte => speaks(socket, byte))
+    receive(socket, byte => speaks(socket, byte))
   })
 }
 
@@ -173,14 +192,11 @@ const inClear =
   (socket, byte) =>
     beginsFrame(byte) ? bringsDatagrams(socket) : serve(socket)
 
-/** @param request the one that a WebSocket began with: a proxy on this host names where it came from */
+/** @param request the one that a WebSocket began with: it may have come for somebody else than made the connection */
 function guestOf(socket: Socket, connections: Connections, request?: IncomingMessage): Guest {
-  const address = sourceOf(socket.remoteAddress, request?.headers ?? {})
-  return {
-    source: { address, port: socket.remotePort ?? 0 },
-    local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
-    prove: () => connections.prove(socket)
-  }
+  const { source, reached: local } = connections.arrivalOf(socket)
+  const address = request ? connections.clientOf(request) : source.address
+  return { source: { ...source, address }, local, prove: () => connections.prove(socket) }
 }
 
 /** A peer that does not answer the close, or a request that does not end, must not keep the gateway from stopping. */
@@ -198,6 +214,7 @@ async function close(server: Server, served: readonly WebSocketServer[], connect
 
 /** @param listener the address it is bound to. */
 function application(side: HttpSide, listener: string, connections: Connections): Koa {
+  const doorway: Doorway = { listener, clientOf: request => connections.clientOf(request) }
   const open = new Router()
   open.get('/healthz', ctx => {
     const warnings = side.warnings()
@@ -236,9 +253,9 @@ function application(side: HttpSide, listener: string, connections: Connections)
     moduleRoutes().routes(),
     callRoutes(side.calls).routes(),
     testRoutes(side.tests).routes(),
-    loginRoutes(side.access, listener).routes(),
+    loginRoutes(side.access, doorway).routes(),
     ownTraceRoutes(side).routes(),
-    door(side.access, listener, connections),
+    door(side.access, doorway, connections),
     pageRoutes(side).routes(),
     apiRoutes(side).routes(),
     metrics.routes(),
@@ -267,9 +284,9 @@ const guard: Koa.Middleware = async (ctx, next) => {
 
 /** Leads people to the form, and tells programs what is missing. */
 const door =
-  (access: Access, listener: string, connections: Connections): Koa.Middleware =>
+  (access: Access, doorway: Doorway, connections: Connections): Koa.Middleware =>
   async (ctx, next) => {
-    const admission = access.admit(visitOf(ctx, listener))
+    const admission = access.admit(visitOf(ctx, doorway))
     if (admission === 'limited') ctx.throw(429, 'too many wrong tokens; wait a minute')
     if (admission !== 'refused') {
       if (admission !== 'local') connections.prove(ctx.req.socket)

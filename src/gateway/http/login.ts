@@ -19,20 +19,28 @@ export const linkPath = (link: string): string => `/login?link=${link}`
 
 export const loginPath = (to: string): string => (to === '/' ? '/login' : `/login?to=${encodeURIComponent(to)}`)
 
-export function visitOf(ctx: Context, listener: string): Visit {
+/** What a login has to know of the gateway. */
+export interface Doorway {
+  /** The address that the HTTP port is bound to. */
+  readonly listener: string
+  /** The address that a request came from. */
+  clientOf(request: IncomingMessage): string
+}
+
+export function visitOf(ctx: Context, { listener, clientOf }: Doorway): Visit {
   return {
     method: ctx.method,
     httpVersion: ctx.req.httpVersion,
     headers: ctx.headers,
     isSecure: ownTls(ctx),
     listener,
-    source: ctx.req.socket.remoteAddress ?? '',
+    source: clientOf(ctx.req),
     session: ctx.cookies.get(cookieName(ctx))
   }
 }
 
 /** Open to everybody: `/login`, and `/logout`. */
-export function loginRoutes(access: Access, listener: string): Router {
+export function loginRoutes(access: Access, doorway: Doorway): Router {
   const router = new Router()
   router.get('/login', ctx => {
     const to = localPath(String(ctx.query.to ?? '/'))
@@ -42,17 +50,17 @@ export function loginRoutes(access: Access, listener: string): Router {
     else
       ctx.body = form({
         to,
-        foreign: isForeign(visitOf(ctx, listener)),
+        foreign: isForeign(visitOf(ctx, doorway)),
         ...(link ? { wrong: 'over' as const } : {})
       }).toString()
   })
   router.post('/login', async ctx => {
-    turnAwayForeign(ctx, listener)
+    turnAwayForeign(ctx, doorway)
     const fields = new URLSearchParams(await bodyOf(ctx))
     const to = localPath(fields.get('to') ?? '/')
     const link = fields.get('link')
     const token = fields.get('token')?.trim() ?? ''
-    const result = link === null ? access.logIn(token, visitOf(ctx, listener)) : access.follow(link)
+    const result = link === null ? access.logIn(token, visitOf(ctx, doorway)) : access.follow(link)
     if (typeof result === 'object') {
       setCookie(ctx, result.session, SESSION_MS)
       return seeOther(ctx, to)
@@ -63,7 +71,7 @@ export function loginRoutes(access: Access, listener: string): Router {
     ctx.body = form({ to, wrong: link === null ? result : 'over' }).toString()
   })
   router.post('/logout', ctx => {
-    turnAwayForeign(ctx, listener)
+    turnAwayForeign(ctx, doorway)
     access.logOut(ctx.cookies.get(cookieName(ctx)) ?? '')
     setCookie(ctx, '', 0)
     seeOther(ctx, '/login')
@@ -72,8 +80,8 @@ export function loginRoutes(access: Access, listener: string): Router {
 }
 
 /** A page of another site must neither log a browser in or out, nor use up the wrong tokens of whoever looks at it. */
-function turnAwayForeign(ctx: Context, listener: string): void {
-  if (isForeign(visitOf(ctx, listener)))
+function turnAwayForeign(ctx: Context, doorway: Doorway): void {
+  if (isForeign(visitOf(ctx, doorway)))
     ctx.throw(
       403,
       'the form came from another site; if a proxy stands in front of the gateway, let it pass on the Host header'

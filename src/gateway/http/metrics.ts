@@ -204,6 +204,12 @@ export class Metrics implements Disposable {
         (['moved', 'failed'] as const).map(outcome => [{ only, outcome }, sessions.again[only][outcome]])
       )
     )
+    this.#readCounter(
+      'proxy_headers',
+      'Requests and connections with headers of proxies that were not taken, or without one that was due',
+      ['outcome'],
+      ({ proxies }) => Object.entries(proxies).map(([outcome, count]) => [{ outcome }, count])
+    )
     this.#readCounter('tests', 'Tests of networks that ended with a result', ['verdict'], ({ tests }) =>
       Object.entries(tests.done).map(([verdict, count]) => [{ verdict }, count])
     )

@@ -8,6 +8,7 @@ import { noVisits, type VisitsCounters } from '../nettest/counters.ts'
 import type { Directory } from '../peers/directory.ts'
 import type { Sources, Warning } from '../peers/sources.ts'
 import type { Twins } from '../peers/twins.ts'
+import type { Proxies } from '../proxy/proxies.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Rooms } from '../rooms/rooms.ts'
 import type { Drain } from '../session/drain.ts'
@@ -39,6 +40,7 @@ export async function statusOf(parts: {
   access: Access
   forwards: Forwards
   overload: Overload
+  proxies: Pick<Proxies, 'counters'>
   nat: NatDesk
   rooms: Rooms | undefined
   visits: VisitsSeen | undefined
@@ -84,6 +86,8 @@ export async function statusOf(parts: {
     reloads: { ...parts.reloads },
     drain: { begun: parts.drain.hasBegun ? 1 : 0, refused: parts.drain.refused },
     http: { ...parts.http },
+    /** What came with headers by which proxies say who asks, and was not taken. */
+    proxies: { ...parts.proxies.counters },
     /** What the operator should mend: a word for each. */
     warnings: parts.warnings.map(({ code }) => code)
   }

@@ -1,6 +1,6 @@
 // Where this gateway is found. A hello says where its peer dialled (wire/place.ts), and is good at this gateway's own places
-// alone: whoever passes on a hello that was made for another gateway is refused. No header of the request decides, since
-// whoever passes a hello on writes them.
+// alone: whoever passes on a hello that was made for another gateway is refused. No header that says which host was meant decides,
+// since whoever passes a hello on writes them.
 //
 //   a URL of listen.url, or the address and port that were reached        ─► its own
 //   listen.url names others                                               ─► wrong-gateway
@@ -17,7 +17,7 @@ import type { Warning } from './sources.ts'
 export interface Way {
   /** The address that it seems to come from. */
   readonly from: string
-  /** The gateway's own endpoint that it reached. */
+  /** The gateway's own endpoint that it reached, or that of a trusted proxy in front, as that says. */
   readonly reached: Endpoint
 }
 

@@ -16,7 +16,8 @@ export const warningCodes = [
   'certificate-kept',
   'overloaded',
   'udp-unheard',
-  'not-reloaded'
+  'not-reloaded',
+  'unnamed-proxy'
 ] as const
 
 /** What is wrong with the gateway's own set-up, in words. It names no peer and no address. */

@@ -13,7 +13,7 @@ import type { Link } from '../peers/joined.ts'
 import type { Refusal } from '../recording/refusals.ts'
 
 /** A link on which nothing was heard for so long is pinged: a NAT may have forgotten the TCP connection without a word. */
-const PING_MS = 11_000
+export const PING_MS = 11_000
 
 /** After so long without an answer the peer is silent, and after this much more the link is dead, in milliseconds. */
 const ANSWER_MS = 3000

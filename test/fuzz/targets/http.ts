@@ -67,6 +67,8 @@ const headers: readonly Header[] = [
   ['origin', 'http://evil.example'],
   ['sec-fetch-site', 'same-origin'],
   ['x-forwarded-for', '203.0.113.7'],
+  ['x-forwarded-for', 'unknown, [2001:db8::7]:4711'],
+  ['forwarded', 'for=_hidden, for="[2001:db8::7]:4711";proto=https'],
   ['x-forwarded-proto', 'https'],
   ['expect', '100-continue'],
   ['transfer-encoding', 'chunked'],
@@ -197,6 +199,9 @@ export const http: Target = {
   about: 'requests with the token and without: answered within a second, never with a 500, pages escaped',
   async open(odd) {
     const files = { 'traces.jsonl': `${records.map(record => JSON.stringify(record)).join('\n')}\n` }
-    return new Door(await World.open({ files, more: 'traces: { memory: 1 MiB, file: ./traces.jsonl }' }), odd)
+    return new Door(
+      await World.open({ trustProxy: ['127.0.0.1'], files, more: 'traces: { memory: 1 MiB, file: ./traces.jsonl }' }),
+      odd
+    )
   }
 }

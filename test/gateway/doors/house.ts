@@ -156,8 +156,8 @@ export class End {
     return end
   }
 
-  static async webSocket(url: string): Promise<End> {
-    const ws = new WebSocket(url)
+  static async webSocket(url: string, headers: Readonly<Record<string, string>> = {}): Promise<End> {
+    const ws = new WebSocket(url, { headers })
     const upgraded = once(ws, 'upgrade')
     await once(ws, 'open')
     const [{ socket }] = (await upgraded) as [{ socket: Socket }]

@@ -13,7 +13,7 @@ const networks = {
 
 for (const [name, addressOf] of Object.entries(networks))
   test(`idle WebSockets from all over ${name} keep nobody else from joining, and who has joined from there stays`, async t => {
-    await using world = await World.open({ more: 'limits: { peers: 10 }' })
+    await using world = await World.open({ more: 'limits: { peers: 10 }', trustProxy: ['127.0.0.1'] })
     const from = (address: string) => new HandMade(world.url, { 'x-forwarded-for': `made up, ${address}` })
     const hello = { identity: await world.identity('ann'), token: world.gateway.joinToken }
     const neighbour = from(addressOf(0))

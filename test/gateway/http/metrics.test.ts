@@ -243,6 +243,7 @@ function made() {
     doors: { tcp: door, websocket: door, latched: { udp: 0, tcp: 0, websocket: 0 } },
     signalling: noneYet(),
     http: { open: 0, shed: 0, starved: 0, busy: 0, unread: 0 },
+    proxies: { ignored: 0, unclear: 0, missing: 0, foreign: 0, malformed: 0, late: 0 },
     access: { loggedIn: 0, wrongTokens: 0, limited: 0 },
     names: { known: 0, full: 0, limited: 0, unkept: 0 },
     rooms: { open: 0, inside: 0, waiting: 0, made: 0, refused: 0, unkept: 0 },

@@ -108,7 +108,7 @@ test('handshakes that are never made count as strangers, of which the oldest goe
 })
 
 test('who has joined over TLS, or shown the admin token, is not closed for strangers; who came from where is known', async t => {
-  await using world = await open({ more: 'limits: { peers: 10 }' })
+  await using world = await open({ more: 'limits: { peers: 10 }', trustProxy: ['127.0.0.1'] })
   const from = (address: string) => new HandMade(world.url, { 'x-forwarded-for': address })
   const hello = { identity: await world.identity('ann'), token: world.gateway.joinToken }
   const joined = from('203.0.113.1')

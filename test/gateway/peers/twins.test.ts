@@ -115,7 +115,7 @@ test('the link that a peer lost as it changed networks does not answer, and is n
 })
 
 test('over the wire: a clone of a peer that waits is told to both, and to the operator', async t => {
-  await using world = await World.open()
+  await using world = await World.open({ trustProxy: ['127.0.0.1'] })
   const spec = { identity: await world.identity('bob'), token: world.gateway.joinToken, name: 'bob' }
   const from = async (address: string, accepts = true) => {
     const made = new HandMade(world.url, { 'x-forwarded-for': address })

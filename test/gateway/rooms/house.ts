@@ -24,7 +24,7 @@ export class House implements AsyncDisposable {
     more = '',
     ...spec
   }: WorldSpec & { call?: string } = {}): Promise<House> {
-    return new House(await World.open({ more: `call: { ${call} }\n${more}`, ...spec }))
+    return new House(await World.open({ more: `call: { ${call} }\n${more}`, trustProxy: ['127.0.0.1'], ...spec }))
   }
 
   /** Joins by the token, by hand; perhaps from another address, as a proxy of this host would have it. */

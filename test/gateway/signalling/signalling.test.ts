@@ -364,7 +364,7 @@ test('a hundred peers of one address that come at once are all in', async t => {
 })
 
 test('the last seats are for networks that have none, and whoever finds none is told to wait', async t => {
-  await using world = await World.open({ more: 'limits: { peers: 10 }' })
+  await using world = await World.open({ more: 'limits: { peers: 10 }', trustProxy: ['127.0.0.1'] })
   const identity = await world.identity('ann')
   const links: HandMade[] = []
   const come = async (address: string) => {

@@ -116,6 +116,17 @@ const parts: Readonly<Record<string, readonly [heading: string, labels: Readonly
       unread: 'closed, since their answers were not read'
     }
   ],
+  proxies: [
+    'Proxies in front of the gateway',
+    {
+      ignored: 'requests for others, as somebody says who is not trusted: counted as his own',
+      unclear: 'requests refused: their proxy does not say clearly for whom it asks',
+      missing: 'connections of proxies closed: the PROXY header was missing',
+      foreign: 'connections closed: a PROXY header that was not asked of them',
+      malformed: 'the same, since it was no header that is taken',
+      late: 'the same, since it did not end'
+    }
+  ],
   names: [
     'Names',
     {

@@ -5,6 +5,7 @@ import { type HttpSide, serveHttp } from '../../../../src/gateway/http/http.ts'
 import type { GatewayStatus } from '../../../../src/gateway/http/status.ts'
 import type { Names } from '../../../../src/gateway/peers/names.ts'
 import type { Warning } from '../../../../src/gateway/peers/sources.ts'
+import { Proxies } from '../../../../src/gateway/proxy/proxies.ts'
 import type { Presence } from '../../../../src/gateway/session/presence.ts'
 import type { TraceRecord } from '../../../../src/trace/record/record.ts'
 import { matches } from '../../../../src/trace/store/filter.ts'
@@ -85,6 +86,7 @@ export async function servePages(
       calls: false,
       tests,
       urls,
+      proxies: new Proxies({ trusted: [], introduces: false, log: { warn: () => {} }, refusalLog: { tell: () => {} } }),
       log: { error: fields => void faults.push(fields), warn: () => {} },
       join: ws => ws.close(),
       doors: { tcp: socket => void socket.destroy(), webSocket: ws => ws.terminate() }
