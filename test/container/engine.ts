@@ -2,7 +2,7 @@
 // Where there is a Docker engine, it builds, from the base image of the registry, as most people will. podman runs the image in either
 // case, since it puts a container into a network namespace of the laboratory.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -15,8 +15,8 @@ import { labProblem } from '../lab/world.ts'
 /** What building may take on a slow line and a busy machine. */
 const PATIENCE_MS = 300_000
 
-/** How long a registry may be silent, in milliseconds. */
-const REGISTRY_MS = 20_000
+/** How long a registry may take for the base image, in milliseconds. */
+const REGISTRY_MS = 90_000
 
 /** In the container `npm ci` trusts what this computer trusts. It is mounted for the build, and in no layer. */
 const authorities = '/etc/ssl/certs/ca-certificates.crt'
@@ -50,11 +50,23 @@ export async function run(argv: readonly string[], patienceMs = PATIENCE_MS): Pr
   return stdout
 }
 
+/** Each with a group of its own, so that what it has started ends with it. */
+const running = new Set<ChildProcess>()
+
+/** Ends what runs still, where somebody has had enough. */
+async function endAll(): Promise<void> {
+  const ended = [...running].map(child => once(child, 'exit'))
+  for (const { pid } of running) if (pid) process.kill(-pid, 'SIGKILL')
+  await Promise.all(ended)
+}
+
 /** As `run`, and whatever came of it. 128: it was ended, or took too long. */
 export async function attempt([name = '', ...argv]: readonly string[], patienceMs = PATIENCE_MS): Promise<Result> {
   const env = { ...process.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin' }
-  const child = spawn(tool(name), argv, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: patienceMs })
+  const child = spawn(tool(name), argv, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: patienceMs, detached: true })
   const closed = once(child, 'close')
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   const [code] = await closed
   return { code: code ?? 128, stdout, stderr }
@@ -163,12 +175,13 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await endAll()
     for (const name of this.#containers) await attempt(this.#podman(['rm', '--force', '--time', '0', name]))
     await attempt(this.#podman(['volume', 'prune', '--force']))
     await attempt(this.#podman(['rmi', '--all', '--force']))
     // Storage is mounted upon itself.
     await attempt(['umount', '--recursive', join(this.folder, 'storage/overlay')])
-    await rm(this.folder, { recursive: true, force: true })
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 

@@ -73,6 +73,18 @@ test('ports are those that a gateway listens on by default', async t => {
   t.deepEqual([...new Set(exposed)], [defaults.http.port, ...udp])
 })
 
+test('probes ask what a gateway answers', async t => {
+  await using world = await World.open()
+  const probes = below('httpGet', await documents('deploy/kubernetes/postern.yaml')) as { path: string }[]
+  t.is(probes.length, 3)
+  for (const { path } of probes) t.is((await fetch(`${world.url}${path}`)).status, 200, path)
+  const [{ metrics_path: metrics }] = below(
+    'scrape_configs',
+    await documents('deploy/prometheus/prometheus.yaml')
+  ).flat() as [{ metrics_path: string }]
+  t.is((await world.api(metrics)).status, 200)
+})
+
 test('the configuration in the manifest is one', async t => {
   const [text] = below('postern.yaml', await documents('deploy/kubernetes/postern.yaml'))
   const { listen } = parseConfig(String(text), 'postern.yaml')
