@@ -19,6 +19,8 @@ const elsewhere = [
   'test/gateway/http/pages/nettest.test.ts'
 ]
 const long = [
+  'test/config/examples.test.ts',
+  'test/config/options/{access,host,limits,listen,sessions,traces}.test.ts',
   'test/gateway/session/session.test.ts',
   'test/gateway/udp/binding.test.ts',
   'test/nat/assignment.test.ts',

@@ -35,7 +35,8 @@ function runWith(node) {
 }
 
 function refuse() {
-  const remedy = isClone ? '; `npm ci` without --omit=dev brings one along on Linux' : ''
+  const download = 'https://nodejs.org/en/download has it'
+  const remedy = isClone ? `; \`npm ci\` without --omit=dev brings one along on Linux, or ${download}` : `; ${download}`
   process.stderr.write(`postern: needs Node ${needed} or newer, and this is Node ${process.versions.node}${remedy}\n`)
   process.exitCode = 1
 }

@@ -104,7 +104,7 @@ async function show(opened: AsyncDisposableStack, signal: AbortSignal): Promise<
   output.line('\nHow that came about, as `postern trace` shows it for any connection:\n')
   output.line(renderTrace(trace, { width: output.width, paint: output.paint.bind(output) }))
   output.line(
-    `\nAll of it took ${formatSeconds((performance.now() - startMs) / 1000)}. Your own begins with: postern gateway`
+    `\nAll of it took ${formatSeconds((performance.now() - startMs) / 1000)}. Your own begins with: npx postern gateway`
   )
 }
 

@@ -35,6 +35,19 @@ export function sleep(waitMs: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
+/** What `work` gives, unless the signal aborts before: some of it, such as the lookup of a name, cannot be told to end. */
+export async function until<T>(work: Promise<T> | T, signal: AbortSignal | undefined): Promise<T> {
+  signal?.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
 /**
  * Aborts with a TimeoutError, like `AbortSignal.timeout`. Node (24.21) never frees what `AbortSignal.any` made of an
  * `AbortSignal.timeout`, once that is made part of another signal. It does free what was made of this one. A caller that does

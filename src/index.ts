@@ -4,6 +4,7 @@ export { type Config, loadConfig, parseConfig } from './config/config.ts'
 export { type Code, codes, PosternError } from './errors.ts'
 export { type Gateway, openGateway } from './gateway/gateway.ts'
 export type { GatewayStatus } from './gateway/http/status.ts'
+export type { DoorReached, EndpointReached, PacketsReached, Reached } from './peer/checks/reach.ts'
 export {
   Connection,
   type ConnectionEvents,
@@ -41,7 +42,7 @@ export { type Offer, type Received, type ReceiveOptions, receive } from './peer/
 export { type Progress, type SendOptions, type Sent, send } from './peer/services/send.ts'
 export type { NatFindings, NatOptions } from './peer/survey.ts'
 export type { Cause, Pass, Plan } from './strategy/plan.ts'
-export type { Defaults, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
+export type { Defaults, OptionRange, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
 export type { Attempt, Scene, Side } from './strategy/scene.ts'
 export type { SpanRecord, TraceRecord } from './trace/record/record.ts'
 export type { DurationText, RateText } from './units.ts'

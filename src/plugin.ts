@@ -5,7 +5,7 @@
 export type { Observation } from './nat/assignment.ts'
 export type { Profile } from './nat/profile.ts'
 export type { Cause, Pass, PassCause, Plan, Proposal, RelayLimits, Sampling } from './strategy/plan.ts'
-export type { Defaults, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
+export type { Defaults, OptionRange, Planner, Plugin, Toolbox } from './strategy/plugin.ts'
 export type { Nat, Remedies } from './strategy/remedy.ts'
 export type { Attempt, Outcomes, Scene, Side } from './strategy/scene.ts'
 export type { DurationText, RateText } from './units.ts'

@@ -59,13 +59,14 @@ export function formatBytes(bytes: number): string {
   return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
 }
 
-/** A time that was measured, as it is said: `140 ms`, `1.2 s`, `12 s`, `3 min`, `2 h`. */
+/** A time that was measured, as it is said: `140 ms`, `1.2 s`, `12 s`, `3 min`, `2 h`, `4 days`. */
 export function roughly(milliseconds: number): string {
   const ms = Math.round(milliseconds)
   if (ms < 1000) return `${ms} ms`
   if (ms < 9950) return `${Number((ms / 1000).toFixed(1))} s`
   if (ms < 119_500) return `${Math.round(ms / 1000)} s`
-  return ms < 7_170_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`
+  if (ms < 7_170_000) return `${Math.round(ms / 60_000)} min`
+  return ms < 3 * 86_400_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} days`
 }
 
 /** 1, 2 or 5 times a power of ten, at least `least`: the distance between the ticks of an axis. */

@@ -18,6 +18,9 @@ import { authority } from './peer/tls.ts'
 import { until } from './until.ts'
 
 export interface WorldSpec {
+  /** The whole YAML file, in the place of what all the others but `files` and `log` make of it, and its variables. */
+  readonly yaml?: string
+  readonly env?: Readonly<Record<string, string>>
   /** The list of strategies as the YAML file has it; it may depend on the folder where the file lies. */
   readonly strategies?: string | ((folder: string) => string)
   /** More lines of the YAML file. */
@@ -69,7 +72,7 @@ export class World implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http${this.#spec.tls ? 's' : ''}://${this.#spec.host ?? '127.0.0.1'}:${this.gateway.http.port}`
+    return `http${this.gateway.certificate ? 's' : ''}://${this.#spec.host ?? '127.0.0.1'}:${this.gateway.http.port}`
   }
 
   /** The identity of a name: the same whenever it is asked for. */
@@ -85,7 +88,7 @@ export class World implements AsyncDisposable {
       name,
       accepts: true,
       insecure: false,
-      ...(this.#spec.tls ? { ca: authority } : {}),
+      ...(this.gateway.certificate ? { ca: authority } : {}),
       identity: await this.identity(name),
       known: new KnownPeers(join(this.folder, name)),
       // Kept open until the other side closes it.
@@ -96,8 +99,15 @@ export class World implements AsyncDisposable {
     return peer
   }
 
-  /** Opens the gateway: the first time, or again with the same state and at the same ports. */
+  /** Opens the gateway: the first time, or again with the same state and at the same ports, unless `yaml` has others. */
   async start(): Promise<void> {
+    const { log, env = {} } = this.#spec
+    const config = parseConfig(this.#yaml(), join(this.folder, 'postern.yaml'), env)
+    this.gateway = await openGateway(config, log ? { log } : {})
+  }
+
+  #yaml(): string {
+    if (this.#spec.yaml !== undefined) return this.#spec.yaml
     const { strategies = '[direct, stun, relay]', more = '', addresses = ['127.0.0.1', '127.0.0.2'] } = this.#spec
     const before = this.gateway as Gateway | undefined
     const { ports = [0, 0], tcp = [], told = [], publicUrls = [] } = this.#spec
@@ -105,14 +115,12 @@ export class World implements AsyncDisposable {
     const proxies = trustProxy.map(one => `'${one}'`).join(', ')
     const url = publicUrls.map(one => `'${one}'`).join(', ')
     const tls = this.#spec.tls ? 'tls: { cert: cert.pem, key: key.pem }, ' : ''
-    const config = `
+    return `
 listen: { ${tls}http: '${this.#spec.host ?? '127.0.0.1'}:${before?.http.port ?? 0}', url: [${url}], udp: { addresses: [${addresses.join(', ')}], ports: [${ports.join(', ')}], public: [${told.join(', ')}] }, tcp: [${tcp.join(', ')}], trustProxy: [${proxies}], proxyProtocol: ${proxyProtocol} }
 state: ./state
 strategies: ${typeof strategies === 'string' ? strategies : strategies(this.folder)}
 ${more}
 `
-    const { log } = this.#spec
-    this.gateway = await openGateway(parseConfig(config, join(this.folder, 'postern.yaml'), {}), log ? { log } : {})
   }
 
   /** Enters a room by its link, with a key of its own, or one that a name has. */

@@ -1,9 +1,10 @@
-// Every command leaves through here. A failure is one sentence on standard error and exit code 1. After a signal, a service
-// (gateway, peer) ends in order with 0, and a task (send, ping …) ends with 128 plus the signal's number.
+// Every command leaves through here, with one of the codes of exit-codes.ts. A failure is one sentence on standard error and exit
+// code 1. After a signal, a service (gateway, peer) ends in order with 0, and a task (send, ping …) ends with 128 plus the signal's
+// number.
 
-import { constants } from 'node:os'
 import { styleText } from 'node:util'
 import { asPosternError, PosternError } from '../errors.ts'
+import { afterSignal, DONE, FAILED } from './exit-codes.ts'
 import { Output, type Paint, wrap } from './text/output.ts'
 import { becauseText } from './text/verdict-text.ts'
 
@@ -11,6 +12,8 @@ export interface Run {
   readonly output: Output
   /** Aborts when the command shall end. */
   readonly signal: AbortSignal
+  /** The command has done its work, and yet ends with another code than 0. */
+  readonly endsWith: (code: number) => void
 }
 
 export interface Manner {
@@ -32,33 +35,35 @@ export async function perform(manner: Manner, work: (run: Run) => Promise<void>)
   const stream = manner.dataOnStdout ? process.stderr : process.stdout
   const output = new Output({ json: manner.json === true, stream })
   const stop = new AbortController()
-  let interruption: NodeJS.Signals | undefined
+  let interruption: 'SIGINT' | 'SIGTERM' | undefined
   let askedMs = 0
-  const interrupt = (name: NodeJS.Signals) => {
+  const interrupt = (name: 'SIGINT' | 'SIGTERM') => {
     // A user who asks twice does not want to wait.
-    if (interruption && performance.now() - askedMs > ONE_ASKING_MS) process.exit(128 + constants.signals[name])
+    if (interruption && performance.now() - askedMs > ONE_ASKING_MS) process.exit(afterSignal(name))
     if (interruption) return
     interruption = name
     askedMs = performance.now()
     stop.abort(new PosternError('io', 'interrupted'))
   }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt(name))
   // A service outlives the terminal that it was started from, and whatever else says SIGHUP. A command says what it does then.
   if (manner.service) process.on('SIGHUP', () => {})
   // The reader of the pipe is gone, so nobody is left to work for. An error of ours ends the output too: that one is told.
   process.stdout.on('error', error => {
     if (!(error instanceof PosternError)) stop.abort(new PosternError('io', 'nobody reads the output'))
   })
-  let code = 0
+  let code = DONE
+  const endsWith = (chosen: number) => {
+    code = chosen
+  }
   try {
-    await work({ output, signal: stop.signal })
+    await work({ output, signal: stop.signal, endsWith })
   } catch (thrown) {
-    if (!interruption) code = 1
+    if (!interruption) code = FAILED
     if (!stop.signal.aborted) report(thrown, output)
   }
   output.end()
-  if (interruption && !manner.service) code = 128 + constants.signals[interruption]
+  if (interruption && !manner.service) code = afterSignal(interruption)
   process.exit(code)
 }
 

@@ -41,11 +41,11 @@ The tokens are made up at the first start, unless the configuration or
 POSTERN_TOKEN and POSTERN_ADMIN_TOKEN have them. The log goes to standard error,
 as JSON, or as text where that is a terminal (log.format).
 
-SIGTERM and SIGINT end it in order: it takes nothing new, and what is relayed has
-the time of "drain" to end or to find a direct path. A second signal ends it now.
-SIGHUP reads the configuration again: strategies, limits, tokens, certificates and
-the level of the log. What takes a restart is named; a file with a mistake changes
-nothing.`
+SIGTERM and SIGINT end it in order: it takes nothing new, and what is relayed
+has the time of "drain" to end or to find a direct path. A second signal ends it
+now. SIGHUP reads the configuration again: strategies, limits, tokens,
+certificates and the level of the log. What takes a restart is named; a file
+with a mistake changes nothing.`
     )
     .action((options: Options) => perform({ ...options, service: true }, run => gateway(options, run)))
 }

@@ -42,13 +42,30 @@ export interface Met {
   readonly traceKey: string | undefined
 }
 
+type Hooks = Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState' | 'keepsTrying'>
+
 /** Joins, and leaves when `work` is done, however it ends. */
 export async function withPeer(
   options: JoinOptions,
-  hooks: Pick<PeerOptions, 'accepts' | 'onConnection' | 'onState' | 'keepsTrying'>,
-  { output, signal }: Run,
+  hooks: Hooks,
+  run: Run,
   work: (peer: Peer) => Promise<void>
 ): Promise<void> {
+  const peer = await join(options, hooks, run)
+  try {
+    tellJoined(peer, options, run.output)
+    await work(peer)
+  } finally {
+    await peer.close()
+  }
+}
+
+/** Joins as this computer. Whoever has the peer closes it. */
+export async function join(
+  options: JoinOptions,
+  hooks: Hooks,
+  { output, signal }: Pick<Run, 'output' | 'signal'>
+): Promise<Peer> {
   const { gateway, name, insecure = false, ca, port, public: forwarded, map = true, mtu, relayOnly } = options
   const { excludeInterface: excludeInterfaces = [], resume } = options
   const token = joinToken(options)
@@ -73,13 +90,7 @@ export async function withPeer(
     ...(resume === undefined ? {} : { resumeMs: resume })
   }
   const joining = { gateway, token, name, insecure, ca, identity, known, onWaiting: waitingTeller(output) }
-  const peer = await Peer.join({ ...hooks, ...reach, ...joining }, signal)
-  try {
-    tellJoined(peer, options, output)
-    await work(peer)
-  } finally {
-    await peer.close()
-  }
+  return await Peer.join({ ...hooks, ...reach, ...joining }, signal)
 }
 
 /** Joins as a peer that accepts no connections, connects to `to`, and closes both when `work` is done. */

@@ -97,8 +97,11 @@ function tellHangUp(output: Output): void {
   output.tell({ event: 'hangup' }, output.paint('dim', 'SIGHUP is ignored; SIGTERM ends this peer'))
 }
 
-function tellHowToReach({ identity, name }: Peer, { receive, pipe, gateway }: Options, output: Output): void {
-  const command = pipe ? `pipe ${name}` : receive === undefined ? `ping ${name}` : `send ${name} FILE`
-  output.line(`others reach it with: ${output.paint('bold', `postern ${command} --gateway ${gateway}`)}`)
+function tellHowToReach({ identity, name }: Peer, options: Options, output: Output): void {
+  const { receive, pipe, gateway, insecure } = options
+  const what = pipe ? `pipe ${name}` : receive === undefined ? `ping ${name}` : `send ${name} FILE`
+  // What this peer had to accept, the others have to as well.
+  const command = `postern ${what} --gateway ${gateway}${insecure ? ' --insecure' : ''}`
+  output.line(`others reach it with: ${output.paint('bold', command)}`)
   output.line(`or, sure that it is this computer, as\n  ${name}@${pinOf(identity.fingerprint)}`)
 }

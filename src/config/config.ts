@@ -38,7 +38,7 @@ import {
   tokenShape,
   type UdpListen
 } from './schema.ts'
-import { readStrategies, type StrategyEntry, strategiesIn, strategyShapes } from './strategies.ts'
+import { readStrategies, type Shaped, type StrategyEntry, strategiesIn, strategyShapes } from './strategies.ts'
 import { textIn } from './text-file.ts'
 
 export interface Config {
@@ -213,7 +213,7 @@ function insecureCalls(yaml: LocatedYaml): Problem {
 }
 
 /** The JSON schema of the file, for editors. If the built-in plugins are given, it has their names and options. */
-export function configSchema(builtIns: Readonly<Record<string, { readonly defaults: object }>> = {}): object {
+export function configSchema(builtIns: Readonly<Record<string, Shaped>> = {}): object {
   const whole = jsonSchema()
   const strategies = { ...whole.properties?.strategies, items: { anyOf: strategyShapes(builtIns) } }
   return { ...whole, title: 'postern gateway', properties: { ...whole.properties, strategies } }

@@ -79,9 +79,9 @@ export function key({ use }: Pick<StrategyEntry, 'use'>): string {
 }
 
 // No schema can know which packages are installed, so it accepts every name that a package may have.
-export function strategyShapes(builtIns: Readonly<Record<string, { readonly defaults: object }>>): object[] {
+export function strategyShapes(builtIns: Readonly<Record<string, Shaped>>): object[] {
   const names = Object.keys(builtIns)
-  const options = Object.entries(builtIns).map(([name, { defaults }]) => [name, optionsShape(defaults)])
+  const options = Object.entries(builtIns).map(([name, plugin]) => [name, optionsShape(plugin)])
   const others = [packageName.source, pathName.source]
   return [
     ...(names.length > 0 ? [{ type: 'string', enum: names }] : []),
@@ -97,8 +97,23 @@ export function strategyShapes(builtIns: Readonly<Record<string, { readonly defa
   ]
 }
 
-function optionsShape(defaults: object): object {
-  const properties = Object.entries(defaults).map(([name, value]) => [name, { default: value }])
+/** What the schema has of a plugin. */
+export interface Shaped {
+  readonly defaults: object
+  /** By the name of an option, its least and its most. */
+  readonly ranges?: object
+}
+
+function optionsShape({ defaults, ranges = {} }: Shaped): object {
+  const bounds = new Map(Object.entries(ranges as Readonly<Record<string, { least: number; most: number }>>))
+  const properties = Object.entries(defaults).map(([name, value]) => {
+    const range = bounds.get(name)
+    // What has a unit is a text.
+    return [
+      name,
+      { default: value, ...(range && typeof value === 'number' ? { minimum: range.least, maximum: range.most } : {}) }
+    ]
+  })
   return { type: ['object', 'null'], properties: Object.fromEntries(properties), additionalProperties: false }
 }
 

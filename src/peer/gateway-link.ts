@@ -4,6 +4,7 @@
 // state that the gateway has forgotten.
 
 import { WebSocket } from 'ws'
+import { until } from '../clock.ts'
 import { asPosternError, type Code, codes, PosternError } from '../errors.ts'
 import { isLoopback, plainAddress } from '../wire/endpoint.ts'
 import { helloProof, otherVersion, PROTOCOL, type Proof } from '../wire/identity/proof.ts'
@@ -365,18 +366,6 @@ export class GatewayLink {
 const isFinal = ({ code, retryMs }: PosternError): boolean =>
   retryMs === undefined &&
   ['bad-token', 'wrong-gateway', 'name-taken', 'fingerprint-mismatch', 'bad-message', ...outcasts].includes(code)
-
-/** What `work` gives, unless the signal aborts before: a name is looked up for as long as a dead resolver lets one wait. */
-async function until<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    signal?.removeEventListener('abort', abort)
-  }
-}
 
 function understood(text: string): FromGateway | undefined {
   try {

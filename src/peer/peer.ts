@@ -15,6 +15,7 @@ import { natureOf } from '../wire/order.ts'
 import { checkPacketSize } from '../wire/packet-size.ts'
 import type { Address } from '../wire/shapes.ts'
 import type { Continues, FromGateway, FromPeer, Message } from '../wire/signal.ts'
+import { type Reached, reach } from './checks/reach.ts'
 import { Connecting, type ConnectOptions, doubtful, traceparentOf } from './connecting.ts'
 import { Connection } from './connection/connection.ts'
 import type { Carried, OpenPath } from './connection/path.ts'
@@ -242,6 +243,13 @@ export class Peer {
         this.#questions.ask({ type: 'nat', request: this.#requests.next(), ...question }, send, signal)
     }
     return await survey(this.#membership, options, peer, signal)
+  }
+
+  /** Asks each UDP endpoint and each door that the gateway has named, and says what came of it. Throws what `signal` aborts with. */
+  async reach(signal?: AbortSignal): Promise<Reached> {
+    if (!this.#membership) throw new PosternError('internal', 'the peer has not joined')
+    const over = AbortSignal.any([this.#joined.signal, ...(signal ? [signal] : [])])
+    return await reach(this.#membership, { number: this.#sockets++, doors: () => this.#doors }, over)
   }
 
   /**

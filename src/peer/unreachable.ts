@@ -26,11 +26,16 @@ const BODY = { bytes: 2048, ms: 500 } as const
  * @param proxy by which it was dialled
  */
 export function unreachable(place: string, why: Error | Answer | undefined, proxy?: WebProxy): PosternError {
+  const cause = why instanceof Error ? why : undefined
+  const sentence = whyUnreachable(place, why, proxy)
+  return new PosternError('gateway-unreachable', `the gateway at ${place} cannot be reached: ${sentence}`, { cause })
+}
+
+/** The same without what everybody knows: what is there, then `; ` and what to do about it, then the code in brackets. */
+export function whyUnreachable(place: string, why: Error | Answer | undefined, proxy?: WebProxy): string {
   const { host, hostname, protocol } = new URL(place)
   const at = { place, host, name: hostname, inClear: protocol === 'http:', proxy }
-  const sentence = why && 'status' in why ? answered(why, at) : failed(why, at)
-  const cause = why instanceof Error ? why : undefined
-  return new PosternError('gateway-unreachable', `the gateway at ${place} cannot be reached: ${sentence}`, { cause })
+  return why && 'status' in why ? answered(why, at) : failed(why, at)
 }
 
 /** Reads an answer as far as it matters. Never rejects. */
@@ -181,7 +186,8 @@ function byStatus(status: number, { place }: At): string {
   }
 }
 
-const passOn =
+/** What a proxy in front of a gateway is told. */
+export const passOn =
   'have the proxy pass WebSockets on (for nginx: proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection)'
 
 function redirected(location: string, { place }: At): string {

@@ -6,7 +6,7 @@ import type { Plugin } from '../strategy/plugin.ts'
 import { hiddenSources, type Scene, type Side } from '../strategy/scene.ts'
 import { type Endpoint, isPrivate } from '../wire/endpoint.ts'
 import type { Order } from '../wire/order.ts'
-import { aim } from './reach.ts'
+import { aim, waitRange } from './reach.ts'
 
 interface Options {
   /** Milliseconds for the probes, on top of the round trips: a LAN answers in a few. */
@@ -21,6 +21,7 @@ interface Options {
 export const direct: Plugin<Options> = {
   name: 'direct',
   defaults: { waitMs: '500ms', beyondSubnet: false },
+  ranges: waitRange,
   start: options => ({ plan: scene => plans(scene, options) })
 }
 

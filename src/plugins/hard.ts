@@ -7,9 +7,9 @@ import { type Pass, type Plan, pass } from '../strategy/plan.ts'
 import { isHardSide, type Scene, type Side, score } from '../strategy/scene.ts'
 import { checksIn } from '../wire/agent.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import type { Order } from '../wire/order.ts'
+import { GUESSES, MOST_SOCKETS, type Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
-import { NEAR_MS } from './reach.ts'
+import { NEAR_MS, waitRange } from './reach.ts'
 
 /** Options of a search for ports; each plugin says what its own limits are for. */
 export interface SearchOptions {
@@ -27,6 +27,15 @@ export interface SearchOptions {
   /** Probability below which the plugin passes: a search in vain takes time that the relay would not. */
   readonly atLeast: number
 }
+
+/** What options of a search may be: as much as an order asks for at most, and shares. */
+export const searchRanges = {
+  ...waitRange,
+  sockets: { least: 1, most: MOST_SOCKETS, whole: true },
+  probes: { least: 1, most: GUESSES, whole: true },
+  goal: { least: 0, most: 1 },
+  atLeast: { least: 0, most: 1 }
+} as const
 
 /**
  * Whose port has to be found: one side's, or both. A side that has one mapping for all ports of an address, and lets all of

@@ -11,8 +11,8 @@ import { pathToFileURL } from 'node:url'
 import { closest, didYouMean } from '../config/closest.ts'
 import { type Position, type Problem, throwProblems } from '../config/located-yaml.ts'
 import { isRecord, type StrategyEntry } from '../config/strategies.ts'
-import type { Plugin } from '../strategy/plugin.ts'
-import { aDuration, aRate, parseDuration, parseRate } from '../units.ts'
+import type { OptionRange, Plugin } from '../strategy/plugin.ts'
+import { aDuration, aRate, formatDuration, formatRate, parseDuration, parseRate } from '../units.ts'
 import { findPackage } from './installed.ts'
 
 export interface LoadedPlugin {
@@ -117,7 +117,15 @@ function missingIn(made: unknown): string | undefined {
   if (!isRecord(made.defaults)) return 'expected defaults, an object with each option and its default ({} for none)'
   const odd = Object.entries(made.defaults).find(([, value]) => !isOptionValue(value))
   if (odd) return `expected the default of ${odd[0]} to be a string, a number, a boolean or a list of them`
+  const unbounded = Object.keys(isRecord(made.ranges) ? made.ranges : {}).find(name => !hasRange(made, name))
+  if (unbounded)
+    return `expected the range of ${unbounded} to have the least and the most of an option that is a number or has a unit`
   if (typeof made.start !== 'function') return 'expected a function start(options, toolbox)'
+}
+
+function hasRange({ defaults, ranges }: Record<string, unknown>, name: string): boolean {
+  const [byDefault, range] = [defaults, ranges].map(all => (isRecord(all) ? all[name] : undefined))
+  return typeof own(byDefault) === 'number' && isRecord(range) && [range.least, range.most].every(Number.isFinite)
 }
 
 function nameTaken(plugin: Plugin, loaded: readonly LoadedPlugin[]): string | undefined {
@@ -137,6 +145,7 @@ interface Checked {
 
 function checkOptions(plugin: Plugin, strategy: StrategyEntry): Checked {
   const defaults: Readonly<Record<string, unknown>> = { ...plugin.defaults }
+  const ranges: Readonly<Record<string, OptionRange | undefined>> = { ...plugin.ranges }
   const problems: Problem[] = []
   const options = Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, own(value)]))
   for (const [name, given] of Object.entries(strategy.options)) {
@@ -148,7 +157,7 @@ function checkOptions(plugin: Plugin, strategy: StrategyEntry): Checked {
     }
     // An option that is left empty has its default.
     if (given === undefined) continue
-    const { expected, parse } = ruleOf(name, defaults[name])
+    const { expected, parse } = within(ranges[name], ruleOf(name, defaults[name]))
     const value = parse(given)
     if (value === undefined) complain(`got ${shown(given)}; expected ${expected}`)
     else options[name] = value
@@ -172,6 +181,25 @@ function ruleOf(name: string, byDefault: unknown): Rule {
   if (parseDuration(String(byDefault)) !== undefined) return { expected: aDuration, parse: textual(parseDuration) }
   if (parseRate(String(byDefault)) !== undefined) return { expected: aRate, parse: textual(parseRate) }
   return { expected: 'a text', parse: textual(text => text) }
+}
+
+/** What is out of its range is none that was expected. */
+function within(range: OptionRange | undefined, rule: Rule): Rule {
+  if (!range) return rule
+  const { least, most, whole = false } = range
+  const isIn = (value: unknown) =>
+    typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value))
+  const parse = (given: unknown) => {
+    const value = rule.parse(given)
+    return isIn(value) ? value : undefined
+  }
+  return { expected: expectedIn(range, rule.expected), parse }
+}
+
+function expectedIn({ least, most, whole }: OptionRange, expected: string): string {
+  const format = { [aDuration]: formatDuration, [aRate]: formatRate }[expected]
+  if (format) return `${expected}, from ${format(least)} to ${format(most)}`
+  return `${whole ? 'a whole number' : 'a number'} from ${least} to ${most}`
 }
 
 /** A number that a program gives is in milliseconds or bits per second; a person who writes one has to say its unit. */

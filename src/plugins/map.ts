@@ -12,6 +12,7 @@ import type { ForwardOrigin } from '../wire/forward.ts'
 import type { Order } from '../wire/order.ts'
 import { otherSide, type SideName } from '../wire/side.ts'
 import { bySide, waitMsOf } from './hard.ts'
+import { waitRange } from './reach.ts'
 
 interface Options {
   /** Milliseconds for the probes, on top of the round trips: room for two lost ones. */
@@ -21,6 +22,7 @@ interface Options {
 export const map: Plugin<Options> = {
   name: 'map',
   defaults: { waitMs: '700ms' },
+  ranges: waitRange,
   remedies: { suits: ({ caller, callee }) => caller.isOpen === true || callee.isOpen === true },
   start: ({ waitMs }) => ({ plan: scene => plans(scene, waitMs) })
 }

@@ -17,7 +17,7 @@ import { hardOf, scatters } from '../strategy/remedy.ts'
 import { headStartMs, hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { ANSWERS, type Order } from '../wire/order.ts'
+import { ANSWERS, GUESSES, type Order } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import {
   affordable,
@@ -37,6 +37,7 @@ import {
   punch,
   type SearchOptions,
   searchable,
+  searchRanges,
   sharedOut,
   smallest,
   triable,
@@ -56,9 +57,17 @@ interface Options extends SearchOptions {
   readonly rounds: number
 }
 
+/** Each takes a second or so, and what has failed so often does so again. */
+const MOST_ROUNDS = 8
+
 export const predict: Plugin<Options> = {
   name: 'predict',
   defaults: { waitMs: '700ms', window: 256, sockets: 128, probes: 1024, rounds: 4, goal: 0.995, atLeast: 0.1 },
+  ranges: {
+    ...searchRanges,
+    window: { least: 1, most: GUESSES, whole: true },
+    rounds: { least: 1, most: MOST_ROUNDS, whole: true }
+  },
   remedies: {
     suits: pair => hardOf(pair).length > 0 && !hardOf(pair).some(scatters),
     advice: 'let the peers stay joined, so that the rate of others is known; raise window and rounds of predict'

@@ -12,6 +12,9 @@ import type { Endpoint } from '../wire/endpoint.ts'
  */
 export const NEAR_MS = 20
 
+/** What `waitMs` of a strategy may be, in milliseconds: no peer obeys an order for longer than a minute. */
+export const waitRange = { waitMs: { least: 1, most: 60_000 } } as const
+
 /** A plan that makes each side aim at the other's endpoints: by ICE alone if one round trip is worth saving. */
 export function aim(
   { caller, callee }: { caller: Side; callee: Side },

@@ -5,6 +5,7 @@ import type { Plugin } from '../strategy/plugin.ts'
 import type { Side } from '../strategy/scene.ts'
 import { formatRate } from '../units.ts'
 import type { Order } from '../wire/order.ts'
+import { waitRange } from './reach.ts'
 
 interface Options {
   /** UDP payload of one session, each direction apart, in bits per second. */
@@ -39,6 +40,7 @@ export const relay: Plugin<Options> = {
     total: '100 Mbit/s',
     waitMs: '2s'
   },
+  ranges: waitRange,
   lastResort: true,
   start: ({ waitMs, ...configured }, { log }) => {
     const limits = { ...configured, perNetwork: Math.min(configured.perNetwork, configured.total) }

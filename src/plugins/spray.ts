@@ -15,7 +15,7 @@ import { hardOf, scatters } from '../strategy/remedy.ts'
 import { hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { percent } from '../units.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-import { ANSWERS } from '../wire/order.ts'
+import { ANSWERS, MOST_PER_SECOND } from '../wire/order.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
 import {
   affordable,
@@ -35,6 +35,7 @@ import {
   punch,
   type SearchOptions,
   searchable,
+  searchRanges,
   sharedOut,
   smallest,
   triable,
@@ -51,6 +52,7 @@ interface Options extends SearchOptions {
 export const spray: Plugin<Options> = {
   name: 'spray',
   defaults: { waitMs: '700ms', sockets: 256, probes: 2048, perSecond: 1000, goal: 0.999, atLeast: 0.15 },
+  ranges: { ...searchRanges, perSecond: { least: 1, most: MOST_PER_SECOND } },
   remedies: {
     suits: pair => {
       const hard = hardOf(pair)

@@ -7,7 +7,7 @@ import type { Plugin } from '../strategy/plugin.ts'
 import { headStartMs, hiddenSources, type Scene, type Side, score } from '../strategy/scene.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import { otherSide, type SideName, sideNames } from '../wire/side.ts'
-import { aim } from './reach.ts'
+import { aim, waitRange } from './reach.ts'
 
 interface Options {
   /** Milliseconds for the probes, on top of the round trips: room for two lost ones. */
@@ -17,6 +17,7 @@ interface Options {
 export const stun: Plugin<Options> = {
   name: 'stun',
   defaults: { waitMs: '700ms' },
+  ranges: waitRange,
   remedies: {
     suits: ({ caller, callee }) => canMeet(caller, callee) === true
   },

@@ -14,11 +14,20 @@ export type Defaults<Options> = {
   readonly [Name in keyof Options]: Options[Name] | (Options[Name] extends number ? DurationText | RateText : never)
 }
 
+/** What a number may be, a duration in milliseconds, or a rate in bits per second: its least, its most, and whether it has to be whole. */
+export interface OptionRange {
+  readonly least: number
+  readonly most: number
+  readonly whole?: boolean
+}
+
 export interface Plugin<Options extends object = object> {
   /** The name in the YAML list, in logs and in spans: a short word in lower case. */
   readonly name: string
   /** Schema, type and documentation of the options at once; `{}` if there are none. */
   readonly defaults: Defaults<Options>
+  /** What options may be whose default is a number, a duration or a rate. One that is left out may be any. */
+  readonly ranges?: { readonly [Name in keyof Options]?: OptionRange }
   /** True if it gets its turn even after the deadline of the strategies. */
   readonly lastResort?: boolean
   /** For verdicts: the pairs that it is made for, and what to change if it tried one in vain. */

@@ -12,8 +12,11 @@ import { address, checked, endpoint, fingerprint } from './shapes.ts'
  * The most sockets, and the most guesses or probes, that an order may ask of a peer, whatever the gateway's configuration
  * says.
  */
-const MOST_SOCKETS = 1024
+export const MOST_SOCKETS = 1024
 export const GUESSES = 8192
+
+/** The fastest that an order may ask for, in datagrams of a side per second. */
+export const MOST_PER_SECOND = 100_000
 
 /** The most endpoints that a peer is told to punch to. */
 export const TARGETS = 8
@@ -56,7 +59,7 @@ const effort = {
   /** How many sockets send to every target and guess, including the one that the order is for; if left out, only that one. */
   sockets: z.int().min(1).max(MOST_SOCKETS).optional(),
   /** The most datagrams per second; if left out, all leave at once, again and again by the schedule of the punch loop. */
-  perSecond: z.number().positive().max(100_000).optional(),
+  perSecond: z.number().positive().max(MOST_PER_SECOND).optional(),
   /** The most datagrams until the path is found, including answers and repetitions. If left out, it is `GUESSES`. */
   probes: z.int().positive().max(GUESSES).optional()
 }

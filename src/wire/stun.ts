@@ -64,6 +64,11 @@ export interface StunMessage {
   /** OTHER-ADDRESS and RESPONSE-ORIGIN; CHANGED-ADDRESS and SOURCE-ADDRESS in classic STUN. */
   other?: Endpoint
   origin?: Endpoint
+  /**
+   * How long the whole message is, in bytes, where PADDING fills it up (RFC 5780 section 7.6), so that it shows whether datagrams of
+   * that length pass. It is written where there is room for it. Comprehension-required: in `unknown` it is as well.
+   */
+  paddedTo?: number
 }
 
 export interface DecodedStun extends StunMessage {
@@ -92,6 +97,8 @@ export function encode(message: StunMessage, { key, fingerprint = false, padding
     if (value) parts.push(attribute(type, value, padding))
   }
   let bytes: Buffer = Buffer.concat(parts)
+  const roomFor = (message.paddedTo ?? 0) - bytes.length - 4 - (key === undefined ? 0 : 24) - (fingerprint ? 8 : 0)
+  if (roomFor >= 0) bytes = Buffer.concat([bytes, attribute(PADDING, Buffer.alloc(roomFor))])
   if (key !== undefined) bytes = sealed(bytes, MESSAGE_INTEGRITY, 20, covered => hmac('sha1', key, covered))
   if (fingerprint) bytes = sealed(bytes, FINGERPRINT, 4, covered => uint32.write(checksum(covered)))
   bytes.writeUInt16BE(bytes.length - HEADER_BYTES, 2)
@@ -171,6 +178,7 @@ function decodeAny(datagram: Buffer): DecodedStun | undefined {
   }
 
   if (unknown.length > 0 && message.class !== 'error') message.unknown = unknown
+  if (unknown.includes(PADDING)) message.paddedTo = datagram.length
   return Object.assign(message, {
     hasIntegrity: macs.length > 0,
     verify: (key: Buffer | string) => macs.length > 0 && macs.every(mac => isRight(datagram, mac, key))
@@ -485,8 +493,9 @@ const fields: readonly Field[] = [
 
 const fieldOf = new Map(fields.map(each => [each.type, each]))
 
-// Integrity and fingerprint.
+// Padding, integrity and fingerprint.
 
+const PADDING = 0x0026
 const MESSAGE_INTEGRITY = 0x0008
 const MESSAGE_INTEGRITY_SHA256 = 0x001c
 const FINGERPRINT = 0x8028

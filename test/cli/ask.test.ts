@@ -77,7 +77,8 @@ test('a pipe of somebody who may not is refused, and does not end the command', 
   const said = new PassThrough()
   const run = {
     output: new Output({ json: true, stream: said as unknown as NodeJS.WriteStream }),
-    signal: new AbortController().signal
+    signal: new AbortController().signal,
+    endsWith: () => {}
   }
   const onConnection = await serving({ pipe: true, from: [parsePeer(`carol@${'c0'.repeat(32)}`)] }, run, over, {
     isAway: false

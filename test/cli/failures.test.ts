@@ -32,7 +32,7 @@ test.serial(
     await using world = await World.open()
     const text = 'deadline: 10\nstrategies: [direct, stunn, relay: { waitMs: 5 }]\njoin: { token: short }\n'
     const wrong = await world.write('wrong.yaml', text)
-    const found = await world.run(['config', 'validate', wrong, '--json'])
+    const found = await world.run(['config', 'validate', wrong, '--json'], { env: { POSTERN_TOKEN: '' } })
     t.is(found.code, 1)
     t.deepEqual(
       found.events.map(({ event, line, column }) => [event, line, column]),

@@ -2,7 +2,7 @@ import test from 'ava'
 import { kindOf, renderNat } from '../../src/cli/text/nat-text.ts'
 import type { NatFindings } from '../../src/peer/survey.ts'
 import type { NatReport } from '../../src/wire/nat-report.ts'
-import { tokens, World } from './world.ts'
+import { World } from './world.ts'
 
 const strict = 'address-and-port-dependent'
 const free = 'endpoint-independent'
@@ -166,13 +166,7 @@ test.serial('on loopback there is no NAT: for people in 80 columns, for programs
 
 test.serial('UDP that is blocked is an answer: exit code 0, with the reason', async t => {
   await using world = await World.open()
-  const config = await world.write(
-    'mute.yaml',
-    `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0], public: [127.0.0.9] } }
-join: { token: ${tokens.join} }`
-  )
-  const gateway = world.start(['gateway', '--config', config, '--json'])
-  world.url = String((await gateway.event('listening')).url)
+  await world.muteGateway()
   const [said, told] = await Promise.all([world.run(['nat']), world.run(['nat', '--json'], { who: 'bob' })])
   t.deepEqual([said.code, told.code], [0, 0])
   t.regex(said.lines.join('\n'), /^UDP is blocked$[\s\S]*does not answer at 127\.0\.0\.9/m)

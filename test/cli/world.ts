@@ -40,6 +40,17 @@ export class World implements AsyncDisposable {
     return child
   }
 
+  /** Starts a gateway whose UDP nothing answers: it tells an address at which it does not listen. */
+  async muteGateway(): Promise<void> {
+    const config = await this.write(
+      'mute.yaml',
+      `listen: { http: '127.0.0.1:0', udp: { addresses: [127.0.0.1], ports: [0, 0], public: [127.0.0.9] } }
+join: { token: ${tokens.join} }`
+    )
+    const gateway = this.start(['gateway', '--config', config, '--json'])
+    this.url = String((await gateway.event('listening')).url)
+  }
+
   config(yaml = '', port = 0): Promise<string> {
     return this.write(
       'postern.yaml',

@@ -66,6 +66,7 @@ async function pack(): Promise<string> {
   const codeOf = (path: string) => (path.startsWith('dist/browser/') ? 'dist/browser.js' : path.replace('.d.ts', '.js'))
   const untyped = paths.filter(path => /^dist\/.*\.d\.ts$/.test(path) && !paths.includes(codeOf(path)))
   assert.deepEqual(untyped, [], 'types without code')
+  assert.ok(paths.includes('dist/postern.1'), 'the manual page')
   return join(project.folder, made.filename)
 }
 
@@ -173,7 +174,10 @@ async function oldNode(): Promise<void> {
   const installed = join(project.folder, 'node_modules/postern/bin/postern.js')
   const { code, stderr } = await project.attempt(old, [installed, '--version'])
   assert.equal(code, 1)
-  assert.match(stderr, /^postern: needs Node 24 or newer, and this is Node \d+\.\d+\.\d+\n$/)
+  assert.match(
+    stderr,
+    /^postern: needs Node 24 or newer, and this is Node \d+\.\d+\.\d+; https:\/\/nodejs\.org\S* has it\n$/
+  )
   assert.equal((await project.run(old, [join(root, 'bin/postern.js'), '--version'])).trim(), version)
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { parseConfig } from '../../src/config/config.ts'
 import { PosternError } from '../../src/errors.ts'
+import { builtIns as shipped } from '../../src/plugins/built-in.ts'
 import { type LoadedPlugin, loadPlugins } from '../../src/plugins/load.ts'
 import type { Plugin } from '../../src/strategy/plugin.ts'
 
@@ -144,6 +145,57 @@ test('every wrong option is told at its place, with what was expected', async t 
     'x.yaml:10:7: strategies.every.ports: got a list; expected a list, each item a number',
     'x.yaml:11:14: strategies.relay.total: got "10s"; expected a rate above zero such as 4 Mbit/s or 500 kbit/s'
   ])
+})
+
+test('a number that a built-in strategy can do nothing with is refused at its place, and the ends of its range are taken', async t => {
+  const read = (text: string) => parseConfig(`strategies:\n${text}`, 'x.yaml', {}).strategies
+  const wrong = `  - direct: { waitMs: 0s }
+  - predict: { window: 0, rounds: 9, goal: 99.5, atLeast: 10 }
+  - spray: { sockets: 2.5, probes: 8193, perSecond: 0, atLeast: -0.1 }
+  - relay: { waitMs: 61s }`
+  const error = await t.throwsAsync(loadPlugins(read(wrong), shipped), { code: 'bad-config' })
+  t.deepEqual(error?.message.split('\n'), [
+    'x.yaml:2:15: strategies.direct.waitMs: got "0s"; expected a duration such as 10s, 500ms or 2m, from 1ms to 1m',
+    'x.yaml:3:16: strategies.predict.window: got "0"; expected a whole number from 1 to 8192',
+    'x.yaml:3:27: strategies.predict.rounds: got "9"; expected a whole number from 1 to 8',
+    'x.yaml:3:38: strategies.predict.goal: got "99.5"; expected a number from 0 to 1',
+    'x.yaml:3:50: strategies.predict.atLeast: got "10"; expected a number from 0 to 1',
+    'x.yaml:4:14: strategies.spray.sockets: got "2.5"; expected a whole number from 1 to 1024',
+    'x.yaml:4:28: strategies.spray.probes: got "8193"; expected a whole number from 1 to 8192',
+    'x.yaml:4:42: strategies.spray.perSecond: got "0"; expected a number from 1 to 100000',
+    'x.yaml:4:56: strategies.spray.atLeast: got "-0.1"; expected a number from 0 to 1',
+    'x.yaml:5:14: strategies.relay.waitMs: got "61s"; expected a duration such as 10s, 500ms or 2m, from 1ms to 1m'
+  ])
+  const ends =
+    '  - predict: { window: 8192, rounds: 1, goal: 1, atLeast: 0 }\n  - spray: { sockets: 1, perSecond: 100000, atLeast: 1 }'
+  await t.notThrowsAsync(loadPlugins(read(ends), shipped))
+})
+
+test("a user's own plugin says what its numbers may be, and is told where that makes no sense", async t => {
+  const plugin = (name: string, ranges: string) =>
+    file(
+      `${name}.mjs`,
+      `export default { name: '${name}', defaults: { share: 0.5, mode: 'calm', rate: '4 Mbit/s' }, ranges: ${ranges}, start: () => ({ plan: () => [] }) }`
+    )
+  const bounded = plugin('bounded', '{ share: { least: 0, most: 1 }, rate: { least: 1e6, most: 1e9 } }')
+  t.like((await load(`${bounded}: { share: 0.25 }`))[0]?.options, { share: 0.25, rate: 4e6 })
+  t.regex(
+    (await problems(t, `${bounded}: { share: 2 }`))[0] ?? '',
+    /bounded\.share: got "2"; expected a number from 0 to 1$/
+  )
+  t.regex(
+    (await problems(t, `${bounded}: { rate: 1 bit/s }`))[0] ?? '',
+    /got "1 bit\/s"; expected a rate above zero such as 4 Mbit\/s or 500 kbit\/s, from 1 Mbit\/s to 1 Gbit\/s$/
+  )
+  for (const [name, ranges] of Object.entries({
+    text: '{ mode: { least: 0, most: 1 } }',
+    half: '{ share: { least: 0 } }',
+    unknown: '{ other: { least: 0, most: 1 } }'
+  }))
+    t.regex(
+      (await problems(t, plugin(name, ranges)))[0] ?? '',
+      /expected the range of \w+ to have the least and the most of an/
+    )
 })
 
 test('a rate of nothing is refused at its place, in whatever way it is written', async t => {

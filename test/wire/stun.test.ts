@@ -205,6 +205,20 @@ test('a message without the cookie is classic STUN, with the attributes of RFC 3
   )
 })
 
+test('PADDING fills a message up to a length, under the integrity, and is told besides its being unknown', t => {
+  const key = 'a key'
+  for (const paddedTo of [1252, 1172, 120]) {
+    const written = encode({ ...binding(), username: 'p:0a:3', paddedTo }, { key, fingerprint: true })
+    t.is(written.length, paddedTo)
+    const read = decode(written)
+    t.like(read, { paddedTo, unknown: [0x26], username: 'p:0a:3' })
+    t.true(read?.verify(key))
+  }
+  const none = decode(encode({ ...binding(), username: 'p:0a:3', paddedTo: 24 }, { key }))
+  t.is(none?.paddedTo, undefined, 'where there is no room for it, it is left out')
+  t.is(none?.unknown, undefined)
+})
+
 test('classic STUN repeats one of an odd number of unknown types, and today’s pads', t => {
   const refusal = { class: 'error' as const, method: BINDING, error: { code: 420, reason: '' }, unknown: [2] }
   t.deepEqual(encode({ ...refusal, transaction: Buffer.alloc(16) }).subarray(-8), hex('000a0004 00020002'))

@@ -10,7 +10,8 @@
 //
 // A request counts only with a valid MESSAGE-INTEGRITY and the nonce that was sent to its source: the MAC proves who
 // sends, the nonce proves where from. An answer that carries a nonce instead of the mapping says: not yet, echo this first.
-// Every such answer to a Binding request is at most as long as its question. Through another door there are no mappings to be seen,
+// Every such answer to a Binding request is at most as long as its question; one that is padded, and proves its source, is answered
+// at its own length, which shows a peer what passes both ways. Through another door there are no mappings to be seen,
 // so a sample shows nothing there but that the door leads here.
 
 import type { Endpoint } from '../../wire/endpoint.ts'
@@ -99,10 +100,12 @@ export class Binding {
     const from = endpointOf(source)
     const proved = this.#nonces.proves(from, message.nonce, port.door)
     if (credential.kind === 'sample' && port.door === 'udp') this.#desk.sample(credential, port, from, { proved })
+    const { paddedTo } = message
+    const padding = proved && credential.kind === 'sample' && paddedTo !== undefined ? { paddedTo } : {}
     const answer = (said: { mapped: Endpoint } | { nonce: Buffer }, out: Port | undefined = port) =>
       out?.send(
         encode(
-          { class: 'success', method: BINDING, transaction: message.transaction, ...said },
+          { class: 'success', method: BINDING, transaction: message.transaction, ...said, ...padding },
           { key: credential.key }
         ),
         source

@@ -237,19 +237,19 @@ export class WarmSocket {
 
 /**
  * Sends an authenticated request, and proves its source. An answer that carries a nonce says "echo this first", so the
- * request is sent at most three times. Resolves with the nonce that was accepted, the shortest of the round trips, and the
- * mapping if the gateway names it.
+ * request is sent at most three times. Resolves with the nonce that was accepted, the shortest of the round trips, where the last
+ * answer came from, and the mapping if the gateway names it.
  */
 export async function prove(
   raw: RawSocket,
   endpoint: Endpoint,
   username: string,
   { key, nonce, signal, may }: { key: Buffer; nonce?: Buffer | undefined; signal: AbortSignal; may?: May }
-): Promise<{ rttMs: number; nonce: Buffer; mapped: Endpoint | undefined }> {
+): Promise<{ rttMs: number; nonce: Buffer; source: Endpoint; mapped: Endpoint | undefined }> {
   let echo = nonce
   let leastMs = Number.POSITIVE_INFINITY
   for (let round = 0; round < 3; round++) {
-    const { message, rttMs } = await raw.request(
+    const { message, source, rttMs } = await raw.request(
       endpoint,
       { username, ...(echo ? { nonce: echo } : {}) },
       key,
@@ -257,7 +257,7 @@ export async function prove(
       may
     )
     leastMs = Math.min(leastMs, rttMs)
-    if (echo && !message.nonce) return { rttMs: leastMs, nonce: echo, mapped: message.mapped }
+    if (echo && !message.nonce) return { rttMs: leastMs, nonce: echo, source, mapped: message.mapped }
     echo = message.nonce
   }
   throw new PosternError('timeout', `${formatEndpoint(endpoint)} did not accept its own nonce`)

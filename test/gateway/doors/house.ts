@@ -12,6 +12,7 @@ import { Frames, frameOf } from '../../../src/wire/doors/framing.ts'
 import { isMark } from '../../../src/wire/doors/line.ts'
 import type { SideName } from '../../../src/wire/side.ts'
 import { BINDING, type DecodedStun, decode, encode, transactionId } from '../../../src/wire/stun.ts'
+import { authority } from '../../peer/tls.ts'
 import { fakePorts, type Sent } from '../udp/fake-ports.ts'
 
 export const key = Buffer.alloc(20, 7)
@@ -157,7 +158,7 @@ export class End {
   }
 
   static async webSocket(url: string, headers: Readonly<Record<string, string>> = {}): Promise<End> {
-    const ws = new WebSocket(url, { headers })
+    const ws = new WebSocket(url, { ca: authority, headers })
     const upgraded = once(ws, 'upgrade')
     await once(ws, 'open')
     const [{ socket }] = (await upgraded) as [{ socket: Socket }]

@@ -84,6 +84,21 @@ test("a peer's request without the nonce is given one and leaves no sample; with
   )
 })
 
+test('a padded request is answered at its own length once it has proved its source, and no longer before', t => {
+  const { ask, keys, nonceOf } = desk()
+  const answerTo = (username: string, more: { nonce?: Buffer }) => {
+    const asked = question({ username, paddedTo: 1252, ...more }, { key: keys.peer })
+    return ask(asked, ann)[0]?.datagram as Buffer
+  }
+  const unproved = answerTo('p:0a:3', {})
+  t.true(unproved.length < 100, `${unproved.length}`)
+  const nonce = nonceOf('p:0a:3', keys.peer, ann)
+  const padded = answerTo('p:0a:3', { nonce })
+  t.is(padded.length, 1252)
+  t.like(decode(padded), { paddedTo: 1252, mapped: ann })
+  t.true(answerTo('f:0a:0', { nonce }).length < 100, 'a test of the filter may be answered elsewhere, and stays short')
+})
+
 test('a port of an address that is proved already counts from its first request on', async t => {
   const { ask, observer, keys, nonceOf } = desk()
   const show = (socket: number, from: typeof ann, nonce?: Buffer) =>

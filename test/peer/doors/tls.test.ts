@@ -1,16 +1,12 @@
 // A gateway behind something that speaks TLS for it, for peers whose UDP is blocked: directly, and through an HTTP proxy. By itself,
 // since the environment is that of the whole process.
 
-import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, type Server } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { createServer as createTlsServer } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
 import { ping } from '../../../src/peer/services/ping.ts'
 import { endNative } from '../../end-native.ts'
 import { World } from '../../world.ts'
-import { authority, certified } from '../tls.ts'
+import { authority } from '../tls.ts'
+import { httpProxy, tlsFront } from './fronts.ts'
 
 test.after.always(endNative)
 
@@ -67,41 +63,4 @@ async function connects(t: ExecutionContext, world: World, port: number): Promis
   t.like(connection.path, { kind: 'relay', door: 'websocket', remote: `wss://127.0.0.1:${port}/relay` })
   t.true((await ping(connection, { count: 5, intervalMs: 1 })).avgMs > 0)
   t.deepEqual((await world.gateway.status()).doors.latched, { udp: 0, tcp: 0, websocket: 2 })
-}
-
-async function listening<T extends Server>(server: T): Promise<{ port: number } & AsyncDisposable> {
-  const open = new Set<Duplex>()
-  for (const event of ['connection', 'secureConnection']) server.on(event, (socket: Duplex) => open.add(socket))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const close = async () => {
-    for (const socket of open) socket.destroy()
-    await new Promise(done => server.close(done))
-  }
-  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: close }
-}
-
-/** Speaks TLS for what listens at a port, and hands on all bytes. */
-const tlsFront = (port: number) =>
-  listening(createTlsServer(certified, socket => joined(socket, connect(port, '127.0.0.1'))))
-
-/** @param login what it asks for */
-async function httpProxy(login: string) {
-  const asked: string[] = []
-  const server = createHttpServer()
-  server.on('connect', ({ url = '', headers }: IncomingMessage, socket: Duplex) => {
-    if (headers['proxy-authorization'] !== `Basic ${Buffer.from(login).toString('base64')}`)
-      return void socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n')
-    asked.push(url)
-    const { hostname, port } = new URL(`http://${url}`)
-    const behind = connect(Number(port), hostname)
-    socket.write('HTTP/1.1 200 OK\r\n\r\n')
-    joined(socket, behind)
-  })
-  return Object.assign(await listening(server), { asked })
-}
-
-function joined(one: Duplex, other: Duplex): void {
-  for (const end of [one, other]) end.on('error', () => {}).on('close', () => [one, other].map(each => each.destroy()))
-  one.pipe(other).pipe(one)
 }

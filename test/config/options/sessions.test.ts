@@ -1,0 +1,4 @@
+import { optionTests } from './option.ts'
+import { table } from './table.ts'
+
+optionTests(table.sessions)
