@@ -6,7 +6,7 @@ import { FAILED } from './cli/exit-codes.ts'
 import { programOf } from './cli/program.ts'
 import { PosternError } from './errors.ts'
 
-const program = programOf()
+const program = await programOf(process.argv[2])
 takeErrors(program)
 
 process.on('uncaughtException', error => {

@@ -7,7 +7,7 @@ import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { programOf } from '../src/cli/program.ts'
-import { writeBundles } from './bundle.ts'
+import { isMade, writeBundles } from './bundle.ts'
 import { manualOf } from './manual.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -18,14 +18,11 @@ const compiler = join(root, 'node_modules/typescript/bin/tsc')
 const compile = (...options: readonly string[]): boolean =>
   spawnSync(process.execPath, [compiler, ...options], { cwd: root, stdio: 'inherit' }).status === 0
 
-/** Sources, and what is bundled: pages that are programs, with their styles. */
-const isMade = /\.tsx?$|[\\/]src[\\/](call|nettest)$/
-
 const types = ['--noEmit', 'false', '--emitDeclarationOnly', '--outDir', 'dist']
 if (compile('--project', 'tsconfig.build.json') && compile('--project', 'tsconfig.browser.json', ...types)) {
   await cp(join(root, 'src'), dist, { recursive: true, filter: path => !isMade.test(path) })
   await writeBundles(dist)
-  await writeFile(join(dist, 'postern.1'), manualOf(programOf(), day()))
+  await writeFile(join(dist, 'postern.1'), manualOf(await programOf(), day()))
 } else process.exitCode = 1
 
 /** The day of the build; that of SOURCE_DATE_EPOCH, in seconds, where a build is to be the same as another. */

@@ -9,6 +9,9 @@ import { type BuildOptions, build } from 'esbuild'
 /** Browsers that have all that the module uses. Chromium 122 and Firefox 121 were the last to learn something (Promise.withResolvers). */
 const target = ['chrome122', 'firefox121', 'safari17.4']
 
+/** Sources, and what is bundled: pages that are programs, with their styles. All else below src is read at run time. */
+export const isMade: RegExp = /\.tsx?$|[\\/]src[\\/](call|nettest)$/
+
 const inSource = (file: string): string => fileURLToPath(new URL(`../src/${file}`, import.meta.url))
 
 /** The files that become of `entry`, by name. Rejects where something of Node is reached from there. */

@@ -1,28 +1,15 @@
 // All commands as one tree. The command line runs it, and what is told of the commands elsewhere is made of it: completion in shells,
-// and the manual page.
+// and the manual page. A command that is named is the only one that is loaded: what the others need takes time, and a gateway's memory.
 
 import { Command } from 'commander'
 import { version } from '../version.ts'
-import { cameraCommand } from './camera.ts'
-import { completionCommand } from './completion.ts'
-import { configCommand } from './config.ts'
-import { doctorCommand } from './doctor.ts'
 import { exitCodes } from './exit-codes.ts'
-import { explainCommand } from './explain.ts'
-import { gatewayCommand } from './gateway.ts'
-import { healthcheckCommand } from './healthcheck.ts'
-import { namesCommand } from './names.ts'
-import { natCommand } from './nat.ts'
-import { peerCommand } from './peer.ts'
-import { pingCommand } from './ping.ts'
-import { pipeCommand } from './pipe.ts'
-import { roomCommand } from './room.ts'
-import { sendCommand } from './send.ts'
-import { traceCommand, tracesCommand } from './traces.ts'
-import { watchCommand } from './watch.ts'
 
-/** The tree, with nothing run. */
-export function programOf(): Command {
+/**
+ * The tree, with nothing run.
+ * @param first the first word of a command line: only this command is loaded, if there is one of this name; left out: all
+ */
+export async function programOf(first = ''): Promise<Command> {
   const program = new Command('postern')
     .description(
       'Lets two computers behind NATs talk directly, and carries their traffic itself,\nwithin a limit, only where nothing else worked.'
@@ -41,26 +28,31 @@ then, with POSTERN_GATEWAY and POSTERN_TOKEN set to these on the two computers:
 Exit codes:
 ${exitCodes.map(({ code, meaning }) => `  ${String(code).padEnd(4)} ${meaning}`).join('\n')}`
     )
-  for (const command of commands()) program.addCommand(command)
+  const named = first !== NEEDS_ALL && Object.hasOwn(commands, first) ? commands[first] : undefined
+  for (const load of named ? [named] : Object.values(commands)) program.addCommand(await load())
   return program
 }
 
-const commands = (): readonly Command[] => [
-  gatewayCommand(),
-  healthcheckCommand(),
-  configCommand(),
-  peerCommand(),
-  sendCommand(),
-  pipeCommand(),
-  pingCommand(),
-  cameraCommand(),
-  watchCommand(),
-  natCommand(),
-  doctorCommand(),
-  tracesCommand(),
-  traceCommand(),
-  explainCommand(),
-  namesCommand(),
-  roomCommand(),
-  completionCommand()
-]
+/** It tells what all the others take. */
+const NEEDS_ALL = 'completion'
+
+/** In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  gateway: async () => (await import('./gateway.ts')).gatewayCommand(),
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheckCommand(),
+  config: async () => (await import('./config.ts')).configCommand(),
+  peer: async () => (await import('./peer.ts')).peerCommand(),
+  send: async () => (await import('./send.ts')).sendCommand(),
+  pipe: async () => (await import('./pipe.ts')).pipeCommand(),
+  ping: async () => (await import('./ping.ts')).pingCommand(),
+  camera: async () => (await import('./camera.ts')).cameraCommand(),
+  watch: async () => (await import('./watch.ts')).watchCommand(),
+  nat: async () => (await import('./nat.ts')).natCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  traces: async () => (await import('./traces.ts')).tracesCommand(),
+  trace: async () => (await import('./traces.ts')).traceCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+  names: async () => (await import('./names.ts')).namesCommand(),
+  room: async () => (await import('./room.ts')).roomCommand(),
+  completion: async () => (await import('./completion.ts')).completionCommand()
+}

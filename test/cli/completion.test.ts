@@ -124,7 +124,7 @@ const asked: readonly { words: readonly string[]; some: readonly string[]; none?
 for (const [shell, { script, ask }] of Object.entries(shells))
   test.serial(`${shell} completes commands, options, choices, files and folders, each where it belongs`, async t => {
     if (!(await isThere(shell))) return t.pass(`there is no ${shell} here`)
-    await withScript(`completion.${shell}`, script(treeOf(programOf())), async (file, cwd) => {
+    await withScript(`completion.${shell}`, script(treeOf(await programOf())), async (file, cwd) => {
       const answers = await Promise.all(asked.map(({ words }) => ask(file, cwd)(words)))
       for (const [index, { words, some, none = [] }] of asked.entries()) {
         // A shell may write what it escapes, and ends folders with a slash.
@@ -137,7 +137,7 @@ for (const [shell, { script, ask }] of Object.entries(shells))
   })
 
 test.serial('bash takes what stands behind = for a value', async t => {
-  await withScript('completion.bash', bashCompletion(treeOf(programOf())), async (file, cwd) => {
+  await withScript('completion.bash', bashCompletion(treeOf(await programOf())), async (file, cwd) => {
     const ask = askBash(file, cwd)
     t.deepEqual(await ask(['camera', 'pi', '--codec=']), ['h264', 'vp8'])
     t.deepEqual(await ask(['camera', 'pi', '--codec=v']), ['vp8'])
@@ -145,8 +145,8 @@ test.serial('bash takes what stands behind = for a value', async t => {
   })
 })
 
-test('nothing is listed twice: every visible command and option of the tree is in each script', t => {
-  const tree = treeOf(programOf())
+test('nothing is listed twice: every visible command and option of the tree is in each script', async t => {
+  const tree = treeOf(await programOf())
   const [bash, zsh, fish] = [bashCompletion(tree), zshCompletion(tree), fishCompletion(tree)]
   for (const { path, flags } of branchesOf(tree)) {
     t.true(bash.includes(path.map(word => ` ${word}`).join('')))
@@ -169,7 +169,7 @@ test.serial('the command prints the script, and says which shells there are', as
   await using world = await World.open()
   const printed = await world.run(['completion', 'fish'])
   t.is(printed.code, 0, printed.stderr)
-  t.is(`${printed.lines.join('\n')}\n`, fishCompletion(treeOf(programOf())))
+  t.is(`${printed.lines.join('\n')}\n`, fishCompletion(treeOf(await programOf())))
   const { code, stderr } = await world.run(['completion', 'tcsh'])
   t.is(code, 1)
   t.regex(stderr, /Allowed choices are bash, zsh, fish/)

@@ -8,15 +8,15 @@ import { exitCodes } from '../../src/cli/exit-codes.ts'
 import { programOf } from '../../src/cli/program.ts'
 import { manualOf } from '../../tools/manual.ts'
 
-const page = manualOf(programOf(), '2026-01-31')
+const page = manualOf(await programOf(), '2026-01-31')
 const source = fileURLToPath(new URL('../../src', import.meta.url))
 
 /** A program that may be missing here. */
 const isThere = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
 
-test('it has every command, option, exit code and variable, and each line is a request or text', t => {
+test('it has every command, option, exit code and variable, and each line is a request or text', async t => {
   const text = page.replaceAll('\\-', '-')
-  const program = programOf()
+  const program = await programOf()
   for (const command of program.commands.flatMap(one => [one, ...one.commands])) {
     t.regex(text, new RegExp(`^\\.SS "postern (\\w+ )?${command.name()}\\b`, 'm'))
     for (const { long } of command.options) t.true(text.includes(String(long)), `${command.name()} ${long}`)

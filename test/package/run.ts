@@ -59,7 +59,7 @@ async function pack(): Promise<string> {
   const paths: string[] = made.files.map(({ path }: { path: string }) => path)
   console.log(`${made.filename}: ${kib(made.size)} packed, ${kib(made.unpackedSize)} unpacked, ${paths.length} files`)
   const own =
-    /^(dist|docs|bin|config\/examples)\/|^config\/postern\.(yaml|schema\.json)$|^[A-Z]+(\.md)?$|^package\.json$/
+    /^(dist|docs|bin|config\/examples|deploy)\/|^config\/postern\.(yaml|schema\.json)$|^[A-Z]+(\.md)?$|^package\.json$/
   const odd = (path: string) => !own.test(path) || (/\.ts$/.test(path) && !path.endsWith('.d.ts'))
   assert.deepEqual(paths.filter(odd), [], 'files that nobody who installs the package needs')
   // The code of all that is in dist/browser is one module, dist/browser.js.
