@@ -172,7 +172,7 @@ async function startAgain(): Promise<void> {
   const again = await settled(`${ready} peers, after the start`)
   goal('peers that are not back', MANY - ready, { atMost: 0 })
   goal('seconds until all are back', backAfter, { atMost: BACK_MS / 1000 })
-  goal('resident memory beside that before', again.asItIs / full.asItIs, { atMost: 1.3 })
+  goal('resident memory beside that before', again.resident / full.resident, { atMost: 1.3 })
 }
 
 /** The gateway's figure, and the sum of those of the peers' processes. */
