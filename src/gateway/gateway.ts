@@ -229,7 +229,7 @@ export async function openGateway(config: Config, options: GatewayOptions = {}):
     ...twins.warnings,
     ...(certificate?.warnings ?? []),
     ...overload.warnings(),
-    ...unheard(directory.peers, observer),
+    ...unheard(() => directory.peers, observer),
     ...proxies.warnings(),
     ...current.warnings
   ]

@@ -13,13 +13,15 @@ const UNHEARD_MS = 2.5 * REFRESH_MS
 
 /** @param peers those that are joined; a browser shows itself only while it connects */
 export function unheard(
-  peers: readonly Pick<Member, 'arrival' | 'iceOnly'>[],
+  peers: () => readonly Pick<Member, 'arrival' | 'iceOnly'>[],
   observer: Pick<Observer, 'deaf'>,
   now = nowMs()
 ): readonly Warning[] {
-  const expected = peers.filter(({ arrival, iceOnly }) => !iceOnly && now - arrival.helloMs > UNHEARD_MS).length
-  const deaf = expected > 0 ? observer.deaf(UNHEARD_MS) : []
+  // Nearly always all are heard, and then nobody is counted.
+  const deaf = observer.deaf(UNHEARD_MS)
   if (deaf.length === 0) return []
+  const expected = peers().filter(({ arrival, iceOnly }) => !iceOnly && now - arrival.helloMs > UNHEARD_MS).length
+  if (expected === 0) return []
   const who = expected === 1 ? 'the peer that is joined' : `any of the ${expected} peers that are joined`
   return [
     {

@@ -108,7 +108,18 @@ export class Shares {
   }
 
   hasRoom(holder: Holder, amount = 1): boolean {
-    return this.left(holder) >= amount
+    return this.#isPlenty(holder, amount) || this.left(holder) >= amount
+  }
+
+  /** The first stretch of the picture above, where nearly everybody finds room. It is asked for each message of each peer. */
+  #isPlenty(holder: Holder, amount: number): boolean {
+    const capacity = this.#capacity
+    if (this.used + amount > capacity * BINDING) return false
+    for (const kind in holder) {
+      const most = Math.min(1, this.#mostOf(kind)) * capacity
+      if (this.held(kind, holder[kind] as string) + amount > most) return false
+    }
+    return true
   }
 
   /** The most that a holder may take now. */

@@ -81,11 +81,13 @@ const TABLES = ['/proc/net/udp', '/proc/net/udp6']
 const dropsIn =
   (ports: ReadonlySet<number>) =>
   async (table: string): Promise<number> => {
+    const own = new Set([...ports].map(port => port.toString(16).toUpperCase().padStart(4, '0')))
     const text = await readFile(table, 'utf8').catch(() => '')
     let sum = 0
-    for (const line of text.split('\n').slice(1)) {
-      const [, local = '', ...rest] = line.trim().split(/\s+/)
-      if (ports.has(Number.parseInt(local.split(':')[1] ?? '', 16))) sum += Number(rest.at(-1)) || 0
+    // A host may have thousands of other sockets: `  12: 0100007F:0D96 …`.
+    for (const line of text.split('\n')) {
+      const at = line.indexOf(':', line.indexOf(':') + 1) + 1
+      if (own.has(line.slice(at, at + 4))) sum += Number(line.trimEnd().split(' ').at(-1)) || 0
     }
     return sum
   }

@@ -11,7 +11,7 @@ const warned = (joinedMs: readonly number[], { deaf = [at(3478)], iceOnly = fals
     arrival: { cameMs: helloMs, helloMs },
     iceOnly: iceOnly ? pace : undefined
   }))
-  return unheard(peers, { deaf: () => deaf }, 10 * REFRESH_MS).map(({ sentence }) => sentence)
+  return unheard(() => peers, { deaf: () => deaf }, 10 * REFRESH_MS).map(({ sentence }) => sentence)
 }
 
 test('ports that nobody is heard at are told, once somebody should have been', t => {
