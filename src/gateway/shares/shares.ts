@@ -79,7 +79,8 @@ export class Shares {
     this.#all = new Level(fadeMs)
   }
 
-  get #capacity(): number {
+  /** How much there is in all. */
+  get capacity(): number {
     return boundOf(this.#bound)
   }
 
@@ -113,7 +114,7 @@ export class Shares {
 
   /** The first stretch of the picture above, where nearly everybody finds room. It is asked for each message of each peer. */
   #isPlenty(holder: Holder, amount: number): boolean {
-    const capacity = this.#capacity
+    const capacity = this.capacity
     if (this.used + amount > capacity * BINDING) return false
     for (const kind in holder) {
       const most = Math.min(1, this.#mostOf(kind)) * capacity
@@ -161,7 +162,7 @@ export class Shares {
   #bounds(holder: Holder): readonly { readonly upTo: number; readonly below: number }[] {
     const kinds = Object.entries(holder).map(([kind, who]) => ({
       own: this.held(kind, who),
-      most: this.#capacity * this.#mostOf(kind),
+      most: this.capacity * this.#mostOf(kind),
       holders: this.#holders(kind, who)
     }))
     // Of the kind of which there are fewest. Otherwise who makes many certificates would make everybody's shares small.
@@ -169,9 +170,9 @@ export class Shares {
     const upTo = (share: number) =>
       Math.min(Number.POSITIVE_INFINITY, ...kinds.map(({ own, most }) => Math.min(most, share) - own))
     return [
-      { upTo: upTo(this.#capacity), below: this.#capacity * BINDING },
-      { upTo: upTo(this.#capacity / holders), below: this.#capacity - Math.round(this.#capacity * KEPT) },
-      { upTo: upTo(this.#least), below: this.#capacity }
+      { upTo: upTo(this.capacity), below: this.capacity * BINDING },
+      { upTo: upTo(this.capacity / holders), below: this.capacity - Math.round(this.capacity * KEPT) },
+      { upTo: upTo(this.#least), below: this.capacity }
     ]
   }
 

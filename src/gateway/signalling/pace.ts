@@ -74,8 +74,13 @@ export class Pace {
   untilMs(holder: Holder): number {
     const restMs = this.#of(holder)?.untilMs() ?? 0
     if (restMs > 0) return restMs
-    if (isStranger(holder) && !this.#hellos.hasRoom(holder)) return this.#hellos.retryMs()
-    return this.#inAll.hasRoom(holder) ? 0 : this.#inAll.retryMs()
+    if (isStranger(holder) && !this.#hellos.hasRoom(holder)) return this.#retryMs(this.#hellos)
+    return this.#inAll.hasRoom(holder) ? 0 : this.#retryMs(this.#inAll)
+  }
+
+  /** Where thousands wait, each asks again about as often as it has a chance: asking costs more than many a message. */
+  #retryMs(shares: Shares): number {
+    return shares.retryMs() * (1 + this.waiting.used / shares.capacity)
   }
 
   /** What was said costs more than most. */
