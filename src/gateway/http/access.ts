@@ -84,7 +84,7 @@ export class Access {
   readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0, keys: 0, wrongKeys: 0 }
   readonly #token: GuardedToken
   readonly #open: 'loopback' | 'never'
-  readonly #sessions = new LRUCache<string, true>({ max: SESSIONS, ttl: SESSION_MS })
+  readonly #sessions = new LRUCache<string, true>({ maxSize: SESSIONS, sizeCalculation: () => 1, ttl: SESSION_MS })
   /** When each link ends, in milliseconds of the clock. */
   readonly #links = new LRUCache<string, number>({ max: LINKS })
   readonly #now: () => number

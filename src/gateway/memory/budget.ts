@@ -57,9 +57,9 @@ export class Budget {
   constructor(limits: ProbeLimits, now: () => number = nowMs) {
     this.#limits = limits
     this.#now = now
-    this.#addresses = new LRUCache({ max: ADDRESSES })
+    this.#addresses = new LRUCache({ maxSize: ADDRESSES, sizeCalculation: () => 1 })
     this.#all = this.#shares(() => limits.probesInAll)
-    this.#behind = new LRUCache({ max: ADDRESSES })
+    this.#behind = new LRUCache({ maxSize: ADDRESSES, sizeCalculation: () => 1 })
     this.#allBehind = this.#shares(() => limits.probesInAll * BACKGROUND)
   }
 

@@ -15,7 +15,7 @@ const TTL_MS = 86_400_000
 const WAYS = 32
 
 export class Outcomes {
-  readonly #pairs = new LRUCache<string, Map<string, Tally>>({ max: PAIRS, ttl: TTL_MS })
+  readonly #pairs = new LRUCache<string, Map<string, Tally>>({ maxSize: PAIRS, sizeCalculation: () => 1, ttl: TTL_MS })
 
   recall(caller: Side, callee: Side): Readonly<Record<string, Tally>> {
     return Object.fromEntries(this.#pairs.get(keyOf(caller, callee)) ?? [])

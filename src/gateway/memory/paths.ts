@@ -17,7 +17,7 @@ export class Paths {
 
   /** @param now milliseconds since some moment */
   constructor(now: () => number = () => performance.now()) {
-    const options = { max: PAIRS, ttl: TTL_MS, perf: { now }, ttlResolution: 0 }
+    const options = { maxSize: PAIRS, sizeCalculation: () => 1, ttl: TTL_MS, perf: { now }, ttlResolution: 0 }
     this.#rttMs = new LRUCache(options)
     this.#mtu = new LRUCache(options)
   }

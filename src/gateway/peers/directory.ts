@@ -47,8 +47,8 @@ export class Directory implements Commander, Members {
   constructor(names: Names, peers = 0) {
     const max = Math.max(REMEMBERED, peers)
     this.names = names
-    this.#owners = new LRUCache({ max })
-    this.#lost = new LRUCache({ max, ttl: LOST_MS })
+    this.#owners = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
+    this.#lost = new LRUCache({ maxSize: max, sizeCalculation: () => 1, ttl: LOST_MS })
   }
 
   get size(): number {

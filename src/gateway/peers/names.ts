@@ -52,7 +52,7 @@ export class Names {
   /** Claims that are not on disk yet. */
   readonly #pending = new Map<string, Promise<void>>()
   /** When a certificate claimed names of late, by its fingerprint. */
-  readonly #recent = new LRUCache<string, number[]>({ max: CERTIFICATES })
+  readonly #recent = new LRUCache<string, number[]>({ maxSize: CERTIFICATES, sizeCalculation: () => 1 })
   /** What networks have claimed of late. */
   readonly #shares: Shares
   #complained = false

@@ -17,7 +17,8 @@ export class Rate {
    */
   constructor(most: Bound, withinMs = 1000) {
     this.#most = most
-    this.#seen = new LRUCache({ max: SOURCES, ttl: withinMs })
+    // By `max` all of its memory would be taken at once, here and wherever thousands may be remembered.
+    this.#seen = new LRUCache({ maxSize: SOURCES, sizeCalculation: () => 1, ttl: withinMs })
   }
 
   admits(source: string): boolean {

@@ -43,7 +43,7 @@ export class Pace {
   readonly #now: () => number
   readonly #inAll: Shares
   readonly #hellos: Shares
-  readonly #ofCertificate = new LRUCache<string, TokenBucket>({ max: CERTIFICATES })
+  readonly #ofCertificate = new LRUCache<string, TokenBucket>({ maxSize: CERTIFICATES, sizeCalculation: () => 1 })
 
   /**
    * @param perSecond messages of one peer, of which a second's worth may be saved up

@@ -35,7 +35,7 @@ export class NatDesk {
   readonly #strategies: () => readonly Strategy[]
   readonly #now: () => number
   /** When each certificate asked last. */
-  readonly #asked = new LRUCache<string, number>({ max: REMEMBERED })
+  readonly #asked = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
 
   /** @param now milliseconds since some moment */
   constructor(

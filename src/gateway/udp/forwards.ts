@@ -75,8 +75,8 @@ export class Forwards {
   readonly #now: () => number
   readonly #knocks = new WeakMap<Joined, Knock>()
   /** When a claim of a certificate was tried last. */
-  readonly #tried = new LRUCache<string, number>({ max: REMEMBERED })
-  readonly #networks = new LRUCache<string, TokenBucket>({ max: REMEMBERED })
+  readonly #tried = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
+  readonly #networks = new LRUCache<string, TokenBucket>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
   readonly #all: TokenBucket
 
   constructor(options: Options) {

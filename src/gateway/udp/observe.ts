@@ -65,7 +65,7 @@ export class UdpObserver implements Observer {
   readonly #now: () => number
   readonly #changed = new EventTarget()
   /** By peer: it keeps its id when it joins again, which a NAT that began anew makes it do. */
-  readonly #remapped = new LRUCache<string, Remapped>({ max: REMAPPED })
+  readonly #remapped = new LRUCache<string, Remapped>({ maxSize: REMAPPED, sizeCalculation: () => 1 })
   /** By the mapping: a browser shows no socket again, but Chromium keeps its mapping alive by Binding requests without a word. */
   readonly #allocating: LRUCache<string, { peer: string; socket: number; provedMs: number }>
   /** When each of these peers was heard last; some of them may have left. */
@@ -83,7 +83,10 @@ export class UdpObserver implements Observer {
     now?: () => number
   }) {
     const { peers = 0 } = options
-    this.#allocating = new LRUCache({ max: Math.max(ALLOCATING.least, ALLOCATING.ofOne * peers) })
+    this.#allocating = new LRUCache({
+      maxSize: Math.max(ALLOCATING.least, ALLOCATING.ofOne * peers),
+      sizeCalculation: () => 1
+    })
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs

@@ -45,7 +45,7 @@ const reported: readonly string[] = ['postern.probe', 'postern.handover']
 export class Telling {
   readonly #gateway: Resource
   readonly #limits: Cut | undefined
-  readonly #peers = new LRUCache<string, Resource>({ max: PEERS })
+  readonly #peers = new LRUCache<string, Resource>({ maxSize: PEERS, sizeCalculation: () => 1 })
 
   constructor(gateway: Resource, limits: Cut | undefined) {
     this.#gateway = gateway

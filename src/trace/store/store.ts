@@ -66,7 +66,7 @@ interface Family {
 
 export class TraceStore implements SpanProcessor {
   readonly #kept: Kept
-  readonly #families = new LRUCache<string, Family>({ max: FAMILIAR })
+  readonly #families = new LRUCache<string, Family>({ maxSize: FAMILIAR, sizeCalculation: () => 1 })
   readonly #file: TraceFile | undefined
   readonly #judge: StoreOptions['judge']
   readonly #judgeLosses: NonNullable<StoreOptions['judgeLosses']>

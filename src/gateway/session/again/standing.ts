@@ -68,7 +68,7 @@ export class Connections {
     this.#tracer = tracer
     this.#isJoined = isJoined
     this.#awayMs = awayMs
-    this.#all = new LRUCache({ max })
+    this.#all = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
   }
 
   get size(): number {
