@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import type { StrategyEntry } from '../config/strategies.ts'
-import { type ConfigOptions, checkedConfig, withSetOption } from './configured.ts'
+import { type ConfigOptions, checkedConfig, namedFile, withSetOption } from './configured.ts'
 import { perform, type Run } from './door.ts'
 import type { Output } from './text/output.ts'
 
@@ -30,11 +30,12 @@ Examples:
     .description(
       'Prints the configuration in effect as YAML, secrets masked, and beside each value where it is from:\nthe file with its line, a variable, a flag, or its default.'
     )
-    .argument('[file]', 'configuration in YAML; without it every option has its default')
+    .argument('[file]', 'configuration in YAML; without it that of POSTERN_CONFIG, or else none')
     .option('--json', 'one JSON object a line, for programs')
-    .action((config: string | undefined, options: Options) =>
-      perform(options, run => show(config === undefined ? options : { ...options, config }, run))
-    )
+    .action((file: string | undefined, options: Options) => {
+      const config = file ?? namedFile()
+      return perform(options, run => show(config === undefined ? options : { ...options, config }, run))
+    })
   command
     .command('schema')
     .description('Prints the JSON schema of the file.')

@@ -12,12 +12,15 @@ export interface ConfigOptions {
 /** Where no file is given, relative paths begin at the current folder, as they would in a file there. */
 const NO_FILE = 'postern.yaml'
 
+const VARIABLE = 'POSTERN_CONFIG'
+
+/** The file that the environment names; an empty variable is as good as none. */
+export const namedFile = (): string | undefined => process.env[VARIABLE] || undefined
+
 export function withConfigOptions(command: Command): Command {
-  return withSetOption(
-    command.addOption(
-      new Option('--config <file>', 'configuration in YAML (see: postern config --help)').env('POSTERN_CONFIG')
-    )
-  )
+  const option = new Option('--config <file>', 'configuration in YAML (see: postern config --help)')
+  const isEmpty = process.env[VARIABLE] === ''
+  return withSetOption(command.addOption(isEmpty ? option : option.env(VARIABLE)))
 }
 
 export const withSetOption = (command: Command): Command =>

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import type { Logger } from 'pino'
+import { until } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { LogLine } from '../gateway/log.ts'
@@ -55,14 +56,20 @@ async function gateway(options: Options, { output, signal }: Run): Promise<void>
     import('../gateway/gateway.ts'),
     import('../gateway/log.ts')
   ])
+  // One after the other: of two that come at once the later one counts, and one that comes during the start is heard after it.
+  const started = Promise.withResolvers<() => Promise<void>>()
+  let reloading: Promise<unknown> = started.promise
+  process.on('SIGHUP', () => {
+    reloading = reloading.then(() => started.promise).then(again => again())
+  })
   const config = await configOf(options)
   const isPretty = config.log.format === 'pretty' || (config.log.format === 'auto' && process.stderr.isTTY)
   const log = openLog({ level: config.log.level, ...(isPretty ? { render: prettily } : {}) })
-  const gateway = await openGateway(config, { log })
-  // One after the other: of two that come at once the later one counts.
-  let reloading = Promise.resolve()
-  process.on('SIGHUP', () => {
-    reloading = reloading.then(() => reload(gateway, options, log))
+  // A start may wait for somebody else, such as a server of names.
+  const gateway = await until(openGateway(config, { log }), signal)
+  // What is about to stop needs no other configuration.
+  started.resolve(async () => {
+    if (!signal.aborted) await reload(gateway, options, log)
   })
   const told = announcement(gateway, config, output)
   log.info({ http: told.http, udp: told.udp }, 'listening')

@@ -24,7 +24,7 @@ interface Health {
   readonly warnings?: readonly { readonly code: string; readonly sentence: string; readonly advice: string }[]
 }
 
-/** Shorter than the 3 s that a container gives its check by our Dockerfile, so that the reason is told, in milliseconds. */
+/** With the start of a process shorter than the 5 s that our Dockerfile gives its check, so that the reason is told; in milliseconds. */
 const ANSWER_MS = 2_000
 
 export function healthcheckCommand(): Command {

@@ -140,7 +140,7 @@ export function checkText(text: string, file: string, { env = process.env, flags
     config: problems.length === 0 ? config : undefined,
     strategies: strategies.list,
     problems,
-    sourceOf: yaml.sourceOf
+    sourceOf: path => yaml.sourceOf(result.success ? writtenAt(path, result.data) : path)
   }
 }
 
@@ -161,6 +161,13 @@ function configOf(read: Read, tokens: Tokens, strategies: readonly StrategyEntry
     strategies,
     traces: { ...traces, file }
   }
+}
+
+/** A token that is kept in a file was written where that is named. */
+function writtenAt(path: Path, read: Read): Path {
+  const [section, name] = path
+  const isKept = name === 'token' && (section === 'join' || section === 'admin') && read[section].tokenFile
+  return isKept ? [section, 'tokenFile'] : path
 }
 
 interface Tokens extends Record<'join' | 'admin', string> {

@@ -78,8 +78,7 @@ function sourceAt(path: Path, { strategies }: Config, { sourceOf }: Origins): st
     const isWritten = strategy.options[String(option)] !== undefined
     return sourceOr(isWritten ? strategy.optionAt[String(option)] : undefined)
   }
-  const file = path.at(-1) === 'token' ? sourceOf([...path.slice(0, -1), 'tokenFile']) : undefined
-  return sourceOr(file ?? sourceOf(path))
+  return sourceOr(sourceOf(path))
 }
 
 const sourceOr = (source: ReturnType<Origins['sourceOf']>): string => (source ? formatPosition(source) : 'default')

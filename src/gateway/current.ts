@@ -17,6 +17,8 @@ const lasting: Readonly<Record<string, (config: Config) => unknown>> = {
   'listen.url': ({ listen }) => listen.url,
   'listen.udp': ({ listen }) => listen.udp,
   'listen.tcp': ({ listen }) => listen.tcp,
+  'listen.trustProxy': ({ listen }) => listen.trustProxy,
+  'listen.proxyProtocol': ({ listen }) => listen.proxyProtocol,
   'admin.open': ({ admin }) => admin.open,
   'call.enabled': ({ call }) => call.enabled,
   'test.enabled': ({ test }) => test.enabled,
@@ -34,6 +36,8 @@ export class Current implements AsyncDisposable {
   readonly stun: { readonly discovery: boolean }
   readonly call: { readonly rooms: number; readonly hours: number }
   readonly #log: Logger
+  /** What was opened at the start is of this one, whatever was read since. */
+  readonly #first: Config
   #config: Config
   #started: Started
   /** The one that was read last was wrong. */
@@ -43,6 +47,7 @@ export class Current implements AsyncDisposable {
     this.limits = { ...config.limits }
     this.stun = { ...config.stun }
     this.call = { ...config.call }
+    this.#first = config
     this.#config = config
     this.#started = started
     this.#log = log
@@ -77,17 +82,18 @@ export class Current implements AsyncDisposable {
   }
 
   /**
-   * Goes by another configuration from now on, and gives the names of options in it that take a restart. Where it throws, as `open` does,
-   * nothing has changed.
+   * Goes by another configuration from now on, and gives the names of options that are not as they were at the start, and take a restart.
+   * Where it throws, as `open` does, nothing has changed.
    * @param settled resolves when nothing that has begun until then goes by the strategies of then
    */
   async change(next: Config, settled: () => Promise<void>): Promise<string[]> {
-    const before = this.#config
-    if (!sameMeaning(before.strategies, next.strategies)) {
+    if (!sameMeaning(this.#config.strategies, next.strategies)) {
       const started = await startPlugins(next.strategies, this.#log)
       const old = this.#started
       this.#started = started
-      void settled().then(() => old[Symbol.asyncDispose]())
+      settled()
+        .then(() => old[Symbol.asyncDispose]())
+        .catch(error => this.#log.error({ err: error }, 'a strategy of before was not closed in order'))
     }
     this.#isBehind = false
     this.counters.applied++
@@ -95,7 +101,7 @@ export class Current implements AsyncDisposable {
     Object.assign(this.limits, next.limits)
     Object.assign(this.stun, next.stun)
     Object.assign(this.call, next.call)
-    return Object.entries(lasting).flatMap(([name, of]) => (same(of(before), of(next)) ? [] : [name]))
+    return Object.entries(lasting).flatMap(([name, of]) => (same(of(this.#first), of(next)) ? [] : [name]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

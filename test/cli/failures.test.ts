@@ -62,6 +62,20 @@ test.serial('config show masks the tokens, and config schema is JSON', async t =
   t.is(typeof JSON.parse(schema.lines.join('')).properties.strategies, 'object')
 })
 
+test.serial('POSTERN_CONFIG names the file that is shown, and an empty one is as good as none', async t => {
+  await using world = await World.open()
+  const shown = async (file: string) => {
+    const { lines } = await world.run(['config', 'show'], { env: { POSTERN_CONFIG: file } })
+    return lines.join('\n')
+  }
+  t.regex(await shown(await world.write('named.yaml', 'limits: { peers: 7 }')), /peers: 7 # .*named\.yaml:1:18/)
+  t.regex(await shown(''), /peers: 2000 # default/)
+  const { stderr } = await world.run(['healthcheck', '--set', 'listen.http=127.0.0.1:1'], {
+    env: { POSTERN_CONFIG: '' }
+  })
+  t.regex(stderr, /gateway-unreachable: no gateway is up at/)
+})
+
 test.serial('a gateway says which port is in use', async t => {
   await using world = await World.open()
   const server = createServer()

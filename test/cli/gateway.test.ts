@@ -167,6 +167,36 @@ test('SIGHUP: a file with a mistake changes nothing and is told, and one that is
   t.notRegex(gateway.stderr, /"msg":"stopping"/, 'the level of the log is another')
 })
 
+/** A strategy that starts once there is a file `go` beside it. */
+const waiting = `import { once } from 'node:events'
+import { existsSync, watch } from 'node:fs'
+export default { name: 'waiting', defaults: {}, async start() {
+  const changes = watch(new URL('.', import.meta.url))
+  process.stderr.write('it waits\\n')
+  while (!existsSync(new URL('go', import.meta.url))) await once(changes, 'change')
+  changes.close()
+  return { async *plan() { yield { kind: 'pass', reason: 'never' } } }
+} }`
+
+test('SIGHUP during the start is heard after it, and SIGTERM ends a start that waits', async t => {
+  await using world = await World.open()
+  await world.write('waiting.mjs', waiting)
+  const yaml = (more: string) => world.write('some.yaml', `${bare}strategies: [./waiting.mjs, direct]\n${more}`)
+  const argv = ['gateway', '--config', await yaml(''), '--json']
+  const ended = world.start(argv)
+  await ended.said(/it waits/)
+  ended.signal('SIGTERM')
+  t.is(await ended.ended, 0)
+  const gateway = world.start(argv)
+  await gateway.said(/it waits/)
+  await yaml('log: { level: warn }\nstate: ./other\n')
+  gateway.signal('SIGHUP')
+  await world.write('go', '')
+  await gateway.said(/the configuration was read again; what takes a restart is as it was: state/)
+  gateway.signal('SIGTERM')
+  t.is(await gateway.ended, 0)
+})
+
 test('a gateway that speaks TLS says so, is used with --ca, and takes another certificate by itself and at SIGHUP', async t => {
   await using world = await World.open()
   const put = async (pair: { cert: string; key: string }) => {

@@ -177,6 +177,21 @@ test('what is in effect is shown with where each value is from, secrets masked',
   t.is(one('deadline')?.source, 'default')
 })
 
+test('a token is from where its file is named, or else from where it stands', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-config-'))
+  const file = join(folder, 'token')
+  writeFileSync(file, 'in-a-file-of-its-own')
+  const source = (text: string, env = {}) => {
+    const checked = checkText(text, 'p.yaml', { env })
+    const shown = shownOptions(configIn(checked, 'p.yaml'), checked)
+    return shown.find(({ option }) => option === 'join.token')?.source
+  }
+  t.is(source(`join: { tokenFile: ${file} }`), 'p.yaml:1:20')
+  t.is(source(`join: { tokenFile: ${file} }`, { POSTERN_TOKEN: 'fifteen-letters-and-more' }), 'POSTERN_TOKEN')
+  t.is(source('join: { token: sixteen-letters!, tokenFile: "" }'), 'p.yaml:1:16')
+  t.is(source('join: { token: sixteen-letters! }', { POSTERN_TOKEN_FILE: file }), 'POSTERN_TOKEN_FILE')
+})
+
 test('what is shown has every option, and can be loaded again', t => {
   const config = parseConfig('', '/etc/p.yaml', {})
   const shown = shownOptions(config, { sourceOf: () => undefined }).map(({ option }) => option)

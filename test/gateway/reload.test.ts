@@ -82,6 +82,19 @@ test('a strategy of before is closed once no request goes by it any more', async
   t.is((await ann.connect({ name: 'bob' })).path.by, 'relay')
 })
 
+test('a strategy of before that cannot be closed ends nothing', async t => {
+  const files = {
+    'stuck.js': `export default { name: 'stuck', defaults: {}, start: () => ({
+      async *plan() { yield { kind: 'pass', reason: 'never' } },
+      close() { throw new Error('it is stuck') }
+    }) }`
+  }
+  await using world = await World.open({ strategies: '[./stuck.js, direct]', files })
+  await world.gateway.reload(changed(world, `${same}strategies: [direct]`))
+  const [ann] = [await world.join('ann'), await world.join('bob')]
+  t.is((await ann.connect({ name: 'bob' })).path.by, 'direct')
+})
+
 test('limits hold from now on, and who is in stays', async t => {
   await using world = await World.open()
   await world.join('ann')
@@ -111,18 +124,29 @@ test('tokens are others from now on: for who joins, and for who has logged in', 
 
 test('what is opened at the start takes a restart, and is named', async t => {
   await using world = await World.open()
-  const text = `state: ./other\nlog: { level: silent }\nlisten: { http: '127.0.0.1:1', tcp: [1], udp: { addresses: [127.0.0.1, 127.0.0.2], ports: [0, 0] } }
+  const text = `state: ./other\nlog: { level: silent }\nlisten: { http: '127.0.0.1:1', tcp: [1], trustProxy: [127.0.0.1], proxyProtocol: true, udp: { addresses: [127.0.0.1, 127.0.0.2], ports: [0, 0] } }
 call: { enabled: true }\ntraces: { memory: 1 MiB }\nrelay: { threads: 2 }\nlimits: { peers: 1 }`
-  t.deepEqual(await world.gateway.reload(changed(world, text)), [
+  const lasting = [
     'listen.http',
     'listen.tcp',
+    'listen.trustProxy',
+    'listen.proxyProtocol',
     'call.enabled',
     'state',
     'relay',
     'traces'
-  ])
+  ]
+  t.deepEqual(await world.gateway.reload(changed(world, text)), lasting)
+  t.deepEqual(await world.gateway.reload(changed(world, text)), lasting, 'it is as it was at the start')
   await world.join('ann')
   t.is((await refused(world, 'bob')).code, 'relay-full')
+})
+
+test('what is as it was at the start again takes no restart', async t => {
+  await using world = await World.open()
+  const other = changed(world, `${same}test: { enabled: true }`)
+  t.deepEqual(await world.gateway.reload(other), ['test.enabled'])
+  t.deepEqual(await world.gateway.reload(changed(world, same)), [])
 })
 
 test('a plugin that cannot be started changes nothing', async t => {

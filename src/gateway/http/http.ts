@@ -145,8 +145,7 @@ export async function serveHttp(at: Endpoint, side: HttpSide): Promise<HttpListe
     },
     bringsDatagrams(socket) {
       connections.accept(socket)
-      if (proxies.introduce) receive(socket, () => bringsDatagrams(socket))
-      else bringsDatagrams(socket)
+      receive(socket, () => bringsDatagrams(socket))
     },
     close: () => close(server, [sockets, tests], connections)
   }

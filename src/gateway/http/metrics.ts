@@ -34,6 +34,8 @@ const UNKNOWN = 'unknown'
 
 export class Metrics implements Disposable {
   readonly #strategies: () => readonly string[]
+  /** All that were configured since the start: what began by one of before a reload ends after it. */
+  readonly #known = new Set<string>()
   readonly #register = new Registry()
   readonly #attempts = this.#counter('attempts', 'Turns of strategies', ['strategy', 'outcome'])
   readonly #paths = this.#counter('paths', 'Connect requests that ended with a path', ['kind'])
@@ -72,10 +74,11 @@ export class Metrics implements Disposable {
   ended({ outcome, by, path, ms, continues, verdict, spans }: TraceRecord): void {
     // A connection that stands is no new one.
     if (continues !== undefined) return
+    this.#beginStrategies()
     const code = Object.hasOwn(verdicts, verdict.code) ? verdict.code : OTHER
     this.#verdicts.inc({ verdict: code, outcome: oneOf(outcomes, outcome) })
     if (path) this.#paths.inc({ kind: path })
-    if (path) this.#seconds.observe({ strategy: oneOf(this.#strategies(), by) }, ms / 1000)
+    if (path) this.#seconds.observe({ strategy: oneOf([...this.#known], by) }, ms / 1000)
     for (const span of spans) this.#count(span)
   }
 
@@ -86,6 +89,7 @@ export class Metrics implements Disposable {
 
   /** The text that a scrape gets, with what the gateway counts now. */
   async text(status: GatewayStatus): Promise<string> {
+    this.#beginStrategies()
     for (const read of this.#readings) read(status)
     return await Registry.merge([this.#register, processRegister()]).metrics()
   }
@@ -96,20 +100,27 @@ export class Metrics implements Disposable {
     for (const cause of Object.keys(lossVerdicts)) this.#losses.inc({ cause }, 0)
     for (const verdict of Object.keys(verdicts))
       for (const outcome of ['path', 'failed']) this.#verdicts.inc({ verdict, outcome }, 0)
-    for (const strategy of this.#strategies()) {
-      this.#seconds.zero({ strategy })
-      for (const outcome of outcomes) this.#attempts.inc({ strategy, outcome }, 0)
-    }
+    this.#beginStrategies()
     for (const mapping of behaviours)
       for (const filtering of behaviours)
         for (const allocation of [...kinds, UNKNOWN]) this.#profiles.inc({ mapping, filtering, allocation }, 0)
+  }
+
+  /** A reload may bring others. */
+  #beginStrategies(): void {
+    for (const strategy of this.#strategies()) {
+      if (this.#known.has(strategy)) continue
+      this.#known.add(strategy)
+      this.#seconds.zero({ strategy })
+      for (const outcome of outcomes) this.#attempts.inc({ strategy, outcome }, 0)
+    }
   }
 
   #count(span: SpanRecord): void {
     const { name } = span
     const said = (what: ShortName, known: readonly string[]) => oneOf(known, read(span).text(what))
     if (name === 'postern.plugin')
-      this.#attempts.inc({ strategy: said('plugin', this.#strategies()), outcome: said('outcome', outcomes) })
+      this.#attempts.inc({ strategy: said('plugin', [...this.#known]), outcome: said('outcome', outcomes) })
     if (name === 'postern.profile')
       this.#profiles.inc({
         mapping: said('mapping', behaviours),

@@ -77,11 +77,6 @@ export class Proxies {
     this.#trusted = new Networks(options.trusted)
   }
 
-  /** Whether connections may begin with a header. */
-  get introduce(): boolean {
-    return this.#options.introduces
-  }
-
   /** It names no address, since anybody may read it. */
   warnings(nowMs = performance.now()): readonly Warning[] {
     if (nowMs - this.#unnamedMs > TOLD_MS) return []

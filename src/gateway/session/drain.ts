@@ -7,7 +7,7 @@ import { PosternError } from '../../errors.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Who is told that it begins. */
-export interface Told {
+export interface Addressee {
   send(message: { readonly type: 'draining'; readonly ms: number }): void
 }
 
@@ -36,7 +36,7 @@ export class Drain {
    * Begins, and resolves with the number of sessions that are left: 0, or those that are still there when the time is over, or when the
    * signal aborts.
    */
-  async run(sessions: Sessions, ms: number, peers: readonly Told[], signal: AbortSignal): Promise<number> {
+  async run(sessions: Sessions, ms: number, peers: readonly Addressee[], signal: AbortSignal): Promise<number> {
     this.#endsMs = nowMs() + ms
     for (const peer of peers) peer.send({ type: 'draining', ms })
     const over = AbortSignal.any([signal, timeoutSignal(ms)])

@@ -44,6 +44,8 @@ export class Pace {
   readonly #inAll: Shares
   readonly #hellos: Shares
   readonly #ofCertificate = new LRUCache<string, TokenBucket>({ maxSize: CERTIFICATES, sizeCalculation: () => 1 })
+  /** What those were made with. */
+  #perSecondOfThese = 0
 
   /**
    * @param perSecond messages of one peer, of which a second's worth may be saved up
@@ -97,9 +99,11 @@ export class Pace {
 
   #of({ certificate }: Holder): TokenBucket | undefined {
     if (certificate === undefined) return undefined
+    const perSecond = boundOf(this.#perSecond)
+    if (perSecond !== this.#perSecondOfThese) this.#ofCertificate.clear()
+    this.#perSecondOfThese = perSecond
     const known = this.#ofCertificate.get(certificate)
     if (known) return known
-    const perSecond = boundOf(this.#perSecond)
     const bucket = new TokenBucket({ perSecond, capacity: perSecond, now: this.#now })
     this.#ofCertificate.set(certificate, bucket)
     return bucket

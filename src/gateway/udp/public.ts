@@ -32,6 +32,7 @@ export class PublicAddresses implements Disposable {
   readonly #configured: readonly PublicAddress[]
   readonly #options: PublicOptions
   readonly #timer: NodeJS.Timeout | undefined
+  #asking: Promise<void> | undefined
 
   private constructor(configured: readonly PublicAddress[], told: readonly Told[], options: PublicOptions) {
     this.told = told
@@ -43,25 +44,40 @@ export class PublicAddresses implements Disposable {
 
   /** Throws `bad-config` where a name has no IPv4 address: peers could not be told where to send. */
   static async open(configured: readonly PublicAddress[], options: PublicOptions): Promise<PublicAddresses> {
-    return new PublicAddresses(configured, await resolved(configured, options), options)
+    const told = await Promise.all(configured.map((one, index) => resolved(one, index, options)))
+    return new PublicAddresses(configured, told, options)
   }
 
   get addresses(): string[] {
     return this.told.map(({ address }) => address)
   }
 
-  /** Asks for the addresses of names again. What cannot be found out stays as it was. */
-  async refresh(): Promise<void> {
+  /**
+   * Asks for the addresses of names again. What cannot be found out stays as it was. Who asks while an answer is due waits for that one: a
+   * server of names that is away holds a thread for longer than it takes until the next question.
+   */
+  refresh(): Promise<void> {
+    this.#asking ??= this.#refreshed().finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  async #refreshed(): Promise<void> {
+    this.told = await Promise.all(this.told.map((before, index) => this.#again(before, index)))
+  }
+
+  async #again(before: Told, index: number): Promise<Told> {
     const { log } = this.#options
+    const configured = this.#configured[index] as PublicAddress
     try {
-      const told = await resolved(this.#configured, this.#options)
-      for (const [index, { address }] of told.entries()) {
-        const before = this.told[index]?.address
-        if (before !== address) log.info(`${this.#configured[index]?.host} is at ${address} now, and was at ${before}`)
-      }
-      this.told = told
+      const told = await resolved(configured, index, this.#options)
+      if (before.address !== told.address)
+        log.info(`${configured.host} is at ${told.address} now, and was at ${before.address}`)
+      return told
     } catch (error) {
-      log.warn(`${(error as Error).message}; peers are told ${this.addresses.join(' and ')} as before`)
+      log.warn(`${(error as Error).message}; peers are told ${before.address} as before`)
+      return before
     }
   }
 
@@ -76,14 +92,16 @@ export function toldOf(told: readonly Told[], { local, row, column }: Port): End
   return at && { address: at.address, port: at.ports?.[column] ?? local.port }
 }
 
-const resolved = (configured: readonly PublicAddress[], { resolve = byTheSystem }: PublicOptions): Promise<Told[]> =>
-  Promise.all(
-    configured.map(async ({ host, ports }, index) => {
-      const address = await resolve(host).catch(cause => {
-        const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
-        const text = `listen.udp.public[${index}]: ${host} has no IPv4 address (${why}); expected a name that leads to this gateway`
-        throw new PosternError('bad-config', text, { cause })
-      })
-      return { address, ...(ports ? { ports } : {}) }
-    })
-  )
+async function resolved(
+  { host, ports }: PublicAddress,
+  index: number,
+  { resolve = byTheSystem }: PublicOptions
+): Promise<Told> {
+  try {
+    return { address: await resolve(host), ...(ports ? { ports } : {}) }
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
+    const text = `listen.udp.public[${index}]: ${host} has no IPv4 address (${why}); expected a name that leads to this gateway`
+    throw new PosternError('bad-config', text, { cause })
+  }
+}

@@ -98,7 +98,7 @@ interface Parts {
   readonly patience: Patience
 }
 
-type Loss = Exclude<keyof ExportCounters['spans'], 'exported'>
+type NotExported = Exclude<keyof ExportCounters['spans'], 'exported'>
 
 export class Outbox implements SpanProcessor {
   readonly #batches: BatchSpanProcessor
@@ -225,7 +225,7 @@ export class Outbox implements SpanProcessor {
     await sleep(chosenMs, this.#closing.signal).catch(() => {})
   }
 
-  #lost(how: Loss, spans: number, reason: string): void {
+  #lost(how: NotExported, spans: number, reason: string): void {
     this.#counters.spans[how] += spans
     this.#away.begins(() => this.#tellAway(reason))
   }

@@ -62,6 +62,17 @@ test('what is scraped is in the text format: help, type and unit, and a number i
   t.true([...told.keys()].some(name => name === 'process_resident_memory_bytes'))
 })
 
+test('strategies of a reload begin at zero, and what began by one of before keeps its name', async t => {
+  const strategies = ['stun']
+  const { metrics, text } = made(strategies)
+  strategies.splice(0, 1, 'relay')
+  t.is(read(await text()).get('postern_attempts_total{strategy="relay",outcome="path"}'), 0)
+  metrics.ended(record({}))
+  const series = read(await text())
+  t.is(series.get('postern_connect_seconds_count{strategy="stun"}'), 1)
+  t.is(series.get('postern_connect_seconds_count{strategy="relay"}'), 0)
+})
+
 test('verdicts, turns, profiles and times are counted by what the spans say', async t => {
   const { metrics, text } = made()
   const profile = {
@@ -225,8 +236,11 @@ function read(text: string): Map<string, number> {
 const none = { started: 0, moved: 0, failed: 0 }
 const searches = { relay: none, direct: none }
 
-/** Metrics of a gateway where nothing happens. */
-function made() {
+/**
+ * Metrics of a gateway where nothing happens.
+ * @param strategies the configured ones, which may be others later
+ */
+function made(strategies: readonly string[] = ['direct', 'stun', 'relay']) {
   const counts = {
     sentBytes: 0,
     delayed: 0,
@@ -259,7 +273,7 @@ function made() {
     drain: { begun: 0, refused: 0 },
     warnings: []
   }
-  const metrics = new Metrics({ strategies: () => ['direct', 'stun', 'relay'] })
+  const metrics = new Metrics({ strategies: () => strategies })
   return { metrics, text: () => metrics.text(status as never) }
 }
 

@@ -206,9 +206,12 @@ test('a proxy without the header is closed, and so is anybody else with one; wit
     lines.join(''),
     /began with version 1 of the PROXY protocol; expected a header of the PROXY protocol, version 2/
   )
-  await using plain = await World.open()
+  await using plain = await World.open({ addresses: ['127.0.0.1'], tcp: [0] })
   t.is(await answered(plain, [from('203.0.113.7'), request('/healthz')]), '', 'where nobody is expected to send one')
-  t.is((await counted(plain)).foreign, 1)
+  const end = await End.tcp(plain.gateway.tcp[0]?.port ?? 0)
+  end.raw(from('203.0.113.7'))
+  await until(async () => (await counted(plain)).foreign === 2)
+  end.close()
 })
 
 test('a header that cannot be read closes the connection', async t => {

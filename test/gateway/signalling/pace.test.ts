@@ -31,6 +31,26 @@ test('a peer says what it may in a second at once, and the rest at its pace', t 
   t.true(one > 570 && one <= 600, `${one} in 2 s, with a second's worth that was saved up`)
 })
 
+test('another limit holds at once, also for whom was heard before', t => {
+  let [now, perSecond] = [0, 5]
+  const pace = new Pace(
+    () => perSecond,
+    () => 100,
+    () => now
+  )
+  const one = { network: 'a', certificate: 'x' }
+  const heard = () => {
+    let count = 0
+    for (; count < 1000 && pace.admit(one) === 0; count++) now += 1
+    return count
+  }
+  t.is(heard(), 5)
+  perSecond = 50
+  t.true(heard() >= 50)
+  perSecond = 3
+  t.is(heard(), 3)
+})
+
 test('eight links of one certificate get no more than one', t => {
   const links = Array.from({ length: 8 }, () => ({ network: 'a', certificate: 'x' }))
   t.true(sum(said(links)) <= 600)

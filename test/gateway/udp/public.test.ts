@@ -48,6 +48,34 @@ test('a name is told by its address, which may be another one later, and stays w
   ])
 })
 
+test('of two names the one that can be asked for is told anew', async t => {
+  let last = 7
+  const resolve = async (host: string) => {
+    if (host === 'b' && last > 7) throw Object.assign(new Error('no'), { code: 'EAI_AGAIN' })
+    return `203.0.113.${host === 'a' ? last : 8}`
+  }
+  const both = [{ host: 'a' }, { host: 'b', ports: [1] }]
+  using told = await PublicAddresses.open(both, { ...logged(), resolve })
+  last = 9
+  await told.refresh()
+  t.deepEqual(told.told, [{ address: '203.0.113.9' }, { address: '203.0.113.8', ports: [1] }])
+})
+
+test('while an answer is due nobody asks again', async t => {
+  const due = [Promise.withResolvers<string>(), Promise.withResolvers<string>()]
+  let asked = 0
+  const resolve = async () => (asked++ === 0 ? '203.0.113.7' : ((await due[asked - 2]?.promise) ?? ''))
+  using told = await PublicAddresses.open([{ host: 'gw.example.org' }], { ...logged(), resolve })
+  const both = [told.refresh(), told.refresh()]
+  due[0]?.resolve('203.0.113.9')
+  await Promise.all(both)
+  t.is(asked, 2)
+  const next = told.refresh()
+  due[1]?.resolve('203.0.113.10')
+  await next
+  t.deepEqual(told.addresses, ['203.0.113.10'])
+})
+
 test('a name without an address keeps a gateway from starting', async t => {
   const resolve = () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' }))
   await t.throwsAsync(PublicAddresses.open([{ host: 'none.example' }], { ...logged(), resolve }), {
