@@ -5,6 +5,7 @@
 // compute, so that there is always something to do, and nothing is waited for alone at the end.
 import { globSync } from 'node:fs'
 import everything from './ava.config.js'
+import { operating } from './ava.operating.config.js'
 
 const waiting = [
   'odd',
@@ -48,6 +49,6 @@ const placeOf = file => order.get([...order.keys()].find(known => file.endsWith(
 export default {
   ...everything,
   concurrency: 4,
-  files: [...everything.files, '!test/grid.test.ts', ...browsers],
+  files: [...everything.files, '!test/grid.test.ts', ...browsers, ...operating.map(files => `!${files}`)],
   sortTestFiles: (one, other) => placeOf(one) - placeOf(other)
 }

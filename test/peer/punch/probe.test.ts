@@ -216,8 +216,11 @@ test.serial('what a busy process missed of its pace does not come as a flood', a
   await world.far.has(10)
   const { sent } = world.diary
   for (const endMs = performance.now() + 300; performance.now() < endMs; );
+  const busyMs = performance.now()
   while (world.diary.sent === sent) await turn()
-  t.true(world.diary.sent - sent <= 21, `${world.diary.sent - sent} at once`)
+  // What is missed is 20 ms of it at most, and what comes meanwhile is due: the computer may be busy as well.
+  const due = 21 + Math.ceil(performance.now() - busyMs)
+  t.true(world.diary.sent - sent <= due, `${world.diary.sent - sent} at once, ${due} due`)
 })
 
 test.serial('without a pace all flows leave in one turn, also when there are a thousand', async t => {
