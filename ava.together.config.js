@@ -1,5 +1,5 @@
-// The first half of `npm test`: what may run beside other tests. The grid comes after it, alone: it judges 78 real searches for
-// ports, and a search that gets no processor in time ends at the relay, as it should.
+// The first half of `npm test`: what may run beside other tests. The grid and what is odd come after it, each alone: they judge real
+// searches for ports, and a search that gets no processor in time ends at the relay, as it should.
 //
 // Some files wait for most of their time, and take the longest; the others compute. Between each two that wait stand some that
 // compute, so that there is always something to do, and nothing is waited for alone at the end.
@@ -8,7 +8,6 @@ import everything from './ava.config.js'
 import { operating } from './ava.operating.config.js'
 
 const waiting = [
-  'odd',
   'cli/peers',
   'lab/lab',
   'causes/crossing',
@@ -49,6 +48,6 @@ const placeOf = file => order.get([...order.keys()].find(known => file.endsWith(
 export default {
   ...everything,
   concurrency: 4,
-  files: [...everything.files, '!test/grid.test.ts', ...browsers, ...operating.map(files => `!${files}`)],
+  files: [...everything.files, '!test/{grid,odd}.test.ts', ...browsers, ...operating.map(files => `!${files}`)],
   sortTestFiles: (one, other) => placeOf(one) - placeOf(other)
 }
