@@ -11,6 +11,7 @@ import { Networks } from '../config/networks.ts'
 import { asPosternError, PosternError } from '../errors.ts'
 import { LOCAL_HEADER } from '../gateway/proxy/header.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
+import { hostOf } from '../wire/place.ts'
 import { type ConfigOptions, configOf, withConfigOptions } from './configured.ts'
 import { perform, type Run } from './door.ts'
 import { wrap } from './text/output.ts'
@@ -87,12 +88,12 @@ async function healthAt(listen: Config['listen'], signal: AbortSignal): Promise<
 
 /** Where this computer's own address is that of a proxy, a connection begins with the header of one that stands for nobody else. */
 function dialling(listen: Config['listen']): { createConnection?: () => Socket } {
-  const { hostname, port } = new URL(placeOf(listen))
-  const host = hostname.replace(/^\[|\]$/g, '')
+  const place = new URL(placeOf(listen))
+  const host = hostOf(place)
   if (!listen.proxyProtocol || !new Networks(listen.trustProxy).has(host)) return {}
   return {
     createConnection() {
-      const socket = connect(Number(port), host)
+      const socket = connect(Number(place.port), host)
       socket.write(LOCAL_HEADER)
       return listen.tls ? connectTls({ socket, rejectUnauthorized: false }) : socket
     }

@@ -127,13 +127,12 @@ export const atOnePlace = (yaml: LocatedYaml, at: Position): LocatedYaml => ({
   sourceOf: path => yaml.sourceOf(path) && at
 })
 
-/** The name of a path in a message, such as `strategies[2].relay: `; empty for the whole file. */
-export function keyOf(path: Path): string {
-  const name = path
-    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`))
-    .join('')
-  return name && `${name}: `
-}
+/** The name of a path, such as `strategies[2].relay`; empty for the whole file. */
+export const nameOf = (path: Path): string =>
+  path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`)).join('')
+
+/** The same as a message begins with it: `strategies[2].relay: `. */
+export const keyOf = (path: Path): string => (path.length > 0 ? `${nameOf(path)}: ` : '')
 
 /** @throws PosternError bad-config with one `file:line:column: …` line for each place, in the order of the file. */
 export function throwProblems(problems: readonly Problem[]): void {

@@ -88,7 +88,13 @@ const anAddress = 'an IPv4 address (UDP is IPv4 only for now)'
 const aPublicAddress =
   'an IPv4 address or a name, and where the ports are published at others these, such as 203.0.113.7:40000-40002 (UDP is IPv4 only for now)'
 
-export function schema() {
+/** It is made once, which takes as long as to read a whole file. */
+export const schema = (): ReturnType<typeof makeSchema> => {
+  made.schema ??= makeSchema()
+  return made.schema
+}
+
+function makeSchema() {
   return section({
     listen: listenSection().superRefine(checkProxies, beside),
     stun: section({
@@ -372,7 +378,7 @@ export interface JsonSchema {
 
 /** It is made once, which takes longer than to read a whole file: each key that there is not asks it for those there are. */
 export const jsonSchema = (): JsonSchema => {
-  made ??= z.toJSONSchema(schema(), {
+  made.json ??= z.toJSONSchema(schema(), {
     io: 'input',
     unrepresentable: 'any',
     // Every section may be left out, so editors need not be shown its default.
@@ -380,15 +386,16 @@ export const jsonSchema = (): JsonSchema => {
       if (jsonSchema.type === 'object') delete jsonSchema.default
     }
   }) as JsonSchema
-  return made
+  return made.json
 }
 
-let made: JsonSchema | undefined
+const made: { schema?: ReturnType<typeof makeSchema>; json?: JsonSchema } = {}
 
 /** Every option there is, in the order of the schema. The strategies are one, as a whole. */
-export function options(of: JsonSchema = jsonSchema(), path: readonly string[] = []): Option[] {
-  if (!of.properties) return [{ path, isList: of.type === 'array' }]
-  return Object.entries(of.properties).flatMap(([name, inside]) => options(inside, [...path, name]))
+export function options(of: z.core.$ZodType = schema(), path: readonly string[] = []): Option[] {
+  const inner = of instanceof z.ZodPrefault ? of.unwrap() : of
+  if (!(inner instanceof z.ZodObject)) return [{ path, isList: inner instanceof z.ZodArray }]
+  return Object.entries(inner.shape).flatMap(([name, inside]) => options(inside as z.core.$ZodType, [...path, name]))
 }
 
 function parseListen(text: string): Endpoint | undefined {

@@ -4,7 +4,7 @@ import { Document, isMap, isScalar, isSeq, type Node } from 'yaml'
 import { formatDuration, formatSize } from '../units.ts'
 import { formatEndpoint } from '../wire/endpoint.ts'
 import type { CheckedConfig, Config } from './config.ts'
-import { formatPosition, type Path } from './located-yaml.ts'
+import { formatPosition, nameOf, type Path } from './located-yaml.ts'
 import { formatPublic } from './schema.ts'
 import { mask, type StrategyEntry, showStrategy } from './strategies.ts'
 
@@ -39,9 +39,6 @@ export function shownOptions(config: Config, origins: Origins): ShownOption[] {
   }
   return under(written(config, origins.defaultsOf), [])
 }
-
-const nameOf = (path: Path): string =>
-  path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index ? '.' : ''}${String(part)}`)).join('')
 
 /** Each option as it could be written in the file. */
 function written(config: Config, defaultsOf: (strategy: StrategyEntry) => object = () => ({})): object {

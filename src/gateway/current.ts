@@ -87,7 +87,7 @@ export class Current implements AsyncDisposable {
    * @param settled resolves when nothing that has begun until then goes by the strategies of then
    */
   async change(next: Config, settled: () => Promise<void>): Promise<string[]> {
-    if (!sameMeaning(this.#config.strategies, next.strategies)) {
+    if (!same(meaningOf(this.#config), meaningOf(next))) {
       const started = await startPlugins(next.strategies, this.#log)
       const old = this.#started
       this.#started = started
@@ -118,5 +118,4 @@ const behind: Warning = {
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Where in the file a strategy stands means nothing. */
-const sameMeaning = (a: Config['strategies'], b: Config['strategies']): boolean =>
-  same(...([a, b].map(list => list.map(({ use, options }) => ({ use, options }))) as [unknown, unknown]))
+const meaningOf = ({ strategies }: Config): unknown => strategies.map(({ use, options }) => ({ use, options }))

@@ -8,8 +8,6 @@ import { type Engine, hasDocker, run } from './engine.ts'
 
 export const baseName = 'docker.io/library/node:24-bookworm-slim'
 
-const mirror = 'http://deb.debian.org/debian'
-
 /** What debian:bookworm-slim leaves out, and caches. */
 const left = [
   'usr/share/doc',
@@ -27,7 +25,7 @@ export async function provideBase(engine: Engine): Promise<string> {
   if (hasDocker()) return 'of the registry, by Docker'
   if (await engine.pull(baseName)) return 'of the registry'
   const tree = join(engine.folder, 'base')
-  await run(['debootstrap', '--variant=minbase', '--foreign', 'bookworm', tree, mirror])
+  await run(['debootstrap', '--variant=minbase', '--foreign', 'bookworm', tree])
   await rm(join(tree, 'debootstrap'), { recursive: true })
   // Unpacked alone, /proc is a link to itself.
   for (const folder of ['proc', 'dev', ...left]) await empty(join(tree, folder))

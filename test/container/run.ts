@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openWorld } from '../lab/world.ts'
+import { part, seconds } from '../part.ts'
 import { baseName, provideBase } from './base.ts'
 import { attempt, containerProblem, Engine } from './engine.ts'
 import { Gateways } from './gateways.ts'
@@ -75,17 +76,6 @@ async function everything(): Promise<void> {
 async function leave(engine: Engine): Promise<void> {
   await engine[Symbol.asyncDispose]()
   process.exit(1)
-}
-
-async function part<T>(title: string, work: () => Promise<T>): Promise<T> {
-  const since = performance.now()
-  const result = await work()
-  console.log(`${seconds(since).padStart(7)}  ${title}`)
-  return result
-}
-
-function seconds(since: number): string {
-  return `${((performance.now() - since) / 1000).toFixed(1)} s`
 }
 
 type Row = readonly [what: string, measured: number, goal: number | undefined, unit: string]

@@ -9,6 +9,7 @@ import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Child } from '../../examples/child.ts'
+import { part, seconds } from '../part.ts'
 import { foreignFolders, Project } from './project.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -40,17 +41,6 @@ await part('npx postern --version', tellVersion)
 await part('stopping', () => stop(gateway))
 await part('a Node that is too old', oldNode)
 console.log(`the package works; all of it took ${seconds(since)}`)
-
-async function part<T>(title: string, run: () => Promise<T>): Promise<T> {
-  const since = performance.now()
-  const result = await run()
-  console.log(`${seconds(since).padStart(7)}  ${title}`)
-  return result
-}
-
-function seconds(since: number): string {
-  return `${((performance.now() - since) / 1000).toFixed(1)} s`
-}
 
 /** Builds and packs; the tarball's path. */
 async function pack(): Promise<string> {

@@ -23,6 +23,7 @@ import type { Config } from '../../config/config.ts'
 import { isLoopback, plainAddress } from '../../wire/endpoint.ts'
 import { GuardedToken } from '../peers/guarded-token.ts'
 import { TraceKeys } from '../recording/trace-keys.ts'
+import { latest } from '../shares/latest.ts'
 
 /** Whether a gateway is for this computer alone, so that its pages may be open here. */
 export function openTo({ admin, listen }: Pick<Config, 'admin' | 'listen'>): 'loopback' | 'never' {
@@ -84,7 +85,7 @@ export class Access {
   readonly counters: AccessCounters = { loggedIn: 0, wrongTokens: 0, limited: 0, keys: 0, wrongKeys: 0 }
   readonly #token: GuardedToken
   readonly #open: 'loopback' | 'never'
-  readonly #sessions = new LRUCache<string, true>({ maxSize: SESSIONS, sizeCalculation: () => 1, ttl: SESSION_MS })
+  readonly #sessions = new LRUCache<string, true>({ ...latest(SESSIONS), ttl: SESSION_MS })
   /** When each link ends, in milliseconds of the clock. */
   readonly #links = new LRUCache<string, number>({ max: LINKS })
   readonly #now: () => number

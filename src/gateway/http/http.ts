@@ -215,19 +215,21 @@ async function close(server: Server, served: readonly WebSocketServer[], connect
 function application(side: HttpSide, listener: string, connections: Connections): Koa {
   const doorway: Doorway = { listener, clientOf: request => connections.clientOf(request) }
   const open = new Router()
-  open.get('/healthz', ctx => {
+  const warned = () => {
     const warnings = side.warnings()
-    ctx.body = { ok: true, ...(warnings.length > 0 ? { warnings } : {}) }
+    return warnings.length > 0 ? { warnings } : {}
+  }
+  open.get('/healthz', ctx => {
+    ctx.body = { ok: true, ...warned() }
   })
   // Whatever else is wrong, whoever asks here is better served by this gateway than by none, and reads what it warns of.
   open.get('/readyz', ctx => {
     const isReady = !side.isDraining()
-    const warnings = side.warnings()
     ctx.status = isReady ? 200 : 503
     ctx.body = {
       ready: isReady,
       ...(isReady ? {} : { reason: 'draining' }),
-      ...(warnings.length > 0 ? { warnings } : {})
+      ...warned()
     }
   })
   open.get(JOIN_PATH, ctx => {

@@ -147,28 +147,26 @@ export class Metrics implements Disposable {
     this.#readGauge('spans_waiting_bytes', 'Memory of these', ({ collector }) => collector.bytes)
   }
 
-  #readWarnings(): void {
-    const gauge = new Gauge({
-      name: 'postern_warning',
-      help: 'What the operator should mend now; the same as in /healthz',
-      labelNames: ['code'],
-      registers: [this.#register]
-    })
-    this.#readings.push(({ warnings }) => {
-      for (const code of warningCodes) gauge.set({ code }, warnings.includes(code) ? 1 : 0)
+  /** A gauge with one label. */
+  #readGaugeOf<Label extends string>(
+    [name, help, label]: readonly [name: string, help: string, label: string],
+    values: readonly Label[],
+    of: (status: GatewayStatus, value: Label) => number
+  ): void {
+    const gauge = new Gauge({ name: `postern_${name}`, help, labelNames: [label], registers: [this.#register] })
+    this.#readings.push(status => {
+      for (const value of values) gauge.set({ [label]: value }, of(status, value))
     })
   }
 
+  #readWarnings(): void {
+    const help = 'What the operator should mend now; the same as in /healthz'
+    this.#readGaugeOf(['warning', help, 'code'], warningCodes, ({ warnings }, code) => Number(warnings.includes(code)))
+  }
+
   #readDoors(): void {
-    const gauge = new Gauge({
-      name: 'postern_relayed_sides',
-      help: 'Sides of relayed connections, by the door through which they come',
-      labelNames: ['door'],
-      registers: [this.#register]
-    })
-    this.#readings.push(({ doors: { latched } }) => {
-      for (const door of doorKinds) gauge.set({ door }, latched[door])
-    })
+    const help = 'Sides of relayed connections, by the door through which they come'
+    this.#readGaugeOf(['relayed_sides', help, 'door'], doorKinds, ({ doors: { latched } }, door) => latched[door])
     this.#readCounter('door_connections', 'Connections that brought datagrams', ['door'], ({ doors }) =>
       streams.map(door => [{ door }, doors[door].opened])
     )

@@ -7,6 +7,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { nowMs } from '../../clock.ts'
+import { latest } from '../shares/latest.ts'
 import { type Asker, type Holder, Shares, type SharesOptions } from '../shares/shares.ts'
 
 export interface ProbeLimits {
@@ -57,9 +58,9 @@ export class Budget {
   constructor(limits: ProbeLimits, now: () => number = nowMs) {
     this.#limits = limits
     this.#now = now
-    this.#addresses = new LRUCache({ maxSize: ADDRESSES, sizeCalculation: () => 1 })
+    this.#addresses = new LRUCache(latest(ADDRESSES))
     this.#all = this.#shares(() => limits.probesInAll)
-    this.#behind = new LRUCache({ maxSize: ADDRESSES, sizeCalculation: () => 1 })
+    this.#behind = new LRUCache(latest(ADDRESSES))
     this.#allBehind = this.#shares(() => limits.probesInAll * BACKGROUND)
   }
 

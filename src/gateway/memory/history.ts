@@ -5,6 +5,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Observation } from '../../nat/assignment.ts'
+import { latest } from '../shares/latest.ts'
 
 /** Certificates remembered; the ones longest unused go first. */
 const PEERS = 10_000
@@ -25,9 +26,9 @@ interface Remembered {
 }
 
 export class History {
-  readonly #peers = new LRUCache<string, Remembered>({ maxSize: PEERS, sizeCalculation: () => 1, ttl: TTL_MS })
+  readonly #peers = new LRUCache<string, Remembered>({ ...latest(PEERS), ttl: TTL_MS })
   /** Certificates and public addresses whose mapping was found to be endpoint-independent. */
-  readonly #proved = new LRUCache<string, true>({ maxSize: PEERS, sizeCalculation: () => 1, ttl: PROVED_MS })
+  readonly #proved = new LRUCache<string, true>({ ...latest(PEERS), ttl: PROVED_MS })
 
   /** Adds the mappings of the socket in use, and returns all that belong to its public addresses, oldest first. */
   learn(fingerprint: string, current: readonly Observation[]): Observation[] {

@@ -4,6 +4,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Side, Outcomes as Tally } from '../../strategy/scene.ts'
+import { latest } from '../shares/latest.ts'
 
 /** Pairs remembered; the ones longest unused go first. */
 const PAIRS = 10_000
@@ -15,7 +16,7 @@ const TTL_MS = 86_400_000
 const WAYS = 32
 
 export class Outcomes {
-  readonly #pairs = new LRUCache<string, Map<string, Tally>>({ maxSize: PAIRS, sizeCalculation: () => 1, ttl: TTL_MS })
+  readonly #pairs = new LRUCache<string, Map<string, Tally>>({ ...latest(PAIRS), ttl: TTL_MS })
 
   recall(caller: Side, callee: Side): Readonly<Record<string, Tally>> {
     return Object.fromEntries(this.#pairs.get(keyOf(caller, callee)) ?? [])

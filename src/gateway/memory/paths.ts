@@ -4,6 +4,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Report } from '../../wire/report.ts'
+import { latest } from '../shares/latest.ts'
 
 /** Pairs remembered; the ones longest unused go first. */
 const PAIRS = 10_000
@@ -17,7 +18,7 @@ export class Paths {
 
   /** @param now milliseconds since some moment */
   constructor(now: () => number = () => performance.now()) {
-    const options = { maxSize: PAIRS, sizeCalculation: () => 1, ttl: TTL_MS, perf: { now }, ttlResolution: 0 }
+    const options = { ...latest(PAIRS), ttl: TTL_MS, perf: { now }, ttlResolution: 0 }
     this.#rttMs = new LRUCache(options)
     this.#mtu = new LRUCache(options)
   }

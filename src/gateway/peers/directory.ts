@@ -11,6 +11,7 @@ import { nowMs } from '../../clock.ts'
 import { PosternError } from '../../errors.ts'
 import { fold } from '../../wire/name.ts'
 import type { FromGateway } from '../../wire/signal.ts'
+import { latest } from '../shares/latest.ts'
 import type { Commander } from './commander.ts'
 import type { Joined } from './joined.ts'
 import type { Members } from './member.ts'
@@ -47,8 +48,8 @@ export class Directory implements Commander, Members {
   constructor(names: Names, peers = 0) {
     const max = Math.max(REMEMBERED, peers)
     this.names = names
-    this.#owners = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
-    this.#lost = new LRUCache({ maxSize: max, sizeCalculation: () => 1, ttl: LOST_MS })
+    this.#owners = new LRUCache(latest(max))
+    this.#lost = new LRUCache({ ...latest(max), ttl: LOST_MS })
   }
 
   get size(): number {

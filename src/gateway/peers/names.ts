@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import { type Code, PosternError } from '../../errors.ts'
 import { troubleOf } from '../../state-file.ts'
 import { fold } from '../../wire/name.ts'
+import { latest } from '../shares/latest.ts'
 import { type Bound, boundOf, Shares } from '../shares/shares.ts'
 import { Full } from './full.ts'
 import { NamesFile, type Table } from './names-file.ts'
@@ -52,7 +53,7 @@ export class Names {
   /** Claims that are not on disk yet. */
   readonly #pending = new Map<string, Promise<void>>()
   /** When a certificate claimed names of late, by its fingerprint. */
-  readonly #recent = new LRUCache<string, number[]>({ maxSize: CERTIFICATES, sizeCalculation: () => 1 })
+  readonly #recent = new LRUCache<string, number[]>(latest(CERTIFICATES))
   /** What networks have claimed of late. */
   readonly #shares: Shares
   #complained = false

@@ -2,6 +2,7 @@
 // the limit forgetful, never the memory large.
 
 import { LRUCache } from 'lru-cache'
+import { latest } from './latest.ts'
 import { type Bound, boundOf } from './shares.ts'
 
 /** Sources that are remembered. */
@@ -17,8 +18,7 @@ export class Rate {
    */
   constructor(most: Bound, withinMs = 1000) {
     this.#most = most
-    // By `max` all of its memory would be taken at once, here and wherever thousands may be remembered.
-    this.#seen = new LRUCache({ maxSize: SOURCES, sizeCalculation: () => 1, ttl: withinMs })
+    this.#seen = new LRUCache({ ...latest(SOURCES), ttl: withinMs })
   }
 
   admits(source: string): boolean {

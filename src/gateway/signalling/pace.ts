@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import { TokenBucket } from '../../token-bucket.ts'
 import type { FromPeer } from '../../wire/signal.ts'
+import { latest } from '../shares/latest.ts'
 import { type Bound, boundOf, type Holder, Shares } from '../shares/shares.ts'
 
 /** What the loop does in a second of all that is said, if it is asked to, counted in messages that cost little. */
@@ -43,7 +44,7 @@ export class Pace {
   readonly #now: () => number
   readonly #inAll: Shares
   readonly #hellos: Shares
-  readonly #ofCertificate = new LRUCache<string, TokenBucket>({ maxSize: CERTIFICATES, sizeCalculation: () => 1 })
+  readonly #ofCertificate = new LRUCache<string, TokenBucket>(latest(CERTIFICATES))
   /** What those were made with. */
   #perSecondOfThese = 0
 

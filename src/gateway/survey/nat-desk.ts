@@ -14,6 +14,7 @@ import { Full, later } from '../peers/full.ts'
 import type { Member } from '../peers/member.ts'
 import { observationsOf, sideOf, type Watch } from '../session/side-seen.ts'
 import { inTurns } from '../shares/judging.ts'
+import { latest } from '../shares/latest.ts'
 import { prospects } from './prospects.ts'
 
 type Question = Message<FromPeer, 'nat'>
@@ -35,7 +36,7 @@ export class NatDesk {
   readonly #strategies: () => readonly Strategy[]
   readonly #now: () => number
   /** When each certificate asked last. */
-  readonly #asked = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
+  readonly #asked = new LRUCache<string, number>(latest(REMEMBERED))
 
   /** @param now milliseconds since some moment */
   constructor(

@@ -16,6 +16,7 @@ import type { FromGateway, FromPeer, Message } from '../../wire/signal.ts'
 import type { Joined } from '../peers/joined.ts'
 import type { Forward } from '../peers/member.ts'
 import type { Observer } from '../peers/observer.ts'
+import { latest } from '../shares/latest.ts'
 import { networkOf } from '../shares/network.ts'
 
 /** Claims of one certificate are tried once in this time, in milliseconds. */
@@ -75,8 +76,8 @@ export class Forwards {
   readonly #now: () => number
   readonly #knocks = new WeakMap<Joined, Knock>()
   /** When a claim of a certificate was tried last. */
-  readonly #tried = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
-  readonly #networks = new LRUCache<string, TokenBucket>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
+  readonly #tried = new LRUCache<string, number>(latest(REMEMBERED))
+  readonly #networks = new LRUCache<string, TokenBucket>(latest(REMEMBERED))
   readonly #all: TokenBucket
 
   constructor(options: Options) {

@@ -10,6 +10,7 @@ import { type Endpoint, formatEndpoint, sameEndpoint } from '../../wire/endpoint
 import { REFRESH_MS } from '../../wire/signal.ts'
 import { remember } from '../memory/remember.ts'
 import type { IceEndpoints, Observer, Remapped } from '../peers/observer.ts'
+import { latest } from '../shares/latest.ts'
 import type { Credential, Echo } from './desk.ts'
 import { isForRelay, type Port } from './listen.ts'
 import { type Told, toldOf } from './public.ts'
@@ -65,7 +66,7 @@ export class UdpObserver implements Observer {
   readonly #now: () => number
   readonly #changed = new EventTarget()
   /** By peer: it keeps its id when it joins again, which a NAT that began anew makes it do. */
-  readonly #remapped = new LRUCache<string, Remapped>({ maxSize: REMAPPED, sizeCalculation: () => 1 })
+  readonly #remapped = new LRUCache<string, Remapped>(latest(REMAPPED))
   /** By the mapping: a browser shows no socket again, but Chromium keeps its mapping alive by Binding requests without a word. */
   readonly #allocating: LRUCache<string, { peer: string; socket: number; provedMs: number }>
   /** When each of these peers was heard last; some of them may have left. */
@@ -83,10 +84,7 @@ export class UdpObserver implements Observer {
     now?: () => number
   }) {
     const { peers = 0 } = options
-    this.#allocating = new LRUCache({
-      maxSize: Math.max(ALLOCATING.least, ALLOCATING.ofOne * peers),
-      sizeCalculation: () => 1
-    })
+    this.#allocating = new LRUCache(latest(Math.max(ALLOCATING.least, ALLOCATING.ofOne * peers)))
     this.#ports = options.ports
     this.#public = options.public
     this.#now = options.now ?? nowMs

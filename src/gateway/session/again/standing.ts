@@ -12,6 +12,7 @@ import { type SideName, sideNames } from '../../../wire/side.ts'
 import type { FromPeer, Message } from '../../../wire/signal.ts'
 import type { Member } from '../../peers/member.ts'
 import { type Detail, recordNews } from '../../recording/again-span.ts'
+import { latest } from '../../shares/latest.ts'
 
 /** What is recorded of one side's news: a path that flaps must not fill the trace, nor one side the room of the other. */
 const NEWS_OF_A_SIDE = 32
@@ -68,7 +69,7 @@ export class Connections {
     this.#tracer = tracer
     this.#isJoined = isJoined
     this.#awayMs = awayMs
-    this.#all = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
+    this.#all = new LRUCache(latest(max))
   }
 
   get size(): number {
